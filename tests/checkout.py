@@ -39,5 +39,8 @@ def install() -> None:
         top = _package("ansible_collections", [])
     namespace = _package("ansible_collections.aiia", [])
     collection = _package(COLLECTION, [str(ROOT)])
+    # What Ansible's own importer asks of a collection, in tests that start it.
+    collection.__file__ = str(ROOT / "__synthetic__")
+    collection._collection_meta = {}  # type: ignore[attr-defined]
     top.aiia = namespace  # type: ignore[attr-defined]
     namespace.bulkhead = collection  # type: ignore[attr-defined]
