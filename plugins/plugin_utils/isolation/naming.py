@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a prefix to every name of an environment, and back: the only place that makes names.
+
+Every name made here is the prefix itself, or the prefix, ``_`` and more. Hence two environments whose prefixes do not
+conflict (:func:`prefixes_conflict`) share no name. A name that does not fit where it goes raises ``ValueError``.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: PostgreSQL cuts longer identifiers off, with no more than a notice.
+IDENTIFIER_BYTES = 63
+#: A longer DNS label cannot be resolved. Docker accepts it as a container name all the same.
+DNS_LABEL = 63
+#: Linux refuses longer interface names.
+INTERFACE_NAME = 15
+#: Docker refuses longer volume names (they are directories).
+FILE_NAME = 255
+#: A prefix must leave room for the longest service of the default stack in a DNS label.
+LONGEST_PREFIX = DNS_LABEL - len("_postgresql")
+
+_PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*\Z")
+_ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
+_PROJECT_CHARACTERS = re.compile(r"[^a-z0-9_-]")
+_SEPARATORS = "_-"
+
+
+def check_prefix(prefix: object) -> list[str]:
+    """What is wrong with a prefix, in one sentence each; empty when nothing is."""
+    if not isinstance(prefix, str):
+        return [f"a prefix is a string, not {type(prefix).__name__}"]
+    if not prefix:
+        return ["the prefix is empty"]
+    problems = []
+    if not _PREFIX.match(prefix):
+        problems.append(f"prefix {prefix!r} must begin with a letter and hold only a-z, 0-9, '_' and '-'")
+    elif not _REPOSITORY.match(prefix):
+        problems.append(
+            f"prefix {prefix!r} must end in a letter or digit and join its words by '_', '__' or '-': "
+            "image names allow nothing else"
+        )
+    if len(prefix) > LONGEST_PREFIX:
+        problems.append(
+            f"prefix {prefix!r} has {len(prefix)} characters; {LONGEST_PREFIX} is the most that leaves room for "
+            f"container names of {DNS_LABEL}"
+        )
+    return problems
+
+
+def check_environment(name: object) -> list[str]:
+    """What is wrong with the name of an environment, such as ``prod`` or ``pr-123``; empty when nothing is."""
+    if not isinstance(name, str):
+        return [f"the name of an environment is a string, not {type(name).__name__}"]
+    if not _ENVIRONMENT.match(name):
+        return [f"environment {name!r} must begin with a letter or digit and hold only a-z, 0-9, '_' and '-'"]
+    return []
+
+
+def project_name(prefix: str) -> str:
+    """The Compose project: the prefix."""
+    return _valid_prefix(prefix)
+
+
+def container_name(prefix: str, service: str) -> str:
+    """The container of a service, and its host name on the environment's network."""
+    return _fits(f"{_valid_prefix(prefix)}_{_valid_service(service)}", DNS_LABEL, "container name", "a DNS label")
+
+
+def network_name(prefix: str, base: str = "network") -> str:
+    """A network of the environment."""
+    return _fits(f"{_valid_prefix(prefix)}_{_valid_service(base)}", FILE_NAME, "network name", "a network name")
+
+
+def volume_name(prefix: str, environment: str, base: str) -> str:
+    """A volume: it begins with the prefix and ends as the guide has it, ``pgdata_prod``."""
+    _raise(check_environment(environment))
+    name = f"{_valid_prefix(prefix)}_{_valid_service(base)}_{environment}"
+    return _fits(name, FILE_NAME, "volume name", "a volume name")
+
+
+def database_name(prefix: str) -> str:
+    """The environment's database: the prefix."""
+    return _fits(_valid_prefix(prefix), IDENTIFIER_BYTES, "database name", "a PostgreSQL identifier")
+
+
+def role_name(prefix: str, base: str = "") -> str:
+    """The database role of the application: the prefix; another role of the environment with ``base``."""
+    name = f"{_valid_prefix(prefix)}_{_valid_service(base)}" if base else _valid_prefix(prefix)
+    return _fits(name, IDENTIFIER_BYTES, "role name", "a PostgreSQL identifier")
+
+
+def image_name(prefix: str, service: str) -> str:
+    """The repository of an image that the environment builds, without tag."""
+    name = f"{_valid_prefix(prefix)}_{_valid_service(service).lower()}"
+    if not _REPOSITORY.match(name):
+        raise ValueError(f"image name {name!r} is no Docker repository: words are joined by one of '.', '_', '__', '-'")
+    return _fits(name, FILE_NAME, "image name", "a repository name")
+
+
+def interface_name(prefix: str) -> str:
+    """A network interface of the environment: the prefix, where it is short enough."""
+    return _fits(_valid_prefix(prefix), INTERFACE_NAME, "interface name", "a network interface")
+
+
+def compose_service_name(service: str, environment: str) -> str:
+    """The key of a service in the Compose file, as the guide has it: ``django_prod``."""
+    _raise(check_environment(environment))
+    return _fits(f"{_valid_service(service)}_{environment}", DNS_LABEL, "service name", "a DNS label")
+
+
+def owns(prefix: str, name: str) -> bool:
+    """Whether a name begins with the prefix and the prefix ends at a word's end: ``aiia_prod`` owns
+    ``aiia_prod_db`` and ``aiia_prod``, and not ``aiia_production``."""
+    return bool(prefix) and name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum()
+
+
+def prefixes_conflict(one: str, other: str) -> bool:
+    """Whether two prefixes cannot live together: equal, or one is the other, ``_`` or ``-``, and more."""
+    short, long = sorted((one.casefold(), other.casefold()), key=len)
+    return long.startswith(short) and (len(long) == len(short) or long[len(short)] in _SEPARATORS)
+
+
+def normalise_project(text: str) -> str:
+    """What Compose makes of a directory's name when it takes the project name from there."""
+    return _PROJECT_CHARACTERS.sub("", text.lower()).lstrip(_SEPARATORS)
+
+
+def truncate_identifier(text: str) -> str:
+    """What PostgreSQL makes of an identifier: its first 63 bytes, without a broken character at the end."""
+    return text.encode("utf-8", "surrogatepass")[:IDENTIFIER_BYTES].decode("utf-8", "ignore")
+
+
+def normalise_image(reference: str) -> str:
+    """The full form of an image reference: registry, path, and ``:latest`` where neither tag nor digest is given."""
+    name, at, digest = reference.strip().partition("@")
+    if not name:
+        return reference.strip()
+    first, slash, rest = name.partition("/")
+    if not slash:
+        first, rest = "docker.io", f"library/{name}"
+    elif not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        first, rest = "docker.io", name
+    registry = first.lower()
+    if registry in ("index.docker.io", "registry-1.docker.io"):
+        registry = "docker.io"
+    if registry == "docker.io" and "/" not in rest:
+        rest = f"library/{rest}"
+    tagged = ":" in rest.rpartition("/")[2]
+    return f"{registry}/{rest}{'' if tagged or at else ':latest'}{at}{digest}"
+
+
+def _valid_prefix(prefix: str) -> str:
+    _raise(check_prefix(prefix))
+    return str(prefix)
+
+
+def _valid_service(service: str) -> str:
+    if not isinstance(service, str) or not _SERVICE.match(service):
+        raise ValueError(f"{service!r} must begin with a letter or digit and hold only letters, digits, '.', '_' and '-'")
+    return str(service)
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _fits(name: str, limit: int, what: str, place: str) -> str:
+    length = len(name.encode())
+    if length > limit:
+        raise ValueError(f"{what} {name!r} has {length} bytes; {place} has room for {limit}")
+    return name
