@@ -1,0 +1,8 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The line on top of the first page: the smallest change that a release can make."""
+
+from __future__ import annotations
+
+HEADLINE = "Notes"
