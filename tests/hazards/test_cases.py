@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hazards.cases import JUDGED, Case, Entry, entries, fleet_of
-
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Fleet, Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
+from hazards.cases import JUDGED, Case, Entry, entries, fleet_of
 
 CASES = [
     pytest.param(entry, case, id=f"{entry.group}-{entry.hazard}-{case.kind}-{case.title.replace(' ', '_')}")

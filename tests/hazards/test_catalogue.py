@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import rules
 from checkout import ROOT
 from hazards.cases import JUDGED, broken, catalogue, entries
-
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import rules
 
 HAZARDS = catalogue()
 ENTRIES = entries()
@@ -113,6 +112,8 @@ def test_named_tests_exist() -> None:
             file = ROOT / path
             if not file.exists():
                 wrong.append(f"{entry.hazard} names {path}, which does not exist")
-            elif name and not re.search(rf"^\s*def {re.escape(name.split('::')[-1])}\b", file.read_text(), re.M):
+            elif name and not re.search(
+                rf"^\s*def {re.escape(name.split('::')[-1])}\b", file.read_text(), re.MULTILINE
+            ):
                 wrong.append(f"{entry.hazard} names {test}, and there is no such test in that file")
     complain(wrong)
