@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings that were accepted on purpose: ``bulkhead_waivers`` of each environment.
+
+A waiver names the rule and the resource of a finding, the reason, and the last day on which it holds. Every
+environment that a finding names has to accept it, since each of them bears it; ``group_vars/all`` accepts for all.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from .model import Environment, Finding, Fleet, Severity, Where
+from .rules import rules, waive
+
+VARIABLE = "bulkhead_waivers"
+
+#: What this file itself finds. No waiver can accept these.
+EXPIRED, UNUSED, MALFORMED, INCOMPLETE = "expired-waiver", "unused-waiver", "malformed-waiver", "incomplete-waiver"
+SUMMARIES = {
+    EXPIRED: "A waiver is past its last day.",
+    UNUSED: "A waiver accepts a finding that is not there.",
+    MALFORMED: "A waiver lacks what a waiver needs.",
+    INCOMPLETE: "A finding is accepted by some of the environments that it names, not by all.",
+}
+
+_KEYS = ("rule", "resource", "reason", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One accepted finding of one environment."""
+
+    environment: str
+    rule: str
+    resource: str
+    reason: str
+    until: date
+    where: Where
+
+
+def apply(fleet: Fleet, findings: Iterable[Finding], today: date) -> list[Finding]:
+    """The same findings, those that are accepted marked as waived, and what is wrong with the waivers."""
+    waivers: list[Waiver] = []
+    result: list[Finding] = []
+    for environment in fleet.environments:
+        for item in _read(environment):
+            if isinstance(item, Waiver):
+                waivers.append(item)
+            else:
+                result.append(item)
+    holding = {(each.environment, each.rule, each.resource): each for each in waivers if each.until >= today}
+    used: set[tuple[str, str, str]] = set()
+    partial: list[Finding] = []
+    for finding in findings:
+        keys = [(prefix, finding.rule, finding.resource) for prefix in finding.environments]
+        accepting = [key for key in keys if key in holding]
+        used.update(accepting)
+        if accepting and len(accepting) == len(keys):
+            reasons = dict.fromkeys(holding[key].reason for key in accepting)
+            finding = waive(finding, "; ".join(reasons))
+        elif accepting:
+            partial.append(_incomplete(finding, [holding[key] for key in accepting]))
+        result.append(finding)
+    result += partial
+    result += [_expired(each, today) for each in waivers if each.until < today]
+    result += [_unused(each) for key, each in holding.items() if key not in used]
+    return result
+
+
+def _read(environment: Environment) -> Iterator[Waiver | Finding]:
+    """The waivers of an environment, and a finding for each that cannot be one."""
+    where = environment.origin(VARIABLE)
+    given = environment.variables.get(VARIABLE)
+    if given is None:
+        return
+    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
+        yield _malformed(environment, where, VARIABLE, f"is {type(given).__name__}, not a list")
+        return
+    for number, item in enumerate(given):
+        name = f"{VARIABLE}[{number}]"
+        place = Where(where.file, where.line, name)
+        fault = _fault(item)
+        if fault:
+            yield _malformed(environment, place, name, fault)
+        else:
+            until = _day(item["until"])
+            reason, resource = str(item["reason"]).strip(), str(item["resource"])
+            yield Waiver(environment.prefix, str(item["rule"]), resource, reason, until or date.min, place)
+
+
+def _fault(item: Any) -> str:
+    """What is wrong with one item, or the empty string."""
+    if not isinstance(item, Mapping):
+        return f"is {type(item).__name__}, not a mapping of {', '.join(_KEYS)}"
+    missing = [key for key in _KEYS if not str(item.get(key) or "").strip()]
+    if missing:
+        return f"has no {' and no '.join(missing)}"
+    unknown = sorted(set(map(str, item)) - set(_KEYS))
+    if unknown:
+        return f"has a key that is unknown: {', '.join(unknown)}"
+    if _day(item["until"]) is None:
+        return f"has {str(item['until'])!r} as its last day, which is not a day like 2026-12-31"
+    if item["rule"] in SUMMARIES:
+        return f"would accept {item['rule']}, which cannot be accepted"
+    return ""
+
+
+def _day(value: Any) -> date | None:
+    """A day, as YAML or a person writes it."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value).strip())
+    except ValueError:
+        return None
+
+
+def _malformed(environment: Environment, where: Where, name: str, fault: str) -> Finding:
+    return Finding(
+        rule=MALFORMED,
+        severity=Severity.MEDIUM,
+        environments=(environment.prefix,),
+        machine=environment.machine,
+        resource=name,
+        message=f"{name} of {environment.prefix} {fault}. It accepts nothing.",
+        fix=f"Write it as {{{', '.join(f'{key}: ...' for key in _KEYS)}}}, with rule and resource as the report shows them.",
+        where=(where,),
+    )
+
+
+def _expired(waiver: Waiver, today: date) -> Finding:
+    days = (today - waiver.until).days
+    return Finding(
+        rule=EXPIRED,
+        severity=Severity.MEDIUM,
+        environments=(waiver.environment,),
+        resource=waiver.resource,
+        message=f"The waiver of {waiver.environment} for {waiver.rule} on {waiver.resource} ended on {waiver.until}, "
+        f"{days} day{'s' if days > 1 else ''} ago: what it accepted counts again. Its reason was: {waiver.reason}",
+        fix="Mend what it accepted and remove the waiver, or give it a later day for a reason that still holds.",
+        where=(waiver.where,),
+    )
+
+
+def _unused(waiver: Waiver) -> Finding:
+    near = difflib.get_close_matches(waiver.rule, rules(), n=1)
+    hint = f" Did you mean {near[0]}?" if near and waiver.rule not in rules() else ""
+    return Finding(
+        rule=UNUSED,
+        severity=Severity.LOW,
+        environments=(waiver.environment,),
+        resource=waiver.resource,
+        message=f"The waiver of {waiver.environment} for {waiver.rule} on {waiver.resource} accepts a finding that is "
+        f"not there. It would hide one that comes back.{hint}",
+        fix="Remove the waiver, or write rule and resource as the report shows them.",
+        where=(waiver.where,),
+    )
+
+
+def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
+    accepting = [waiver.environment for waiver in waivers]
+    others = [prefix for prefix in finding.environments if prefix not in accepting]
+    return Finding(
+        rule=INCOMPLETE,
+        severity=Severity.LOW,
+        environments=finding.environments,
+        machine=finding.machine,
+        resource=finding.resource,
+        message=f"{_few(accepting)} accepts {finding.rule} on {finding.resource}, {_few(others)} does not. "
+        "It counts until every environment that bears it accepts it.",
+        fix=f"Add the same waiver to {_few(others)}, or set it once in group_vars/all.",
+        where=tuple(waiver.where for waiver in waivers),
+    )
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waivers: what they accept, until when, and what is said about those that do not fit."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
+    SEALED,
+    Environment,
+    Finding,
+    Fleet,
+    Severity,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.waivers import apply
+
+TODAY = date(2026, 6, 15)
+WAIVER = {"rule": "shared-port", "resource": "8080/tcp", "reason": "one front door", "until": "2026-06-15"}
+FOUND = Finding(
+    rule="shared-port",
+    severity=Severity.HIGH,
+    environments=("aiia_prod", "aiia_staging"),
+    resource="8080/tcp",
+    message="aiia_prod and aiia_staging both publish port 8080.",
+    fix="Give aiia_staging another port.",
+)
+
+
+def fleet(prod: Any = None, staging: Any = None) -> Fleet:
+    """Two environments with these waivers."""
+    given = {"aiia_prod": prod, "aiia_staging": staging}
+    return Fleet(
+        tuple(
+            Environment(prefix=prefix, variables={} if waivers is None else {"bulkhead_waivers": waivers})
+            for prefix, waivers in given.items()
+        )
+    )
+
+
+def by_rule(findings: list[Finding]) -> dict[str, Finding]:
+    """The findings by their rule; each rule is there once."""
+    found = {finding.rule: finding for finding in findings}
+    assert len(found) == len(findings)
+    return found
+
+
+def test_accepted_by_both() -> None:
+    """It stays in the report, with the reason."""
+    (found,) = apply(fleet([WAIVER], [{**WAIVER, "until": date(2027, 1, 1)}]), [FOUND], TODAY)
+    assert found.waived == "one front door"
+
+
+def test_accepted_by_one_of_two_counts() -> None:
+    """Staging cannot accept what would happen to production."""
+    found = by_rule(apply(fleet(None, [WAIVER]), [FOUND], TODAY))
+    assert not found["shared-port"].waived
+    assert found["incomplete-waiver"].severity is Severity.LOW
+    assert "aiia_prod does not" in found["incomplete-waiver"].message
+
+
+def test_the_last_day_still_holds_and_the_next_does_not() -> None:
+    """Expired: a finding of its own, and the original counts again."""
+    found = by_rule(apply(fleet([WAIVER]), [Finding(**{**_fields(FOUND), "environments": ("aiia_prod",)})], TODAY))
+    assert found["shared-port"].waived
+    late = by_rule(apply(fleet([WAIVER]), [FOUND], date(2026, 6, 16)))
+    assert not late["shared-port"].waived
+    assert late["expired-waiver"].severity is Severity.MEDIUM
+    assert "2026-06-15, 1 day ago" in late["expired-waiver"].message
+
+
+def _fields(finding: Finding) -> dict[str, Any]:
+    return {name: getattr(finding, name) for name in finding.__slots__}
+
+
+def test_unused() -> None:
+    """It would hide the next one."""
+    found = by_rule(apply(fleet([WAIVER]), [], TODAY))
+    assert found["unused-waiver"].severity is Severity.LOW
+
+
+def test_another_resource_is_not_accepted() -> None:
+    """A waiver is for one thing."""
+    other = {**WAIVER, "resource": "8443/tcp"}
+    found = by_rule(apply(fleet([other], None), [FOUND], TODAY))
+    assert not found["shared-port"].waived
+    assert "unused-waiver" in found
+
+
+@pytest.mark.parametrize(
+    ("waivers", "said"),
+    [
+        ("all of them", "is str, not a list"),
+        (SEALED, "not a list"),
+        (["shared-port"], "is str, not a mapping"),
+        ([{**WAIVER, "reason": "  "}], "has no reason"),
+        ([{"rule": "shared-port", "resource": "8080/tcp"}], "has no reason and no until"),
+        ([{**WAIVER, "until": "next year"}], "'next year' as its last day"),
+        ([{**WAIVER, "until": True}], "'True' as its last day"),
+        ([{**WAIVER, "severity": "low"}], "a key that is unknown: severity"),
+        ([{**WAIVER, "rule": "expired-waiver"}], "cannot be accepted"),
+    ],
+)
+def test_malformed(waivers: Any, said: str) -> None:
+    """It accepts nothing, and says why."""
+    found = by_rule(apply(fleet(waivers), [FOUND], TODAY))
+    assert not found["shared-port"].waived
+    assert found["malformed-waiver"].severity is Severity.MEDIUM
+    assert said in found["malformed-waiver"].message
