@@ -18,6 +18,7 @@ echo "package=$(for name in docker-ce docker.io; do installed $name && echo $nam
 echo "pinned=$(grep -lsw docker.io /etc/apt/preferences.d/zz-bulkhead-engine)"
 echo "docker_source=$(grep -rlsF -- "$ENGINE_DOCKER_REPOSITORY" /etc/apt/sources.list /etc/apt/sources.list.d | head -n 1)"
 echo "validates=$(dockerd --help 2>/dev/null | grep -o -m 1 -- --validate)"
-echo "pid=$(cat /var/run/docker.pid 2>/dev/null)"
-echo "flags=$(pid=$(cat /var/run/docker.pid 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
+pid=$(cat /var/run/docker.pid 2>/dev/null || pidof -s dockerd)
+echo "pid=$pid"
+echo "flags=$(tr '\0' ' ' 2>/dev/null <"/proc/${pid:-none}/cmdline")"
 echo "config=$(base64 -w 0 /etc/docker/daemon.json 2>/dev/null)"

@@ -1,0 +1,36 @@
+# What a person types here. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv/bin
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup packages engine demo test test-full lint bench clean
+
+help: ## show this list
+	@echo "make <target>:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## Python packages in .venv, and a Docker engine where none answers (done once)
+	@$(PYTHON) tests/setup/setup.py
+
+packages:
+	@$(PYTHON) tests/setup/setup.py --no-engine
+
+engine: setup ## the same; `sudo make engine` is what a user without rights is told to have run
+
+demo: setup ## deploy production and staging on this machine, and show what runs where
+	@$(VENV)/python tests/setup/demo.py
+
+test: setup ## everything that decides whether a change is good (under 40 minutes)
+	@$(VENV)/python tests/setup/run_tests.py
+
+test-full: setup ## the same, and what takes too long for every change
+	@$(VENV)/python tests/setup/run_tests.py --full
+
+lint: packages ## ruff, mypy, yamllint, ansible-lint
+	@$(VENV)/python tests/setup/run_tests.py --only lint
+
+bench: setup ## print the ratios that the design promises
+	@$(VENV)/python tests/bench/run.py
+
+clean: packages ## remove what the demo made, and only that
+	@$(VENV)/python tests/setup/clean.py
