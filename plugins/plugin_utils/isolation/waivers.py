@@ -14,10 +14,12 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain
 from typing import Any
 
 from .model import Environment, Finding, Fleet, Severity, Where
 from .rules import rules, waive
+from .wording import listed
 
 VARIABLE = "bulkhead_waivers"
 
@@ -45,12 +47,22 @@ class Waiver:
     where: Where
 
 
-def apply(fleet: Fleet, findings: Iterable[Finding], today: date) -> list[Finding]:
-    """The same findings, those that are accepted marked as waived, and what is wrong with the waivers."""
+def apply(
+    fleet: Fleet,
+    findings: Iterable[Finding],
+    today: date,
+    given: Mapping[str, Sequence[tuple[Any, Where]]] | None = None,
+) -> list[Finding]:
+    """The same findings, those that are accepted marked as waived, and what is wrong with the waivers.
+
+    ``given`` are lists of waivers by prefix, with their places, where they do not come from the variables.
+    """
     waivers: list[Waiver] = []
     result: list[Finding] = []
     for environment in fleet.environments:
-        for item in _read(environment):
+        own = [(environment.variables.get(VARIABLE), environment.origin(VARIABLE))]
+        lists = own if given is None else given.get(environment.prefix, ())
+        for item in chain.from_iterable(_read(environment, value, where) for value, where in lists):
             if isinstance(item, Waiver):
                 waivers.append(item)
             else:
@@ -69,22 +81,32 @@ def apply(fleet: Fleet, findings: Iterable[Finding], today: date) -> list[Findin
             partial.append(_incomplete(finding, [holding[key] for key in accepting]))
         result.append(finding)
     result += partial
-    result += [_expired(each, today) for each in waivers if each.until < today]
-    result += [_unused(each) for key, each in holding.items() if key not in used]
+    for same in _together(waivers):
+        if same[0].until < today:
+            result.append(_expired(same, today))
+        elif not any((each.environment, each.rule, each.resource) in used for each in same):
+            result.append(_unused(same))
     return result
 
 
-def _read(environment: Environment) -> Iterator[Waiver | Finding]:
+def _together(waivers: Iterable[Waiver]) -> Iterable[list[Waiver]]:
+    """The same waiver of several environments together: it was written once, for all of them."""
+    same: dict[tuple[str, str, str, date], list[Waiver]] = {}
+    for each in waivers:
+        same.setdefault((each.rule, each.resource, each.reason, each.until), []).append(each)
+    return same.values()
+
+
+def _read(environment: Environment, given: Any, where: Where) -> Iterator[Waiver | Finding]:
     """The waivers of an environment, and a finding for each that cannot be one."""
-    where = environment.origin(VARIABLE)
-    given = environment.variables.get(VARIABLE)
     if given is None:
         return
+    variable = where.item or VARIABLE
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
-        yield _malformed(environment, where, VARIABLE, f"is {type(given).__name__}, not a list")
+        yield _malformed(environment, where, variable, f"is {type(given).__name__}, not a list")
         return
     for number, item in enumerate(given):
-        name = f"{VARIABLE}[{number}]"
+        name = f"{variable}[{number}]"
         place = Where(where.file, where.line, name)
         fault = _fault(item)
         if fault:
@@ -132,38 +154,45 @@ def _malformed(environment: Environment, where: Where, name: str, fault: str) ->
         machine=environment.machine,
         resource=name,
         message=f"{name} of {environment.prefix} {fault}. It accepts nothing.",
-        fix=f"Write it as {{{', '.join(f'{key}: ...' for key in _KEYS)}}}, with rule and resource as the report shows them.",
+        fix="Write {rule: ..., resource: ..., reason: ..., until: 2026-12-31}, rule and resource as in the report.",
         where=(where,),
     )
 
 
-def _expired(waiver: Waiver, today: date) -> Finding:
+def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
+    waiver = waivers[0]
     days = (today - waiver.until).days
     return Finding(
         rule=EXPIRED,
         severity=Severity.MEDIUM,
-        environments=(waiver.environment,),
+        environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {waiver.environment} for {waiver.rule} on {waiver.resource} ended on {waiver.until}, "
-        f"{days} day{'s' if days > 1 else ''} ago: what it accepted counts again. Its reason was: {waiver.reason}",
+        message=f"The waiver of {listed(_environments(waivers))} for {waiver.rule} on {waiver.resource} ended on "
+        f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago: what it accepted counts again. "
+        f"Its reason was: {waiver.reason}",
         fix="Mend what it accepted and remove the waiver, or give it a later day for a reason that still holds.",
-        where=(waiver.where,),
+        where=tuple(dict.fromkeys(each.where for each in waivers)),
     )
 
 
-def _unused(waiver: Waiver) -> Finding:
+def _unused(waivers: Sequence[Waiver]) -> Finding:
+    waiver = waivers[0]
     near = difflib.get_close_matches(waiver.rule, rules(), n=1)
     hint = f" Did you mean {near[0]}?" if near and waiver.rule not in rules() else ""
     return Finding(
         rule=UNUSED,
         severity=Severity.LOW,
-        environments=(waiver.environment,),
+        environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {waiver.environment} for {waiver.rule} on {waiver.resource} accepts a finding that is "
-        f"not there. It would hide one that comes back.{hint}",
+        message=f"The waiver of {listed(_environments(waivers))} for {waiver.rule} on {waiver.resource} accepts a "
+        f"finding that is not there. It would hide one that comes back.{hint}",
         fix="Remove the waiver, or write rule and resource as the report shows them.",
-        where=(waiver.where,),
+        where=tuple(dict.fromkeys(each.where for each in waivers)),
     )
+
+
+def _environments(waivers: Sequence[Waiver]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(waiver.environment for waiver in waivers))
 
 
 def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
@@ -175,13 +204,8 @@ def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
         environments=finding.environments,
         machine=finding.machine,
         resource=finding.resource,
-        message=f"{_few(accepting)} accepts {finding.rule} on {finding.resource}, {_few(others)} does not. "
+        message=f"{finding.rule} on {finding.resource} is accepted by {listed(accepting)} and not by {listed(others)}. "
         "It counts until every environment that bears it accepts it.",
-        fix=f"Add the same waiver to {_few(others)}, or set it once in group_vars/all.",
+        fix=f"Add the same waiver to {listed(others)}, or set it once in group_vars/all.",
         where=tuple(waiver.where for waiver in waivers),
     )
-
-
-def _few(names: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

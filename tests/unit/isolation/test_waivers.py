@@ -16,6 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Finding,
     Fleet,
     Severity,
+    Where,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.waivers import apply
 
@@ -60,7 +61,7 @@ def test_accepted_by_one_of_two_counts() -> None:
     found = by_rule(apply(fleet(None, [WAIVER]), [FOUND], TODAY))
     assert not found["shared-port"].waived
     assert found["incomplete-waiver"].severity is Severity.LOW
-    assert "aiia_prod does not" in found["incomplete-waiver"].message
+    assert "accepted by aiia_staging and not by aiia_prod" in found["incomplete-waiver"].message
 
 
 def test_the_last_day_still_holds_and_the_next_does_not() -> None:
@@ -81,6 +82,24 @@ def test_unused() -> None:
     """It would hide the next one."""
     found = by_rule(apply(fleet([WAIVER]), [], TODAY))
     assert found["unused-waiver"].severity is Severity.LOW
+
+
+def test_written_once_for_all() -> None:
+    """In ``group_vars/all`` it is used when one environment uses it, and told once when nobody does."""
+    only_prod = Finding(**{**_fields(FOUND), "environments": ("aiia_prod",)})
+    (found,) = apply(fleet([WAIVER], [WAIVER]), [only_prod], TODAY)
+    assert found.waived
+    (unused,) = apply(fleet([WAIVER], [WAIVER]), [], TODAY)
+    assert unused.environments == ("aiia_prod", "aiia_staging")
+    (expired,) = apply(fleet([WAIVER], [WAIVER]), [], date(2026, 7, 1))
+    assert expired.environments == ("aiia_prod", "aiia_staging")
+
+
+def test_given_beside_the_variables() -> None:
+    """A check of files has no variables."""
+    where = Where("check.yml", 3, "waivers")
+    (found,) = apply(fleet(), [], TODAY, {"aiia_prod": [([WAIVER], where)]})
+    assert found.where == (Where("check.yml", 3, "waivers[0]"),)
 
 
 def test_another_resource_is_not_accepted() -> None:

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action behind the module isolation_check: arguments in, the heart called, the result out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.check import check
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.request import RequestError, parse
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import text
+
+
+class ActionModule(ActionBase):
+    """Reads files of the controller and judges them; no host is contacted."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+    _supports_diff = False
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        """Check what the task asks for."""
+        super().run(tmp, task_vars)
+        del tmp
+        try:
+            request = parse(_plain(self._task.args), Path(self._loader.get_basedir()))
+        except RequestError as error:
+            raise AnsibleActionFail("isolation_check: " + "\n".join(error.errors)) from error
+        answer = check(request, date.today())
+        result = {
+            **answer.as_json(),
+            "changed": False,
+            "failed": bool(answer.stopping),
+            "msg": text(answer.findings, stopping=answer.stopping),
+        }
+        if request.report:
+            path = request.base / Path(request.report).expanduser()
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(answer.rendered(request.report_format), encoding="utf-8")
+            except OSError as error:
+                raise AnsibleActionFail(f"isolation_check: {path} cannot be written: {error.strerror}") from error
+            result["report"] = str(path)
+        return result
+
+
+def _plain(value: Any) -> Any:
+    """Arguments without Ansible's marks on their values, which libraries do not expect."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_plain(item) for item in value]
+    return value

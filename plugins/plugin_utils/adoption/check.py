@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a request: files to fleet, fleet to findings, findings to the answer."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ..isolation import report, waivers
+from ..isolation.assemble import assemble
+from ..isolation.formats import junit, sarif
+from ..isolation.model import Environment, Finding, Fleet, Severity, Where
+from ..isolation.rules import judge, rules
+from . import compose_cli
+from .files import reader
+from .request import Declared, Request
+
+#: What is found here and not by a rule.
+DISAGREES, TWICE = "compose-disagrees", "environment-twice"
+SUMMARIES = {
+    DISAGREES: "Docker Compose reads a project in another way than the check does.",
+    TWICE: "Two environments are declared with one prefix.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a check found, and which of it stops."""
+
+    environments: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    stopping: tuple[Finding, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The public contract."""
+        return report.as_json(self.environments, self.findings)
+
+    def rendered(self, report_format: str) -> str:
+        """The report as the text of a file."""
+        summaries = {**waivers.SUMMARIES, **SUMMARIES, **{each.id: each.summary for each in rules().values()}}
+        if report_format == "junit":
+            return junit(self.findings, summaries, self.stopping)
+        data = sarif(self.findings, summaries) if report_format == "sarif" else self.as_json()
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def check(request: Request, today: date) -> Answer:
+    """Everything that is wrong with the environments of a request, at once."""
+    declared = [_placed(each, request.base) for each in request.environments]
+    # What an environment names by its path on the machine is looked up where its files are here.
+    machine = {each.directory: _here(each, request.base) for each in declared}
+    read = reader(request.base, machine)
+    fleet = Fleet(tuple(_environment(each, read) for each in declared))
+    findings = [*_twice(declared), *judge(fleet)]
+    if request.compose_cli == "auto":
+        findings += _asked(declared, fleet, request.base)
+    findings = waivers.apply(fleet, findings, today, _waivers(request))
+    return Answer(
+        environments=tuple(dict.fromkeys(each.prefix for each in declared)),
+        findings=tuple(report.arrange(findings)),
+        stopping=tuple(report.stops(findings, request.fail_on)),
+    )
+
+
+def _placed(declared: Declared, base: Path) -> Declared:
+    """With a directory and the environment file that Compose would take by itself, where they were left out."""
+    here = _here(declared, base)
+    env_files = declared.env_files
+    if env_files is None:
+        beside = posixpath.join(posixpath.dirname(declared.compose_files[0]), ".env") if declared.compose_files else ""
+        env_files = (beside,) if beside and (base / beside).is_file() else ()
+    values = {name: getattr(declared, name) for name in declared.__slots__}
+    directory = posixpath.normpath(declared.directory) if declared.directory else str(here)
+    return Declared(**{**values, "directory": directory, "env_files": env_files})
+
+
+def _here(declared: Declared, base: Path) -> Path:
+    """The directory on the controller that stands for the environment's own."""
+    first = next(iter(declared.compose_files or declared.env_files or declared.files), "")
+    return (base / first).parent.resolve() if first else base.resolve()
+
+
+def _environment(declared: Declared, read: Callable[[str], str | None]) -> Environment:
+    return assemble(
+        prefix=declared.prefix,
+        name=declared.name,
+        machine=declared.machine,
+        directory=declared.directory,
+        compose_files=declared.compose_files,
+        env_files=declared.env_files or (),
+        nginx_files=declared.nginx_files,
+        files=declared.files,
+        read=read,
+    )
+
+
+def _waivers(request: Request) -> dict[str, list[tuple[Any, Where]]]:
+    """The waivers of the request and of each environment."""
+    config = request.environments[0].where.file
+    found: dict[str, list[tuple[Any, Where]]] = {}
+    for each in request.environments:
+        lists = found.setdefault(each.prefix, [])
+        if request.waivers is not None and not lists:
+            lists.append((request.waivers, Where(config, 0, "waivers")))
+        if each.waivers is not None:
+            lists.append((each.waivers, Where(config, each.where.line, f"{each.where.item}.waivers")))
+    return found
+
+
+def _twice(declared: list[Declared]) -> Iterator[Finding]:
+    """One prefix, two environments: everything that they share would look like their own."""
+    places: dict[str, list[Declared]] = {}
+    for each in declared:
+        places.setdefault(each.prefix, []).append(each)
+    for prefix, same in places.items():
+        if len(same) > 1:
+            yield Finding(
+                rule=TWICE,
+                severity=Severity.CRITICAL,
+                environments=(prefix,),
+                machine=same[0].machine,
+                resource=prefix,
+                message=f"{prefix} is declared {len(same)} times, as {' and '.join(each.name for each in same[:3])}: "
+                "what they share looks like one environment's own, so nothing can be proved about them.",
+                fix="Give each environment a prefix of its own, or declare it once with all of its files.",
+                where=tuple(each.where for each in same),
+            )
+
+
+def _asked(declared: list[Declared], fleet: Fleet, base: Path) -> Iterator[Finding]:
+    """Where Docker Compose, if it is at hand, reads a project differently."""
+    client = compose_cli.find() if any(each.compose_files for each in declared) else None
+    if client is None:
+        return
+    for each, environment in zip(declared, fleet.environments, strict=True):
+        for project in environment.compose[:1]:
+            here = _here(each, base)
+            by_directory = not project.declared_name
+            answer = compose_cli.ask(
+                client,
+                [(base / path).resolve() for path in each.compose_files],
+                [(base / path).resolve() for path in each.env_files or ()],
+                project_directory=here,
+                name=project.name if by_directory else "",
+            )
+            if answer.model is None:
+                yield _disagreement(each, f"Docker Compose refuses it: {answer.error}")
+                continue
+            places = compose_cli.differences(project, answer.model, controller=str(here), machine=each.directory)
+            if places:
+                shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
+                yield _disagreement(each, f"Docker Compose reads it differently at {shown}")
+
+
+def _disagreement(declared: Declared, said: str) -> Finding:
+    return Finding(
+        rule=DISAGREES,
+        severity=Severity.LOW,
+        environments=(declared.prefix,),
+        machine=declared.machine,
+        resource=declared.compose_files[0],
+        message=f"The Compose files of {declared.prefix} were read and judged. {said}. "
+        "What is found about these places may not hold.",
+        fix="Look at these places; Compose's own word is what the machine will do.",
+        where=(Where(declared.compose_files[0]),),
+    )

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks ``docker compose config`` for its reading of a project and compares it with ours.
+
+Hermetic: an empty environment, a home of its own, every file named, no network. Compose needs no engine for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..isolation.model import ComposeProject
+
+_SECONDS = 20
+
+#: What Compose rewrites or drops in a way that means the same.
+_REWRITTEN = frozenset({"env_file", "profiles"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Compose said: its model, or why it refused."""
+
+    model: Mapping[str, Any] | None
+    error: str = ""
+
+
+def find() -> str | None:
+    """The docker client, where it has the plugin ``compose``."""
+    client = shutil.which("docker")
+    if client is None:
+        return None
+    with tempfile.TemporaryDirectory() as home:
+        status, _output, _errors = _run([client, "compose", "version", "--short"], home)
+    return client if status == 0 else None
+
+
+def ask(
+    client: str, files: Sequence[Path], env_files: Sequence[Path], *, project_directory: Path, name: str = ""
+) -> Answer:
+    """Compose's reading of these files. ``name`` is given where the directory would decide it."""
+    argv = [client, "compose", "--project-directory", str(project_directory), "--profile", "*"]
+    argv += [part for path in files for part in ("--file", str(path))]
+    # Without this Compose would look for a file of its own choice.
+    argv += [part for path in env_files or (Path(os.devnull),) for part in ("--env-file", str(path))]
+    argv += ["--project-name", name] if name else []
+    with tempfile.TemporaryDirectory() as home:
+        status, output, errors = _run([*argv, "config", "--format", "json"], home)
+    if status != 0:
+        lines = [line for line in errors.splitlines() if line.strip() and "level=warning" not in line]
+        return Answer(None, lines[-1][:300] if lines else f"it ended with status {status}")
+    try:
+        model = json.loads(output)
+    except ValueError:
+        return Answer(None, "its answer is not JSON")
+    return Answer(model if isinstance(model, dict) else {})
+
+
+def _run(argv: Sequence[str], home: str) -> tuple[int, str, str]:
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": home,
+        "DOCKER_CONFIG": home,
+        "COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false",
+        "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false",
+    }
+    try:
+        done = subprocess.run(
+            argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "", f"it did not answer within {_SECONDS} s"
+    except OSError as error:
+        return 1, "", str(error)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def differences(ours: ComposeProject, theirs: Mapping[str, Any], *, controller: str, machine: str) -> list[str]:
+    """Where two readings of a project differ, as dotted paths. Values are not told: they may be secret.
+
+    ``controller`` is the directory in which Compose was asked, ``machine`` the one in which the files will live.
+    """
+    moved = _moved(theirs, controller, machine)
+    found: list[str] = []
+    if ours.name != moved.get("name"):
+        found.append("name")
+    own_services, services = dict(ours.services), moved.get("services") or {}
+    found += _unequal("services", own_services.keys(), services.keys())
+    for key in own_services.keys() & services.keys():
+        found += _differ(_plain(own_services[key]), _plain(services[key]), f"services.{key}")
+    for kind in ("networks", "volumes"):
+        for key, value in (moved.get(kind) or {}).items():
+            # Compose leaves out what no service uses, so only what it has is compared.
+            own = getattr(ours, kind).get(key)
+            found += [f"{kind}.{key}"] if own is None else _differ(_plain(own), _plain(value), f"{kind}.{key}")
+    return sorted(found)
+
+
+def _moved(value: Any, source: str, target: str) -> Any:
+    """The same model with paths below one directory as paths below another."""
+    if isinstance(value, dict):
+        return {key: _moved(item, source, target) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, source, target) for item in value]
+    if isinstance(value, str) and (value == source or value.startswith(source + "/")):
+        return target + value[len(source) :]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A definition without what Compose writes in more than one way: empty values, and defaults spelt out."""
+    if isinstance(value, Mapping):
+        items = {str(key): _plain(item) for key, item in value.items() if key not in _REWRITTEN}
+        return {key: item for key, item in items.items() if item not in (None, {}, [], False, "")}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _differ(ours: Any, theirs: Any, path: str) -> Iterator[str]:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        yield from _unequal(path, ours.keys(), theirs.keys())
+        for key in ours.keys() & theirs.keys():
+            yield from _differ(ours[key], theirs[key], f"{path}.{key}")
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for number, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from _differ(own, other, f"{path}.{number}")
+    elif ours != theirs:
+        yield path
+
+
+def _unequal(path: str, ours: Any, theirs: Any) -> list[str]:
+    return [f"{path}.{key}" for key in sorted(set(ours) ^ set(theirs))]
