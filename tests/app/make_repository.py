@@ -58,22 +58,21 @@ def index(git: Git, start: str | None) -> Iterator[str]:
         yield path
 
 
-def mode_of(git: Git, index_path: str, path: str, content: str) -> str:
-    """A script is executable; other files stay as they were."""
+def index_line(git: Git, index_path: str, path: str, content: str | None) -> str:
+    """A line for `git update-index --index-info`: a script is executable, other files stay as they were."""
+    if content is None:
+        return f"0 {'0' * 40}\t{path}"
     listed = git("ls-files", "--stage", "--", path, GIT_INDEX_FILE=index_path)
-    return "100755" if content.startswith("#!") or listed.startswith("100755") else "100644"
+    mode = "100755" if content.startswith("#!") or listed.startswith("100755") else "100644"
+    blob = git("hash-object", "-w", "--stdin", text=content)
+    return f"{mode} {blob}\t{path}"
 
 
 def write_tree(git: Git, start: str | None, changes: Changes) -> str:
-    with index(git, start) as index_path:
-        for path, content in changes.items():
-            if content is None:
-                git("update-index", "--force-remove", "--", path, GIT_INDEX_FILE=index_path)
-                continue
-            blob = git("hash-object", "-w", "--stdin", text=content)
-            entry = f"{mode_of(git, index_path, path, content)},{blob},{path}"
-            git("update-index", "--add", "--cacheinfo", entry, GIT_INDEX_FILE=index_path)
-        return git("write-tree", GIT_INDEX_FILE=index_path)
+    with index(git, start) as path:
+        lines = "".join(f"{index_line(git, path, name, content)}\n" for name, content in changes.items())
+        git("update-index", "--index-info", text=lines, GIT_INDEX_FILE=path)
+        return git("write-tree", GIT_INDEX_FILE=path)
 
 
 def write_commit(git: Git, tree: str, parent: str | None, message: str) -> str:

@@ -86,6 +86,12 @@ first_start() {
 if [[ ${1:-} != postgres ]]; then
   exec "$@"
 fi
+for argument in "$@"; do
+  case $argument in
+    # A question to the program needs no database.
+    --help | '-?' | --version | -V | --describe-config) exec "$@" ;;
+  esac
+done
 
 if [[ $(id -u) == 0 ]]; then
   mkdir -p "$PGDATA"

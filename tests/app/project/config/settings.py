@@ -33,7 +33,7 @@ def with_password(url: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{quote(parts.username or '')}:{quote(password, safe='')}@{host}"))
 
 
-ENVIRONMENT = os.environ.get("APP_ENVIRONMENT", "development")
+ENVIRONMENT = os.environ.get("ENVIRONMENT", "development")
 COMMIT = (BASE_DIR / "COMMIT").read_text().strip() if (BASE_DIR / "COMMIT").exists() else "unknown"
 
 SECRET_KEY = required("SECRET_KEY")

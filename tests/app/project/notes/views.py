@@ -134,8 +134,10 @@ def tasks(request: HttpRequest) -> JsonResponse:
 def slow(request: HttpRequest) -> JsonResponse:
     """An answer that takes its time: what a deployment must not cut off."""
     try:
-        seconds = min(max(float(request.GET.get("seconds", "1")), 0.0), LONGEST_SLEEP)
+        seconds = float(request.GET.get("seconds", "1"))
     except ValueError:
-        return JsonResponse({"error": "seconds must be a number"}, status=400)
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_SLEEP:
+        return JsonResponse({"error": f"seconds must be a number from 0 to {LONGEST_SLEEP:g}"}, status=400)
     time.sleep(seconds)
     return JsonResponse({"slept": seconds, "container": socket.gethostname(), "commit": settings.COMMIT})
