@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Understands calls of ``docker``, ``docker compose`` and ``docker-compose``: options, verb, flags, arguments."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_DOCKER_VALUES = frozenset(
+    ("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey")
+)
+_COMPOSE_VALUES = frozenset(
+    (
+        *("-f", "--file", "-p", "--project-name", "--project-directory", "--env-file", "--profile", "--ansi"),
+        *("--progress", "--parallel", "-H", "--host", "-c", "--context", "--log-level", "--tlscacert", "--tlscert"),
+        "--tlskey",
+    )
+)
+#: Options of verbs that take a value; any other option is a flag.
+_VERB_VALUES = frozenset(
+    (
+        *("--filter", "--format", "-t", "--timeout", "--tag", "--scale", "--rmi", "--tail", "--user", "-u", "-e"),
+        *("--env", "-w", "--workdir", "--name", "--build-arg", "--network", "--net", "--volumes-from", "--mount"),
+        *("--label", "--entrypoint", "--exit-code-from", "--target", "--pull", "--index", "--since", "--until"),
+        *("--publish", "-p", "--expose", "--hostname", "-h", "--ip", "--file", "-f", "--cache-from", "--secret"),
+        *("--keep-storage", "--signal", "-s", "--platform", "--env-file", "--restart", "--driver", "-d", "--subnet"),
+        *("--wait-timeout", "--node", "--opt", "-o", "--output", "--progress", "--project-name", "--pid", "--link"),
+    )
+)
+#: Where a letter that elsewhere takes a value is a flag of this verb.
+_FLAG_LETTERS: Mapping[str, frozenset[str]] = {
+    "up": frozenset(("-d",)),
+    "run": frozenset(("-d", "-p")),
+    "exec": frozenset(("-d", "-p")),
+    "rm": frozenset(("-f", "-s")),
+    "rmi": frozenset(("-f",)),
+    "prune": frozenset(("-f",)),
+    "logs": frozenset(("-f", "-t")),
+}
+_MANAGEMENT = frozenset(
+    ("system", "volume", "network", "container", "image", "builder", "buildx", "stack", "service", "swarm", "context")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DockerCall:
+    """One call. ``verb`` is ``("up",)`` or ``("system", "prune")``; short flags that are written together are split."""
+
+    compose: bool
+    verb: tuple[str, ...]
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    flags: frozenset[str] = frozenset()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The Compose files that ``-f`` names."""
+        return (*self.options.get("-f", ()), *self.options.get("--file", ()))
+
+    @property
+    def project(self) -> str:
+        """The project that ``-p`` names, or the empty string."""
+        named = (*self.options.get("-p", ()), *self.options.get("--project-name", ()))
+        return named[-1] if named else ""
+
+    @property
+    def project_directory(self) -> str:
+        """What ``--project-directory`` says, or the empty string."""
+        named = self.options.get("--project-directory", ())
+        return named[-1] if named else ""
+
+    @property
+    def env_files(self) -> tuple[str, ...]:
+        """The files that ``--env-file`` names before the verb."""
+        return tuple(self.options.get("--env-file", ()))
+
+    def has(self, *flags: str) -> bool:
+        """Whether one of the flags is set, as a flag or with a value."""
+        return any(flag in self.flags or flag in self.values for flag in flags)
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The values of ``--filter``."""
+        return (*self.values.get("--filter", ()), *self.values.get("-f", ())) if not self.compose else ()
+
+
+def docker_call(argv: Sequence[str]) -> DockerCall | None:
+    """The call that ``argv`` makes, or ``None`` where it is no call of Docker or Compose."""
+    if not argv:
+        return None
+    program, rest = posixpath.basename(argv[0]), list(argv[1:])
+    if program == "docker-compose":
+        return _compose(rest, {})
+    if program not in ("docker", "podman"):
+        return None
+    options, rest = _options(rest, _DOCKER_VALUES)
+    if rest[:1] == ["compose"]:
+        return _compose(rest[1:], options)
+    count = 2 if rest[:1] and rest[0] in _MANAGEMENT else 1
+    verb = tuple(rest[:count])
+    flags, values, arguments = _verb_options(verb, rest[count:])
+    return DockerCall(False, verb, _frozen(options), flags, values, arguments)
+
+
+def _compose(words: list[str], outer: dict[str, list[str]]) -> DockerCall:
+    options, rest = _options(words, _COMPOSE_VALUES)
+    for name, found in outer.items():
+        options.setdefault(name, found)
+    verb = tuple(rest[:1])
+    flags, values, arguments = _verb_options(verb, rest[1:])
+    return DockerCall(True, verb, _frozen(options), flags, values, arguments)
+
+
+def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Options before the verb, and what follows."""
+    found: dict[str, list[str]] = {}
+    index = 0
+    while index < len(words) and words[index].startswith("-"):
+        name, equals, value = words[index].partition("=")
+        index += 1
+        if name in valued and not equals:
+            value = words[index] if index < len(words) else ""
+            index += 1
+        elif name not in valued and name[:2] in valued and not name.startswith("--"):
+            name, value = name[:2], words[index - 1][2:]  # -fdocker-compose.yml
+        found.setdefault(name, []).append(value)
+    return found, words[index:]
+
+
+def _verb_options(
+    verb: tuple[str, ...], words: list[str]
+) -> tuple[frozenset[str], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    flags: set[str] = set()
+    values: dict[str, list[str]] = {}
+    arguments: list[str] = []
+    last = verb[-1] if verb else ""
+    letters = _FLAG_LETTERS.get(last, frozenset())
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if not word.startswith("-") or word == "-" or (arguments and last in ("exec", "run")):
+            arguments.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        if equals:
+            values.setdefault(name, []).append(value)
+        elif name in _VERB_VALUES and name not in letters:
+            values.setdefault(name, []).append(words[index] if index < len(words) else "")
+            index += 1
+        elif re.fullmatch(r"-[A-Za-z]{2,}", name):
+            flags.update("-" + letter for letter in name[1:])
+        else:
+            flags.add(name)
+    return frozenset(flags), {name: tuple(found) for name, found in values.items()}, tuple(arguments)
+
+
+def _frozen(options: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(values) for name, values in options.items()}

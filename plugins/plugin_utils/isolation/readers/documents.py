@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Texts that act on the machine and are neither Compose, nginx nor an environment file."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..model import Claim, Document, Reference, Where
+from . import logrotate, pgbouncer, playbook, redis, scripts, sql, workflow
+
+_SHELL_NAMES = re.compile(r"(?:^|\.)(?:make|just)file$|\.(?:sh|bash|ksh|mk)$|^(?:deploy|backup|restore|entrypoint)$")
+_UNIT_NAMES = re.compile(r"\.(?:service|timer|socket|path|mount|target|slice)$")
+_YAML_NAMES = re.compile(r"\.ya?ml$")
+_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
+_CRON_LINE = re.compile(
+    r"^(?:[\d*][\d*/,-]*[ \t]+){4}[\d*a-zA-Z][\w*/,-]*[ \t]+\S|^@(?:reboot|hourly|daily|weekly|monthly)[ \t]"
+)
+
+
+def kind_of(path: str, text: str) -> str:
+    """What a text is, by its name first and by what it says second."""
+    name = posixpath.basename(path).lower()
+    folders = path.lower().split("/")[:-1]
+    by_name = _kind_by_name(name, folders, text)
+    if by_name:
+        return by_name
+    head = text[:4000]
+    if _SHEBANG.match(head):
+        return "shell"
+    if re.search(r"^\[(?:databases|pgbouncer)\]", head, re.MULTILINE):
+        return "pgbouncer"
+    lines = [line for line in head.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if lines and all(_CRON_LINE.match(line) or re.match(r"^\w+\s*=", line) for line in lines[:5]):
+        return "cron" if any(_CRON_LINE.match(line) for line in lines[:5]) else "text"
+    return "text"
+
+
+def _kind_by_name(name: str, folders: list[str], text: str) -> str:
+    if name.endswith(".dockerignore"):
+        return "dockerignore"
+    if name.startswith(("dockerfile", "containerfile")) or name.endswith((".dockerfile", ".containerfile")):
+        return "dockerfile"
+    if _YAML_NAMES.search(name):
+        return _kind_of_yaml(name, folders, text)
+    if "cron.d" in folders or name.startswith("crontab") or name.endswith((".cron", ".crontab")):
+        return "cron"
+    if _UNIT_NAMES.search(name):
+        return "systemd"
+    if any(folder.startswith("logrotate") for folder in folders) or "logrotate" in name:
+        return "logrotate"
+    if name.endswith(".sql"):
+        return "sql"
+    if name.startswith("pgbouncer") and name.endswith(".ini"):
+        return "pgbouncer"
+    if name.endswith((".conf", ".acl")) and ("redis" in name or "redis" in folders):
+        return "redis"
+    return "shell" if _SHELL_NAMES.search(name) else ""
+
+
+def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:
+    if "workflows" in folders or (
+        re.search(r"^jobs\s*:", text, re.MULTILINE) and re.search(r"^['\"]?on\b", text, re.M)
+    ):
+        return "workflow"
+    if re.search(r"^- +(?:name|hosts|import_playbook|ansible\.\w+)|^- +[\w.]+:", text, re.MULTILINE):
+        return "ansible"
+    return "text"
+
+
+#: What turns a text of a kind into data, and what that data claims. A kind that is not here stays a text.
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "workflow": workflow.read_workflow,
+    "ansible": playbook.read_playbook,
+    "shell": scripts.read_script,
+    "cron": scripts.read_crontab,
+    "systemd": scripts.read_unit,
+    "sql": sql.read_sql,
+    "pgbouncer": pgbouncer.read_pgbouncer,
+    "redis": redis.read_redis,
+    "logrotate": logrotate.read_logrotate,
+}
+
+
+def read_document(path: str, text: str) -> Document:
+    """A document with its kind and, where a reader knows the kind, its data. Raises ``ReaderError``."""
+    kind = kind_of(path, text)
+    reader = _READERS.get(kind)
+    return Document(path, kind, text, reader(text, path) if reader else None)
+
+
+def commands(document: Document) -> tuple[scripts.Command, ...]:
+    """The commands that a document runs, whatever its kind."""
+    data = document.data
+    if isinstance(data, (workflow.Workflow, playbook.Playbook)):
+        return data.commands
+    return data.commands if isinstance(data, scripts.Script) else ()
+
+
+def claims_document(
+    document: Document, *, owner: str, machine: str, directory: str = ""
+) -> tuple[list[Claim], list[Reference]]:
+    """What a document claims and points at."""
+    claims = list(_claims(document, owner, machine))
+    references = [
+        Reference(
+            "command",
+            command.argv[0] if command.argv else "",
+            owner,
+            command.where,
+            {"argv": command.argv, "directory": command.directory, "command": command, "kind": document.kind},
+        )
+        for command in commands(document)
+    ]
+    return claims, references
+
+
+def _claims(document: Document, owner: str, machine: str) -> Iterator[Claim]:
+    name = posixpath.basename(document.path)
+    here = Where(document.path)
+    if document.kind == "systemd":
+        yield Claim("unit", machine, name, owner, here)
+    elif document.kind == "cron" and "cron.d" in document.path.split("/"):
+        yield Claim("cron", machine, f"/etc/cron.d/{name}", owner, here)
+    elif document.kind == "workflow" and isinstance(document.data, workflow.Workflow):
+        for group in document.data.groups():
+            yield Claim(
+                "concurrency",
+                "",
+                group.name.casefold(),
+                owner,
+                group.where,
+                attributes={"cancel": group.cancel, "name": group.name},
+            )
+    elif document.kind == "pgbouncer":
+        yield from pgbouncer.claims_pgbouncer(document.data, owner=owner, machine=machine)
+    for command in commands(document):
+        for lock in scripts.locks(command):
+            yield Claim("lock", machine, lock.path, owner, command.where, attributes={"bounded": lock.bounded})

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads logrotate configuration: which files each block rotates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..model import Where
+
+_BLOCK = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_PATH = re.compile(r"\"([^\"]+)\"|'([^']+)'|(/\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """One block: the patterns of the files that it rotates."""
+
+    patterns: tuple[str, ...]
+    where: Where
+
+
+def read_logrotate(text: str, path: str = "") -> tuple[Rotation, ...]:
+    """All blocks of a file."""
+    plain = re.sub(r"(?m)^[ \t]*#[^\n]*", "", text)
+    found = []
+    for match in _BLOCK.finditer(plain):
+        paths = list(_PATH.finditer(match[1]))
+        if paths:
+            line = plain.count("\n", 0, match.start(1) + paths[0].start()) + 1
+            found.append(Rotation(tuple("".join(hit.groups("")) for hit in paths), Where(path, line)))
+    return tuple(found)

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads ``pgbouncer.ini``: which databases it offers, and where they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..model import Claim, Where
+from .errors import ReaderError
+
+_PAIR = re.compile(r"(\w+)\s*=\s*('(?:[^']|'')*'|\S*)")
+_LINE = re.compile(r"\s*(\"(?:[^\"]|\"\")+\"|[^=\s]+)\s*=\s*(.*?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class PooledDatabase:
+    """One line of ``[databases]``. ``*`` takes every name that no other line has."""
+
+    name: str
+    host: str
+    port: int
+    database: str
+    user: str
+    where: Where
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PgbouncerConfig:
+    """A configuration file. ``settings`` is the section ``[pgbouncer]``."""
+
+    databases: tuple[PooledDatabase, ...]
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
+    places: Mapping[str, Where] = field(default_factory=dict, hash=False)
+
+
+def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
+    """A configuration file; comments begin a line with ``;`` or ``#``."""
+    section, databases = "", []
+    settings: dict[str, str] = {}
+    places: dict[str, Where] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not stripped or stripped[0] in ";#" or stripped.startswith("%include"):
+            continue
+        if stripped.startswith("[") and stripped.endswith("]"):
+            section = stripped[1:-1].strip().lower()
+            continue
+        match = _LINE.match(line)
+        if match is None:
+            raise ReaderError(f"neither a section nor name = value: {stripped[:40]}", number, rule="not-pgbouncer")
+        name, value, where = match[1].strip('"').replace('""', '"'), match[2], Where(path, number, match[1])
+        if section == "databases":
+            databases.append(_database(name, value, where))
+        elif section == "pgbouncer":
+            settings[name.lower()] = value
+            places[name.lower()] = where
+    return PgbouncerConfig(tuple(databases), settings, places)
+
+
+def _database(name: str, value: str, where: Where) -> PooledDatabase:
+    given = {key.lower(): text.strip("'").replace("''", "'") for key, text in _PAIR.findall(value)}
+    port = given.get("port", "")
+    return PooledDatabase(
+        name,
+        given.get("host", ""),
+        int(port) if port.isdecimal() else 5432,
+        given.get("dbname", "" if name == "*" else name),
+        given.get("user", ""),
+        where,
+        given.get("password", ""),
+    )
+
+
+def claims_pgbouncer(config: PgbouncerConfig, *, owner: str, machine: str) -> Iterator[Claim]:
+    """The address that it listens on where it runs on the machine itself and not in a container."""
+    unix = config.settings.get("unix_socket_dir", "")
+    if unix.startswith("/"):
+        port = config.settings.get("listen_port", "6432")
+        where = config.places.get("unix_socket_dir", Where())
+        yield Claim("pgbouncer-socket", machine, f"{unix}/.s.PGSQL.{port}", owner, where)

@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads GitHub Actions workflows: what starts them, which jobs they have, and what those run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..model import Where
+from .errors import ReaderError
+from .scripts import Command, read_commands
+from .yaml_text import Map, Seq, read_yaml
+
+_SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A concurrency group, as written."""
+
+    name: str
+    cancel: bool
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a job. ``inputs`` is its ``with:``."""
+
+    name: str
+    uses: str
+    run: str
+    inputs: Mapping[str, str]
+    condition: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job. ``environment`` is the name of its GitHub environment, ``runs_on`` its labels."""
+
+    id: str
+    environment: str
+    runs_on: tuple[str, ...]
+    condition: str
+    group: Group | None
+    steps: tuple[Step, ...]
+    commands: tuple[Command, ...]
+    secrets: tuple[str, ...]
+    text: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow. ``branches`` are the patterns of ``on.push.branches``; ``None`` where a push starts it from any."""
+
+    name: str
+    events: tuple[str, ...]
+    branches: tuple[str, ...] | None
+    branches_where: Where
+    group: Group | None
+    jobs: tuple[Job, ...]
+    expressions: tuple[tuple[str, Where], ...]
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The commands of all jobs, in order."""
+        return tuple(command for job in self.jobs for command in job.commands)
+
+    def groups(self) -> Iterator[Group]:
+        """The concurrency groups, the workflow's own first."""
+        for group in (self.group, *(job.group for job in self.jobs)):
+            if group is not None:
+                yield group
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    file: str
+
+    def of(self, mapping: Mapping[str, Any], key: str) -> Where:
+        return Where(self.file, mapping.at.get(key, ("", 0))[1] if isinstance(mapping, Map) else 0, key)
+
+
+def read_workflow(text: str, path: str = "") -> Workflow:
+    """A workflow file. Raises :class:`ReaderError` where it is not YAML or no mapping."""
+    documents = read_yaml(text, path)
+    top = documents[0].value if documents else None
+    if not isinstance(top, Mapping):
+        raise ReaderError("the file is no workflow: it has no mapping at the top", 1, rule="not-a-workflow")
+    place = _Place(path)
+    events = top.get("on", top.get("true"))
+    push = events.get("push") if isinstance(events, Mapping) else None
+    branches: tuple[str, ...] | None = None
+    branches_where = place.of(top, "on")
+    if isinstance(push, Mapping) and push.get("branches") is not None:
+        branches = _words(push["branches"])
+        branches_where = place.of(push, "branches")
+    jobs = _mapping(top.get("jobs"))
+    variables = _strings(top.get("env"))
+    return Workflow(
+        str(top.get("name") or ""),
+        _words(events),
+        branches,
+        branches_where,
+        _group(top, place),
+        tuple(_job(name, job, place.of(jobs, name), place, variables) for name, job in jobs.items()),
+        tuple(_expressions(top, Where(path))),
+    )
+
+
+def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[str, str]) -> Job:
+    job = _mapping(job)
+    variables = {**variables, **_strings(job.get("env"))}
+    raw_steps = job.get("steps") if isinstance(job.get("steps"), (list, tuple)) else []
+    directory = str(_mapping(_mapping(job.get("defaults")).get("run")).get("working-directory") or "")
+    steps, commands = [], []
+    for raw in map(_mapping, raw_steps):
+        step = _step(raw, place)
+        steps.append(step)
+        commands += _commands(raw, name, place, {**variables, **_strings(raw.get("env"))}, directory)
+    environment = job.get("environment")
+    text = "\n".join(text for text, _where in _leaves(job, where))
+    return Job(
+        name,
+        str(environment.get("name") or "") if isinstance(environment, Mapping) else str(environment or ""),
+        _words(job.get("runs-on")),
+        str(job.get("if") or ""),
+        _group(job, place),
+        tuple(steps),
+        tuple(commands),
+        tuple(dict.fromkeys(one or other for one, other in _SECRET.findall(text))),
+        text,
+        where,
+    )
+
+
+def _step(raw: Mapping[str, Any], place: _Place) -> Step:
+    first = next(iter(raw), "")
+    return Step(
+        str(raw.get("name") or ""),
+        str(raw.get("uses") or ""),
+        str(raw.get("run") or ""),
+        _strings(raw.get("with")),
+        str(raw.get("if") or ""),
+        place.of(raw, first),
+    )
+
+
+def _commands(
+    raw: Mapping[str, Any], job: str, place: _Place, variables: Mapping[str, str], directory: str
+) -> Iterator[Command]:
+    """What a step runs: its ``run:``, or the script of an action that runs one on a server."""
+    inputs = _mapping(raw.get("with"))
+    folder = str(raw.get("working-directory") or directory)
+    if isinstance(raw.get("run"), str):
+        # GitHub starts bash with -e; a shell of one's own begins without.
+        errexit = "{0}" not in str(raw.get("shell") or "")
+        yield from _shell(raw, "run", job, place, variables, folder, errexit)
+    for key in ("script", "run", "commands"):
+        if isinstance(inputs.get(key), str):
+            strict = str(inputs.get("script_stop", "")).lower() == "true"
+            yield from _shell(inputs, key, job, place, variables, "", strict)
+
+
+def _shell(
+    mapping: Mapping[str, Any],
+    key: str,
+    job: str,
+    place: _Place,
+    variables: Mapping[str, str],
+    directory: str,
+    errexit: bool,
+) -> tuple[Command, ...]:
+    text = mapping[key]
+    line = place.of(mapping, key).line + ("\n" in text)
+    return read_commands(
+        text, place.file, line=line, variables=variables, directory=directory, errexit=errexit, unit=job
+    )
+
+
+def _group(mapping: Mapping[str, Any], place: _Place) -> Group | None:
+    value = mapping.get("concurrency")
+    if isinstance(value, Mapping):
+        cancel = value.get("cancel-in-progress")
+        return Group(str(value.get("group") or ""), bool(cancel) and cancel != "false", place.of(value, "group"))
+    return Group(value, False, place.of(mapping, "concurrency")) if isinstance(value, str) and value else None
+
+
+def _expressions(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
+    """Every string that holds an expression."""
+    return ((text, place) for text, place in _leaves(value, where) if "${{" in text or "||" in text)
+
+
+def _leaves(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
+    """Every string with its place; the reader has bounded the depth."""
+    if isinstance(value, str):
+        yield value, where
+    elif isinstance(value, Map):
+        for key, item in value.items():
+            yield from _leaves(item, Where(where.file, value.at.get(key, ("", where.line))[1], key))
+    elif isinstance(value, Seq):
+        for index, item in enumerate(value):
+            line = value.at[index][1] if index < len(value.at) else where.line
+            yield from _leaves(item, Where(where.file, line, where.item))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(value: Any) -> dict[str, str]:
+    return {
+        key: str(item).lower() if isinstance(item, bool) else str(item)
+        for key, item in _mapping(value).items()
+        if isinstance(item, (str, int, float, bool))
+    }
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """A word, a list of words, or the keys of a mapping."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Mapping):
+        labels = value.get("labels")
+        return _words(labels) if labels is not None else tuple(value)
+    return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else ()
