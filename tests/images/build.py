@@ -136,7 +136,7 @@ def require_bootstrap_tools() -> None:
         return
     hint = (
         "No container registry answers, so the base image is made from Debian packages. "
-        "Install mmdebstrap and debian-archive-keyring, or name an image of Debian "
+        "Install mmdebstrap, uidmap and debian-archive-keyring, or name an image of Debian "
         f"{SUITE} that this engine has in BULKHEAD_DEMO_ROOTFS."
     )
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -167,15 +167,12 @@ def make_rootfs() -> str:
     return ROOTFS
 
 
-def build(image: Image, parent: str, inputs: str) -> None:
-    labels = ["--label", OWNER_LABEL, "--label", f"{INPUTS_LABEL}={inputs}"]
-    command = ["docker", "build", "--build-arg", f"BASE={parent}", *labels, "--tag", image.tag, str(image.context)]
-    run(command, BUILD_SECONDS, "Its last lines:")
-
-
-def timed(image: Image, parent: str, inputs: str) -> None:
+def build(image: Image, parent: str, inputs: str, force: bool) -> None:
     started = time.monotonic()
-    build(image, parent, inputs)
+    options = ["--build-arg", f"BASE={parent}", "--label", OWNER_LABEL, "--label", f"{INPUTS_LABEL}={inputs}"]
+    if force:
+        options.append("--no-cache")
+    run(["docker", "build", *options, "--tag", image.tag, str(image.context)], BUILD_SECONDS, "Its last lines:")
     print(f"  {image.tag:<32} built in {time.monotonic() - started:5.1f} s", flush=True)
 
 
@@ -186,20 +183,24 @@ def ensure_base(force: bool) -> str:
         started = time.monotonic()
         rootfs = make_rootfs()
         print(f"  {rootfs:<32} ready in {time.monotonic() - started:5.1f} s", flush=True)
-        timed(BASE, rootfs, inputs)
+        build(BASE, rootfs, inputs, force)
     return inputs
 
 
 def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list[str]:
     """Build what is missing or out of date; returns the tags that were built."""
-    run(["docker", "version", "--format", "{{.Server.Version}}"], 30, "A Docker engine must be running.")
+    run(
+        ["docker", "version", "--format", "{{.Server.Version}}"],
+        30,
+        "A Docker engine must be running, and open to this user.",
+    )
     base = ensure_base(force)
     wanted = [image for image in IMAGES if not only or image.directory in only]
     inputs = {image: digest(image, base) for image in wanted}
     stale = [image for image in wanted if force or built_digest(image.tag) != inputs[image]]
     # Two at a time: one unpacks while the other downloads.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        builds = [pool.submit(timed, image, BASE.tag, inputs[image]) for image in stale]
+        builds = [pool.submit(build, image, BASE.tag, inputs[image], force) for image in stale]
         for result in builds:
             result.result()
     return [image.tag for image in stale]
@@ -208,7 +209,7 @@ def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the images of the stack from Debian packages.")
     parser.add_argument("--only", nargs="+", choices=[image.directory for image in IMAGES], metavar="NAME")
-    parser.add_argument("--force", action="store_true", help="build even what is present")
+    parser.add_argument("--force", action="store_true", help="build even what is present, with today's packages")
     options = parser.parse_args()
     started = time.monotonic()
     try:
