@@ -93,7 +93,7 @@ def _sarif_location(place: Where) -> dict[str, Any]:
 
 
 def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: Sequence[Finding]) -> str:
-    """A JUnit report: each rule is a test case; what stops the run is a failure, what does not is told in its output."""
+    """A JUnit report: each rule is a test case, what stops the run a failure, what does not its output."""
     arranged = arrange(findings)
     failing = set(stopping)
     by_rule: dict[str, list[Finding]] = {rule_id: [] for rule_id in sorted(summaries)}

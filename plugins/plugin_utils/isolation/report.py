@@ -161,10 +161,10 @@ def _block(group: Group, width: int, colour: bool) -> str:
     head = f"{painted}{' ' * (10 - len(word))}{finding.rule}  {' '.join(finding.hazards)}".rstrip() + count
     machine = f" on {finding.machine}" if finding.machine else ""
     rows = [
-        ("", f"{_some(group.environments)}: {_some(group.resources)}{machine}"),
+        ("", f"{some(group.environments)}: {some(group.resources)}{machine}"),
         ("", finding.message),
         ("fix", finding.fix),
-        ("at", _some(list(map(str, group.where)), "; ")),
+        ("at", some(list(map(str, group.where)), "; ")),
         ("waived", finding.waived),
     ]
     return "\n".join([head, *(_row(label, value, width) for label, value in rows if value)])
@@ -181,10 +181,10 @@ def _row(label: str, value: str, width: int) -> str:
     )
 
 
-def _some(names: Sequence[str], separator: str = ", ") -> str:
+def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
     """The first few of many."""
-    listed = separator.join(names[:_LISTED])
-    return f"{listed} and {len(names) - _LISTED} more" if len(names) > _LISTED else listed
+    listed = separator.join(names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
 
 
 def printable(value: str) -> str:

@@ -18,8 +18,8 @@ from itertools import chain
 from typing import Any
 
 from .model import Environment, Finding, Fleet, Severity, Where
+from .report import some
 from .rules import rules, waive
-from .wording import listed
 
 VARIABLE = "bulkhead_waivers"
 
@@ -167,7 +167,7 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
         severity=Severity.MEDIUM,
         environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {listed(_environments(waivers))} for {waiver.rule} on {waiver.resource} ended on "
+        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} ended on "
         f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago: what it accepted counts again. "
         f"Its reason was: {waiver.reason}",
         fix="Mend what it accepted and remove the waiver, or give it a later day for a reason that still holds.",
@@ -184,7 +184,7 @@ def _unused(waivers: Sequence[Waiver]) -> Finding:
         severity=Severity.LOW,
         environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {listed(_environments(waivers))} for {waiver.rule} on {waiver.resource} accepts a "
+        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} accepts a "
         f"finding that is not there. It would hide one that comes back.{hint}",
         fix="Remove the waiver, or write rule and resource as the report shows them.",
         where=tuple(dict.fromkeys(each.where for each in waivers)),
@@ -204,8 +204,8 @@ def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
         environments=finding.environments,
         machine=finding.machine,
         resource=finding.resource,
-        message=f"{finding.rule} on {finding.resource} is accepted by {listed(accepting)} and not by {listed(others)}. "
+        message=f"{finding.rule} on {finding.resource} is accepted by {some(accepting)} and not by {some(others)}. "
         "It counts until every environment that bears it accepts it.",
-        fix=f"Add the same waiver to {listed(others)}, or set it once in group_vars/all.",
+        fix=f"Add the same waiver to {some(others)}, or set it once in group_vars/all.",
         where=tuple(waiver.where for waiver in waivers),
     )
