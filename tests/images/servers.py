@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the images of the servers that molecule deploys to: a bare Debian 12 and a bare Debian 13.
+
+They come from Debian's own image where a registry answers, from Debian packages elsewhere. Built once, until their
+inputs change.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import build as stack
+
+SUITES = ("bookworm", "trixie")
+LABEL = "io.bulkhead.test=servers"
+RECIPE = stack.Image("server", "")
+
+
+def image_exists(tag: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0
+
+
+def sources(suite: str) -> list[str]:
+    return [line.replace(f" {stack.SUITE}", f" {suite}") for line in stack.sources()]
+
+
+def rootfs(suite: str) -> str:
+    """The name of an image of a bare Debian; made or pulled where it is missing."""
+    if suite == stack.SUITE and image_exists(stack.ROOTFS):
+        return stack.ROOTFS
+    own = f"bulkhead-test/rootfs:{suite}"
+    if image_exists(own):
+        return own
+    if stack.registry_answers():
+        upstream = f"docker.io/library/debian:{suite}-slim"
+        stack.run(["docker", "pull", "--quiet", upstream], stack.PULL_SECONDS, "Does the registry let you in?")
+        return upstream
+    stack.require_bootstrap_tools()
+    with tempfile.TemporaryDirectory(prefix="bulkhead-rootfs-") as scratch:
+        archive = str(Path(scratch, "rootfs.tar"))
+        command = ["mmdebstrap", *stack.BOOTSTRAP_OPTIONS, f"--keyring={stack.KEYRING}", suite, archive]
+        stack.run([*command, *sources(suite)], stack.BOOTSTRAP_SECONDS, "Is a Debian mirror in reach?")
+        label = ["--change", f"LABEL {LABEL}"]
+        stack.run(["docker", "import", *label, archive, own], stack.BOOTSTRAP_SECONDS, "Is there room on the disk?")
+    return own
+
+
+def ensure_server(suite: str) -> bool:
+    """Have the server image of a suite; True where it had to be built."""
+    tag = f"bulkhead-test/server:{suite}"
+    inputs = stack.digest(RECIPE, *sources(suite), *stack.BOOTSTRAP_OPTIONS)
+    if stack.built_digest(tag) == inputs:
+        return False
+    labels = ["--label", LABEL, "--label", f"{stack.INPUTS_LABEL}={inputs}"]
+    command = ["docker", "build", "--build-arg", f"BASE={rootfs(suite)}", *labels, "--tag", tag]
+    stack.run([*command, str(RECIPE.context)], stack.BUILD_SECONDS, "Its last lines:")
+    return True
+
+
+def main() -> int:
+    try:
+        for suite in SUITES:
+            began = time.monotonic()
+            if ensure_server(suite):
+                print(f"built bulkhead-test/server:{suite} in {time.monotonic() - began:.0f} s", flush=True)
+    except stack.BuildError as exc:
+        print(f"ERROR: {exc}", file=sys.stderr)
+        return os.EX_UNAVAILABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
