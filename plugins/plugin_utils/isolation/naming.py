@@ -162,7 +162,9 @@ def _valid_prefix(prefix: str) -> str:
 
 def _valid_service(service: str) -> str:
     if not isinstance(service, str) or not _SERVICE.match(service):
-        raise ValueError(f"{service!r} must begin with a letter or digit and hold only letters, digits, '.', '_' and '-'")
+        raise ValueError(
+            f"{service!r} must begin with a letter or digit and hold only letters, digits, '.', '_' and '-'"
+        )
     return str(service)
 
 
