@@ -14,7 +14,6 @@ from ..model import Interpolation, Where
 from .compose_canonical import SECTIONS, Paths, canonical, check_shape
 from .compose_casts import cast
 from .compose_merge import Path, extend, merge, reset, unique
-from .compose_short import posixpath_clean
 from .dotenv import evaluate, read_dotenv
 from .errors import ReaderError
 from .interpolation import Interpolator, lookup_in

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Renders one environment and calls the module of the same name, once the fleet is proved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming, report
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
+    RenderedFile,
+    secret_values,
+    service_arguments,
+)
+
+
+class ActionModule(ActionBase):
+    """Render the whole tree of an environment and ship it in one module call."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Prove, render, call the module on the host, and hide what is secret in what it says."""
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, given = self.validate_argument_spec({"commit": {"type": "str", "default": ""}})
+        gate = Gate(self, task_vars)
+        declaration = gate.declaration_of(task_vars["inventory_hostname"])
+        require_proof(gate, declaration)
+        release = gate.render(declaration, given["commit"])
+        if release is None or declaration.lacking:
+            raise AnsibleActionFail(report.text([*declaration.problems, *declaration.lacking]))
+        values = declaration.values
+        arguments = {
+            "commit": given["commit"],
+            "directory": values["bulkhead_directory"],
+            "prefix": values["bulkhead_prefix"],
+            "project": naming.project_name(values["bulkhead_prefix"]),
+            "network": naming.network_name(values["bulkhead_prefix"]),
+            "owner": values["bulkhead_owner"],
+            "docker_host": values["bulkhead_docker_host"],
+            "compose_file": release.compose_file,
+            "repository": values["bulkhead_source_repository"],
+            "branch": values["bulkhead_source_branch"],
+            "wait_timeout": values["bulkhead_wait_timeout"],
+            "keep_releases": values["bulkhead_keep_releases"],
+            "files": [_file(each) for each in release.files if not each.secret],
+            "secret_files": [_file(each) for each in release.files if each.secret],
+            "services": service_arguments(release),
+            "ports": [{"service": service, "address": address, "port": port} for service, address, port in release.ports],
+        }
+        answer = self._execute_module("aiia.bulkhead.converge", arguments, task_vars=task_vars)
+        result.update(mask(answer, secret_values(release)))
+        return result
+
+
+def _file(file: RenderedFile) -> dict[str, str]:
+    return {"path": file.path, "content": file.content, "source": file.source, "mode": f"{file.mode:04o}"}

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan gate as a task: on the controller only, once for all hosts of the play."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, Verdict
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json
+
+
+class ActionModule(ActionBase):
+    """Prove the fleet, and fail with every finding at once where it cannot be proved."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the gate."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec({"deploying": {"type": "bool", "default": True}})
+        verdict = Gate(self, task_vars or {}).prove(arguments["deploying"])
+        Display().display(_summary(verdict))
+        if verdict.stopping:
+            return {"failed": True, "changed": False, "msg": _refusal(verdict)}
+        return {"changed": False, "open": verdict.open, **as_json(verdict.prefixes, verdict.findings)}
+
+
+def _summary(verdict: Verdict) -> str:
+    """What was found and proved, for the screen."""
+    lines = [verdict.text] if verdict.findings else []
+    if not verdict.stopping:
+        aim = f"; deploying {', '.join(verdict.targets)}" if verdict.targets else ""
+        lines.append(f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared{aim}")
+    if verdict.open:
+        lines.append("left open by sealed values: " + "; ".join(verdict.open))
+    return "\n".join(lines)
+
+
+def _refusal(verdict: Verdict) -> str:
+    """One line: the report stands above it."""
+    rules = ", ".join(dict.fromkeys(each.rule for each in verdict.stopping[:5]))
+    return f"refused before any host was contacted: {len(verdict.stopping)} findings stop this run ({rules})"

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hermetic calls of Docker, Compose and git on a machine.
+
+Compose lets the caller's environment win over files (``COMPOSE_PROJECT_NAME``, ``DOCKER_HOST``, any ``${NAME}``), so a
+call is safe only where the environment is empty and everything that decides which project is meant is on the command
+line. Runs on the targets: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+
+#: What engine and Compose must at least be: start intervals of health checks need engine 25.
+MINIMUM_ENGINE = (25, 0)
+MINIMUM_COMPOSE = (2, 24)
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class EngineError(Exception):
+    """A call that failed, in words for the user. ``detail`` holds the last lines of what the tool said."""
+
+    def __init__(self, message, detail=""):
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+def parse_version(text):
+    """Read ``26.1.5+dfsg1`` or ``v2.26.1`` as a tuple of two numbers; ``(0, 0)`` if there is no version in it."""
+    numbers = []
+    for part in text.strip().lstrip("v").split(".")[:2]:
+        digits = ""
+        for character in part:
+            if not character.isdigit():
+                break
+            digits += character
+        if not digits:
+            return (0, 0)
+        numbers.append(int(digits))
+    return tuple(numbers) if len(numbers) == 2 else (0, 0)
+
+
+def last_lines(text, count=15):
+    """The last lines of a tool's output, for an error message."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()[-count:])
+
+
+def home_directory():
+    """The home directory of the user who runs this, whatever ``HOME`` says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"
+
+
+class Engine:
+    """Docker and Compose for one environment, never influenced by the shell that called Ansible."""
+
+    def __init__(self, module, docker_host, project="", directory="", compose_file=""):
+        self.module = module
+        self.docker_host = docker_host
+        self.project = project
+        self.directory = directory
+        self.compose_file = compose_file
+        self._docker = None
+
+    def environment(self):
+        """The whole environment of every call."""
+        return {"PATH": _PATH, "HOME": home_directory(), "LANG": "C.UTF-8", "DOCKER_HOST": self.docker_host}
+
+    def _argv(self, command, extra_environment=None):
+        variables = dict(self.environment(), **(extra_environment or {}))
+        assignments = ["%s=%s" % (key, value) for key, value in sorted(variables.items())]
+        return ["/usr/bin/env", "-i"] + assignments + command
+
+    def docker_path(self):
+        """The docker command. Raises EngineError where there is none."""
+        if self._docker is None:
+            self._docker = self.module.get_bin_path("docker", opt_dirs=_PATH.split(":"))
+            if not self._docker:
+                raise EngineError(
+                    "there is no docker command on this machine. Install Docker Engine with Compose v2: "
+                    "ansible-playbook aiia.bulkhead.provision -l <environment>"
+                )
+        return self._docker
+
+    def docker(self, *args, **options):
+        """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory."""
+        command = self._argv([self.docker_path()] + list(args), options.get("environment"))
+        return self.module.run_command(command, data=options.get("data"), cwd=options.get("cwd"), handle_exceptions=True)
+
+    def docker_ok(self, *args, **options):
+        """Run docker and return its output. Raises EngineError when it fails."""
+        code, output, errors = self.docker(*args, **options)
+        if code != 0:
+            self.check_reachable(errors)
+            raise EngineError("docker %s failed (exit code %d)" % (" ".join(args[:2]), code), last_lines(errors or output))
+        return output
+
+    def check_reachable(self, errors):
+        """Turn the client's complaint about a missing engine into an error of ours."""
+        signs = ("Cannot connect to the Docker daemon", "error during connect", "permission denied while trying to connect",
+                 "dial unix", "failed to connect to the docker API")
+        if any(sign in errors for sign in signs):
+            why = ("the user who runs this may not use it: add it to the group docker, or set ansible_become"
+                   if "permission denied" in errors else
+                   "start it (systemctl start docker, or ansible-playbook aiia.bulkhead.provision), "
+                   "or set bulkhead_docker_host to where it listens")
+            raise EngineError("the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3))
+
+    def compose(self, *args, **options):
+        """Run Compose for this environment's project and file, and nothing else.
+
+        ``directory`` replaces the project directory and ``compose_file`` the file, to ask about a release that is
+        not in force.
+        """
+        directory = options.pop("directory", self.directory)
+        compose_file = options.pop("compose_file", os.path.join(directory, self.compose_file))
+        return self.docker(
+            "compose", "--ansi", "never", "--progress", "plain", "-p", self.project, "--project-directory", directory,
+            "--env-file", os.path.join(directory, ".env"), "-f", compose_file, *args, cwd=directory, **options
+        )
+
+    def check_versions(self):
+        """Refuse an engine or a Compose that is too old. Returns both versions as text."""
+        code, output, errors = self.docker("version", "--format", "{{.Server.Version}}")
+        if code != 0:
+            self.check_reachable(errors)
+            raise EngineError("docker version failed", last_lines(errors))
+        engine = output.strip()
+        code, output, errors = self.docker("compose", "version", "--short")
+        if code != 0:
+            raise EngineError(
+                "Docker Compose v2 is not installed on this machine (docker compose version failed). Install it: "
+                "ansible-playbook aiia.bulkhead.provision -l <environment>", last_lines(errors, 3))
+        compose = output.strip()
+        for name, version, minimum in (("Docker Engine", engine, MINIMUM_ENGINE), ("Docker Compose", compose, MINIMUM_COMPOSE)):
+            if parse_version(version) < minimum:
+                raise EngineError(
+                    "%s %s is too old: %d.%d or later is needed. Upgrade it, for example with role aiia.bulkhead.engine"
+                    % (name, version, minimum[0], minimum[1]))
+        return engine, compose
+
+    def containers(self, *filters):
+        """Containers, running or not, that match exact label filters, inspected in one call."""
+        args = ["ps", "--all", "--quiet", "--no-trunc"]
+        for each in filters:
+            args += ["--filter", "label=%s" % each]
+        ids = self.docker_ok(*args).split()
+        return self.inspect(ids)
+
+    def inspect(self, ids):
+        """Inspect containers; those that vanished in between are left out."""
+        if not ids:
+            return []
+        code, output, errors = self.docker("container", "inspect", *ids)
+        if code != 0 and not output.strip():
+            self.check_reachable(errors)
+            return []
+        return json.loads(output or "[]")
+
+    def project_containers(self):
+        """Every container of this environment's Compose project, one-off ones included."""
+        return self.containers("com.docker.compose.project=%s" % self.project)
+
+    def logs(self, container_id, lines=15):
+        """The last lines that a container wrote."""
+        code, output, errors = self.docker("logs", "--tail", str(lines), container_id)
+        return last_lines("%s\n%s" % (output, errors), lines)

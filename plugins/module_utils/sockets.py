@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who listens on this machine, read from /proc. Standard library only."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+
+_LISTEN = "0A"
+
+
+def _address(text):
+    """The address part of a line of /proc/net/tcp or tcp6, as text; all-zero means every address."""
+    if set(text) <= {"0"}:
+        return ""
+    if len(text) == 8:
+        return ".".join(str(int(text[index:index + 2], 16)) for index in (6, 4, 2, 0))
+    if text == "00000000000000000000000001000000":
+        return "::1"
+    if text.startswith("0000000000000000FFFF0000"):
+        return _address(text[24:])
+    words = "".join(text[start + index:start + index + 2] for start in (0, 8, 16, 24) for index in (6, 4, 2, 0))
+    return ":".join(words[index:index + 4].lower() for index in range(0, 32, 4))
+
+
+def listening():
+    """Listening TCP sockets: a list of (address, port, inode). The empty address means all addresses."""
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table) as stream:
+                lines = stream.readlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if len(fields) > 9 and fields[3] == _LISTEN:
+                address, port = fields[1].split(":")
+                found.append((_address(address), int(port, 16), fields[9]))
+    return found
+
+
+def process_of(inode):
+    """The process that holds a socket, as ``name (pid 12)``; empty where this user may not see it."""
+    wanted = "socket:[%s]" % inode
+    for link in glob.iglob("/proc/[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) != wanted:
+                continue
+            pid = re.match(r"/proc/(\d+)/", link).group(1)
+            with open("/proc/%s/comm" % pid) as stream:
+                return "%s (pid %s)" % (stream.read().strip(), pid)
+        except OSError:
+            continue
+    return ""
+
+
+def overlap(one, other):
+    """Whether two listening addresses exclude each other on one port; the empty one is every address."""
+    every = ("", "0.0.0.0", "::")
+    return one in every or other in every or one == other

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write one environment's release under its directory: staged first, then renamed into place, and back if need be.
+
+Runs on the targets: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+
+
+class TreeError(Exception):
+    """A file that could not be written, with the reason in words for the user."""
+
+
+def digest(data):
+    """SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Wanted:
+    """A file as it shall be: path relative to the environment's directory, content, mode, and if it is a secret."""
+
+    def __init__(self, path, content, mode=0o644, sensitive=False):
+        self.path = path
+        self.content = content
+        self.mode = mode
+        self.sensitive = sensitive
+
+
+def read(path):
+    """The bytes of a regular file; None where there is none. A link counts as none: it is replaced, not followed."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise TreeError("cannot read %s: %s" % (path, error.strerror))
+
+
+class Tree:
+    """The directory of one environment. ``owner`` is who shall own what is written; only root can give things away."""
+
+    #: Directories that hold secrets are closed to other users here. Files below them may then be readable inside a
+    #: container whatever user it runs as: the mount does not pass through the closed directory.
+    PRIVATE = ".bulkhead"
+
+    def __init__(self, directory, owner=""):
+        self.directory = directory
+        self.uid = self.gid = -1
+        if owner:
+            try:
+                entry = pwd.getpwnam(owner)
+            except KeyError:
+                raise TreeError(
+                    "bulkhead_owner is %s, and this machine has no such user. Create it, or set bulkhead_owner to the "
+                    "user who shall own %s" % (owner, directory))
+            if os.getuid() == 0:
+                self.uid, self.gid = entry.pw_uid, entry.pw_gid
+            elif entry.pw_uid != os.getuid():
+                raise TreeError(
+                    "only root can write files for %s, and this runs as %s. Connect as %s, or set ansible_become: true"
+                    % (owner, pwd.getpwuid(os.getuid()).pw_name, owner))
+        self._kept = []
+
+    def path(self, relative):
+        """The absolute path of something below the directory."""
+        return os.path.join(self.directory, relative)
+
+    def differs(self, wanted):
+        """Whether what is on disk is not what is wanted: content, mode or owner."""
+        path = self.path(wanted.path)
+        if read(path) != wanted.content:
+            return True
+        found = os.lstat(path)
+        return stat.S_IMODE(found.st_mode) != wanted.mode or self.uid not in (-1, found.st_uid)
+
+    def make_directory(self, relative=""):
+        """Make a directory and its parents. Refuses to pass through a link that leaves the environment's directory."""
+        path = self.path(relative) if relative else self.directory
+        missing = []
+        step = path
+        while not os.path.isdir(step):
+            missing.append(step)
+            step = os.path.dirname(step)
+        try:
+            for each in reversed(missing):
+                os.mkdir(each)
+                os.chmod(each, 0o700 if each == self.path(self.PRIVATE) else 0o755)
+                self._give(each)
+        except OSError as error:
+            raise TreeError(self._explain("make the directory", each, error))
+        inside = os.path.realpath(self.directory)
+        real = os.path.realpath(path)
+        if real != inside and not real.startswith(inside + os.sep):
+            raise TreeError(
+                "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
+                "could be another environment's" % (path, real, self.directory))
+
+    def write(self, wanted, base=""):
+        """Write a file completely, beside its place, and rename it into place."""
+        os.rename(self._write_aside(wanted, base), self.path(os.path.join(base, wanted.path)))
+
+    def install(self, files, gone=()):
+        """Bring files into force. All are written aside before the first is renamed, so that a full disk is noticed
+        while nothing has changed. :meth:`restore` undoes it."""
+        aside = []
+        try:
+            for wanted in files:
+                aside.append((self._write_aside(wanted), self.path(wanted.path)))
+        except TreeError:
+            for temporary, final in aside:
+                os.unlink(temporary)
+            raise
+        for temporary, final in aside:
+            self._keep(final)
+            os.rename(temporary, final)
+        for relative in gone:
+            self._keep(self.path(relative))
+            try:
+                os.unlink(self.path(relative))
+            except FileNotFoundError:
+                pass
+
+    def restore(self):
+        """Put back what :meth:`install` replaced."""
+        while self._kept:
+            path, content, mode = self._kept.pop()
+            if content is None:
+                if os.path.lexists(path):
+                    os.unlink(path)
+                continue
+            self.write(Wanted(os.path.relpath(path, self.directory), content, mode))
+
+    def remove(self, relative):
+        """Remove a directory that this program made."""
+        shutil.rmtree(self.path(relative), ignore_errors=True)
+
+    def _keep(self, path):
+        content = read(path)
+        self._kept.append((path, content, stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0))
+
+    def _write_aside(self, wanted, base=""):
+        relative = os.path.join(base, wanted.path)
+        self.make_directory(os.path.dirname(relative))
+        folder, name = os.path.split(self.path(relative))
+        temporary = os.path.join(folder, ".%s.bulkhead-%d" % (name, os.getpid()))
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(wanted.content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            self._give(temporary)
+            os.chmod(temporary, wanted.mode)
+        except OSError as error:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+            raise TreeError(self._explain("write", self.path(relative), error))
+        return temporary
+
+    def _give(self, path):
+        if self.uid != -1:
+            os.lchown(path, self.uid, self.gid)
+
+    @staticmethod
+    def _explain(what, path, error):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ("cannot %s %s: the disk is full. Free some space and deploy again; what is in force was not changed"
+                    % (what, path))
+        return "cannot %s %s: %s. What is in force was not changed" % (what, path, error.strerror)

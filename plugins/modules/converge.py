@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: converge
+short_description: Bring an environment's release into force, or leave everything as it was
+description:
+  - Writes the rendered files of one environment atomically, lets Compose and the services' own programs judge them first,
+    calls Compose hermetically and only when something has changed or does not run as it should, and waits until every
+    container is healthy.
+  - When anything fails, the earlier files, checkout and containers are put back and the module fails.
+  - An action of the same name renders everything from the inventory, after the plan gate; in a play only O(commit) is given.
+version_added: 0.1.0
+author: [the Bulkhead authors]
+attributes:
+  check_mode: {support: full, description: Nothing is changed; what would be done is in RV(steps).}
+  diff_mode: {support: full, description: Shows files except secret ones, which are only named.}
+options:
+  commit: {type: str, default: "", description: The commit that M(aiia.bulkhead.source) returned.}
+  directory: {type: path, description: The environment's directory.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  project: {type: str, default: "", description: The Compose project.}
+  network: {type: str, default: "", description: The environment's network.}
+  owner: {type: str, default: "", description: The user who shall own the files.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  compose_file: {type: str, default: "", description: The name of the Compose file.}
+  repository: {type: str, default: "", description: The git repository.}
+  branch: {type: str, default: "", description: The environment's branch.}
+  wait_timeout: {type: int, default: 300, description: Seconds until every container must be healthy.}
+  keep_releases: {type: int, default: 5, description: How many releases are kept.}
+  files:
+    type: list
+    elements: dict
+    default: []
+    description: The files to write.
+    options: &file
+      path: {type: str, required: true, description: Where to write it, below the directory.}
+      content: {type: str, default: "", description: Its text.}
+      source: {type: str, default: "", description: A file on the machine to copy instead.}
+      mode: {type: str, default: "0644", description: Its mode.}
+  secret_files:
+    type: list
+    elements: dict
+    default: []
+    description: The files to write that hold secrets.
+    options: *file
+  services:
+    type: list
+    elements: dict
+    default: []
+    description: What to know of each service beside its Compose definition.
+    options:
+      name: {type: str, required: true, description: Its name.}
+      key: {type: str, required: true, description: Its key in the Compose file.}
+      container: {type: str, required: true, description: Its container's name.}
+      image: {type: str, default: "", description: Its image.}
+      files: {type: list, elements: str, default: [], description: The files that it mounts.}
+      mounts: {type: list, elements: str, default: [], description: Its mounts from the environment's directory.}
+      validate: {type: list, elements: str, default: [], description: The command that judges its files.}
+      on_change: {type: list, elements: str, default: [], description: The command that makes it take changed files.}
+      one_shot: {type: bool, default: false, description: Whether it runs once and ends.}
+  ports:
+    type: list
+    elements: dict
+    default: []
+    description: The ports that are published on the machine.
+    options:
+      service: {type: str, required: true, description: The service.}
+      address: {type: str, default: "", description: The address; empty is every address.}
+      port: {type: int, required: true, description: The port.}
+"""
+
+EXAMPLES = r"""
+- name: Converge to the release
+  aiia.bulkhead.converge:
+    commit: "{{ source.commit }}"
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be done in check mode.
+  returned: success
+  type: list
+  elements: str
+release:
+  description: The release that is in force.
+  returned: success
+  type: str
+containers:
+  description: How each container is.
+  returned: success
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger, condition, name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout, GitError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, TreeError, read
+
+
+def difference(tree, converger):
+    """Before and after of every file that changes; secret ones are only named."""
+    shown = []
+    for wanted in converger.changed_files:
+        path = tree.path(wanted.path)
+        if wanted.sensitive:
+            shown.append({"before_header": path, "after_header": path, "before": "", "after": "(its content is secret and not shown)\n"})
+            continue
+        before = (read(path) or b"").decode("utf-8", "replace")
+        after = wanted.content.decode("utf-8", "replace")
+        if before == after:
+            after += "(mode %04o)\n" % wanted.mode
+        shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    steps = [step for step in converger.plan() if not step.startswith("write ")]
+    if steps:
+        shown.append({"before_header": "containers", "after_header": "containers", "before": "", "after": "\n".join(steps) + "\n"})
+    return shown
+
+
+def run(module):
+    """Look, and unless this is check mode or nothing is to be done, apply."""
+    params = module.params
+    tree = Tree(params["directory"], params["owner"])
+    engine = Engine(module, params["docker_host"], params["project"], params["directory"], params["compose_file"])
+    checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"]) if params["repository"] else None
+    converger = Converger(module, engine, tree, checkout, params)
+    converger.look()
+    steps = converger.plan()
+    result = {"changed": bool(steps), "steps": steps, "release": converger.state.get("release", "")}
+    if module._diff:
+        result["diff"] = difference(tree, converger)
+    if steps and module.check_mode:
+        converger.refuse_taken_ports()
+    elif steps:
+        result["release"] = converger.apply()
+    result["containers"] = {name_of(each): condition(each) for each in converger.containers}
+    return result
+
+
+FILE = {
+    "path": {"type": "str", "required": True},
+    "content": {"type": "str", "default": ""},
+    "source": {"type": "str", "default": ""},
+    "mode": {"type": "str", "default": "0644"},
+}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "commit": {"type": "str", "default": ""},
+            "directory": {"type": "path"},
+            "prefix": {"type": "str", "default": ""},
+            "project": {"type": "str", "default": ""},
+            "network": {"type": "str", "default": ""},
+            "owner": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            "compose_file": {"type": "str", "default": ""},
+            "repository": {"type": "str", "default": ""},
+            "branch": {"type": "str", "default": ""},
+            "wait_timeout": {"type": "int", "default": 300},
+            "keep_releases": {"type": "int", "default": 5},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            "secret_files": {"type": "list", "elements": "dict", "default": [], "options": FILE, "no_log": True},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "key": {"type": "str", "required": True},
+                    "container": {"type": "str", "required": True},
+                    "image": {"type": "str", "default": ""},
+                    "files": {"type": "list", "elements": "str", "default": []},
+                    "mounts": {"type": "list", "elements": "str", "default": []},
+                    "validate": {"type": "list", "elements": "str", "default": []},
+                    "on_change": {"type": "list", "elements": "str", "default": []},
+                    "one_shot": {"type": "bool", "default": False},
+                },
+            },
+            "ports": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "service": {"type": "str", "required": True},
+                    "address": {"type": "str", "default": ""},
+                    "port": {"type": "int", "required": True},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except (GitError, TreeError) as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error))
+    except EngineError as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: source
+short_description: Bring an environment's checkout to a commit of its own branch and build its image
+description:
+  - Keeps C(<directory>/code) as a git checkout of the environment's own branch, and builds the image from the commit,
+    never from the work tree.
+  - Local changes and commits that are nowhere else are a refusal; they are never destroyed.
+  - An action of the same name fills all options in from the inventory, after the plan gate; in a play it is called
+    without any.
+version_added: 0.1.0
+author: [the Bulkhead authors]
+attributes:
+  check_mode: {support: full, description: Resolves the commit and says whether an image would be built.}
+  diff_mode: {support: none, description: The commit before and after are return values.}
+options:
+  directory: {type: path, required: true, description: The environment's directory.}
+  prefix: {type: str, required: true, description: The environment's prefix.}
+  owner: {type: str, default: "", description: The user who owns the checkout.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  repository: {type: str, required: true, description: The git repository.}
+  branch: {type: str, required: true, description: The environment's branch.}
+  commit: {type: str, default: "", description: The commit; default is the newest of the branch.}
+  image: {type: str, default: "", description: The image to build, without its tag. Empty builds none.}
+  dockerfile: {type: str, default: Dockerfile, description: "The Dockerfile, relative to the repository's root."}
+  context: {type: str, default: ., description: "The build context, relative to the repository's root."}
+  target: {type: str, default: "", description: The stage to build.}
+  arguments: {type: dict, default: {}, description: Build arguments.}
+  ca_bundle: {type: path, description: CA certificates for the build.}
+  labels: {type: dict, default: {}, description: Labels for the image.}
+  run_labels: {type: dict, default: {}, description: Further labels; they do not cause a new build.}
+"""
+
+EXAMPLES = r"""
+- name: Bring the source to its commit and build its image
+  aiia.bulkhead.source:
+  register: source
+"""
+
+RETURN = r"""
+commit:
+  description: The commit that is being deployed.
+  returned: success
+  type: str
+image:
+  description: The image with its tag.
+  returned: when an image is built
+  type: str
+built:
+  description: Whether the image was built now.
+  returned: success
+  type: bool
+before:
+  description: The commit that was checked out before.
+  returned: success
+  type: str
+"""
+
+import hashlib
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout, GitError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, TreeError
+
+
+def build_inputs(params):
+    """A digest of what, beside the commit, decides what the image contains."""
+    parts = [params[key] for key in ("repository", "dockerfile", "context", "target", "arguments")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def image_is_there(engine, image, inputs):
+    """Whether the image exists and was built from the same inputs."""
+    code, output, _errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
+    if code != 0:
+        engine.check_reachable(_errors)
+        return False
+    return (json.loads(output) or {}).get("io.bulkhead.inputs") == inputs
+
+
+def build_command(params, folder, image, labels):
+    """The argument list of the build. Values of build arguments travel in the environment."""
+    command = ["buildx", "build", "--load", "--progress", "plain", "--tag", image]
+    command += ["--file", os.path.join(folder, params["dockerfile"])]
+    for key, value in sorted(labels.items()):
+        command += ["--label", "%s=%s" % (key, value)]
+    for key in sorted(params["arguments"]):
+        command += ["--build-arg", key]
+    if params["target"]:
+        command += ["--target", params["target"]]
+    if params["ca_bundle"]:
+        command += ["--secret", "id=ca-bundle,src=%s" % params["ca_bundle"]]
+    return command + [os.path.normpath(os.path.join(folder, params["context"]))]
+
+
+def build(engine, checkout, params, commit, image):
+    """Build the image from the commit. Raises EngineError with the last lines of the build."""
+    inputs = build_inputs(params)
+    labels = dict(params["labels"], **params["run_labels"])
+    labels.update({"io.bulkhead.commit": commit, "io.bulkhead.inputs": inputs})
+    arguments = {str(key): str(value) for key, value in params["arguments"].items()}
+    arguments.setdefault("BULKHEAD_COMMIT", commit)
+    params = dict(params, arguments=arguments)
+    with checkout.exported(commit) as folder:
+        if not os.path.isfile(os.path.join(folder, params["dockerfile"])):
+            raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], params["dockerfile"]))
+        command = build_command(params, folder, image, labels)
+        code, output, errors = engine.docker(*command, environment=dict(arguments, DOCKER_BUILDKIT="1"))
+    if code != 0:
+        engine.check_reachable(errors)
+        raise EngineError("the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20))
+
+
+def run(module):
+    """Resolve the commit, fetch it, and build its image. The checkout itself is moved by the converge step."""
+    params = module.params
+    result = {"changed": False, "built": False}
+    tree = Tree(params["directory"], params["owner"])
+    checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
+    checkout.refuse_local_changes()
+    result["before"] = checkout.head()
+    if module.check_mode:
+        commit = checkout.remote_commit(params["commit"])
+    else:
+        if not checkout.exists():
+            tree.make_directory()
+            result["changed"] = True
+        commit = checkout.fetch(params["commit"])
+    result["commit"] = commit
+    if params["image"]:
+        engine = Engine(module, params["docker_host"])
+        image = "%s:%s" % (params["image"], commit)
+        result["image"] = image
+        if not image_is_there(engine, image, build_inputs(params)):
+            result["changed"] = result["built"] = True
+            if not module.check_mode:
+                build(engine, checkout, params, commit, image)
+    return result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "prefix": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            "repository": {"type": "str", "required": True},
+            "branch": {"type": "str", "required": True},
+            "commit": {"type": "str", "default": ""},
+            "image": {"type": "str", "default": ""},
+            "dockerfile": {"type": "str", "default": "Dockerfile"},
+            "context": {"type": "str", "default": "."},
+            "target": {"type": "str", "default": ""},
+            "arguments": {"type": "dict", "default": {}},
+            "ca_bundle": {"type": "path"},
+            "labels": {"type": "dict", "default": {}},
+            "run_labels": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except (GitError, TreeError) as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error))
+    except EngineError as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

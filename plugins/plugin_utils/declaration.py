@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From an inventory's variables to a checked declaration of one environment: every value templated and of its type."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.validation import (
+    check_type_bool,
+    check_type_dict,
+    check_type_int,
+    check_type_list,
+)
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from .inventory import SEAL, Declared, place, seal
+from .isolation import naming
+from .isolation.model import Finding, Severity, Where
+from .isolation.writers import plain
+
+ROLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "environment")
+
+#: The only variables that ``-e`` may set. None of them says which environment is meant.
+EXTRA_ALLOWED = frozenset(
+    {
+        "bulkhead_allow_many",
+        "bulkhead_fail_on",
+        "bulkhead_fail_on_bystanders",
+        "bulkhead_report",
+        "bulkhead_source_commit",
+        "bulkhead_wait_timeout",
+    }
+)
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "bool": check_type_bool,
+    "dict": check_type_dict,
+    "int": check_type_int,
+    "list": check_type_list,
+}
+
+
+@cache
+def specification() -> Mapping[str, Mapping[str, Any]]:
+    """The public variables with type and requirement, from the role's ``argument_specs.yml``."""
+    with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as stream:
+        options: dict[str, dict[str, Any]] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+    return options
+
+
+def defaults(loader: DataLoader) -> dict[str, Any]:
+    """The role's defaults, as templates. Cached by the loader."""
+    found: dict[str, Any] = loader.load_from_file(os.path.join(ROLE, "defaults", "main.yml"), unsafe=True, trusted_as_template=True)
+    return found
+
+
+@dataclass
+class Declaration:
+    """One environment with its resolved ``bulkhead_`` variables, and what is wrong with them.
+
+    ``lacking`` is what only a deployment of this environment needs and is not here. ``available`` is what templates may use: all inventory variables of the host, and the resolved values over them.
+    """
+
+    group: str
+    hosts: tuple[str, ...]
+    values: dict[str, Any]
+    available: dict[str, Any]
+    origins: dict[str, Where]
+    locked: tuple[str, ...] = ()
+    problems: list[Finding] = field(default_factory=list)
+    lacking: list[Finding] = field(default_factory=list)
+
+    @property
+    def prefix(self) -> str:
+        """The environment's prefix; its group's name as long as it has none."""
+        return str(self.values.get("bulkhead_prefix") or self.group)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the values are good enough to render from."""
+        return not any(problem.severity >= Severity.HIGH for problem in self.problems)
+
+    def problem(self, rule: str, variable: str, message: str, fix: str, severity: Severity = Severity.HIGH) -> None:
+        """Note what is wrong with a variable."""
+        self.problems.append(self._finding(rule, variable, message, fix, severity))
+
+    def lacks(self, rule: str, variable: str, message: str, fix: str) -> None:
+        """Note what only a deployment of this very environment needs: secrets, which nobody else has to hold."""
+        finding = self._finding(rule, variable, message, fix, Severity.HIGH)
+        if finding not in self.lacking:
+            self.lacking.append(finding)
+
+    def _finding(self, rule: str, variable: str, message: str, fix: str, severity: Severity) -> Finding:
+        where = self.origins.get(variable) or Where(item=variable)
+        return Finding(rule, severity, (self.prefix,), variable, message, fix, (where,))
+
+
+def declare(environment: Declared, loader: DataLoader) -> Declaration:
+    """Resolve and check the variables of an environment. Problems are findings, never exceptions."""
+    known = specification()
+    raw = {name: seal(value) for name, value in environment.variables.items()}
+    mine = {name: value for name, value in raw.items() if name.startswith("bulkhead_")}
+    available = {**defaults(loader), **raw}
+    declaration = Declaration(
+        group=environment.group,
+        hosts=environment.hosts,
+        values={},
+        available=available,
+        origins={name: place(value, name) for name, value in environment.variables.items() if name in mine},
+        locked=environment.locked,
+    )
+    templar = Templar(loader=loader, variables=available)
+    for name, spec in known.items():
+        declaration.values[name] = _resolve(declaration, templar, name, spec)
+    _check_unknown(declaration, mine)
+    _check_required(declaration)
+    _check_values(declaration)
+    declaration.available = {**available, **declaration.values}
+    return declaration
+
+
+def _resolve(declaration: Declaration, templar: Templar, name: str, spec: Mapping[str, Any]) -> Any:
+    value = declaration.available.get(name)
+    try:
+        value = plain(templar.template(value))
+    except AnsibleError as error:
+        declaration.problem(
+            "template-error", name, f"{name} cannot be resolved: {_first_line(error)}", f"correct the expression that sets {name}"
+        )
+        return None
+    if value is None or value == "":
+        return _empty(spec["type"]) if name in declaration.available or not spec.get("required") else None
+    check = _CHECKS.get(spec["type"])
+    try:
+        value = check(value) if check else _text(value)
+    except (TypeError, ValueError):
+        found = type(value).__name__
+        declaration.problem(
+            "invalid-variable", name, f"{name} must be of type {spec['type']}, and it is {found}",
+            f"give {name} a value of type {spec['type']}",
+        )  # fmt: skip
+        return _empty(spec["type"])
+    choices = spec.get("choices")
+    if choices and value not in choices:
+        declaration.problem("invalid-variable", name, f"{name} is {value!r}", f"use one of {', '.join(choices)}")
+    return plain(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (dict, list, bool)):
+        raise TypeError(value)
+    return str(value)
+
+
+def _empty(kind: str) -> Any:
+    return {"bool": False, "dict": {}, "int": None, "list": []}.get(kind, "")
+
+
+def _first_line(error: Exception) -> str:
+    """An error without the source excerpt, which could show a value."""
+    return str(getattr(error, "message", None) or error).strip().splitlines()[0]
+
+
+def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
+    for name in sorted(set(mine) - set(specification())):
+        near = difflib.get_close_matches(name, specification(), n=1, cutoff=0.6)
+        declaration.problem(
+            "unknown-variable", name,
+            f"{name} is no variable of Bulkhead, so it would have no effect",
+            f"did you mean {near[0]}?" if near else "remove it, or give it a name that does not begin with bulkhead_",
+        )  # fmt: skip
+
+
+def _check_required(declaration: Declaration) -> None:
+    values = declaration.values
+    required = [name for name, spec in specification().items() if spec.get("required")]
+    if values["bulkhead_services"].get("nginx", {}) is not None:
+        required += ["bulkhead_http_port", "bulkhead_https_port", "bulkhead_domains"]
+    if values["bulkhead_source_repository"]:
+        required += ["bulkhead_source_branch"]
+    noted = {problem.resource for problem in declaration.problems}
+    for name in required:
+        if values.get(name) in (None, "", []) and name not in noted:
+            hint = f" (it may be in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
+            declaration.problem(
+                "missing-variable", name,
+                f"{name} is not set{hint}: {_purpose(name)}",
+                f"set {name} in group_vars/{declaration.group}",
+            )  # fmt: skip
+
+
+def _purpose(name: str) -> str:
+    description = specification()[name]["description"]
+    return (description if isinstance(description, str) else description[0]).strip().rstrip(".")
+
+
+def _check_values(declaration: Declaration) -> None:
+    values = declaration.values
+    noted = {problem.resource for problem in declaration.problems}
+    for name, problems in (
+        ("bulkhead_environment", naming.check_environment(values["bulkhead_environment"])),
+        ("bulkhead_prefix", naming.check_prefix(values["bulkhead_prefix"])),
+    ):
+        if name not in noted and values["bulkhead_project"] and values["bulkhead_environment"]:
+            for problem in problems:
+                declaration.problem("invalid-variable", name, problem, f"choose another {name}")
+    directory = str(values["bulkhead_directory"] or "")
+    if directory and (not directory.startswith("/") or os.path.normpath(directory) in ("/", "/home", "/root", "/etc", "/var", "/usr")):
+        declaration.problem(
+            "invalid-variable", "bulkhead_directory",
+            f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
+            "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
+        )  # fmt: skip
+    for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
+        if isinstance(values[name], int) and not 0 < values[name] < 65536:
+            declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
+    if len(declaration.hosts) > 1:
+        declaration.problem(
+            "several-hosts", "bulkhead_environment",
+            f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}); an environment lives on one "
+            "machine as long as the engine is a single one, and two deployments of it would each have a database of their own",
+            f"leave one host in group {declaration.group}, or make a second environment",
+        )  # fmt: skip
+
+
+def holds_seal(value: Any) -> bool:
+    """Whether a resolved value is, or contains, something that is locked here."""
+    if isinstance(value, str):
+        return SEAL in value
+    if isinstance(value, Mapping):
+        return any(holds_seal(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(holds_seal(item) for item in value)

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan gate: prove on the controller that no environment of the fleet touches another, before any host is contacted.
+
+A gate that is only a task can be walked around, so every action that changes a host asks :func:`require_proof`. The
+proof is a file in the run's own temporary directory: facts and variables can be forged, that directory cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail
+
+from .declaration import Declaration, declare, defaults
+from .fleet import build_environment
+from .inventory import Inventory
+from .isolation import report
+from .isolation.model import Finding, Fleet, Severity
+from .isolation.rules import judge
+from .isolation.rules.secrets import open_checks
+from .isolation.waivers import apply as apply_waivers
+from .rendering import Release, Renderer
+from .selection import forged, membership, overrides, selection
+
+_PROOF = "bulkhead-proof.json"
+
+
+@dataclass
+class Verdict:
+    """What the plan gate found. ``targets`` are the prefixes of the environments that are being deployed."""
+
+    prefixes: list[str]
+    targets: list[str]
+    findings: list[Finding]
+    stopping: list[Finding]
+    open: list[str] = field(default_factory=list)
+    claims: int = 0
+
+    @property
+    def text(self) -> str:
+        """The report for the screen."""
+        return report.text(self.findings, stopping=self.stopping)
+
+
+class Gate:
+    """The running play's fleet: its declarations, its releases, and the verdict on them."""
+
+    def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
+        self.task_vars = task_vars
+        loader = action._loader
+        playbook = str(task_vars.get("playbook_dir") or loader.get_basedir())
+        self.inventory = Inventory(task_vars["ansible_inventory_sources"], loader._vault.secrets, playbook)
+        self.renderer = Renderer(self.inventory.loader, [os.path.join(playbook, "templates")])
+
+    @cached_property
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """The environment groups with the variables that they set themselves."""
+        return self.inventory.environment_groups()
+
+    @cached_property
+    def declarations(self) -> list[Declaration]:
+        """Every environment of the inventory."""
+        return [declare(each, self.inventory.loader) for each in self.inventory.environments()]
+
+    def declaration_of(self, host: str) -> Declaration:
+        """The environment of a host. Raises AnsibleActionFail where it has none."""
+        for each in self.inventory.environments():
+            if host in each.hosts:
+                return declare(each, self.inventory.loader)
+        raise AnsibleActionFail(
+            f"host {host} belongs to no environment: set bulkhead_environment in the group_vars of one of its groups"
+        )
+
+    def render(self, declaration: Declaration, commit: str = "") -> Release | None:
+        """The release of an environment; None where its declaration does not allow one."""
+        if not declaration.usable:
+            return None
+        return self.renderer.render(declaration, commit) if commit else self.renderer.render(declaration)
+
+    def prove(self, deploying: bool) -> Verdict:
+        """Judge the whole fleet. With ``deploying`` also what ``-l`` selects, and that nothing was forged."""
+        findings: list[Finding] = []
+        hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
+        meant: list[str] = []
+        option = self._options()
+        if deploying:
+            limit = self.task_vars.get("ansible_limit")
+            running = self.task_vars.get("ansible_play_hosts_all") or ()
+            meant, problems = selection(running, limit, hosts, option["allow_many"])
+            findings += problems
+        findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
+        findings += overrides(self.inventory, self.groups)
+        if not self.declarations:
+            findings.append(
+                Finding(
+                    "no-environment", Severity.CRITICAL, (), "inventory", "the inventory declares no environment",
+                    "set bulkhead_environment in the group_vars of one group for each environment",
+                )
+            )  # fmt: skip
+        environments, digests = [], {}
+        targets: list[str] = []
+        for declaration in self.declarations:
+            release = self.render(declaration)
+            target = declaration.group in meant
+            findings += declaration.problems
+            if target:
+                targets.append(declaration.prefix)
+                findings += declaration.lacking
+                findings += self._forged(declaration)
+            environments.append(build_environment(declaration, release))
+            if release:
+                digests[declaration.prefix] = release.digest
+        fleet = Fleet(tuple(environments))
+        names = {each.group: each.prefix for each in self.declarations}
+        findings = [_by_prefix(each, names) for each in findings]
+        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today()))
+        verdict = Verdict(
+            prefixes=[each.prefix for each in environments],
+            targets=targets,
+            findings=judged,
+            stopping=self._stopping(judged, targets, option),
+            open=open_checks(fleet),
+            claims=sum(len(each.claims) for each in environments),
+        )
+        if option["report"]:
+            _write(option["report"], json.dumps(report.as_json(verdict.prefixes, judged), indent=2))
+        if deploying and not verdict.stopping:
+            _write(_proof_path(), json.dumps({prefix: digests.get(prefix, "") for prefix in targets}))
+        return verdict
+
+    def _options(self) -> dict[str, Any]:
+        """The run's own options: those of the environments that the play's hosts belong to."""
+        running = set(self.task_vars.get("ansible_play_hosts_all") or ())
+        mine = [each.values for each in self.declarations if running & set(each.hosts)]
+        first: Mapping[str, Any] = mine[0] if mine else {}
+        return {
+            "allow_many": bool(mine) and all(values["bulkhead_allow_many"] for values in mine),
+            "fail_on": Severity.parse(str(first.get("bulkhead_fail_on") or "medium")),
+            "bystanders": bool(first.get("bulkhead_fail_on_bystanders")),
+            "report": str(first.get("bulkhead_report") or ""),
+        }
+
+    def _forged(self, declaration: Declaration) -> list[Finding]:
+        hostvars = {key: value for key, value in self.task_vars.items() if key.startswith("bulkhead_")}
+        declared = {**defaults(self.inventory.loader), **self._raw[declaration.group]}
+        return forged(self.inventory.extra_variables, hostvars, declared, declaration.group)
+
+    @cached_property
+    def _raw(self) -> Mapping[str, Mapping[str, Any]]:
+        """The untemplated inventory variables of each environment."""
+        return {each.group: each.variables for each in self.inventory.environments()}
+
+    @staticmethod
+    def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
+        if option["bystanders"] or not targets:
+            return report.stops(findings, option["fail_on"])
+        found = {id(each): each for target in targets for each in report.stops(findings, option["fail_on"], target)}
+        return [each for each in findings if id(each) in found]
+
+
+def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
+    """In findings an environment is called by its prefix: two projects may both have a group production."""
+    return replace(finding, environments=tuple(names.get(each, each) for each in finding.environments))
+
+
+def _proof_path() -> str:
+    return os.path.join(C.DEFAULT_LOCAL_TMP, _PROOF)
+
+
+def _write(path: str, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def require_proof(gate: Gate, declaration: Declaration) -> None:
+    """Go on only if this very run has proved this very environment among its fleet; prove it now where it has not.
+
+    Raises AnsibleActionFail with the findings when the proof fails.
+    """
+    release = gate.render(declaration)
+    try:
+        with open(_proof_path(), encoding="utf-8") as stream:
+            proved = json.load(stream).get(declaration.prefix)
+    except (OSError, ValueError):
+        proved = None
+    if release is not None and proved == release.digest:
+        return
+    verdict = gate.prove(deploying=True)
+    if verdict.stopping or declaration.prefix not in verdict.targets:
+        raise AnsibleActionFail(verdict.text)

@@ -1,0 +1,344 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the prover reasons about: environments, their claims and references, and findings.
+
+Pure data. Nothing here does I/O, and nothing here imports Ansible or Docker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, TypeVar
+
+#: The scope of names that are unique in the whole world: domains, buckets, registry names.
+WORLD = "world"
+
+_T = TypeVar("_T")
+
+
+class Severity(IntEnum):
+    """How bad a finding is; larger is worse. ``S0`` to ``S3`` of the hazard catalogue are critical to low."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The word that users read and write: ``critical``, ``high``, ``medium`` or ``low``."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, text: str) -> Severity:
+        """Read the word of :attr:`label`. Raises ``ValueError`` for any other."""
+        try:
+            return cls[text.upper()]
+        except KeyError:
+            words = ", ".join(level.label for level in reversed(cls))
+            raise ValueError(f"unknown severity {text!r}: use one of {words}") from None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Where:
+    """The place a user can go to: a file and line, or an inventory variable, or both."""
+
+    file: str = ""
+    line: int = 0
+    item: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return f"{place} ({self.item})" if place and self.item else place or self.item
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A thing in a shared namespace that an environment owns.
+
+    ``scope`` is the machine for what is machine-wide, the server for databases and brokers, and :data:`WORLD`
+    for domains, registries and buckets. ``shareable`` marks a use that several environments may have at once
+    (a read-only mount of a system path), so that rules can tell it from ownership. ``attributes`` carries what
+    the namespace's own rule needs beyond the key, such as the address of a published port.
+    """
+
+    namespace: str
+    scope: str
+    key: str
+    owner: str
+    where: Where
+    shareable: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A thing that an artefact points at: a host name in ``DB_HOST``, an upstream, a bind source, a URL."""
+
+    kind: str
+    target: str
+    owner: str
+    where: Where
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, in the words of the person who has to mend it.
+
+    ``environments`` are prefixes. ``message`` says what would happen and why it matters; ``fix`` how to mend it.
+    A waived finding is shown and does not stop a run.
+    """
+
+    rule: str
+    severity: Severity
+    environments: tuple[str, ...]
+    resource: str
+    message: str
+    fix: str
+    where: tuple[Where, ...] = ()
+    machine: str = ""
+    hazards: tuple[str, ...] = ()
+    waived: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as the public JSON contract has it."""
+        return {
+            "rule": self.rule,
+            "hazards": list(self.hazards),
+            "severity": self.severity.label,
+            "environments": list(self.environments),
+            "machine": self.machine,
+            "resource": self.resource,
+            "where": [str(place) for place in self.where],
+            "message": self.message,
+            "fix": self.fix,
+            "waived": self.waived,
+        }
+
+
+class Sealed:
+    """A value that exists and cannot be read here (a locked vault). It equals nothing, not even itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<sealed>"
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = object.__hash__
+
+
+SEALED = Sealed()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value of an environment file or of a service's ``environment``. ``value`` may be :data:`SEALED`;
+    ``None`` means that the value is taken from the process that runs Compose."""
+
+    key: str
+    value: str | Sealed | None
+    where: Where
+    service: str = ""
+    secret: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value where it can be read, else the empty string."""
+        return self.value if isinstance(self.value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolation:
+    """One ``${NAME}`` of a Compose file. ``operator`` is ``""``, ``-``, ``:-``, ``?``, ``:?``, ``+`` or ``:+``."""
+
+    name: str
+    operator: str
+    operand: str
+    value: str | None
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeProject:
+    """A Compose project in the canonical form of ``docker compose config --format json``.
+
+    ``bare_name`` is the project name that a person gets who types ``docker compose -f FILE`` in the directory.
+    ``files`` are all files that were read, ``extends`` and ``include`` included, as absolute paths on the machine.
+    ``places`` maps a dotted path of the model (``services.web.ports.0``) to where it was written; look places up
+    with :meth:`where`, which falls back to the nearest parent.
+    """
+
+    name: str
+    bare_name: str
+    services: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    name_source: str = ""
+    declared_name: str = ""
+    file: str = ""
+    files: tuple[Where, ...] = ()
+    interpolations: tuple[Interpolation, ...] = ()
+    warnings: tuple[str, ...] = ()
+    places: Mapping[str, Where] = field(default_factory=dict)
+
+    def where(self, *path: str | int) -> Where:
+        """Where an item of the model was written, or the nearest parent that has a place."""
+        dotted = ".".join(str(part) for part in path)
+        step = dotted
+        while step:
+            place = self.places.get(step)
+            if place is not None:
+                return place if step == dotted else Where(place.file, place.line, dotted)
+            step = step.rpartition(".")[0]
+        return Where(self.file, 0, dotted)
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One nginx directive with its arguments, its place, and its block if it has one."""
+
+    name: str
+    args: tuple[str, ...]
+    where: Where
+    block: tuple[Directive, ...] | None = None
+
+    def walk(self) -> Iterator[Directive]:
+        """This directive and all below it, depth first."""
+        yield self
+        for child in self.block or ():
+            yield from child.walk()
+
+    def find(self, name: str) -> Iterator[Directive]:
+        """The direct children of that name."""
+        return (child for child in self.block or () if child.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that acts on the machine and is neither Compose, nginx nor an environment file.
+
+    ``kind`` is ``workflow``, ``shell``, ``cron``, ``systemd``, ``sql``, ``pgbouncer``, ``redis``, ``dockerfile``,
+    ``dockerignore``, ``logrotate``, ``ansible`` or ``text``. ``data`` is the parsed form where a reader made one.
+    """
+
+    path: str
+    kind: str
+    text: str
+    data: Any = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One deployment of the application, as rendered: what the rules may know about it.
+
+    ``variables`` are the resolved ``bulkhead_`` variables (sealed values as :data:`SEALED`); it is empty for
+    files that nobody deploys with Bulkhead. ``origins`` says where a variable was set, if that is known.
+    """
+
+    prefix: str
+    name: str = ""
+    project: str = ""
+    group: str = ""
+    machine: str = "localhost"
+    directory: str = ""
+    domains: tuple[str, ...] = ()
+    http_port: int | None = None
+    https_port: int | None = None
+    protected: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, Where] = field(default_factory=dict)
+    compose: tuple[ComposeProject, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    nginx: tuple[Directive, ...] = ()
+    documents: tuple[Document, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    references: tuple[Reference, ...] = ()
+    problems: tuple[Finding, ...] = ()
+
+    def origin(self, variable: str) -> Where:
+        """Where a variable was set, else just its name."""
+        return self.origins.get(variable) or Where(item=variable)
+
+    def services(self) -> Iterator[tuple[ComposeProject, str, Mapping[str, Any]]]:
+        """Every service of every Compose project: (project, service name, canonical definition)."""
+        for project in self.compose:
+            for name, service in project.services.items():
+                yield project, name, service
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All environments that a gate judges together. Indices are made once, so that rules stay linear."""
+
+    environments: tuple[Environment, ...]
+
+    @cached_property
+    def by_prefix(self) -> Mapping[str, Environment]:
+        """Environments by prefix; of two with one prefix the first."""
+        found: dict[str, Environment] = {}
+        for environment in self.environments:
+            found.setdefault(environment.prefix, environment)
+        return found
+
+    @cached_property
+    def _claims(self) -> Mapping[str, Mapping[tuple[str, str], Sequence[Claim]]]:
+        index: dict[str, dict[tuple[str, str], list[Claim]]] = {}
+        for environment in self.environments:
+            for claim in environment.claims:
+                index.setdefault(claim.namespace, {}).setdefault((claim.scope, claim.key), []).append(claim)
+        return index
+
+    def claims(self, namespace: str) -> Mapping[tuple[str, str], Sequence[Claim]]:
+        """The claims of a namespace, grouped by (scope, key)."""
+        return self._claims.get(namespace, {})
+
+    def collisions(self, namespace: str) -> Iterator[tuple[str, str, Sequence[Claim]]]:
+        """Every (scope, key) of a namespace that more than one environment claims, with one claim for each owner."""
+        for (scope, key), claims in self.claims(namespace).items():
+            if len(claims) < 2:
+                continue
+            owners = {claim.owner: claim for claim in reversed(claims)}
+            if len(owners) > 1:
+                yield scope, key, [owners[owner] for owner in sorted(owners)]
+
+    @cached_property
+    def _references(self) -> Mapping[str, Sequence[Reference]]:
+        index: dict[str, list[Reference]] = {}
+        for environment in self.environments:
+            for reference in environment.references:
+                index.setdefault(reference.kind, []).append(reference)
+        return index
+
+    def references(self, *kinds: str) -> Iterable[Reference]:
+        """All references of the given kinds, environment by environment within a kind."""
+        for kind in kinds:
+            yield from self._references.get(kind, ())
+
+    @cached_property
+    def machines(self) -> Mapping[str, Sequence[Environment]]:
+        """Environments by machine."""
+        index: dict[str, list[Environment]] = {}
+        for environment in self.environments:
+            index.setdefault(environment.machine, []).append(environment)
+        return index
+
+    @cached_property
+    def _derived(self) -> dict[Any, Any]:
+        return {}
+
+    def derived(self, make: Callable[[Fleet], _T]) -> _T:
+        """What ``make`` computes from this fleet, computed once: rules share an index without passing it around."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        return self._derived[make]

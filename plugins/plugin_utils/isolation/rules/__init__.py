@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules. Each file of this package judges one group of shared things.
+
+A rule is one function with the decorator :func:`rule`; it reads the whole fleet and yields findings. A new rule is
+one new function and one new file of cases in ``tests/hazards/``, nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from ..model import Claim, Finding, Fleet, Severity, Where
+
+#: What a rule function yields: the finding without the rule's own identity, which :func:`judge` fills in.
+Judgement = Iterable["Hit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What one rule found once. ``severity`` and ``hazards`` replace the rule's own where they are given."""
+
+    environments: tuple[str, ...]
+    resource: str
+    message: str
+    fix: str
+    where: tuple[Where, ...] = ()
+    machine: str = ""
+    severity: Severity | None = None
+    hazards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's identity: kebab-case id, the hazards that it covers, its severity, and its function."""
+
+    id: str
+    hazards: tuple[str, ...]
+    severity: Severity
+    judge: Callable[[Fleet], Judgement]
+    summary: str
+
+    def findings(self, fleet: Fleet) -> Iterator[Finding]:
+        """Apply the rule to a fleet."""
+        for hit in self.judge(fleet):
+            yield Finding(
+                rule=self.id,
+                severity=self.severity if hit.severity is None else hit.severity,
+                environments=tuple(dict.fromkeys(hit.environments)),
+                resource=hit.resource,
+                message=hit.message,
+                fix=hit.fix,
+                where=tuple(dict.fromkeys(hit.where)),
+                machine=hit.machine,
+                hazards=hit.hazards or self.hazards,
+            )
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(
+    rule_id: str, *hazards: str, severity: Severity
+) -> Callable[[Callable[[Fleet], Judgement]], Callable[[Fleet], Judgement]]:
+    """Register a function as a rule. The first line of its docstring is the rule's summary."""
+
+    def register(function: Callable[[Fleet], Judgement]) -> Callable[[Fleet], Judgement]:
+        if rule_id in _RULES:
+            raise ValueError(f"two rules are called {rule_id!r}")
+        summary = (function.__doc__ or "").strip().splitlines()
+        if not summary:
+            raise ValueError(f"rule {rule_id!r} has no docstring")
+        _RULES[rule_id] = Rule(rule_id, hazards, severity, function, summary[0])
+        return function
+
+    return register
+
+
+def rules() -> dict[str, Rule]:
+    """All rules by id, from every file of this package."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(_RULES.items()))
+
+
+def judge(fleet: Fleet) -> list[Finding]:
+    """Apply every rule; what the readers found comes first. Nothing is sorted, folded or waived here."""
+    findings = [problem for environment in fleet.environments for problem in environment.problems]
+    for each in rules().values():
+        findings.extend(each.findings(fleet))
+    return findings
+
+
+def owners(claims: Iterable[Claim]) -> tuple[str, ...]:
+    """The environments behind some claims."""
+    return tuple(dict.fromkeys(claim.owner for claim in claims))
+
+
+def places(claims: Iterable[Claim]) -> tuple[Where, ...]:
+    """The places behind some claims."""
+    return tuple(dict.fromkeys(claim.where for claim in claims))
+
+
+def waive(finding: Finding, reason: str) -> Finding:
+    """The same finding, accepted on purpose."""
+    return replace(finding, waived=reason)

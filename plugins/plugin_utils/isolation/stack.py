@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the declaration of services to one Compose project.
+
+The default stack and ``bulkhead_services`` are mappings of Compose service definitions. A service may carry two keys
+that are ours: ``service_name`` (its key in the Compose file) and ``x-bulkhead`` (what it brings along: files, settings
+for the application's ``.env``, secrets). Both are taken out before the file is written.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import naming
+
+#: Keys of a service definition that are ours and not Compose's.
+OURS = ("service_name", "x-bulkhead")
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """A file that a service brings along: its path below the environment's directory, and where its text is from."""
+
+    path: str
+    template: str = ""
+    content: str = ""
+    source: str = ""
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of a stack, with what it brings along.
+
+    ``on_change`` is the command that makes a running container take its changed files; empty means that it is
+    recreated. ``validate`` is the command that judges the files before they are in force.
+    """
+
+    name: str
+    key: str
+    container: str
+    image: str
+    files: tuple[StackFile, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    on_change: tuple[str, ...] = ()
+    validate: tuple[str, ...] = ()
+    application: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A whole stack: the Compose mapping, and the services with what is not Compose's."""
+
+    compose: dict[str, Any]
+    services: tuple[Service, ...]
+
+    @property
+    def uses_application_image(self) -> bool:
+        """Whether any service runs the image that is built from the source."""
+        return any(service.application for service in self.services)
+
+
+def merge(base: Any, over: Any) -> Any:
+    """Merge deeply: mappings merge, null takes a key away, everything else (lists too) replaces."""
+    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
+        return deepcopy(over)
+    merged = dict(base)
+    for key, value in over.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def build_stack(
+    stack: Mapping[str, Any], services: Mapping[str, Any], *, prefix: str, project: str, environment: str
+) -> Stack:
+    """Make the Compose project of an environment.
+
+    ``stack`` is the default stack with the keys ``common`` (what every service gets), ``application`` (what a service
+    without an image of its own gets) and ``services``. ``services`` is ``bulkhead_services``.
+
+    Raises ``ValueError`` with a message for the user when a definition has a shape that Compose cannot mean.
+    """
+    wanted = merge(stack["services"], services)
+    for name, definition in wanted.items():
+        if not isinstance(definition, Mapping):
+            raise ValueError(
+                f"bulkhead_services.{name} is {type(definition).__name__}; it must be a mapping of Compose's service "
+                "keys (image, command, environment …), or null to leave the service out"
+            )
+    keys = {name: str(definition.get("service_name") or name) for name, definition in wanted.items()}
+    compose_services: dict[str, Any] = {}
+    described: list[Service] = []
+    volumes: dict[str, Any] = {}
+    for name, definition in wanted.items():
+        application = not definition.get("image")
+        layers = [stack["common"], stack["application"]] if application else [stack["common"]]
+        complete: dict[str, Any] = {}
+        for layer in (*layers, definition):
+            complete = merge(complete, layer)
+        extra = complete.get("x-bulkhead") or {}
+        complete = {key: value for key, value in complete.items() if key not in OURS}
+        complete.setdefault("container_name", naming.container_name(prefix, name))
+        _rename_references(complete, keys)
+        volumes.update(_named_volumes(complete, prefix, environment))
+        if keys[name] in compose_services:
+            raise ValueError(f"two services of bulkhead_services have the service_name {keys[name]!r}")
+        compose_services[keys[name]] = complete
+        described.append(
+            Service(
+                name=name,
+                key=keys[name],
+                container=str(complete["container_name"]),
+                image=str(complete.get("image", "")),
+                files=tuple(StackFile(**each) for each in extra.get("files", ())),
+                settings={key: str(value) for key, value in (extra.get("env") or {}).items()},
+                secrets=tuple(extra.get("secrets", ())),
+                private=tuple(extra.get("private", ())),
+                on_change=tuple(extra.get("on_change", ())),
+                validate=tuple(extra.get("validate", ())),
+                application=application,
+            )
+        )
+    compose: dict[str, Any] = {
+        "name": naming.project_name(prefix),
+        "services": compose_services,
+        "networks": {"default": {"name": naming.network_name(prefix), "labels": labels(project, environment, prefix)}},
+    }
+    if volumes:
+        for volume in volumes.values():
+            volume["labels"] = labels(project, environment, prefix)
+        compose["volumes"] = volumes
+    for service in compose_services.values():
+        service["labels"] = merge(_as_mapping(service.get("labels")), labels(project, environment, prefix))
+    return Stack(compose, tuple(described))
+
+
+def labels(project: str, environment: str, prefix: str) -> dict[str, str]:
+    """The labels that everything of an environment carries, by which it is known exactly."""
+    return {
+        "io.bulkhead.project": project,
+        "io.bulkhead.environment": environment,
+        "io.bulkhead.prefix": prefix,
+    }
+
+
+def _as_mapping(value: Any) -> dict[str, Any]:
+    """Compose takes labels as a mapping or as a list of ``key=value``."""
+    if isinstance(value, list):
+        return {key: text for key, _, text in (str(item).partition("=") for item in value)}
+    return dict(value or {})
+
+
+def _rename_references(service: dict[str, Any], keys: Mapping[str, str]) -> None:
+    """Speak of other services by their Compose keys, and forget dependencies on services that were left out."""
+    depends = service.get("depends_on")
+    if isinstance(depends, list):
+        depends = {name: {"condition": "service_started"} for name in depends}
+    if isinstance(depends, Mapping):
+        kept = {keys[name]: how for name, how in depends.items() if name in keys}
+        service["depends_on"] = kept
+        if not kept:
+            del service["depends_on"]
+    for key in ("network_mode", "pid", "ipc"):
+        kind, colon, name = str(service.get(key, "")).partition(":")
+        if colon and kind == "service" and name in keys:
+            service[key] = f"service:{keys[name]}"
+
+
+def _named_volumes(service: Mapping[str, Any], prefix: str, environment: str) -> dict[str, Any]:
+    """The named volumes that a service mounts, each with its name on the machine."""
+    found: dict[str, Any] = {}
+    for mount in service.get("volumes") or ():
+        if isinstance(mount, Mapping):
+            source = str(mount.get("source") or "") if mount.get("type") == "volume" else ""
+        else:
+            source, colon, _target = str(mount).partition(":")
+            source = source if colon and not source.startswith((".", "/", "~")) else ""
+        if source:
+            found[source] = {"name": naming.volume_name(prefix, environment, source)}
+    return found
+
+
+def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """What the services publish on the machine: (service key, address, port), for single ports and ranges."""
+    found: list[tuple[str, str, int]] = []
+    for key, service in compose["services"].items():
+        for port in service.get("ports") or ():
+            if isinstance(port, Mapping):
+                address, published = str(port.get("host_ip") or ""), str(port.get("published") or "")
+            else:
+                head = str(port).partition("/")[0].rpartition(":")[0]
+                address, _, published = head.rpartition(":")
+                address = address.strip("[]")
+            low, _, high = published.partition("-")
+            if low.isdigit():
+                found += [(key, address, number) for number in range(int(low), int(high or low) + 1)]
+    return found
+
+
+def mounted_directories(service: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The bind mounts of a service whose source is below the environment's directory: (source, target)."""
+    found: list[tuple[str, str]] = []
+    for mount in service.get("volumes") or ():
+        if isinstance(mount, Mapping):
+            source, target = str(mount.get("source") or ""), str(mount.get("target") or "")
+        else:
+            source, target = (str(mount).split(":") + [""])[:2]
+        if source.startswith("./"):
+            found.append((posixpath.normpath(source), target))
+    return found

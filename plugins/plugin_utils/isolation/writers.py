@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write the files that we ship: the Compose file and ``.env``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+#: Linux refuses to start a process with one string of 128 KiB or more (MAX_ARG_STRLEN); Compose then reports success.
+MAX_SETTING = 128 * 1024
+
+#: Compose and the Docker client read these themselves: a value there would redirect the call, not set the application.
+RESERVED = ("COMPOSE_", "DOCKER_")
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n", "\r": "\\r"}
+_NEEDS_ESCAPE = re.compile(r'[\\"$\n\r]')
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Dumps without anchors: a reader of the file sees every value where it is used."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def plain(value: Any) -> Any:
+    """Rebuild a value from Python's own types. Ansible's tagged subclasses mean nothing to a dumper."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def dump_compose(project: Mapping[str, Any], heading: str = "") -> str:
+    """A Compose project as YAML, each line of ``heading`` as a comment on top."""
+    comment = "".join(f"# {line}\n" for line in heading.splitlines())
+    body = yaml.dump(plain(project), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120)
+    return comment + str(body)
+
+
+def setting_problem(key: str, value: str) -> str:
+    """Why a setting cannot travel through ``.env`` into a process; empty when it can.
+
+    Sources: environ(7) for NUL, execve(2) for the length, Compose's env-file syntax for the name.
+    """
+    if not _KEY.match(key):
+        return "its name is not a name of an environment variable: letters, digits and _ only, not beginning with a digit"
+    if key.startswith(RESERVED):
+        return "names beginning with COMPOSE_ or DOCKER_ steer Compose itself and are reserved"
+    if "\0" in value:
+        return "its value contains a NUL character, which no environment variable can hold"
+    if len(key.encode()) + 1 + len(value.encode("utf-8", "surrogateescape")) >= MAX_SETTING:
+        return "its value is 128 KiB or longer, and Linux starts no process with it. Put it in a file instead"
+    return ""
+
+
+def dump_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str:
+    """Settings as a ``.env`` that Compose reads back byte for byte.
+
+    Everything is in double quotes with backslash, quote, dollar and line ends escaped: of the forms that Compose
+    reads, this alone kept every value in experiments.
+    """
+    lines = [f"# {line}" for line in heading.splitlines()]
+    lines += [f'{key}="{_NEEDS_ESCAPE.sub(lambda match: _ESCAPES[match[0]], value)}"' for key, value in settings]
+    return "\n".join(lines) + "\n"

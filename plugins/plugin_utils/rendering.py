@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Render one environment: from its declaration to the files, settings and services that would be shipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from .declaration import ROLE, Declaration, holds_seal
+from .inventory import SEAL
+from .isolation import naming
+from .isolation.stack import Service, Stack, StackFile, build_stack, merge, published_ports
+from .isolation.writers import dump_compose, dump_settings, plain, setting_problem
+
+#: What stands for the commit as long as no machine has been asked for it.
+UNKNOWN_COMMIT = "0" * 40
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the next deployment."
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A line of ``.env``: name, value, whether it is secret, and the variable that it came from."""
+
+    key: str
+    value: str
+    secret: bool
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A file below the environment's directory. ``source`` is a file on the machine to copy instead of ``content``."""
+
+    path: str
+    content: str = ""
+    mode: int = 0o644
+    secret: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One rendered set of artefacts."""
+
+    compose_file: str
+    stack: Stack
+    settings: tuple[Setting, ...]
+    files: tuple[RenderedFile, ...]
+    ports: tuple[tuple[str, str, int], ...] = ()
+
+    def file(self, path: str) -> RenderedFile:
+        """One of the files, by its path below the directory."""
+        return next(each for each in self.files if each.path == path)
+
+    @property
+    def digest(self) -> str:
+        """What the plan gate proved, in one number: equal digests are equal releases."""
+        parts = [(each.path, each.mode, each.content, each.source) for each in self.files]
+        return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass
+class Renderer:
+    """Renders environments with one template engine, so that templates are compiled once for a whole fleet.
+
+    ``templates`` are the directories that are searched, the user's before the role's.
+    """
+
+    loader: DataLoader
+    templates: Sequence[str]
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.templates = [*self.templates, os.path.join(ROLE, "templates")]
+        self._templar = Templar(loader=self.loader, variables={}).copy_with_new_env(searchpath=list(self.templates))
+
+    def render(self, declaration: Declaration, commit: str = UNKNOWN_COMMIT) -> Release | None:
+        """Render an environment. Problems are noted in the declaration; None where nothing could be rendered."""
+        try:
+            return self._render(declaration, commit)
+        except (AnsibleError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+            text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
+            if declaration.locked and isinstance(error, AnsibleError):
+                text += f" (perhaps in {declaration.locked[0]}, which is locked here)"
+            declaration.problem(
+                "template-error", "bulkhead_services", f"{declaration.prefix} cannot be rendered: {text.splitlines()[0]}",
+                "correct the variable or template that is named",
+            )  # fmt: skip
+            return None
+
+    def _render(self, declaration: Declaration, commit: str) -> Release:
+        values = declaration.values
+        prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
+        variables = {**declaration.available, **_derived(values, commit)}
+        secrets = {str(key): str(value) for key, value in values["bulkhead_secrets"].items()}
+        variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
+        default = yaml.load(self._template("stack.yml.j2", variables), Loader=_Loader)
+        stack = build_stack(
+            default, values["bulkhead_services"], prefix=prefix, project=values["bulkhead_project"], environment=environment
+        )
+        compose = {**merge(stack.compose, values["bulkhead_compose"]), "services": stack.compose["services"], "name": stack.compose["name"]}
+        stack = Stack(compose, stack.services)
+        settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
+        heading = _HEADING.format(prefix=prefix)
+        compose_file = f"docker-compose.{environment}.yml"
+        files = [
+            RenderedFile(compose_file, dump_compose(compose, heading), 0o640),
+            RenderedFile(".env", dump_settings([(each.key, each.value) for each in settings], heading), 0o600, True),
+        ]
+        for service in stack.services:
+            files += [self._file(each, variables) for each in service.files]
+        _check_tls(declaration, stack)
+        return Release(compose_file, stack, tuple(settings), tuple(files), tuple(published_ports(compose)))
+
+    def _file(self, wanted: StackFile, variables: Mapping[str, Any]) -> RenderedFile:
+        content = self._template(wanted.template, variables) if wanted.template else wanted.content
+        if wanted.source and not wanted.content:
+            return RenderedFile(wanted.path, "", 0o644, wanted.secret, wanted.source)
+        return RenderedFile(wanted.path, content, 0o644, wanted.secret)
+
+    def _template(self, name: str, variables: Mapping[str, Any]) -> str:
+        self._templar.available_variables = dict(variables)
+        text = self._templar.template(trust_as_template(self._text(name)), escape_backslashes=False)
+        return "" if text is None else str(text)
+
+    def _text(self, name: str) -> str:
+        if name not in self._texts:
+            for directory in self.templates:
+                path = os.path.join(directory, name)
+                if os.path.isfile(path):
+                    self._texts[name] = self.loader.get_text_file_contents(path)
+                    break
+            else:
+                raise AnsibleFileNotFound(f"there is no template {name} in {', '.join(self.templates)}")
+        return self._texts[name]
+
+
+def _derived(values: Mapping[str, Any], commit: str) -> dict[str, Any]:
+    """What templates need and no user sets."""
+    address = values["bulkhead_bind_address"]
+    host = f"[{address}]:" if ":" in address else f"{address}:" if address else ""
+    port = values["bulkhead_https_port"]
+    service = values["bulkhead_app_service"]
+    return {
+        "bulkhead_application_image": f"{naming.image_name(values['bulkhead_prefix'], service)}:{commit}",
+        "bulkhead_published_ports": [f"{host}{values['bulkhead_http_port']}:80", f"{host}{port}:443"],
+        "bulkhead_origins": [f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]],
+        "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], service),
+    }
+
+
+#: Secrets that the default stack's templates ask for, as long as the environment's vault is absent or locked.
+_SEALED_SECRETS = dict.fromkeys(("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"), SEAL)
+
+
+def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The secrets of an environment, with a seal for those that its services need and that are not to be had here."""
+    found = dict(secrets)
+    for service in stack.services:
+        for name in service.secrets:
+            if not found.get(name):
+                found[name] = SEAL
+                declaration.lacks(
+                    "missing-secret", f"bulkhead_secrets.{name}",
+                    f"bulkhead_secrets has no {name}, which the service {service.name} needs",
+                    f"add {name} to bulkhead_secrets in the vault file of group {declaration.group}",
+                )  # fmt: skip
+    return found
+
+
+def setting_text(value: Any) -> str:
+    """A value of ``bulkhead_env`` as the process sees it. Truth values are ``true`` and ``false``.
+
+    Raises ``TypeError`` for a list or a mapping, which no environment variable can hold.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> list[Setting]:
+    """The lines of ``.env``: the project's name, what the services bring along, the user's settings, the secrets."""
+    values = declaration.values
+    found: dict[str, Setting] = {}
+    for service in stack.services:
+        variable = f"bulkhead_services.{service.name}"
+        secret = {key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())}
+        found.update({key: Setting(key, value, key in secret, variable) for key, value in service.settings.items()})
+    for variable in ("bulkhead_env_shared", "bulkhead_env"):
+        for key, value in values[variable].items():
+            try:
+                found[str(key)] = Setting(str(key), setting_text(value), False, variable)
+            except TypeError as error:
+                declaration.problem(
+                    "invalid-setting", f"{variable}.{key}", f"{variable}.{key} is a {error}, and a setting is one text",
+                    "write it as one text, for example with | to_json",
+                )  # fmt: skip
+    private = {name for service in stack.services for name in service.private}
+    for key, value in secrets.items():
+        if key in private:
+            continue
+        if key in found and found[key].variable != f"bulkhead_services.{key}":
+            declaration.problem(
+                "setting-twice", key, f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
+                "keep it in one of the two",
+            )  # fmt: skip
+        found[key] = Setting(key, value, True, "bulkhead_secrets")
+    for setting in found.values():
+        problem = setting_problem(setting.key, setting.value)
+        if problem:
+            declaration.problem(
+                "invalid-setting", f"{setting.variable}.{setting.key}", f"{setting.key} cannot be set: {problem}",
+                "rename the setting or change its value",
+            )  # fmt: skip
+    project = Setting("COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix")
+    return [project, *found.values()]
+
+
+def _check_tls(declaration: Declaration, stack: Stack) -> None:
+    """nginx needs a certificate and its key, as text or as files on the machine."""
+    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.files):
+        return
+    for what in ("certificate", "key"):
+        if not declaration.values[f"bulkhead_tls_{what}"] and not declaration.values[f"bulkhead_tls_{what}_path"]:
+            declaration.lacks(
+                "missing-variable", f"bulkhead_tls_{what}", f"there is no TLS {what} for {declaration.prefix}",
+                f"set bulkhead_tls_{what} (PEM text) or bulkhead_tls_{what}_path (a file on the machine)",
+            )  # fmt: skip
+
+
+_SECRET_WORDS = re.compile(r"\S")
+
+
+def secret_values(release: Release) -> list[str]:
+    """Every secret text of a release that must not be shown, the longest first."""
+    texts = {each.value for each in release.settings if each.secret}
+    texts |= {each.content for each in release.files if each.secret}
+    return sorted((text for text in texts if len(text) > 3 and _SECRET_WORDS.search(text)), key=len, reverse=True)
+
+
+def service_arguments(release: Release) -> list[dict[str, Any]]:
+    """What the module on the host must know of each service."""
+    return [_service_argument(release, service) for service in release.stack.services]
+
+
+def _service_argument(release: Release, service: Service) -> dict[str, Any]:
+    definition = plain(release.stack.compose["services"][service.key])
+    return {
+        "name": service.name,
+        "key": service.key,
+        "container": service.container,
+        "image": service.image,
+        "files": [each.path for each in service.files],
+        "validate": list(service.validate),
+        "on_change": list(service.on_change),
+        "mounts": [mount for mount in definition.get("volumes") or () if isinstance(mount, str) and mount.startswith("./")],
+        "one_shot": str(definition.get("restart", "")) == "no",
+    }
+
+
+__all__ = ["Release", "Renderer", "holds_seal", "secret_values", "service_arguments"]
