@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming, report
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import own_names
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
     RenderedFile,
@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
             "directory": values["bulkhead_directory"],
             "prefix": values["bulkhead_prefix"],
             "project": naming.project_name(values["bulkhead_prefix"]),
-            "network": naming.network_name(values["bulkhead_prefix"]),
+            "networks": own_names(release.stack.compose, "networks"),
+            "volumes": own_names(release.stack.compose, "volumes"),
             "owner": values["bulkhead_owner"],
             "docker_host": values["bulkhead_docker_host"],
             "compose_file": release.compose_file,
@@ -55,7 +56,9 @@ class ActionModule(ActionBase):
             "files": [_file(each) for each in release.files if not each.secret],
             "secret_files": [_file(each) for each in release.files if each.secret],
             "services": service_arguments(release),
-            "ports": [{"service": service, "address": address, "port": port} for service, address, port in release.ports],
+            "ports": [
+                {"service": service, "address": address, "port": port} for service, address, port in release.ports
+            ],
         }
         answer = self._execute_module("aiia.bulkhead.converge", arguments, task_vars=task_vars)
         result.update(mask(answer, secret_values(release)))

@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, Verdict
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json
 
@@ -40,7 +39,9 @@ def _summary(verdict: Verdict) -> str:
     lines = [verdict.text] if verdict.findings else []
     if not verdict.stopping:
         aim = f"; deploying {', '.join(verdict.targets)}" if verdict.targets else ""
-        lines.append(f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared{aim}")
+        lines.append(
+            f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared{aim}"
+        )
     if verdict.open:
         lines.append("left open by sealed values: " + "; ".join(verdict.open))
     return "\n".join(lines)

@@ -15,6 +15,8 @@ import json
 import os
 import pwd
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+
 #: What engine and Compose must at least be: start intervals of health checks need engine 25.
 MINIMUM_ENGINE = (25, 0)
 MINIMUM_COMPOSE = (2, 24)
@@ -22,13 +24,8 @@ MINIMUM_COMPOSE = (2, 24)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class EngineError(Exception):
-    """A call that failed, in words for the user. ``detail`` holds the last lines of what the tool said."""
-
-    def __init__(self, message, detail=""):
-        super().__init__(message)
-        self.message = message
-        self.detail = detail
+class EngineError(Failure):
+    """Docker or Compose did not do what was asked."""
 
 
 def parse_version(text):
@@ -44,11 +41,6 @@ def parse_version(text):
             return (0, 0)
         numbers.append(int(digits))
     return tuple(numbers) if len(numbers) == 2 else (0, 0)
-
-
-def last_lines(text, count=15):
-    """The last lines of a tool's output, for an error message."""
-    return "\n".join(line.rstrip() for line in text.strip().splitlines()[-count:])
 
 
 def home_directory():
@@ -93,26 +85,39 @@ class Engine:
     def docker(self, *args, **options):
         """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory."""
         command = self._argv([self.docker_path()] + list(args), options.get("environment"))
-        return self.module.run_command(command, data=options.get("data"), cwd=options.get("cwd"), handle_exceptions=True)
+        return self.module.run_command(
+            command, data=options.get("data"), cwd=options.get("cwd"), handle_exceptions=True
+        )
 
     def docker_ok(self, *args, **options):
         """Run docker and return its output. Raises EngineError when it fails."""
         code, output, errors = self.docker(*args, **options)
         if code != 0:
             self.check_reachable(errors)
-            raise EngineError("docker %s failed (exit code %d)" % (" ".join(args[:2]), code), last_lines(errors or output))
+            raise EngineError(
+                "docker %s failed (exit code %d)" % (" ".join(args[:2]), code), last_lines(errors or output)
+            )
         return output
 
     def check_reachable(self, errors):
         """Turn the client's complaint about a missing engine into an error of ours."""
-        signs = ("Cannot connect to the Docker daemon", "error during connect", "permission denied while trying to connect",
-                 "dial unix", "failed to connect to the docker API")
+        signs = (
+            "Cannot connect to the Docker daemon",
+            "error during connect",
+            "permission denied while trying to connect",
+            "dial unix",
+            "failed to connect to the docker API",
+        )
         if any(sign in errors for sign in signs):
-            why = ("the user who runs this may not use it: add it to the group docker, or set ansible_become"
-                   if "permission denied" in errors else
-                   "start it (systemctl start docker, or ansible-playbook aiia.bulkhead.provision), "
-                   "or set bulkhead_docker_host to where it listens")
-            raise EngineError("the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3))
+            why = (
+                "the user who runs this may not use it: add it to the group docker, or set ansible_become"
+                if "permission denied" in errors
+                else "start it (systemctl start docker, or ansible-playbook aiia.bulkhead.provision), "
+                "or set bulkhead_docker_host to where it listens"
+            )
+            raise EngineError(
+                "the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3)
+            )
 
     def compose(self, *args, **options):
         """Run Compose for this environment's project and file, and nothing else.
@@ -123,8 +128,22 @@ class Engine:
         directory = options.pop("directory", self.directory)
         compose_file = options.pop("compose_file", os.path.join(directory, self.compose_file))
         return self.docker(
-            "compose", "--ansi", "never", "--progress", "plain", "-p", self.project, "--project-directory", directory,
-            "--env-file", os.path.join(directory, ".env"), "-f", compose_file, *args, cwd=directory, **options
+            "compose",
+            "--ansi",
+            "never",
+            "--progress",
+            "plain",
+            "-p",
+            self.project,
+            "--project-directory",
+            directory,
+            "--env-file",
+            os.path.join(directory, ".env"),
+            "-f",
+            compose_file,
+            *args,
+            cwd=directory,
+            **options,
         )
 
     def check_versions(self):
@@ -138,13 +157,19 @@ class Engine:
         if code != 0:
             raise EngineError(
                 "Docker Compose v2 is not installed on this machine (docker compose version failed). Install it: "
-                "ansible-playbook aiia.bulkhead.provision -l <environment>", last_lines(errors, 3))
+                "ansible-playbook aiia.bulkhead.provision -l <environment>",
+                last_lines(errors, 3),
+            )
         compose = output.strip()
-        for name, version, minimum in (("Docker Engine", engine, MINIMUM_ENGINE), ("Docker Compose", compose, MINIMUM_COMPOSE)):
+        for name, version, minimum in (
+            ("Docker Engine", engine, MINIMUM_ENGINE),
+            ("Docker Compose", compose, MINIMUM_COMPOSE),
+        ):
             if parse_version(version) < minimum:
                 raise EngineError(
                     "%s %s is too old: %d.%d or later is needed. Upgrade it, for example with role aiia.bulkhead.engine"
-                    % (name, version, minimum[0], minimum[1]))
+                    % (name, version, minimum[0], minimum[1])
+                )
         return engine, compose
 
     def containers(self, *filters):

@@ -12,12 +12,13 @@ import pwd
 import re
 import shutil
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-class GitError(Exception):
+class GitError(Failure):
     """Something about the repository or the checkout that the user has to mend."""
 
 
@@ -46,8 +47,12 @@ class Checkout:
         """Run git; returns (exit code, output, errors)."""
         home = pwd.getpwnam(self.owner).pw_dir if self.owner else home_directory()
         variables = {
-            "HOME": home, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes", "GIT_ADVICE": "0",
+            "HOME": home,
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            "GIT_ADVICE": "0",
         }
         command = ["/usr/bin/env", "-i"] + ["%s=%s" % item for item in sorted(variables.items())]
         if self.owner:
@@ -59,7 +64,9 @@ class Checkout:
         """Run git in the checkout and return its output. Raises GitError when it fails."""
         code, output, errors = self.run(*args, cwd=self.path)
         if code != 0:
-            raise GitError("git %s failed in %s: %s" % (args[0], self.path, without_credentials(last_lines(errors or output, 4))))
+            raise GitError(
+                "git %s failed in %s: %s" % (args[0], self.path, without_credentials(last_lines(errors or output, 4)))
+            )
         return output.strip()
 
     def exists(self):
@@ -79,26 +86,33 @@ class Checkout:
             raise GitError("there is no git on this machine; install the package git")
         if not self.exists():
             if os.path.isdir(self.path) and os.listdir(self.path):
-                raise GitError("%s exists and is not a git checkout. Move it away; nothing there is touched" % self.path)
+                raise GitError(
+                    "%s exists and is not a git checkout. Move it away; nothing there is touched" % self.path
+                )
             return
         origin = self.git("config", "--get", "remote.origin.url")
         if origin != self.repository:
             raise GitError(
                 "%s is a checkout of %s, and bulkhead_source_repository is %s. Move it away, or correct the variable"
-                % (self.path, without_credentials(origin), without_credentials(self.repository)))
+                % (self.path, without_credentials(origin), without_credentials(self.repository))
+            )
         if not self.head():
             return
         changed = self.git("status", "--porcelain", "--untracked-files=normal").splitlines()
         if changed:
-            shown = ", ".join(line[3:] for line in changed[:5]) + (" and %d more" % (len(changed) - 5) if len(changed) > 5 else "")
+            shown = ", ".join(line[3:] for line in changed[:5]) + (
+                " and %d more" % (len(changed) - 5) if len(changed) > 5 else ""
+            )
             raise GitError(
-                "%s has local changes (%s). They would be lost or left out of the image: commit and push them to %s, or remove them"
-                % (self.path, shown, self.branch))
+                "%s has local changes (%s). They would be lost or left out of the image: commit and push them to "
+                "%s, or remove them" % (self.path, shown, self.branch)
+            )
         own = self.git("rev-list", "--max-count=5", "HEAD", "--not", "--remotes=origin").splitlines()
         if own:
             raise GitError(
                 "%s has commits that are not in the repository (%s). Push them to %s, or move them away"
-                % (self.path, ", ".join(commit[:12] for commit in own), self.branch))
+                % (self.path, ", ".join(commit[:12] for commit in own), self.branch)
+            )
 
     def remote_commit(self, commit=""):
         """The commit to deploy, asked without changing anything here."""
@@ -114,18 +128,27 @@ class Checkout:
                 raise GitError("cannot make a checkout in %s: %s" % (self.path, last_lines(errors or output, 3)))
             self.git("remote", "add", "-t", self.branch, "origin", self.repository)
         code, output, errors = self.run(
-            "fetch", "--quiet", "--no-tags", "origin", "+refs/heads/%s:%s" % (self.branch, self.remote_branch), cwd=self.path)
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "origin",
+            "+refs/heads/%s:%s" % (self.branch, self.remote_branch),
+            cwd=self.path,
+        )
         self._check_remote(code, errors, missing="couldn't find remote ref")
         newest = self.git("rev-parse", "--verify", self.remote_branch)
         if not commit:
             return newest
         code, output, _errors = self.run("rev-parse", "--verify", "--quiet", "%s^{commit}" % commit, cwd=self.path)
         full = output.strip()
-        on_branch = code == 0 and self.run("merge-base", "--is-ancestor", full, self.remote_branch, cwd=self.path)[0] == 0
+        on_branch = (
+            code == 0 and self.run("merge-base", "--is-ancestor", full, self.remote_branch, cwd=self.path)[0] == 0
+        )
         if not on_branch:
             raise GitError(
                 "commit %s is not on branch %s, which is this environment's. Merge it there first, or correct "
-                "bulkhead_source_commit" % (commit, self.branch))
+                "bulkhead_source_commit" % (commit, self.branch)
+            )
         return full
 
     def _check_remote(self, code, errors, missing=""):
@@ -135,7 +158,9 @@ class Checkout:
         if code == 2 and not missing or missing and missing in errors:
             raise GitError("%s has no branch %s (bulkhead_source_branch)" % (repository, self.branch))
         raise GitError(
-            "%s cannot be read (bulkhead_source_repository): %s" % (repository, without_credentials(last_lines(errors, 3))))
+            "%s cannot be read (bulkhead_source_repository): %s"
+            % (repository, without_credentials(last_lines(errors, 3)))
+        )
 
     def move_to(self, commit):
         """Check the commit out on the environment's branch."""
@@ -166,7 +191,9 @@ class Checkout:
             if os.path.isfile(os.path.join(folder, ".gitmodules")):
                 code, output, errors = self.run("submodule", "update", "--quiet", "--init", "--recursive", cwd=folder)
                 if code != 0:
-                    raise GitError("the submodules of %s cannot be fetched: %s" % (commit[:12], last_lines(errors or output, 4)))
+                    raise GitError(
+                        "the submodules of %s cannot be fetched: %s" % (commit[:12], last_lines(errors or output, 4))
+                    )
             os.unlink(os.path.join(folder, ".git"))
             yield folder
         finally:

@@ -18,13 +18,13 @@ def _address(text):
     if set(text) <= {"0"}:
         return ""
     if len(text) == 8:
-        return ".".join(str(int(text[index:index + 2], 16)) for index in (6, 4, 2, 0))
+        return ".".join(str(int(text[index : index + 2], 16)) for index in (6, 4, 2, 0))
     if text == "00000000000000000000000001000000":
         return "::1"
     if text.startswith("0000000000000000FFFF0000"):
         return _address(text[24:])
-    words = "".join(text[start + index:start + index + 2] for start in (0, 8, 16, 24) for index in (6, 4, 2, 0))
-    return ":".join(words[index:index + 4].lower() for index in range(0, 32, 4))
+    words = "".join(text[start + index : start + index + 2] for start in (0, 8, 16, 24) for index in (6, 4, 2, 0))
+    return ":".join(words[index : index + 4].lower() for index in range(0, 32, 4))
 
 
 def listening():

@@ -16,8 +16,10 @@ import pwd
 import shutil
 import stat
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 
-class TreeError(Exception):
+
+class TreeError(Failure):
     """A file that could not be written, with the reason in words for the user."""
 
 
@@ -46,7 +48,7 @@ def read(path):
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise TreeError("cannot read %s: %s" % (path, error.strerror))
+        raise TreeError("cannot read %s: %s" % (path, error.strerror)) from error
 
 
 class Tree:
@@ -65,13 +67,15 @@ class Tree:
             except KeyError:
                 raise TreeError(
                     "bulkhead_owner is %s, and this machine has no such user. Create it, or set bulkhead_owner to the "
-                    "user who shall own %s" % (owner, directory))
+                    "user who shall own %s" % (owner, directory)
+                ) from None
             if os.getuid() == 0:
                 self.uid, self.gid = entry.pw_uid, entry.pw_gid
             elif entry.pw_uid != os.getuid():
                 raise TreeError(
                     "only root can write files for %s, and this runs as %s. Connect as %s, or set ansible_become: true"
-                    % (owner, pwd.getpwuid(os.getuid()).pw_name, owner))
+                    % (owner, pwd.getpwuid(os.getuid()).pw_name, owner)
+                )
         self._kept = []
 
     def path(self, relative):
@@ -100,13 +104,14 @@ class Tree:
                 os.chmod(each, 0o700 if each == self.path(self.PRIVATE) else 0o755)
                 self._give(each)
         except OSError as error:
-            raise TreeError(self._explain("make the directory", each, error))
+            raise TreeError(self._explain("make the directory", each, error)) from error
         inside = os.path.realpath(self.directory)
         real = os.path.realpath(path)
         if real != inside and not real.startswith(inside + os.sep):
             raise TreeError(
                 "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
-                "could be another environment's" % (path, real, self.directory))
+                "could be another environment's" % (path, real, self.directory)
+            )
 
     def write(self, wanted, base=""):
         """Write a file completely, beside its place, and rename it into place."""
@@ -120,7 +125,7 @@ class Tree:
             for wanted in files:
                 aside.append((self._write_aside(wanted), self.path(wanted.path)))
         except TreeError:
-            for temporary, final in aside:
+            for temporary, _final in aside:
                 os.unlink(temporary)
             raise
         for temporary, final in aside:
@@ -167,7 +172,7 @@ class Tree:
         except OSError as error:
             if os.path.lexists(temporary):
                 os.unlink(temporary)
-            raise TreeError(self._explain("write", self.path(relative), error))
+            raise TreeError(self._explain("write", self.path(relative), error)) from error
         return temporary
 
     def _give(self, path):
@@ -177,6 +182,8 @@ class Tree:
     @staticmethod
     def _explain(what, path, error):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return ("cannot %s %s: the disk is full. Free some space and deploy again; what is in force was not changed"
-                    % (what, path))
+            return (
+                "cannot %s %s: the disk is full. Free some space and deploy again; what is in force was not changed"
+                % (what, path)
+            )
         return "cannot %s %s: %s. What is in force was not changed" % (what, path, error.strerror)

@@ -9,11 +9,12 @@ DOCUMENTATION = r"""
 module: converge
 short_description: Bring an environment's release into force, or leave everything as it was
 description:
-  - Writes the rendered files of one environment atomically, lets Compose and the services' own programs judge them first,
-    calls Compose hermetically and only when something has changed or does not run as it should, and waits until every
-    container is healthy.
+  - Writes the rendered files of one environment atomically, lets Compose and the services' own programs judge them
+    first, calls Compose hermetically and only when something has changed or does not run as it should, and waits until
+    every container is healthy.
   - When anything fails, the earlier files, checkout and containers are put back and the module fails.
-  - An action of the same name renders everything from the inventory, after the plan gate; in a play only O(commit) is given.
+  - An action of the same name renders everything from the inventory, after the plan gate; in a play only
+    O(commit) is given.
 version_added: 0.1.0
 author: [the Bulkhead authors]
 attributes:
@@ -24,7 +25,8 @@ options:
   directory: {type: path, description: The environment's directory.}
   prefix: {type: str, default: "", description: The environment's prefix.}
   project: {type: str, default: "", description: The Compose project.}
-  network: {type: str, default: "", description: The environment's network.}
+  networks: {type: list, elements: str, default: [], description: The environment's own networks.}
+  volumes: {type: list, elements: str, default: [], description: The environment's own volumes.}
   owner: {type: str, default: "", description: The user who shall own the files.}
   docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   compose_file: {type: str, default: "", description: The name of the Compose file.}
@@ -97,28 +99,46 @@ containers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger, condition, name_of
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout, GitError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, TreeError, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 
-def difference(tree, converger):
+def difference(comparison):
     """Before and after of every file that changes; secret ones are only named."""
     shown = []
-    for wanted in converger.changed_files:
-        path = tree.path(wanted.path)
+    for wanted in comparison.changed_files:
+        path = comparison.tree.path(wanted.path)
         if wanted.sensitive:
-            shown.append({"before_header": path, "after_header": path, "before": "", "after": "(its content is secret and not shown)\n"})
+            shown.append(
+                {
+                    "before_header": path,
+                    "after_header": path,
+                    "before": "",
+                    "after": "(its content is secret and not shown)\n",
+                }
+            )
             continue
         before = (read(path) or b"").decode("utf-8", "replace")
         after = wanted.content.decode("utf-8", "replace")
         if before == after:
             after += "(mode %04o)\n" % wanted.mode
         shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
-    steps = [step for step in converger.plan() if not step.startswith("write ")]
+    steps = [step for step in comparison.plan() if not step.startswith("write ")]
     if steps:
-        shown.append({"before_header": "containers", "after_header": "containers", "before": "", "after": "\n".join(steps) + "\n"})
+        shown.append(
+            {
+                "before_header": "containers",
+                "after_header": "containers",
+                "before": "",
+                "after": "\n".join(steps) + "\n",
+            }
+        )
     return shown
 
 
@@ -127,18 +147,21 @@ def run(module):
     params = module.params
     tree = Tree(params["directory"], params["owner"])
     engine = Engine(module, params["docker_host"], params["project"], params["directory"], params["compose_file"])
-    checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"]) if params["repository"] else None
-    converger = Converger(module, engine, tree, checkout, params)
-    converger.look()
-    steps = converger.plan()
-    result = {"changed": bool(steps), "steps": steps, "release": converger.state.get("release", "")}
+    checkout = (
+        Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
+        if params["repository"]
+        else None
+    )
+    comparison = Comparison(engine, tree, checkout, params)
+    steps = comparison.plan()
+    result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
     if module._diff:
-        result["diff"] = difference(tree, converger)
+        result["diff"] = difference(comparison)
     if steps and module.check_mode:
-        converger.refuse_taken_ports()
+        refuse_foreign(comparison)
     elif steps:
-        result["release"] = converger.apply()
-    result["containers"] = {name_of(each): condition(each) for each in converger.containers}
+        result["release"] = Converger(comparison).apply()
+    result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
     return result
 
 
@@ -157,7 +180,8 @@ def main():
             "directory": {"type": "path"},
             "prefix": {"type": "str", "default": ""},
             "project": {"type": "str", "default": ""},
-            "network": {"type": "str", "default": ""},
+            "networks": {"type": "list", "elements": "str", "default": []},
+            "volumes": {"type": "list", "elements": "str", "default": []},
             "owner": {"type": "str", "default": ""},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             "compose_file": {"type": "str", "default": ""},
@@ -198,9 +222,7 @@ def main():
     )
     try:
         result = run(module)
-    except (GitError, TreeError) as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error))
-    except EngineError as error:
+    except Failure as error:
         module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
     module.exit_json(**result)
 

@@ -67,9 +67,10 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout, GitError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, TreeError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 
 def build_inputs(params):
@@ -117,7 +118,9 @@ def build(engine, checkout, params, commit, image):
         code, output, errors = engine.docker(*command, environment=dict(arguments, DOCKER_BUILDKIT="1"))
     if code != 0:
         engine.check_reachable(errors)
-        raise EngineError("the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20))
+        raise EngineError(
+            "the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20)
+        )
 
 
 def run(module):
@@ -170,9 +173,7 @@ def main():
     )
     try:
         result = run(module)
-    except (GitError, TreeError) as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error))
-    except EngineError as error:
+    except Failure as error:
         module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
     module.exit_json(**result)
 

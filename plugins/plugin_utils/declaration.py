@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -29,7 +30,7 @@ from .isolation import naming
 from .isolation.model import Finding, Severity, Where
 from .isolation.writers import plain
 
-ROLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "environment")
+ROLE = Path(__file__).resolve().parents[2] / "roles" / "environment"
 
 #: The only variables that ``-e`` may set. None of them says which environment is meant.
 EXTRA_ALLOWED = frozenset(
@@ -54,14 +55,16 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
 @cache
 def specification() -> Mapping[str, Mapping[str, Any]]:
     """The public variables with type and requirement, from the role's ``argument_specs.yml``."""
-    with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as stream:
-        options: dict[str, dict[str, Any]] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+    text = (ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    options: dict[str, dict[str, Any]] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
     return options
 
 
 def defaults(loader: DataLoader) -> dict[str, Any]:
     """The role's defaults, as templates. Cached by the loader."""
-    found: dict[str, Any] = loader.load_from_file(os.path.join(ROLE, "defaults", "main.yml"), unsafe=True, trusted_as_template=True)
+    found: dict[str, Any] = loader.load_from_file(
+        str(ROLE / "defaults" / "main.yml"), unsafe=True, trusted_as_template=True
+    )
     return found
 
 
@@ -69,7 +72,8 @@ def defaults(loader: DataLoader) -> dict[str, Any]:
 class Declaration:
     """One environment with its resolved ``bulkhead_`` variables, and what is wrong with them.
 
-    ``lacking`` is what only a deployment of this environment needs and is not here. ``available`` is what templates may use: all inventory variables of the host, and the resolved values over them.
+    ``lacking`` is what only a deployment of this environment needs and is not here. ``available`` is what templates
+    may use: all inventory variables of the host, and the resolved values over them.
     """
 
     group: str
@@ -136,7 +140,10 @@ def _resolve(declaration: Declaration, templar: Templar, name: str, spec: Mappin
         value = plain(templar.template(value))
     except AnsibleError as error:
         declaration.problem(
-            "template-error", name, f"{name} cannot be resolved: {_first_line(error)}", f"correct the expression that sets {name}"
+            "template-error",
+            name,
+            f"{name} cannot be resolved: {_first_line(error)}",
+            f"correct the expression that sets {name}",
         )
         return None
     if value is None or value == "":
@@ -147,9 +154,11 @@ def _resolve(declaration: Declaration, templar: Templar, name: str, spec: Mappin
     except (TypeError, ValueError):
         found = type(value).__name__
         declaration.problem(
-            "invalid-variable", name, f"{name} must be of type {spec['type']}, and it is {found}",
+            "invalid-variable",
+            name,
+            f"{name} must be of type {spec['type']}, and it is {found}",
             f"give {name} a value of type {spec['type']}",
-        )  # fmt: skip
+        )
         return _empty(spec["type"])
     choices = spec.get("choices")
     if choices and value not in choices:
@@ -176,10 +185,11 @@ def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
     for name in sorted(set(mine) - set(specification())):
         near = difflib.get_close_matches(name, specification(), n=1, cutoff=0.6)
         declaration.problem(
-            "unknown-variable", name,
+            "unknown-variable",
+            name,
             f"{name} is no variable of Bulkhead, so it would have no effect",
             f"did you mean {near[0]}?" if near else "remove it, or give it a name that does not begin with bulkhead_",
-        )  # fmt: skip
+        )
 
 
 def _check_required(declaration: Declaration) -> None:
@@ -194,10 +204,11 @@ def _check_required(declaration: Declaration) -> None:
         if values.get(name) in (None, "", []) and name not in noted:
             hint = f" (it may be in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
             declaration.problem(
-                "missing-variable", name,
+                "missing-variable",
+                name,
                 f"{name} is not set{hint}: {_purpose(name)}",
                 f"set {name} in group_vars/{declaration.group}",
-            )  # fmt: skip
+            )
 
 
 def _purpose(name: str) -> str:
@@ -216,22 +227,28 @@ def _check_values(declaration: Declaration) -> None:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
     directory = str(values["bulkhead_directory"] or "")
-    if directory and (not directory.startswith("/") or os.path.normpath(directory) in ("/", "/home", "/root", "/etc", "/var", "/usr")):
+    if directory and (
+        not directory.startswith("/") or os.path.normpath(directory) in ("/", "/home", "/root", "/etc", "/var", "/usr")
+    ):
         declaration.problem(
-            "invalid-variable", "bulkhead_directory",
+            "invalid-variable",
+            "bulkhead_directory",
             f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
-        )  # fmt: skip
+        )
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:
             declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
     if len(declaration.hosts) > 1:
         declaration.problem(
-            "several-hosts", "bulkhead_environment",
-            f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}); an environment lives on one "
-            "machine as long as the engine is a single one, and two deployments of it would each have a database of their own",
+            "several-hosts",
+            "bulkhead_environment",
+            f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}); an "
+            "environment lives on one "
+            "machine as long as the engine is a single one, and two deployments of it would each have a database of "
+            "their own",
             f"leave one host in group {declaration.group}, or make a second environment",
-        )  # fmt: skip
+        )
 
 
 def holds_seal(value: Any) -> bool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan gate: prove on the controller that no environment of the fleet touches another, before any host is contacted.
+"""The plan gate: prove on the controller, with no host contacted, that no environment of the fleet touches another.
 
 A gate that is only a task can be walked around, so every action that changes a host asks :func:`require_proof`. The
 proof is a file in the run's own temporary directory: facts and variables can be forged, that directory cannot.
@@ -11,11 +11,11 @@ proof is a file in the run's own temporary directory: facts and variables can be
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
@@ -60,7 +60,7 @@ class Gate:
         loader = action._loader
         playbook = str(task_vars.get("playbook_dir") or loader.get_basedir())
         self.inventory = Inventory(task_vars["ansible_inventory_sources"], loader._vault.secrets, playbook)
-        self.renderer = Renderer(self.inventory.loader, [os.path.join(playbook, "templates")])
+        self.renderer = Renderer(self.inventory.loader, [Path(playbook) / "templates"])
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -103,10 +103,14 @@ class Gate:
         if not self.declarations:
             findings.append(
                 Finding(
-                    "no-environment", Severity.CRITICAL, (), "inventory", "the inventory declares no environment",
+                    "no-environment",
+                    Severity.CRITICAL,
+                    (),
+                    "inventory",
+                    "the inventory declares no environment",
                     "set bulkhead_environment in the group_vars of one group for each environment",
                 )
-            )  # fmt: skip
+            )
         environments, digests = [], {}
         targets: list[str] = []
         for declaration in self.declarations:
@@ -133,7 +137,7 @@ class Gate:
             claims=sum(len(each.claims) for each in environments),
         )
         if option["report"]:
-            _write(option["report"], json.dumps(report.as_json(verdict.prefixes, judged), indent=2))
+            _write(Path(option["report"]), json.dumps(report.as_json(verdict.prefixes, judged), indent=2))
         if deploying and not verdict.stopping:
             _write(_proof_path(), json.dumps({prefix: digests.get(prefix, "") for prefix in targets}))
         return verdict
@@ -173,13 +177,13 @@ def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
     return replace(finding, environments=tuple(names.get(each, each) for each in finding.environments))
 
 
-def _proof_path() -> str:
-    return os.path.join(C.DEFAULT_LOCAL_TMP, _PROOF)
+def _proof_path() -> Path:
+    return Path(C.DEFAULT_LOCAL_TMP, _PROOF)
 
 
-def _write(path: str, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
+def _write(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def require_proof(gate: Gate, declaration: Declaration) -> None:
@@ -189,8 +193,7 @@ def require_proof(gate: Gate, declaration: Declaration) -> None:
     """
     release = gate.render(declaration)
     try:
-        with open(_proof_path(), encoding="utf-8") as stream:
-            proved = json.load(stream).get(declaration.prefix)
+        proved = json.loads(_proof_path().read_text(encoding="utf-8")).get(declaration.prefix)
     except (OSError, ValueError):
         proved = None
     if release is not None and proved == release.digest:

@@ -150,4 +150,6 @@ class Inventory:
 
     def declared_on_host(self, host: str) -> Any:
         """The environment that a host's variables say, whoever set it."""
-        return self.variables.get_vars(host=self.manager.get_host(host), include_hostvars=False).get("bulkhead_environment")
+        return self.variables.get_vars(host=self.manager.get_host(host), include_hostvars=False).get(
+            "bulkhead_environment"
+        )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -82,12 +82,13 @@ class Renderer:
     """
 
     loader: DataLoader
-    templates: Sequence[str]
+    templates: Sequence[Path]
     _texts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.templates = [*self.templates, os.path.join(ROLE, "templates")]
-        self._templar = Templar(loader=self.loader, variables={}).copy_with_new_env(searchpath=list(self.templates))
+        self.templates = [*self.templates, ROLE / "templates"]
+        paths = [str(each) for each in self.templates]
+        self._templar = Templar(loader=self.loader, variables={}).copy_with_new_env(searchpath=paths)
 
     def render(self, declaration: Declaration, commit: str = UNKNOWN_COMMIT) -> Release | None:
         """Render an environment. Problems are noted in the declaration; None where nothing could be rendered."""
@@ -98,9 +99,11 @@ class Renderer:
             if declaration.locked and isinstance(error, AnsibleError):
                 text += f" (perhaps in {declaration.locked[0]}, which is locked here)"
             declaration.problem(
-                "template-error", "bulkhead_services", f"{declaration.prefix} cannot be rendered: {text.splitlines()[0]}",
+                "template-error",
+                "bulkhead_services",
+                f"{declaration.prefix} cannot be rendered: {text.splitlines()[0]}",
                 "correct the variable or template that is named",
-            )  # fmt: skip
+            )
             return None
 
     def _render(self, declaration: Declaration, commit: str) -> Release:
@@ -111,9 +114,17 @@ class Renderer:
         variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
         default = yaml.load(self._template("stack.yml.j2", variables), Loader=_Loader)
         stack = build_stack(
-            default, values["bulkhead_services"], prefix=prefix, project=values["bulkhead_project"], environment=environment
+            default,
+            values["bulkhead_services"],
+            prefix=prefix,
+            project=values["bulkhead_project"],
+            environment=environment,
         )
-        compose = {**merge(stack.compose, values["bulkhead_compose"]), "services": stack.compose["services"], "name": stack.compose["name"]}
+        compose = {
+            **merge(stack.compose, values["bulkhead_compose"]),
+            "services": stack.compose["services"],
+            "name": stack.compose["name"],
+        }
         stack = Stack(compose, stack.services)
         settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
         heading = _HEADING.format(prefix=prefix)
@@ -140,13 +151,10 @@ class Renderer:
 
     def _text(self, name: str) -> str:
         if name not in self._texts:
-            for directory in self.templates:
-                path = os.path.join(directory, name)
-                if os.path.isfile(path):
-                    self._texts[name] = self.loader.get_text_file_contents(path)
-                    break
-            else:
-                raise AnsibleFileNotFound(f"there is no template {name} in {', '.join(self.templates)}")
+            found = [each / name for each in self.templates if (each / name).is_file()]
+            if not found:
+                raise AnsibleFileNotFound(f"there is no template {name} in {', '.join(map(str, self.templates))}")
+            self._texts[name] = self.loader.get_text_file_contents(str(found[0]))
         return self._texts[name]
 
 
@@ -159,7 +167,9 @@ def _derived(values: Mapping[str, Any], commit: str) -> dict[str, Any]:
     return {
         "bulkhead_application_image": f"{naming.image_name(values['bulkhead_prefix'], service)}:{commit}",
         "bulkhead_published_ports": [f"{host}{values['bulkhead_http_port']}:80", f"{host}{port}:443"],
-        "bulkhead_origins": [f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]],
+        "bulkhead_origins": [
+            f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
+        ],
         "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], service),
     }
 
@@ -176,10 +186,11 @@ def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str
             if not found.get(name):
                 found[name] = SEAL
                 declaration.lacks(
-                    "missing-secret", f"bulkhead_secrets.{name}",
+                    "missing-secret",
+                    f"bulkhead_secrets.{name}",
                     f"bulkhead_secrets has no {name}, which the service {service.name} needs",
                     f"add {name} to bulkhead_secrets in the vault file of group {declaration.group}",
-                )  # fmt: skip
+                )
     return found
 
 
@@ -203,7 +214,9 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
     found: dict[str, Setting] = {}
     for service in stack.services:
         variable = f"bulkhead_services.{service.name}"
-        secret = {key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())}
+        secret = {
+            key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())
+        }
         found.update({key: Setting(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
         for key, value in values[variable].items():
@@ -211,26 +224,32 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
                 found[str(key)] = Setting(str(key), setting_text(value), False, variable)
             except TypeError as error:
                 declaration.problem(
-                    "invalid-setting", f"{variable}.{key}", f"{variable}.{key} is a {error}, and a setting is one text",
+                    "invalid-setting",
+                    f"{variable}.{key}",
+                    f"{variable}.{key} is a {error}, and a setting is one text",
                     "write it as one text, for example with | to_json",
-                )  # fmt: skip
+                )
     private = {name for service in stack.services for name in service.private}
     for key, value in secrets.items():
         if key in private:
             continue
         if key in found and found[key].variable != f"bulkhead_services.{key}":
             declaration.problem(
-                "setting-twice", key, f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
+                "setting-twice",
+                key,
+                f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
                 "keep it in one of the two",
-            )  # fmt: skip
+            )
         found[key] = Setting(key, value, True, "bulkhead_secrets")
     for setting in found.values():
         problem = setting_problem(setting.key, setting.value)
         if problem:
             declaration.problem(
-                "invalid-setting", f"{setting.variable}.{setting.key}", f"{setting.key} cannot be set: {problem}",
+                "invalid-setting",
+                f"{setting.variable}.{setting.key}",
+                f"{setting.key} cannot be set: {problem}",
                 "rename the setting or change its value",
-            )  # fmt: skip
+            )
     project = Setting("COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix")
     return [project, *found.values()]
 
@@ -242,9 +261,11 @@ def _check_tls(declaration: Declaration, stack: Stack) -> None:
     for what in ("certificate", "key"):
         if not declaration.values[f"bulkhead_tls_{what}"] and not declaration.values[f"bulkhead_tls_{what}_path"]:
             declaration.lacks(
-                "missing-variable", f"bulkhead_tls_{what}", f"there is no TLS {what} for {declaration.prefix}",
+                "missing-variable",
+                f"bulkhead_tls_{what}",
+                f"there is no TLS {what} for {declaration.prefix}",
                 f"set bulkhead_tls_{what} (PEM text) or bulkhead_tls_{what}_path (a file on the machine)",
-            )  # fmt: skip
+            )
 
 
 _SECRET_WORDS = re.compile(r"\S")
@@ -272,7 +293,9 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "files": [each.path for each in service.files],
         "validate": list(service.validate),
         "on_change": list(service.on_change),
-        "mounts": [mount for mount in definition.get("volumes") or () if isinstance(mount, str) and mount.startswith("./")],
+        "mounts": [
+            mount for mount in definition.get("volumes") or () if isinstance(mount, str) and mount.startswith("./")
+        ],
         "one_shot": str(definition.get("restart", "")) == "no",
     }
 

@@ -30,7 +30,13 @@ IDENTITY = (
 
 
 def _finding(
-    rule: str, environments: Sequence[str], resource: str, message: str, fix: str, *hazards: str, where: Where | None = None
+    rule: str,
+    environments: Sequence[str],
+    resource: str,
+    message: str,
+    fix: str,
+    *hazards: str,
+    where: Where | None = None,
 ) -> Finding:
     return Finding(
         rule, Severity.CRITICAL, tuple(environments), resource, message, fix, (where,) if where else (), hazards=hazards
@@ -48,12 +54,17 @@ def selection(
     if not limit or not limit.strip():
         return [], [
             _finding(
-                "no-limit", (), "-l",
-                f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would deploy every environment of the inventory",
-                f"name one environment: -l {sorted(groups)[0] if groups else '<environment>'} (the inventory declares: {names})",
-                "AN-03", "AN-04",
+                "no-limit",
+                (),
+                "-l",
+                f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would deploy every "
+                "environment of the inventory",
+                f"name one environment: -l {sorted(groups)[0] if groups else '<environment>'} (the inventory "
+                f"declares: {names})",
+                "AN-03",
+                "AN-04",
             )
-        ]  # fmt: skip
+        ]
     wanted = set(hosts)
     meant = [group for group, members in groups.items() if wanted & set(members)]
     findings = []
@@ -61,30 +72,40 @@ def selection(
     if stray:
         findings.append(
             _finding(
-                "not-an-environment", (), stray[0],
+                "not-an-environment",
+                (),
+                stray[0],
                 f"-l {limit} selects {', '.join(stray[:4])}, which belongs to no environment",
-                f"limit the run to one environment (the inventory declares: {names}), or set bulkhead_environment in a group of that host",
+                f"limit the run to one environment (the inventory declares: {names}), or set bulkhead_environment "
+                "in a group of that host",
                 "AN-05",
             )
-        )  # fmt: skip
+        )
     for group in meant:
         left = sorted(set(groups[group]) - wanted)
         if left:
             findings.append(
                 _finding(
-                    "partial-environment", (), group,
-                    f"-l {limit} selects a part of {group} and leaves out {', '.join(left[:4])}; half an environment would be deployed",
-                    f"limit the run to the whole environment: -l {group}", "AN-05",
+                    "partial-environment",
+                    (),
+                    group,
+                    f"-l {limit} selects a part of {group} and leaves out {', '.join(left[:4])}; half an "
+                    "environment would be deployed",
+                    f"limit the run to the whole environment: -l {group}",
+                    "AN-05",
                 )
-            )  # fmt: skip
+            )
     if len(meant) > 1 and not allow_many:
         findings.append(
             _finding(
-                "several-environments", (), limit,
+                "several-environments",
+                (),
+                limit,
                 f"-l {limit} spans {len(meant)} environments: {', '.join(meant[:6])}",
-                f"deploy one at a time: -l {meant[0]} (or set bulkhead_allow_many: true if all of them are meant)", "AN-05",
+                f"deploy one at a time: -l {meant[0]} (or set bulkhead_allow_many: true if all of them are meant)",
+                "AN-05",
             )
-        )  # fmt: skip
+        )
     return meant, findings
 
 
@@ -100,23 +121,32 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
         if above:
             findings.append(
                 _finding(
-                    "nested-environment", (group, above[0]), group,
-                    f"group {group} is inside group {above[0]}, and both declare an environment: -l {above[0]} would deploy {group} too, "
+                    "nested-environment",
+                    (group, above[0]),
+                    group,
+                    f"group {group} is inside group {above[0]}, and both declare an environment: -l {above[0]} "
+                    f"would deploy {group} too, "
                     f"and variables of {above[0]} would count in {group}",
-                    f"make {group} and {above[0]} siblings, and put what they share into a group that declares no environment", "AN-25",
+                    f"make {group} and {above[0]} siblings, and put what they share into a group that declares no "
+                    "environment",
+                    "AN-25",
                 )
-            )  # fmt: skip
+            )
     for host, found in homes.items():
         if len(found) > 1 and not any(nested.get(group) for group in found):
             findings.append(
                 _finding(
-                    "host-in-two-environments", found, host,
-                    f"host {host} is in the groups {' and '.join(found)}, which declare different environments; it keeps the variables of only one "
+                    "host-in-two-environments",
+                    found,
+                    host,
+                    f"host {host} is in the groups {' and '.join(found)}, which declare different environments; it "
+                    "keeps the variables of only one "
                     "of them, whatever -l says",
-                    f"give each environment an inventory host of its own, such as {host}-{found[0]} and {host}-{found[1]} with the same ansible_host",
+                    f"give each environment an inventory host of its own, such as {host}-{found[0]} and "
+                    f"{host}-{found[1]} with the same ansible_host",
                     "AN-01",
                 )
-            )  # fmt: skip
+            )
     return findings
 
 
@@ -129,12 +159,17 @@ def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> 
             if said != own["bulkhead_environment"]:
                 findings.append(
                     _finding(
-                        "identity-overridden", (group,), host,
-                        f"host {host} is in group {group}, whose bulkhead_environment is {own['bulkhead_environment']}, but its own variables say {said}",
-                        f"remove bulkhead_environment from the variables of host {host} and of its other groups", "AN-08", "AN-09",
+                        "identity-overridden",
+                        (group,),
+                        host,
+                        f"host {host} is in group {group}, whose bulkhead_environment is "
+                        f"{own['bulkhead_environment']}, but its own variables say {said}",
+                        f"remove bulkhead_environment from the variables of host {host} and of its other groups",
+                        "AN-08",
+                        "AN-09",
                         where=place(said, "bulkhead_environment"),
                     )
-                )  # fmt: skip
+                )
     return findings
 
 
@@ -147,19 +182,26 @@ def forged(
         if name.startswith("bulkhead_") and name not in EXTRA_ALLOWED:
             findings.append(
                 _finding(
-                    "extra-variable", (), name,
+                    "extra-variable",
+                    (),
+                    name,
                     f"-e sets {name}, which would count for every environment of the run",
-                    f"set {name} in group_vars of the environment; -e may set only {', '.join(sorted(EXTRA_ALLOWED))}", "AN-10",
+                    f"set {name} in group_vars of the environment; -e may set only {', '.join(sorted(EXTRA_ALLOWED))}",
+                    "AN-10",
                 )
-            )  # fmt: skip
+            )
     for name in IDENTITY:
         if name in running and name not in extra and (name not in declared or running[name] != declared[name]):
             findings.append(
                 _finding(
-                    "variable-rewritten", (group,), name,
+                    "variable-rewritten",
+                    (group,),
+                    name,
                     f"the play, a role or an earlier task sets {name}, which contradicts the inventory",
-                    f"remove {name} from vars:, vars_files, set_fact and role variables; only the inventory says which environment this is",
-                    "AN-12", "AN-13",
+                    f"remove {name} from vars:, vars_files, set_fact and role variables; only the inventory says "
+                    "which environment this is",
+                    "AN-12",
+                    "AN-13",
                 )
-            )  # fmt: skip
+            )
     return findings

@@ -215,7 +215,17 @@ def mounted_directories(service: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(mount, Mapping):
             source, target = str(mount.get("source") or ""), str(mount.get("target") or "")
         else:
-            source, target = (str(mount).split(":") + [""])[:2]
+            source, target = [*str(mount).split(":"), ""][:2]
         if source.startswith("./"):
             found.append((posixpath.normpath(source), target))
     return found
+
+
+def own_names(compose: Mapping[str, Any], kind: str) -> list[str]:
+    """The names on the machine of the networks or volumes that a project makes; external ones are somebody else's."""
+    found = (compose.get(kind) or {}).items()
+    return [
+        str((definition or {}).get("name") or f"{compose['name']}_{key}")
+        for key, definition in found
+        if not (definition or {}).get("external")
+    ]

@@ -48,7 +48,9 @@ def plain(value: Any) -> Any:
 def dump_compose(project: Mapping[str, Any], heading: str = "") -> str:
     """A Compose project as YAML, each line of ``heading`` as a comment on top."""
     comment = "".join(f"# {line}\n" for line in heading.splitlines())
-    body = yaml.dump(plain(project), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120)
+    body = yaml.dump(
+        plain(project), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
+    )
     return comment + str(body)
 
 
@@ -58,7 +60,9 @@ def setting_problem(key: str, value: str) -> str:
     Sources: environ(7) for NUL, execve(2) for the length, Compose's env-file syntax for the name.
     """
     if not _KEY.match(key):
-        return "its name is not a name of an environment variable: letters, digits and _ only, not beginning with a digit"
+        return (
+            "its name is not a name of an environment variable: letters, digits and _ only, not beginning with a digit"
+        )
     if key.startswith(RESERVED):
         return "names beginning with COMPOSE_ or DOCKER_ steer Compose itself and are reserved"
     if "\0" in value:

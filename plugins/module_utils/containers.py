@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an inspected container says of itself. Runs on the targets."""
+
+from __future__ import annotations
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
+ONE_OFF = "com.docker.compose.oneoff"
+CONFIG_HASH = "com.docker.compose.config-hash"
+
+
+def labels_of(container):
+    """The labels of an inspected container."""
+    return (container.get("Config") or {}).get("Labels") or {}
+
+
+def name_of(container):
+    """The name of an inspected container."""
+    return container.get("Name", "").lstrip("/")
+
+
+def condition(container):
+    """How a container is: ``healthy``, ``starting``, ``unhealthy``, ``running``, ``restarting``, ``exited (1)`` …"""
+    state = container.get("State") or {}
+    health = (state.get("Health") or {}).get("Status")
+    if state.get("Restarting"):
+        return "restarting"
+    if state.get("Running"):
+        return health if health and health != "none" else "running"
+    return "%s (%s)" % (state.get("Status", "gone"), state.get("ExitCode", "?"))
+
+
+def published_by(container):
+    """The (port, address) pairs that a container publishes on the machine."""
+    found = []
+    for bindings in ((container.get("HostConfig") or {}).get("PortBindings") or {}).values():
+        for each in bindings or ():
+            if (each.get("HostPort") or "").isdigit():
+                found.append((int(each["HostPort"]), each.get("HostIp") or ""))
+    return found
+
+
+def is_well(container, one_shot=False):
+    """Whether a container is as it should be for good."""
+    how = condition(container)
+    return how in ("running", "healthy") or one_shot and how == "exited (0)"
+
+
+def belongs_to(labels):
+    """Who made an object, in words, from its labels."""
+    if labels.get(PROJECT):
+        where = labels.get(WORKING_DIRECTORY)
+        return "the Compose project %s%s" % (labels[PROJECT], " in %s" % where if where else "")
+    return "no Compose project"

@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What goes wrong on a machine, in words for the user. Runs on the targets."""
+
+from __future__ import annotations
+
+
+class Failure(Exception):
+    """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it."""
+
+    def __init__(self, message, detail=""):
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+def last_lines(text, count=15):
+    """The last lines of a tool's output, for an error message."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()[-count:])

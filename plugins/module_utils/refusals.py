@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands in the way of a deployment on its machine: things with our names that are not ours, and taken ports.
+
+Everything is looked at before anything is changed, and all of it is told at once. Runs on the targets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    PROJECT,
+    WORKING_DIRECTORY,
+    belongs_to,
+    labels_of,
+    name_of,
+    published_by,
+)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+
+
+def refuse_foreign(comparison):
+    """Raise EngineError where an object that a deployment would use or replace is somebody else's, or a port is "
+    "taken."""
+    problems = _foreign_project(comparison) + _foreign_containers(comparison)
+    problems += _foreign_objects(comparison, "network", comparison.params["networks"])
+    problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])
+    problems += _taken_ports(comparison)
+    if problems:
+        raise EngineError("%s. Nothing was changed" % "; ".join(problems))
+
+
+def _foreign_project(comparison):
+    engine = comparison.engine
+    ours = os.path.realpath(engine.directory)
+    strangers = {}
+    for each in comparison.containers:
+        where = labels_of(each).get(WORKING_DIRECTORY, "")
+        if os.path.realpath(where) != ours:
+            strangers.setdefault(where, []).append(name_of(each))
+    return [
+        "%s of the Compose project %s runs from %s, not from %s, and Compose would take it for ours and replace it: "
+        "stop "
+        "that project, or give it a name of its own"
+        % (" and ".join(names), engine.project, where or "an unknown directory", engine.directory)
+        for where, names in sorted(strangers.items())
+    ]
+
+
+def _foreign_containers(comparison):
+    ours = {name_of(each) for each in comparison.containers}
+    missing = [service["container"] for service in comparison.services if service["container"] not in ours]
+    return [
+        "a container called %s exists and belongs to %s: rename or remove it"
+        % (name_of(each), belongs_to(labels_of(each)))
+        for each in comparison.engine.inspect(missing)
+    ]
+
+
+def _foreign_objects(comparison, kind, names):
+    if not names:
+        return []
+    engine = comparison.engine
+    _code, output, _errors = engine.docker(kind, "inspect", *names)
+    problems = []
+    for each in json.loads(output or "[]"):
+        labels = each.get("Labels") or {}
+        if labels.get(PROJECT) != engine.project:
+            problems.append(
+                "a %s called %s exists and belongs to %s: rename or remove it, or declare it as external"
+                % (kind, each["Name"], belongs_to(labels))
+            )
+    return problems
+
+
+def _taken_ports(comparison):
+    ours = {name_of(each) for each in comparison.containers}
+    own = [binding for each in comparison.containers for binding in published_by(each)]
+    published = _published_by_others(comparison.engine, ours)
+    listening = None
+    problems = []
+    for each in comparison.params["ports"]:
+        port, address = each["port"], each["address"]
+        taken = [who for other, where, who in published if other == port and sockets.overlap(address, where)]
+        if not taken and not any(port == mine and sockets.overlap(address, where) for mine, where in own):
+            listening = sockets.listening() if listening is None else listening
+            taken = [
+                sockets.process_of(inode) or "a process of another user"
+                for where, number, inode in listening
+                if number == port and sockets.overlap(address, where)
+            ]
+        if taken:
+            problems.append(
+                "port %d%s of service %s is taken by %s: stop what holds it, or choose another port"
+                % (port, " on %s" % address if address else "", each["service"], taken[0])
+            )
+    return problems
+
+
+def _published_by_others(engine, ours):
+    found = []
+    for each in engine.inspect(engine.docker_ok("ps", "--quiet", "--no-trunc").split()):
+        if name_of(each) not in ours:
+            labels = labels_of(each)
+            who = "container %s%s" % (name_of(each), " of %s" % belongs_to(labels) if labels.get(PROJECT) else "")
+            found += [(port, address, who) for port, address in published_by(each)]
+    return found

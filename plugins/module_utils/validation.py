@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask Compose and the services' own programs about a release that is written and not in force. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+
+#: What a program may need to judge its configuration: to become its own user, and to speak of low ports.
+_CAPABILITIES = ("CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID")
+
+
+def validate(comparison, directory):
+    """Raise EngineError where the release in a directory would not be accepted."""
+    code, output, errors = comparison.engine.compose("config", "--quiet", directory=directory)
+    if code != 0:
+        raise EngineError("Compose does not accept %s" % comparison.engine.compose_file, last_lines(errors or output))
+    changed = {wanted.path for wanted in comparison.changed_files}
+    for service in comparison.services:
+        if service["validate"] and changed & set(service["files"]):
+            _validate_service(comparison, service, directory)
+
+
+def _validate_service(comparison, service, directory):
+    command = ["run", "--rm", "--network", "none", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
+    command += ["--cap-add=%s" % capability for capability in _CAPABILITIES]
+    command += ["--label", "io.bulkhead.prefix=%s" % comparison.params["prefix"]]
+    for mount in service["mounts"]:
+        source, target = mount.split(":")[:2]
+        command += ["--volume", "%s:%s:ro" % (os.path.normpath(os.path.join(directory, source)), target)]
+    program = service["validate"][0]
+    command += ["--entrypoint", program, service["image"]] + service["validate"][1:]
+    code, output, errors = comparison.engine.docker(*command)
+    if code != 0:
+        raise EngineError(
+            "%s of service %s does not accept its new configuration" % (program, service["name"]),
+            last_lines(errors or output),
+        )
