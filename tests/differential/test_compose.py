@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose import (
     ComposeReading,
     read_compose,
@@ -80,7 +79,8 @@ def read_ourselves(files: list[Path], directory: Path, home: Path) -> ComposeRea
 
 
 def comparable(reading: ComposeReading, profiles: str) -> dict[str, Any]:
-    """Our reading without what Compose leaves out on purpose: idle profiles, what nothing uses, ``env_file``."""
+    """Our reading without what Compose leaves out on purpose: idle profiles, what nothing uses, ``env_file``, and our
+    own mark of a path that was written with ``~``."""
     project = reading.project
     assert project is not None, [str(problem.error) for problem in reading.problems]
     active = {name.strip() for name in profiles.split(",")}
@@ -98,6 +98,9 @@ def comparable(reading: ComposeReading, profiles: str) -> dict[str, Any]:
         used["secrets"] |= {entry["source"] for entry in service.get("secrets", ())}
         used["secrets"] |= {entry["source"] for entry in service.get("build", {}).get("secrets", ())}
         used["configs"] |= {entry["source"] for entry in service.get("configs", ())}
+    for service in services.values():
+        for mount in service.get("volumes", ()):
+            mount.pop("x-home", None)
     model: dict[str, Any] = {"name": project.name, "services": services}
     for section, names in used.items():
         kept = {key: value for key, value in getattr(project, section).items() if key in names}

@@ -290,6 +290,8 @@ class Paths:
             if mount.get("type") == "bind":
                 if not mount.get("source"):
                     raise ReaderError(f"the bind mount on {mount.get('target')!r} has no source", rule="not-compose")
+                if str(mount["source"]).startswith("~"):
+                    mount["x-home"] = True
                 mount["source"] = self.path(mount["source"])
 
     def resources(self, model: Mapping[str, Any]) -> None:

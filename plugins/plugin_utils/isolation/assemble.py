@@ -1,0 +1,403 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From texts to an environment: the one way, for what we render and for what others wrote."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .frameworks import claims_settings
+from .model import (
+    Claim,
+    ComposeProject,
+    Directive,
+    Document,
+    Environment,
+    Finding,
+    Reference,
+    Sealed,
+    Setting,
+    Severity,
+    Where,
+)
+from .readers.claims_compose import claims_compose
+from .readers.claims_endpoints import claims_endpoints
+from .readers.compose import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
+from .readers.documents import claims_document, read_document
+from .readers.dotenv import evaluate, read_dotenv
+from .readers.dotenv import settings as settings_of_file
+from .readers.errors import ReaderError
+from .readers.interpolation import lookup_in
+from .readers.nginx import read_nginx
+from .readers.nginx_meaning import claims_nginx
+
+Read = Callable[[str], "str | None"]
+
+#: What is larger is not read: no file that people write by hand comes near.
+MAX_CHARACTERS = 2 << 20
+DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
+                     "docker-compose.override.yaml")  # fmt: skip
+
+#: For each rule id of a reader: what is wrong with not reading it, and what to do.
+_MEANING = {
+    "unreadable-file": ("so nothing in it is judged", "Give a path that can be read here, or leave the file out."),
+    "not-yaml": ("so nothing in it is judged, and Compose refuses it", "Correct the line that is named."),
+    "not-compose": ("so Compose refuses it", "Correct what is named; `docker compose config` shows the same."),
+    "unset-variable": (
+        "so Compose refuses the file, and nothing in it is judged",
+        "Set the variable in the environment's .env, and give that file in env_files.",
+    ),
+    "not-dotenv": ("so Compose refuses it", "Write NAME=value, one to a line, and end quoted values."),
+    "too-large": ("so nothing in it is judged", "Give the file that is meant; no hand-written file is as large."),
+    "cycle": ("so Compose refuses it, and nothing in it is judged", "Take one of the references of the circle out."),
+    "nginx-syntax": ("so nginx does not start with it, and it is not judged", "Correct the line that is named."),
+}
+
+
+@dataclass(frozen=True)
+class RenderedArtefacts:
+    """What we render for an environment, before it is text: nothing of it is parsed again but nginx and ``files``.
+
+    ``compose`` has no variables. ``settings`` is what ``.env`` will hold; ``secrets`` names the secret ones;
+    ``sources`` says which inventory variable a setting is from. ``nginx`` and ``files`` map paths to texts.
+    """
+
+    compose: Mapping[str, Any]
+    compose_file: str = "docker-compose.yml"
+    settings: Mapping[str, str | Sealed | None] = field(default_factory=dict)
+    secrets: Collection[str] = ()
+    sources: Mapping[str, Where] = field(default_factory=dict)
+    nginx: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ".env"
+
+
+def assemble(
+    *,
+    prefix: str,
+    name: str = "",
+    project: str = "",
+    group: str = "",
+    machine: str = "localhost",
+    directory: str = "",
+    domains: Iterable[str] = (),
+    http_port: int | None = None,
+    https_port: int | None = None,
+    protected: bool = False,
+    variables: Mapping[str, Any] | None = None,
+    origins: Mapping[str, Where] | None = None,
+    compose_files: Sequence[str] = (),
+    env_files: Sequence[str] = (),
+    nginx_files: Sequence[str] = (),
+    files: Sequence[str] = (),
+    read: Read | None = None,
+    rendered: RenderedArtefacts | None = None,
+) -> Environment:
+    """Read everything of an environment. What cannot be read is in ``problems``; nothing is raised for it.
+
+    Paths are as the user wrote them; ``directory`` is where the environment lives on the machine. Without ``domains``
+    and ports they are taken from nginx and from the published ports.
+    """
+    assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None))
+    if rendered is not None:
+        assembly.take(rendered)
+    assembly.compose(compose_files, env_files, wanted=rendered is None)
+    for path in nginx_files:
+        assembly.nginx_file(path)
+    for path in files:
+        assembly.document(path)
+    environment = Environment(
+        prefix=prefix,
+        name=name,
+        project=project,
+        group=group,
+        machine=machine or "localhost",
+        directory=assembly.directory,
+        domains=tuple(domain.lower() for domain in domains) or assembly.domains(),
+        http_port=http_port if http_port is not None else assembly.published(80),
+        https_port=https_port if https_port is not None else assembly.published(443),
+        protected=protected,
+        variables=variables or {},
+        origins=origins or {},
+        compose=tuple(assembly.projects),
+        settings=tuple(assembly.settings),
+        nginx=tuple(assembly.directives),
+        documents=tuple(assembly.documents),
+    )
+    claims, references = assembly.claims()
+    for more, pointed in (claims_endpoints(environment),):
+        claims += more
+        references += pointed
+    return replace(environment, claims=tuple(claims), references=tuple(references), problems=tuple(assembly.problems))
+
+
+class _Assembly:
+    """One environment while it is being read."""
+
+    def __init__(self, prefix: str, machine: str, directory: str, read: Read) -> None:
+        self._prefix = prefix
+        self._machine = machine
+        self._read = read
+        self._base = ""
+        self._known: dict[str, str] = {}
+        self._links: list[Reference] = []
+        self._values: dict[str, dict[str, str]] = {}
+        self._nginx_claims: tuple[list[Claim], list[Reference]] | None = None
+        self.directory = directory
+        self.projects: list[ComposeProject] = []
+        self.settings: list[Setting] = []
+        self.directives: list[Directive] = []
+        self.documents: list[Document] = []
+        self.problems: list[Finding] = []
+
+    # what we render ourselves
+
+    def take(self, rendered: RenderedArtefacts) -> None:
+        """Our own artefacts, as they are in memory."""
+        own = {key: value for key, value in rendered.settings.items() if isinstance(value, str)}
+        env_path = self._machine_path(rendered.env_file)
+        for key, value in rendered.settings.items():
+            where = rendered.sources.get(key) or Where(rendered.env_file, 0, key)
+            self.settings.append(Setting(key, value, where, "", key in rendered.secrets))
+        try:
+            project = canonical_mapping(
+                rendered.compose,
+                directory=self.directory,
+                file=rendered.compose_file,
+                env_files={env_path: own},
+                bare_name=own.get(PROJECT_NAME, ""),
+                home=self._home(),
+            )
+        except ReaderError as error:
+            error.file = error.file or rendered.compose_file
+            self._problem(error, Severity.HIGH)
+        else:
+            self.projects.append(project)
+            self._service_settings(project, rendered.settings)
+        for path, text in rendered.nginx.items():
+            self.nginx(path, text)
+        for path, text in rendered.files.items():
+            self._document(path, text)
+
+    # what others wrote
+
+    def compose(self, compose_files: Sequence[str], env_files: Sequence[str], *, wanted: bool) -> None:
+        """The Compose project and its environment files."""
+        first = next(iter((*compose_files, *env_files)), "")
+        self._base = posixpath.dirname(first)
+        if not self.directory and wanted and first:
+            self.directory = posixpath.normpath(posixpath.join("/", self._base))
+        for path in (*compose_files, *env_files):
+            self._known.setdefault(self._machine_path(path), path)
+        values = self._env_files(env_files)
+        if not wanted and not compose_files:
+            return
+        paths = [self._machine_path(path) for path in compose_files] or self._default_files(values)
+        if not paths:
+            return
+        reading = self._read_project(paths, values)
+        if not any(posixpath.basename(path) == ".env" for path in self._environment_files(env_files)):
+            # No .env: the files that are listed and that no service names are what --env-file would be given.
+            served = {path for each in self._services(reading) for path in each.get("env_file") or ()}
+            named = [path for path in env_files if self._machine_path(path) not in served]
+            if named:
+                values = {key: value for path in named for key, value in self._values.get(path, {}).items()}
+                reading = self._read_project(paths, values)
+        for problem in reading.problems:
+            self._problem(problem.error, problem.severity)
+        self._links += [Reference(link.kind, link.target, self._prefix, link.where) for link in reading.links]
+        if reading.project is not None:
+            self.projects.append(reading.project)
+            self._service_settings(reading.project, {})
+
+    def _environment_files(self, env_files: Sequence[str]) -> list[str]:
+        """The environment files to read: those that are listed, else the ``.env`` beside the Compose file."""
+        if env_files:
+            return list(env_files)
+        beside = posixpath.join(self._base, ".env")
+        return [beside] if self._read(beside) is not None else []
+
+    def _env_files(self, env_files: Sequence[str]) -> dict[str, str]:
+        """Read all environment files; what a ``.env`` among them holds is the project's."""
+        found: dict[str, str] = {}
+        for path in self._environment_files(env_files):
+            text = self._text(path, Severity.HIGH)
+            if text is None:
+                continue
+            try:
+                lines = read_dotenv(text)
+                values = evaluate(lines, path, lookup_in(found))
+            except ReaderError as error:
+                error.file = error.file or path
+                self._problem(error, Severity.MEDIUM)
+                continue
+            self._values[path] = values
+            self.settings += settings_of_file(lines, path, values)
+            if posixpath.basename(path) == ".env":
+                found.update(values)
+        return found
+
+    def _default_files(self, values: Mapping[str, str]) -> list[str]:
+        """The files that Compose takes by itself: ``COMPOSE_FILE``, else the default name with its override."""
+        listed = values.get("COMPOSE_FILE", "")
+        if listed:
+            parts = listed.split(values.get("COMPOSE_PATH_SEPARATOR") or ":")
+            return [posixpath.normpath(posixpath.join(self.directory, part)) for part in parts if part]
+        found = []
+        for names in (DEFAULT_FILES, DEFAULT_OVERRIDES):
+            paths = (posixpath.join(self.directory, name) for name in names)
+            there = next((path for path in paths if self._read_machine(path) is not None), None)
+            if there is None:
+                break
+            found.append(there)
+        return found
+
+    def _read_project(self, paths: Sequence[str], values: Mapping[str, str]) -> ComposeReading:
+        return read_compose(
+            paths, directory=self.directory, env=values, read=self._read_machine, show=self._shown, home=self._home()
+        )
+
+    def _services(self, reading: ComposeReading) -> Iterable[Mapping[str, Any]]:
+        return reading.project.services.values() if reading.project else ()
+
+    def _service_settings(self, project: ComposeProject, shared: Mapping[str, Any]) -> None:
+        """The settings that services have of their own. What is in a listed environment file is there already."""
+        for name, service in project.services.items():
+            for key, value in (service.get("environment") or {}).items():
+                where = project.where("services", name, "environment", key)
+                if where.file in self._values or (shared.get(key) == value and key in shared):
+                    continue
+                self.settings.append(Setting(key, value, Where(where.file, where.line, key), name))
+
+    def nginx_file(self, path: str) -> None:
+        """One nginx file of the user's."""
+        text = self._text(path, Severity.HIGH)
+        if text is not None:
+            self.nginx(path, text)
+
+    def nginx(self, path: str, text: str) -> None:
+        """One nginx configuration."""
+        try:
+            self.directives += read_nginx(text, path, self._read)
+        except ReaderError as error:
+            error.file = error.file or path
+            self._problem(error, Severity.HIGH)
+
+    def document(self, path: str) -> None:
+        """One file that acts on the machine."""
+        text = self._text(path, Severity.HIGH)
+        if text is not None:
+            self._document(path, text)
+
+    def _document(self, path: str, text: str) -> None:
+        try:
+            self.documents.append(read_document(path, text))
+        except ReaderError as error:
+            error.file = error.file or path
+            self._problem(error, Severity.MEDIUM)
+            self.documents.append(Document(path, "text", text))
+
+    # what follows from it
+
+    def claims(self) -> tuple[list[Claim], list[Reference]]:
+        """What every reader says about claims and references."""
+        owner, machine = self._prefix, self._machine
+        claims: list[Claim] = []
+        references: list[Reference] = list(self._links)
+        if self.directory:
+            where = Where(item="directory")
+            claims.append(Claim("path", machine, self.directory, owner, where, False, {"kind": "directory"}))
+        found = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
+        found.append(self._of_nginx())
+        names = {name for project in self.projects for name in project.services}
+        found.append(claims_settings(self.settings, owner=owner, machine=machine, services=names))
+        found += [
+            claims_document(document, owner=owner, machine=machine, directory=self.directory)
+            for document in self.documents
+        ]
+        for more, pointed in found:
+            claims += more
+            references += pointed
+        return claims, references
+
+    def _of_nginx(self) -> tuple[list[Claim], list[Reference]]:
+        if self._nginx_claims is None:
+            self._nginx_claims = claims_nginx(self.directives, owner=self._prefix, machine=self._machine)
+        return self._nginx_claims
+
+    def domains(self) -> tuple[str, ...]:
+        """The domains that nginx answers for."""
+        found = (claim for claim in self._of_nginx()[0] if claim.namespace == "domain")
+        return tuple(claim.key for claim in found if not claim.attributes.get("pattern"))
+
+    def published(self, target: int) -> int | None:
+        """The port of the machine on which a port inside is published."""
+        for project in self.projects:
+            for service in project.services.values():
+                for port in service.get("ports") or ():
+                    published = str(port.get("published", ""))
+                    if port.get("target") == target and published.isdecimal():
+                        return int(published)
+        return None
+
+    # paths: as the user writes them, and as they are on the machine
+
+    def _machine_path(self, path: str) -> str:
+        if path.startswith("/"):
+            return posixpath.normpath(path)
+        return posixpath.normpath(posixpath.join(self.directory or "/", posixpath.basename(path)))
+
+    def _shown(self, path: str) -> str:
+        """A path of the machine as the user knows it."""
+        if path in self._known:
+            return self._known[path]
+        return posixpath.normpath(posixpath.join(self._base, posixpath.relpath(path, self.directory or "/")))
+
+    def _read_machine(self, path: str) -> str | None:
+        for candidate in dict.fromkeys((self._shown(path), path)):
+            text = self._read(candidate)
+            if text is not None:
+                if candidate != self._shown(path):
+                    self._known[path] = candidate
+                return text
+        return None
+
+    def _home(self) -> str:
+        """What ``~`` most likely means for the person who deploys here."""
+        parts = self.directory.split("/")
+        return "/".join(parts[:3]) if parts[1:2] == ["home"] and len(parts) > 2 else "/root"
+
+    def _text(self, path: str, severity: Severity) -> str | None:
+        """The text of a file that the user named; a problem where there is none."""
+        text = self._read(path)
+        if text is None:
+            self._problem(ReaderError("the file cannot be read", file=path), severity)
+        elif len(text) > MAX_CHARACTERS:
+            message = f"the file has {len(text)} characters; a file of more than {MAX_CHARACTERS} is not read"
+            self._problem(ReaderError(message, rule="too-large", file=path), severity)
+        elif "\0" in text[:65536]:
+            self._problem(ReaderError("the file is binary", file=path), severity)
+        else:
+            return text
+        return None
+
+    def _problem(self, error: ReaderError, severity: Severity) -> None:
+        why, fix = _MEANING.get(error.rule, _MEANING["unreadable-file"])
+        self.problems.append(
+            Finding(
+                rule=error.rule,
+                severity=severity,
+                environments=(self._prefix,),
+                resource=error.file or self._prefix,
+                message=f"{error.file or self._prefix}: {error.message}, {why}.",
+                fix=fix,
+                where=(Where(error.file, error.line),) if error.file else (),
+                machine=self._machine,
+            )
+        )
