@@ -114,7 +114,7 @@ def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: S
             ElementTree.SubElement(case, "system-out").text = _xml("\n\n".join(map(_plain, others)))
     counts = {"tests": str(len(by_rule)), "failures": str(failed), "errors": "0", "skipped": "0"}
     suite.attrib.update(counts)
-    root = ElementTree.Element("testsuites", name="bulkhead", **counts)
+    root = ElementTree.Element("testsuites", {"name": "bulkhead", **counts})
     root.append(suite)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How scripts and workflows call Ansible: one environment, named in full, with its own password only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ..ansible_code import IDENTITY, codes
+from ..model import Environment, Fleet, Reference, Severity, Where
+from ..ownership import short_names
+from ..readers.scripts import Command
+from ..report import some
+from . import Hit, Judgement, rule
+
+_VARIABLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.(\w+)\s*\}\}|\$\{(\w+)\}|\$(\w+)|\$\{\{.*?\}\}")
+_CHOSEN = re.compile(r"\btype:\s*(?:choice|environment)\b")
+
+
+@rule("empty-limit", "AN-04", severity=Severity.CRITICAL)
+def empty_limit(fleet: Fleet) -> Judgement:
+    """A run is limited to what may be empty, and an empty limit means every host."""
+    for environment, command, words in _runs(fleet):
+        for limit in _values(words, "-l", "--limit", "--subset"):
+            variable = _VARIABLE.search(limit)
+            empty = not limit.strip(" ,:'\"")
+            if empty or (variable and not _checked(environment, command.where.file, variable)):
+                yield Hit(
+                    _concerned(fleet, environment),
+                    f"--limit {limit!r}",
+                    f"`{_short(words)}` is a run over every host of {some(_concerned(fleet, environment))} when "
+                    f"{variable[0] if variable else 'the limit'} is empty; Ansible says nothing.",
+                    'Write -l "${NAME:?}" so that an empty name ends the script, or name the environment.',
+                    (command.where,),
+                )
+
+
+def _checked(environment: Environment, file: str, variable: re.Match[str]) -> bool:
+    """Whether the same text refuses an empty value, or can only have chosen one of a list."""
+    text = next((each.text for each in environment.documents if each.path == file), "")
+    name = re.escape(variable[1] or variable[2] or variable[3] or "")
+    if not name:
+        return False
+    if variable[1]:
+        block = re.search(rf"^(\s*){name}:\s*\n((?:\1\s+.*\n?)+)", text, re.MULTILINE)
+        return bool(block and _CHOSEN.search(block[2]) and re.search(r"required:\s*true|default:\s*\S", block[2]))
+    tests = (
+        rf"\$\{{{name}:\?",
+        rf"-[zn]\s+\"?\$\{{?{name}\b",
+        rf"^\s*(?:export\s+|readonly\s+)?{name}=[\"']?[A-Za-z0-9]",
+        rf"^\s*{name}:\s*[\"']?[A-Za-z0-9]",
+    )
+    return any(re.search(test, text, re.MULTILINE) for test in tests)
+
+
+@rule("pattern-limit", "AN-05", severity=Severity.HIGH)
+def pattern_limit(fleet: Fleet) -> Judgement:
+    """A run is limited by a pattern, which also matches environments that come later."""
+    for environment, command, words in _runs(fleet):
+        for limit in _values(words, "-l", "--limit", "--subset"):
+            plain = _VARIABLE.sub("", limit).strip(" '\"")
+            if re.search(r"[*?~!&,:\[]", plain) and not plain.startswith(("{", "@")) and plain.strip(",: "):
+                yield Hit(
+                    _concerned(fleet, environment),
+                    f"--limit {limit!r}",
+                    f"`{_short(words)}` is limited by a pattern: it can match several of "
+                    f"{some(_concerned(fleet, environment))}, or one that is added later.",
+                    "Name exactly one group: -l staging.",
+                    (command.where,),
+                )
+
+
+@rule("identity-as-extra-variable", "AN-10", severity=Severity.HIGH)
+def identity_as_extra_variable(fleet: Fleet) -> Judgement:
+    """A run is told which environment it is by -e, which beats the inventory on every host."""
+    for environment, command, words in _runs(fleet):
+        for given in _values(words, "-e", "--extra-vars"):
+            keys = re.findall(r"(?:^|[\s{,])[\"']?([A-Za-z_]\w*)[\"']?\s*[=:]", given)
+            for key in keys:
+                if IDENTITY.search(key):
+                    yield Hit(
+                        _concerned(fleet, environment),
+                        f"--extra-vars {key}",
+                        f"`{_short(words)}` sets {key} by -e: it beats the inventory on every host of the run, and one "
+                        f"of {some(_concerned(fleet, environment))} is deployed with half of another's values.",
+                        f"Leave {key} to the inventory, and choose the environment with -l alone.",
+                        (command.where,),
+                    )
+
+
+@rule("vault-passwords-together", "AN-15", severity=Severity.MEDIUM)
+def vault_passwords_together(fleet: Fleet) -> Judgement:
+    """A run has the vault passwords of several environments, and Ansible tries each on every file."""
+    for environment, command, words in _runs(fleet):
+        strict = any("VAULT_ID_MATCH" in word for word in (*words, *command.assignments))
+        labels = [value.partition("@")[0] for value in _values(words, "--vault-id") if "@" in value]
+        yield from _together(fleet, environment, labels, strict, f"`{_short(words)}`", command.where)
+    for code in codes(fleet):
+        identities, where = code.settings.get(("defaults", "vault_identity_list"), ("", Where()))
+        strict = str(code.settings.get(("defaults", "vault_id_match"), ("", None))[0]).lower() in ("true", "yes", "1")
+        labels = [part.strip().partition("@")[0] for part in identities.split(",") if "@" in part]
+        owner = fleet.by_prefix[code.owners[0]]
+        yield from _together(fleet, owner, labels, strict, "vault_identity_list", where)
+
+
+def _together(
+    fleet: Fleet, environment: Environment, labels: Sequence[str], strict: bool, what: str, where: Where
+) -> Iterator[Hit]:
+    known = {name: each.prefix for each in fleet.environments for name in (*short_names(each), each.prefix)}
+    owners = {known.get(label.lower(), "") for label in labels} - {""}
+    if len(owners) > 1 and not strict:
+        yield Hit(
+            tuple(sorted(owners)),
+            "vault passwords",
+            f"{what} brings the vault passwords of {some(sorted(owners), ' and ')} together. A vault id is a label "
+            "and no lock: every password is tried on every file, so a run for one can read the other's secrets.",
+            "Give a run the password of its own environment only, and set ANSIBLE_VAULT_ID_MATCH=1.",
+            (where,),
+        )
+
+
+def _runs(fleet: Fleet) -> Iterator[tuple[Environment, Command, Sequence[str]]]:
+    """Every call of ansible-playbook in the scripts and workflows of each environment, once for each place."""
+    seen: set[tuple[Where, Sequence[str]]] = set()
+    for reference in fleet.references("command"):
+        words = _words(reference)
+        command = reference.attributes["command"]
+        if words and (command.where, words) not in seen:
+            seen.add((command.where, words))
+            yield fleet.by_prefix[reference.owner], command, words
+
+
+def _words(reference: Reference) -> tuple[str, ...]:
+    argv = tuple(reference.attributes.get("argv") or ())
+    for index, word in enumerate(argv[:6]):
+        if word.rpartition("/")[2] in ("ansible-playbook", "ansible"):
+            return argv[index:]
+    return ()
+
+
+def _values(words: Sequence[str], *options: str) -> Iterator[str]:
+    """The values of an option, as ``-l x``, ``-lx`` and ``--limit=x``."""
+    for index, word in enumerate(words):
+        if word in options:
+            yield words[index + 1] if index + 1 < len(words) else ""
+        for option in options:
+            if option.startswith("--") and word.startswith(option + "="):
+                yield word[len(option) + 1 :]
+            elif not option.startswith("--") and word.startswith(option) and len(word) > 2:
+                yield word[2:]
+
+
+def _concerned(fleet: Fleet, environment: Environment) -> tuple[str, ...]:
+    """Whoever a run without a limit would reach: the environment that calls, and those of its machine."""
+    same = (each.prefix for each in fleet.machines[environment.machine])
+    return tuple(dict.fromkeys((environment.prefix, *same)))
+
+
+def _short(words: Sequence[str]) -> str:
+    return " ".join(words)[:120]

@@ -1,0 +1,290 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Inventories: every host is of one environment, and every variable of an environment comes from its own place."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+
+from ..ansible_code import IDENTITY, Code, each_code
+from ..model import Severity, Where
+from ..readers.inventory import Group, Placed, Variables
+from ..report import some
+from . import Hit, rule
+
+
+@rule("unreadable-ansible", severity=Severity.MEDIUM)
+@each_code
+def unreadable_ansible(code: Code) -> Iterator[Hit]:
+    """A file of variables, plays or hosts cannot be read."""
+    for path, error in code.unreadable:
+        yield Hit(
+            code.owners,
+            path,
+            f"{path} cannot be read as Ansible would: {error.message}. It was not judged for {some(code.owners)}.",
+            "Mend the file; ansible-playbook --syntax-check and ansible-inventory --list name the place too.",
+            (Where(path, error.line),),
+        )
+
+
+@rule("host-in-two-environments", "AN-01", "AN-26", severity=Severity.CRITICAL)
+@each_code
+def host_in_two_environments(code: Code) -> Iterator[Hit]:
+    """A host is a member of two environments' groups, so it gets the variables of one of them at random."""
+    for groups in _merged(code):
+        homes: dict[str, dict[str, Where]] = {}
+        for name in code.environments:
+            if not any(parent != name and name in code.below(parent) for parent in code.environments):
+                for host, where in code.members(groups, name).items():
+                    homes.setdefault(host, {})[name] = where
+        for host, found in homes.items():
+            if len(found) < 2:
+                continue
+            files = {where.file for where in found.values()}
+            together = f" once {some(sorted(files), ' and ')} are one inventory" if len(files) > 1 else ""
+            yield Hit(
+                code.concerned(*(code.environments[name] for name in found)),
+                host,
+                f"The host {host} is in the groups {some(list(found))}{together}. The variables of one group win, "
+                f"whatever -l says: a run for {_environments(code, found)} deploys the values of the other.",
+                "Give each environment an inventory name of its own, with the same ansible_host: "
+                f"{host}_{next(iter(found))} and so on.",
+                tuple(found.values()),
+                host,
+                hazards=("AN-26", "AN-01") if len(files) > 1 else ("AN-01",),
+            )
+
+
+def _merged(code: Code) -> Iterable[Mapping[str, Group]]:
+    """The groups of the inventories of each directory: Ansible unites them when the directory is given."""
+    folders: dict[str, dict[str, Group]] = {}
+    for inventory in code.inventories:
+        groups = folders.setdefault(posixpath.dirname(inventory.path), {})
+        for name, group in inventory.groups.items():
+            whole = groups.setdefault(name, Group())
+            for host, where in group.hosts.items():
+                whole.hosts.setdefault(host, where)
+            whole.children.update(group.children)
+    return folders.values()
+
+
+def _environments(code: Code, groups: Mapping[str, object]) -> str:
+    """The environments behind some groups, by prefix where it is known."""
+    return some([code.environments[name] for name in groups], " or ")
+
+
+@rule("nested-environments", "AN-25", severity=Severity.HIGH)
+@each_code
+def nested_environments(code: Code) -> Iterator[Hit]:
+    """The group of an environment lies within another environment's."""
+    for outer in code.environments:
+        for inner in code.environments:
+            if inner != outer and inner in code.below(outer):
+                names = code.environments[outer], code.environments[inner]
+                yield Hit(
+                    code.concerned(*names),
+                    f"{outer}/{inner}",
+                    f"The group {inner} of {names[1]} lies within {outer} of {names[0]}: a run for {names[0]} "
+                    f"also deploys {names[1]}, and variables that only {names[0]} has reach {names[1]}.",
+                    "Make both groups children of a third one that is no environment.",
+                    (code.groups[outer].children.get(inner, Where(item=f"{outer}.children")),),
+                )
+
+
+@rule("group-priority", "AN-02", severity=Severity.HIGH)
+@each_code
+def group_priority(code: Code) -> Iterator[Hit]:
+    """ansible_group_priority decides between environments, or stands where it does nothing."""
+    for where, group, why in _priorities(code):
+        yield Hit(
+            code.concerned(code.environments.get(group, "")),
+            f"ansible_group_priority of {group}",
+            f"ansible_group_priority of {group} {why}. It concerns {some(code.concerned())}.",
+            "Remove it, and give each environment an inventory name of its own.",
+            (where,),
+        )
+
+
+def _priorities(code: Code) -> Iterator[tuple[Where, str, str]]:
+    key = "ansible_group_priority"
+    for item in code.variables:
+        if key in item.values:
+            yield item.values[key][1], item.of, "stands in a file of variables, where Ansible ignores it"
+    for name in code.environments:
+        if key in code.groups[name].variables:
+            yield (
+                code.groups[name].variables[key][1],
+                name,
+                "makes this environment's values win on every host that it shares, whatever -l says",
+            )
+
+
+@rule("unused-group-vars", "AN-06", severity=Severity.HIGH)
+@each_code
+def unused_group_vars(code: Code) -> Iterator[Hit]:
+    """A file in group_vars is named after no group, so nothing reads it."""
+    if not code.inventories:
+        return
+    for item in code.variables:
+        if item.scope != "group" or item.of in ("all", "ungrouped") or item.of in code.groups:
+            continue
+        prefix = code.words.get(item.of.lower(), "")
+        meant = (prefix,) if prefix else code.concerned()
+        yield Hit(
+            meant,
+            item.path,
+            f"No group is called {item.of}, so {item.path} is read by nobody: {some(meant)} takes its values from group_vars/all and the roles' defaults.",
+            f"Rename it after its group; the groups are {some(sorted(code.groups))}.",
+            (Where(item.path),),
+        )
+
+
+@rule("overridden-group-vars", "AN-08", severity=Severity.HIGH)
+@each_code
+def overridden_group_vars(code: Code) -> Iterator[Hit]:
+    """A group has one variable in two places, and the one beside the playbook wins."""
+    beside_inventory = {posixpath.dirname(inventory.path) for inventory in code.inventories}
+    seen: dict[tuple[str, str], list[tuple[Variables, Placed]]] = {}
+    for item in code.variables:
+        if item.scope == "group":
+            for key, placed in item.values.items():
+                seen.setdefault((item.of, key), []).append((item, placed))
+    for (group, key), found in seen.items():
+        bases = {item.base for item, _placed in found}
+        # Two inventories are not used in one run; a playbook's own directory is used in every run.
+        if len(bases) < 2 or bases <= beside_inventory:
+            continue
+        files = [item.path for item, _placed in found]
+        yield Hit(
+            code.concerned(code.environments.get(group, "")),
+            f"{group}.{key}",
+            f"{key} of the group {group} is set in {' and in '.join(files)}. What stands beside the playbook wins: "
+            f"{some(code.concerned(code.environments.get(group, '')))} may get another's value without a word.",
+            f"Keep {key} of {group} beside the inventory only.",
+            tuple(placed[1] for _item, placed in found),
+        )
+
+
+@rule("identity-in-host-vars", "AN-09", severity=Severity.HIGH)
+@each_code
+def identity_in_host_vars(code: Code) -> Iterator[Hit]:
+    """A host's own variable says which environment it is, and beats the group's."""
+    for host, key, where in _of_hosts(code):
+        homes = [name for name in code.environments if host in code.members(code.groups, name)]
+        yield Hit(
+            code.concerned(*(code.environments[name] for name in homes)),
+            f"{host}.{key}",
+            f"{key} is set for the host {host}. It beats the group's own value in every environment of that host: "
+            f"{some(code.concerned())} are no longer told apart by their groups.",
+            f"Set {key} in group_vars of each environment's group.",
+            (where,),
+        )
+
+
+def _of_hosts(code: Code) -> Iterator[tuple[str, str, Where]]:
+    for item in code.variables:
+        if item.scope == "host":
+            yield from ((item.of, key, where) for key, (value, where) in item.values.items() if _identity(key, value))
+    for inventory in code.inventories:
+        for host, values in inventory.hosts.items():
+            yield from ((host, key, where) for key, (value, where) in values.items() if _identity(key, value))
+
+
+def _identity(key: str, value: object) -> bool:
+    return bool(IDENTITY.search(key)) and not key.startswith("ansible_") and not isinstance(value, Mapping)
+
+
+@rule("parallel-aliases", "AN-20", severity=Severity.MEDIUM)
+@each_code
+def parallel_aliases(code: Code) -> Iterator[Hit]:
+    """A play runs for two environments of one machine at the same time."""
+    for play in code.plays:
+        if not code.unguarded(play) or str(play.keywords.get("serial", "")) == "1" or "throttle" in play.keywords:
+            continue
+        for address, hosts in _by_address(code).items():
+            homes = {name: host for host in hosts for name in code.covers(play.hosts)
+                     if name in code.groups and host in code.members(code.groups, name)}  # fmt: skip
+            if len(set(homes.values())) > 1:
+                yield Hit(
+                    code.concerned(*(code.environments[name] for name in homes)),
+                    address,
+                    f"{some(list(homes.values()))} are one machine ({address}), and the play for {play.hosts!r} runs "
+                    f"on them at once: {_environments(code, homes).replace(' or ', ' and ')} change its files "
+                    "and images at the same time, and one loses.",
+                    "Deploy one environment at a time (-l), or set serial: 1.",
+                    (play.where,),
+                    address,
+                )
+
+
+@rule("shared-control-socket", "AN-21", severity=Severity.MEDIUM)
+@each_code
+def shared_control_socket(code: Code) -> Iterator[Hit]:
+    """Two environments log in as one user with different keys, over one kept connection."""
+    for address, hosts in _by_address(code).items():
+        users: dict[tuple[str, str], dict[str, tuple[str, Where]]] = {}
+        for host in hosts:
+            key, where = _connection(code, host, "ansible_ssh_private_key_file")
+            paths = [_connection(code, host, name)[0] for name in ("ansible_control_path_dir", "ansible_control_path")]
+            if key and not any(paths):
+                login = _connection(code, host, "ansible_user")[0], _connection(code, host, "ansible_port")[0]
+                users.setdefault(login, {})[host] = key, where
+        for (user, _port), found in users.items():
+            if len({key for key, _where in found.values()}) > 1:
+                homes = [name for name in code.environments if set(found) & set(code.members(code.groups, name))]
+                yield Hit(
+                    code.concerned(*(code.environments[name] for name in homes)),
+                    f"{user or 'user'}@{address}",
+                    f"{some(list(found))} log in as {user or 'the same user'} on {address} with different keys. SSH "
+                    f"keeps one connection for them, so {_environments(code, dict.fromkeys(homes))} runs with "
+                    "the key of whichever came first: a wrong or revoked key is not noticed.",
+                    "Set ansible_control_path_dir for each environment, or a user of its own.",
+                    tuple(where for _key, where in found.values()),
+                    address,
+                )
+
+
+def _by_address(code: Code) -> Mapping[str, list[str]]:
+    """The hosts of environments by their address."""
+    found: dict[str, list[str]] = {}
+    for name in code.environments:
+        for host in code.members(code.groups, name):
+            address = _connection(code, host, "ansible_host")[0] or host
+            if host not in found.setdefault(address, []):
+                found[address].append(host)
+    return {address: hosts for address, hosts in found.items() if len(hosts) > 1}
+
+
+def _connection(code: Code, host: str, key: str) -> tuple[str, Where]:
+    """A variable of a host: its own, else its groups'."""
+    for inventory in code.inventories:
+        if key in inventory.hosts.get(host, {}):
+            value, where = inventory.hosts[host][key]
+            return str(value), where
+    for item in code.variables:
+        mine = item.of == host if item.scope == "host" else host in code.members(code.groups, item.of)
+        if item.scope in ("host", "group") and mine and key in item.values:
+            return str(item.values[key][0]), item.values[key][1]
+    for name, group in code.groups.items():
+        if key in group.variables and (name == "all" or host in code.members(code.groups, name)):
+            return str(group.variables[key][0]), group.variables[key][1]
+    return "", Where()
+
+
+@rule("group-named-as-host", "AN-30", severity=Severity.LOW)
+@each_code
+def group_named_as_host(code: Code) -> Iterator[Hit]:
+    """A group and a host have one name, so -l means both."""
+    hosts = {host: where for group in code.groups.values() for host, where in group.hosts.items()}
+    for name in sorted(hosts.keys() & code.groups.keys()):
+        yield Hit(
+            code.concerned(code.environments.get(name, "")),
+            name,
+            f"A group and a host are called {name}: -l {name} means both, and Ansible only warns. "
+            f"It concerns {some(code.concerned(code.environments.get(name, '')))}.",
+            f"Rename the host, to {name}01 for instance.",
+            (hosts[name],),
+        )
