@@ -6,21 +6,63 @@
 
 from __future__ import annotations
 
-from .declaration import Declaration
-from .isolation.model import Environment
+from collections.abc import Mapping
+from typing import Any
+
+from .declaration import Declaration, holds_seal
+from .inventory import SEAL
+from .isolation.assemble import RenderedArtefacts, assemble
+from .isolation.model import SEALED, Environment, Sealed, Where
 from .rendering import Release
 
 
 def build_environment(declaration: Declaration, release: Release | None) -> Environment:
-    """The environment as the rules see it."""
+    """The environment as the rules see it: what would be shipped, and the variables that it came from."""
     values = declaration.values
-    return Environment(
+    return assemble(
         prefix=declaration.prefix,
-        name=str(values.get("bulkhead_environment") or ""),
-        project=str(values.get("bulkhead_project") or ""),
+        name=str(values["bulkhead_environment"] or ""),
+        project=str(values["bulkhead_project"] or ""),
         group=declaration.group,
-        machine=str(values.get("bulkhead_machine") or "localhost"),
-        directory=str(values.get("bulkhead_directory") or ""),
-        variables=values,
+        machine=str(values["bulkhead_machine"] or "localhost"),
+        directory=str(values["bulkhead_directory"] or ""),
+        domains=values["bulkhead_domains"],
+        http_port=values["bulkhead_http_port"],
+        https_port=values["bulkhead_https_port"],
+        protected=values["bulkhead_protected"],
+        variables={name: sealed(value) for name, value in values.items()},
         origins=declaration.origins,
+        rendered=_artefacts(declaration, release) if release else None,
     )
+
+
+def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
+    texts = {each.path: each.content for each in release.files if not each.secret and not each.source}
+    nginx = {path: text for path, text in texts.items() if path.startswith("docker/nginx/") and path.endswith(".conf")}
+    known = {release.compose_file, ".env", *nginx}
+    return RenderedArtefacts(
+        compose=release.stack.compose,
+        compose_file=release.compose_file,
+        settings={each.key: SEALED if SEAL in each.value else each.value for each in release.settings},
+        secrets=[each.key for each in release.settings if each.secret],
+        sources={each.key: _source(declaration, each.variable, each.key) for each in release.settings},
+        nginx=nginx,
+        files={path: text for path, text in texts.items() if path not in known and not holds_seal(text)},
+    )
+
+
+def _source(declaration: Declaration, variable: str, key: str) -> Where:
+    """Where a setting was written: the file of its variable, and the variable with the setting's name."""
+    origin = declaration.origins.get(variable) or Where()
+    return Where(origin.file, origin.line, f"{variable}.{key}" if variable in declaration.values else key)
+
+
+def sealed(value: Any) -> Any | Sealed:
+    """The same value with what is locked here as :data:`SEALED`."""
+    if isinstance(value, str):
+        return SEALED if SEAL in value else value
+    if isinstance(value, Mapping):
+        return {key: sealed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [sealed(item) for item in value]
+    return value
