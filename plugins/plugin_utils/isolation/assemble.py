@@ -270,10 +270,11 @@ class _Assembly:
         """The settings that services have of their own. What is in a listed environment file is there already."""
         for name, service in project.services.items():
             for key, value in (service.get("environment") or {}).items():
-                where = project.where("services", name, "environment", key)
-                if where.file in self._values or (shared.get(key) == value and key in shared):
+                if key in shared and shared[key] == value:
                     continue
-                self.settings.append(Setting(key, value, Where(where.file, where.line, key), name))
+                where = project.where("services", name, "environment", key)
+                if where.file not in self._values:
+                    self.settings.append(Setting(key, value, Where(where.file, where.line, key), name))
 
     def nginx_file(self, path: str) -> None:
         """One nginx file of the user's."""

@@ -43,7 +43,6 @@ class TokenIndex:
         environments = fleet.environments
         self._machines = {environment.prefix: environment.machine for environment in environments}
         self._prefixes = {environment.prefix for environment in environments if environment.prefix}
-        self._longest = max(map(len, self._prefixes), default=0)
         own_words = _own_words(environments)
         self._names = _single(
             (claim.key, claim.owner)
@@ -99,10 +98,12 @@ class TokenIndex:
                 part = word[start:end]
                 if end <= start:
                     break
-                owner = part if part in self._prefixes else self._names.get(part, "")
+                known = part in self._prefixes
+                owner = part if known else self._names.get(part, "")
                 if owner and (start == 0 or "_" in part or "-" in part):
-                    yield owner, part, position + start
-                    done = end
+                    # What begins with a prefix is one name to its end.
+                    done = len(word) if known else end
+                    yield owner, word[start:done], position + start
                     break
 
     def _in_paths(self, text: str, machine: str) -> Iterator[Token]:

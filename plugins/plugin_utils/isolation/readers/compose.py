@@ -122,7 +122,7 @@ class _Project:
             files=tuple(Where(path, 0, kind) for path, kind in loader.loaded.items()),
             interpolations=tuple(loader.uses),
             warnings=tuple(unset),
-            places=_places(finished),
+            places=_places(Map({**finished, "name": bare}, at=model.at)),
             **finished,
         )
 
@@ -223,7 +223,8 @@ def canonical_mapping(
     paths = Paths(directory, home)
     services: dict[str, Any] = {}
     for key, definition in (compose.get("services") or {}).items():
-        service = canonical_service(definition, key)
+        # Looking for a dollar in the printed form is much faster than looking at every value.
+        service = canonical_service(_undollared(definition) if "$$" in repr(definition) else definition, key)
         paths.service(service)
         finished = finish_service(service, {})
         environment: dict[str, Any] = {}
@@ -232,7 +233,7 @@ def canonical_mapping(
         if environment:
             environment.update(finished.get("environment") or {})
             finished["environment"] = environment
-        services[key] = _undollar(finished)
+        services[key] = finished
     model = {
         section: {key: dict(entry or {}) for key, entry in (compose.get(section) or {}).items()}
         for section in SECTIONS
@@ -253,17 +254,13 @@ def canonical_mapping(
     )
 
 
-def _undollar(value: Any) -> Any:
+def _undollared(value: Any) -> Any:
     """``$$`` of our own files is a dollar; they hold no variables."""
     if isinstance(value, str):
-        return value.replace("$$", "$") if "$" in value else value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, (str, dict, list)):
-                value[key] = _undollar(item)
-    elif isinstance(value, list):
-        value[:] = [_undollar(item) for item in value]
-    return value
+        return value.replace("$$", "$")
+    if isinstance(value, Mapping):
+        return {key: _undollared(item) for key, item in value.items()}
+    return [_undollared(item) for item in value] if isinstance(value, list) else value
 
 
 def _places(model: Mapping[str, Any]) -> dict[str, Where]:
