@@ -57,8 +57,8 @@ options:
         elements: path
       env_files:
         description:
-          - The files from which Compose interpolates.
-          - The default is C(.env) beside the first Compose file, as in Compose itself. An empty list means none.
+          - The environment files, for interpolation and for services.
+          - The default is C(.env) beside the first Compose file, as in Compose itself.
         type: list
         elements: path
       nginx_files:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ..isolation import report, waivers
-from ..isolation.assemble import assemble
+from ..isolation.assemble import DEFAULT_FILES, assemble
 from ..isolation.formats import junit, sarif
-from ..isolation.model import Environment, Finding, Fleet, Severity, Where
+from ..isolation.model import ComposeProject, Environment, Finding, Fleet, Severity, Where
 from ..isolation.rules import judge, rules
 from . import compose_cli
 from .files import reader
@@ -71,15 +71,9 @@ def check(request: Request, today: date) -> Answer:
 
 
 def _placed(declared: Declared, base: Path) -> Declared:
-    """With a directory and the environment file that Compose would take by itself, where they were left out."""
-    here = _here(declared, base)
-    env_files = declared.env_files
-    if env_files is None:
-        beside = posixpath.join(posixpath.dirname(declared.compose_files[0]), ".env") if declared.compose_files else ""
-        env_files = (beside,) if beside and (base / beside).is_file() else ()
-    values = {name: getattr(declared, name) for name in declared.__slots__}
-    directory = posixpath.normpath(declared.directory) if declared.directory else str(here)
-    return Declared(**{**values, "directory": directory, "env_files": env_files})
+    """With a directory, where none was given: where its files are here."""
+    directory = posixpath.normpath(declared.directory) if declared.directory else str(_here(declared, base))
+    return replace(declared, directory=directory)
 
 
 def _here(declared: Declared, base: Path) -> Path:
@@ -89,17 +83,24 @@ def _here(declared: Declared, base: Path) -> Path:
 
 
 def _environment(declared: Declared, read: Callable[[str], str | None]) -> Environment:
+    if not declared.compose_files:
+        # Nobody said that a Compose file which happens to lie here is this environment's.
+        read = _without_defaults(read)
     return assemble(
         prefix=declared.prefix,
         name=declared.name,
         machine=declared.machine,
         directory=declared.directory,
         compose_files=declared.compose_files,
-        env_files=declared.env_files or (),
+        env_files=declared.env_files,
         nginx_files=declared.nginx_files,
         files=declared.files,
         read=read,
     )
+
+
+def _without_defaults(read: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    return lambda path: None if posixpath.basename(path) in DEFAULT_FILES else read(path)
 
 
 def _waivers(request: Request) -> dict[str, list[tuple[Any, Where]]]:
@@ -147,7 +148,7 @@ def _asked(declared: list[Declared], fleet: Fleet, base: Path) -> Iterator[Findi
             answer = compose_cli.ask(
                 client,
                 [(base / path).resolve() for path in each.compose_files],
-                [(base / path).resolve() for path in each.env_files or ()],
+                [(base / path).resolve() for path in _interpolated(each, project, base)],
                 project_directory=here,
                 name=project.name if by_directory else "",
             )
@@ -158,6 +159,17 @@ def _asked(declared: list[Declared], fleet: Fleet, base: Path) -> Iterator[Findi
             if places:
                 shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
                 yield _disagreement(each, f"Docker Compose reads it differently at {shown}")
+
+
+def _interpolated(declared: Declared, project: ComposeProject, base: Path) -> list[str]:
+    """The files that Compose interpolates from: ``.env``, else those that no service has as its own."""
+    given = [path for path in declared.env_files if posixpath.basename(path) == ".env"]
+    if given:
+        return given
+    own = {posixpath.basename(path) for each in project.services.values() for path in each.get("env_file") or ()}
+    beside = posixpath.join(posixpath.dirname(declared.compose_files[0]), ".env")
+    others = [path for path in declared.env_files if posixpath.basename(path) not in own]
+    return others or ([beside] if not declared.env_files and (base / beside).is_file() else [])
 
 
 def _disagreement(declared: Declared, said: str) -> Finding:

@@ -11,10 +11,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..isolation.readers.errors import ReaderError
-
-#: No file that somebody wrote by hand is larger.
-MAX_BYTES = 4 << 20
+from ..isolation.assemble import MAX_CHARACTERS
 
 
 def reader(base: Path, machine_directories: Mapping[str, Path]) -> Callable[[str], str | None]:
@@ -46,15 +43,16 @@ def _containing(path: str, directories: Mapping[str, Path]) -> str:
 
 
 def read_text(path: Path) -> str | None:
-    """A file as text; ``None`` where there is none that can be read. Raises ``ReaderError`` for a huge one."""
+    """A file as text; ``None`` where there is none that can be read.
+
+    Of a huge file only so much is read that the readers see that it is too large: a character has at most four bytes.
+    """
     try:
         # A pipe or a device would never end.
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(4 * MAX_CHARACTERS + 1)
     except (OSError, ValueError):
         return None
-    if len(data) > MAX_BYTES:
-        raise ReaderError(f"the file is larger than {MAX_BYTES >> 20} MiB and is not read", rule="too-large")
-    return data.decode("utf-8-sig", errors="replace")
+    return data.decode("utf-8-sig", errors="replace")[: MAX_CHARACTERS + 1]

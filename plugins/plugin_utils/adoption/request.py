@@ -37,14 +37,14 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One environment, as it was asked for. ``env_files`` is ``None`` where it was left out."""
+    """One environment, as it was asked for."""
 
     prefix: str
     name: str
     directory: str
     machine: str
     compose_files: tuple[str, ...]
-    env_files: tuple[str, ...] | None
+    env_files: tuple[str, ...]
     nginx_files: tuple[str, ...]
     files: tuple[str, ...]
     waivers: Any
@@ -125,7 +125,7 @@ def _declared(item: Mapping[str, Any], where: Where) -> Declared:
         directory=words["directory"],
         machine=words["machine"] or "localhost",
         compose_files=tuple(item.get("compose_files") or ()),
-        env_files=None if item.get("env_files") is None else tuple(item["env_files"]),
+        env_files=tuple(item.get("env_files") or ()),
         nginx_files=tuple(item.get("nginx_files") or ()),
         files=tuple(item.get("files") or ()),
         waivers=item.get("waivers"),

@@ -30,6 +30,9 @@ _LISTED = 4
 
 _COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33", Severity.LOW: "36"}
 
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_SEPARATOR = re.compile("[_-]")
+
 #: What could steer a terminal: control characters, and the marks that turn the direction of writing.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -104,21 +107,36 @@ class Group:
 
 def fold(findings: Iterable[Finding]) -> list[Group]:
     """Findings of one cause together, in the order in which the first of each came."""
+    findings = list(findings)
+    names = _Names(findings)
     groups: dict[tuple[Any, ...], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault(_shape(finding), []).append(finding)
+        message = finding.message
+        if finding.resource:
+            message = message.replace(finding.resource, "\x00")
+        key = (finding.rule, finding.severity, finding.waived, names.taken_out(message))
+        groups.setdefault(key, []).append(finding)
     return [Group(tuple(group)) for group in groups.values()]
 
 
-def _shape(finding: Finding) -> tuple[Any, ...]:
-    """What findings of one cause have in common: the message without its own names."""
-    message = finding.message
-    if finding.resource:
-        message = message.replace(finding.resource, "\x00")
-    # A message names the first few environments; the longest name first, since one may begin another.
-    for name in sorted(finding.environments[:8], key=len, reverse=True):
-        message = message.replace(name, "\x01")
-    return finding.rule, finding.severity, finding.waived, message
+class _Names:
+    """The names of environments, so that a message can be compared without them."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._prefixes = {name for finding in findings for name in finding.environments}
+        self._tails = {re.split("[_-]", prefix, maxsplit=1)[-1] for prefix in self._prefixes}
+
+    def taken_out(self, message: str) -> str:
+        """The message with \x01 for every environment: for aiia_prod, for aiia_prod_django, for django_prod."""
+        return _WORD.sub(self._word, message)
+
+    def _word(self, match: re.Match[str]) -> str:
+        word = match[0]
+        if word in self._prefixes:
+            return "\x01"
+        parts = _SEPARATOR.split(word)
+        return "_".join("\x01" if "_".join(parts[:end]) in self._prefixes or part in self._tails else part
+                        for end, part in enumerate(parts, start=1))  # fmt: skip
 
 
 def text(
@@ -159,7 +177,7 @@ def _block(group: Group, width: int, colour: bool) -> str:
     painted = f"\x1b[{_COLOURS[finding.severity]}m{word}\x1b[0m" if colour else word
     count = f"  {len(group.findings)} times" if len(group.findings) > 1 else ""
     head = f"{painted}{' ' * (10 - len(word))}{finding.rule}  {' '.join(finding.hazards)}".rstrip() + count
-    machine = f" on {finding.machine}" if finding.machine else ""
+    machine = f" on {finding.machine}" if finding.machine and finding.machine not in finding.resource else ""
     rows = [
         ("", f"{some(group.environments)}: {some(group.resources)}{machine}"),
         ("", finding.message),

@@ -87,6 +87,19 @@ def test_equal_causes_are_folded() -> None:
     assert (len(group.findings), len(group.environments), len(group.resources)) == (1000, 500, 1000)
 
 
+def test_names_of_others_and_of_services_do_not_part_a_cause() -> None:
+    """What prod may do to staging and staging to prod is one cause, and so are django_prod and django_staging."""
+    findings = [
+        finding(
+            environments=(f"aiia_{one}",),
+            resource=f"port 8000 of django_{one}",
+            message=f"aiia_{one} publishes django_{one}: the containers of aiia_{other} reach aiia_{one}_django.",
+        )
+        for one, other in (("prod", "staging"), ("staging", "prod"))
+    ]
+    assert len(fold(findings)) == 1
+
+
 def test_different_causes_are_not_folded() -> None:
     """Other words, another rule or another severity are another cause."""
     other = finding(message="aiia_prod and aiia_staging both listen on port 8080 of ::1.")

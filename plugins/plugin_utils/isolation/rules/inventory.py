@@ -136,7 +136,8 @@ def unused_group_vars(code: Code) -> Iterator[Hit]:
         yield Hit(
             meant,
             item.path,
-            f"No group is called {item.of}, so {item.path} is read by nobody: {some(meant)} takes its values from group_vars/all and the roles' defaults.",
+            f"No group is called {item.of}, so {item.path} is read by nobody: {some(meant)} "
+            "takes its values from group_vars/all and the roles' defaults.",
             f"Rename it after its group; the groups are {some(sorted(code.groups))}.",
             (Where(item.path),),
         )
