@@ -45,7 +45,7 @@ _SSH_VALUES = frozenset("-" + letter for letter in "bcDEeFIiJLlmOopQRSWw")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. ``argv`` is what is really called, without ``sudo``, ``flock`` and their like, which ``words`` has."""
+    """One command. ``argv`` is what is really called; ``words`` has ``sudo``, ``flock`` and their like before it."""
 
     argv: tuple[str, ...]
     where: Where
@@ -233,9 +233,8 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
 def _errexit(argv: Sequence[str], before: bool) -> bool:
     state = before
     for index, word in enumerate(argv[1:], start=1):
-        if word in ("-o", "+o") or re.fullmatch(r"[-+]\w*o", word):
-            if argv[index + 1 : index + 2] == ("errexit",):
-                state = word.startswith("-")
+        if re.fullmatch(r"[-+]\w*o", word) and tuple(argv[index + 1 : index + 2]) == ("errexit",):
+            state = word.startswith("-")
         if re.fullmatch(r"[-+]\w*e\w*", word):
             state = word.startswith("-")
     return state
@@ -379,7 +378,7 @@ class Lock:
 
 
 def locks(command: Command) -> Iterator[Lock]:
-    """The lock files that a command takes: ``flock FILE``, ``lockfile FILE``, ``exec 9>FILE.lock``, ``mkdir X.lock``."""
+    """The lock files that a command takes: ``flock FILE``, ``lockfile FILE``, ``exec 9>F.lock``, ``mkdir D.lock``."""
     words = command.words or command.argv
     for index, word in enumerate(words):
         if posixpath.basename(word) == "flock":

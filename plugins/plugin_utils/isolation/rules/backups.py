@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backups: who deletes whose, and into what a backup is restored."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+
+from ..globs import Pattern, absolute, meetings
+from ..model import Environment, Fleet, Severity
+from ..ownership import foreign_owner_of_path
+from ..pipelines import environment_commands
+from ..readers.docker_call import docker_call
+from ..readers.documents import commands
+from ..readers.scripts import Command, pipelines
+from ..resolver import resolver
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+
+@rule("shared-retention", "OP-03", "OP-04", severity=Severity.CRITICAL)
+def shared_retention(fleet: Fleet) -> Judgement:
+    """What deletes old backups of one environment also fits those of another."""
+    deleted: dict[str, list[Pattern]] = {}
+    kept: dict[str, list[Pattern]] = {}
+    for environment in fleet.environments:
+        for document in environment.documents:
+            for pipeline in pipelines(commands(document)):
+                deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
+                kept.setdefault(environment.machine, []).extend(_written(environment, pipeline))
+    for machine, patterns in deleted.items():
+        for pattern, others in meetings(patterns, [*patterns, *kept.get(machine, ())]):
+            yield Hit(
+                (pattern.owner, *(other.owner for other in others)),
+                f"{pattern.text} on {machine}",
+                f"{pattern.owner} deletes old files of {pattern.text}, where "
+                f"{listing(other.owner for other in others)} has its own ({others[0].text}): when one backs up more "
+                "often, the other's backups are the oldest and go.",
+                f"Give each environment a directory of its own for backups, such as "
+                f"{posixpath.dirname(pattern.text)}/{pattern.owner}/, and delete there only.",
+                (pattern.where, *(other.where for other in others)),
+                machine,
+            )
+
+
+def _deletions(environment: Environment, pipeline: Sequence[Command]) -> Iterator[Pattern]:
+    """The files that a pipeline deletes, as patterns."""
+    first, last = pipeline[0], pipeline[-1]
+    removes = any(
+        command.program == "rm" or (command.program == "xargs" and "rm" in command.argv) for command in pipeline
+    )
+    substituted = first.substituted and first.program in ("ls", "find")  # rm $(ls -t … | tail)
+    if first.program == "find" and (removes or substituted or "-delete" in first.argv or _executes_rm(first)):
+        yield from _found(environment, first)
+    elif first.program == "ls" and (removes or substituted):
+        paths = [word for word in first.argv[1:] if not word.startswith("-")] or ["*"]
+        yield from _patterns(environment, first, [path if _is_pattern(path) else f"{path}/*" for path in paths])
+    elif last.program == "rm" and len(pipeline) == 1:
+        yield from _patterns(environment, last, [word for word in last.argv[1:] if "*" in word])
+
+
+def _found(environment: Environment, command: Command) -> Iterator[Pattern]:
+    """The files that ``find`` finds, in the directory itself."""
+    words = list(command.argv[1:])
+    places = []
+    while words and not words[0].startswith(("-", "(", "!")):
+        places.append(words.pop(0))
+    names = [words[index + 1] for index, word in enumerate(words[:-1]) if word in ("-name", "-iname", "-wholename")]
+    yield from _patterns(
+        environment, command, [f"{place}/{name}" for place in places or ["."] for name in names or ["*"]]
+    )
+
+
+def _executes_rm(command: Command) -> bool:
+    return any(
+        word in ("-exec", "-execdir") and "rm" in command.argv[index + 1 : index + 3]
+        for index, word in enumerate(command.argv)
+    )
+
+
+def _is_pattern(path: str) -> bool:
+    return any(mark in path for mark in "*?[")
+
+
+def _patterns(environment: Environment, command: Command, paths: Sequence[str]) -> Iterator[Pattern]:
+    for path in paths:
+        text = absolute(path, command.directory or environment.directory)
+        # /tmp/*/x says nothing, and a whole tree is judged by the rules about paths.
+        if text and text.strip("/*"):
+            yield Pattern(environment.prefix, text, command.where)
+
+
+def _written(environment: Environment, pipeline: Sequence[Command]) -> Iterator[Pattern]:
+    """The files that a pipeline writes: redirections, and what dump programs are told."""
+    for command in pipeline:
+        paths = [target for kind, target in command.redirects if kind in (">", ">>", ">|") and target != "/dev/null"]
+        if command.program in ("pg_dump", "pg_dumpall", "pg_basebackup", "mysqldump", "tar", "zip", "restic"):
+            paths += _option_values(command.argv, ("-f", "--file", "-D", "-czf", "-cf", "-cJf", "czf", "cf"))
+        elif command.program in ("cp", "mv", "rsync", "tee") and len(command.argv) > 1:
+            paths.append(command.argv[-1])
+        for path in paths:
+            text = absolute(path, command.directory or environment.directory)
+            if text and not text.startswith("/dev/"):
+                yield Pattern(environment.prefix, text, command.where)
+
+
+def _option_values(argv: Sequence[str], options: Sequence[str]) -> list[str]:
+    found = [argv[index + 1] for index, word in enumerate(argv[:-1]) if word in options]
+    return found + [word.partition("=")[2] for word in argv if word.partition("=")[0] in options and "=" in word]
+
+
+_RESTORERS = frozenset(("pg_restore", "psql", "dropdb", "mysql", "mongorestore"))
+_DESTRUCTIVE_SQL = re.compile(r"\b(?:DROP|TRUNCATE|DELETE\s+FROM|ALTER\s+DATABASE)\b", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{?(\w+)")
+
+
+@rule("restore-target", "OP-05", severity=Severity.CRITICAL)
+def restore_target(fleet: Fleet) -> Judgement:
+    """A restore goes to whatever database a variable or a name of another environment says."""
+    known = resolver(fleet)
+    for environment in fleet.environments:
+        sourced: dict[str, str] = {}
+        for document, command in environment_commands(environment):
+            if command.program in ("source", ".") and len(command.argv) > 1:
+                path = absolute(command.argv[1], command.directory or environment.directory)
+                sourced[document.path] = foreign_owner_of_path(fleet, environment, path) or environment.prefix
+            act = _restores(command)
+            if not act:
+                continue
+            call = docker_call(command.argv)
+            container = call.arguments[0] if call and not call.compose and call.arguments else ""
+            owner = known.container_owner(container, environment.prefix) if container else ""
+            variable = next((match[1] for word in command.argv if (match := _VARIABLE.search(word))), "")
+            source = sourced.get(document.path, "")
+            severity = None
+            if owner:
+                way = f"names the container {container} of {owner}"
+            elif variable and source and source != environment.prefix:
+                owner, way = source, f"takes ${variable} from the .env of {source}"
+            elif variable and not source and not container and len(fleet.environments) > 1:
+                way, severity = f"takes ${variable} from whatever shell it is started in", Severity.MEDIUM
+            else:
+                continue
+            yield Hit(
+                tuple(filter(None, (environment.prefix, owner))),
+                f"{act} in {document.path}",
+                f"{act} of {environment.prefix} {way}: it overwrites that database, whoever's it is.",
+                "Say the target in the script: the environment's own container, or its own .env read by its full "
+                "path; and let the script ask the database for its name and stop when it is another's.",
+                (command.where,),
+                environment.machine,
+                severity=severity,
+            )
+
+
+def _restores(command: Command) -> str:
+    """What a command does to a database that cannot be taken back; empty where it does not."""
+    argv = list(command.argv)
+    call = docker_call(argv)
+    if call is not None:
+        if call.verb != ("exec",):
+            return ""
+        argv = list(call.arguments[1:])
+    program = posixpath.basename(argv[0]) if argv else ""
+    if program in ("sh", "bash") and "-c" in argv[:-1]:
+        argv = argv[argv.index("-c") + 1].split()
+        program = posixpath.basename(argv[0]) if argv else ""
+    if program not in _RESTORERS:
+        return ""
+    if program in ("psql", "mysql"):
+        fed = command.joined == "|" or any(kind == "<" for kind, _target in command.redirects)
+        told = any(word in ("-f", "--file") or word.startswith("--file=") for word in argv)
+        return program if fed or told or _DESTRUCTIVE_SQL.search(" ".join(argv)) else ""
+    return "" if "-l" in argv or "--list" in argv else program

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Jobs of the machine: cron, systemd, logrotate and locks that two environments would share."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from ..globs import Pattern, meetings
+from ..model import Environment, Fleet, Severity, Where
+from ..pipelines import environment_commands
+from ..readers.logrotate import Rotation
+from ..readers.playbook import Playbook
+from ..readers.scripts import Script, locks
+from ..traits import listing
+from ..webspace import neighbours
+from . import Hit, Judgement, owners, places, rule
+
+_CRON_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
+_HEAVY = re.compile(
+    r"backup|dump|basebackup|vacuum|reindex|restic|borg|rsync|duplicity|restore|prune|clearsessions|\bimport\b|report",
+    re.IGNORECASE,
+)
+
+
+@rule("overlapping-logrotate", "OP-06", severity=Severity.MEDIUM)
+def overlapping_logrotate(fleet: Fleet) -> Judgement:
+    """Two environments rotate the same log files, so that logrotate skips one of them altogether."""
+    patterns: dict[str, list[Pattern]] = {}
+    for environment in fleet.environments:
+        for document in environment.documents:
+            for block in document.data if document.kind == "logrotate" else ():
+                if isinstance(block, Rotation):
+                    patterns.setdefault(environment.machine, []).extend(
+                        Pattern(environment.prefix, posixpath.normpath(text), block.where) for text in block.patterns
+                    )
+    told: set[frozenset[str]] = set()
+    for machine, found in patterns.items():
+        for pattern, others in meetings(found, found):
+            pair = frozenset((pattern.owner, *(other.owner for other in others)))
+            if pair in told:
+                continue
+            told.add(pair)
+            yield Hit(
+                (pattern.owner, *(other.owner for other in others)),
+                f"{pattern.text} on {machine}",
+                f"{pattern.owner} rotates {pattern.text} and {listing(other.owner for other in others)} rotates "
+                f"{others[0].text}, which meet. logrotate says 'duplicate log entry' and skips the whole second file; "
+                "which one that is depends on file names, and its logs grow until the disk is full.",
+                "Write the directory of the environment out, without '*' in it.",
+                (pattern.where, *(other.where for other in others)),
+                machine,
+            )
+
+
+@rule("cron-file-name", "OP-07", severity=Severity.LOW)
+def cron_file_name(fleet: Fleet) -> Judgement:
+    """cron ignores a file because of its name, and the job is silently absent."""
+    for environment in fleet.environments:
+        for name, where in _cron_files(environment):
+            if not _CRON_NAME.match(name) and "{{" not in name:
+                yield Hit(
+                    (environment.prefix,),
+                    f"/etc/cron.d/{name}",
+                    f"cron takes only names of letters, digits, '_' and '-': /etc/cron.d/{name} never runs, and nobody "
+                    "notices while another environment's job does.",
+                    f"Call it {re.sub(r'[^A-Za-z0-9_-]', '_', name)}.",
+                    (where,),
+                    environment.machine,
+                )
+
+
+def _cron_files(environment: Environment) -> Iterator[tuple[str, Where]]:
+    for document in environment.documents:
+        if "cron.d" in document.path.split("/")[:-1]:
+            yield posixpath.basename(document.path), Where(document.path)
+        if isinstance(document.data, Playbook):
+            for task in document.data.tasks:
+                name = str(task.arguments.get("cron_file") or "") if task.module == "cron" else ""
+                if name:
+                    yield posixpath.basename(name), task.where
+
+
+@rule("shared-unit", "OP-08", severity=Severity.HIGH)
+def shared_unit(fleet: Fleet) -> Judgement:
+    """Two environments install the same systemd unit or cron file."""
+    for namespace, what in (("unit", "systemd unit"), ("cron", "cron file")):
+        for machine, name, claims in fleet.collisions(namespace):
+            yield Hit(
+                owners(claims),
+                f"{what} {posixpath.basename(name)}",
+                f"{listing(owners(claims))} install the {what} {name} on {machine}: the second overwrites the first, "
+                "and stopping or disabling it for one does so for the other.",
+                f"Begin its name with the environment's prefix: {claims[0].owner}-{posixpath.basename(name)}.",
+                places(claims),
+                machine,
+            )
+
+
+@rule("shared-lock", "OP-09", severity=Severity.MEDIUM)
+def shared_lock(fleet: Fleet) -> Judgement:
+    """Two environments have one lock only, so that what hangs in one blocks the other."""
+    taken: dict[tuple[str, str], dict[str, Where]] = {}
+    count: dict[str, set[str]] = {}
+    for environment in fleet.environments:
+        for _document, command in environment_commands(environment):
+            for lock in locks(command):
+                taken.setdefault((environment.machine, lock.path), {}).setdefault(environment.prefix, command.where)
+                count.setdefault(environment.prefix, set()).add(lock.path)
+    for (machine, path), members in taken.items():
+        alone = [prefix for prefix in members if len(count[prefix]) < 2]
+        if len(members) > 1 and alone:
+            yield Hit(
+                tuple(members),
+                f"lock {path}",
+                f"{listing(members)} hold the one lock {path} for everything they do: a deployment of one that hangs "
+                "keeps the other from being deployed, rolled back or backed up.",
+                "Take two: a lock of the environment for its own work, and the machine's for the few moments in which "
+                "something shared is touched.",
+                tuple(members.values()),
+                machine,
+            )
+
+
+@rule("engine-restart", "OP-10", "HP-09", severity=Severity.HIGH)
+def engine_restart(fleet: Fleet) -> Judgement:
+    """A script of one environment restarts the Docker engine or the machine."""
+    for environment in fleet.environments:
+        others = neighbours(fleet, environment)
+        for _document, command in environment_commands(environment) if others else ():
+            what = _restarts(command.program, command.argv)
+            if what:
+                yield Hit(
+                    (environment.prefix, *others),
+                    command.text,
+                    f"'{command.text}' of {environment.prefix} restarts {what}, and with it the containers of "
+                    f"{listing(others)}.",
+                    "Leave the engine to a role of the machine (aiia.bulkhead.engine), with live-restore, and reload "
+                    "instead of restarting.",
+                    (command.where,),
+                    environment.machine,
+                )
+
+
+_ENGINE = re.compile(r"(?:docker|containerd)(?:\.service|\.socket)?\Z")
+
+
+def _restarts(program: str, argv: tuple[str, ...]) -> str:
+    if program in ("systemctl", "service", "rc-service") and {"restart", "stop", "try-restart", "kill"} & set(argv):
+        return "the Docker engine" if any(map(_ENGINE.match, argv)) else ""
+    if program in ("apt", "apt-get", "dnf", "yum") and {"install", "upgrade", "dist-upgrade", "full-upgrade"} & set(
+        argv
+    ):
+        names = [word for word in argv if re.match(r"docker(?:\.io|-ce)\b|containerd", word)]
+        return "the Docker engine" if names or {"upgrade", "dist-upgrade", "full-upgrade"} & set(argv) else ""
+    if program in ("reboot", "poweroff", "halt") or (program == "shutdown" and "-c" not in argv):
+        return "the machine"
+    return ""
+
+
+@rule("restart-always", "OP-10", severity=Severity.LOW)
+def restart_always(fleet: Fleet) -> Judgement:
+    """A service that was stopped on purpose starts again with the engine."""
+    for environment in fleet.environments:
+        others = neighbours(fleet, environment)
+        found = [
+            (name, project.where("services", name, "restart"))
+            for project, name, service in (environment.services() if others and not environment.protected else ())
+            if service.get("restart") == "always"
+        ]
+        if found:
+            yield Hit(
+                (environment.prefix, *others),
+                f"restart policy of {listing(name for name, _where in found)}",
+                f"{listing(name for name, _where in found)} of {environment.prefix} come back whenever the engine "
+                "starts, even when somebody had stopped them, and may take a port or a queue before its owner does.",
+                "Use 'restart: unless-stopped'.",
+                tuple(where for _name, where in found),
+                environment.machine,
+            )
+
+
+@rule("same-minute", "OP-11", severity=Severity.LOW)
+def same_minute(fleet: Fleet) -> Judgement:
+    """Heavy jobs of two environments begin in the same minute."""
+    jobs: dict[tuple[str, str], dict[str, Where]] = {}
+    for environment in fleet.environments:
+        for schedule, text, where in _scheduled(environment):
+            if _HEAVY.search(text) and not schedule.startswith(("*", "@reboot")):
+                jobs.setdefault((environment.machine, schedule), {}).setdefault(environment.prefix, where)
+    for (machine, schedule), members in jobs.items():
+        if len(members) > 1:
+            yield Hit(
+                tuple(members),
+                f"schedule {schedule} on {machine}",
+                f"{listing(members)} start heavy jobs at '{schedule}' on {machine}: each slows the other down, and the "
+                "disk is fullest when both write.",
+                "Move all but one by half an hour.",
+                tuple(members.values()),
+                machine,
+            )
+
+
+def _scheduled(environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    """What runs by the clock: (schedule, what, where)."""
+    for document, command in environment_commands(environment):
+        if command.schedule:
+            yield command.schedule, f"{command.text} {document.path}", command.where
+    for document in environment.documents:
+        if document.kind == "systemd" and isinstance(document.data, Script):
+            for _section, key, value, where in document.data.entries:
+                if key == "OnCalendar":
+                    yield value, document.text, where
+        elif isinstance(document.data, Playbook):
+            for task in document.data.tasks:
+                given = task.arguments
+                if task.module == "cron" and ("hour" in given or "minute" in given):
+                    fields = [str(given.get(name, "*")) for name in ("minute", "hour", "day", "month", "weekday")]
+                    yield " ".join(fields), f"{given.get('job', '')} {task.name}", task.where

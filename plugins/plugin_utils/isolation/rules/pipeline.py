@@ -1,0 +1,288 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From branch to environment: which ref may deploy what, and what runs of two environments share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..model import Fleet, Severity, Where
+from ..pipelines import (
+    Listed,
+    deployment_jobs,
+    deploys,
+    listed_documents,
+    mentions_ref,
+    named,
+    repository,
+    workflows,
+)
+from ..readers.documents import commands
+from ..readers.workflow import Job, Workflow
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+_CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*(?:[^'{}]*&&\s*'[^']*'\s*\|\|\s*)*'([^']*)'")
+_DEFAULT = re.compile(r"\$\{\w+:?-([\w./-]+)\}")
+
+
+@rule("default-environment", "CI-01", severity=Severity.CRITICAL)
+def default_environment(fleet: Fleet) -> Judgement:
+    """Whatever is not one environment is deployed to another."""
+    for listed in listed_documents(fleet):
+        for target, text, where, severity in _defaults(fleet, listed):
+            environments = dict.fromkeys((*listed.prefixes, target))
+            if len(environments) > 1:
+                yield Hit(
+                    tuple(environments),
+                    f"default {text}",
+                    f"What matches nothing else falls to {target}: any other branch, a tag, a misspelt name or an "
+                    f"unset variable is deployed to {target}.",
+                    "Write the table out, one line for each environment, and let everything else end the run: "
+                    "'case $REF in …) ;; *) exit 1 ;; esac'.",
+                    (where,),
+                    severity=severity,
+                )
+
+
+def _defaults(fleet: Fleet, listed: Listed) -> Iterator[tuple[str, str, Where, Severity | None]]:
+    """What a document falls back to: (environment, word, where, severity)."""
+    environment = listed.environments[0]
+    data = listed.document.data
+    if isinstance(data, Workflow):
+        # Where a push to two named branches is all that starts it, the fallback is the second of them.
+        closed = data.branches is not None and len(data.branches) == 2 and data.events == ("push",)
+        for text, where in data.expressions:
+            for match in _CHOICE.finditer(text):
+                target = named(fleet, environment, match[2])
+                if target:
+                    yield target, match[2], where, Severity.MEDIUM if closed else None
+    for command in commands(listed.document):
+        values = command.assignments.values() if command.default else ()
+        words = [*values, *(match[1] for word in command.words for match in _DEFAULT.finditer(word))]
+        words += [match[1] for value in command.assignments.values() for match in _DEFAULT.finditer(value)]
+        for word in words:
+            target = named(fleet, environment, word)
+            if target:
+                yield target, word, command.where, None
+
+
+@rule("deployed-from-any-ref", "CI-02", severity=Severity.HIGH)
+def deployed_from_any_ref(fleet: Fleet) -> Judgement:
+    """A workflow deploys whatever ref it was started from."""
+    if len(fleet.environments) < 2:
+        return
+    for workflow, job, listed in deployment_jobs(fleet):
+        triggers = [event for event in workflow.events if event in _ANY_REF]
+        if "push" in workflow.events and workflow.branches is None:
+            triggers.append("push without branches")
+        if triggers and not _checks_ref(job):
+            yield Hit(
+                listed.prefixes,
+                f"job {job.id} of {listed.document.path}",
+                f"{listing(triggers)} starts job {job.id} from any branch or tag, and nothing looks at which: "
+                f"somebody who picks another branch deploys its code to {listing(listed.prefixes)}.",
+                "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
+                "deployment branches; compare on the server as well.",
+                (job.where,),
+            )
+
+
+_ANY_REF = frozenset(("workflow_dispatch", "repository_dispatch", "workflow_call", "pull_request", "release", "create"))
+
+
+def _checks_ref(job: Job) -> bool:
+    if mentions_ref(job.condition):
+        return True
+    stops = any(command.argv[:1] == ("exit",) and command.argv[1:2] != ("0",) for command in job.commands)
+    return any(mentions_ref(step.condition) for step in job.steps) or (
+        stops and any(mentions_ref(step.run) or mentions_ref(step.inputs.get("script", "")) for step in job.steps)
+    )
+
+
+@rule("branch-pattern", "CI-03", severity=Severity.MEDIUM)
+def branch_pattern(fleet: Fleet) -> Judgement:
+    """A deploying workflow is started by every branch that fits a pattern."""
+    for workflow, listed in workflows(fleet):
+        globs = [branch for branch in workflow.branches or () if re.search(r"[*?+\[]", branch)]
+        if globs and len(fleet.environments) > 1 and any(map(deploys, workflow.jobs)):
+            yield Hit(
+                listed.prefixes,
+                f"branches {', '.join(globs)}",
+                f"{listed.document.path} deploys {listing(listed.prefixes)} from every branch that fits "
+                f"{listing(globs)}: a branch of another team or another environment that begins alike is deployed too.",
+                "Name the branch in full: 'branches: [main]'.",
+                (workflow.branches_where,),
+            )
+
+
+_TELLS_APART = re.compile(r"github\.(?:ref|ref_name|head_ref|sha|run_id)\b|inputs\.|matrix\.|\benv\.")
+
+
+@rule("shared-concurrency", "CI-04", severity=Severity.MEDIUM)
+def shared_concurrency(fleet: Fleet) -> Judgement:
+    """Deployments of two environments wait in one concurrency group, where one cancels the other."""
+    groups: dict[tuple[str, str], dict[str, tuple[Where, bool]]] = {}
+    for workflow, listed in workflows(fleet):
+        for group in workflow.groups() if any(map(deploys, workflow.jobs)) else ():
+            if not _TELLS_APART.search(group.name):
+                for environment in listed.environments:
+                    key = (repository(environment), group.name.casefold())
+                    groups.setdefault(key, {}).setdefault(environment.prefix, (group.where, group.cancel))
+    for (_repository, name), members in groups.items():
+        if len(members) > 1:
+            cancels = any(cancel for _where, cancel in members.values())
+            harm = (
+                "a push to one kills the other's deployment half-way"
+                if cancels
+                else "of the deployments that wait only the newest is kept, whoever's it is"
+            )
+            yield Hit(
+                tuple(members),
+                f"concurrency group {name}",
+                f"{listing(members)} deploy in the concurrency group '{name}' (case is not looked at): {harm}.",
+                "Name the group after the environment, without cancel-in-progress, and let a lock on the machine "
+                "order what must not run at once.",
+                tuple(where for where, _cancel in members.values()),
+                severity=Severity.HIGH if cancels else None,
+            )
+
+
+#: Secrets that every job may share: they open no environment.
+_COMMON_SECRETS = re.compile(
+    r"GITHUB_TOKEN|.*(?:DOCKERHUB|DOCKER_HUB|GHCR|REGISTRY|NPM|PYPI|CODECOV|SLACK|DISCORD|SONAR|SENTRY_AUTH).*",
+    re.IGNORECASE,
+)
+
+
+@rule("secret-falls-through", "CI-05", severity=Severity.LOW)
+def secret_falls_through(fleet: Fleet) -> Judgement:
+    """A secret that the GitHub environment lacks is silently taken from the repository."""
+    for _workflow, job, listed in deployment_jobs(fleet):
+        names = [name for name in job.secrets if not _COMMON_SECRETS.fullmatch(name) and not _is_own(name, listed)]
+        if job.environment and names and len(fleet.environments) > 1:
+            yield Hit(
+                listed.prefixes,
+                f"secrets of job {job.id}",
+                f"Job {job.id} reads {listing(names)} in the GitHub environment {job.environment}. One that is missing "
+                "there is taken from the repository or the organisation without a word, and that is often "
+                "production's.",
+                "Keep secrets of an environment out of the repository's own, or begin their names with the "
+                "environment's: what is missing is then empty, and the deployment fails.",
+                (job.where,),
+            )
+
+
+def _is_own(name: str, listed: Listed) -> bool:
+    words = set(name.lower().split("_"))
+    return any(words & set(environment.prefix.lower().split("_")[-1:]) for environment in listed.environments)
+
+
+@rule("job-without-environment", "CI-06", severity=Severity.HIGH)
+def job_without_environment(fleet: Fleet) -> Judgement:
+    """A job deploys without a GitHub environment: no rule protects it, and it sees the repository's secrets."""
+    for _workflow, job, listed in deployment_jobs(fleet):
+        if not job.environment and len(fleet.environments) > 1:
+            secrets = [name for name in job.secrets if not _COMMON_SECRETS.fullmatch(name)]
+            seen = (
+                f" and reads {listing(secrets)} of the repository, which every branch's workflow can" if secrets else ""
+            )
+            yield Hit(
+                listed.prefixes,
+                f"job {job.id} of {listed.document.path}",
+                f"Job {job.id} deploys {listing(listed.prefixes)} without 'environment:'{seen}: no rule about branches "
+                "or reviewers applies.",
+                f"Add 'environment: {listed.environments[0].name or '<name>'}' and keep the secrets there.",
+                (job.where,),
+                severity=None if secrets else Severity.MEDIUM,
+            )
+
+
+_KEY_INPUTS = ("key", "ssh_key", "ssh-key", "private_key", "ssh-private-key", "ssh_private_key", "password")
+_SECRET = re.compile(r"secrets\.(\w+)")
+
+
+@rule("shared-deploy-key", "CI-07", severity=Severity.HIGH)
+def shared_deploy_key(fleet: Fleet) -> Judgement:
+    """One key of the repository opens the machine for the deployments of several environments."""
+    keys: dict[tuple[str, str], dict[str, Where]] = {}
+    for _workflow, job, listed in deployment_jobs(fleet):
+        if job.environment:
+            continue  # the environment may have a key of its own under the same name
+        names = {
+            name: step.where
+            for step in job.steps
+            for option in _KEY_INPUTS
+            for name in _SECRET.findall(step.inputs.get(option, ""))
+        }
+        for name, where in names.items():
+            for environment in listed.environments:
+                keys.setdefault((repository(environment), name), {}).setdefault(environment.prefix, where)
+    for (_repository, name), members in keys.items():
+        if len(members) > 1:
+            yield Hit(
+                tuple(members),
+                f"secret {name}",
+                f"Deployments of {listing(members)} log in with the same key {name} of the repository: a workflow of "
+                "one can write into the directory of the other and use its containers.",
+                "Give each environment a key and a user of its own, as a secret of its GitHub environment, and bind "
+                'the key to one command (command="…" in authorized_keys).',
+                tuple(dict.fromkeys(members.values())),
+            )
+
+
+@rule("shared-runner", "CI-08", severity=Severity.HIGH)
+def shared_runner(fleet: Fleet) -> Judgement:
+    """Jobs of two environments run on the same self-hosted runner."""
+    runners: dict[tuple[str, frozenset[str]], dict[str, Where]] = {}
+    for workflow, listed in workflows(fleet):
+        for job in workflow.jobs:
+            labels = frozenset(label.lower() for label in job.runs_on)
+            if "self-hosted" in labels and not any("${{" in label for label in labels) and deploys(job):
+                for environment in listed.environments:
+                    runners.setdefault((repository(environment), labels), {}).setdefault(environment.prefix, job.where)
+    for (_repository, labels), members in runners.items():
+        if len(members) > 1:
+            yield Hit(
+                tuple(members),
+                f"runner {', '.join(sorted(labels))}",
+                f"{listing(members)} are deployed by the same self-hosted runner: work directory, Docker login, files "
+                "that a run leaves behind and the engine's socket are shared between them.",
+                "Give each environment a runner of its own with a label for it ('[self-hosted, staging]'), best one "
+                "that lives for a single job.",
+                tuple(dict.fromkeys(members.values())),
+            )
+
+
+_DOWNLOADS = re.compile(
+    r"\.cache/(?:pip|uv|pypoetry|yarn|go-build)|\.npm|\.pnpm-store|\.m2|\.cargo|go/pkg|\.gradle|node_modules"
+)
+
+
+@rule("cache-without-environment", "CI-11", severity=Severity.MEDIUM)
+def cache_without_environment(fleet: Fleet) -> Judgement:
+    """What one environment's run builds is taken up by another's from a cache or artifact."""
+    for workflow, listed in workflows(fleet):
+        several = len(listed.environments) > 1 or workflow.branches is None or len(workflow.branches) > 1
+        if not several or len(fleet.environments) < 2:
+            continue
+        for job in workflow.jobs:
+            for step in job.steps:
+                action = step.uses.partition("@")[0]
+                key = ""
+                if action in ("actions/cache", "actions/cache/restore", "actions/cache/save"):
+                    key = "" if _DOWNLOADS.search(step.inputs.get("path", "")) else step.inputs.get("key", "")
+                elif "download-artifact" in action and "workflow_run" in workflow.events:
+                    key = step.inputs.get("name", "artifact")
+                if key and not _TELLS_APART.search(key) and not re.search(r"github\.event\.workflow_run", key):
+                    yield Hit(
+                        listed.prefixes,
+                        f"{action.rpartition('/')[2]} {key}",
+                        f"'{key}' is the same for every branch: what was built for one environment, with its settings "
+                        f"baked in, is deployed to another of {listing(listed.prefixes)}.",
+                        "Put the branch or the environment into the key: '${{ github.ref_name }}-…'.",
+                        (step.where,),
+                    )

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What deployments do on the machine: directories, branches and files that are another environment's, and locks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice, pairwise
+
+from ..model import Environment, Fleet, Severity, Where
+from ..ownership import foreign_owner_of_path, owners_of_path
+from ..pipelines import (
+    environment_commands,
+    is_deployment,
+    listed_documents,
+    owner_of_branch,
+    owner_of_file,
+)
+from ..readers.docker_call import docker_call
+from ..readers.documents import commands
+from ..readers.scripts import Command, locks
+from ..traits import listing
+from ..webspace import domains, neighbours, own_servers
+from . import Hit, Judgement, rule
+
+_GIT_ACTS = frozenset(("pull", "reset", "checkout", "switch", "merge", "rebase", "fetch", "clean"))
+
+
+@rule("git-wrong-branch", "CI-09", severity=Severity.CRITICAL)
+def git_wrong_branch(fleet: Fleet) -> Judgement:
+    """A script brings the branch of one environment into the checkout of another."""
+    for listed in listed_documents(fleet):
+        environment = listed.environments[0]
+        for command in commands(listed.document):
+            act, directory, branch = _git(command, environment)
+            if not act:
+                continue
+            here = owners_of_path(fleet, environment.machine, directory) if directory.startswith("/") else []
+            owner = owner_of_branch(fleet, environment, branch) if branch else ""
+            if here and not set(here) & set(listed.prefixes):
+                message = (
+                    f"{listing(listed.prefixes)} runs 'git {act}' in {directory}, which is the checkout of {here[0]}"
+                )
+            elif here and owner and owner not in here:
+                message = f"'git {act}' brings branch {branch} of {owner} into {directory}, the checkout of {here[0]}"
+            else:
+                continue
+            yield Hit(
+                tuple(dict.fromkeys((*listed.prefixes, here[0], *filter(None, (owner,))))),
+                f"git {act} in {directory}",
+                f"{message}: the next build or restart there runs the wrong code.",
+                "Let each environment's job work in its own directory and check out its own branch, by commit: "
+                "'git fetch origin <branch> && git checkout --detach <commit>'.",
+                (command.where,),
+                environment.machine,
+            )
+
+
+def _git(command: Command, environment: Environment) -> tuple[str, str, str]:
+    """What git does to a work tree: (act, directory, branch), the act empty where it does nothing to one."""
+    if command.program != "git":
+        return "", "", ""
+    words = list(command.argv[1:])
+    directory = command.directory or ""
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if option in ("-C", "-c", "--git-dir", "--work-tree") and words:
+            value = words.pop(0)
+            directory = value if option in ("-C", "--work-tree") else directory
+    if not words or words[0] not in _GIT_ACTS:
+        return "", "", ""
+    arguments = [word for word in words[1:] if not word.startswith("-")]
+    branch = ""
+    if words[0] in ("pull", "fetch"):
+        branch = arguments[1] if len(arguments) > 1 else ""
+    elif arguments:
+        branch = arguments[-1]
+    branch = re.sub(r"^(?:refs/(?:heads|remotes)/)?(?:origin/)?", "", branch)
+    return words[0], directory or environment.directory, "" if "$" in branch else branch
+
+
+@rule("no-host-lock", "CI-10", severity=Severity.LOW)
+def no_host_lock(fleet: Fleet) -> Judgement:
+    """Two environments of one machine are deployed at the same time, with nothing to order what they share."""
+    unlocked: dict[str, dict[str, Where]] = {}
+    taken: dict[str, dict[str, set[str]]] = {}
+    for environment in fleet.environments:
+        if len(fleet.machines[environment.machine]) < 2:
+            continue
+        for _document, command in environment_commands(environment):
+            for lock in locks(command):
+                taken.setdefault(environment.machine, {}).setdefault(environment.prefix, set()).add(lock.path)
+            if is_deployment(command) and docker_call(command.argv) is not None:
+                unlocked.setdefault(environment.machine, {}).setdefault(environment.prefix, command.where)
+    for machine, members in unlocked.items():
+        known = [taken.get(machine, {}).get(prefix, set()) for prefix in members]
+        if len(members) > 1 and not set.intersection(*known):
+            yield Hit(
+                tuple(members),
+                f"deployments on {machine}",
+                f"{listing(members)} are deployed to {machine} by scripts that take no common lock: two pushes at once "
+                "build, reload and clean up at the same time.",
+                "Take one lock of the machine around what they share: 'flock /var/lock/deploy-host.lock …'.",
+                tuple(members.values()),
+                machine,
+            )
+
+
+@rule("foreign-deploy-file", "CI-13", "OP-02", severity=Severity.CRITICAL)
+def foreign_deploy_file(fleet: Fleet) -> Judgement:
+    """A script acts with the Compose file of one environment in the directory, or on behalf, of another."""
+    for listed in listed_documents(fleet):
+        environment = listed.environments[0]
+        for command in commands(listed.document):
+            call = docker_call(command.argv)
+            if call is None or not call.compose or not call.verb or call.verb[0] in ("ps", "logs", "config", "ls"):
+                continue
+            for file in call.files:
+                owner = owner_of_file(fleet, environment, file)
+                directory = command.directory or ""
+                foreign = foreign_owner_of_path(fleet, environment, directory) if directory else ""
+                wrong = owner if owner and owner not in listed.prefixes else ""
+                if not wrong and foreign and not owner and foreign not in listed.prefixes:
+                    wrong = foreign
+                if wrong:
+                    yield Hit(
+                        (*listed.prefixes, wrong),
+                        f"docker compose -f {file} {call.verb[0]}",
+                        f"{listing(listed.prefixes)} runs 'docker compose {call.verb[0]}' with {file}"
+                        f"{f' in {directory}' if directory else ''}, one of which belongs to {wrong}: Compose takes "
+                        "project and .env from there and acts on the other's containers.",
+                        "Use the environment's own file in its own directory, with '-p' and '--env-file'.",
+                        (command.where,),
+                        environment.machine,
+                    )
+
+
+@rule("foreign-server-name", "CI-13", "WB-04", severity=Severity.HIGH)
+def foreign_server_name(fleet: Fleet) -> Judgement:
+    """An nginx file that was meant for one environment came with a merge into another."""
+    known = domains(fleet)
+    for environment in fleet.environments:
+        own = known.of[environment.prefix]
+        for server in own_servers(environment):
+            foreign = [
+                item
+                for name in server.names
+                if name not in own and not server.rejects()
+                for item in known.exactly(name, environment.prefix)
+            ]
+            if foreign:
+                yield Hit(
+                    (environment.prefix, *(owner for _name, owner in foreign)),
+                    f"server_name {foreign[0][0]}",
+                    f"The nginx of {environment.prefix} serves "
+                    f"{listing(f'{name} of {owner}' for name, owner in foreign)}: requests that arrive here are answered with the wrong code and data.",
+                    f"Leave the name to {foreign[0][1]}; make the names of a shared template a variable.",
+                    (server.names_where,),
+                    environment.machine,
+                )
+
+
+_HARMFUL = frozenset(("rm", "docker", "docker-compose", "podman", "git", "rsync", "find", "mv", "make", "xargs"))
+
+
+@rule("unguarded-cd", "CI-12", severity=Severity.MEDIUM)
+def unguarded_cd(fleet: Fleet) -> Judgement:
+    """A script goes on where it is when it cannot go where it should."""
+    for listed in listed_documents(fleet):
+        environment = listed.environments[0]
+        others = neighbours(fleet, environment)
+        flow = [command for command in commands(listed.document) if not command.substituted] if others else []
+        for index, (command, after) in enumerate(pairwise(flow)):
+            if command.argv[:1] != ("cd",) or command.errexit or after.joined in ("&&", "||"):
+                continue
+            victims = [each for each in _until_next_cd(flow, index + 1) if each.program in _HARMFUL]
+            if victims:
+                unset = "$" in command.text
+                yield Hit(
+                    tuple(dict.fromkeys((*listed.prefixes, *others))),
+                    command.text,
+                    f"When '{command.text}' fails{' or the variable is empty' if unset else ''}, the script goes on in "
+                    f"whatever directory it is in, and '{victims[0].text[:60]}' acts there: Compose looks for a file "
+                    f"in the directories above and may find one of {listing(others)}.",
+                    "Begin with 'set -euo pipefail', or write 'cd … && …' or 'cd … || exit 1'.",
+                    (command.where,),
+                    environment.machine,
+                    severity=Severity.HIGH if unset else None,
+                )
+
+
+def _until_next_cd(flow: list[Command], start: int) -> Iterator[Command]:
+    for command in islice(flow, start, None):
+        if command.argv[:1] == ("cd",):
+            return
+        yield command
