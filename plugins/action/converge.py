@@ -35,6 +35,11 @@ class ActionModule(ActionBase):
         gate = Gate(self, task_vars)
         declaration = gate.declaration_of(task_vars["inventory_hostname"])
         require_proof(gate, declaration)
+        if declaration.values["bulkhead_source_repository"] and not given["commit"]:
+            raise AnsibleActionFail(
+                f"{declaration.prefix}: the step before, which brings the source to its commit, did not run in this play. "
+                "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
+            )
         release = gate.render(declaration, given["commit"])
         if release is None or declaration.lacking:
             raise AnsibleActionFail(report.text([*declaration.problems, *declaration.lacking]))

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, Verdict
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json, text
 
 
 class ActionModule(ActionBase):
@@ -28,26 +28,28 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec({"deploying": {"type": "bool", "default": True}})
         verdict = Gate(self, task_vars or {}).prove(arguments["deploying"])
-        Display().display(_summary(verdict))
+        deploying = arguments["deploying"]
+        Display().display(_summary(verdict, deploying))
         if verdict.stopping:
             return {"failed": True, "changed": False, "msg": _refusal(verdict)}
         return {"changed": False, "open": verdict.open, **as_json(verdict.prefixes, verdict.findings)}
 
 
-def _summary(verdict: Verdict) -> str:
-    """What was found and proved, for the screen."""
-    lines = [verdict.text] if verdict.findings else []
+def _summary(verdict: Verdict, deploying: bool) -> str:
+    """What was found and proved, for the screen. A deployment only counts advice; the plan shows it."""
+    advice = verdict.advice if deploying else []
+    shown = [each for each in verdict.findings if each not in advice]
+    lines = [text(shown, stopping=verdict.stopping)] if shown else []
     if not verdict.stopping:
         aim = f"; deploying {', '.join(verdict.targets)}" if verdict.targets else ""
+        hint = f" (advice on {len(advice)} points: ansible-playbook aiia.bulkhead.plan)" if advice else ""
         lines.append(
-            f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared{aim}"
+            f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared{aim}{hint}"
         )
-    if verdict.open:
-        lines.append("left open by sealed values: " + "; ".join(verdict.open))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(verdict.open if not deploying else ())])
 
 
 def _refusal(verdict: Verdict) -> str:
     """One line: the report stands above it."""
     rules = ", ".join(dict.fromkeys(each.rule for each in verdict.stopping[:5]))
-    return f"refused before any host was contacted: {len(verdict.stopping)} findings stop this run ({rules})"
+    return f"refused before any host was contacted: {rules} ({len(verdict.stopping)} in all)"

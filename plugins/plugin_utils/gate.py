@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
+from ansible import context
 from ansible.errors import AnsibleActionFail
 
+from .adoption.check import Answer
 from .declaration import Declaration, declare, defaults
 from .fleet import build_environment
 from .inventory import Inventory
@@ -33,6 +35,9 @@ from .rendering import Release, Renderer
 from .selection import forged, membership, overrides, selection
 
 _PROOF = "bulkhead-proof.json"
+
+#: What a report file holds, by its ending; JSON otherwise.
+_REPORTS = {".sarif": "sarif", ".xml": "junit"}
 
 
 @dataclass
@@ -50,6 +55,15 @@ class Verdict:
     def text(self) -> str:
         """The report for the screen."""
         return report.text(self.findings, stopping=self.stopping)
+
+    @property
+    def advice(self) -> list[Finding]:
+        """Findings that describe what is usual or cannot be decided; a deployment only counts them."""
+        return [each for each in self.findings if each.severity == Severity.LOW and not each.waived]
+
+    def rendered(self, report_format: str) -> str:
+        """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
+        return Answer(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
 class Gate:
@@ -94,7 +108,7 @@ class Gate:
         meant: list[str] = []
         option = self._options()
         if deploying:
-            limit = self.task_vars.get("ansible_limit")
+            limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
             running = self.task_vars.get("ansible_play_hosts_all") or ()
             meant, problems = selection(running, limit, hosts, option["allow_many"])
             findings += problems
@@ -137,7 +151,8 @@ class Gate:
             claims=sum(len(each.claims) for each in environments),
         )
         if option["report"]:
-            _write(Path(option["report"]), json.dumps(report.as_json(verdict.prefixes, judged), indent=2))
+            path = Path(option["report"])
+            _write(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
         if deploying and not verdict.stopping:
             _write(_proof_path(), json.dumps({prefix: digests.get(prefix, "") for prefix in targets}))
         return verdict

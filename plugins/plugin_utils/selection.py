@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .declaration import EXTRA_ALLOWED
-from .inventory import Inventory, place
+from .inventory import Inventory, place, seal
 from .isolation.model import Finding, Severity, Where
 
 #: What says which environment is meant. A host or ``-e`` that sets one of these would retarget a deployment.
@@ -27,6 +27,10 @@ IDENTITY = (
     "bulkhead_source_branch",
     "bulkhead_secrets",
 )
+
+
+#: What says which machine is meant; by ``-e`` it would count for every environment.
+_CONNECTION = ("ansible_host", "ansible_connection", "ansible_port")
 
 
 def _finding(
@@ -179,7 +183,7 @@ def forged(
     """Variables that ``-e``, the play, a role or a task would put over the inventory's. Covers AN-10, AN-12, AN-13."""
     findings = []
     for name in sorted(extra):
-        if name.startswith("bulkhead_") and name not in EXTRA_ALLOWED:
+        if (name.startswith("bulkhead_") and name not in EXTRA_ALLOWED) or name in _CONNECTION:
             findings.append(
                 _finding(
                     "extra-variable",
@@ -191,7 +195,7 @@ def forged(
                 )
             )
     for name in IDENTITY:
-        if name in running and name not in extra and (name not in declared or running[name] != declared[name]):
+        if name in running and name not in extra and seal(running[name]) != seal(declared.get(name)):
             findings.append(
                 _finding(
                     "variable-rewritten",
