@@ -179,7 +179,7 @@ def _block(group: Group, width: int, colour: bool) -> str:
     head = f"{painted}{' ' * (10 - len(word))}{finding.rule}  {' '.join(finding.hazards)}".rstrip() + count
     machine = f" on {finding.machine}" if finding.machine and finding.machine not in finding.resource else ""
     rows = [
-        ("", f"{some(group.environments)}: {some(group.resources)}{machine}"),
+        ("", ": ".join(filter(None, (some(group.environments), f"{some(group.resources)}{machine}")))),
         ("", finding.message),
         ("fix", finding.fix),
         ("at", some(list(map(str, group.where)), "; ")),
