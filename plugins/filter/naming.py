@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ..plugin_utils.isolation import naming
+
+
+def _filter(make: Callable[..., str]) -> Callable[..., str]:
+    """A naming function as a filter: strings in, a string out, ``ValueError`` as the error of the template.
+
+    Ansible names the filter in front of the message.
+    """
+
+    @wraps(make)
+    def apply(prefix: Any, *args: Any, **kwargs: Any) -> str:
+        for value in (prefix, *args, *kwargs.values()):
+            if not isinstance(value, str):
+                raise AnsibleFilterError(f"it takes strings, not {type(value).__name__}")
+        try:
+            return make(prefix, *args, **kwargs)
+        except (TypeError, ValueError) as exc:
+            raise AnsibleFilterError(str(exc)) from exc
+
+    return apply
+
+
+def _assert_prefixed(name: str, prefix: str) -> str:
+    """The name itself, where it begins with the prefix up to a word's end; an error otherwise."""
+    problems = naming.check_prefix(prefix)
+    if problems:
+        raise ValueError("; ".join(problems))
+    if not naming.owns(prefix, name):
+        raise ValueError(
+            f"{name!r} does not begin with the prefix {prefix!r}, so it may be the name of another environment, and "
+            f"deploying this one would then change that one. Build the name from bulkhead_prefix, "
+            f"for example {naming.container_name(prefix, 'web')!r} with the filter aiia.bulkhead.container_name"
+        )
+    return str(name)
+
+
+class FilterModule:
+    """Names of an environment's things, and a filter that refuses names of others."""
+
+    def filters(self) -> dict[str, Callable[..., str]]:
+        """All filters by name."""
+        makers: dict[str, Callable[..., str]] = {
+            "assert_prefixed": _assert_prefixed,
+            "container_name": naming.container_name,
+            "database_name": naming.database_name,
+            "image_name": naming.image_name,
+            "network_name": naming.network_name,
+            "project_name": naming.project_name,
+            "role_name": naming.role_name,
+            "volume_name": naming.volume_name,
+        }
+        return {name: _filter(make) for name, make in makers.items()}
