@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engine's images, sites of their own for tests, and the guide's two environments, deployed once."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+for folder in (HERE, HERE.parent / "images", HERE.parent / "app"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+import build  # noqa: E402
+from guide_stack import Guide, deploy_guide  # noqa: E402
+from support import Site, remove_project  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images() -> None:
+    """The images of the stack, built where they are missing."""
+    build.ensure_images()
+
+
+@pytest.fixture(scope="session")
+def projects() -> Iterator[Callable[[], str]]:
+    """Names of projects that nobody else has; everything that carries one is removed at the end."""
+    session, given = secrets.token_hex(3), []
+
+    def project() -> str:
+        given.append(f"e2e{session}x{len(given)}")
+        return given[-1]
+
+    yield project
+    for each in given:
+        remove_project(each)
+
+
+@pytest.fixture
+def site(tmp_path: Path, projects: Callable[[], str]) -> Iterator[Site]:
+    """An inventory without environments yet."""
+    made = Site(tmp_path, projects())
+    yield made
+    remove_project(made.project)
+
+
+@pytest.fixture(scope="session")
+def guide(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Guide:
+    """Production and staging of the guide, deployed one after the other."""
+    began = time.monotonic()
+    deployed = deploy_guide(Site(tmp_path_factory.mktemp("guide"), projects()))
+    print(f"\nboth environments of the guide are up after {time.monotonic() - began:.0f} s", flush=True)
+    return deployed

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guide's production and staging as a site: the whole stack, with a real application."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from make_repository import make_repository
+from observe import Moment, moment
+from support import Place, Run, Site, free_port
+
+IMAGES = {
+    "nginx": {"image": "bulkhead-demo/nginx:1.26"},
+    "pgbouncer": {"image": "bulkhead-demo/pgbouncer:1.24"},
+    "postgresql": {"image": "bulkhead-demo/postgresql:17"},
+    "redis": {"image": "bulkhead-demo/redis:8"},
+}
+SERVICES = ("django", "nginx", "pgbouncer", "postgresql", "redis")
+
+
+@dataclass
+class Guide:
+    """Both environments, with what was seen while they were deployed."""
+
+    site: Site
+    production: Place
+    staging: Place
+    check_before: Run
+    nothing_there: tuple[Moment, Moment]
+    first: Run
+    second: Run
+    bystander: tuple[Moment, Moment]
+    commits: dict[str, str]
+
+    @property
+    def both(self) -> tuple[Place, Place]:
+        """Production and staging."""
+        return self.production, self.staging
+
+    def other(self, place: Place) -> Place:
+        """The environment beside one."""
+        return self.staging if place is self.production else self.production
+
+
+def self_signed(names: list[str]) -> tuple[str, str]:
+    """A certificate for some names, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(pem).decode(), private.decode()
+
+
+def environment(site: Site, group: str, name: str, branch: str, domains: list[str], app_port: int) -> Place:
+    """One of the guide's environments: its directory is called like the other's, which is the guide's trap."""
+    certificate, key = self_signed(domains)
+    words = {word: f"{word.lower()}-{name}-{secrets.token_hex(12)}" for word in ("SECRET_KEY", "REDIS_PASSWORD")}
+    words |= {word: f"{word.lower()}'{name}$\"#% {secrets.token_hex(8)}" for word in ("DB_PASSWORD",)}
+    words |= {"POSTGRES_PASSWORD": f"admin {name}\\'\"${secrets.token_hex(8)}"}
+    return site.add(
+        group,
+        name,
+        {"bulkhead_secrets": words, "bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key},
+        directory=str(site.directory / "home/ubuntu" / branch / "ai-ia-backend"),
+        source_branch=branch,
+        domains=domains,
+        http_port=free_port(),
+        https_port=free_port(),
+        app_port=app_port,
+        env={"GREETING": "hello"},
+    )
+
+
+def deploy_guide(site: Site) -> Guide:
+    """Deploy production, then staging; each run holds the vault password of its own environment and no other."""
+    repository = site.directory / "origin.git"
+    commits = make_repository(repository)
+    site.everyone = {
+        "bulkhead_source_repository": str(repository),
+        "bulkhead_bind_address": "127.0.0.1",
+        "bulkhead_services": IMAGES,
+    }
+    production = environment(site, "production", "prod", "main", ["eduaiia.com", "www.eduaiia.com"], 8000)
+    staging = environment(site, "staging", "staging", "staging", ["staging.eduaiia.com"], 8001)
+    before = moment(production)
+    check_before = production.deploy("--check", "--diff")
+    after = moment(production)
+    first = _step("production", production.deploy("--diff", passwords=["production"]))
+    alone = moment(production, without=())
+    second = _step("staging", staging.deploy("--diff", passwords=["staging"]))
+    beside = moment(production, without=())
+    return Guide(
+        site, production, staging, check_before, (before, after), first, second, (alone, beside), dict(commits)
+    )
+
+
+def _step(name: str, run: Run) -> Run:
+    print(f"\n{name} deployed in {run.seconds:.1f} s", flush=True)
+    return run.succeeded()
+
+
