@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses: overlapping subnets, bridge names, trust in addresses, and addresses written where a name belongs."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..lines import code_lines, lines_of
+from ..model import Claim, Environment, Fleet, Severity, Where
+from ..naming import INTERFACE_NAME
+from ..services import words_of
+from ..traits import listing
+from . import Hit, Judgement, owners, places, rule
+from .ports import is_local
+
+Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@rule("overlapping-subnets", "NW-11", severity=Severity.MEDIUM)
+def overlapping_subnets(fleet: Fleet) -> Judgement:
+    """Subnets of two environments overlap on one machine."""
+    for machine, subnets in fleet.derived(_subnets).items():
+        outer: list[tuple[Subnet, Claim]] = []
+        groups: dict[str, list[Claim]] = {}
+        for subnet, claim in subnets:
+            if outer and not (subnet.version == outer[0][0].version and subnet[0] in outer[0][0]):
+                outer.clear()
+            outer.append((subnet, claim))
+            groups.setdefault(str(outer[0][0]), []).append(claim)
+        for subnet_text, claims in groups.items():
+            if len(owners(claims)) > 1:
+                yield Hit(
+                    owners(claims),
+                    f"subnet {subnet_text}",
+                    f"{listing(owners(claims))} want overlapping subnets of {machine} "
+                    f"({listing(str(claim.key) for claim in claims)}): Docker refuses the one that comes second, after "
+                    "parts of it were created.",
+                    "Choose subnets that do not overlap, or leave 'ipam' out and let Docker choose.",
+                    places(claims),
+                    machine,
+                )
+
+
+@rule("bridge-name", "NW-12", severity=Severity.MEDIUM)
+def bridge_name(fleet: Fleet) -> Judgement:
+    """Two environments name one bridge interface, or one has a name that Linux refuses."""
+    for machine, name, claims in fleet.collisions("bridge"):
+        yield Hit(
+            owners(claims),
+            f"interface {name}",
+            f"{listing(owners(claims))} call a bridge of {machine} {name}: Docker refuses the second, and firewall rules "
+            "for one apply to the other.",
+            "Give each its own com.docker.network.bridge.name, or leave it out.",
+            places(claims),
+            machine,
+        )
+    for (machine, name), claims in fleet.claims("bridge").items():
+        if len(name.encode()) > INTERFACE_NAME:
+            yield Hit(
+                owners(claims),
+                f"interface {name}",
+                f"{listing(owners(claims))} calls a bridge of {machine} {name}: Linux allows {INTERFACE_NAME} characters, "
+                f"and names that are cut off become equal ({name[:INTERFACE_NAME]}).",
+                f"Shorten com.docker.network.bridge.name to {INTERFACE_NAME} characters.",
+                places(claims),
+                machine,
+            )
+
+
+#: Docker's default pools hold about thirty networks.
+_POOL = 29
+
+
+@rule("many-networks", "NW-13", severity=Severity.LOW)
+def many_networks(fleet: Fleet) -> Judgement:
+    """More networks on one machine than Docker's default address pools hold."""
+    counts: dict[str, dict[str, list[str]]] = {}
+    for (machine, name), claims in fleet.claims("network").items():
+        counts.setdefault(machine, {})[name] = list(owners(claims))
+    for machine, names in counts.items():
+        if len(names) > _POOL:
+            prefixes = list(dict.fromkeys(prefix for found in names.values() for prefix in found))
+            yield Hit(
+                tuple(prefixes),
+                f"networks of {machine}",
+                f"{listing(prefixes)} declare {len(names)} networks on {machine}. Docker's default address pools hold "
+                f"about {_POOL + 1}: the next environment that starts may find none.",
+                "Give the engine more pools ('default-address-pools' in daemon.json), and remove networks that are left over.",
+                (),
+                machine,
+            )
+
+
+_PRIVATE = re.compile(r"\b(?:10|127|192\.168|172\.(?:1[6-9]|2\d|3[01]))[\d./]*|\bsamenet\b|\ball\b|0\.0\.0\.0/0|::/0")
+_PG_HBA = re.compile(r"host\w*\s+\S+\s+\S+\s+(\S+)(?:\s+[\d.]+)?\s+trust\b")
+_DATABASE = frozenset({"postgres", "postgresql", "postgis", "timescaledb", "pgvector", "pgbouncer"})
+
+
+@rule("trusted-address", "NW-06", severity=Severity.CRITICAL)
+def trusted_address(fleet: Fleet) -> Judgement:
+    """A service lets in whoever comes from a private address, and what comes through a published port does."""
+    for environment in fleet.environments:
+        neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        who = listing(neighbours) or "any other environment"
+        published_database = has_published(environment, _DATABASE)
+        published_web = has_published(environment, frozenset({"nginx", "openresty", "angie"}))
+        for what, trusted, where, web in trusts(environment):
+            open_ = published_web if web else published_database
+            if web and not open_:
+                continue
+            yield Hit(
+                (environment.prefix,),
+                f"{what} {trusted}".strip(),
+                f"{environment.prefix} trusts {trusted or 'every address'} ({what}). A connection through a published "
+                f"port is seen with the address of the environment's own gateway, so a container of {who} is trusted too.",
+                "Ask for a password (scram-sha-256) or a token, or publish no port of this service.",
+                (where,),
+                environment.machine,
+                severity=Severity.LOW if not open_ else Severity.HIGH if web else None,
+            )
+
+
+#: What Docker's default pools give out before anything else. 172.31 is the default network of a large cloud.
+_DOCKER_RANGE = re.compile(r"(?<![\d.])172\.(?:1[7-9]|2\d|30)\.\d{1,3}\.\d{1,3}(?![\d.]*/\d|[\d.])")
+
+
+@rule("container-address", "NW-16", severity=Severity.HIGH)
+def container_address(fleet: Fleet) -> Judgement:
+    """A file names a container by its address, which Docker gives to another container tomorrow."""
+    for environment in fleet.environments:
+        neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        for address, where in written_addresses(environment):
+            owner = owner_of_address(fleet, environment, address)
+            if not owner and (own_address(fleet, environment, address) or not _DOCKER_RANGE.fullmatch(address)):
+                continue
+            whose = f"an address of {owner}" if owner else "an address that Docker gives out"
+            yield Hit(
+                (environment.prefix, owner) if owner else (environment.prefix,),
+                f"address {address}",
+                f"{environment.prefix} names {address}, {whose}: from the machine every container answers by address, and "
+                f"after a restart it may be one of {owner or listing(neighbours) or 'another environment'}.",
+                "Use the service's name inside the network, and from the machine a port that is published on 127.0.0.1.",
+                (where,),
+                environment.machine,
+            )
+
+
+def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """IPv4 addresses in nginx upstreams, settings and scripts, each once for a place."""
+    pattern = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.])")
+    found: dict[tuple[str, Where], None] = {}
+    for top in environment.nginx:
+        for directive in top.walk():
+            if directive.name in ("proxy_pass", "server", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
+                found.update({(address, directive.where): None for arg in directive.args for address in pattern.findall(arg)})
+    for setting in environment.settings:
+        found.update({(address, setting.where): None for address in pattern.findall(setting.text)})
+    for document in environment.documents:
+        if document.kind in ("shell", "cron", "systemd", "workflow", "ansible", "pgbouncer"):
+            for where, line in code_lines(document):
+                found.update({(address, where): None for address in pattern.findall(line)})
+    yield from found
+
+
+def trusts(environment: Environment) -> Iterator[tuple[str, str, Where, bool]]:
+    """Where an environment lets somebody in for his address alone: (what, the address, where, whether it is nginx)."""
+    for where, line in lines_of(environment):
+        found = _PG_HBA.match(line.strip())
+        if found and not found[1].startswith(("127.", "::1", "localhost")):
+            yield "pg_hba trust", found[1], where, False
+    for setting in environment.settings:
+        if setting.key == "POSTGRES_HOST_AUTH_METHOD" and setting.text.lower() == "trust":
+            yield setting.key, "", setting.where, False
+    for top in environment.nginx:
+        for directive in top.walk():
+            address = directive.args[0] if directive.args else ""
+            if directive.name == "allow" and _PRIVATE.match(address) and not address.startswith(("127.", "all", "0.")):
+                yield "allow", address, directive.where, True
+
+
+def has_published(environment: Environment, words: frozenset[str]) -> bool:
+    """Whether a service of that kind publishes a port that other containers can reach."""
+    return any(
+        port.get("published") and not is_local(port)
+        for _, name, service in environment.services()
+        if words_of(name, service) & words
+        for port in service.get("ports") or ()
+    )
+
+
+def owner_of_address(fleet: Fleet, environment: Environment, address: str) -> str:
+    """The other environment in whose declared subnet an address of the machine lies."""
+    owner = _subnet_owner(fleet, environment, address)
+    return owner if owner != environment.prefix else ""
+
+
+def own_address(fleet: Fleet, environment: Environment, address: str) -> bool:
+    """Whether an address lies in a subnet that the environment declares."""
+    return _subnet_owner(fleet, environment, address) == environment.prefix
+
+
+def _subnet_owner(fleet: Fleet, environment: Environment, address: str) -> str:
+    subnets = fleet.derived(_subnets).get(environment.machine, ())
+    try:
+        wanted = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    position = bisect_right(subnets, (wanted.version, int(wanted)), key=lambda item: (item[0].version, int(item[0][0])))
+    for subnet, claim in reversed(subnets[max(0, position - 4) : position]):
+        if wanted in subnet:
+            return claim.owner
+    return ""
+
+
+def _subnets(fleet: Fleet) -> Mapping[str, Sequence[tuple[Subnet, Claim]]]:
+    """The declared subnets of each machine in order, so that one that contains another comes right before it."""
+    found: dict[str, list[tuple[Subnet, Claim]]] = {}
+    for (machine, text), claims in fleet.claims("subnet").items():
+        try:
+            subnet = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            continue
+        found.setdefault(machine, []).extend((subnet, claim) for claim in claims)
+    for subnets in found.values():
+        subnets.sort(key=lambda item: (item[0].version, int(item[0][0]), item[0].prefixlen))
+    return found

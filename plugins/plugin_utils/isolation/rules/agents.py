@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Agents that watch a whole machine by labels: routers of one name, updaters and healers without a scope."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..model import Environment, Fleet, Severity, Where
+from ..services import command_text, words_of
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+_ROUTED = re.compile(r"traefik\.(?:http|tcp|udp)\.(routers|services|middlewares)\.([^.=]+)\.", re.IGNORECASE)
+
+
+@rule("shared-agent-label", "NM-06", severity=Severity.HIGH)
+def shared_agent_label(fleet: Fleet) -> Judgement:
+    """Two environments give an agent of the machine one name for two things."""
+    known: dict[tuple[str, str], dict[str, Where]] = {}
+    for environment in fleet.environments:
+        for key, where in agent_keys(environment):
+            known.setdefault((environment.machine, key), {}).setdefault(environment.prefix, where)
+    for (machine, key), here in known.items():
+        if len(here) > 1:
+            prefixes = tuple(sorted(here))
+            yield Hit(
+                prefixes,
+                key,
+                f"{listing(prefixes)} both declare {key} on {machine}. The agent that reads it knows no projects: it drops "
+                "both, or sends requests for one to the other.",
+                f"Put the environment into the name: {prefixes[-1].replace('_', '-')}-{key.rpartition(' ')[2]}.",
+                tuple(here.values()),
+                machine,
+            )
+
+
+@rule("machine-wide-agent", "NM-06", severity=Severity.HIGH)
+def machine_wide_agent(fleet: Fleet) -> Judgement:
+    """An environment runs an agent that acts on the containers of all environments of the machine."""
+    for environment in fleet.environments:
+        others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        for project, name, service in environment.services():
+            does = unscoped(name, service)
+            if does:
+                yield Hit(
+                    (environment.prefix, *others),
+                    f"service {name}",
+                    f"{name} of {environment.prefix} {does[0]} every container of the machine"
+                    + (f", those of {listing(others)} included." if others else "."),
+                    does[1],
+                    (project.where("services", name),),
+                    environment.machine,
+                )
+
+
+def agent_keys(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """The names under which agents of a machine know the environment's containers."""
+    for project, name, service in environment.services():
+        for label in service.get("labels") or {}:
+            found = _ROUTED.match(str(label))
+            if found:
+                yield f"traefik {found[1].lower()[:-1]} {found[2]}", project.where("services", name, "labels", label)
+        host = str((service.get("environment") or {}).get("VIRTUAL_HOST") or "")
+        for domain in filter(None, re.split(r"[,\s]+", host.lower())):
+            yield f"VIRTUAL_HOST {domain}", project.where("services", name, "environment", "VIRTUAL_HOST")
+
+
+def unscoped(name: str, service: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What an agent does to everybody's containers, and how to keep it to its own; None for any other service."""
+    words, settings = words_of(name, service), service.get("environment") or {}
+    command = command_text(service)
+    if "watchtower" in words and not settings.get("WATCHTOWER_SCOPE") and "--scope" not in command:
+        return "updates and restarts", "Set WATCHTOWER_SCOPE to the prefix and label the environment's services with it."
+    if "autoheal" in words and str(settings.get("AUTOHEAL_CONTAINER_LABEL") or "autoheal") in ("all", "autoheal"):
+        return "restarts", "Set AUTOHEAL_CONTAINER_LABEL to a label of this environment's own."
+    if "ouroboros" in words:
+        return "updates and restarts", "Deploy by commit instead, or run it from a project that belongs to no environment."
+    return None

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that a Compose project is made of: Compose files, environment files and directories of another environment."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from ..acts import PROJECT_VERBS, commands, compose_calls, control_variables
+from ..model import Environment, Fleet, Severity, Where
+from ..ownership import ancestors, directories, foreign_owner_of_path
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+#: Names that Compose looks for by itself, in the directory and in all above it.
+DEFAULT_NAMES = frozenset({"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"})
+
+
+@rule("foreign-compose-file", "CP-12", "CP-15", "CP-16", severity=Severity.CRITICAL)
+def foreign_compose_file(fleet: Fleet) -> Judgement:
+    """A project takes in a Compose file or a directory of another environment."""
+    for environment in fleet.environments:
+        for hazard, how, path, where in compose_files(environment):
+            owner = foreign_owner_of_path(fleet, environment, path)
+            if owner:
+                yield Hit(
+                    (environment.prefix, owner),
+                    path,
+                    f"{environment.prefix} {how} {path} of {owner}: its services bring the .env, bind mounts and names "
+                    f"of {owner} along, under the project of {environment.prefix}.",
+                    f"Use a file inside {environment.directory or 'its own directory'}; copy what both need.",
+                    (where,),
+                    environment.machine,
+                    hazards=(hazard,),
+                )
+
+
+@rule("foreign-env-file", "CP-13", severity=Severity.CRITICAL)
+def foreign_env_file(fleet: Fleet) -> Judgement:
+    """An environment takes its settings from the environment file of another."""
+    for environment in fleet.environments:
+        for how, path, where in env_files(environment):
+            owner = foreign_owner_of_path(fleet, environment, path)
+            if owner:
+                yield Hit(
+                    (environment.prefix, owner),
+                    path,
+                    f"{environment.prefix} takes its settings from {path} of {owner} ({how}): its database, its domains "
+                    "and its secrets.",
+                    f"Use {posixpath.join(environment.directory or '.', '.env')}.",
+                    (where,),
+                    environment.machine,
+                )
+
+
+@rule("compose-file-above", "CP-14", severity=Severity.MEDIUM)
+def compose_file_above(fleet: Fleet) -> Judgement:
+    """A Compose file that a command without -f finds by going up from another environment's directory."""
+    above = fleet.derived(_default_files)
+    for (machine, directory), prefixes in directories(fleet).items():
+        for higher in ancestors(posixpath.dirname(directory)):
+            for owner, where in above.get((machine, higher), {}).items():
+                others = [prefix for prefix in prefixes if prefix != owner]
+                if others:
+                    yield Hit(
+                        (*others, owner),
+                        where.file,
+                        f"'docker compose' without -f in the directory of {listing(others)} goes up and finds {where.file} "
+                        f"of {owner}: it works on {owner} instead.",
+                        f"Give the file of {owner} another name or directory, and always write -f.",
+                        (where,),
+                        machine,
+                    )
+
+
+@rule("command-without-file", "CP-14", severity=Severity.MEDIUM)
+def command_without_file(fleet: Fleet) -> Judgement:
+    """A command without -f where no file has a name that Compose looks for: it goes up and takes what it finds."""
+    for environment in fleet.environments:
+        names = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
+        if not names or names & DEFAULT_NAMES or any(n == "COMPOSE_FILE" for n, _, _ in control_variables(environment)):
+            continue
+        for call in compose_calls(environment):
+            if call.files or call.project or call.verb not in PROJECT_VERBS or "COMPOSE_FILE" in call.assignments:
+                continue
+            yield Hit(
+                (environment.prefix,),
+                call.text,
+                f"'{call.text}' of {environment.prefix} names no file, and {listing(sorted(names))} is none that Compose "
+                "looks for: it takes the first docker-compose.yml of a directory above, whoever that belongs to.",
+                f"Write 'docker compose -f {sorted(names)[0]} {call.verb}'.",
+                (call.where,),
+                environment.machine,
+            )
+
+
+def compose_files(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:
+    """Every Compose file and project directory that an environment names: (hazard, how, path, where)."""
+    for reference in environment.references:
+        if reference.kind in ("extends", "include"):
+            hazard = "CP-15" if reference.kind == "extends" else "CP-16"
+            yield hazard, {"extends": "extends a service of", "include": "includes"}[reference.kind], reference.target, reference.where
+    for project in environment.compose:
+        for place in project.files:
+            if place.item not in ("extends", "include"):
+                yield "CP-12", "is made of", place.file, Where(place.file)
+    for name, value, where in control_variables(environment):
+        if name == "COMPOSE_FILE":
+            for path in value.split(":"):
+                yield "CP-12", "names in COMPOSE_FILE", absolute(environment, path), where
+    for call in compose_calls(environment):
+        for path in call.paths(*call.files):
+            yield "CP-12", "uses", path, call.where
+        for path in call.paths(*filter(None, [call.project_directory])):
+            yield "CP-12", "works in the directory", path, call.where
+
+
+def env_files(environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    """Every environment file that an environment names: (how, path, where)."""
+    for project, name, service in environment.services():
+        for path in service.get("env_file") or ():
+            yield f"env_file of {name}", str(path), project.where("services", name, "env_file")
+    for name, value, where in control_variables(environment):
+        if name == "COMPOSE_ENV_FILES":
+            for path in value.split(","):
+                yield name, absolute(environment, path), where
+    for call in compose_calls(environment):
+        for path in call.paths(*call.env_files):
+            yield "--env-file", path, call.where
+    for reference in commands(environment):
+        argv = [str(word) for word in reference.attributes.get("argv") or ()]
+        if argv[:1] in (["."], ["source"]) and len(argv) > 1 and argv[1].endswith("env"):
+            base = str(reference.attributes.get("directory") or environment.directory)
+            yield argv[0], posixpath.normpath(posixpath.join(base, argv[1])), reference.where
+
+
+def absolute(environment: Environment, path: str) -> str:
+    """A path as seen from the environment's directory."""
+    return posixpath.normpath(posixpath.join(environment.directory or "/", path.strip()))
+
+
+def _default_files(fleet: Fleet) -> Mapping[tuple[str, str], dict[str, Where]]:
+    """The Compose files with a default name, by (machine, directory), with their owners."""
+    found: dict[tuple[str, str], dict[str, Where]] = {}
+    for environment in fleet.environments:
+        for project in environment.compose:
+            for place in project.files:
+                if posixpath.basename(place.file) in DEFAULT_NAMES and place.file.startswith("/"):
+                    key = (environment.machine, posixpath.dirname(place.file))
+                    found.setdefault(key, {}).setdefault(environment.prefix, Where(place.file))
+    return found

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names of another environment in what this one runs, and host names that a framework refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ..lines import code_lines
+from ..model import Directive, Environment, Fleet, Severity, Where
+from ..services import texts, words_of
+from ..tokens import TokenIndex
+from . import Hit, Judgement, rule
+
+#: Texts that run or steer something; in others a name is only a name.
+_ACTING = frozenset({"shell", "cron", "systemd", "workflow", "ansible", "sql", "pgbouncer", "redis", "logrotate"})
+
+
+@rule("foreign-name", "NM-04", severity=Severity.CRITICAL)
+def foreign_name(fleet: Fleet) -> Judgement:
+    """What an environment runs or is told carries a name or directory of another."""
+    index = fleet.derived(TokenIndex)
+    for environment in fleet.environments:
+        told: set[tuple[str, str]] = set()
+        for runs, text, where in texts_of(environment):
+            for owner, token, _ in index.owners_in(text, environment.prefix):
+                if not is_own_kind(token) or (owner, str(where)) in told:
+                    continue
+                told.add((owner, str(where)))
+                yield Hit(
+                    (environment.prefix, owner),
+                    token,
+                    f"{where} of {environment.prefix} names {token}, which is of {owner}: "
+                    + ("running it acts on" if runs else "whatever reads it meets")
+                    + f" {owner}.",
+                    f"Write the name that {environment.prefix} has for it. If it is meant, such as a restore from "
+                    f"{owner}, waive it with a reason.",
+                    (where,),
+                    environment.machine if fleet.by_prefix[owner].machine == environment.machine else "",
+                    severity=None if runs else Severity.HIGH,
+                )
+
+
+@rule("underscore-host", "NM-08", severity=Severity.MEDIUM)
+def underscore_host(fleet: Fleet) -> Judgement:
+    """A request asks for a host name with an underscore: Django answers 400, whatever ALLOWED_HOSTS says."""
+    for environment in fleet.environments:
+        for host, where in underscored(environment):
+            yield Hit(
+                (environment.prefix,),
+                f"host {host}",
+                f"A request of {environment.prefix} has the host name {host}. Django refuses names with '_', so the check "
+                "fails, and whoever 'mends' it through the machine's port may ask another environment.",
+                f"Ask for the service's name ({host.partition('_')[2].rpartition('_')[2] or 'web'}) without underscores, or "
+                "send a Host header of the environment's own domain; in nginx 'proxy_set_header Host $host;'.",
+                (where,),
+                environment.machine,
+            )
+
+
+def texts_of(environment: Environment) -> Iterator[tuple[bool, str, Where]]:
+    """Everything that may carry a name: (whether it is run, the text, where). Networks, volumes and images have rules
+    of their own."""
+    for project, name, service in environment.services():
+        for key, value in service.items():
+            if key in ("command", "entrypoint", "healthcheck", "post_start", "pre_stop"):
+                yield True, " ".join(texts(value)), project.where("services", name, key)
+            elif key in ("environment", "labels"):
+                for entry, text in (value or {}).items() if isinstance(value, Mapping) else ():
+                    if isinstance(text, str):
+                        yield False, text, project.where("services", name, key, entry)
+            elif key in ("container_name", "hostname", "domainname"):
+                yield False, str(value), project.where("services", name, key)
+    for setting in environment.settings:
+        if not setting.service:
+            yield False, setting.text, setting.where
+    for top in environment.nginx:
+        for directive in top.walk():
+            yield False, " ".join(directive.args), directive.where
+    for document in environment.documents:
+        for where, line in code_lines(document):
+            yield document.kind in _ACTING, line, where
+
+
+def is_own_kind(token: str) -> bool:
+    """Names and directories. Domains and ports in URLs have rules of their own, which know what they are used for."""
+    return token.startswith("/") or not re.search(r"[.:]", token)
+
+
+_URL = re.compile(r"https?://([A-Za-z0-9.-]*_[\w.-]*)")
+_HOST_GIVEN = re.compile(r"-H\s*[\"']?host:|--header[= ][\"']?host:|['\"]host['\"]\s*:", re.IGNORECASE)
+
+#: Servers that take any host name.
+_TOLERANT = frozenset({"nginx", "redis", "minio", "elasticsearch", "opensearch", "rabbitmq", "traefik", "caddy", "qdrant"})
+_TOLERANT |= {"prometheus", "grafana", "flower", "mailpit", "mailhog", "keycloak", "clickhouse", "meilisearch", "typesense"}
+
+
+def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """Requests whose Host header would be a name with an underscore."""
+    kinds = server_kinds(environment)
+    for project, name, service in environment.services():
+        for key in ("healthcheck", "command", "entrypoint"):
+            value = service.get(key)
+            text = " ".join(texts(value.get("test") if key == "healthcheck" and isinstance(value, Mapping) else value))
+            if not _HOST_GIVEN.search(text):
+                for host in _URL.findall(text):
+                    if not kinds.get(host.lower(), frozenset()) & _TOLERANT:
+                        yield host, project.where("services", name, key)
+    for top in environment.nginx:
+        for host, where in passed_on(top, ()):
+            if not kinds.get(host.lower(), frozenset()) & _TOLERANT:
+                yield host, where
+
+
+def passed_on(directive: Directive, inherited: tuple[str, ...]) -> Iterator[tuple[str, Where]]:
+    """Upstreams with an underscore to which nginx passes their own name as Host. A level with any proxy_set_header
+    inherits none."""
+    if directive.block is None:
+        return
+    own = tuple(child.args[0].lower() for child in directive.find("proxy_set_header") if child.args)
+    headers = own or inherited
+    for child in directive.block:
+        if child.name == "proxy_pass" and child.args and "host" not in headers:
+            found = _URL.match(child.args[0])
+            if found:
+                yield found[1], child.where
+        yield from passed_on(child, headers)
+
+
+def server_kinds(environment: Environment) -> Mapping[str, frozenset[str]]:
+    """What answers to a name on the environment's networks, as the words of its image."""
+    found: dict[str, frozenset[str]] = {}
+    for _, name, service in environment.services():
+        words = words_of(name, service)
+        found[name.lower()] = words
+        if service.get("container_name"):
+            found[str(service["container_name"]).lower()] = words
+    return found

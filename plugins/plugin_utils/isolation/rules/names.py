@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names: prefixes that contain each other, containers of one name, names that are cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..model import Claim, Environment, Fleet, Severity, Where
+from ..naming import DNS_LABEL, IDENTIFIER_BYTES
+from ..traits import listing
+from . import Hit, Judgement, owners, places, rule
+
+
+@rule("prefix-of-prefix", "NM-01", "NM-02", "NM-10", severity=Severity.CRITICAL)
+def prefix_of_prefix(fleet: Fleet) -> Judgement:
+    """The prefix of an environment is another's, or another's with more behind it."""
+    known: dict[str, list[Environment]] = {}
+    for environment in fleet.environments:
+        known.setdefault(environment.prefix.casefold(), []).append(environment)
+    for prefix, here in known.items():
+        if len(here) > 1:
+            yield Hit(
+                tuple(environment.prefix for environment in here),
+                f"prefix {here[0].prefix}",
+                f"{len(here)} environments have the prefix {here[0].prefix} "
+                f"({listing(environment.name or environment.directory or environment.prefix for environment in here)}): "
+                f"every container, volume and network of one is the other's ({here[0].prefix} and {here[-1].prefix}).",
+                "Give each environment its own bulkhead_prefix.",
+                tuple(environment.origin("bulkhead_prefix") for environment in here),
+                here[0].machine,
+            )
+        for shorter in (prefix[:end] for end, letter in enumerate(prefix) if letter in "_-" and prefix[:end] in known):
+            short, long = known[shorter][0], here[0]
+            rest = long.prefix[len(shorter) + 1 :]
+            yield Hit(
+                (short.prefix, long.prefix),
+                f"prefix {short.prefix}",
+                f"{short.prefix} is the beginning of {long.prefix}: what looks for names that begin with '{short.prefix}_' "
+                f"finds those of {long.prefix} too, and a service '{rest}_db' of {short.prefix} has the name of a "
+                f"service 'db' of {long.prefix}.",
+                f"Choose prefixes of which none begins another, such as {short.prefix} and "
+                f"{short.prefix.rpartition('_')[0] or short.prefix}_{rest.replace('-', '_').replace('_', '')}.",
+                (short.origin("bulkhead_prefix"), long.origin("bulkhead_prefix")),
+                short.machine if short.machine == long.machine else "",
+            )
+
+
+@rule("shared-container-name", "NM-02", "NM-03", "CP-23", severity=Severity.MEDIUM)
+def shared_container_name(fleet: Fleet) -> Judgement:
+    """Two environments want one container name on one machine."""
+    for machine, name, claims in fleet.collisions("container"):
+        prefixes = owners(claims)
+        generated = any(claim.attributes.get("generated") for claim in claims)
+        how = ", which Compose makes of project and service" if generated else ""
+        yield Hit(
+            prefixes,
+            f"container {name}",
+            f"{listing(prefixes)} both want a container called {name}{how} on {machine}: the second fails with a conflict "
+            "after its networks and volumes were created, or replaces the first.",
+            f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or another project name.",
+            places(claims),
+            machine,
+        )
+
+
+@rule("confusable-container-name", "NM-03", severity=Severity.LOW)
+def confusable_container_name(fleet: Fleet) -> Judgement:
+    """Container names that differ in upper and lower case only: two for Docker, one for DNS."""
+    spelt: dict[tuple[str, str], dict[str, Claim]] = {}
+    for (machine, name), claims in fleet.claims("container").items():
+        spelt.setdefault((machine, name.casefold()), {})[name] = claims[0]
+    for (machine, _), names in spelt.items():
+        if len(owners(names.values())) > 1:
+            yield Hit(
+                owners(names.values()),
+                f"container {listing(names)}",
+                f"{listing(owners(names.values()))} call containers of {machine} {listing(names)}: for DNS they are one name.",
+                "Write container names in lower case.",
+                places(names.values()),
+                machine,
+            )
+
+
+@rule("unsafe-prefix", "NM-05", severity=Severity.MEDIUM)
+def unsafe_prefix(fleet: Fleet) -> Judgement:
+    """A prefix with characters that mean something else in filters, patterns or host names."""
+    for environment in fleet.environments:
+        strange = sorted(set(re.sub(r"[a-z0-9_-]", "", environment.prefix)))
+        if strange or not environment.prefix[:1].isalpha():
+            yield Hit(
+                (environment.prefix,),
+                f"prefix {environment.prefix}",
+                f"The prefix {environment.prefix} holds {listing(map(repr, strange)) or 'no letter first'}: in 'docker ps "
+                "--filter name=' and in every pattern it matches the names of other environments as well.",
+                "Use a-z, 0-9, '_' and '-' only, and begin with a letter.",
+                (environment.origin("bulkhead_prefix"),),
+                environment.machine,
+            )
+
+
+@rule("truncated-name", "NM-07", severity=Severity.HIGH)
+def truncated_name(fleet: Fleet) -> Judgement:
+    """A name is longer than what keeps it: the end is cut off, and with it what tells environments apart."""
+    for environment in fleet.environments:
+        for what, name, limit, where in names_of(environment):
+            if len(name.encode()) > limit:
+                short = name.encode()[:limit].decode(errors="ignore")
+                yield Hit(
+                    (environment.prefix,),
+                    f"{what} {name}",
+                    f"The {what} {name} of {environment.prefix} has {len(name.encode())} bytes, and {limit} are kept: it "
+                    f"becomes {short}, like every other that begins so.",
+                    "Shorten it, and put what tells environments apart first.",
+                    (where,),
+                    environment.machine,
+                )
+
+
+@rule("shared-hostname", "NM-11", severity=Severity.LOW)
+def shared_hostname(fleet: Fleet) -> Judgement:
+    """Containers of two environments call themselves by one host name."""
+    for machine, name, claims in fleet.collisions("hostname"):
+        yield Hit(
+            owners(claims),
+            f"host name {name}",
+            f"Containers of {listing(owners(claims))} call themselves {name}: in logs, metrics and error reports, and as "
+            "Celery workers, they are one.",
+            f"Leave 'hostname' out, or begin it with the prefix: {owners(claims)[-1]}-{name}.",
+            places(claims),
+            machine,
+        )
+
+
+_DATABASE_NAME = re.compile(r"(?:\w+_)?(?:DB|DATABASE|PGDATABASE)(?:_NAME|_USER)?|POSTGRES_(?:DB|USER)|PGUSER")
+
+
+def names_of(environment: Environment) -> Iterator[tuple[str, str, int, Where]]:
+    """Names that something cuts off, and after how many bytes."""
+    for setting in environment.settings:
+        if setting.text and _DATABASE_NAME.fullmatch(setting.key.upper()) and "/" not in setting.text:
+            yield "database name", setting.text, IDENTIFIER_BYTES, setting.where
+    for claim in environment.claims:
+        if claim.namespace in ("database", "database-role"):
+            yield "database name", str(claim.attributes.get("name") or claim.key), IDENTIFIER_BYTES, claim.where
+    for project, name, service in environment.services():
+        for key, value in (("container_name", service.get("container_name")), ("hostname", service.get("hostname"))):
+            if value:
+                yield "host name", str(value), DNS_LABEL, project.where("services", name, key)
+    if environment.variables:
+        yield "prefix", environment.prefix, IDENTIFIER_BYTES, environment.origin("bulkhead_prefix")

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Networks of the machine: one network in two environments, and what names mean on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..membership import Member, Network, networks, shared_networks
+from ..model import Environment, Fleet, Severity, Where
+from ..ownership import owner_of_name
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+
+@rule("shared-network", "NW-01", "CP-04", severity=Severity.HIGH)
+def shared_network(fleet: Fleet) -> Judgement:
+    """Two environments declare one network of a machine as their own."""
+    for (machine, name), network in networks(fleet).items():
+        if len(network.makers) < 2:
+            continue
+        makers = tuple(sorted(network.makers))
+        projects = {project.name for prefix in makers[:4] for project in fleet.by_prefix[prefix].compose}
+        by_project = len(projects) == 1 and name.startswith(f"{next(iter(projects))}_")
+        yield Hit(
+            makers,
+            f"network {name}",
+            f"{listing(makers)} both declare the network {name} of {machine}"
+            + (", because they have one project and the network has no 'name:'" if by_project else "")
+            + ". The second joins the first's with a warning, and the service names of both are mixed in its DNS.",
+            f"Give each network its own name, such as 'name: {makers[-1]}_network' in the Compose file of {makers[-1]}.",
+            tuple(network.makers[maker] for maker in makers),
+            machine,
+            hazards=("NW-01", "CP-04") if by_project else ("NW-01",),
+        )
+
+
+@rule("foreign-network", "NW-03", severity=Severity.CRITICAL)
+def foreign_network(fleet: Fleet) -> Judgement:
+    """A service joins a network that another environment owns."""
+    for (machine, name), network in networks(fleet).items():
+        named = owner_of_name(fleet, name)
+        for member in one_of_each(network):
+            owners = [maker for maker in network.makers if maker != member.owner]
+            if member.owner in network.makers or not owners:
+                owners = [named] if named and named not in (member.owner, *network.makers) else []
+            if not owners:
+                continue
+            owner = owners[0]
+            yield Hit(
+                (member.owner, owner),
+                f"network {name}",
+                f"{member.service} of {member.owner} is on {name}, the network of {owner}. A name that is known on two "
+                "networks is answered from the one whose name sorts first, every time: 'pgbouncer' or 'redis' may be "
+                f"that of {owner}.",
+                f"Take {name} out of 'networks' of {member.service}; what both need to reach goes over a published "
+                "port or a network of its own with nothing else on it.",
+                (member.where,),
+                machine,
+            )
+
+
+@rule("shared-names", "NW-02", "NW-04", severity=Severity.CRITICAL)
+def shared_names(fleet: Fleet) -> Judgement:
+    """On a network of two environments one name answers for the services of both."""
+    for network in shared_networks(fleet):
+        names: dict[str, dict[str, Member]] = {}
+        for member in network.members:
+            for name in member.names:
+                names.setdefault(name.lower(), {}).setdefault(member.owner, member)
+        doubled = {name: members for name, members in names.items() if len(members) > 1}
+        if not doubled:
+            continue
+        prefixes = tuple(dict.fromkeys(owner for members in doubled.values() for owner in sorted(members)))
+        yield Hit(
+            prefixes,
+            f"network {network.name}",
+            f"On the network {network.name} of {network.machine} the name {listing(sorted(doubled))} answers for "
+            f"{listing(prefixes)} alike: about every second connection goes to the wrong one, and all of them when one "
+            "is down.",
+            "Keep these services off the shared network. What has to be on it needs another service name in each "
+            "environment: Compose makes every service name an alias.",
+            tuple(dict.fromkeys(member.where for members in doubled.values() for member in members.values())),
+            network.machine,
+        )
+
+
+@rule("data-on-shared-network", "NW-02", severity=Severity.HIGH)
+def data_on_shared_network(fleet: Fleet) -> Judgement:
+    """A database or broker stands on a network that several environments share."""
+    for network in shared_networks(fleet):
+        exposed = [member for member in network.members if member.keeps_data]
+        if network.makers or not exposed:
+            continue
+        holders = tuple(dict.fromkeys(member.owner for member in exposed))
+        others = [owner for owner in network.owners if owner not in holders]
+        yield Hit(
+            (*holders, *others),
+            f"network {network.name}",
+            f"{listing(f'{member.service} ({member.owner})' for member in exposed)} can be reached by every container on "
+            f"{network.name}, the network that {listing(network.owners)} share.",
+            f"Take them off {network.name}; only what answers requests from outside belongs there.",
+            tuple(member.where for member in exposed),
+            network.machine,
+        )
+
+
+_HOST = re.compile(r"(?:https?://)?([\w.-]+)(?::\d+)?(?:/|\Z)")
+
+
+@rule("kept-address", "NW-15", severity=Severity.CRITICAL)
+def kept_address(fleet: Fleet) -> Judgement:
+    """nginx keeps an upstream's address on a network where another environment may get that address next."""
+    for network in shared_networks(fleet):
+        own: dict[str, set[str]] = {}
+        for member in network.members:
+            own.setdefault(member.owner, set()).update(name.lower() for name in member.names)
+        for owner, names in own.items():
+            for host, where in upstreams(fleet.by_prefix[owner]):
+                if host not in names:
+                    continue
+                others = [other for other in network.owners if other != owner]
+                yield Hit(
+                    (owner, *others),
+                    f"upstream {host}",
+                    f"nginx of {owner} asks for the address of {host} once, on the network {network.name}, which "
+                    f"{listing(others)} shares. When {host} is recreated its old address may go to a container of "
+                    f"{others[0]}, and the requests for {owner} with it.",
+                    "Put nginx and its upstream on a network of the environment's own; or write 'resolver 127.0.0.11 "
+                    "valid=1s' and the upstream in a variable.",
+                    (where,),
+                    network.machine,
+                )
+
+
+def upstreams(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """The hosts that nginx looks up once: proxy_pass and upstream servers without a variable."""
+    for top in environment.nginx:
+        for directive in top.walk():
+            if directive.name in ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
+                targets = directive.args[:1]
+            elif directive.name == "upstream":
+                targets = tuple(server.args[0] for server in directive.find("server") if "resolve" not in server.args)
+            else:
+                continue
+            for target in targets:
+                found = _HOST.match(target)
+                if found and "$" not in target:
+                    yield found[1].lower(), directive.where
+
+
+def one_of_each(network: Network) -> Iterator[Member]:
+    """One member for each environment: the finding is the same for all of its services."""
+    yield from {member.owner: member for member in reversed(network.members)}.values()

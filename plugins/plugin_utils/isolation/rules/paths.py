@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Paths of the machine: whose directory a mount lies in, what two environments both write, what contains everything.
+
+Paths are compared by their components. What lies inside an environment's own directory is its own; what lies outside
+of all directories is compared with what the others mount there.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..contents import contents, uses
+from ..model import Claim, Fleet, Severity
+from ..ownership import ancestors, directories, foreign_owner_of_path, owners_of_path
+from ..traits import listing
+from . import Hit, Judgement, owners, places, rule
+
+#: Claims on a path that read or write what is there. An env_file is judged with the Compose files, a build context
+#: with the images, a directory by itself.
+MOUNTS = frozenset({"bind", "device", "config", "backup"})
+
+#: Directories of the system that hold something of every environment.
+EVERYBODYS = frozenset(
+    {"/", "/home", "/root", "/var", "/var/lib", "/etc", "/usr", "/opt", "/srv", "/mnt", "/run", "/var/run", "/dev",
+     "/proc", "/sys", "/var/lib/docker", "/var/lib/containerd", "/var/log"}
+)  # fmt: skip
+
+#: Files that are the same for everybody, whether or not somebody wrote ':ro'.
+_COMMON = ("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf")
+_COMMON += ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/machine-id", "/lib/modules")
+
+
+@rule("nested-directories", "VP-05", severity=Severity.CRITICAL)
+def nested_directories(fleet: Fleet) -> Judgement:
+    """The directory of an environment is, or lies in, another's."""
+    for (machine, path), here in directories(fleet).items():
+        above = owners_of_path(fleet, machine, posixpath.dirname(path)) if path != "/" else []
+        if len(here) + len(above) < 2:
+            continue
+        how = "is the directory of" if len(here) > 1 else f"of {here[0]} lies in the directory of"
+        yield Hit(
+            (*here, *above),
+            path,
+            f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the Compose "
+            f"file, .env and code of {listing((*here, *above))}.",
+            "Give each environment a directory of its own (bulkhead_directory) that contains no other's.",
+            tuple(fleet.by_prefix[prefix].origin("bulkhead_directory") for prefix in (*here, *above)),
+            machine,
+        )
+
+
+@rule("foreign-path", "VP-05", "VP-17", severity=Severity.CRITICAL)
+def foreign_path(fleet: Fleet) -> Judgement:
+    """An environment mounts or reads a path inside another environment's directory."""
+    for machine, path, claims in mounted(fleet):
+        for claim in claims:
+            owner = foreign_owner_of_path(fleet, fleet.by_prefix[claim.owner], path)
+            if not owner:
+                continue
+            secret = claim.attributes.get("kind") == "config"
+            does = "gives its containers the secret or config" if secret else "mounts"
+            yield Hit(
+                (claim.owner, owner),
+                path,
+                f"{claim.owner} {does} {path}, which lies in the directory of {owner}: it reads what belongs to "
+                f"{owner}" + (", and can write it." if not claim.attributes.get("read_only") else "."),
+                f"Use a path inside {fleet.by_prefix[claim.owner].directory or 'its own directory'}.",
+                (claim.where,),
+                machine,
+                severity=Severity.HIGH if secret else None,
+                hazards=("VP-17",) if secret else ("VP-05",),
+            )
+
+
+@rule("broad-mount", "VP-14", "VP-05", severity=Severity.HIGH)
+def broad_mount(fleet: Fleet) -> Judgement:
+    """A mount contains other environments' directories, or what Docker keeps for everybody."""
+    holds = fleet.derived(_holders)
+    for machine, path, claims in mounted(fleet):
+        for claim in claims:
+            others = [prefix for prefix in holds.get((machine, path), ()) if prefix != claim.owner]
+            if not (others or path in EVERYBODYS or path.startswith(("/var/lib/docker/", "/var/lib/containerd/"))):
+                continue
+            if claim.owner in owners_of_path(fleet, machine, path):
+                continue
+            harmless = path in ("/proc", "/sys", "/dev") and claim.attributes.get("read_only")
+            inside = f"the directories of {listing(others)} with their .env files" if others else "every environment's data"
+            yield Hit(
+                (claim.owner, *others),
+                path,
+                f"{claim.owner} mounts {path} of {machine}, and with it {inside}.",
+                "Mount only what the service needs, from inside the environment's own directory. An agent that watches "
+                "the whole machine belongs to no environment.",
+                (claim.where,),
+                machine,
+                severity=Severity.LOW if harmless else None,
+            )
+
+
+@rule(
+    "shared-path", "VP-04", "VP-05", "VP-08", "VP-09", "VP-10", "VP-11", "VP-12", "VP-13", severity=Severity.CRITICAL
+)
+def shared_path(fleet: Fleet) -> Judgement:
+    """Two environments mount one path of a machine, or one inside the other's, and at least one of them writes."""
+    for machine, path, claims in overlapping(fleet):
+        base = "VP-04" if any(claim.attributes.get("kind") == "device" for claim in claims) else "VP-05"
+        mounts = [use for claim in claims[:4] for use in uses(fleet.by_prefix[claim.owner], claim.key)]
+        place = contents(path, mounts, base)
+        nested = sorted({str(claim.key) for claim in claims} - {path})
+        also = f" (and {listing(nested)} inside it)" if nested else ""
+        yield Hit(
+            owners(claims),
+            path,
+            f"{listing(owners(claims))} mount {path}{also} of {machine}: {place.what}",
+            "Give each environment a path of its own, inside its directory, or a volume that begins with its prefix; "
+            "mount what both may only read with ':ro'.",
+            places(claims),
+            machine,
+            severity=place.severity,
+            hazards=place.hazards,
+        )
+
+
+@rule("home-path", "VP-06", severity=Severity.HIGH)
+def home_path(fleet: Fleet) -> Judgement:
+    """A mount depends on the home directory of whoever types the command."""
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            for index, mount in enumerate(service.get("volumes") or ()):
+                source = str(mount.get("source") or "") if mount.get("type") == "bind" else ""
+                where = project.where("services", name, "volumes", index)
+                by_variable = any(
+                    used.name == "HOME" and used.where.file == where.file and used.where.line == where.line
+                    for used in project.interpolations
+                )
+                if not (by_variable or source.startswith("~") or mount.get("x-home")):
+                    continue
+                neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+                yield Hit(
+                    (environment.prefix,),
+                    source,
+                    f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root), and "
+                    f"for one user it is the same directory for {listing([environment.prefix, *neighbours])}.",
+                    f"Write a path inside the environment's directory, such as ./{posixpath.basename(source) or 'data'}.",
+                    (where,),
+                    environment.machine,
+                )
+
+
+def mounted(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
+    """What is mounted, by (machine, path), without what several may share and without the engine's socket."""
+    for (machine, key), claims in fleet.claims("path").items():
+        kept = [claim for claim in claims if not claim.shareable and claim.attributes.get("kind", "bind") in MOUNTS]
+        path = posixpath.normpath(key)
+        if kept and path.startswith("/") and not path.endswith("/docker.sock"):
+            yield machine, path, kept
+
+
+def overlapping(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
+    """Paths outside of all directories that several environments mount: (machine, the outermost path, claims).
+
+    Sorted by components, what lies inside a path follows it directly, so one pass with a stack of open paths is enough.
+    """
+    holds = fleet.derived(_holders)
+    machines: dict[str, list[tuple[tuple[str, ...], str, Sequence[Claim]]]] = {}
+    for machine, path, claims in mounted(fleet):
+        if (machine, path) in holds or path in EVERYBODYS or is_common(path) or owners_of_path(fleet, machine, path):
+            continue
+        machines.setdefault(machine, []).append((tuple(path.split("/")), path, claims))
+    for machine, items in machines.items():
+        groups: dict[str, list[Claim]] = {}
+        open_paths: list[tuple[tuple[str, ...], str]] = []
+        for parts, path, claims in sorted(items, key=lambda item: item[0]):
+            while open_paths and parts[: len(open_paths[-1][0])] != open_paths[-1][0]:
+                open_paths.pop()
+            outer = open_paths[0][1] if open_paths else path
+            groups.setdefault(outer, []).extend(claims)
+            open_paths.append((parts, path))
+        for path, claims in groups.items():
+            clashing = clash(claims)
+            if clashing:
+                yield machine, path, clashing
+
+
+def clash(claims: Sequence[Claim]) -> Sequence[Claim]:
+    """The claims that another environment's gets in the way of: one contains the other, and at least one writes."""
+    witnesses: dict[str, list[Claim]] = {}
+    for claim in claims:
+        known = witnesses.setdefault(posixpath.normpath(claim.key), [])
+        # Two owners who write and two who are there are witnesses enough for whatever is found inside.
+        if sum(other.owner != claim.owner and writes(other) >= writes(claim) for other in known) < 2:
+            known.append(claim)
+    found: dict[str, Claim] = {}
+    for claim in claims:
+        for above in ancestors(claim.key):
+            for other in witnesses.get(above, ()):
+                if other.owner != claim.owner and (writes(claim) or writes(other)):
+                    found.setdefault(claim.owner, claim)
+                    found.setdefault(other.owner, other)
+    return [found[owner] for owner in sorted(found)]
+
+
+def writes(claim: Claim) -> bool:
+    """Whether a mount may be written."""
+    return not claim.attributes.get("read_only")
+
+
+def is_common(path: str) -> bool:
+    """Whether a path is of the system and the same for everybody, or a device."""
+    return any(above in _COMMON for above in ancestors(path)) or bool(re.match(r"/dev/(?!shm(/|$))", path))
+
+
+def _holders(fleet: Fleet) -> Mapping[tuple[str, str], list[str]]:
+    """The environments whose directory lies below a path, by (machine, path)."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for (machine, path), prefixes in directories(fleet).items():
+        for above in ancestors(path):
+            if above != path:
+                found.setdefault((machine, above), []).extend(prefixes)
+    return found

@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ports of the machine: who publishes which, who can reach them, and who probes the wrong one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..lines import lines_of
+from ..model import Claim, Environment, Fleet, Severity, Where
+from ..services import is_data_service, is_front_door
+from ..traits import listing
+from . import Hit, Judgement, owners, places, rule
+
+#: A port published without an address is taken on every address, IPv4 and IPv6.
+EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})
+
+
+@rule("shared-port", "PT-01", "PT-02", "PT-03", "CP-17", severity=Severity.HIGH)
+def shared_port(fleet: Fleet) -> Judgement:
+    """Two environments publish the same port of one machine."""
+    for machine, ports, claims in port_clashes(fleet):
+        names = listing(owners(claims))
+        yield Hit(
+            owners(claims),
+            f"port {ports} of {machine}",
+            f"{names} publish port {ports} of {machine}. Whichever starts second fails with 'port is already "
+            "allocated'; a stopped container reserves nothing, so after a reboot or during a redeploy the port goes "
+            "to the wrong one.",
+            f"Publish another port in all but one: change bulkhead_http_port or bulkhead_https_port, or 'ports:' of "
+            f"{listing(service_of(claim) for claim in claims)}. In a file that is merged over another, write "
+            "'ports: !override', because lists of ports add up.",
+            places(claims),
+            machine,
+        )
+
+
+@rule("ephemeral-port", "PT-04", severity=Severity.LOW)
+def ephemeral_port(fleet: Fleet) -> Judgement:
+    """A port is published without saying which: Docker takes any free one."""
+    for environment, service, port, where in published(fleet):
+        if not port.get("published"):
+            yield Hit(
+                (environment.prefix,),
+                f"port {port['target']} of service {service}",
+                f"{environment.prefix} publishes port {port['target']} of {service} on a random port of "
+                f"{environment.machine} that anybody can reach, and that may be one another environment is about to use.",
+                f"Use 'expose: [\"{port['target']}\"]', or say which port: '127.0.0.1:<port>:{port['target']}'.",
+                (where,),
+                environment.machine,
+            )
+
+
+@rule("exposed-port", "PT-06", "NW-05", severity=Severity.HIGH)
+def exposed_port(fleet: Fleet) -> Judgement:
+    """A database, broker or application is published on every address, where every container can reach it."""
+    for environment, service, port, where in published(fleet):
+        definition = definition_of(environment, service)
+        data = is_data_service(service, definition, port)
+        if not port.get("published") or is_local(port) or (is_front_door(service, definition) and not data):
+            continue
+        others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        reachable = f"the containers of {listing(others)} and " if others else ""
+        yield Hit(
+            (environment.prefix,),
+            f"port {port['published']} of service {service}",
+            f"{environment.prefix} publishes {service} on port {port['published']} of every address of "
+            f"{environment.machine}: {reachable}the network outside reach it, past ufw, whose rules do not apply "
+            "to published ports.",
+            f"Leave 'ports' of {service} out ('expose' is enough within the environment's network), or bind it: "
+            f"'127.0.0.1:{port['published']}:{port['target']}'.",
+            (where,),
+            environment.machine,
+            severity=None if data else Severity.LOW,
+        )
+
+
+@rule("ipv6-twin", "PT-05", severity=Severity.LOW)
+def ipv6_twin(fleet: Fleet) -> Judgement:
+    """A port is published without an address, so on IPv6 too: a firewall for IPv4 alone misses it."""
+    for environment in fleet.environments:
+        open_ports = [
+            (port, where)
+            for _, _, port, where in published(Fleet((environment,)))
+            if port.get("published") and str(port.get("host_ip") or "") in EVERYWHERE - {"0.0.0.0"}
+        ]
+        if open_ports:
+            numbers = listing(str(port["published"]) for port, _ in open_ports)
+            yield Hit(
+                (environment.prefix,),
+                f"port {numbers} of {environment.machine}",
+                f"{environment.prefix} publishes port {numbers} on IPv6 as well as on IPv4; a firewall that knows only "
+                "IPv4 does not see it.",
+                "Give the firewall the same rules for IPv6, or publish on one address (bulkhead_bind_address: 0.0.0.0).",
+                tuple(where for _, where in open_ports),
+                environment.machine,
+            )
+
+
+@rule("shared-listener", "PT-08", severity=Severity.CRITICAL)
+def shared_listener(fleet: Fleet) -> Judgement:
+    """A server with SO_REUSEPORT in a network namespace that is not its own: two share one port without an error."""
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            mode = str(service.get("network_mode") or "")
+            if not (mode == "host" or mode.startswith("container:")):
+                continue
+            option = reuse_port(environment, name, service)
+            if option is None:
+                continue
+            others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+            yield Hit(
+                (environment.prefix,),
+                f"service {name}",
+                f"{name} of {environment.prefix} runs with network_mode {mode} and SO_REUSEPORT: a second server on the "
+                f"same port ({listing(others) or 'of any environment'}) starts without an error, and the kernel gives "
+                "each of them a part of the connections.",
+                f"Give {name} the environment's own network and no network_mode, or turn the option off at {option}.",
+                (project.where("services", name, "network_mode"), option),
+                environment.machine,
+            )
+
+
+_PROBE = re.compile(r"\b(https?)://(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::(\d+))?(?![\w:.-])", re.IGNORECASE)
+_INSIDE = re.compile(r"\bdocker(?:[- ]compose)?\b.*\b(?:exec|run)\b|\bHEALTHCHECK\b")
+
+
+@rule("probe-of-other-port", "PT-09", severity=Severity.MEDIUM)
+def probe_of_other_port(fleet: Fleet) -> Judgement:
+    """A script asks a port of the machine that another environment answers."""
+    taken = fleet.claims("host-port")
+    for environment in fleet.environments:
+        for where, line in lines_of(environment):
+            for scheme, number in _PROBE.findall("" if _INSIDE.search(line) else line):
+                port = number or ("443" if scheme.lower() == "https" else "80")
+                answering = owners(taken.get((environment.machine, f"{port}/tcp"), ()))
+                if not answering or environment.prefix in answering:
+                    continue
+                yield Hit(
+                    (environment.prefix, *answering),
+                    f"port {port} of {environment.machine}",
+                    f"A check of {environment.prefix} asks port {port} of its machine, which {listing(answering)} "
+                    "answers: it is green while the environment that was deployed is down, and red the other way round.",
+                    f"Ask a port that {environment.prefix} publishes, with its own Host header, and compare the "
+                    "header that names the environment.",
+                    (where,),
+                    environment.machine,
+                )
+
+
+def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
+    """Ports that several environments publish on one address: (machine, ports, a claim for each). Runs of ports
+    that clash in the same way are one clash."""
+    clashes: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Sequence[Claim]]]] = {}
+    for (machine, key), claims in fleet.claims("host-port").items():
+        number, _, protocol = key.partition("/")
+        for group in same_address(claims):
+            if len(group) > 1:
+                found = clashes.setdefault((machine, protocol, owners(group)), [])
+                found.append((int(number), group))
+    for (machine, protocol, _), ports in clashes.items():
+        ports.sort(key=lambda item: item[0])
+        first = 0
+        for index, (number, claims) in enumerate(ports):
+            if index + 1 == len(ports) or ports[index + 1][0] != number + 1:
+                span = str(number) if index == first else f"{ports[first][0]}-{number}"
+                yield machine, f"{span}/{protocol}", claims
+                first = index + 1
+
+
+def same_address(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+    """Claims on one port that exclude each other, one for each owner. Every address excludes every other."""
+    if len(claims) < 2:
+        return
+    groups: dict[str, dict[str, Claim]] = {}
+    for claim in claims:
+        address = str(claim.attributes.get("ip") or "")
+        groups.setdefault("" if address in EVERYWHERE else address, {}).setdefault(claim.owner, claim)
+    if "" in groups:
+        merged = {claim.owner: claim for group in groups.values() for claim in group.values()}
+        yield [merged[owner] for owner in sorted(merged)]
+    else:
+        yield from ([group[owner] for owner in sorted(group)] for group in groups.values())
+
+
+def service_of(claim: Claim) -> str:
+    """How a person calls the service behind a published port."""
+    service = claim.attributes.get("service")
+    return f"{service} ({claim.owner})" if service else claim.owner
+
+
+def published(fleet: Fleet) -> Iterator[tuple[Environment, str, Mapping[str, Any], Where]]:
+    """Every published port: (environment, service, canonical port, where it was written)."""
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            for index, port in enumerate(service.get("ports") or ()):
+                yield environment, name, port, project.where("services", name, "ports", index)
+
+
+def definition_of(environment: Environment, service: str) -> Mapping[str, Any]:
+    """The definition of a service by its key."""
+    return next((found for _, name, found in environment.services() if name == service), {})
+
+
+def is_local(port: Mapping[str, Any]) -> bool:
+    """Whether a port is published to the machine itself only."""
+    address = str(port.get("host_ip") or "").strip("[]")
+    return address.startswith("127.") or address == "::1"
+
+
+def reuse_port(environment: Environment, name: str, service: Mapping[str, Any]) -> Where | None:
+    """Where the server of a service is told to share its port, or None."""
+    words = f"{name} {service.get('image') or ''}".lower()
+    text = " ".join(map(str, [*(service.get("command") or ()), *(service.get("entrypoint") or ())]))
+    settings = service.get("environment") or {}
+    told = any("so_reuseport" in key.lower() and str(value).lower() in ("1", "true") for key, value in settings.items())
+    if told or re.search(r"--reuse-port\b|so_reuseport=1", text):
+        return environment.compose[0].where("services", name)
+    if "bouncer" in words:
+        for where, line in lines_of(environment):
+            if re.match(r"\s*so_reuseport\s*=\s*1\b", line):
+                return where
+    if "nginx" in words:
+        for top in environment.nginx:
+            for directive in top.walk():
+                if directive.name == "listen" and "reuseport" in directive.args:
+                    return directive.where
+    return None

@@ -1,0 +1,334 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compose projects: two environments under one name, and names that do not mean what they seem to.
+
+Compose knows its containers by project and service, not by container_name. Two directories with one project name are
+one project, whatever their files are called.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+
+from ..acts import PROJECT_VERBS, ComposeCall, compose_calls, control_variables
+from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
+from ..naming import normalise_project
+from ..ownership import called, owner_of_name
+from ..traits import listing
+from . import Hit, Judgement, owners, places, rule
+
+
+@rule("shared-project", "CP-01", "CP-04", "CP-11", "CP-22", severity=Severity.CRITICAL)
+def shared_project(fleet: Fleet) -> Judgement:
+    """Two environments of one machine are one Compose project."""
+    for machine, name, claims in fleet.collisions("project"):
+        prefixes = owners(claims)
+        projects = [project for prefix in prefixes[:4] for project in named(fleet, prefix, name)]
+        yield Hit(
+            prefixes,
+            f"project {name}",
+            f"{listing(prefixes)} are one Compose project, {name}{why_shared(fleet, claims)}. "
+            f"{what_up_does(prefixes, projects)}",
+            f"Write 'name: {prefixes[-1]}' at the top of the Compose file of {prefixes[-1]} and "
+            f"COMPOSE_PROJECT_NAME={prefixes[-1]} into its .env; the same for the others, each with its own prefix.",
+            places(claims),
+            machine,
+            hazards=shared_hazards(projects),
+        )
+
+
+@rule("shared-bare-project", "CP-01", severity=Severity.HIGH)
+def shared_bare_project(fleet: Fleet) -> Judgement:
+    """A Compose command typed by hand would take two environments for one project."""
+    for machine, name, claims in fleet.collisions("bare-project"):
+        prefixes = owners(claims)
+        if set(prefixes) <= set(owners(fleet.claims("project").get((machine, name), ()))):
+            continue  # that is a shared project already
+        yield Hit(
+            prefixes,
+            f"project {name}",
+            f"'docker compose -f …' typed in the directories of {listing(prefixes)} means the project {name} in each of "
+            "them: one person's 'up' replaces the containers of another environment.",
+            f"Write 'name: {prefixes[-1]}' into the Compose file and COMPOSE_PROJECT_NAME={prefixes[-1]} into .env, "
+            "in each environment with its own prefix.",
+            places(claims),
+            machine,
+        )
+
+
+@rule("overridden-project-name", "CP-05", severity=Severity.HIGH)
+def overridden_project_name(fleet: Fleet) -> Judgement:
+    """COMPOSE_PROJECT_NAME in .env names another project than the Compose file does."""
+    for environment in fleet.environments:
+        for project in environment.compose:
+            declared = normalise_project(project.declared_name)
+            if not declared or declared == project.name:
+                continue
+            owner = other_owner(fleet, environment, project.name)
+            yield Hit(
+                (environment.prefix, owner) if owner else (environment.prefix,),
+                f"project {project.name}",
+                f"The Compose file of {environment.prefix} says 'name: {project.declared_name}', and COMPOSE_PROJECT_NAME "
+                f"makes it {project.name}" + (f", which is the project of {owner}" if owner else "") + ". .env wins.",
+                f"Write COMPOSE_PROJECT_NAME={project.declared_name} into .env, or take it out.",
+                (project.where("name"), *settings_of(environment, "COMPOSE_PROJECT_NAME")),
+                environment.machine,
+                severity=Severity.CRITICAL if owner else None,
+            )
+
+
+@rule("foreign-project-command", "CP-02", "CP-03", severity=Severity.HIGH)
+def foreign_project_command(fleet: Fleet) -> Judgement:
+    """A command acts on a project that is another environment's, or is shared with one."""
+    for environment in fleet.environments:
+        for call in compose_calls(environment):
+            name = project_of(environment, call)
+            touched = [prefix for prefix in members(fleet, environment, name) if prefix != environment.prefix]
+            if not name or not touched:
+                continue
+            if call.removes_orphans:
+                hazard, does = "CP-02", f"removes every container of {listing(touched)} as an orphan"
+            elif call.project and not call.files and call.verb in PROJECT_VERBS:
+                hazard, does = "CP-03", f"acts on every container and network of {listing(touched)}"
+            elif call.project and environment.prefix not in members(fleet, environment, name):
+                hazard, does = "CP-03", f"takes the containers of {listing(touched)} for its own"
+            else:
+                continue
+            yield Hit(
+                (environment.prefix, *touched),
+                f"project {name}",
+                f"'{call.text}' of {environment.prefix} works on the project {name} and {does}.",
+                f"Name the environment's own project and file: 'docker compose -p {environment.prefix} -f <file> "
+                f"{call.verb}', without --remove-orphans.",
+                (call.where,),
+                environment.machine,
+                hazards=(hazard,),
+            )
+        yield from orphans_by_variable(fleet, environment)
+
+
+def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
+    """COMPOSE_REMOVE_ORPHANS where the project is shared: ignored in .env up to Compose 2.26, honoured since 2.27."""
+    for variable, value, where in control_variables(environment):
+        if variable != "COMPOSE_REMOVE_ORPHANS" or value.lower() not in ("1", "true", "yes"):
+            continue
+        name = next((project.name for project in environment.compose), directory_project(environment))
+        touched = [prefix for prefix in members(fleet, environment, name) if prefix != environment.prefix]
+        if touched:
+            yield Hit(
+                (environment.prefix, *touched),
+                f"project {name}",
+                f"COMPOSE_REMOVE_ORPHANS of {environment.prefix} makes every 'up' and 'down' in the project {name} remove "
+                f"the containers of {listing(touched)}; in .env it sleeps until Compose 2.27.",
+                "Take COMPOSE_REMOVE_ORPHANS out.",
+                (where,),
+                environment.machine,
+                hazards=("CP-02",),
+            )
+
+
+@rule("collapsed-name", "CP-10", severity=Severity.HIGH)
+def collapsed_name(fleet: Fleet) -> Judgement:
+    """A name lost a part because a variable is empty, so it is the same in every environment."""
+    for environment in fleet.environments:
+        for project in environment.compose:
+            for used in project.interpolations:
+                unset = used.value is None or (used.value == "" and used.operator not in ("-", "+", ":+"))
+                if used.operator in (":-", ":+", "+", "-") or not unset or used.name in _OF_THE_SHELL:
+                    continue
+                names = is_name(used.where.item)
+                if not (names or used.value is None):
+                    continue
+                yield Hit(
+                    (environment.prefix,),
+                    f"${{{used.name}}}",
+                    f"{used.name} is {'not set' if used.value is None else 'empty'} in {environment.prefix}, so "
+                    f"{used.where.item or 'the value'} is written without it"
+                    + (": a name that every environment without it shares." if names else "."),
+                    f"Set {used.name} in .env of {environment.prefix}, and write '${{{used.name}:?}}' so that Compose "
+                    "refuses to start without it.",
+                    (used.where,),
+                    environment.machine,
+                    severity=None if names else Severity.MEDIUM,
+                )
+
+
+@rule("confusable-project", "CP-11", severity=Severity.LOW)
+def confusable_project(fleet: Fleet) -> Judgement:
+    """Project names that a person takes for each other, or that Compose writes in another way than the file."""
+    spelt: dict[tuple[str, str], dict[str, Claim]] = {}
+    for (machine, name), claims in fleet.claims("project").items():
+        spelt.setdefault((machine, re.sub("[_-]", "", name)), {})[name] = claims[0]
+    for (machine, _), names in spelt.items():
+        prefixes = owners(names.values())
+        if len(prefixes) > 1:
+            yield Hit(
+                prefixes,
+                f"project {listing(names)}",
+                f"The projects of {listing(prefixes)} are called {listing(names)}: easily typed one for the other.",
+                "Choose prefixes that differ in more than '_' and '-'.",
+                places(names.values()),
+                machine,
+            )
+    for environment in fleet.environments:
+        for project in environment.compose:
+            if project.declared_name and normalise_project(project.declared_name) != project.declared_name:
+                yield Hit(
+                    (environment.prefix,),
+                    f"project {project.declared_name}",
+                    f"Compose makes 'name: {project.declared_name}' of {environment.prefix} into {project.name}, and "
+                    f"refuses the same spelling after -p.",
+                    "Write project names in a-z, 0-9, '_' and '-', beginning with a letter or digit.",
+                    (project.where("name"),),
+                    environment.machine,
+                )
+
+
+@rule("two-project-names", "CP-20", severity=Severity.HIGH)
+def two_project_names(fleet: Fleet) -> Judgement:
+    """A name is made of COMPOSE_PROJECT_NAME while a command says another project with -p."""
+    for environment in fleet.environments:
+        given = {call.project: call.where for call in compose_calls(environment) if "$" not in call.project}
+        for project in environment.compose:
+            for used in project.interpolations:
+                if used.name != "COMPOSE_PROJECT_NAME" or not is_name(used.where.item):
+                    continue
+                for name, where in given.items():
+                    if name and name != project.name:
+                        owner = other_owner(fleet, environment, project.name)
+                        yield Hit(
+                            (environment.prefix, owner) if owner else (environment.prefix,),
+                            used.where.item,
+                            f"{used.where.item} of {environment.prefix} is made of COMPOSE_PROJECT_NAME, which is "
+                            f"{project.name}" + (f", the project of {owner}," if owner else "") + f" while the command "
+                            f"says -p {name}. Which of them counts depends on the version of Compose.",
+                            "Write the name out, such as 'name: " + name + "_pgdata', or say the same in both places.",
+                            (used.where, where),
+                            environment.machine,
+                        )
+
+
+@rule("single-letter-volume", "CP-24", severity=Severity.LOW)
+def single_letter_volume(fleet: Fleet) -> Judgement:
+    """A volume whose name is one letter: Compose reads 'd:/data' as a drive of Windows."""
+    for environment in fleet.environments:
+        for project in environment.compose:
+            for key in project.volumes:
+                if len(key) == 1:
+                    yield Hit(
+                        (environment.prefix,),
+                        f"volume {key}",
+                        f"Compose takes '{key}:/…' of {environment.prefix} for a drive of Windows and stops after it has "
+                        "created the networks.",
+                        f"Give the volume {key} a longer name.",
+                        (project.where("volumes", key),),
+                        environment.machine,
+                    )
+
+
+#: Variables that every shell has; what they mean for paths is judged there.
+_OF_THE_SHELL = frozenset({"HOME", "USER", "PWD", "UID", "GID", "LOGNAME", "HOSTNAME", "PATH", "COMPOSE_PROJECT_NAME"})
+
+
+def is_name(item: str) -> bool:
+    """Whether an item of a Compose file is the name of something on the machine."""
+    return bool(re.fullmatch(r"name|services\.[^.]+\.(?:container_name|hostname|image)|\w+\.[^.]+\.name", item))
+
+
+def named(fleet: Fleet, prefix: str, name: str) -> Iterator[ComposeProject]:
+    """The Compose projects of an environment that have a name."""
+    return (project for project in fleet.by_prefix[prefix].compose if project.name == name)
+
+
+def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
+    """Why two environments have one project name."""
+    environments = [fleet.by_prefix[claim.owner] for claim in claims]
+    by_directory = [e for e in environments if any(project.name_source == "directory" for project in e.compose)]
+    if by_directory:
+        base = posixpath.basename(posixpath.normpath(by_directory[0].directory or "."))
+        return f", because their directories are both called {base} and no file says otherwise"
+    spellings = {project.declared_name for e in environments for project in e.compose if project.declared_name}
+    return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
+
+
+def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) -> str:
+    """What happens to one environment when somebody deploys the other."""
+    first, last = prefixes[0], prefixes[-1]
+    keys = [set(project.services) for project in projects]
+    common = sorted(set.intersection(*keys)) if len(keys) > 1 else []
+    if common or len(keys) < 2:
+        what = f" ({listing(common)})" if common else ""
+        return (
+            f"'docker compose up -d' of {last} recreates the containers of {first}{what} as its own, whatever "
+            "container_name says, and takes over volumes without a name."
+        )
+    return (
+        f"'docker compose up -d --remove-orphans' or 'down' of {last} removes the containers of {first}, because they "
+        "are in its project and not in its file."
+    )
+
+
+def shared_hazards(projects: Sequence[ComposeProject]) -> tuple[str, ...]:
+    """The hazards that come with a shared project."""
+    hazards = ["CP-01"]
+    spellings = {project.declared_name for project in projects}
+    if len(spellings) > 1 and "" not in spellings:
+        hazards.append("CP-11")
+    by_key: dict[tuple[str, str], set[str]] = {}
+    unnamed = False
+    for project in projects:
+        for kind, section in (("network", project.networks), ("volume", project.volumes)):
+            for key, definition in section.items():
+                real = str((definition or {}).get("name") or f"{project.name}_{key}")
+                unnamed = unnamed or real == f"{project.name}_{key}"
+                by_key.setdefault((kind, key), set()).add(real)
+    if unnamed:
+        hazards.append("CP-04")
+    if any(len(names) > 1 for names in by_key.values()):
+        hazards.append("CP-22")
+    return tuple(hazards)
+
+
+def project_of(environment: Environment, call: ComposeCall) -> str:
+    """The project that a call works on, as far as the files tell."""
+    named_ = call.project or call.assignments.get("COMPOSE_PROJECT_NAME", "")
+    if "$" in named_ or "{{" in named_:
+        return ""
+    if named_:
+        return normalise_project(named_)
+    return environment.compose[0].name if environment.compose else directory_project(environment)
+
+
+def directory_project(environment: Environment) -> str:
+    """The project name that Compose makes of the environment's directory."""
+    return normalise_project(posixpath.basename(posixpath.normpath(environment.directory or "/")))
+
+
+def members(fleet: Fleet, environment: Environment, name: str) -> Sequence[str]:
+    """The environments whose containers a project name means; where none says so, those whose directory is called so."""
+    claims = [*fleet.claims("project").get((environment.machine, name), ())]
+    return owners(claims) or fleet.derived(_by_directory).get((environment.machine, name), ())
+
+
+def _by_directory(fleet: Fleet) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for environment in fleet.environments:
+        found.setdefault((environment.machine, directory_project(environment)), []).append(environment.prefix)
+    return found
+
+
+def other_owner(fleet: Fleet, environment: Environment, name: str) -> str:
+    """The other environment that a project name belongs to: by its files, by its prefix, or by its short name."""
+    claims = fleet.claims("project").get((environment.machine, name), ())
+    others = [claim.owner for claim in claims if claim.owner != environment.prefix]
+    named_ = owner_of_name(fleet, name)
+    return others[0] if others else named_ if named_ != environment.prefix else called(fleet, environment, name)
+
+
+def settings_of(environment: Environment, key: str) -> tuple[Where, ...]:
+    """Where a setting is made."""
+    return tuple(setting.where for setting in environment.settings if setting.key == key)

@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways around the networks: the host's namespace, another container's, the default bridge, names made by hand."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..acts import docker_calls
+from ..lines import code_lines
+from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..ownership import owner_of_name
+from ..traits import listing
+from . import Hit, Judgement, rule
+from .addresses import owner_of_address
+
+
+@rule("default-bridge", "NW-07", severity=Severity.HIGH)
+def default_bridge(fleet: Fleet) -> Judgement:
+    """A container on Docker's default bridge, where all containers reach each other."""
+    for environment in fleet.environments:
+        neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        reached = listing(neighbours) or "every other environment"
+        for project, name, service in environment.services():
+            if service.get("network_mode") == "bridge":
+                yield Hit(
+                    (environment.prefix,),
+                    f"service {name}",
+                    f"{name} of {environment.prefix} is on the default bridge of {environment.machine}; whatever "
+                    f"{reached} has there reaches it by address, and it reaches them.",
+                    f"Take 'network_mode: bridge' out of {name}: without it the service joins the project's own network.",
+                    (project.where("services", name, "network_mode"),),
+                    environment.machine,
+                )
+        for call, reference in docker_calls(environment):
+            named = {"--network", "--net"} & set(call.values)
+            if call.compose or call.verb[-1:] not in (("run",), ("create",)) or call.verb[:1] in (("volume",), ("network",)):
+                continue
+            if not named and call.verb in (("run",), ("create",), ("container", "run"), ("container", "create")):
+                yield Hit(
+                    (environment.prefix,),
+                    "docker run",
+                    f"A script of {environment.prefix} starts a container on the default bridge of {environment.machine}, "
+                    f"where the containers of {reached} may be reached by address.",
+                    "Add '--network' with a network of the environment, or '--network none'.",
+                    (reference.where,),
+                    environment.machine,
+                    severity=Severity.MEDIUM,
+                )
+
+
+@rule("host-network", "NW-08", severity=Severity.HIGH)
+def host_network(fleet: Fleet) -> Judgement:
+    """A service without a network of its own: it reaches every container, and takes ports that nobody sees."""
+    for environment in fleet.environments:
+        others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        for project, name, service in environment.services():
+            if service.get("network_mode") == "host" or "host" in network_names(project, service):
+                yield Hit(
+                    (environment.prefix,),
+                    f"service {name}",
+                    f"{name} of {environment.prefix} uses the network of {environment.machine} itself: it reaches every "
+                    f"container of {listing(others) or 'every other environment'}, published or not, and the ports it "
+                    "opens stand in no 'ports:'.",
+                    f"Give {name} the environment's own network and publish what it serves. An agent that watches the "
+                    "whole machine belongs to no environment: run it from a project of its own.",
+                    (project.where("services", name, "network_mode"),),
+                    environment.machine,
+                )
+
+
+@rule("joined-namespace", "NW-09", severity=Severity.HIGH)
+def joined_namespace(fleet: Fleet) -> Judgement:
+    """A service moves into the network, process or memory space of a container that is not its environment's own."""
+    for environment in fleet.environments:
+        own = own_containers(environment)
+        for project, name, service in environment.services():
+            for key in ("network_mode", "pid", "ipc"):
+                kind, _, container = str(service.get(key) or "").partition(":")
+                if kind != "container" or container in own:
+                    continue
+                owner = container_owner(fleet, environment, container)
+                yield Hit(
+                    (environment.prefix, owner) if owner else (environment.prefix,),
+                    f"container {container}",
+                    f"{name} of {environment.prefix} runs inside the container {container}"
+                    + (f" of {owner}" if owner else "")
+                    + f" ({key}): what is local there is local here, and it goes down when {container} does.",
+                    f"Write '{key}: service:<a service of this file>', or leave it out.",
+                    (project.where("services", name, key),),
+                    environment.machine,
+                )
+
+
+#: The usual name for the machine. It says what it is, and is judged by the port that is asked.
+_HOST_NAMES = frozenset({"host.docker.internal", "gateway.docker.internal"})
+
+
+@rule("name-by-hand", "NW-10", severity=Severity.HIGH)
+def name_by_hand(fleet: Fleet) -> Judgement:
+    """A name is given by hand to the machine, to another environment's container, or to an address of its network."""
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            for key, alias, target, owner in plumbing(fleet, environment, project, service):
+                to = f"a container of {owner}" if owner else "the machine, whose published ports are anybody's"
+                yield Hit(
+                    (environment.prefix, owner) if owner else (environment.prefix,),
+                    f"{alias or target} in service {name}",
+                    f"'{alias or target}' in {name} of {environment.prefix} means {target}: {to}. It looks like a "
+                    "service of its own and is not.",
+                    f"Take it out of '{key}' and use the service's name on the environment's own network.",
+                    (project.where("services", name, key),),
+                    environment.machine,
+                    severity=Severity.LOW if alias in _HOST_NAMES and not owner else None,
+                )
+
+
+_SEARCH = re.compile(r"^\s*(?:search|domain)\s+(.+)|[\"']?dns-?search[\"']?\s*[:=]\s*(.+)", re.IGNORECASE)
+
+
+@rule("search-domain", "NW-14", severity=Severity.HIGH)
+def search_domain(fleet: Fleet) -> Judgement:
+    """A search domain below which environments have their domains: a misspelt service name leads to their server."""
+    known: dict[str, list[str]] = {}
+    for environment in fleet.environments:
+        for domain in environment.domains:
+            labels = domain.lower().lstrip("*.").split(".")
+            for start in range(len(labels) - 1):
+                known.setdefault(".".join(labels[start:]), []).append(environment.prefix)
+    for environment in fleet.environments:
+        for domain, where in searched(environment):
+            owners = list(dict.fromkeys(known.get(domain, ())))
+            if owners:
+                yield Hit(
+                    (environment.prefix, *owners),
+                    f"search domain {domain}",
+                    f"A name that {environment.prefix} does not find, such as that of a service that is down, is asked "
+                    f"for again below {domain}. With a wildcard record it leads to the public address of {listing(owners)}.",
+                    "Set 'dns_search: .' for the services, and take the search domain out of the machine's resolv.conf.",
+                    (where,),
+                    environment.machine,
+                )
+
+
+def searched(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """The search domains of an environment's services, and of the machine where its files were given."""
+    for project, name, service in environment.services():
+        listed = service.get("dns_search") or ()
+        for domain in [listed] if isinstance(listed, str) else listed:
+            yield str(domain).lower().strip("."), project.where("services", name, "dns_search")
+    for document in environment.documents:
+        if posixpath.basename(document.path) in ("resolv.conf", "daemon.json", "head", "tail", "base"):
+            for where, line in code_lines(document):
+                for found in _SEARCH.finditer(line):
+                    for domain in re.findall(r"[\w.-]+", found[1] or found[2]):
+                        yield domain.lower().strip("."), where
+
+
+def plumbing(
+    fleet: Fleet, environment: Environment, project: ComposeProject, service: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Names made by hand that lead out of the environment: (key, alias, target, owner or nobody)."""
+    hosts = service.get("extra_hosts") or ()
+    lines = [f"{key}={value}" for key, value in hosts.items()] if isinstance(hosts, Mapping) else map(str, hosts)
+    for line in lines:
+        alias, _, target = line.partition("=") if "=" in line else line.partition(":")
+        owner = owner_of_address(fleet, environment, target)
+        if target == "host-gateway" or owner:
+            yield "extra_hosts", alias, target, owner
+    own = own_containers(environment)
+    for link in map(str, service.get("external_links") or ()):
+        container, _, alias = link.partition(":")
+        owner = container_owner(fleet, environment, container)
+        if container not in own and owner:
+            yield "external_links", alias or container, container, owner
+    servers = service.get("dns") or ()
+    for address in [servers] if isinstance(servers, str) else map(str, servers):
+        owner = owner_of_address(fleet, environment, address)
+        if owner:
+            yield "dns", "", address, owner
+
+
+def own_containers(environment: Environment) -> frozenset[str]:
+    """The names of an environment's own containers."""
+    return frozenset(
+        str(service.get("container_name") or f"{project.name}-{name}-1")
+        for project, name, service in environment.services()
+    )
+
+
+def container_owner(fleet: Fleet, environment: Environment, container: str) -> str:
+    """The other environment that a container belongs to, by its declaration or by its name."""
+    claims = fleet.claims("container").get((environment.machine, container), ())
+    owners = [claim.owner for claim in claims]
+    if environment.prefix in owners:
+        return ""
+    named = owner_of_name(fleet, container)
+    return owners[0] if owners else named if named != environment.prefix else ""
+
+
+def network_names(project: ComposeProject, service: Mapping[str, Any]) -> Iterator[str]:
+    """The real names of external networks of a service, of which 'host' is the machine's own."""
+    for key in service.get("networks") or ():
+        definition = project.networks.get(key) or {}
+        if definition.get("external"):
+            yield str(definition.get("name") or key)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Volumes: one name in two environments, volumes of another, and commands that delete them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..acts import compose_calls
+from ..contents import contents, uses
+from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..ownership import owner_of_name
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+
+@rule("shared-volume", "VP-01", "CP-04", "VP-08", "VP-09", "VP-11", "VP-12", severity=Severity.CRITICAL)
+def shared_volume(fleet: Fleet) -> Judgement:
+    """One volume of a machine belongs to two environments."""
+    for machine, name, here in shared_names(fleet):
+        prefixes = tuple(here)
+        mounts = [use for prefix in prefixes[:4] for use in uses(fleet.by_prefix[prefix], name)]
+        place = contents("", mounts, "VP-01")
+        by_project = any(name == f"{project.name}_{key}" for key, project in declared(fleet.by_prefix[prefixes[0]], name))
+        reason = ", because they have one project and the volume has no 'name:'" if by_project else ""
+        yield Hit(
+            prefixes,
+            f"volume {name}",
+            f"{listing(prefixes)} use the volume {name} of {machine}{reason}. Compose mounts what is there with no more "
+            f"than a warning: {place.what}",
+            f"Give each its own: 'name: {prefixes[-1]}_{name.rpartition('_')[2]}' in the Compose file of {prefixes[-1]}.",
+            tuple(here.values()),
+            machine,
+            hazards=(*place.hazards, "CP-04") if by_project else place.hazards,
+        )
+
+
+@rule("foreign-volume", "VP-03", severity=Severity.CRITICAL)
+def foreign_volume(fleet: Fleet) -> Judgement:
+    """An environment mounts a volume that another environment owns."""
+    for (machine, name), here in volumes(fleet).items():
+        makers = [prefix for prefix, (external, _) in here.items() if not external]
+        named = owner_of_name(fleet, name)
+        for prefix, (external, where) in here.items():
+            others = [maker for maker in makers if maker != prefix]
+            if external and others:
+                owner = others[0]
+            elif named and named != prefix and named not in makers and fleet.by_prefix[named].machine == machine:
+                owner = named
+            else:
+                continue
+            warned = "without any warning, because it is external" if external else "with no more than a warning"
+            yield Hit(
+                (prefix, owner),
+                f"volume {name}",
+                f"{prefix} mounts {name}, the volume of {owner}, {warned}: it reads and overwrites the data of {owner}.",
+                f"Name a volume of its own: 'external: true' needs 'name: {prefix}_…' beside it, because without a name "
+                "the key is the name.",
+                (where,),
+                machine,
+            )
+
+
+@rule("foreign-volumes-from", "VP-07", severity=Severity.CRITICAL)
+def foreign_volumes_from(fleet: Fleet) -> Judgement:
+    """A service takes all volumes of a container that is not its environment's own."""
+    for environment in fleet.environments:
+        own = {str(service.get("container_name") or "") for _, _, service in environment.services()}
+        for project, name, service in environment.services():
+            for entry in map(str, service.get("volumes_from") or ()):
+                container = entry.split(":")[1] if entry.startswith("container:") else ""
+                if not container or container in own:
+                    continue
+                owner = container_owner(fleet, environment, container)
+                yield Hit(
+                    (environment.prefix, owner) if owner else (environment.prefix,),
+                    f"container {container}",
+                    f"{name} of {environment.prefix} mounts every volume of the container {container}"
+                    + (f", which is of {owner}," if owner else "")
+                    + " and may write them.",
+                    "Mount the environment's own volumes by name; within one project write 'volumes_from: [<service>:ro]'.",
+                    (project.where("services", name, "volumes_from"),),
+                    environment.machine,
+                )
+
+
+_THROW_AWAY = re.compile(r"(?:\A|[_-])(?:pr|ci|review|preview|test|testing|tmp|e2e|sandbox)(?:[_-]?\d+)?(?:\Z|[_-])")
+
+
+@rule("deletes-volumes", "VP-02", severity=Severity.HIGH)
+def deletes_volumes(fleet: Fleet) -> Judgement:
+    """A script deletes volumes by the names in its Compose file, whoever they belong to."""
+    for environment in fleet.environments:
+        for call in compose_calls(environment):
+            if not call.removes_volumes:
+                continue
+            shared = fleet.derived(_shared_by_user).get(environment.prefix, {})
+            others = [prefix for prefixes in shared.values() for prefix in prefixes if prefix != environment.prefix]
+            throw_away = not environment.protected and bool(_THROW_AWAY.search(environment.prefix))
+            yield Hit(
+                (environment.prefix, *others),
+                call.text,
+                f"'{call.text}' of {environment.prefix} deletes every volume that is named in its Compose file, without "
+                "asking whose it is"
+                + (f"; {listing(shared)} is also of {listing(others)}." if others else "."),
+                "Leave -v (remove_volumes) out; declare data volumes 'external: true' and delete them by hand, by name.",
+                (call.where,),
+                environment.machine,
+                severity=Severity.CRITICAL if others else Severity.LOW if throw_away else None,
+            )
+
+
+@rule("unbounded-disk-logs", "VP-19", severity=Severity.LOW)
+def unbounded_logs(fleet: Fleet) -> Judgement:
+    """Containers whose logs may fill the disk that all environments of the machine share."""
+    for environment in fleet.environments:
+        services = [name for _, name, service in environment.services() if logs_without_end(service.get("logging"))]
+        if services:
+            yield Hit(
+                (environment.prefix,),
+                f"logs of {listing(services)}",
+                f"The logs of {listing(services)} of {environment.prefix} have no limit; when they fill the disk, the "
+                f"databases of every environment of {environment.machine} stop.",
+                "Set 'logging: {options: {max-size: 10m, max-file: \"3\"}}', or a limit for the whole engine.",
+                tuple(Where(project.file) for project in environment.compose),
+                environment.machine,
+            )
+
+
+@rule("shared-user", "VP-18", severity=Severity.LOW)
+def shared_user(fleet: Fleet) -> Judgement:
+    """One user of the machine owns the directories of several environments."""
+    groups: dict[tuple[str, str], list[Environment]] = {}
+    for environment in fleet.environments:
+        owner = environment.variables.get("bulkhead_owner")
+        if isinstance(owner, str) and owner:
+            groups.setdefault((environment.machine, owner), []).append(environment)
+    for (machine, owner), environments in groups.items():
+        if len(environments) > 1:
+            names = [environment.prefix for environment in environments]
+            yield Hit(
+                tuple(names),
+                f"user {owner}",
+                f"The user {owner} of {machine} owns the directories of {listing(names)}: whoever may write as {owner} "
+                "for one (a CI key, code in a bind mount) may write the others'.",
+                "Give each environment a user of its own (bulkhead_owner) and directories with mode 0750.",
+                tuple(environment.origin("bulkhead_owner") for environment in environments),
+                machine,
+            )
+
+
+def volumes(fleet: Fleet) -> dict[tuple[str, str], dict[str, tuple[bool, Where]]]:
+    """Who names a volume of a machine: {(machine, name): {prefix: (external, where)}}."""
+    return fleet.derived(_volumes)
+
+
+def _volumes(fleet: Fleet) -> dict[tuple[str, str], dict[str, tuple[bool, Where]]]:
+    found: dict[tuple[str, str], dict[str, tuple[bool, Where]]] = {}
+    for environment in fleet.environments:
+        for project in environment.compose:
+            for key, volume in project.volumes.items():
+                external = bool((volume or {}).get("external"))
+                name = str((volume or {}).get("name") or (key if external else f"{project.name}_{key}"))
+                here = found.setdefault((environment.machine, name), {})
+                if environment.prefix not in here or here[environment.prefix][0]:
+                    here[environment.prefix] = (external, project.where("volumes", key))
+    return found
+
+
+def shared_names(fleet: Fleet) -> Iterator[tuple[str, str, dict[str, Where]]]:
+    """Volumes that several environments use and none can be told to own alone: (machine, name, {prefix: where})."""
+    for (machine, name), here in volumes(fleet).items():
+        makers = [prefix for prefix, (external, _) in here.items() if not external]
+        if len(here) > 1 and len(makers) != 1:
+            yield machine, name, {prefix: where for prefix, (_, where) in here.items()}
+
+
+def _shared_by_user(fleet: Fleet) -> dict[str, dict[str, tuple[str, ...]]]:
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for _, name, here in shared_names(fleet):
+        for prefix in here:
+            found.setdefault(prefix, {})[name] = tuple(here)
+    return found
+
+
+def declared(environment: Environment, name: str) -> Iterator[tuple[str, ComposeProject]]:
+    """The (key, project) under which an environment declares a volume."""
+    for project in environment.compose:
+        for key, volume in project.volumes.items():
+            if (volume or {}).get("name", f"{project.name}_{key}") == name:
+                yield key, project
+
+
+def container_owner(fleet: Fleet, environment: Environment, container: str) -> str:
+    """The other environment that a container belongs to, by its declaration or by its name."""
+    claims = fleet.claims("container").get((environment.machine, container), ())
+    owners = [claim.owner for claim in claims if claim.owner != environment.prefix]
+    named = owner_of_name(fleet, container)
+    return owners[0] if owners else named if named != environment.prefix else ""
+
+
+def logs_without_end(logging: object) -> bool:
+    """Whether a service's log is a file that nothing cuts."""
+    if not isinstance(logging, dict):
+        return True
+    driver = logging.get("driver") or "json-file"
+    return driver == "json-file" and "max-size" not in (logging.get("options") or {})
