@@ -1,0 +1,287 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which servers an environment is told to use: from URLs, connection strings, and settings such as ``DB_HOST``.
+
+Pure text to data. Whose server it is that an endpoint leads to is found out by :mod:`..resolver`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import parse_qsl, unquote
+
+from ..model import Environment, Setting, Where
+
+
+def _by_word(**kinds: str) -> dict[str, str]:
+    return {word: kind for kind, words in kinds.items() for word in words.split()}
+
+
+#: Words of a URL's scheme, split at ``+``, and the family of server that they mean.
+_SCHEMES = _by_word(
+    database="postgres postgresql postgis pgsql psql timescale cockroachdb mysql mysql2 mariadb mongodb mssql",
+    redis="redis rediss valkey valkeys sentinel unix",
+    amqp="amqp amqps pyamqp",
+    web="http https ws wss",
+    mail="smtp smtps submission",
+    bucket="s3",
+)
+
+_PORTS = {
+    "database": 5432,
+    "redis": 6379,
+    "amqp": 5672,
+    "mail": 25,
+    "mysql": 3306,
+    "mysql2": 3306,
+    "mariadb": 3306,
+    "mongodb": 27017,
+    "mssql": 1433,
+    "sentinel": 26379,
+    "amqps": 5671,
+    "http": 80,
+    "ws": 80,
+    "https": 443,
+    "wss": 443,
+    "smtps": 465,
+    "submission": 587,
+}
+
+#: Words of a setting's name, and the family of server that it is about: ``REPLICA_DB_HOST``, ``PGHOST``.
+_WORDS = _by_word(
+    database="DB DATABASE DATABASES POSTGRES POSTGRESQL PG PGSQL PGBOUNCER SQL MYSQL MARIADB RDS",
+    redis="REDIS VALKEY",
+    amqp="AMQP RABBITMQ RABBIT",
+    mail="EMAIL MAIL SMTP",
+)
+
+_PARTS = _by_word(
+    host="HOST HOSTNAME HOSTS SERVER ADDR ADDRESS",
+    port="PORT",
+    name="NAME DBNAME DATABASE DB VHOST",
+    user="USER USERNAME",
+    password="PASSWORD PASS PASSWD",
+)
+
+_PART = re.compile(rf"(.+?)_?({'|'.join(sorted(_PARTS, key=len, reverse=True))})\Z")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'`<>{}\[\]|;\\]+(?:\[[0-9a-f:.]+\][^\s\"'`<>{}|;\\]*)?", re.I)
+_NEXT_URL = re.compile(r",(?=[a-z][a-z0-9+.-]*://)", re.I)
+_KEYWORD = re.compile(r"(?:^|\s)(host|hostaddr|port|dbname|user|password|options)\s*=\s*('[^']*'|\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server and what is used on it. ``name`` is a database, a Redis number, a virtual host, a path."""
+
+    family: str
+    hosts: tuple[tuple[str, int], ...]
+    name: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    scheme: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An endpoint, and the setting that names it. ``service`` is empty where every service may read the setting."""
+
+    owner: str
+    service: str
+    key: str
+    endpoint: Endpoint
+    where: Where
+
+
+def family_of_scheme(scheme: str) -> str:
+    """The family of server that a URL's scheme means, or the empty string."""
+    return next((_SCHEMES[word] for word in scheme.lower().split("+") if word in _SCHEMES), "")
+
+
+def parse(text: str) -> Endpoint | None:
+    """The endpoint that a URL or a libpq connection string names, or ``None`` for any other text."""
+    text = text.strip().removeprefix("jdbc:")
+    if "://" in text:
+        return _parse_url(text)
+    if "host" in text and "=" in text:
+        return _parse_keywords(text)
+    return None
+
+
+def find(text: str) -> Iterator[Endpoint]:
+    """Every endpoint in a text: a value may list several URLs."""
+    if "://" in text:
+        for match in _URL.finditer(text):
+            for url in _NEXT_URL.split(match.group()):
+                endpoint = _parse_url(url)
+                if endpoint:
+                    yield endpoint
+    elif "host" in text and "=" in text:
+        endpoint = _parse_keywords(text)
+        if endpoint:
+            yield endpoint
+
+
+def _parse_url(url: str) -> Endpoint | None:
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    family = family_of_scheme(scheme)
+    if not family:
+        return None
+    authority, path, query = _split(rest)
+    account, _, hosts = authority.rpartition("@")
+    user, _, password = account.partition(":")
+    options = dict(parse_qsl(query))
+    words = scheme.split("+")
+    default = next((_PORTS[word] for word in words if word in _PORTS), _PORTS.get(family, 0))
+    if family == "redis" and ("unix" in words or "socket" in words):
+        return Endpoint(family, ((path or "/", 0),), options.get("db", "0"), scheme=scheme, options=options)
+    name = unquote(path.lstrip("/"))
+    if family == "redis":
+        name = options.get("db") or name.rpartition("/")[2] or "0"
+    return Endpoint(
+        family=family,
+        hosts=_hosts(options.get("host") or hosts, default),
+        name=name or ("/" if family == "amqp" else options.get("dbname", "")),
+        user=unquote(user or options.get("user", "")),
+        password=unquote(password or options.get("password", "")),
+        options=options,
+        scheme=scheme,
+    )
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    """Authority, path and query of what follows ``://``."""
+    rest = rest.partition("#")[0] if "@" not in rest.partition("#")[2] else rest
+    before, _, query = rest.partition("?")
+    authority, slash, path = before.partition("/")
+    return authority, slash + path, query
+
+
+def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
+    return tuple(host_and_port(item, port) for item in text.split(",") if item.strip()) or (("", port),)
+
+
+def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
+    """``host``, ``host:port``, ``[::1]:port`` or ``%2Fvar%2Frun``, with a port for where none is written."""
+    text = unquote(text.strip())
+    if text.startswith("["):
+        host, _, tail = text[1:].partition("]")
+        tail = tail.lstrip(":")
+    elif text.count(":") == 1:
+        host, _, tail = text.partition(":")
+    else:
+        host, tail = text, ""
+    return host.lower() if not host.startswith("/") else host, int(tail) if tail.isdecimal() else port
+
+
+def _parse_keywords(text: str) -> Endpoint | None:
+    found = {key: value.strip("'") for key, value in _KEYWORD.findall(text)}
+    host = found.get("host") or found.get("hostaddr")
+    if not host or len(found) < 2:
+        return None
+    port = int(found["port"]) if found.get("port", "").isdecimal() else 5432
+    options = {"options": found["options"]} if "options" in found else {}
+    return Endpoint(
+        "database",
+        _hosts(host, port),
+        found.get("dbname", ""),
+        found.get("user", ""),
+        found.get("password", ""),
+        options,
+        "postgresql",
+    )
+
+
+def uses(environment: Environment) -> tuple[Use, ...]:
+    """Every server that the settings and commands of an environment name, each once for each setting."""
+    by_service: dict[str, dict[str, Setting]] = {}
+    for setting in environment.settings:
+        by_service.setdefault(setting.service, {})[setting.key] = setting
+    # Services first: they know on which networks a name is looked up. The .env file repeats what they say.
+    found: dict[tuple[str, str, Endpoint], Use] = {}
+    said: set[tuple[str, Endpoint]] = set()
+    for service in sorted(by_service, key=lambda name: not name):
+        settings = by_service[service]
+        complete = {**by_service.get("", {}), **settings}
+        for use in (*_urls(environment, service, settings), *_discrete(environment, service, complete)):
+            if service or (use.key, use.endpoint) not in said:
+                found.setdefault((service, use.key, use.endpoint), use)
+                said.add((use.key, use.endpoint))
+    for use in _commands(environment):
+        found.setdefault((use.service, use.key, use.endpoint), use)
+    return tuple(found.values())
+
+
+def _urls(environment: Environment, service: str, settings: Mapping[str, Setting]) -> Iterator[Use]:
+    for key, setting in settings.items():
+        for endpoint in find(setting.text):
+            yield Use(environment.prefix, service, key, endpoint, setting.where)
+
+
+def _discrete(environment: Environment, service: str, settings: Mapping[str, Setting]) -> Iterator[Use]:
+    groups: dict[tuple[str, str], dict[str, Setting]] = {}
+    for key, setting in settings.items():
+        named = part_of(key)
+        if named and setting.text and "://" not in setting.text:
+            groups.setdefault(named[:2], {})[named[2]] = setting
+    for (family, group), parts in groups.items():
+        if "host" not in parts or all(setting.service != service for setting in parts.values()):
+            continue
+        known = {**_around(groups, family, group), **parts}
+        host = known["host"]
+        port = known["port"].text if "port" in known else ""
+        endpoint = Endpoint(
+            family,
+            _hosts(host.text, int(port) if port.isdecimal() else _PORTS[family]),
+            known["name"].text if "name" in known else ("0" if family == "redis" else ""),
+            known["user"].text if "user" in known else "",
+            known["password"].text if "password" in known else "",
+        )
+        yield Use(environment.prefix, service, host.key, endpoint, host.where)
+
+
+@lru_cache(maxsize=65536)
+def part_of(key: str) -> tuple[str, str, str] | None:
+    """What a setting's name says: family, group and part. ``REPLICA_DB_HOST`` is database, REPLICA_DB, host."""
+    match = _PART.match(key.upper())
+    if not match:
+        return None
+    words = match.group(1).split("_")
+    families = {_WORDS[word] for word in words if word in _WORDS}
+    if "redis" in families:
+        families = {"redis"}
+    return (families.pop(), match.group(1), _PARTS[match.group(2)]) if len(families) == 1 else None
+
+
+def _around(groups: Mapping[tuple[str, str], Mapping[str, Setting]], family: str, group: str) -> dict[str, Setting]:
+    """What a group leaves unsaid: said by its extensions (``EMAIL_HOST_USER``) or by the family's shortest group."""
+    related = sorted((name for kind, name in groups if kind == family), key=len)
+    found = dict(groups[family, related[0]])
+    for name in related:
+        if name.startswith(f"{group}_") and "port" not in groups[family, name]:
+            found.update({part: each for part, each in groups[family, name].items() if part != "host"})
+    found.pop("host", None)
+    return found
+
+
+def _commands(environment: Environment) -> Iterator[Use]:
+    """URLs on the command lines of services: ``celery --broker redis://…``."""
+    for project, name, service in environment.services():
+        for item in ("command", "entrypoint"):
+            line = words(service.get(item))
+            if "://" in line:
+                for endpoint in find(line):
+                    yield Use(environment.prefix, name, item, endpoint, project.where("services", name, item))
+
+
+def words(command: object) -> str:
+    """A command of a service as one line, whichever form it has."""
+    if isinstance(command, str):
+        return command
+    return " ".join(map(str, command)) if isinstance(command, Iterable) else ""

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The secrets of an environment as fingerprints, so that they can be compared and cannot be shown.
+
+A fingerprint is a hash with a key that is made anew in every run: it says that two values are equal and nothing else,
+and is of no use to anybody who reads it in a report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..model import WORLD, Claim, Environment, Sealed, Where
+from .endpoints import Use, part_of
+
+_RUN = secrets.token_bytes(32)
+
+#: What equal values would mean, the gravest first. A value that is used for several things is judged by the gravest.
+SIGNING, JWT, ENCRYPTION, DATABASE, MAIL, OTHER = "signing", "jwt", "encryption", "database", "mail", "other"
+CLASSES = (SIGNING, JWT, ENCRYPTION, DATABASE, MAIL, OTHER)
+
+_SIGNING = re.compile(r"(?:(?:DJANGO|FLASK|APP|APPLICATION)_)?SECRET_KEY(?:_BASE|_FALLBACKS?|S|_OLD|_\d+)?\Z|APP_KEY\Z")
+_JWT = re.compile(r"JWT|SIGNING_KEY|TOKEN_SECRET")
+_ENCRYPTION = re.compile(r"ENCRYPT|FERNET|CRYPTO|CIPHER|SALT_KEY")
+_SECRET_WORDS = frozenset(
+    (
+        "PASS",
+        "PASSWD",
+        "PASSWORD",
+        "PASSWORDS",
+        "PASSPHRASE",
+        "PWD",
+        "SECRET",
+        "SECRETS",
+        "TOKEN",
+        "TOKENS",
+        "KEY",
+        "KEYS",
+        "APIKEY",
+        "DSN",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "PRIVATE",
+        "SALT",
+    )
+)
+#: A name with one of these words is about a secret, and its value is none or is meant to be seen.
+_OPEN_WORDS = frozenset(("PUBLIC", "PUBLISHABLE", "JWKS", "VERIFYING", "SENTRY", "PRIMARY"))
+_OPEN_ENDINGS = frozenset(
+    (
+        "PREFIX",
+        "SUFFIX",
+        "NAME",
+        "NAMES",
+        "ID",
+        "IDS",
+        "FILE",
+        "PATH",
+        "DIR",
+        "URL",
+        "URI",
+        "HEADER",
+        "ALGORITHM",
+        "ALGORITHMS",
+        "LIFETIME",
+        "EXPIRY",
+        "EXPIRES",
+        "EXPIRATION",
+        "TTL",
+        "TIMEOUT",
+        "AGE",
+        "LENGTH",
+        "MIN",
+        "MAX",
+        "COUNT",
+        "ENABLED",
+        "BACKEND",
+        "CLASS",
+        "AUDIENCE",
+        "ISSUER",
+        "TYPE",
+        "REGION",
+        "VERSION",
+        "VALIDATORS",
+        "HASHERS",
+        "ROTATION",
+        "ROTATE",
+        "FORMAT",
+        "METHOD",
+        "HINT",
+        "USER",
+        "USERNAME",
+        "REQUIRED",
+        "SERVER",
+        "INTERVAL",
+        "SECONDS",
+        "MINUTES",
+        "HOURS",
+        "DAYS",
+    )
+)
+_HARMLESS_VALUE = re.compile(
+    r"(?:true|false|yes|no|on|off|none|null|\d{1,3}|/[\w./-]*|pk_\w+|\w{2}_test_\w+"
+    r"|-----BEGIN (?:PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE).*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEVERAL = re.compile(r"[\s,\[\]\"']+")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that an environment has: under which name, what for, and its fingerprint. Sealed ones have none."""
+
+    owner: str
+    key: str
+    use: str
+    fingerprint: str
+    where: Where
+
+
+def fingerprint(value: str) -> str:
+    """A keyed hash of a value, comparable within this run only."""
+    return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=_RUN, digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=65536)
+def use_of(key: str) -> str:
+    """What a secret of this name is for; empty when the name is not one of a secret."""
+    name = key.upper().replace("-", "_").replace(".", "_")
+    words = name.split("_")
+    if _SIGNING.match(name):
+        return SIGNING
+    if words[-1] in _OPEN_ENDINGS or not _OPEN_WORDS.isdisjoint(words) or _SECRET_WORDS.isdisjoint(words):
+        return ""
+    if _JWT.search(name):
+        return JWT
+    if _ENCRYPTION.search(name):
+        return ENCRYPTION
+    part = part_of(key)
+    if part and part[2] == "password":
+        return {"database": DATABASE, "mail": MAIL}.get(part[0], OTHER)
+    return OTHER
+
+
+def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret, ...]:
+    """Every secret of an environment that can be read, each name and value once. ``uses`` are its endpoints."""
+    found: dict[tuple[str, str], Secret] = {}
+    for key, value, where, declared in values_of(environment):
+        use = use_of(key) or (OTHER if declared else "")
+        if use and isinstance(value, str):
+            for text in _several(key, value):
+                _add(found, Secret(environment.prefix, key, use, fingerprint(text), where))
+    for each in uses:
+        password = each.endpoint.password
+        if password and not _HARMLESS_VALUE.match(password) and part_of(each.key) is None:
+            use = {"database": DATABASE, "mail": MAIL}.get(each.endpoint.family, OTHER)
+            if "SENTRY" not in each.key.upper():
+                _add(found, Secret(environment.prefix, each.key, use, fingerprint(password), each.where))
+    return tuple(found.values())
+
+
+def sealed_of(environment: Environment) -> tuple[str, ...]:
+    """The names of the values that cannot be read here and may be secrets or hold one."""
+    return tuple(dict.fromkeys(key for key, value, _, _ in values_of(environment) if isinstance(value, Sealed)))
+
+
+def claims_secrets(secrets_: tuple[Secret, ...]) -> list[Claim]:
+    """Secrets as claims: what belongs to one environment in the whole world."""
+    return [
+        Claim("secret", WORLD, secret.fingerprint, secret.owner, secret.where, attributes={"key": secret.key})
+        for secret in secrets_
+    ]
+
+
+def _add(found: dict[tuple[str, str], Secret], secret: Secret) -> None:
+    found.setdefault((secret.key, secret.fingerprint), secret)
+
+
+def values_of(environment: Environment) -> Iterator[tuple[str, str | Sealed | None, Where, bool]]:
+    """Name, value, place, and whether the user declared it a secret."""
+    for setting in environment.settings:
+        yield setting.key, setting.value, setting.where, setting.secret
+    declared = environment.variables.get("bulkhead_secrets")
+    origin = environment.origin("bulkhead_secrets")
+    if isinstance(declared, Sealed):
+        yield "bulkhead_secrets", declared, origin, True
+    elif isinstance(declared, Mapping):
+        for key, value in declared.items():
+            place = Where(origin.file, origin.line, f"bulkhead_secrets.{key}")
+            yield str(key), value if isinstance(value, (str, Sealed)) else None, place, True
+
+
+def _several(key: str, value: str) -> Iterator[str]:
+    """The secrets in a value: several for ``SECRET_KEY_FALLBACKS``, none where the value is no secret."""
+    parts = _SEVERAL.split(value) if "FALLBACK" in key.upper() or key.upper().endswith("KEYS") else [value]
+    for part in parts:
+        text = part.strip()
+        if text and "://" not in text and not _HARMLESS_VALUE.match(text):
+            yield text

@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Accounts elsewhere: buckets, mail, payments, search indices and monitoring of two environments are not one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..model import Claim, Environment, Fleet, Severity, Where
+from ..readers import fingerprints
+from ..readers.endpoints import host_and_port
+from ..readers.fingerprints import fingerprint, values_of
+from ..resolver import resolver
+from ..servers import Placed, of_family
+from ..traits import is_production, listing
+from . import Hit, Judgement, owners, places, rule
+from .secrets import shared_values
+
+#: Servers and backends that keep mail to themselves.
+_CATCHERS = re.compile(r"mailpit|mailhog|maildev|mailtrap|sandbox|smtp4dev|localhost|127\.0\.0\.1", re.IGNORECASE)
+_SILENT_BACKENDS = re.compile(r"console|locmem|filebased|dummy|log\b|array|null", re.IGNORECASE)
+_GENERIC_USERS = frozenset({"apikey", "api", "resend", "smtp", "postmark"})
+_LIVE_KEY = re.compile(r"\b(?:[sr]k_live_|rzp_live_|live_sk_|live_[A-Za-z0-9]{24,}|sq0csp-|access_token\$production\$)")
+_LIVE_MODE = re.compile(
+    r"(?:PAYPAL|STRIPE|BRAINTREE|ADYEN|SQUARE|KLARNA|MOLLIE|RAZORPAY|PAYMENTS?)\w*_(?:MODE|ENV|ENVIRONMENT|LIVE|LIVE_MODE)\Z",
+    re.IGNORECASE,
+)
+_LIVE = frozenset({"live", "production", "prod", "true", "1", "yes"})
+#: What a monitoring service knows an environment by: the account, and the name within it with its default.
+_IDENTITIES = (
+    ("SENTRY_DSN", "SENTRY_ENVIRONMENT", "production"),
+    ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", ""),
+    ("DD_SERVICE", "DD_ENV", ""),
+    ("NEW_RELIC_APP_NAME", "NEW_RELIC_ENVIRONMENT", ""),
+)
+_STEM = re.compile(r"_?(?:INDEX|COLLECTION|NAMESPACE|ASSISTANT|VECTOR_STORE|PROJECT)(?:_NAME|_ID)?\Z", re.IGNORECASE)
+
+
+@rule("shared-bucket", "SE-07", severity=Severity.CRITICAL)
+def shared_bucket(fleet: Fleet) -> Judgement:
+    """Two environments keep their files in one place of a bucket."""
+    buckets: dict[str, dict[str, list[Claim]]] = {}
+    for (_, key), claims in fleet.claims("bucket").items():
+        prefix = str(claims[0].attributes.get("prefix", ""))
+        bucket = key[: len(key) - len(prefix)].rstrip("/")
+        buckets.setdefault(bucket, {}).setdefault(prefix, []).extend(claims)
+    for bucket, by_prefix in buckets.items():
+        everyone = [claim for claims in by_prefix.values() for claim in claims]
+        if len(owners(everyone)) < 2:
+            continue
+        name = bucket.lstrip("/")
+        clashes = list(_overlapping(by_prefix))
+        for prefix, group in clashes:
+            place = f"{name}/{prefix}".rstrip("/")
+            yield Hit(
+                owners(group),
+                place,
+                f"{listing(owners(group))} keep their files in {place}: uploads overwrite each other, and a sync with "
+                "--delete or a lifecycle rule of one deletes the other's.",
+                "Give each environment a bucket of its own, with credentials for that bucket only.",
+                places(group),
+            )
+        if not clashes:
+            yield Hit(
+                owners(everyone),
+                name,
+                f"{listing(owners(everyone))} have prefixes of their own in one bucket, {name}: only the access rules "
+                "of the bucket keep them apart, and these cannot be seen here.",
+                "Limit each environment's credentials to its prefix, or give each a bucket.",
+                places(everyone),
+                severity=Severity.LOW,
+            )
+
+
+@rule("shared-mail-account", "SE-08", severity=Severity.HIGH)
+def shared_mail_account(fleet: Fleet) -> Judgement:
+    """An environment that is not production sends real mail through production's account."""
+    by_server: dict[str, list[Placed]] = {}
+    for each in of_family(fleet, "mail"):
+        if not each.server.owner and _sends(fleet.by_prefix[each.owner], each):
+            by_server.setdefault(each.server.identity, []).append(each)
+    told: list[set[str]] = []
+    for identity, uses in by_server.items():
+        for user, group in _by_user(uses):
+            told.append({each.owner for each in group})
+            yield _mail(group, f"{identity} as {user}" if user else identity, None if user else Severity.LOW)
+    for secrets in fleet.derived(shared_values).get(fingerprints.MAIL, ()):
+        prefixes = tuple(dict.fromkeys(secret.owner for secret in secrets))
+        if not any(set(prefixes) <= known for known in told):
+            keys = listing(secret.key for secret in secrets)
+            yield Hit(
+                prefixes,
+                keys,
+                f"{listing(prefixes)} send mail with one password ({keys}): what one sends counts for the other, and "
+                "customers in a restored database get mail from a test.",
+                "Use mailpit or the console outside of production, or an account of its own.",
+                tuple(secret.where for secret in secrets),
+            )
+
+
+@rule("live-payments", "SE-10", severity=Severity.CRITICAL)
+def live_payments(fleet: Fleet) -> Judgement:
+    """An environment that is not production moves real money."""
+    for environment in fleet.environments:
+        if is_production(environment):
+            continue
+        found: dict[str, Where] = {}
+        for key, value, where, _ in values_of(environment):
+            if isinstance(value, str) and _is_live(key, value):
+                found.setdefault(key, where)
+        for key, where in found.items():
+            yield Hit(
+                (environment.prefix,),
+                key,
+                f"{key} of {environment.prefix} is for live payments, and {environment.prefix} is not production: a "
+                "test there charges real customers, and the provider's webhooks go to production.",
+                "Use the provider's test keys and test mode (sk_test_…).",
+                (where,),
+            )
+
+
+@rule("shared-index", "SE-11", severity=Severity.HIGH)
+def shared_index(fleet: Fleet) -> Judgement:
+    """Two environments write to one index, collection or project of a service elsewhere."""
+    for _, name, claims in fleet.collisions("index"):
+        key, _, value = name.partition(":")
+        stem = _STEM.sub("", key)
+        outside = [claim for claim in claims if not _runs_itself(fleet, fleet.by_prefix[claim.owner], stem)]
+        accounts = {_account(fleet.by_prefix[claim.owner], stem) for claim in outside}
+        if len(outside) > 1:
+            apart = len(accounts) > 1
+            yield Hit(
+                owners(outside),
+                f"{key}={value}",
+                f"{listing(owners(outside))} both write to {value} ({key}): what one indexes, deletes or asks for, the "
+                f"other finds{', unless their different keys belong to different accounts' if apart else ''}.",
+                f"Put the environment into the name: {key}={value}-{outside[-1].owner}.",
+                places(outside),
+                severity=Severity.LOW if apart else None,
+            )
+
+
+@rule("shared-identity", "SE-09", severity=Severity.LOW)
+def shared_identity(fleet: Fleet) -> Judgement:
+    """Errors and metrics of two environments are reported as those of one."""
+    known: dict[tuple[str, str, str], dict[str, Where]] = {}
+    for environment in fleet.environments:
+        settings = {setting.key: setting for setting in environment.settings if setting.text}
+        for account, name, default in _IDENTITIES:
+            if account in settings:
+                called = settings[name].text if name in settings else default
+                key = (account, fingerprint(settings[account].text), called)
+                known.setdefault(key, {})[environment.prefix] = settings[account].where
+    for (account, _, called), prefixes in known.items():
+        if len(prefixes) > 1:
+            yield Hit(
+                tuple(prefixes),
+                f"{account} {called}".strip(),
+                f"{listing(prefixes)} report to one {account} as {called or 'the same service'}: nobody can tell whose "
+                "error it is.",
+                "Set SENTRY_ENVIRONMENT (DD_ENV, deployment.environment) to the environment's own name.",
+                tuple(prefixes.values()),
+            )
+
+
+def _overlapping(by_prefix: Mapping[str, Sequence[Claim]]) -> Iterator[tuple[str, Sequence[Claim]]]:
+    """Prefixes of one bucket that are equal or lie within one another, each with all who are within."""
+    outer = None
+    within: list[Claim] = []
+    for prefix in sorted(by_prefix, key=lambda each: f"{each}/" if each else ""):
+        if outer is not None and (not outer or f"{prefix}/".startswith(f"{outer}/")):
+            within += by_prefix[prefix]
+            continue
+        if outer is not None and len(owners(within)) > 1:
+            yield outer, within
+        outer, within = prefix, list(by_prefix[prefix])
+    if outer is not None and len(owners(within)) > 1:
+        yield outer, within
+
+
+def _sends(environment: Environment, each: Placed) -> bool:
+    """Whether mail really leaves: no backend that keeps it, no server that catches it."""
+    if _CATCHERS.search(each.server.identity):
+        return False
+    backends = (each for each in environment.settings if each.key.upper().endswith(("MAIL_BACKEND", "MAILER")))
+    return not any(_SILENT_BACKENDS.search(backend.text) for backend in backends)
+
+
+def _by_user(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Uses of one account; then, with an empty name, all of the server, if nothing worse was found."""
+    groups: dict[tuple[str, str], list[Placed]] = {}
+    for each in uses:
+        user, password = each.use.endpoint.user, each.use.endpoint.password
+        # Where everybody is called "apikey", the password is the account.
+        account = fingerprint(password) if user in _GENERIC_USERS else ""
+        if user and (password or user not in _GENERIC_USERS):
+            groups.setdefault((user, account), []).append(each)
+    same = [(user, group) for (user, _), group in groups.items() if len({each.owner for each in group}) > 1]
+    yield from same
+    if not same and len({each.owner for each in uses}) > 1:
+        yield "", uses
+
+
+def _mail(group: Sequence[Placed], account: str, severity: Severity | None) -> Hit:
+    prefixes = tuple(dict.fromkeys(each.owner for each in group))
+    return Hit(
+        prefixes,
+        account,
+        f"{listing(prefixes)} send mail through {account}: a restored database makes a test write to customers, and "
+        "what one sends spoils the other's name as a sender.",
+        "Use mailpit or the console outside of production, or an account of its own that delivers to the team only.",
+        tuple(each.use.where for each in group),
+        severity=severity,
+    )
+
+
+def _is_live(key: str, value: str) -> bool:
+    return bool(_LIVE_KEY.search(value)) or (bool(_LIVE_MODE.match(key)) and value.strip().lower() in _LIVE)
+
+
+def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
+    """Whether the service behind an index is the environment's own container."""
+    for setting in environment.settings:
+        if setting.text and setting.key.upper() in (f"{stem}_HOST", f"{stem}_URL", f"{stem}_ENDPOINT", f"{stem}_HOSTS"):
+            host, port = host_and_port(setting.text.partition("://")[2].partition("/")[0] or setting.text)
+            if resolver(fleet).resolve(environment, setting.service, host, port).owner == environment.prefix:
+                return True
+    return False
+
+
+def _account(environment: Environment, stem: str) -> str:
+    """What tells accounts apart: the fingerprint of the key; one that is sealed equals no other."""
+    for key, value, _, _ in values_of(environment):
+        if key.upper().startswith(f"{stem}_") and key.upper().endswith(("API_KEY", "TOKEN", "_KEY")):
+            return fingerprint(value) if isinstance(value, str) else f"sealed {environment.prefix}"
+    return ""

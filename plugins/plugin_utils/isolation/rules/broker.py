@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Brokers: every Redis or AMQP connection leads to a server of the environment's own, and no work is mixed up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ..acts import commands
+from ..model import Environment, Fleet, Severity, Where
+from ..servers import Placed, in_documents, of_family, shared
+from ..services import command_text
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+_BROKER = re.compile(r"BROKER|CELERY(?!.*(?:RESULT|CACHE))|(?:\A|_)RQ_|QUEUE|DRAMATIQ|HUEY|AMQP|RABBIT", re.IGNORECASE)
+_CACHE = re.compile(r"CACHE|SESSION|LOCK|RATELIMIT|THROTTL", re.IGNORECASE)
+_CHANNEL = re.compile(r"CHANNEL|PUBSUB|WEBSOCKET|SOCKETIO", re.IGNORECASE)
+_RESULT = re.compile(r"RESULT", re.IGNORECASE)
+_NAMES_QUEUE = re.compile(r"(?:\w+_)?(?:TASK_DEFAULT_QUEUE|DEFAULT_QUEUE|TASK_QUEUES?|RQ_QUEUES?|QUEUE_NAMES?)\Z", re.I)
+_DEFAULT_QUEUE = re.compile(r"(?:\w+_)?DEFAULT_QUEUE\Z", re.IGNORECASE)
+_ROUTE = re.compile(r"[\"']?\bqueue[\"']?\s*[:=]\s*[\"']([\w.-]+)[\"']")
+_WORKER_QUEUES = re.compile(r"(?:\s-Q\s*|\s--queues[= ])([\w.,-]+)")
+_KEYPREFIX = re.compile(r"global_keyprefix[\"']?\s*[:=]\s*[\"']?([\w:.-]+)", re.IGNORECASE)
+_BEAT = re.compile(r"\bcelery\b.*\bbeat\b|\bcelery\b.*\bworker\b.*\s(?:-B\b|--beat\b)", re.DOTALL)
+
+
+@rule("foreign-broker", "RC-12", "RC-03", severity=Severity.CRITICAL)
+def foreign_broker(fleet: Fleet) -> Judgement:
+    """A connection leads to another environment's Redis or message broker."""
+    leading: dict[tuple[str, str], list[Placed]] = {}
+    for family in ("redis", "amqp"):
+        for each in (*of_family(fleet, family), *in_documents(fleet, family)):
+            if each.server.owner not in ("", each.owner):
+                leading.setdefault((each.owner, each.server.owner), []).append(each)
+    for (prefix, owner), uses in leading.items():
+        keys = listing(each.use.key for each in uses)
+        yield Hit(
+            (prefix, owner),
+            keys,
+            f"With {keys}, {prefix} connects to a broker of {owner} ({uses[0].server.how}). It takes the tasks, "
+            f"sessions and messages of {owner}, and FLUSHALL empties both.",
+            f"Name {prefix}'s own server there (redis:6379 on its own network).",
+            tuple(each.use.where for each in uses),
+        )
+
+
+@rule("shared-broker", "RC-03", "RC-01", severity=Severity.CRITICAL)
+def shared_broker(fleet: Fleet) -> Judgement:
+    """Two environments use one Redis or broker that belongs to neither."""
+    for family in ("redis", "amqp"):
+        for identity, uses in shared(of_family(fleet, family)):
+            # Virtual hosts are walls; database numbers are not.
+            for _, group in _by_name(uses) if family == "amqp" else [("", uses)]:
+                if not uses[0].server.owner:
+                    yield Hit(
+                        _owners(group),
+                        identity,
+                        f"{listing(_owners(group))} use one server, {identity}: FLUSHALL, eviction, a full memory and "
+                        "a restart by one hit the other, and pub/sub reaches both, whatever the database numbers are.",
+                        "Give each environment a server of its own.",
+                        tuple(each.use.where for each in group),
+                    )
+
+
+@rule("shared-queue", "RC-01", "RC-10", severity=Severity.CRITICAL)
+def shared_queue(fleet: Fleet) -> Judgement:
+    """Workers of one environment take the tasks of another."""
+    for place, uses in _one_database(fleet, _BROKER):
+        by_queue: dict[tuple[str, str], dict[str, None]] = {}
+        for prefix in _owners(uses):
+            environment = fleet.by_prefix[prefix]
+            for queue in _queues(environment):
+                by_queue.setdefault((_key_prefix(environment), queue), {})[prefix] = None
+        for (_, queue), prefixes in by_queue.items():
+            if len(prefixes) > 1:
+                yield Hit(
+                    tuple(prefixes),
+                    f"{place}: queue {queue}",
+                    f"{listing(prefixes)} put tasks into one queue, {queue} on {place}: whichever worker is free takes "
+                    "them, with its own database and its own code.",
+                    "Give each environment a server of its own, or at least global_keyprefix or queue names with its "
+                    "prefix (task_default_queue, routes and -Q alike).",
+                    tuple(each.use.where for each in uses if each.owner in prefixes),
+                )
+
+
+@rule("shared-worker-control", "RC-09", severity=Severity.HIGH)
+def shared_worker_control(fleet: Fleet) -> Judgement:
+    """Commands to workers reach the workers of two environments."""
+    for place, uses in _one_database(fleet, _BROKER):
+        yield Hit(
+            _owners(uses),
+            f"{place}: remote control",
+            f"The workers of {listing(_owners(uses))} listen for commands in one database, {place}: celery control "
+            "shutdown, inspect and flower of one act on all of them, whatever their queues are called.",
+            "Give each environment a server of its own, or at least a database number of its own.",
+            tuple(each.use.where for each in uses),
+        )
+
+
+@rule("queue-purge", "RC-02", severity=Severity.CRITICAL)
+def queue_purge(fleet: Fleet) -> Judgement:
+    """A script empties a queue that holds another environment's tasks."""
+    mixed: dict[str, dict[str, str]] = {}
+    for hit in shared_queue(fleet):
+        for prefix in hit.environments:
+            mixed.setdefault(prefix, {}).update(dict.fromkeys(hit.environments, hit.resource))
+    for prefix, others in mixed.items():
+        for text, where in _purges(fleet.by_prefix[prefix]):
+            yield Hit(
+                (prefix, *(other for other in others if other != prefix)),
+                text,
+                f"{prefix} runs `{text}`, and {listing(others)} share {others[prefix]}: it deletes the tasks that "
+                "wait there for the other.",
+                f"Give {prefix} a server of its own; a deployment need not purge at all.",
+                (where,),
+            )
+
+
+@rule("double-beat", "RC-11", severity=Severity.HIGH)
+def double_beat(fleet: Fleet) -> Judgement:
+    """Two schedulers put the same tasks into one broker."""
+    beats = {each.prefix: list(_beats(each)) for each in fleet.environments}
+    for prefix, found in beats.items():
+        if sum(count for _, count, _ in found) > 1:
+            names = listing(name for name, _, _ in found)
+            yield Hit(
+                (prefix,),
+                f"beat: {names}",
+                f"{prefix} runs more than one Celery beat ({names}): every scheduled task runs as often as there are.",
+                "Run beat in exactly one service with one replica.",
+                tuple(where for _, _, where in found),
+            )
+    for place, uses in _one_database(fleet, _BROKER):
+        running = [prefix for prefix in _owners(uses) if beats[prefix]]
+        if len(running) > 1:
+            yield Hit(
+                tuple(running),
+                f"beat: {place}",
+                f"{listing(running)} each run a Celery beat on {place}: scheduled tasks run twice, or on the wrong "
+                "environment's data.",
+                "Give each environment a broker of its own.",
+                tuple(where for prefix in running for _, _, where in beats[prefix]),
+            )
+
+
+def _one_database(fleet: Fleet, role: re.Pattern[str]) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Databases of brokers that several environments use in a role, which a neutral name such as REDIS_URL has too."""
+    for family in ("redis", "amqp"):
+        for identity, uses in shared(of_family(fleet, family)):
+            for name, group in _by_name(uses):
+                acting = [each for each in group if role.search(each.use.key) or is_neutral(each.use.key)]
+                if len(_owners(acting)) > 1:
+                    yield f"{identity}/{name.lstrip('/')}", acting
+
+
+def is_neutral(key: str) -> bool:
+    """Whether a setting's name says nothing of what the server is used for."""
+    return not any(role.search(key) for role in (_BROKER, _CACHE, _CHANNEL, _RESULT))
+
+
+def is_cache(key: str) -> bool:
+    """Whether a setting is about a cache."""
+    return bool(_CACHE.search(key)) and not _BROKER.search(key)
+
+
+def is_channel(key: str) -> bool:
+    """Whether a setting is about channels or pub/sub."""
+    return bool(_CHANNEL.search(key))
+
+
+def _by_name(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
+    groups: dict[str, list[Placed]] = {}
+    for each in uses:
+        groups.setdefault(each.use.endpoint.name, []).append(each)
+    for name, group in groups.items():
+        if len(_owners(group)) > 1:
+            yield name, group
+
+
+def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.owner for each in uses))
+
+
+def _queues(environment: Environment) -> set[str]:
+    """The queues that an environment's workers and senders name; Celery's own default where it names none."""
+    found: set[str] = set()
+    default = False
+    for setting in environment.settings:
+        if _NAMES_QUEUE.match(setting.key):
+            default = default or bool(_DEFAULT_QUEUE.match(setting.key))
+            found.update(re.findall(r"[\w.-]+", setting.text))
+        elif "ROUTES" in setting.key.upper():
+            found.update(_ROUTE.findall(setting.text))
+    for _, _, service in environment.services():
+        for names in _WORKER_QUEUES.findall(command_text(service)):
+            found.update(names.split(","))
+    for document in environment.documents:
+        if document.path.endswith(".py"):
+            found.update(_ROUTE.findall(document.text))
+    return found | (set() if default else {"celery"})
+
+
+def _key_prefix(environment: Environment) -> str:
+    """What every key of an environment's broker begins with, where it says so."""
+    for setting in environment.settings:
+        if "GLOBAL_KEYPREFIX" in setting.key.upper() and setting.text:
+            return setting.text
+        match = _KEYPREFIX.search(setting.text)
+        if match:
+            return match[1]
+    return ""
+
+
+def _purges(environment: Environment) -> Iterator[tuple[str, Where]]:
+    for reference in commands(environment):
+        argv = [str(word) for word in reference.attributes.get("argv") or ()]
+        if "purge" in argv and any(word.rpartition("/")[2] == "celery" for word in argv):
+            yield " ".join(argv), reference.where
+    for project, name, service in environment.services():
+        if re.search(r"\bcelery\b.*\bpurge\b", command_text(service)):
+            yield command_text(service), project.where("services", name, "command")
+
+
+def _beats(environment: Environment) -> Iterator[tuple[str, int, Where]]:
+    """Services that schedule, with their number of replicas."""
+    for project, name, service in environment.services():
+        if _BEAT.search(command_text({**service, "healthcheck": None})):
+            replicas = (service.get("deploy") or {}).get("replicas") or service.get("scale") or 1
+            yield name, int(replicas), project.where("services", name)

@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keys in Redis: caches, locks, channels and access rules of two environments do not meet."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+from ..acts import commands
+from ..model import Environment, Fleet, Severity, Where
+from ..readers.redis import RedisConfig
+from ..servers import Placed, of_family, shared
+from ..traits import listing
+from . import Hit, Judgement, rule
+from .broker import is_cache, is_channel, is_neutral
+
+_KEY_PREFIX = re.compile(
+    r"(?:\w*CACHES?\w*_|DJANGO_|REDIS_)?(?:KEY_PREFIX|CACHE_PREFIX|CACHE_VERSION)\Z", re.IGNORECASE
+)
+_CHANNEL_PREFIX = re.compile(r"\w*CHANNEL\w*PREFIX\Z", re.IGNORECASE)
+_IN_JSON = re.compile(r"[\"']prefix[\"']\s*:\s*[\"']([^\"']+)[\"']")
+_ACL_PATTERN = re.compile(r"(?:%\w+)?[~&](.+)\*\Z")
+
+#: What channels_redis puts before its keys when nothing is said.
+_DEFAULT_CHANNEL_PREFIX = "asgi"
+
+
+@rule("cache-clear", "RC-05", severity=Severity.CRITICAL)
+def cache_clear(fleet: Fleet) -> Judgement:
+    """Clearing a cache empties a database that holds more than this cache."""
+    for place, uses in _databases(fleet):
+        caches = [each for each in uses if is_cache(each.use.key)]
+        for prefix in dict.fromkeys(each.owner for each in caches):
+            others = [each for each in uses if each.owner != prefix]
+            queues = [each for each in uses if each.owner == prefix and not is_cache(each.use.key)]
+            queues = [each for each in queues if not is_neutral(each.use.key)]
+            if others or queues:
+                victims = listing(each.owner if others else each.use.key for each in others or queues)
+                yield Hit(
+                    (prefix, *(each.owner for each in others)),
+                    f"{place}: cache",
+                    f"The cache of {prefix} is in {place}, and so is what {victims} keeps there: cache.clear() is "
+                    "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
+                    f"Give the cache of {prefix} a server of its own, or at least a database number that nothing else "
+                    "has.",
+                    tuple(each.use.where for each in (*caches, *others, *queues)),
+                    severity=None if others else Severity.MEDIUM,
+                )
+
+
+@rule("shared-cache-keys", "RC-06", "RC-13", severity=Severity.HIGH)
+def shared_cache_keys(fleet: Fleet) -> Judgement:
+    """Two environments read each other's cached sessions and hold each other's locks."""
+    for place, uses in _databases(fleet):
+        by_prefix: dict[tuple[str, ...], list[Placed]] = {}
+        for each in uses:
+            if is_cache(each.use.key) or is_neutral(each.use.key):
+                by_prefix.setdefault(_cache_prefix(fleet.by_prefix[each.owner]), []).append(each)
+        for words, group in by_prefix.items():
+            owners = tuple(dict.fromkeys(each.owner for each in group))
+            if len(owners) > 1:
+                yield Hit(
+                    owners,
+                    f"{place}: keys",
+                    f"{listing(owners)} keep their keys in {place} with the same prefix ({listing(words) or 'none'}): "
+                    "sessions, permissions and locks of one are the other's.",
+                    "Give each environment a server of its own, or at least KEY_PREFIX with its prefix.",
+                    tuple(each.use.where for each in group),
+                )
+
+
+@rule("shared-channels", "RC-04", "RC-07", severity=Severity.HIGH)
+def shared_channels(fleet: Fleet) -> Judgement:
+    """Messages to the clients of one environment reach the clients of another."""
+    for identity, uses in shared(of_family(fleet, "redis")):
+        # Pub/sub does not know database numbers; the other layers do.
+        groups: dict[tuple[str, str], list[Placed]] = {}
+        for each in uses:
+            if is_channel(each.use.key):
+                environment = fleet.by_prefix[each.owner]
+                database = "" if _uses_pubsub(environment) else each.use.endpoint.name
+                groups.setdefault((database, _channel_prefix(environment)), []).append(each)
+        for (database, prefix), group in groups.items():
+            owners = tuple(dict.fromkeys(each.owner for each in group))
+            if len(owners) > 1:
+                place = f"{identity}/{database}" if database else f"{identity} (pub/sub, all databases)"
+                yield Hit(
+                    owners,
+                    f"{place}: channels {prefix}",
+                    f"The channel layers of {listing(owners)} use {place} with one prefix, {prefix}: a message for a "
+                    "browser of one is delivered to a browser of the other.",
+                    "Give each environment a server of its own, or at least a prefix of its own in CHANNEL_LAYERS.",
+                    tuple(each.use.where for each in group),
+                )
+
+
+@rule("redis-acl-pattern", "RC-08", severity=Severity.HIGH)
+def redis_acl_pattern(fleet: Fleet) -> Judgement:
+    """An access rule of Redis opens the keys of another environment whose name begins alike."""
+    prefixes = sorted(fleet.by_prefix)
+    for environment in fleet.environments:
+        for pattern, head, where in _acl_patterns(environment):
+            others = [name for name in _beginning(prefixes, head) if name != environment.prefix]
+            if others and head:
+                yield Hit(
+                    (environment.prefix, *others),
+                    pattern,
+                    f"The access rule {pattern} of {environment.prefix} also opens the keys of {listing(others)}.",
+                    f"End the prefix with a character that no name contains: ~{environment.prefix}:*.",
+                    (where,),
+                )
+
+
+def _databases(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Every Redis database with its uses."""
+    found: dict[tuple[str, str], list[Placed]] = {}
+    for each in of_family(fleet, "redis"):
+        found.setdefault((each.server.identity, each.use.endpoint.name), []).append(each)
+    for (identity, name), uses in found.items():
+        yield f"{identity}/{name}", uses
+
+
+def _cache_prefix(environment: Environment) -> tuple[str, ...]:
+    return tuple(sorted({each.text for each in environment.settings if _KEY_PREFIX.match(each.key) and each.text}))
+
+
+def _channel_prefix(environment: Environment) -> str:
+    for setting in environment.settings:
+        if is_channel(setting.key):
+            match = _IN_JSON.search(setting.text)
+            if match or (_CHANNEL_PREFIX.match(setting.key) and setting.text):
+                return match[1] if match else setting.text
+    return _DEFAULT_CHANNEL_PREFIX
+
+
+def _uses_pubsub(environment: Environment) -> bool:
+    return any("pubsub" in each.text.lower() for each in environment.settings if is_channel(each.key))
+
+
+def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    """Patterns of keys and channels that end in ``*``: (as written, what comes before ``*``, place)."""
+    words: list[tuple[str, Where]] = []
+    for document in environment.documents:
+        if isinstance(document.data, RedisConfig):
+            words += [(word, each.where) for each in document.data.all("user") for word in each.args]
+    for reference in commands(environment):
+        argv = [str(word) for word in reference.attributes.get("argv") or ()]
+        if "setuser" in (word.lower() for word in argv):
+            words += [(word, reference.where) for word in argv]
+    for word, where in words:
+        match = _ACL_PATTERN.match(word)
+        if match:
+            yield word, match[1], where
+
+
+def _beginning(names: Sequence[str], head: str) -> Iterator[str]:
+    """The names of a sorted list that begin with a text."""
+    for index in range(bisect_left(names, head), len(names)):
+        if not names[index].startswith(head):
+            return
+        yield names[index]

@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Databases: every connection of an environment leads to its own server, its own database and its own role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ..model import Fleet, Severity
+from ..naming import truncate_identifier
+from ..resolver import Server
+from ..servers import Placed, in_documents, of_family, service_of, shared
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+#: Administrators as the providers of servers call them.
+_ADMINISTRATORS = frozenset(
+    ("postgres", "root", "admin", "sa", "rdsadmin", "doadmin", "avnadmin", "cloudsqlsuperuser", "azure_superuser")
+)
+
+
+@rule("foreign-database", "DB-01", severity=Severity.CRITICAL)
+def foreign_database(fleet: Fleet) -> Judgement:
+    """A connection leads to another environment's database server."""
+    leading: dict[tuple[str, str], list[Placed]] = {}
+    for each in (*of_family(fleet, "database"), *in_documents(fleet, "database")):
+        if _foreign(each):
+            leading.setdefault((each.owner, _foreign(each)), []).append(each)
+    for (prefix, owner), uses in leading.items():
+        keys = listing(each.use.key for each in uses)
+        server = _foreign_server(uses[0])
+        yield Hit(
+            (prefix, owner),
+            keys,
+            f"With {keys}, {prefix} connects to a database server of {owner} ({server.how}). It reads and writes the "
+            f"data of {owner}.",
+            f"Name {prefix}'s own server there (DB_HOST=pgbouncer on its own network), with a database and a role of "
+            "its own.",
+            tuple(each.use.where for each in uses),
+        )
+
+
+@rule("shared-database", "DB-01", "DB-10", severity=Severity.CRITICAL)
+def shared_database(fleet: Fleet) -> Judgement:
+    """Two environments use one database of a server that belongs to neither."""
+    for identity, uses in _shared_outside(fleet):
+        for name, group in _by_owner_of(uses, lambda each: truncate_identifier(each.database)):
+            written = list(dict.fromkeys(each.database for each in group))
+            cut = f", because PostgreSQL cuts {listing(written)} to 63 bytes" if len(written) > 1 else ""
+            yield Hit(
+                _owners(group),
+                f"{identity}/{name}",
+                f"{listing(_owners(group))} use one database, {name} on {identity}{cut}: each reads, migrates and "
+                "deletes the other's rows.",
+                "Give each environment a server, or at least a database and a role, of its own; names must differ in "
+                "their first 63 bytes.",
+                tuple(each.use.where for each in group),
+                hazards=("DB-10", "DB-01") if cut else ("DB-01",),
+            )
+
+
+@rule("shared-database-role", "DB-05", "DB-03", severity=Severity.CRITICAL)
+def shared_database_role(fleet: Fleet) -> Judgement:
+    """Two environments log in to one server as one role."""
+    for identity, uses in shared(of_family(fleet, "database")):
+        for role, group in _by_owner_of(uses, lambda each: each.use.endpoint.user):
+            yield Hit(
+                _owners(group),
+                f"{identity}: role {role}",
+                f"{listing(_owners(group))} log in to {identity} as one role, {role}: what it owns is both "
+                "environments' data, and no grant tells them apart.",
+                "Give each environment a role of its own that owns only its own database.",
+                tuple(each.use.where for each in group),
+            )
+
+
+@rule("superuser-role", "DB-03", severity=Severity.CRITICAL)
+def superuser_role(fleet: Fleet) -> Judgement:
+    """An application logs in as the administrator of a server that other environments use too."""
+    everywhere = dict(shared(of_family(fleet, "database")))
+    alone: dict[tuple[str, str], Placed] = {}
+    for each in of_family(fleet, "database"):
+        itself = (each.owner, each.use.service) == (each.home.owner, each.home.service)
+        if not itself and each.use.endpoint.user in _administrators(fleet, each.home):
+            alone.setdefault((each.owner, each.home.identity), each)
+    for (prefix, identity), each in alone.items():
+        others = [name for name in _owners(everywhere.get(identity, ())) if name != prefix]
+        user = each.use.endpoint.user
+        yield Hit(
+            (prefix, *others),
+            f"{identity}: role {user}",
+            f"{prefix} connects to {identity} as {user}, the server's administrator"
+            + (f": no grant keeps it from the data of {listing(others)} there." if others else "."),
+            "Connect as a role that is no superuser and owns only its own database.",
+            (each.use.where,),
+            severity=None if others else Severity.LOW,
+        )
+
+
+@rule("shared-database-server", "DB-02", "DB-04", "DB-06", severity=Severity.LOW)
+def shared_database_server(fleet: Fleet) -> Judgement:
+    """Two environments' databases live on one server."""
+    for identity, uses in _shared_outside(fleet):
+        if any(_by_owner_of(uses, lambda each: truncate_identifier(each.database))):
+            continue
+        yield Hit(
+            _owners(uses),
+            identity,
+            f"{listing(_owners(uses))} have databases on one server, {identity}: they share its connections, memory "
+            "and disk, every role may connect to every database unless that was revoked from PUBLIC, and a role that "
+            "may create roles can take over the others. None of this can be seen on paper.",
+            "Give each environment a server of its own, or REVOKE CONNECT, TEMPORARY … FROM PUBLIC and set CONNECTION "
+            "LIMIT for each role.",
+            tuple(each.use.where for each in uses),
+        )
+
+
+@rule("test-database", "DB-13", severity=Severity.MEDIUM)
+def test_database(fleet: Fleet) -> Judgement:
+    """An environment's database has the name that another one's test run creates and drops."""
+    for identity, uses in shared(of_family(fleet, "database")):
+        by_name = {each.database: each for each in uses if each.database}
+        for name, each in by_name.items():
+            victim = by_name.get(f"test_{name}")
+            if victim and victim.owner != each.owner:
+                yield Hit(
+                    (victim.owner, each.owner),
+                    f"{identity}/test_{name}",
+                    f"The tests of {each.owner} create and drop test_{name} on {identity}, and that is the database of "
+                    f"{victim.owner}.",
+                    f"Rename the database of {victim.owner}, or run tests on a server of their own.",
+                    (victim.use.where, each.use.where),
+                )
+
+
+def _foreign(each: Placed) -> str:
+    """The other environment whose server a use leads to, directly or behind a pooler."""
+    return next((server.owner for server in (each.server, each.home) if server.owner not in ("", each.owner)), "")
+
+
+def _foreign_server(each: Placed) -> Server:
+    return each.server if each.server.owner not in ("", each.owner) else each.home
+
+
+def _shared_outside(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Servers outside of the fleet that several environments use; one within it is judged as foreign."""
+    for identity, uses in shared(of_family(fleet, "database")):
+        if not uses[0].home.owner:
+            yield identity, uses
+
+
+def _by_owner_of(uses: Sequence[Placed], key: Callable[[Placed], str]) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Uses with the same key, which is not empty, by more than one environment."""
+    groups: dict[str, list[Placed]] = {}
+    for each in uses:
+        groups.setdefault(key(each), []).append(each)
+    for name, group in groups.items():
+        if name and len(_owners(group)) > 1:
+            yield name, group
+
+
+def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.owner for each in uses))
+
+
+def _administrators(fleet: Fleet, server: Server) -> frozenset[str]:
+    """The roles of a server that may do everything."""
+    definition = service_of(fleet.by_prefix.get(server.owner), server.service)
+    if definition is None:
+        return _ADMINISTRATORS
+    declared = (definition.get("environment") or {}).get("POSTGRES_USER")
+    return frozenset({str(declared or "postgres")})

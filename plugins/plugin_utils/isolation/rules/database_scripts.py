@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Database scripts: what an environment's SQL and commands do to servers and containers of others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from ..acts import commands, docker_calls
+from ..model import Environment, Fleet, Reference, Severity, Where
+from ..naming import owns
+from ..ownership import owner_of_name
+from ..readers.sql import Statement, read_sql
+from ..resolver import resolver
+from ..servers import of_family, shared
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+_CREATE_DATABASE = re.compile(r"CREATE DATABASE \"?([\w-]+)", re.IGNORECASE)
+_REVOKE = re.compile(r"REVOKE\b.*\b(?:CONNECT|ALL)\b.*ON DATABASE (.+?) FROM\b.*\bPUBLIC\b", re.IGNORECASE)
+_POWERFUL_ROLE = re.compile(
+    r"(?:CREATE|ALTER) (?:ROLE|USER) \"?([\w-]+)\"?.*\b(?<!NO)(CREATEROLE|SUPERUSER)\b", re.IGNORECASE
+)
+_OF_ROLE = re.compile(r"(?:DROP (?:ROLE|USER|OWNED BY)|REASSIGN OWNED BY)(?: IF EXISTS)? \"?([\w-]+)", re.IGNORECASE)
+_BACKENDS = re.compile(r"pg_(?:terminate|cancel)_backend", re.IGNORECASE)
+_SCOPED = re.compile(r"\b(?:datname|usename)\b", re.IGNORECASE)
+_MIGRATES = re.compile(r"\b(?:migrate|loaddata|flush|alembic\s+(?:up|down)grade|db\s+upgrade|db:migrate)\b")
+
+
+@rule("public-connect", "DB-02", severity=Severity.HIGH)
+def public_connect(fleet: Fleet) -> Judgement:
+    """A database on a server that others use is open to every role."""
+    for environment, others in _sharing(fleet):
+        script = list(statements(environment))
+        revoked = {name.strip(' "') for each in script for hit in _REVOKE.findall(each.text) for name in hit.split(",")}
+        for each in script:
+            match = _CREATE_DATABASE.match(each.text)
+            if match and match[1] not in revoked:
+                yield Hit(
+                    (environment.prefix, *others),
+                    match[1],
+                    f"{environment.prefix} creates {match[1]} on a server shared with {listing(others)}, and leaves "
+                    "it open to PUBLIC: every role of the server may connect, read the catalogue and fill the disk "
+                    "with temporary tables.",
+                    f"Add REVOKE CONNECT, TEMPORARY ON DATABASE {match[1]} FROM PUBLIC.",
+                    (each.where,),
+                )
+
+
+@rule("role-over-roles", "DB-04", severity=Severity.HIGH)
+def role_over_roles(fleet: Fleet) -> Judgement:
+    """A role of an environment may change the roles of others on the same server."""
+    for environment, others in _sharing(fleet):
+        for role, power, where in _powerful_roles(environment):
+            yield Hit(
+                (environment.prefix, *others),
+                role,
+                f"{environment.prefix} gives {role} {power} on a server shared with {listing(others)}: it can set "
+                "their roles' passwords and log in as them.",
+                f"Take {power} away from {role}; tests that create databases need CREATEDB only, on a server of their "
+                "own.",
+                (where,),
+            )
+
+
+@rule("cluster-wide-sql", "DB-12", severity=Severity.CRITICAL)
+def cluster_wide_sql(fleet: Fleet) -> Judgement:
+    """A script acts on a whole database server that other environments use too."""
+    for environment, others in _sharing(fleet):
+        for text, where in _cluster_wide(environment):
+            yield Hit(
+                (environment.prefix, *others),
+                text,
+                f"{environment.prefix} runs `{text}` on a server shared with {listing(others)}: it acts on their "
+                "roles, settings and connections as well.",
+                f"Name what is {environment.prefix}'s own (WHERE datname = '{environment.prefix}', pg_dump of one "
+                "database), or give it a server of its own.",
+                (where,),
+            )
+
+
+@rule("foreign-migration", "DB-14", severity=Severity.CRITICAL)
+def foreign_migration(fleet: Fleet) -> Judgement:
+    """A migration runs in another environment's container."""
+    for environment in fleet.environments:
+        for call, reference in docker_calls(environment):
+            text = _line(reference)
+            if call.verb[-1:] in (("exec",), ("run",)) and _MIGRATES.search(text):
+                owner = _owner_of_call(fleet, environment, call.project if call.compose else call.arguments[:1])
+                if owner:
+                    yield Hit(
+                        (environment.prefix, owner),
+                        text,
+                        f"A deployment of {environment.prefix} runs `{text}`: it migrates the database of {owner} with "
+                        f"{owner}'s container, and not its own.",
+                        f"Run it in {environment.prefix}'s own service: docker compose -p {environment.prefix} exec -T "
+                        "SERVICE …",
+                        (reference.where,),
+                    )
+
+
+def statements(environment: Environment) -> Iterator[Statement]:
+    """The SQL of an environment: its scripts, and what it gives to ``psql -c``."""
+    for document in environment.documents:
+        if document.kind == "sql":
+            yield from document.data or ()
+    for reference in commands(environment):
+        argv: Sequence[str] = reference.attributes.get("argv") or ()
+        if any(word.rpartition("/")[2] == "psql" for word in argv):
+            for flag, text in pairwise(argv):
+                if flag in ("-c", "--command"):
+                    for each in read_sql(text, reference.where.file):
+                        yield Statement(each.text, reference.where)
+
+
+def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
+    """Environments with a database on a server that others use, and those others."""
+    found: dict[str, dict[str, None]] = {}
+    for _, uses in shared(of_family(fleet, "database")):
+        prefixes = dict.fromkeys(each.owner for each in uses)
+        for prefix in prefixes:
+            found.setdefault(prefix, {}).update(prefixes)
+    for prefix, everyone in found.items():
+        yield fleet.by_prefix[prefix], tuple(name for name in everyone if name != prefix)
+
+
+def _powerful_roles(environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    for each in statements(environment):
+        match = _POWERFUL_ROLE.match(each.text)
+        if match:
+            yield match[1], match[2].upper(), each.where
+    for reference in commands(environment):
+        argv: Sequence[str] = reference.attributes.get("argv") or ()
+        if "createuser" in argv:
+            flags = {word for word in argv if word.startswith("-")}
+            for power, names in (("SUPERUSER", {"-s", "--superuser"}), ("CREATEROLE", {"-r", "--createrole"})):
+                if flags & names:
+                    yield argv[-1], power, reference.where
+
+
+def _cluster_wide(environment: Environment) -> Iterator[tuple[str, Where]]:
+    for each in statements(environment):
+        role = _OF_ROLE.match(each.text)
+        if (
+            each.text.upper().startswith("ALTER SYSTEM")
+            or (role and not owns(environment.prefix, role[1]))
+            or (_BACKENDS.search(each.text) and not _SCOPED.search(each.text))
+            or re.match(r"\\c(?:onnect)? template1\b", each.text)
+        ):
+            yield each.text, each.where
+    for reference in commands(environment):
+        text = _line(reference)
+        dumped = re.search(r"\bpg_dumpall\b.*\s(?:--clean|-c)\b", text)
+        dropped = re.search(r"\bdropuser\s+(?:-\S+\s+)*([\w-]+)", text)
+        template = re.search(r"\bpsql\b.*\btemplate1\b", text)
+        if dumped or template or (dropped and not owns(environment.prefix, dropped[1])):
+            yield text, reference.where
+
+
+def _line(reference: Reference) -> str:
+    return " ".join(map(str, reference.attributes.get("argv") or ()))
+
+
+def _owner_of_call(fleet: Fleet, environment: Environment, names: str | Sequence[str]) -> str:
+    """The other environment whose project or container a call is about."""
+    for name in [names] if isinstance(names, str) else names:
+        found = resolver(fleet).container_owners(name) or tuple(filter(None, (owner_of_name(fleet, name),)))
+        if found and environment.prefix not in found:
+            return found[0]
+    return ""

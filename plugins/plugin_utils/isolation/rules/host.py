@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Host: no script of an environment acts on what is the whole machine's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..lines import code_lines, lines_of
+from ..model import Environment, Fleet, Severity, Where
+from ..readers.scripts import Command, pipelines
+from . import Hit, Judgement, rule
+
+_KILLERS = frozenset({"pkill", "killall", "killall5", "skill"})
+_SCOPES = re.compile(r"--filter|\s-f\s|label=|name=")
+_GROUP_TASK = re.compile(r"\bgroups?:\s*\[?.*\bdocker\b")
+_OPEN_DAEMON = re.compile(r"(?:dockerd|[\"']hosts[\"']\s*:).*?(tcp://(?!127\.|localhost)[^\s\"',\]]*)")
+
+#: Files and settings that a machine has once.
+_SINGLETON_FILES = (
+    r"/etc/docker/daemon\.json|/etc/sysctl(?:\.d/|\.conf)\S*|/etc/hosts\b|/etc/ufw/\S*|/etc/fail2ban/\S*"
+    r"|/etc/ssh/sshd_config\S*|/etc/apt/apt\.conf\.d/\S*|/etc/timezone|/etc/localtime|/etc/fstab|/etc/nginx/nginx\.conf"
+    r"|/etc/security/limits\S*|/swapfile"
+)
+_WRITES_SINGLETON = re.compile(
+    rf"(?:\b(?:dest|path|name):\s*[\"']?|>>?\s*|\b(?:tee|cp|mv|install|sed|ln|fallocate|mkswap)\b.*\s)({_SINGLETON_FILES})"
+)
+_SETS_SINGLETON = re.compile(
+    r"^\s*-?\s*(?:(?:ansible\.posix|community\.general|ansible\.builtin)\.)?(sysctl|ufw|timezone|hostname):\s*$"
+    r"|\b(sysctl\s+-w|ufw\s+(?:allow|deny|reset|enable|disable)|timedatectl\s+set|hostnamectl\s+set)\b"
+)
+_HOST_LEVEL = re.compile(r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision)(?=[/_.-]|\Z)")
+
+
+@rule("host-kill", "HP-11", severity=Severity.HIGH)
+def host_kill(fleet: Fleet) -> Judgement:
+    """A command kills processes or containers of every environment."""
+    for environment, command, how in _kills(fleet):
+        yield Hit(
+            (environment.prefix,),
+            command.text,
+            f"{environment.prefix} runs `{command.text}` on {environment.machine}: {how}.",
+            "Name the service: docker compose -p "
+            f"{environment.prefix} kill -s SIGNAL SERVICE, or run the command inside its own container.",
+            (command.where,),
+            environment.machine,
+        )
+
+
+@rule("docker-group", "HP-02", severity=Severity.HIGH)
+def docker_group(fleet: Fleet) -> Judgement:
+    """A user of an environment becomes a member of the group docker, which is root over all environments."""
+    for environment in fleet.environments:
+        for where, line in _joins_docker(environment):
+            yield Hit(
+                (environment.prefix,),
+                line,
+                f"{environment.prefix} makes a user a member of the group docker (`{line}`): whoever has that user's "
+                f"key is root on {environment.machine}, and over every other environment there.",
+                "Let the user run one fixed deployment command (command= in authorized_keys, or sudoers), or give the "
+                "environment a rootless engine of its own.",
+                (where,),
+                environment.machine,
+            )
+
+
+@rule("open-docker-port", "HP-07", severity=Severity.CRITICAL)
+def open_docker_port(fleet: Fleet) -> Judgement:
+    """The engine listens on the network without asking who calls."""
+    for environment in fleet.environments:
+        for document in environment.documents:
+            if "tcp://" not in document.text or "tlsverify" in document.text:
+                continue
+            for where, line in code_lines(document):
+                match = _OPEN_DAEMON.search(line)
+                if match:
+                    yield Hit(
+                        (environment.prefix,),
+                        match[1],
+                        f"{environment.prefix} makes the engine of {environment.machine} listen on {match[1]} without "
+                        "TLS: every container of every environment can reach it and is root there.",
+                        "Listen on the unix socket only; from afar, use docker -H ssh://.",
+                        (where,),
+                        environment.machine,
+                    )
+
+
+@rule("host-singleton", "HP-09", severity=Severity.HIGH)
+def host_singleton(fleet: Fleet) -> Judgement:
+    """A role or script of an environment writes what the machine has only once."""
+    for environment in fleet.environments:
+        for document in environment.documents:
+            if document.kind not in ("ansible", "shell", "text") or _HOST_LEVEL.search(document.path):
+                continue
+            for where, line in code_lines(document):
+                match = _WRITES_SINGLETON.search(line) or _SETS_SINGLETON.search(line)
+                if match:
+                    thing = next(filter(None, match.groups()))
+                    yield Hit(
+                        (environment.prefix,),
+                        thing,
+                        f"A deployment of {environment.prefix} sets {thing}, of which {environment.machine} has one "
+                        "for all environments: whichever was deployed last decides for the others.",
+                        "Move it to a play of the machine, with values from group_vars/all.",
+                        (where,),
+                        environment.machine,
+                    )
+
+
+def _commands(environment: Environment) -> list[Command]:
+    return [each.attributes["command"] for each in environment.references if each.kind == "command"]
+
+
+def _kills(fleet: Fleet) -> Iterator[tuple[Environment, Command, str]]:
+    for environment in fleet.environments:
+        for pipeline in pipelines(_commands(environment)):
+            for command in pipeline:
+                if command.program in _KILLERS:
+                    yield environment, command, "the machine sees the processes of all environments' containers"
+                elif _kills_all(command, pipeline):
+                    yield environment, command, "the list of containers is that of the whole machine"
+
+
+def _kills_all(command: Command, pipeline: tuple[Command, ...]) -> bool:
+    """Whether a command stops every container that ``docker ps`` lists without a filter."""
+    text = command.text
+    if not re.search(r"\bdocker\s+(?:container\s+)?(?:kill|stop|rm|restart|pause)\b", text):
+        return False
+    if command.program == "xargs":
+        listed = " ".join(each.text for each in pipeline if each is not command)
+        return bool(re.search(r"\bdocker\s+(?:container\s+)?(?:ps|ls)\b", listed)) and not (
+            _SCOPES.search(listed) or "grep" in listed
+        )
+    inner = re.search(r"(?:\$\(|`)\s*docker\s+(?:container\s+)?(?:ps|ls)\b([^)`]*)", text)
+    return inner is not None and not (_SCOPES.search(inner[1]) or "grep" in inner[1])
+
+
+def _joins_docker(environment: Environment) -> Iterator[tuple[Where, str]]:
+    forced = any('command="' in document.text for document in environment.documents)
+    if forced:
+        return
+    for command in _commands(environment):
+        words = command.argv
+        joined = {
+            "usermod": any("G" in word for word in words[1:] if word.startswith("-")) or "--groups" in words,
+            "useradd": any("G" in word for word in words[1:] if word.startswith("-")),
+            "gpasswd": "-a" in words,
+            "adduser": len(words) > 2,
+        }.get(command.program, False)
+        if joined and any("docker" in word.split(",") for word in words[1:]):
+            yield command.where, command.text
+    for where, line in lines_of(environment):
+        if _GROUP_TASK.search(line):
+            yield where, line.strip()

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images: what one environment builds, tags or deletes is never what another runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..acts import docker_calls
+from ..lines import code_lines
+from ..model import WORLD, Environment, Fleet, Severity, Where
+from ..naming import normalise_image
+from ..ownership import called, foreign_owner_of_path
+from ..readers.workflow import Workflow
+from ..traits import listing
+from . import Hit, Judgement, owners, places, rule
+from .dockerfiles import builds
+
+#: A tag that is a commit: it never moves, so whoever runs it runs what was built for it.
+_COMMIT = re.compile(r":(?:sha-)?[0-9a-f]{7,40}\Z")
+_LISTS_ALL = re.compile(r"docker\s+(?:images|image\s+ls)\b")
+_WORD = re.compile(r"[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """A script or workflow of an environment that makes an image's name mean something new."""
+
+    environment: Environment
+    reference: str
+    pushed: bool
+    where: Where
+
+
+@rule("shared-image", "IM-01", "IM-02", severity=Severity.CRITICAL)
+def shared_image(fleet: Fleet) -> Judgement:
+    """Two environments build one image name, or one runs what another builds."""
+    for machine, reference, claims in fleet.collisions("image"):
+        yield Hit(
+            owners(claims),
+            reference,
+            f"{listing(owners(claims))} both build {reference}: whichever builds last moves the name, and the next "
+            "start of the other, however harmless its cause, runs the wrong code.",
+            "Give each an image name with its prefix and the commit: image: PREFIX_django:COMMIT. Without image:, "
+            "the name comes from the project, so give each its own project name.",
+            places(claims),
+            machine,
+        )
+    built = fleet.claims("image")
+    for use in fleet.references("image-use"):
+        environment = fleet.by_prefix[use.owner]
+        name = normalise_image(use.target)
+        makers = owners(built.get((environment.machine, name), ()))
+        if makers and environment.prefix not in makers and "@" not in name and not _COMMIT.search(name):
+            yield Hit(
+                (environment.prefix, makers[0]),
+                name,
+                f"{environment.prefix} runs {name}, which {makers[0]} builds: every build of {makers[0]} changes what "
+                f"{environment.prefix} runs after its next start.",
+                f"Build {environment.prefix}'s own image, or name the one it is to run by digest (@sha256:…).",
+                (use.where,),
+                environment.machine,
+            )
+
+
+@rule("shared-image-tag", "IM-07", "IM-08", severity=Severity.HIGH)
+def shared_image_tag(fleet: Fleet) -> Judgement:
+    """Scripts or workflows of two environments move one tag."""
+    by_tag: dict[tuple[str, str], dict[str, Where]] = {}
+    for tagging in _taggings(fleet):
+        scope = WORLD if tagging.pushed else tagging.environment.machine
+        name = normalise_image(tagging.reference)
+        by_tag.setdefault((scope, name), {}).setdefault(tagging.environment.prefix, tagging.where)
+    for (scope, name), prefixes in by_tag.items():
+        if len(prefixes) > 1 and not _COMMIT.search(name):
+            yield Hit(
+                tuple(prefixes),
+                name,
+                f"{listing(prefixes)} both move the tag {name}: a rollback, a pull or a restart of one starts the code "
+                "of the other.",
+                "Put the environment or the commit into the tag: NAME:staging-COMMIT, NAME:staging-previous.",
+                tuple(prefixes.values()),
+                "" if scope == WORLD else scope,
+            )
+
+
+@rule("image-deletion", "IM-06", severity=Severity.HIGH)
+def image_deletion(fleet: Fleet) -> Judgement:
+    """A script of an environment deletes images of the whole machine."""
+    for environment, what, where, severity in _deletions(fleet):
+        yield Hit(
+            (environment.prefix,),
+            what,
+            f"{environment.prefix} runs `{what}` on {environment.machine}: it deletes the images of every environment "
+            "whose containers are just being replaced, and all images that a rollback would need.",
+            f"Delete by label: --filter label=io.bulkhead.environment={environment.name or environment.prefix}, or "
+            "name the images.",
+            (where,),
+            environment.machine,
+            severity=severity,
+        )
+
+
+@rule("foreign-build", "IM-10", severity=Severity.HIGH)
+def foreign_build(fleet: Fleet) -> Judgement:
+    """An image is built from another environment's directory or image."""
+    for environment, what, owner, where in (*_foreign_contexts(fleet), *_foreign_bases(fleet)):
+        yield Hit(
+            (environment.prefix, owner),
+            what,
+            f"{environment.prefix} builds from {what}, which is {owner}'s: what {owner} checks out or builds there "
+            f"ends up in {environment.prefix}.",
+            f"Build from {environment.prefix}'s own checkout and its own base image.",
+            (where,),
+            environment.machine,
+        )
+
+
+def _taggings(fleet: Fleet) -> Iterator[Tagging]:
+    """Names that scripts and workflows move. One that names an environment is not moved by all who have the file."""
+    for environment in fleet.environments:
+        for tagging in (*_tagged_by_commands(environment), *_tagged_by_workflows(environment)):
+            tag = tagging.reference.rpartition(":")[2]
+            words = _WORD.findall(tag)
+            literal = "$" not in tagging.reference and "{{" not in tagging.reference
+            if literal and not any(called(fleet, environment, word) for word in words):
+                yield tagging
+
+
+def _tagged_by_commands(environment: Environment) -> Iterator[Tagging]:
+    for call, reference in docker_calls(environment):
+        verb = call.verb[-1:] if not call.compose else ()
+        if verb == ("tag",) and len(call.arguments) == 2:
+            yield Tagging(environment, call.arguments[1], False, reference.where)
+        elif verb == ("push",) and call.arguments:
+            yield Tagging(environment, call.arguments[0], True, reference.where)
+        elif verb == ("build",):
+            for name in (*call.values.get("-t", ()), *call.values.get("--tag", ())):
+                yield Tagging(environment, name, call.has("--push"), reference.where)
+
+
+def _tagged_by_workflows(environment: Environment) -> Iterator[Tagging]:
+    """What ``docker/build-push-action`` pushes."""
+    for document in environment.documents:
+        for job in document.data.jobs if isinstance(document.data, Workflow) else ():
+            for step in job.steps:
+                if "build-push-action" in step.uses:
+                    for name in re.split(r"[\s,]+", step.inputs.get("tags", "")):
+                        if name:
+                            yield Tagging(environment, name, True, step.where)
+
+
+def _deletions(fleet: Fleet) -> Iterator[tuple[Environment, str, Where, Severity | None]]:
+    for environment in fleet.environments:
+        for call, reference in docker_calls(environment):
+            text = " ".join(map(str, reference.attributes.get("argv") or ()))
+            if call.compose and "all" in call.values.get("--rmi", ()):
+                yield environment, text, reference.where, None
+            elif call.verb == ("image", "prune") and call.has("-a", "--all"):
+                if not any(each.startswith("label=") for each in call.filters):
+                    yield environment, text, reference.where, Severity.LOW if _only_old(call.filters) else None
+            elif call.verb in (("rmi",), ("image", "rm")) and _LISTS_ALL.search(text) and "label=" not in text:
+                yield environment, text, reference.where, None
+        for document in environment.documents:
+            if document.kind == "ansible" and "docker_prune" in document.text:
+                for where, line in code_lines(document):
+                    if re.match(r"\s*images:\s*(?:true|yes)\b", line):
+                        yield environment, "docker_prune: images: true", where, None
+
+
+def _only_old(filters: tuple[str, ...]) -> bool:
+    return any(each.startswith("until=") for each in filters)
+
+
+def _foreign_contexts(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            build = service.get("build") or {}
+            extra = build.get("additional_contexts") or {}
+            more = extra.values() if isinstance(extra, Mapping) else ()
+            for path in map(str, filter(None, (build.get("context"), build.get("dockerfile"), *more))):
+                owner = foreign_owner_of_path(fleet, environment, path)
+                if owner:
+                    yield environment, path, owner, project.where("services", name, "build", "context")
+
+
+def _foreign_bases(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
+    built = fleet.claims("image")
+    for build in fleet.derived(builds):
+        for each in build.instructions:
+            base = each.words()[0] if each.name == "FROM" and each.words() else ""
+            makers = owners(built.get((build.environment.machine, normalise_image(base)), ())) if base else ()
+            if makers and build.environment.prefix not in makers:
+                yield build.environment, f"FROM {base}", makers[0], each.where

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Limits: what one environment may take of a machine that it shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..traits import is_production, listing
+from . import Hit, Judgement, rule
+
+#: Drivers that send all containers' logs to one place, where only the tag tells them apart.
+_TAGGED = ("syslog", "journald", "gelf", "fluentd", "awslogs", "splunk")
+_FILES = ("json-file", "local")
+
+
+@rule("no-memory-limit", "HP-08", severity=Severity.HIGH)
+def no_memory_limit(fleet: Fleet) -> Judgement:
+    """A service beside production may take all memory of the machine."""
+    for machine, environments in fleet.machines.items():
+        if len(environments) < 2:
+            continue
+        missing = {each.prefix: tuple(_without(each, "memory")) for each in environments}
+        # Where nobody limits anything, that is how the machine is run: advice. One service without is an oversight.
+        nobody = all(len(missing[each.prefix]) == len(list(each.services())) for each in environments)
+        for environment in environments:
+            services = missing[environment.prefix]
+            if services and not is_production(environment):
+                yield _unlimited(environment, machine, environments, services, Severity.LOW if nobody else None)
+
+
+@rule("no-process-limit", "HP-08", severity=Severity.LOW)
+def no_process_limit(fleet: Fleet) -> Judgement:
+    """A service that has a memory limit may still take all processors or process numbers."""
+    for machine, environments in fleet.machines.items():
+        for environment in environments if len(environments) > 1 else ():
+            limited = set(_names(environment)) - {name for name, _ in _without(environment, "memory")}
+            for what in ("cpus", "pids"):
+                services = [(name, where) for name, where in _without(environment, what) if name in limited]
+                if services and not is_production(environment):
+                    yield Hit(
+                        (environment.prefix,),
+                        listing(name for name, _ in services),
+                        f"{listing(name for name, _ in services)} of {environment.prefix} may take all {what} of "
+                        f"{machine}, which other environments share.",
+                        f"Set deploy.resources.limits.{what}.",
+                        tuple(where for _, where in services),
+                        machine,
+                    )
+
+
+@rule("unbounded-logs", "HP-10", severity=Severity.MEDIUM)
+def unbounded_logs(fleet: Fleet) -> Judgement:
+    """A service's log may fill the disk that all environments share."""
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            logging = service.get("logging")
+            if logging and logging.get("driver", "json-file") in _FILES[:1] and not _option(logging, "max-size"):
+                yield _unbounded(environment, project, name, "its json-file log has no max-size", None)
+        silent = [(project, name) for project, name, service in environment.services() if not service.get("logging")]
+        if silent:
+            names = listing(name for _, name in silent)
+            yield _unbounded(environment, silent[0][0], names, "the engine's default decides", Severity.LOW)
+
+
+@rule("shared-log-tag", "HP-10", severity=Severity.MEDIUM)
+def shared_log_tag(fleet: Fleet) -> Judgement:
+    """Two environments write to one log under one name."""
+    by_tag: dict[tuple[str, str, str], dict[str, Where]] = {}
+    for environment in fleet.environments:
+        for project, name, service in environment.services():
+            logging = service.get("logging") or {}
+            tag = _option(logging, "tag")
+            if logging.get("driver") in _TAGGED and tag and "{{" not in tag:
+                key = (environment.machine, str(logging["driver"]), tag)
+                place = project.where("services", name, "logging")
+                by_tag.setdefault(key, {}).setdefault(environment.prefix, place)
+    for (machine, driver, tag), owners in by_tag.items():
+        if len(owners) > 1:
+            yield Hit(
+                tuple(owners),
+                f"{driver} tag {tag}",
+                f"{listing(owners)} log to {driver} under one tag, {tag}: nobody can tell whose line it is, and alerts "
+                "and rotation of one act on the other.",
+                'Put the environment into the tag, or use tag: "{{.Name}}".',
+                tuple(owners.values()),
+                machine,
+            )
+
+
+def _names(environment: Environment) -> Iterator[str]:
+    return (name for _, name, _ in environment.services())
+
+
+def _without(environment: Environment, what: str) -> Iterator[tuple[str, Where]]:
+    """Services without a limit of a kind, with their places."""
+    for project, name, service in environment.services():
+        if not _limit(service, what):
+            yield name, project.where("services", name)
+
+
+def _limit(service: Mapping[str, Any], what: str) -> object:
+    limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    short = {"memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}[what]
+    return limits.get(what) or service.get(short) or (service.get("cpu_quota") if what == "cpus" else None)
+
+
+def _unlimited(
+    environment: Environment,
+    machine: str,
+    beside: Sequence[Environment],
+    services: Sequence[tuple[str, Where]],
+    severity: Severity | None,
+) -> Hit:
+    names = listing(name for name, _ in services)
+    others = listing(each.prefix for each in beside if each is not environment)
+    return Hit(
+        (environment.prefix,),
+        names,
+        f"{names} of {environment.prefix} may take all memory of {machine}: when it does, the kernel kills whatever is "
+        f"largest there, which may be the database of {others}.",
+        "Set deploy.resources.limits.memory for each of these services.",
+        tuple(where for _, where in services),
+        machine,
+        severity=severity,
+    )
+
+
+def _unbounded(
+    environment: Environment, project: ComposeProject, names: str, why: str, severity: Severity | None
+) -> Hit:
+    return Hit(
+        (environment.prefix,),
+        f"{names}: logging",
+        f"The logs of {names} of {environment.prefix} are not bounded ({why}): they may fill the disk of "
+        f"{environment.machine}, and with it every environment's database stops.",
+        'Set logging: {driver: json-file, options: {max-size: "10m", max-file: "3"}}, or driver: local.',
+        (project.where("services"),),
+        environment.machine,
+        severity=severity,
+    )
+
+
+def _option(logging: Mapping[str, Any], name: str) -> str:
+    return str((logging.get("options") or {}).get(name) or "")

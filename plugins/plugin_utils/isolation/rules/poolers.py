@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Poolers: a pooler passes an environment on to its own databases only, and does not mix its sessions with others'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..model import Environment, Fleet, Severity, Where
+from ..ownership import owner_of_name
+from ..resolver import Server, resolver
+from ..servers import Placed, behind, is_pooler, of_family, pgbouncers, service_of, shared
+from ..services import command_text
+from ..traits import listing
+from . import Hit, Judgement, rule
+from .database_scripts import statements
+
+#: PostgreSQL's own default, and what it keeps for administrators.
+_MAX_CONNECTIONS, _RESERVED = 100, 3
+_POOL_SIZES = re.compile(r"(?:\w+_)?(?:DEFAULT_POOL_SIZE|MAX_DB_CONNECTIONS|DB_POOL_SIZE|POOL_MAX)\Z", re.IGNORECASE)
+_LIMIT = re.compile(r"\bmax_connections\s*=\s*'?(\d+)", re.IGNORECASE)
+_MIXING = ("transaction", "statement")
+
+
+@rule("pooler-wildcard", "DB-07", severity=Severity.HIGH)
+def pooler_wildcard(fleet: Fleet) -> Judgement:
+    """A pooler passes on any database name to a server that has another environment's databases."""
+    users = dict(shared(of_family(fleet, "database")))
+    for environment in fleet.environments:
+        for server, where in _wildcards(fleet, environment):
+            others = [each.owner for each in users.get(server.identity, ()) if each.owner != environment.prefix]
+            if server.owner not in ("", environment.prefix):
+                others.insert(0, server.owner)
+            if others:
+                yield Hit(
+                    (environment.prefix, *dict.fromkeys(others)),
+                    "[databases] *",
+                    f"The pooler of {environment.prefix} passes on every database name to {server.identity}, which has "
+                    f"the databases of {listing(others)}: a wrong DB_NAME reaches them through {environment.prefix}'s "
+                    "own pooler.",
+                    f"Replace * by the names of {environment.prefix}'s own databases.",
+                    (where,),
+                )
+
+
+@rule("search-path-pooling", "DB-08", severity=Severity.CRITICAL)
+def search_path_pooling(fleet: Fleet) -> Judgement:
+    """Environments that are told apart by schema only share the sessions of a pooler."""
+    for identity, uses in shared(of_family(fleet, "database")):
+        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        for each in uses:
+            environment = fleet.by_prefix[each.owner]
+            sharing = [other.owner for other in uses if other.database == each.database and other.owner != each.owner]
+            mode = _pool_mode(environment)
+            if sharing and mode in _MIXING and _names_schema(each):
+                yield Hit(
+                    (each.owner, *dict.fromkeys(sharing)),
+                    f"{identity}/{each.database}: search_path",
+                    f"{each.use.key} of {each.owner} chooses its schema by search_path in {each.database}, which "
+                    f"{listing(owners)} share, through a pooler in {mode} mode: the pooler drops the option or hands a "
+                    "session with the other's schema on, and writes land there.",
+                    "Give each environment a database of its own; or a role of its own with ALTER ROLE … SET "
+                    "search_path, and no search_path in the connection.",
+                    (each.use.where,),
+                )
+
+
+@rule("shared-pooler", "DB-09", severity=Severity.MEDIUM)
+def shared_pooler(fleet: Fleet) -> Judgement:
+    """One pooler serves two environments."""
+    for environment in fleet.environments:
+        for config in pgbouncers(environment):
+            foreign = {entry.name: owner_of_name(fleet, entry.name) for entry in config.databases}
+            foreign = {name: owner for name, owner in foreign.items() if owner not in ("", environment.prefix)}
+            if foreign:
+                where = next(entry.where for entry in config.databases if entry.name in foreign)
+                yield _one_pooler((environment.prefix, *dict.fromkeys(foreign.values())), listing(foreign), (where,))
+    by_server: dict[str, list[Placed]] = {}
+    for each in of_family(fleet, "database"):
+        definition = service_of(fleet.by_prefix.get(each.server.owner), each.server.service)
+        if is_pooler(each.server.service or each.server.identity, definition or {}):
+            by_server.setdefault(each.server.identity, []).append(each)
+    for identity, uses in by_server.items():
+        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        if len(owners) > 1:
+            yield _one_pooler(owners, identity, tuple(each.use.where for each in uses))
+
+
+@rule("database-capacity", "DB-06", severity=Severity.HIGH)
+def database_capacity(fleet: Fleet) -> Judgement:
+    """The pools of several environments together want more connections than their server has."""
+    for identity, uses in shared(of_family(fleet, "database")):
+        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        sizes = {prefix: size for prefix in owners if (size := _pool_size(fleet.by_prefix[prefix]))}
+        limit = _max_connections(fleet, uses[0].home, owners)
+        wanted = sum(size for size, _ in sizes.values())
+        unlimited = [prefix for prefix in sizes if not _has_connection_limit(fleet.by_prefix[prefix])]
+        if len(sizes) > 1 and unlimited and wanted > limit - _RESERVED:
+            yield Hit(
+                owners,
+                f"{identity}: {wanted} of {limit} connections",
+                f"The pools of {listing(sizes)} may open {wanted} connections to {identity}, which has {limit}: when "
+                f"{unlimited[-1]} is busy, the others are refused.",
+                f"Lower the pools to {limit - _RESERVED} together, or ALTER ROLE {unlimited[-1]} CONNECTION LIMIT n.",
+                tuple(where for _, where in sizes.values()),
+            )
+
+
+def _one_pooler(owners: tuple[str, ...], resource: str, where: tuple[Where, ...]) -> Hit:
+    return Hit(
+        owners,
+        resource,
+        f"{listing(owners)} go through one pooler ({resource}): they share its client limit and its pools, and PAUSE, "
+        "KILL or a restart for one stops the others.",
+        "Give each environment a pooler of its own that lists only its own databases.",
+        where,
+    )
+
+
+def _wildcards(fleet: Fleet, environment: Environment) -> Iterator[tuple[Server, Where]]:
+    """Where the wildcard entries of an environment's poolers lead."""
+    for config in pgbouncers(environment):
+        for entry in config.databases:
+            if entry.name == "*":
+                pooler = next((name for _, name, each in environment.services() if is_pooler(name, each)), "")
+                server = resolver(fleet).resolve(environment, pooler, entry.host, entry.port)
+                yield behind(fleet, server)[0], entry.where
+    for project, name, service in environment.services():
+        settings: Mapping[str, object] = service.get("environment") or {}
+        if is_pooler(name, service) and "*" in (settings.get("PGBOUNCER_DATABASE"), settings.get("DB_NAME")):
+            own = Server(f"{environment.prefix}/{name}", environment.prefix, name)
+            yield behind(fleet, own)[0], project.where("services", name, "environment")
+
+
+def _pool_mode(environment: Environment) -> str:
+    modes = [config.settings.get("pool_mode", "") for config in pgbouncers(environment)]
+    modes += [setting.text for setting in environment.settings if setting.key.upper().endswith("POOL_MODE")]
+    return next((mode for mode in modes if mode in _MIXING), "")
+
+
+def _names_schema(each: Placed) -> bool:
+    options = each.use.endpoint.options
+    return "search_path" in options or "search_path" in options.get("options", "") or "currentSchema" in options
+
+
+def _pool_size(environment: Environment) -> tuple[int, Where] | None:
+    """The most connections that an environment's pools open, and where that is set."""
+    for config in pgbouncers(environment):
+        for name in ("max_db_connections", "default_pool_size"):
+            if config.settings.get(name, "").isdecimal() and config.settings[name] != "0":
+                each = int(config.settings[name]) * (max(1, len(config.databases)))
+                return each, config.places[name]
+    for setting in environment.settings:
+        if _POOL_SIZES.match(setting.key) and setting.text.isdecimal():
+            return int(setting.text), setting.where
+    return None
+
+
+def _max_connections(fleet: Fleet, server: Server, owners: Sequence[str]) -> int:
+    definition = service_of(fleet.by_prefix.get(server.owner), server.service)
+    texts = [command_text(definition)] if definition else []
+    for prefix in owners:
+        texts += [each.text for each in fleet.by_prefix[prefix].documents if "max_connections" in each.text]
+    return next((int(match[1]) for match in map(_LIMIT.search, texts) if match), _MAX_CONNECTIONS)
+
+
+def _has_connection_limit(environment: Environment) -> bool:
+    return any(re.search(r"\bCONNECTION LIMIT [1-9]", each.text, re.IGNORECASE) for each in statements(environment))

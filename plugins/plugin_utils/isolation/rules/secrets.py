@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Secrets: no two environments have a value in common that proves who somebody is. Values are never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..model import Fleet, Severity
+from ..readers import fingerprints
+from ..readers.fingerprints import Secret, sealed_of, secrets_of
+from ..servers import fleet_uses
+from ..traits import listing
+from . import Hit, Judgement, rule
+
+
+@rule("shared-signing-key", "SE-01", "SE-02", severity=Severity.CRITICAL)
+def shared_signing_key(fleet: Fleet) -> Judgement:
+    """Two environments sign with one key, or one of them still accepts the other's."""
+    yield from _shared(
+        fleet,
+        fingerprints.SIGNING,
+        "Sessions, password reset links and tokens that one makes are valid in the other",
+        "Give each environment a key of its own, and let SECRET_KEY_FALLBACKS hold only its own old keys",
+    )
+
+
+@rule("shared-jwt-key", "SE-03", severity=Severity.HIGH)
+def shared_jwt_key(fleet: Fleet) -> Judgement:
+    """Two environments sign their tokens with one key."""
+    yield from _shared(
+        fleet,
+        fingerprints.JWT,
+        "A token that one issues opens the other",
+        "Give each environment a signing key of its own, and an issuer and an audience of its own",
+    )
+
+
+@rule("shared-encryption-key", "SE-13", severity=Severity.HIGH)
+def shared_encryption_key(fleet: Fleet) -> Judgement:
+    """Two environments encrypt stored data with one key."""
+    yield from _shared(
+        fleet,
+        fingerprints.ENCRYPTION,
+        "Each can decrypt what the other stored, a dump of it included",
+        "Give each environment a key of its own, and encrypt anew what is restored from the other",
+    )
+
+
+@rule("shared-database-password", "DB-05", severity=Severity.HIGH)
+def shared_database_password(fleet: Fleet) -> Judgement:
+    """Two environments log in to their databases with one password."""
+    yield from _shared(
+        fleet,
+        fingerprints.DATABASE,
+        "When a name, a network or a port leads one to the other's server by mistake, the login succeeds and it writes "
+        "there; different passwords are the last fuse",
+        "Give each environment's database role a password of its own",
+    )
+
+
+@rule("shared-secret", "SE-04", severity=Severity.HIGH)
+def shared_secret(fleet: Fleet) -> Judgement:
+    """Two environments have a password, token or key in common."""
+    yield from _shared(
+        fleet,
+        fingerprints.OTHER,
+        "Whoever has one environment's secrets has the other's access too, and neither can be locked out alone",
+        "Issue one of its own to each environment, or accept the sharing with a waiver",
+    )
+
+
+def open_checks(fleet: Fleet) -> list[str]:
+    """What could not be compared because values are sealed, a sentence for each environment."""
+    sentences = []
+    for environment in fleet.environments:
+        sealed = sealed_of(environment)
+        if sealed:
+            sentences.append(
+                f"{environment.prefix}: {listing(sealed)} {'is' if len(sealed) == 1 else 'are'} sealed here, so it was "
+                "not compared with other environments (keys, passwords and tokens, and the servers in sealed URLs)"
+            )
+    return sentences
+
+
+def _shared(fleet: Fleet, use: str, effect: str, fix: str) -> Iterator[Hit]:
+    for group in fleet.derived(shared_values).get(use, ()):
+        owners = tuple(dict.fromkeys(secret.owner for secret in group))
+        keys = tuple(dict.fromkeys(secret.key for secret in group))
+        if len(keys) == 1:
+            sharing = f"{listing(owners)} have the same {keys[0]}"
+        else:
+            named = listing(f"{secret.key} of {secret.owner}" for secret in group)
+            sharing = f"{named} have the same value"
+        yield Hit(owners, listing(keys), f"{sharing}. {effect}.", f"{fix}.", tuple(secret.where for secret in group))
+
+
+def shared_values(fleet: Fleet) -> Mapping[str, Sequence[Sequence[Secret]]]:
+    """Secrets with a value that several environments have, by the gravest thing that the value is used for."""
+    by_value: dict[str, list[Secret]] = {}
+    uses = fleet.derived(fleet_uses)
+    for environment in fleet.environments:
+        for secret in secrets_of(environment, uses[environment.prefix]):
+            by_value.setdefault(secret.fingerprint, []).append(secret)
+    found: dict[str, list[Sequence[Secret]]] = {}
+    for group in by_value.values():
+        if len({secret.owner for secret in group}) > 1:
+            gravest = min((secret.use for secret in group), key=fingerprints.CLASSES.index)
+            found.setdefault(gravest, []).append(group)
+    return found
