@@ -156,7 +156,8 @@ def foreign_server_name(fleet: Fleet) -> Judgement:
                     (environment.prefix, *(owner for _name, owner in foreign)),
                     f"server_name {foreign[0][0]}",
                     f"The nginx of {environment.prefix} serves "
-                    f"{listing(f'{name} of {owner}' for name, owner in foreign)}: requests that arrive here are answered with the wrong code and data.",
+                    f"{listing(f'{name} of {owner}' for name, owner in foreign)}: requests that arrive here are "
+                    "answered with the wrong code and data.",
                     f"Leave the name to {foreign[0][1]}; make the names of a shared template a variable.",
                     (server.names_where,),
                     environment.machine,
