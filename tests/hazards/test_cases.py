@@ -101,3 +101,21 @@ def test_judged_entries_have_both_kinds() -> None:
     ]
     if missing:
         pytest.fail("\n".join(missing), pytrace=False)
+
+
+def test_every_rule_of_an_entry_finds_something() -> None:
+    """An entry that names several rules has a bad case for each of them."""
+    silent = []
+    for entry in entries():
+        if entry.outcome in JUDGED and len(entry.rules) > 1:
+            found = {
+                finding.rule
+                for case in entry.bad
+                for finding in judge(fleet_of(case))
+                if entry.hazard in finding.hazards
+            }
+            silent += [
+                f"{entry.hazard} ({entry.group}.yml): {name} finds nothing" for name in entry.rules if name not in found
+            ]
+    if silent:
+        pytest.fail("\n".join(silent), pytrace=False)
