@@ -65,6 +65,8 @@ def parse_ports(text: str) -> list[dict[str, Any]]:
         raise _bad(f"invalid protocol of port {text!r}")
     address = _address(address, text)
     first, last = port_range(container, text)
+    if first == 0:
+        raise _bad(f"port {text!r} is missing a target port")
     host_first, host_last = port_range(host, text) if host else (0, 0)
     if host and last - first != host_last - host_first and first != last:
         raise _bad(f"ports of {text!r}: the two ranges differ in length")

@@ -26,7 +26,7 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 64
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*|0)\Z")
+_INTEGER = re.compile(r"[-+]?(?:0b[01]+|0o?[0-7]+|0x[0-9a-fA-F]+|[1-9][0-9]*|0)\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _DATE = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)(?: (\d\d?:\d\d?:\d\d?))?\Z")
 _WORDS: dict[str, Any] = {
@@ -245,10 +245,11 @@ def _resolve(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if text[:1] in "+-.0123456789":
-        if _INTEGER.match(text) and len(text) < 64:
-            return _integer(text.replace("_", ""))
-        if _FLOAT.match(text) and len(text) < 64:
-            return float(text)
+        digits = text.replace("_", "")
+        if _INTEGER.match(digits) and len(digits) < 64:
+            return _integer(digits)
+        if _FLOAT.match(digits) and len(digits) < 64:
+            return float(digits)
         date = _DATE.match(text)
         if date:
             # Compose prints a date that nobody quoted in full.
