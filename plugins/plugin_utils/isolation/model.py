@@ -341,4 +341,5 @@ class Fleet:
         """What ``make`` computes from this fleet, computed once: rules share an index without passing it around."""
         if make not in self._derived:
             self._derived[make] = make(self)
-        return self._derived[make]
+        made: _T = self._derived[make]
+        return made
