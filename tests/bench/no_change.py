@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A deployment that changes nothing: with Bulkhead, with a playbook written by hand, and with Compose alone.
+
+All three look after the full stack of the guide. Both playbooks read an inventory of the same shape with the same vault
+file, check the same commit out, find the same image built and leave the same files on disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from measure import Line, ratio, side_by_side
+from programs import BIN, ROOT, SCRATCH, Failed, must_not_change, playbook, run, work_of
+
+HAND = Path(__file__).resolve().parent / "handwritten"
+HERE = SCRATCH / "no-change"
+OURS, BY_HAND = "benchours_staging", "benchhand_staging"
+PORT_OFFSET = 19000
+PORT = 27180
+SERVICES = ("django", "nginx", "pgbouncer", "postgresql", "redis")
+VARIABLES = {
+    "BULKHEAD_DEMO_ROOT": str(HERE / "ours"),
+    "BULKHEAD_DEMO_PORT_OFFSET": str(PORT_OFFSET),
+    "BULKHEAD_DEMO_INVENTORY": str(HERE / "inventory"),
+    "BULKHEAD_DEMO_SECRETS": str(HERE / "passwords"),
+    "BENCH_ROOT": str(HERE),
+    "BENCH_PORT": str(PORT),
+}
+VAULT = ("--vault-id", f"staging@{HERE}/passwords/staging.vault-password")
+
+
+def prepare() -> None:
+    """Two inventories, their secrets, and the application's repository."""
+    shutil.rmtree(HERE, ignore_errors=True)
+    shutil.copytree(ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml"))
+    everyone = HERE / "inventory/group_vars/all/main.yml"
+    text = everyone.read_text(encoding="utf-8")
+    everyone.write_text(text.replace("bulkhead_project: aiia", "bulkhead_project: benchours"), encoding="utf-8")
+    shutil.copytree(HAND / "inventory", HERE / "inventory-by-hand")
+    run([str(BIN / "python"), "tests/images/build.py"])
+    run([str(BIN / "python"), "tests/app/make_repository.py", str(HERE / "ours/origin.git")])
+    (HERE / "origin.git").symlink_to(HERE / "ours/origin.git")
+    run([str(BIN / "ansible-playbook"), "-i", "localhost,", "tests/setup/demo_secrets.yml"], VARIABLES)
+    shutil.copy(
+        HERE / "inventory/group_vars/staging/vault.yml", HERE / "inventory-by-hand/group_vars/staging/vault.yml"
+    )
+
+
+def ours(*options: str) -> str:
+    """Deploy with Bulkhead."""
+    return playbook("deploy.yml", HERE / "inventory", "-l", "staging", *VAULT, *options, variables=VARIABLES)
+
+
+def by_hand(*options: str) -> str:
+    """Deploy with the playbook written by hand."""
+    return playbook(HAND / "deploy.yml", HERE / "inventory-by-hand", *VAULT, *options, variables=VARIABLES)
+
+
+def compose(directory: Path, project: str, *arguments: str) -> str:
+    """Compose alone, on the files that a deployment left."""
+    file = directory / "docker-compose.staging.yml"
+    return run(["docker", "compose", "-p", project, "--project-directory", str(directory), "-f", str(file), *arguments])
+
+
+def directories() -> dict[str, Path]:
+    """Where each of the two environments lives."""
+    return {OURS: HERE / "ours/staging/ai-ia-backend", BY_HAND: HERE / "hand/staging/ai-ia-backend"}
+
+
+def shape(project: str, directory: Path) -> str:
+    """What a deployment leaves, without the names that must differ: files, services, images and mounts."""
+    names = [path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()]
+    files = sorted(
+        name.removeprefix(".bulkhead/").replace("10-bulkhead.sh", "10-database.sh")
+        for name in names
+        if not name.startswith(("code/", ".bulkhead/releases/")) and name != ".bulkhead/state.json"
+    )
+    model = yaml.safe_load(compose(directory, project, "config"))
+    services = {
+        name: (service["image"], service["container_name"], sorted(mount["target"] for mount in service["volumes"]))
+        for name, service in model["services"].items()
+    }
+    return repr((files, sorted(services.items()))).replace(project, "PREFIX")
+
+
+def check_same() -> None:
+    """Raise Failed where the two do not leave the same: then they cannot be compared."""
+    one, other = (shape(project, directory) for project, directory in directories().items())
+    if one != other:
+        raise Failed(f"the two deployments differ:\n  {one}\n  {other}")
+
+
+@contextmanager
+def deployed() -> Iterator[None]:
+    """Both environments up, and gone afterwards with all that was theirs."""
+    prepare()
+    try:
+        ours()
+        by_hand()
+        check_same()
+        yield
+    finally:
+        for project, directory in directories().items():
+            if (directory / "docker-compose.staging.yml").is_file():
+                compose(directory, project, "down", "--volumes", "--timeout", "2")
+            tags = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{project}_django"]).split()
+            if tags:
+                run(["docker", "image", "rm", *tags])
+        shutil.rmtree(HERE, ignore_errors=True)
+
+
+def lines(rounds: int) -> Iterator[Line | str]:
+    """The ratios, and what both playbooks consist of."""
+    with deployed():
+        directory = directories()[OURS]
+        medians = side_by_side(
+            {
+                "Bulkhead": lambda: must_not_change(ours()),
+                "by hand": lambda: must_not_change(by_hand()),
+                "Compose": lambda: compose(directory, OURS, "up", "-d"),
+            },
+            rounds,
+        )
+        yield ratio("a deploy that changes nothing / a playbook written by hand", medians, "Bulkhead", "by hand", 1.3)
+        yield ratio("a deploy that changes nothing / a bare docker compose up -d", medians, "Bulkhead", "Compose")
+        for name, run_it in (("Bulkhead", ours), ("by hand", by_hand)):
+            work = work_of(run_it("-vvv"))
+            yield f"      {name}: {work.tasks} tasks, {work.module_calls} module calls on the host"
