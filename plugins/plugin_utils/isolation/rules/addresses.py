@@ -54,7 +54,8 @@ def bridge_name(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"interface {name}",
-            f"{listing(owners(claims))} call a bridge of {machine} {name}: Docker refuses the second, and firewall rules "
+            f"{listing(owners(claims))} call a bridge of {machine} {name}: Docker refuses the second, and firewall "
+            "rules "
             "for one apply to the other.",
             "Give each its own com.docker.network.bridge.name, or leave it out.",
             places(claims),
@@ -65,7 +66,8 @@ def bridge_name(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(claims),
                 f"interface {name}",
-                f"{listing(owners(claims))} calls a bridge of {machine} {name}: Linux allows {INTERFACE_NAME} characters, "
+                f"{listing(owners(claims))} calls a bridge of {machine} {name}: Linux allows {INTERFACE_NAME} "
+                "characters, "
                 f"and names that are cut off become equal ({name[:INTERFACE_NAME]}).",
                 f"Shorten com.docker.network.bridge.name to {INTERFACE_NAME} characters.",
                 places(claims),
@@ -91,7 +93,8 @@ def many_networks(fleet: Fleet) -> Judgement:
                 f"networks of {machine}",
                 f"{listing(prefixes)} declare {len(names)} networks on {machine}. Docker's default address pools hold "
                 f"about {_POOL + 1}: the next environment that starts may find none.",
-                "Give the engine more pools ('default-address-pools' in daemon.json), and remove networks that are left over.",
+                "Give the engine more pools ('default-address-pools' in daemon.json), and remove networks that are "
+                "left over.",
                 (),
                 machine,
             )
@@ -118,7 +121,8 @@ def trusted_address(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"{what} {trusted}".strip(),
                 f"{environment.prefix} trusts {trusted or 'every address'} ({what}). A connection through a published "
-                f"port is seen with the address of the environment's own gateway, so a container of {who} is trusted too.",
+                f"port is seen with the address of the environment's own gateway, so a container of {who} is trusted "
+                "too.",
                 "Ask for a password (scram-sha-256) or a token, or publish no port of this service.",
                 (where,),
                 environment.machine,
@@ -143,9 +147,11 @@ def container_address(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, owner) if owner else (environment.prefix,),
                 f"address {address}",
-                f"{environment.prefix} names {address}, {whose}: from the machine every container answers by address, and "
+                f"{environment.prefix} names {address}, {whose}: from the machine every container answers by "
+                "address, and "
                 f"after a restart it may be one of {owner or listing(neighbours) or 'another environment'}.",
-                "Use the service's name inside the network, and from the machine a port that is published on 127.0.0.1.",
+                "Use the service's name inside the network, and from the machine a port that is published on "
+                "127.0.0.1.",
                 (where,),
                 environment.machine,
             )

@@ -7,36 +7,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..model import Environment, Fleet, Severity, Where
+from ..model import Fleet, Severity
 from ..services import command_text, words_of
 from ..traits import listing
-from . import Hit, Judgement, rule
-
-_ROUTED = re.compile(r"traefik\.(?:http|tcp|udp)\.(routers|services|middlewares)\.([^.=]+)\.", re.IGNORECASE)
+from . import Hit, Judgement, owners, places, rule
 
 
 @rule("shared-agent-label", "NM-06", severity=Severity.HIGH)
 def shared_agent_label(fleet: Fleet) -> Judgement:
     """Two environments give an agent of the machine one name for two things."""
-    known: dict[tuple[str, str], dict[str, Where]] = {}
-    for environment in fleet.environments:
-        for key, where in agent_keys(environment):
-            known.setdefault((environment.machine, key), {}).setdefault(environment.prefix, where)
-    for (machine, key), here in known.items():
-        if len(here) > 1:
-            prefixes = tuple(sorted(here))
-            yield Hit(
-                prefixes,
-                key,
-                f"{listing(prefixes)} both declare {key} on {machine}. The agent that reads it knows no projects: it drops "
-                "both, or sends requests for one to the other.",
-                f"Put the environment into the name: {prefixes[-1].replace('_', '-')}-{key.rpartition(' ')[2]}.",
-                tuple(here.values()),
-                machine,
-            )
+    for machine, key, claims in fleet.collisions("label"):
+        prefixes = owners(claims)
+        yield Hit(
+            prefixes,
+            key,
+            f"{listing(prefixes)} both declare {key} on {machine}. The agent that reads it knows no projects: it drops "
+            "both, or sends requests for one to the other.",
+            f"Put the environment into the name, such as {prefixes[-1].replace('_', '-')}-{re.split('[.=]', key)[-1]}.",
+            places(claims),
+            machine,
+        )
 
 
 @rule("machine-wide-agent", "NM-06", severity=Severity.HIGH)
@@ -56,18 +49,6 @@ def machine_wide_agent(fleet: Fleet) -> Judgement:
                     (project.where("services", name),),
                     environment.machine,
                 )
-
-
-def agent_keys(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """The names under which agents of a machine know the environment's containers."""
-    for project, name, service in environment.services():
-        for label in service.get("labels") or {}:
-            found = _ROUTED.match(str(label))
-            if found:
-                yield f"traefik {found[1].lower()[:-1]} {found[2]}", project.where("services", name, "labels", label)
-        host = str((service.get("environment") or {}).get("VIRTUAL_HOST") or "")
-        for domain in filter(None, re.split(r"[,\s]+", host.lower())):
-            yield f"VIRTUAL_HOST {domain}", project.where("services", name, "environment", "VIRTUAL_HOST")
 
 
 def unscoped(name: str, service: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -48,7 +48,8 @@ def foreign_env_file(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, owner),
                     path,
-                    f"{environment.prefix} takes its settings from {path} of {owner} ({how}): its database, its domains "
+                    f"{environment.prefix} takes its settings from {path} of {owner} ({how}): its database, its "
+                    "domains "
                     "and its secrets.",
                     f"Use {posixpath.join(environment.directory or '.', '.env')}.",
                     (where,),
@@ -68,7 +69,8 @@ def compose_file_above(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (*others, owner),
                         where.file,
-                        f"'docker compose' without -f in the directory of {listing(others)} goes up and finds {where.file} "
+                        f"'docker compose' without -f in the directory of {listing(others)} goes up and finds "
+                        f"{where.file} "
                         f"of {owner}: it works on {owner} instead.",
                         f"Give the file of {owner} another name or directory, and always write -f.",
                         (where,),
@@ -89,7 +91,8 @@ def command_without_file(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 call.text,
-                f"'{call.text}' of {environment.prefix} names no file, and {listing(sorted(names))} is none that Compose "
+                f"'{call.text}' of {environment.prefix} names no file, and {listing(sorted(names))} is none that "
+                "Compose "
                 "looks for: it takes the first docker-compose.yml of a directory above, whoever that belongs to.",
                 f"Write 'docker compose -f {sorted(names)[0]} {call.verb}'.",
                 (call.where,),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..acts import commands, docker_calls, tasks
+from ..acts import commands, docker_calls, filters, tasks
 from ..model import Environment, Fleet, Severity, Where
 from ..traits import listing
 from . import Hit, Judgement, rule
@@ -20,7 +20,7 @@ def network_prune(fleet: Fleet) -> Judgement:
     """A script removes all networks that are not in use at the moment, other environments' included."""
     for environment in fleet.environments:
         for call, reference in docker_calls(environment):
-            if call.verb != ("network", "prune") or any(value.startswith("label=") for value in call.filters):
+            if call.verb != ("network", "prune") or any(value.startswith("label=") for value in filters(call)):
                 continue
             others = tuple(other.prefix for other in fleet.machines[environment.machine] if other is not environment)
             yield Hit(
@@ -29,7 +29,8 @@ def network_prune(fleet: Fleet) -> Judgement:
                 f"A script of {environment.prefix} removes every network of {environment.machine} that no running "
                 f"container uses: while {listing(others) or 'another environment'} is stopped, an external network of "
                 "it is gone and its next start fails.",
-                f"Add '--filter label=com.docker.compose.project={environment.prefix}', or leave it to 'docker compose down'.",
+                f"Add '--filter label=com.docker.compose.project={environment.prefix}', or leave it to 'docker "
+                "compose down'.",
                 (reference.where,),
                 environment.machine,
             )
@@ -46,7 +47,8 @@ def firewall_reset(fleet: Fleet) -> Judgement:
                 text,
                 f"'{text}' of {environment.prefix} removes the rules by which Docker forwards the published ports of "
                 f"{listing((environment.prefix, *others))}: they stop answering until the engine is restarted.",
-                "Change single rules ('ufw allow 8443/tcp'), in a play for the machine and not in one of an environment.",
+                "Change single rules ('ufw allow 8443/tcp'), in a play for the machine and not in one of an "
+                "environment.",
                 (where,),
                 environment.machine,
             )

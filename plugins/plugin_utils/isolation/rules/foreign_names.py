@@ -52,9 +52,11 @@ def underscore_host(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"host {host}",
-                f"A request of {environment.prefix} has the host name {host}. Django refuses names with '_', so the check "
+                f"A request of {environment.prefix} has the host name {host}. Django refuses names with '_', so the "
+                "check "
                 "fails, and whoever 'mends' it through the machine's port may ask another environment.",
-                f"Ask for the service's name ({host.partition('_')[2].rpartition('_')[2] or 'web'}) without underscores, or "
+                f"Ask for the service's name ({host.partition('_')[2].rpartition('_')[2] or 'web'}) without "
+                "underscores, or "
                 "send a Host header of the environment's own domain; in nginx 'proxy_set_header Host $host;'.",
                 (where,),
                 environment.machine,

@@ -23,6 +23,8 @@ from .dockerfiles import builds
 #: A tag that is a commit: it never moves, so whoever runs it runs what was built for it.
 _COMMIT = re.compile(r":(?:sha-)?[0-9a-f]{7,40}\Z")
 _LISTS_ALL = re.compile(r"docker\s+(?:images|image\s+ls)\b")
+#: What a workflow fills in: nobody can know it here.
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -149,7 +151,7 @@ def _tagged_by_workflows(environment: Environment) -> Iterator[Tagging]:
         for job in document.data.jobs if isinstance(document.data, Workflow) else ():
             for step in job.steps:
                 if "build-push-action" in step.uses:
-                    for name in re.split(r"[\s,]+", step.inputs.get("tags", "")):
+                    for name in re.split(r"[\s,]+", _EXPRESSION.sub("$", step.inputs.get("tags", ""))):
                         if name:
                             yield Tagging(environment, name, True, step.where)
 

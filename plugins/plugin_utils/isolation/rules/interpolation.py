@@ -26,14 +26,17 @@ def shell_overrides_env_file(fleet: Fleet) -> Judgement:
             if name not in used or value == used[name].value or name.startswith("COMPOSE_"):
                 continue
             computed = "$" in value or "{{" in value
+            meant = foreign_words(fleet, environment, value)
             yield Hit(
-                (environment.prefix, *foreign_words(fleet, environment, value)),
+                (environment.prefix, *meant),
                 f"variable {name}",
                 f"{name} is exported before Compose runs for {environment.prefix}"
                 + ("" if computed else ", with another value than .env has")
+                + (f" (that of {listing(meant)})" if meant else "")
                 + f". The shell wins over .env, also with --env-file: {used[name].where.item or 'the Compose file'} is "
                 "made of it.",
-                f"Take {name} out of the environment of the step, and set it in .env alone; or call Compose with 'env -i'.",
+                f"Take {name} out of the environment of the step, and set it in .env alone; or call Compose with "
+                "'env -i'.",
                 (where, used[name].where),
                 environment.machine,
                 severity=Severity.LOW if computed else None,
@@ -83,9 +86,11 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"{key} of {what}",
-                f"{key} of {what} in {environment.prefix} has no value of its own: it is taken from the shell of whoever "
+                f"{key} of {what} in {environment.prefix} has no value of its own: it is taken from the shell of "
+                "whoever "
                 "deploys, where it may be another environment's.",
-                f"Set {key} in .env and write '{key}: ${{{key}:?}}', or put it into an env_file; '{key}: \"\"' if it is "
+                f"Set {key} in .env and write '{key}: ${{{key}:?}}', or put it into an env_file; '{key}: \"\"' if it "
+                "is "
                 "meant to be empty.",
                 (where,),
                 environment.machine,
@@ -124,9 +129,11 @@ def foreign_profile(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, other),
                         f"profile {profile}",
-                        f"{environment.prefix} switches on the profile {profile}, the services that only {other} should "
+                        f"{environment.prefix} switches on the profile {profile}, the services that only {other} "
+                        "should "
                         "have (a second beat, a second mailer). Taking it out again stops none of them.",
-                        f"Set COMPOSE_PROFILES to profiles of {environment.prefix}; stop the services that were started "
+                        f"Set COMPOSE_PROFILES to profiles of {environment.prefix}; stop the services that were "
+                        "started "
                         "with 'docker compose --profile … rm -s'.",
                         (where,),
                         environment.machine,

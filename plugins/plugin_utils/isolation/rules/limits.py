@@ -53,7 +53,7 @@ def no_process_limit(fleet: Fleet) -> Judgement:
                     )
 
 
-@rule("unbounded-logs", "HP-10", severity=Severity.MEDIUM)
+@rule("unbounded-logs", "HP-10", "VP-19", severity=Severity.MEDIUM)
 def unbounded_logs(fleet: Fleet) -> Judgement:
     """A service's log may fill the disk that all environments share."""
     for environment in fleet.environments:

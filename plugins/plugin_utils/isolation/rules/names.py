@@ -39,7 +39,8 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
             yield Hit(
                 (short.prefix, long.prefix),
                 f"prefix {short.prefix}",
-                f"{short.prefix} is the beginning of {long.prefix}: what looks for names that begin with '{short.prefix}_' "
+                f"{short.prefix} is the beginning of {long.prefix}: what looks for names that begin with "
+                f"'{short.prefix}_' "
                 f"finds those of {long.prefix} too, and a service '{rest}_db' of {short.prefix} has the name of a "
                 f"service 'db' of {long.prefix}.",
                 f"Choose prefixes of which none begins another, such as {short.prefix} and "
@@ -59,9 +60,11 @@ def shared_container_name(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             f"container {name}",
-            f"{listing(prefixes)} both want a container called {name}{how} on {machine}: the second fails with a conflict "
+            f"{listing(prefixes)} both want a container called {name}{how} on {machine}: the second fails with a "
+            "conflict "
             "after its networks and volumes were created, or replaces the first.",
-            f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or another project name.",
+            f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or another "
+            "project name.",
             places(claims),
             machine,
         )
@@ -78,7 +81,8 @@ def confusable_container_name(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(names.values()),
                 f"container {listing(names)}",
-                f"{listing(owners(names.values()))} call containers of {machine} {listing(names)}: for DNS they are one name.",
+                f"{listing(owners(names.values()))} call containers of {machine} {listing(names)}: for DNS they are "
+                "one name.",
                 "Write container names in lower case.",
                 places(names.values()),
                 machine,
@@ -94,7 +98,8 @@ def unsafe_prefix(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"prefix {environment.prefix}",
-                f"The prefix {environment.prefix} holds {listing(map(repr, strange)) or 'no letter first'}: in 'docker ps "
+                f"The prefix {environment.prefix} holds {listing(map(repr, strange)) or 'no letter first'}: in "
+                "'docker ps "
                 "--filter name=' and in every pattern it matches the names of other environments as well.",
                 "Use a-z, 0-9, '_' and '-' only, and begin with a letter.",
                 (environment.origin("bulkhead_prefix"),),
@@ -112,7 +117,8 @@ def truncated_name(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"{what} {name}",
-                    f"The {what} {name} of {environment.prefix} has {len(name.encode())} bytes, and {limit} are kept: it "
+                    f"The {what} {name} of {environment.prefix} has {len(name.encode())} bytes, and {limit} are "
+                    "kept: it "
                     f"becomes {short}, like every other that begins so.",
                     "Shorten it, and put what tells environments apart first.",
                     (where,),
@@ -127,7 +133,8 @@ def shared_hostname(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"host name {name}",
-            f"Containers of {listing(owners(claims))} call themselves {name}: in logs, metrics and error reports, and as "
+            f"Containers of {listing(owners(claims))} call themselves {name}: in logs, metrics and error reports, "
+            "and as "
             "Celery workers, they are one.",
             f"Leave 'hostname' out, or begin it with the prefix: {owners(claims)[-1]}-{name}.",
             places(claims),

@@ -31,7 +31,8 @@ def shared_network(fleet: Fleet) -> Judgement:
             f"{listing(makers)} both declare the network {name} of {machine}"
             + (", because they have one project and the network has no 'name:'" if by_project else "")
             + ". The second joins the first's with a warning, and the service names of both are mixed in its DNS.",
-            f"Give each network its own name, such as 'name: {makers[-1]}_network' in the Compose file of {makers[-1]}.",
+            f"Give each network its own name, such as 'name: {makers[-1]}_network' in the Compose file of "
+            f"{makers[-1]}.",
             tuple(network.makers[maker] for maker in makers),
             machine,
             hazards=("NW-01", "CP-04") if by_project else ("NW-01",),
@@ -100,7 +101,8 @@ def data_on_shared_network(fleet: Fleet) -> Judgement:
         yield Hit(
             (*holders, *others),
             f"network {network.name}",
-            f"{listing(f'{member.service} ({member.owner})' for member in exposed)} can be reached by every container on "
+            f"{listing(f'{member.service} ({member.owner})' for member in exposed)} can be reached by every "
+            "container on "
             f"{network.name}, the network that {listing(network.owners)} share.",
             f"Take them off {network.name}; only what answers requests from outside belongs there.",
             tuple(member.where for member in exposed),

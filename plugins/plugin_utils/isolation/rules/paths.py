@@ -46,7 +46,8 @@ def nested_directories(fleet: Fleet) -> Judgement:
         yield Hit(
             (*here, *above),
             path,
-            f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the Compose "
+            f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the "
+            "Compose "
             f"file, .env and code of {listing((*here, *above))}.",
             "Give each environment a directory of its own (bulkhead_directory) that contains no other's.",
             tuple(fleet.by_prefix[prefix].origin("bulkhead_directory") for prefix in (*here, *above)),
@@ -146,7 +147,8 @@ def home_path(fleet: Fleet) -> Judgement:
                     source,
                     f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root), and "
                     f"for one user it is the same directory for {listing([environment.prefix, *neighbours])}.",
-                    f"Write a path inside the environment's directory, such as ./{posixpath.basename(source) or 'data'}.",
+                    "Write a path inside the environment's directory, such as "
+                    f"./{posixpath.basename(source) or 'data'}.",
                     (where,),
                     environment.machine,
                 )

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..acts import docker_calls
+from ..acts import docker_calls, filters
 from ..lines import code_lines
 from ..model import Environment, Fleet, Severity, Where
 from ..ownership import short_names
@@ -24,7 +24,7 @@ def name_filter(fleet: Fleet) -> Judgement:
     """A script looks for containers, volumes or networks by a part of their name."""
     for environment in fleet.environments:
         for call, reference in docker_calls(environment):
-            for value in call.filters:
+            for value in filters(call):
                 key, _, pattern = value.partition("=")
                 if key != "name" or "$" in pattern.rstrip("$") or re.fullmatch(r"\^/?[^*.|]+\$", pattern):
                     continue
@@ -36,7 +36,8 @@ def name_filter(fleet: Fleet) -> Judgement:
                     f"'{' '.join((*call.verb, value))}' of {environment.prefix} finds every name "
                     f"{'that begins with' if pattern.startswith('^') else 'with'} '{stem}' in it"
                     + (f", those of {listing(others)} included." if others else "."),
-                    f"Look for the exact label: --filter label=com.docker.compose.project={environment.prefix}; or for one "
+                    f"Look for the exact label: --filter label=com.docker.compose.project={environment.prefix}; or "
+                    "for one "
                     "exact name: --filter 'name=^/<name>$'.",
                     (reference.where,),
                     environment.machine,
@@ -98,9 +99,11 @@ def open_pattern(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(dict.fromkeys((environment.prefix, *([stem] if owner else []), *others))),
                     f"pattern {stem}{end}*",
-                    f"The pattern '{stem}{end}*' of {environment.prefix} matches every name that begins with {stem}{end}"
+                    f"The pattern '{stem}{end}*' of {environment.prefix} matches every name that begins with "
+                    f"{stem}{end}"
                     + (f", those of {listing(others)} included." if others else f", so also those of a later {stem}_eu."),
-                    f"End the prefix with a character that no prefix holds: '{own}:*' in Redis, '{own}/*' in a bucket or "
+                    f"End the prefix with a character that no prefix holds: '{own}:*' in Redis, '{own}/*' in a "
+                    "bucket or "
                     "directory; in SQL compare the whole name ('_' is a wildcard there).",
                     (where,),
                     environment.machine,

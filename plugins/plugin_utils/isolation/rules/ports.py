@@ -48,7 +48,8 @@ def ephemeral_port(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"port {port['target']} of service {service}",
                 f"{environment.prefix} publishes port {port['target']} of {service} on a random port of "
-                f"{environment.machine} that anybody can reach, and that may be one another environment is about to use.",
+                f"{environment.machine} that anybody can reach, and that may be one another environment is about to "
+                "use.",
                 f"Use 'expose: [\"{port['target']}\"]', or say which port: '127.0.0.1:<port>:{port['target']}'.",
                 (where,),
                 environment.machine,
@@ -95,7 +96,8 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
                 f"port {numbers} of {environment.machine}",
                 f"{environment.prefix} publishes port {numbers} on IPv6 as well as on IPv4; a firewall that knows only "
                 "IPv4 does not see it.",
-                "Give the firewall the same rules for IPv6, or publish on one address (bulkhead_bind_address: 0.0.0.0).",
+                "Give the firewall the same rules for IPv6, or publish on one address (bulkhead_bind_address: "
+                "0.0.0.0).",
                 tuple(where for _, where in open_ports),
                 environment.machine,
             )
@@ -116,7 +118,8 @@ def shared_listener(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"service {name}",
-                f"{name} of {environment.prefix} runs with network_mode {mode} and SO_REUSEPORT: a second server on the "
+                f"{name} of {environment.prefix} runs with network_mode {mode} and SO_REUSEPORT: a second server on "
+                "the "
                 f"same port ({listing(others) or 'of any environment'}) starts without an error, and the kernel gives "
                 "each of them a part of the connections.",
                 f"Give {name} the environment's own network and no network_mode, or turn the option off at {option}.",
@@ -144,7 +147,8 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
                     (environment.prefix, *answering),
                     f"port {port} of {environment.machine}",
                     f"A check of {environment.prefix} asks port {port} of its machine, which {listing(answering)} "
-                    "answers: it is green while the environment that was deployed is down, and red the other way round.",
+                    "answers: it is green while the environment that was deployed is down, and red the other way "
+                    "round.",
                     f"Ask a port that {environment.prefix} publishes, with its own Host header, and compare the "
                     "header that names the environment.",
                     (where,),

@@ -51,7 +51,8 @@ def shared_bare_project(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             f"project {name}",
-            f"'docker compose -f …' typed in the directories of {listing(prefixes)} means the project {name} in each of "
+            f"'docker compose -f …' typed in the directories of {listing(prefixes)} means the project {name} in each "
+            "of "
             "them: one person's 'up' replaces the containers of another environment.",
             f"Write 'name: {prefixes[-1]}' into the Compose file and COMPOSE_PROJECT_NAME={prefixes[-1]} into .env, "
             "in each environment with its own prefix.",
@@ -72,7 +73,8 @@ def overridden_project_name(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, owner) if owner else (environment.prefix,),
                 f"project {project.name}",
-                f"The Compose file of {environment.prefix} says 'name: {project.declared_name}', and COMPOSE_PROJECT_NAME "
+                f"The Compose file of {environment.prefix} says 'name: {project.declared_name}', and "
+                "COMPOSE_PROJECT_NAME "
                 f"makes it {project.name}" + (f", which is the project of {owner}" if owner else "") + ". .env wins.",
                 f"Write COMPOSE_PROJECT_NAME={project.declared_name} into .env, or take it out.",
                 (project.where("name"), *settings_of(environment, "COMPOSE_PROJECT_NAME")),
@@ -122,7 +124,8 @@ def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
             yield Hit(
                 (environment.prefix, *touched),
                 f"project {name}",
-                f"COMPOSE_REMOVE_ORPHANS of {environment.prefix} makes every 'up' and 'down' in the project {name} remove "
+                f"COMPOSE_REMOVE_ORPHANS of {environment.prefix} makes every 'up' and 'down' in the project {name} "
+                "remove "
                 f"the containers of {listing(touched)}; in .env it sleeps until Compose 2.27.",
                 "Take COMPOSE_REMOVE_ORPHANS out.",
                 (where,),
@@ -222,7 +225,8 @@ def single_letter_volume(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix,),
                         f"volume {key}",
-                        f"Compose takes '{key}:/…' of {environment.prefix} for a drive of Windows and stops after it has "
+                        f"Compose takes '{key}:/…' of {environment.prefix} for a drive of Windows and stops after it "
+                        "has "
                         "created the networks.",
                         f"Give the volume {key} a longer name.",
                         (project.where("volumes", key),),

@@ -34,7 +34,8 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     f"service {name}",
                     f"{name} of {environment.prefix} is on the default bridge of {environment.machine}; whatever "
                     f"{reached} has there reaches it by address, and it reaches them.",
-                    f"Take 'network_mode: bridge' out of {name}: without it the service joins the project's own network.",
+                    f"Take 'network_mode: bridge' out of {name}: without it the service joins the project's own "
+                    "network.",
                     (project.where("services", name, "network_mode"),),
                     environment.machine,
                 )
@@ -46,7 +47,8 @@ def default_bridge(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     "docker run",
-                    f"A script of {environment.prefix} starts a container on the default bridge of {environment.machine}, "
+                    f"A script of {environment.prefix} starts a container on the default bridge of "
+                    f"{environment.machine}, "
                     f"where the containers of {reached} may be reached by address.",
                     "Add '--network' with a network of the environment, or '--network none'.",
                     (reference.where,),
@@ -65,7 +67,8 @@ def host_network(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"service {name}",
-                    f"{name} of {environment.prefix} uses the network of {environment.machine} itself: it reaches every "
+                    f"{name} of {environment.prefix} uses the network of {environment.machine} itself: it reaches "
+                    "every "
                     f"container of {listing(others) or 'every other environment'}, published or not, and the ports it "
                     "opens stand in no 'ports:'.",
                     f"Give {name} the environment's own network and publish what it serves. An agent that watches the "
@@ -141,8 +144,10 @@ def search_domain(fleet: Fleet) -> Judgement:
                     (environment.prefix, *owners),
                     f"search domain {domain}",
                     f"A name that {environment.prefix} does not find, such as that of a service that is down, is asked "
-                    f"for again below {domain}. With a wildcard record it leads to the public address of {listing(owners)}.",
-                    "Set 'dns_search: .' for the services, and take the search domain out of the machine's resolv.conf.",
+                    f"for again below {domain}. With a wildcard record it leads to the public address of "
+                    f"{listing(owners)}.",
+                    "Set 'dns_search: .' for the services, and take the search domain out of the machine's "
+                    "resolv.conf.",
                     (where,),
                     environment.machine,
                 )

@@ -29,9 +29,11 @@ def shared_volume(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             f"volume {name}",
-            f"{listing(prefixes)} use the volume {name} of {machine}{reason}. Compose mounts what is there with no more "
+            f"{listing(prefixes)} use the volume {name} of {machine}{reason}. Compose mounts what is there with no "
+            "more "
             f"than a warning: {place.what}",
-            f"Give each its own: 'name: {prefixes[-1]}_{name.rpartition('_')[2]}' in the Compose file of {prefixes[-1]}.",
+            f"Give each its own: 'name: {prefixes[-1]}_{name.rpartition('_')[2]}' in the Compose file of "
+            f"{prefixes[-1]}.",
             tuple(here.values()),
             machine,
             hazards=(*place.hazards, "CP-04") if by_project else place.hazards,
@@ -56,8 +58,10 @@ def foreign_volume(fleet: Fleet) -> Judgement:
             yield Hit(
                 (prefix, owner),
                 f"volume {name}",
-                f"{prefix} mounts {name}, the volume of {owner}, {warned}: it reads and overwrites the data of {owner}.",
-                f"Name a volume of its own: 'external: true' needs 'name: {prefix}_…' beside it, because without a name "
+                f"{prefix} mounts {name}, the volume of {owner}, {warned}: it reads and overwrites the data of "
+                f"{owner}.",
+                f"Name a volume of its own: 'external: true' needs 'name: {prefix}_…' beside it, because without a "
+                "name "
                 "the key is the name.",
                 (where,),
                 machine,
@@ -81,7 +85,8 @@ def foreign_volumes_from(fleet: Fleet) -> Judgement:
                     f"{name} of {environment.prefix} mounts every volume of the container {container}"
                     + (f", which is of {owner}," if owner else "")
                     + " and may write them.",
-                    "Mount the environment's own volumes by name; within one project write 'volumes_from: [<service>:ro]'.",
+                    "Mount the environment's own volumes by name; within one project write 'volumes_from: "
+                    "[<service>:ro]'.",
                     (project.where("services", name, "volumes_from"),),
                     environment.machine,
                 )
@@ -103,30 +108,15 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *others),
                 call.text,
-                f"'{call.text}' of {environment.prefix} deletes every volume that is named in its Compose file, without "
+                f"'{call.text}' of {environment.prefix} deletes every volume that is named in its Compose file, "
+                "without "
                 "asking whose it is"
                 + (f"; {listing(shared)} is also of {listing(others)}." if others else "."),
-                "Leave -v (remove_volumes) out; declare data volumes 'external: true' and delete them by hand, by name.",
+                "Leave -v (remove_volumes) out; declare data volumes 'external: true' and delete them by hand, by "
+                "name.",
                 (call.where,),
                 environment.machine,
                 severity=Severity.CRITICAL if others else Severity.LOW if throw_away else None,
-            )
-
-
-@rule("unbounded-disk-logs", "VP-19", severity=Severity.LOW)
-def unbounded_logs(fleet: Fleet) -> Judgement:
-    """Containers whose logs may fill the disk that all environments of the machine share."""
-    for environment in fleet.environments:
-        services = [name for _, name, service in environment.services() if logs_without_end(service.get("logging"))]
-        if services:
-            yield Hit(
-                (environment.prefix,),
-                f"logs of {listing(services)}",
-                f"The logs of {listing(services)} of {environment.prefix} have no limit; when they fill the disk, the "
-                f"databases of every environment of {environment.machine} stop.",
-                "Set 'logging: {options: {max-size: 10m, max-file: \"3\"}}', or a limit for the whole engine.",
-                tuple(Where(project.file) for project in environment.compose),
-                environment.machine,
             )
 
 
@@ -200,11 +190,3 @@ def container_owner(fleet: Fleet, environment: Environment, container: str) -> s
     owners = [claim.owner for claim in claims if claim.owner != environment.prefix]
     named = owner_of_name(fleet, container)
     return owners[0] if owners else named if named != environment.prefix else ""
-
-
-def logs_without_end(logging: object) -> bool:
-    """Whether a service's log is a file that nothing cuts."""
-    if not isinstance(logging, dict):
-        return True
-    driver = logging.get("driver") or "json-file"
-    return driver == "json-file" and "max-size" not in (logging.get("options") or {})
