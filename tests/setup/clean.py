@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make clean` does: remove what the demo made, by exact label and exact path, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import belongings
+import demo
+from belongings import Environment, NotOurs
+from steps import REPOSITORY
+
+
+def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:
+    """Remove engine objects one by one; returns the complaints about those that something else still uses."""
+    complaints = []
+    for identifier in identifiers:
+        try:
+            belongings.docker(kind, "rm", *options, identifier)
+        except RuntimeError as exc:
+            complaints.append(f"kept {kind} {identifier}: {exc}")
+    print(f"  {kind:<10} {len(identifiers) - len(complaints)} removed", flush=True)
+    return complaints
+
+
+def remove_environment(environment: Environment) -> list[str]:
+    print(f"{environment.prefix} ({environment.directory})", flush=True)
+    return [
+        *remove("container", [container["Id"] for container in environment.containers], "--force", "--volumes"),
+        *remove("network", environment.networks),
+        *remove("volume", environment.volumes),
+        *remove("image", environment.images),
+    ]
+
+
+def demo_paths() -> list[Path]:
+    """The directories and files that the demo made; secrets too, for the databases they opened are gone."""
+    inventory = REPOSITORY / "inventories/demo/group_vars"
+    return [
+        *(directory.parent for directory in belongings.demo_directories().values()),
+        belongings.demo_root() / "origin.git",
+        demo.secrets_directory(),
+        *(inventory / group / "vault.yml" for group in belongings.demo_directories()),
+    ]
+
+
+def remove_paths(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    root = belongings.demo_root()
+    # A root of the user's own choice may hold more than the demo.
+    if root.is_dir() and not any(root.iterdir()):
+        root.rmdir()
+
+
+def main() -> int:
+    try:
+        environments = belongings.find()
+    except (NotOurs, RuntimeError, FileNotFoundError) as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return 1
+    complaints = [line for environment in environments for line in remove_environment(environment)]
+    print("images of the stack", flush=True)
+    complaints += remove("image", belongings.images(belongings.IMAGES_LABEL))
+    remove_paths(demo_paths())
+    for line in complaints:
+        print(line, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

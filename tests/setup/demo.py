@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make demo` does: images, source and secrets where they are missing, then each environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from belongings import demo_directories, demo_root
+from steps import REPOSITORY, StepFailed, Steps
+
+VENV = REPOSITORY / ".venv/bin"
+PYTHON = str(VENV / "python")
+PLAYBOOK = str(VENV / "ansible-playbook")
+
+
+def secrets_directory() -> Path:
+    return Path(os.environ.get("BULKHEAD_DEMO_SECRETS") or REPOSITORY / ".demo-secrets")
+
+
+def deploy_command(group: str) -> list[str]:
+    """Each environment is deployed with its own vault password, and with no other."""
+    password = secrets_directory() / f"{group}.vault-password"
+    return [PLAYBOOK, "deploy.yml", "--limit", group, "--vault-id", f"{group}@{password}"]
+
+
+def main() -> int:
+    began = time.monotonic()
+    quiet = {"ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false", "ANSIBLE_LOCALHOST_WARNING": "false"}
+    groups = list(demo_directories())
+    steps = Steps(4 + len(groups))
+    try:
+        steps.run("Images of the stack, from Debian packages", [PYTHON, "tests/images/build.py"])
+        repository = str(demo_root() / "origin.git")
+        steps.run("The application's repository", [PYTHON, "tests/app/make_repository.py", repository])
+        secrets = [PLAYBOOK, "--inventory=localhost,", "tests/setup/demo_secrets.yml"]
+        steps.run("Secrets of the demo", secrets, quiet | {"ANSIBLE_DISPLAY_OK_HOSTS": "false"})
+        for group in groups:
+            steps.run(f"Deploy {group}", deploy_command(group), quiet)
+        steps.run("What runs where", [PYTHON, "tests/setup/demo_summary.py"])
+    except StepFailed as failure:
+        print(f"\nerror: {failure}", file=sys.stderr)
+        return 1
+    print(f"\nThe demo is up after {time.monotonic() - began:.0f} s. Deploy one environment again with")
+    for group in groups:
+        command = deploy_command(group)
+        print("  " + " ".join([str(Path(command[0]).relative_to(REPOSITORY)), *command[1:]]))
+    print("`make clean` removes it.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make test` does: one pytest run over everything, cheapest first, so that its last line sums all of it up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from steps import REPOSITORY
+
+# In this order. A stage is a test too: it runs one tool, and fails with the end of its output.
+GROUPS = {
+    "lint": "tests/stages/test_lint.py",
+    "unit": "tests/unit",
+    "hazards": "tests/hazards",
+    "differential": "tests/differential",
+    "sanity": "tests/stages/test_sanity.py",
+    "molecule": "tests/stages/test_molecule.py",
+    "e2e": "tests/e2e",
+}
+LEFT_TO_FULL = "full"
+
+
+def paths(only: list[str]) -> list[str]:
+    chosen = [path for name, path in GROUPS.items() if not only or name in only]
+    return [path for path in chosen if (REPOSITORY / path).exists()]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="also what takes long")
+    parser.add_argument(
+        "--only", nargs="+", choices=GROUPS, default=[], metavar="GROUP", help=f"of {', '.join(GROUPS)}"
+    )
+    options = parser.parse_args()
+    selection = [] if options.full else ["-m", f"not {LEFT_TO_FULL}"]
+    venv = REPOSITORY / ".venv/bin"
+    environment = {
+        **os.environ,
+        "PATH": f"{venv}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY / "tests"),
+        # The tests' own words, whatever the user's configuration of Ansible says.
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+    }
+    command = [str(venv / "python"), "-m", "pytest", "-p", "stages.progress", *selection, *paths(options.only)]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

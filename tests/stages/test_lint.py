@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The linters. Each is one test."""
+
+from __future__ import annotations
+
+import pytest
+from stages.tools import run_tool
+
+LINTERS = {
+    "ruff-check": ["ruff", "check", "."],
+    "ruff-format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy", "plugins", "tests"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "ansible-lint": ["ansible-lint", "--quiet"],
+    "changelog": ["antsibull-changelog", "lint"],
+}
+
+
+@pytest.mark.parametrize("name", LINTERS)
+def test_lint(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    run_tool(name, LINTERS[name], capfd)

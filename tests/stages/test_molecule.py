@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every scenario of molecule, on servers that are created once for all of them."""
+
+from __future__ import annotations
+
+import pytest
+from stages.tools import REPOSITORY, run_tool
+
+SCENARIOS = sorted(path.parent.name for path in REPOSITORY.glob("molecule/*/molecule.yml"))
+
+
+def test_every_role_has_a_scenario() -> None:
+    roles = {path.name for path in (REPOSITORY / "roles").iterdir() if path.is_dir()}
+    assert roles <= set(SCENARIOS)
+
+
+def test_scenarios(capfd: pytest.CaptureFixture[str]) -> None:
+    scenarios = [f"--scenario-name={name}" for name in SCENARIOS if name != "default"]
+    run_tool("molecule", ["molecule", "test", *scenarios], capfd)
