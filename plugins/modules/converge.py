@@ -171,6 +171,8 @@ FILE = {
     "source": {"type": "str", "default": ""},
     "mode": {"type": "str", "default": "0644"},
 }
+# Only the content is secret: hiding path and mode would hide these words wherever they are said.
+SECRET_FILE = dict(FILE, content={"type": "str", "default": "", "no_log": True})
 
 
 def main():
@@ -190,7 +192,13 @@ def main():
             "wait_timeout": {"type": "int", "default": 300},
             "keep_releases": {"type": "int", "default": 5},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-            "secret_files": {"type": "list", "elements": "dict", "default": [], "options": FILE, "no_log": True},
+            "secret_files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": SECRET_FILE,
+                "no_log": False,
+            },
             "services": {
                 "type": "list",
                 "elements": "dict",
