@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..lines import code_lines, lines_of
 from ..model import Environment, Fleet, Severity, Where
+from ..readers.playbook import Playbook
 from ..readers.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 
@@ -19,18 +20,16 @@ _SCOPES = re.compile(r"--filter|\s-f\s|label=|name=")
 _GROUP_TASK = re.compile(r"\bgroups?:\s*\[?.*\bdocker\b")
 _OPEN_DAEMON = re.compile(r"(?:dockerd|[\"']hosts[\"']\s*:).*?(tcp://(?!127\.|localhost)[^\s\"',\]]*)")
 
-#: Files and settings that a machine has once.
-_SINGLETON_FILES = (
-    r"/etc/docker/daemon\.json|/etc/sysctl(?:\.d/|\.conf)\S*|/etc/hosts\b|/etc/ufw/\S*|/etc/fail2ban/\S*"
-    r"|/etc/ssh/sshd_config\S*|/etc/apt/apt\.conf\.d/\S*|/etc/timezone|/etc/localtime|/etc/fstab|/etc/nginx/nginx\.conf"
-    r"|/etc/security/limits\S*|/swapfile"
+#: Files that a machine has once. Adding a line or a rule to one is another matter; these are written whole.
+_SINGLETON = re.compile(
+    r"/etc/(?:docker/daemon\.json|sysctl(?:\.d/.+|\.conf)|hosts|ufw/.+|fail2ban/.+|ssh/sshd_config.*|timezone|localtime"
+    r"|apt/apt\.conf\.d/.+|fstab|nginx/nginx\.conf|security/limits.*)\Z|/swapfile\Z"
 )
-_WRITES_SINGLETON = re.compile(
-    rf"(?:\b(?:dest|path|name):\s*[\"']?|>>?\s*|\b(?:tee|cp|mv|install|sed|ln|fallocate|mkswap)\b.*\s)({_SINGLETON_FILES})"
-)
-_SETS_SINGLETON = re.compile(
-    r"^\s*-?\s*(?:(?:ansible\.posix|community\.general|ansible\.builtin)\.)?(sysctl|ufw|timezone|hostname):\s*$"
-    r"|\b(sysctl\s+-w|ufw\s+(?:allow|deny|reset|enable|disable)|timedatectl\s+set|hostnamectl\s+set)\b"
+_WRITING_TASKS = frozenset({"template", "copy", "get_url", "assemble"})
+_SETTING_TASKS = frozenset({"sysctl", "timezone", "hostname"})
+_WRITING_PROGRAMS = frozenset({"tee", "cp", "mv", "install", "ln", "fallocate", "mkswap"})
+_SETTING_COMMANDS = re.compile(
+    r"sysctl\s+(?:-w|--write)\b|ufw\s+(?:--force\s+)?(?:reset|enable|disable|default)\b|timedatectl\s+set-|hostnamectl\s+set-"
 )
 _HOST_LEVEL = re.compile(r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision)(?=[/_.-]|\Z)")
 
@@ -92,26 +91,45 @@ def open_docker_port(fleet: Fleet) -> Judgement:
 def host_singleton(fleet: Fleet) -> Judgement:
     """A role or script of an environment writes what the machine has only once."""
     for environment in fleet.environments:
-        for document in environment.documents:
-            if document.kind not in ("ansible", "shell", "text") or _HOST_LEVEL.search(document.path):
-                continue
-            for where, line in code_lines(document):
-                match = _WRITES_SINGLETON.search(line) or _SETS_SINGLETON.search(line)
-                if match:
-                    thing = next(filter(None, match.groups()))
-                    yield Hit(
-                        (environment.prefix,),
-                        thing,
-                        f"A deployment of {environment.prefix} sets {thing}, of which {environment.machine} has one "
-                        "for all environments: whichever was deployed last decides for the others.",
-                        "Move it to a play of the machine, with values from group_vars/all.",
-                        (where,),
-                        environment.machine,
-                    )
+        for thing, where in (*_set_by_tasks(environment), *_set_by_commands(environment)):
+            if not _HOST_LEVEL.search(where.file):
+                yield Hit(
+                    (environment.prefix,),
+                    thing,
+                    f"A deployment of {environment.prefix} sets {thing}, of which {environment.machine} has one for "
+                    "all environments: whichever was deployed last decides for the others.",
+                    "Move it to a play of the machine, with values from group_vars/all.",
+                    (where,),
+                    environment.machine,
+                )
 
 
 def _commands(environment: Environment) -> list[Command]:
     return [each.attributes["command"] for each in environment.references if each.kind == "command"]
+
+
+def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """What the playbooks of an environment write or set that a machine has once."""
+    for document in environment.documents:
+        for task in document.data.tasks if isinstance(document.data, Playbook) else ():
+            target = str(task.arguments.get("dest") or "")
+            if task.module in _WRITING_TASKS and _SINGLETON.match(target):
+                yield target, task.where
+            elif task.module in _SETTING_TASKS:
+                yield f"{task.module} {task.arguments.get('name', '')}".strip(), task.where
+
+
+def _set_by_commands(environment: Environment) -> Iterator[tuple[str, Where]]:
+    """The same by commands; what only appends is left to the rules about shared files."""
+    for command in _commands(environment):
+        match = _SETTING_COMMANDS.match(command.text)
+        if match:
+            yield match.group(), command.where
+        written = [target for kind, target in command.redirects if kind == ">"]
+        if command.program in _WRITING_PROGRAMS and not {"-a", "--append"} & set(command.argv):
+            written.append(command.argv[-1])
+        for target in filter(_SINGLETON.match, written):
+            yield target, command.where
 
 
 def _kills(fleet: Fleet) -> Iterator[tuple[Environment, Command, str]]:
