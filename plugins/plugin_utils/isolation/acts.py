@@ -67,6 +67,12 @@ def docker_calls(environment: Environment) -> Iterator[tuple[DockerCall, Referen
             yield call, reference
 
 
+def filters(call: DockerCall) -> tuple[str, ...]:
+    """The filters of a call, also where ``-f`` stands among other letters (``-aqf name=web``)."""
+    together = "-f" in call.flags and not call.compose
+    return (*call.filters, *(word for word in call.arguments if together and re.match(r"[a-z]+=", word)))
+
+
 def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
     """Every call of Compose in the documents of an environment."""
     for call, reference in docker_calls(environment):
@@ -100,7 +106,8 @@ def _module_call(task: Task) -> ComposeCall:
     """What a task of community.docker does with Compose."""
     given = task.arguments
     state = str(given.get("state") or "present")
-    words = [f"{key}={given[key]}" for key in ("state", "project_name", "remove_volumes", "remove_orphans") if key in given]
+    shown = ("state", "project_name", "remove_volumes", "remove_orphans")
+    words = [f"{key}={given[key]}" for key in shown if key in given]
     return ComposeCall(
         " ".join([f"{task.module}:", *words]),
         task.where,
@@ -123,7 +130,7 @@ def _is_true(value: Any) -> bool:
 
 
 def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Variables that scripts, workflows and playbooks put into the environment of what they run: (name, value, where)."""
+    """Variables that scripts, workflows and playbooks hand to what they run: (name, value, where)."""
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if argv[:1] == ["export"]:
@@ -152,7 +159,8 @@ def _environment_blocks(text: str, path: str, keys: tuple[str, ...]) -> Iterator
                 if key in keys and isinstance(item, Map):
                     for name, setting in item.items():
                         if not isinstance(setting, (Map, Seq)):
-                            yield name, "" if setting is None else str(setting), Where(path, item.at.get(name, ("", 0))[1])
+                            line = item.at.get(name, ("", 0))[1]
+                            yield name, "" if setting is None else str(setting), Where(path, line)
                 pending.append(item)
         elif isinstance(value, Seq):
             pending.extend(value)

@@ -21,7 +21,9 @@ _REDIS_DIRECTORIES = ("/data", "/var/lib/redis", "/var/lib/valkey")
 _SOCKETS = re.compile(r"(?:/var)?/(?:run|tmp)(?:/|\Z)")
 _SYSTEM = re.compile(r"/(?:etc|tmp|var/(?:log|tmp|backups?)|(?:\w+/)*backups?|opt)(?:/|\Z)")
 _SERVED = re.compile(r"(?:\A|[/_.-])(?:static|staticfiles|media|uploads?|assets)(?:[/_.-]|\Z)", re.IGNORECASE)
-_STATE = re.compile(r"celerybeat|schedule|pidfile|\.pid\b|\.lock\b|multiproc|(?:\A|[/_-])(?:locks?|cache)(?:[/_-]|\Z)", re.IGNORECASE)
+_STATE = re.compile(
+    r"celerybeat|schedule|pidfile|\.pid\b|\.lock\b|multiproc|(?:\A|[/_-])(?:locks?|cache)(?:[/_-]|\Z)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def contents(place: str, uses: Sequence[tuple[str, Mapping[str, Any], str]], bas
     is the hazard of sharing it at all."""
     fits = {
         "VP-08": any(is_database_directory(*use) for use in uses),
-        "VP-09": any(words_of(name, service) & _REDIS and target in _REDIS_DIRECTORIES for name, service, target in uses),
+        "VP-09": any(at in _REDIS_DIRECTORIES and words_of(name, service) & _REDIS for name, service, at in uses),
         "VP-10": bool(_SOCKETS.match(place)),
         "VP-11": bool(_STATE.search(place)) or any(keeps_state(service, target) for _, service, target in uses),
         "VP-12": bool(_SERVED.search(place)) or any(_SERVED.search(target) for _, _, target in uses),

@@ -164,7 +164,8 @@ def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
     for top in environment.nginx:
         for directive in top.walk():
             if directive.name in ("proxy_pass", "server", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
-                found.update({(address, directive.where): None for arg in directive.args for address in pattern.findall(arg)})
+                text = " ".join(directive.args)
+                found.update({(address, directive.where): None for address in pattern.findall(text)})
     for setting in environment.settings:
         found.update({(address, setting.where): None for address in pattern.findall(setting.text)})
     for document in environment.documents:

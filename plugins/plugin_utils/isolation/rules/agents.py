@@ -56,9 +56,9 @@ def unscoped(name: str, service: Mapping[str, Any]) -> tuple[str, str] | None:
     words, settings = words_of(name, service), service.get("environment") or {}
     command = command_text(service)
     if "watchtower" in words and not settings.get("WATCHTOWER_SCOPE") and "--scope" not in command:
-        return "updates and restarts", "Set WATCHTOWER_SCOPE to the prefix and label the environment's services with it."
+        return "updates and restarts", "Set WATCHTOWER_SCOPE to the prefix, and label the services with it."
     if "autoheal" in words and str(settings.get("AUTOHEAL_CONTAINER_LABEL") or "autoheal") in ("all", "autoheal"):
         return "restarts", "Set AUTOHEAL_CONTAINER_LABEL to a label of this environment's own."
     if "ouroboros" in words:
-        return "updates and restarts", "Deploy by commit instead, or run it from a project that belongs to no environment."
+        return "updates and restarts", "Deploy by commit instead, or run it from a project of no environment."
     return None

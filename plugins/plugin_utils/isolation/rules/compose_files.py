@@ -104,8 +104,8 @@ def compose_files(environment: Environment) -> Iterator[tuple[str, str, str, Whe
     """Every Compose file and project directory that an environment names: (hazard, how, path, where)."""
     for reference in environment.references:
         if reference.kind in ("extends", "include"):
-            hazard = "CP-15" if reference.kind == "extends" else "CP-16"
-            yield hazard, {"extends": "extends a service of", "include": "includes"}[reference.kind], reference.target, reference.where
+            hazard, how = ("CP-15", "extends a service of") if reference.kind == "extends" else ("CP-16", "includes")
+            yield hazard, how, reference.target, reference.where
     for project in environment.compose:
         for place in project.files:
             if place.item not in ("extends", "include"):

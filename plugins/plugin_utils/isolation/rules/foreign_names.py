@@ -19,7 +19,7 @@ from . import Hit, Judgement, rule
 _ACTING = frozenset({"shell", "cron", "systemd", "workflow", "ansible", "sql", "pgbouncer", "redis", "logrotate"})
 
 
-@rule("foreign-name", "NM-04", severity=Severity.CRITICAL)
+@rule("foreign-name", "NM-04", "OP-08", "OP-13", severity=Severity.CRITICAL)
 def foreign_name(fleet: Fleet) -> Judgement:
     """What an environment runs or is told carries a name or directory of another."""
     index = fleet.derived(TokenIndex)
@@ -96,8 +96,10 @@ _URL = re.compile(r"https?://([A-Za-z0-9.-]*_[\w.-]*)")
 _HOST_GIVEN = re.compile(r"-H\s*[\"']?host:|--header[= ][\"']?host:|['\"]host['\"]\s*:", re.IGNORECASE)
 
 #: Servers that take any host name.
-_TOLERANT = frozenset({"nginx", "redis", "minio", "elasticsearch", "opensearch", "rabbitmq", "traefik", "caddy", "qdrant"})
-_TOLERANT |= {"prometheus", "grafana", "flower", "mailpit", "mailhog", "keycloak", "clickhouse", "meilisearch", "typesense"}
+_TOLERANT = frozenset(
+    {"nginx", "redis", "minio", "elasticsearch", "opensearch", "rabbitmq", "traefik", "caddy", "qdrant", "prometheus",
+     "grafana", "flower", "mailpit", "mailhog", "keycloak", "clickhouse", "meilisearch", "typesense"}
+)  # fmt: skip
 
 
 def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:

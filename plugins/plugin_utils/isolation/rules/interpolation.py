@@ -163,7 +163,7 @@ def foreign_engine(fleet: Fleet) -> Judgement:
 
 
 #: Settings that say which environment this is. Modes of frameworks (NODE_ENV, DJANGO_SETTINGS_MODULE) are none.
-_IDENTITY = re.compile(r"(?:APP_|DEPLOY_|DEPLOYMENT_|AIIA_|SITE_|STACK_)?(?:ENV|ENV_NAME|ENVIRONMENT|ENVIRONMENT_NAME|STAGE)")
+_IDENTITY = re.compile(r"(?:APP_|DEPLOY_|DEPLOYMENT_|SITE_|STACK_)?(?:ENV|ENVIRONMENT)(?:_NAME)?|STAGE")
 
 
 def is_identity(key: str) -> bool:

@@ -23,11 +23,12 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
         known.setdefault(environment.prefix.casefold(), []).append(environment)
     for prefix, here in known.items():
         if len(here) > 1:
+            names = listing(environment.name or environment.directory or environment.prefix for environment in here)
             yield Hit(
                 tuple(environment.prefix for environment in here),
                 f"prefix {here[0].prefix}",
                 f"{len(here)} environments have the prefix {here[0].prefix} "
-                f"({listing(environment.name or environment.directory or environment.prefix for environment in here)}): "
+                f"({names}): "
                 f"every container, volume and network of one is the other's ({here[0].prefix} and {here[-1].prefix}).",
                 "Give each environment its own bulkhead_prefix.",
                 tuple(environment.origin("bulkhead_prefix") for environment in here),
@@ -70,7 +71,7 @@ def shared_container_name(fleet: Fleet) -> Judgement:
         )
 
 
-@rule("confusable-container-name", "NM-03", severity=Severity.LOW)
+@rule("confusable-container-name", "NM-11", severity=Severity.LOW)
 def confusable_container_name(fleet: Fleet) -> Judgement:
     """Container names that differ in upper and lower case only: two for Docker, one for DNS."""
     spelt: dict[tuple[str, str], dict[str, Claim]] = {}

@@ -31,8 +31,10 @@ EVERYBODYS = frozenset(
 )  # fmt: skip
 
 #: Files that are the same for everybody, whether or not somebody wrote ':ro'.
-_COMMON = ("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf")
-_COMMON += ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/machine-id", "/lib/modules")
+_COMMON = frozenset(
+    {"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf",
+     "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/machine-id", "/lib/modules"}
+)  # fmt: skip
 
 
 @rule("nested-directories", "VP-05", severity=Severity.CRITICAL)
@@ -90,7 +92,7 @@ def broad_mount(fleet: Fleet) -> Judgement:
             if claim.owner in owners_of_path(fleet, machine, path):
                 continue
             harmless = path in ("/proc", "/sys", "/dev") and claim.attributes.get("read_only")
-            inside = f"the directories of {listing(others)} with their .env files" if others else "every environment's data"
+            inside = f"the directories and .env files of {listing(others)}" if others else "every environment's data"
             yield Hit(
                 (claim.owner, *others),
                 path,

@@ -19,7 +19,7 @@ from ..traits import listing
 from . import Hit, Judgement, rule
 
 
-@rule("name-filter", "NM-01", severity=Severity.CRITICAL)
+@rule("name-filter", "NM-01", "OP-14", severity=Severity.CRITICAL)
 def name_filter(fleet: Fleet) -> Judgement:
     """A script looks for containers, volumes or networks by a part of their name."""
     for environment in fleet.environments:
@@ -101,7 +101,7 @@ def open_pattern(fleet: Fleet) -> Judgement:
                     f"pattern {stem}{end}*",
                     f"The pattern '{stem}{end}*' of {environment.prefix} matches every name that begins with "
                     f"{stem}{end}"
-                    + (f", those of {listing(others)} included." if others else f", so also those of a later {stem}_eu."),
+                    + (f", those of {listing(others)} included." if others else f", so those of a later {stem}_eu."),
                     f"End the prefix with a character that no prefix holds: '{own}:*' in Redis, '{own}/*' in a "
                     "bucket or "
                     "directory; in SQL compare the whole name ('_' is a wildcard there).",

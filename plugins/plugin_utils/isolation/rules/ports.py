@@ -169,10 +169,10 @@ def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
     for (machine, protocol, _), ports in clashes.items():
         ports.sort(key=lambda item: item[0])
         first = 0
-        for index, (number, claims) in enumerate(ports):
-            if index + 1 == len(ports) or ports[index + 1][0] != number + 1:
-                span = str(number) if index == first else f"{ports[first][0]}-{number}"
-                yield machine, f"{span}/{protocol}", claims
+        for index, (last, group) in enumerate(ports):
+            if index + 1 == len(ports) or ports[index + 1][0] != last + 1:
+                span = str(last) if index == first else f"{ports[first][0]}-{last}"
+                yield machine, f"{span}/{protocol}", group
                 first = index + 1
 
 

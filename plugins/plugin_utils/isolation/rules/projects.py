@@ -41,42 +41,23 @@ def shared_project(fleet: Fleet) -> Judgement:
         )
 
 
-@rule("shared-bare-project", "CP-01", severity=Severity.HIGH)
-def shared_bare_project(fleet: Fleet) -> Judgement:
-    """A Compose command typed by hand would take two environments for one project."""
-    for machine, name, claims in fleet.collisions("bare-project"):
-        prefixes = owners(claims)
-        if set(prefixes) <= set(owners(fleet.claims("project").get((machine, name), ()))):
-            continue  # that is a shared project already
-        yield Hit(
-            prefixes,
-            f"project {name}",
-            f"'docker compose -f …' typed in the directories of {listing(prefixes)} means the project {name} in each "
-            "of "
-            "them: one person's 'up' replaces the containers of another environment.",
-            f"Write 'name: {prefixes[-1]}' into the Compose file and COMPOSE_PROJECT_NAME={prefixes[-1]} into .env, "
-            "in each environment with its own prefix.",
-            places(claims),
-            machine,
-        )
-
-
 @rule("overridden-project-name", "CP-05", severity=Severity.HIGH)
 def overridden_project_name(fleet: Fleet) -> Judgement:
-    """COMPOSE_PROJECT_NAME in .env names another project than the Compose file does."""
+    """COMPOSE_PROJECT_NAME in .env names another project than the Compose file or the deployment does."""
     for environment in fleet.environments:
         for project in environment.compose:
-            declared = normalise_project(project.declared_name)
-            if not declared or declared == project.name:
+            declared, typed = normalise_project(project.declared_name), project.bare_name or project.name
+            if typed == (declared or project.name):
                 continue
-            owner = other_owner(fleet, environment, project.name)
+            owner = other_owner(fleet, environment, typed)
             yield Hit(
                 (environment.prefix, owner) if owner else (environment.prefix,),
-                f"project {project.name}",
-                f"The Compose file of {environment.prefix} says 'name: {project.declared_name}', and "
-                "COMPOSE_PROJECT_NAME "
-                f"makes it {project.name}" + (f", which is the project of {owner}" if owner else "") + ". .env wins.",
-                f"Write COMPOSE_PROJECT_NAME={project.declared_name} into .env, or take it out.",
+                f"project {typed}",
+                f"The project of {environment.prefix} is {declared or project.name}, and COMPOSE_PROJECT_NAME makes it "
+                f"{typed} for whoever types 'docker compose'"
+                + (f", which is the project of {owner}." if owner else ".")
+                + " What .env says wins over 'name:'.",
+                f"Write COMPOSE_PROJECT_NAME={declared or project.name} into .env, or take it out.",
                 (project.where("name"), *settings_of(environment, "COMPOSE_PROJECT_NAME")),
                 environment.machine,
                 severity=Severity.CRITICAL if owner else None,
@@ -313,7 +294,7 @@ def directory_project(environment: Environment) -> str:
 
 
 def members(fleet: Fleet, environment: Environment, name: str) -> Sequence[str]:
-    """The environments whose containers a project name means; where none says so, those whose directory is called so."""
+    """The environments whose containers a project name means, else those whose directory is called so."""
     claims = [*fleet.claims("project").get((environment.machine, name), ())]
     return owners(claims) or fleet.derived(_by_directory).get((environment.machine, name), ())
 

@@ -40,10 +40,8 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     environment.machine,
                 )
         for call, reference in docker_calls(environment):
-            named = {"--network", "--net"} & set(call.values)
-            if call.compose or call.verb[-1:] not in (("run",), ("create",)) or call.verb[:1] in (("volume",), ("network",)):
-                continue
-            if not named and call.verb in (("run",), ("create",), ("container", "run"), ("container", "create")):
+            starts = call.verb in (("run",), ("create",), ("container", "run"), ("container", "create"))
+            if starts and not call.compose and not call.has("--network", "--net"):
                 yield Hit(
                     (environment.prefix,),
                     "docker run",

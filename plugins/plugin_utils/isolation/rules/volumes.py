@@ -24,7 +24,8 @@ def shared_volume(fleet: Fleet) -> Judgement:
         prefixes = tuple(here)
         mounts = [use for prefix in prefixes[:4] for use in uses(fleet.by_prefix[prefix], name)]
         place = contents("", mounts, "VP-01")
-        by_project = any(name == f"{project.name}_{key}" for key, project in declared(fleet.by_prefix[prefixes[0]], name))
+        first = declared(fleet.by_prefix[prefixes[0]], name)
+        by_project = any(name == f"{project.name}_{key}" for key, project in first)
         reason = ", because they have one project and the volume has no 'name:'" if by_project else ""
         yield Hit(
             prefixes,
