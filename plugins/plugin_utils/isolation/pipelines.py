@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .model import Document, Environment, Fleet
-from .ownership import called, short_names
+from .ownership import ancestors, called, short_names
 from .readers.docker_call import docker_call
 from .readers.documents import commands
 from .readers.scripts import Command
@@ -154,3 +154,18 @@ def mentions_ref(text: str) -> bool:
     return bool(
         re.search(r"github\.(?:ref|head_ref|base_ref|ref_name)|GITHUB_(?:REF|HEAD_REF|BASE_REF)|--abbrev-ref", text)
     )
+
+
+def home_of(fleet: Fleet, machine: str, path: str) -> str:
+    """The environment whose directory a path is, lies in, or alone contains."""
+    homes = fleet.derived(_homes)
+    return next((homes[machine, step] for step in ancestors(path) if homes.get((machine, step))), "")
+
+
+def _homes(fleet: Fleet) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for environment in fleet.environments:
+        for step in ancestors(environment.directory) if environment.directory else ():
+            key = (environment.machine, step)
+            found[key] = environment.prefix if found.get(key, environment.prefix) == environment.prefix else ""
+    return found

@@ -120,7 +120,8 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
     variables = {**variables, **_strings(job.get("env"))}
     raw_steps = job.get("steps") if isinstance(job.get("steps"), (list, tuple)) else []
     directory = str(_mapping(_mapping(job.get("defaults")).get("run")).get("working-directory") or "")
-    steps, commands = [], []
+    steps: list[Step] = []
+    commands: list[Command] = []
     for raw in map(_mapping, raw_steps):
         step = _step(raw, place)
         steps.append(step)

@@ -17,7 +17,6 @@ from ..pipelines import environment_commands
 from ..readers.docker_call import docker_call
 from ..readers.documents import commands
 from ..readers.scripts import Command, pipelines
-from ..resolver import resolver
 from ..traits import listing
 from . import Hit, Judgement, rule
 
@@ -121,7 +120,6 @@ _VARIABLE = re.compile(r"\$\{?(\w+)")
 @rule("restore-target", "OP-05", severity=Severity.CRITICAL)
 def restore_target(fleet: Fleet) -> Judgement:
     """A restore goes to whatever database a variable or a name of another environment says."""
-    known = resolver(fleet)
     for environment in fleet.environments:
         sourced: dict[str, str] = {}
         for document, command in environment_commands(environment):
@@ -133,7 +131,7 @@ def restore_target(fleet: Fleet) -> Judgement:
                 continue
             call = docker_call(command.argv)
             container = call.arguments[0] if call and not call.compose and call.arguments else ""
-            owner = known.container_owner(container, environment.prefix) if container else ""
+            owner = _container_owner(fleet, environment, container)
             variable = next((match[1] for word in command.argv if (match := _VARIABLE.search(word))), "")
             source = sourced.get(document.path, "")
             severity = None
@@ -155,6 +153,12 @@ def restore_target(fleet: Fleet) -> Judgement:
                 environment.machine,
                 severity=severity,
             )
+
+
+def _container_owner(fleet: Fleet, environment: Environment, container: str) -> str:
+    """The other environment of the machine that a container of this name belongs to."""
+    owners = [claim.owner for claim in fleet.claims("container").get((environment.machine, container), ())]
+    return owners[0] if owners and environment.prefix not in owners else ""
 
 
 def _restores(command: Command) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..globs import Pattern, meetings
 from ..model import Environment, Fleet, Severity, Where
-from ..pipelines import environment_commands
+from ..pipelines import environment_commands, home_of
 from ..readers.logrotate import Rotation
 from ..readers.playbook import Playbook
 from ..readers.scripts import Script, locks
@@ -101,6 +101,32 @@ def shared_unit(fleet: Fleet) -> Judgement:
             )
 
 
+@rule("foreign-unit-path", "OP-08", severity=Severity.CRITICAL)
+def foreign_unit_path(fleet: Fleet) -> Judgement:
+    """A systemd unit of one environment reads or works in the directory of another."""
+    for environment in fleet.environments:
+        for document in environment.documents:
+            entries = document.data.entries if isinstance(document.data, Script) else ()
+            for _section, key, value, where in entries:
+                path = value.lstrip("-")
+                owner = home_of(fleet, environment.machine, path) if key in _PATH_KEYS and path.startswith("/") else ""
+                if owner and owner != environment.prefix:
+                    yield Hit(
+                        (environment.prefix, owner),
+                        f"{key}={value}",
+                        f"The unit {posixpath.basename(document.path)} of {environment.prefix} has {key}={value}, "
+                        f"which is of {owner}: what it starts has the settings of {owner} and acts on {owner}.",
+                        f"Write the directory of {environment.prefix}.",
+                        (where,),
+                        environment.machine,
+                    )
+
+
+_PATH_KEYS = frozenset(
+    ("EnvironmentFile", "WorkingDirectory", "RootDirectory", "ReadWritePaths", "PathChanged", "PathExists")
+)
+
+
 @rule("shared-lock", "OP-09", severity=Severity.MEDIUM)
 def shared_lock(fleet: Fleet) -> Judgement:
     """Two environments have one lock only, so that what hangs in one blocks the other."""
@@ -160,28 +186,6 @@ def _restarts(program: str, argv: tuple[str, ...]) -> str:
     if program in ("reboot", "poweroff", "halt") or (program == "shutdown" and "-c" not in argv):
         return "the machine"
     return ""
-
-
-@rule("restart-always", "OP-10", severity=Severity.LOW)
-def restart_always(fleet: Fleet) -> Judgement:
-    """A service that was stopped on purpose starts again with the engine."""
-    for environment in fleet.environments:
-        others = neighbours(fleet, environment)
-        found = [
-            (name, project.where("services", name, "restart"))
-            for project, name, service in (environment.services() if others and not environment.protected else ())
-            if service.get("restart") == "always"
-        ]
-        if found:
-            yield Hit(
-                (environment.prefix, *others),
-                f"restart policy of {listing(name for name, _where in found)}",
-                f"{listing(name for name, _where in found)} of {environment.prefix} come back whenever the engine "
-                "starts, even when somebody had stopped them, and may take a port or a queue before its owner does.",
-                "Use 'restart: unless-stopped'.",
-                tuple(where for _name, where in found),
-                environment.machine,
-            )
 
 
 @rule("same-minute", "OP-11", severity=Severity.LOW)

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from ..lines import code_lines
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import ancestors
-from ..pipelines import environment_commands, named
+from ..pipelines import environment_commands, home_of, named
 from ..readers.docker_call import DockerCall, docker_call
 from ..readers.documents import commands
 from ..readers.scripts import Command, pipelines
@@ -133,7 +132,7 @@ def _copies(fleet: Fleet, environment: Environment, command: Command) -> tuple[s
     if len(paths) < 2:
         return None
     base = command.directory or environment.directory
-    source, target = (_home(fleet, environment.machine, posixpath.join(base, path)) for path in (paths[0], paths[-1]))
+    source, target = (home_of(fleet, environment.machine, posixpath.join(base, path)) for path in (paths[0], paths[-1]))
     return (source, target) if source and target and source != target else None
 
 
@@ -146,21 +145,6 @@ def _renames(fleet: Fleet, environment: Environment, command: Command) -> tuple[
             if source and target and source != target:
                 return source, target
     return None
-
-
-def _home(fleet: Fleet, machine: str, path: str) -> str:
-    """The environment whose directory a path is, lies in, or alone contains."""
-    homes = fleet.derived(_homes)
-    return next((homes[machine, step] for step in ancestors(path) if homes.get((machine, step))), "")
-
-
-def _homes(fleet: Fleet) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    for environment in fleet.environments:
-        for step in ancestors(environment.directory) if environment.directory else ():
-            key = (environment.machine, step)
-            found[key] = environment.prefix if found.get(key, environment.prefix) == environment.prefix else ""
-    return found
 
 
 _LISTS = frozenset((("ps",), ("images",), ("volume", "ls"), ("network", "ls"), ("container", "ls"), ("image", "ls")))

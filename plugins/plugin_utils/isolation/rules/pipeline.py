@@ -39,8 +39,9 @@ def default_environment(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(environments),
                     f"default {text}",
-                    f"What matches nothing else falls to {target}: any other branch, a tag, a misspelt name or an "
-                    f"unset variable is deployed to {target}.",
+                    f"In {listed.document.path}, with which {listing(listed.prefixes)} is deployed, whatever matches "
+                    f"nothing else falls to {target}: any other branch, a tag, a misspelt name or an unset variable "
+                    f"is deployed to {target}.",
                     "Write the table out, one line for each environment, and let everything else end the run: "
                     "'case $REF in …) ;; *) exit 1 ;; esac'.",
                     (where,),

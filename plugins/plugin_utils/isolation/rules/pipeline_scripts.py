@@ -183,8 +183,9 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(dict.fromkeys((*listed.prefixes, *others))),
                     command.text,
-                    f"When '{command.text}' fails{' or the variable is empty' if unset else ''}, the script goes on in "
-                    f"whatever directory it is in, and '{victims[0].text[:60]}' acts there: Compose looks for a file "
+                    f"When '{command.text}' fails{' or the variable is empty' if unset else ''}, the script of "
+                    f"{listing(listed.prefixes)} goes on in whatever directory it is in, and "
+                    f"'{victims[0].text[:60]}' acts there: Compose looks for a file "
                     f"in the directories above and may find one of {listing(others)}.",
                     "Begin with 'set -euo pipefail', or write 'cd … && …' or 'cd … || exit 1'.",
                     (command.where,),

@@ -9,10 +9,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ..model import Directive, Environment, Fleet, Severity, Where
 from ..readers.nginx_meaning import Listen, Server, all_directives, is_pattern
 from ..resolver import resolver
+from ..services import is_front_door
 from ..traits import listing
 from ..webspace import domains, instances, is_usual, neighbours, own_servers
 from . import Hit, Judgement, rule
@@ -189,7 +191,7 @@ def foreign_upstream(fleet: Fleet) -> Judgement:
         )
 
 
-def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, object], Where, str, str]]:
+def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, Any], Where, str, str]]:
     """Upstreams that are another environment's: (environment, attributes, where, owner, how it was found)."""
     known = resolver(fleet)
     for reference in fleet.references("upstream"):
@@ -205,8 +207,6 @@ def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, ob
 
 def _front(environment: Environment) -> str:
     """The service whose container nginx is, empty where nginx runs on the machine."""
-    from ..services import is_front_door
-
     return next((name for _, name, service in environment.services() if is_front_door(name, service)), "")
 
 
