@@ -37,6 +37,7 @@ class Converger:
         self.tree = comparison.tree
         self.checkout = comparison.checkout
         self.params = comparison.params
+        self.brought = []  # services that took changed files, and would have to take the earlier ones again
 
     def apply(self):
         """Bring the release into force. Raises EngineError after everything is as it was before."""
@@ -59,11 +60,11 @@ class Converger:
             self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
             if self.comparison.wants_code:
                 self.checkout.move_to(self.params["commit"])
-            self._up()
-            self._bring_files()
+            self._serve(self.comparison.services, self.comparison.stale)
             self._remove(self.comparison.orphans)
             self._save_state(release)
         except Failure as error:
+            self.tree.remove(release)  # a full disk needs the room to put files back
             if previous:
                 self._undo(self._back_to_previous, error, commit_before)
             else:
@@ -87,18 +88,30 @@ class Converger:
             raise
         return release
 
-    def _up(self):
-        code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull")
+    def _serve(self, services, stale):
+        """Start what is on disk, and let services whose files changed take them. Those that others wait for come
+        first: an application that starts with a new password needs a database that knows it."""
+        early = [each for each in stale if each["awaited"] and self.comparison.of_service(each)]
+        if early:
+            self._up(early, [each["key"] for each in early])
+            self._bring_files(early)
+        self._up(services)
+        self._bring_files([each for each in stale if each not in early])
+        self._wait(services)
+
+    def _up(self, services, keys=()):
+        code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull", *keys)
         self.comparison.refresh()
         if code != 0:
             self._fail_unhealthy(last_lines(errors or output, 6))
-        self._wait()
+        self._wait(services)
 
-    def _bring_files(self):
+    def _bring_files(self, services):
         """Let running containers take changed files: by their own command, else by being recreated."""
-        for service in self.comparison.services:
-            if service not in self.comparison.stale or not service["files"]:
+        for service in services:
+            if not service["files"]:
                 continue
+            self.brought.append(service)
             fresh = not any(each["Id"] in self.comparison.before for each in self.comparison.of_service(service))
             if service["on_change"]:
                 for each in self.comparison.of_service(service):
@@ -118,13 +131,13 @@ class Converger:
                         "service %s could not be recreated" % service["name"], last_lines(errors or output)
                     )
         self.comparison.refresh()
-        self._wait()
+        self._wait(services)
 
-    def _wait(self):
+    def _wait(self, services):
         deadline = time.monotonic() + self.params["wait_timeout"]
         while True:
             waiting, failed = [], []
-            for service in self.comparison.services:
+            for service in services:
                 found = self.comparison.of_service(service)
                 waiting += [] if found else [service]
                 for each in found:
@@ -183,13 +196,10 @@ class Converger:
         self.comparison.refresh()
         kept = self._service_keys_in_force()
         self._remove([each for each in self._started() if labels_of(each).get(SERVICE) not in kept])
-        code, output, errors = self.engine.compose("up", "--detach", "--no-build")
-        if code != 0:
-            raise EngineError("the previous release did not start again", last_lines(errors or output, 5))
-        self.comparison.refresh()
-        for service in self.comparison.stale:
-            for each in self.comparison.of_service(service) if service["on_change"] else ():
-                self.engine.docker("exec", each["Id"], *service["on_change"])
+        # What runs now may have taken files of the failed release; what starts from here on has the earlier ones.
+        self.comparison.before = {each["Id"]: each.get("RestartCount", 0) for each in self.comparison.containers}
+        services = [service for service in self.comparison.services if service["key"] in kept]
+        self._serve(services, [service for service in services if service in self.brought])
         return "The previous release serves again"
 
     def _back_to_nothing(self):

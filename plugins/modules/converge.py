@@ -65,6 +65,7 @@ options:
       validate: {type: list, elements: str, default: [], description: The command that judges its files.}
       on_change: {type: list, elements: str, default: [], description: The command that makes it take changed files.}
       one_shot: {type: bool, default: false, description: Whether it runs once and ends.}
+      awaited: {type: bool, default: false, description: Whether other services depend on it.}
   ports:
     type: list
     elements: dict
@@ -213,6 +214,7 @@ def main():
                     "validate": {"type": "list", "elements": "str", "default": []},
                     "on_change": {"type": "list", "elements": "str", "default": []},
                     "one_shot": {"type": "bool", "default": False},
+                    "awaited": {"type": "bool", "default": False},
                 },
             },
             "ports": {

@@ -297,6 +297,9 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
             mount for mount in definition.get("volumes") or () if isinstance(mount, str) and mount.startswith("./")
         ],
         "one_shot": str(definition.get("restart", "")) == "no",
+        "awaited": any(
+            service.key in (each.get("depends_on") or ()) for each in release.stack.compose["services"].values()
+        ),
     }
 
 
