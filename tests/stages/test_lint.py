@@ -13,7 +13,7 @@ LINTERS = {
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy", "plugins", "tests"],
     "yamllint": ["yamllint", "--strict", "."],
-    "ansible-lint": ["ansible-lint", "--quiet"],
+    "ansible-lint": ["ansible-lint", "-q", "--nocolor"],
     "changelog": ["antsibull-changelog", "lint"],
 }
 
