@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .declaration import Declaration, holds_seal
-from .inventory import SEAL
 from .isolation.assemble import RenderedArtefacts, assemble
-from .isolation.model import SEALED, Environment, Sealed, Where
+from .isolation.model import SEAL, SEALED, Environment, Sealed, Where
 from .rendering import Release
 
 
@@ -43,12 +42,17 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
     return RenderedArtefacts(
         compose=release.stack.compose,
         compose_file=release.compose_file,
-        settings={each.key: SEALED if SEAL in each.value else each.value for each in release.settings},
+        settings={each.key: _setting(each.value) for each in release.settings},
         secrets=[each.key for each in release.settings if each.secret],
         sources={each.key: _source(declaration, each.variable, each.key) for each in release.settings},
         nginx=nginx,
         files={path: text for path, text in texts.items() if path not in known and not holds_seal(text)},
     )
+
+
+def _setting(value: str) -> str | Sealed:
+    """The text of a setting. A URL with a sealed password stays readable: it says whose server it leads to."""
+    return SEALED if SEAL in value and "://" not in value else value
 
 
 def _source(declaration: Declaration, variable: str, key: str) -> Where:

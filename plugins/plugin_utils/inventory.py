@@ -22,7 +22,7 @@ from ansible.parsing.vault import AnsibleVaultError, EncryptedString
 from ansible.vars.manager import VariableManager
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-from .isolation.model import Where
+from .isolation.model import SEAL, Where
 
 try:  # Private in ansible-core: only used to say where a variable was set.
     from ansible._internal._datatag._tags import Origin
@@ -31,9 +31,6 @@ except ImportError:  # pragma: no cover
 
 #: A variable whose name begins so says that a file of the host's variables is locked; its value is the file.
 LOCKED = "_bulkhead_locked_"
-
-#: Stands in a template for a value that is locked here. Contains nothing that a template or a file format would eat.
-SEAL = "bulkhead-sealed-value"
 
 
 class SealingLoader(DataLoader):

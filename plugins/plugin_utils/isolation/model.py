@@ -138,6 +138,10 @@ class Sealed:
 
 SEALED = Sealed()
 
+#: Stands for a sealed value inside of a longer text, such as the password of a URL whose host is known. It contains
+#: nothing that a template or a file format would eat.
+SEAL = "bulkhead-sealed-value"
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..model import WORLD, Claim, Environment, Sealed, Where
+from ..model import SEAL, WORLD, Claim, Environment, Sealed, Where
 from .endpoints import Use, part_of
 
 _RUN = secrets.token_bytes(32)
@@ -159,7 +159,7 @@ def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret,
                 _add(found, Secret(environment.prefix, key, use, fingerprint(text), where))
     for each in uses:
         password = each.endpoint.password
-        if password and not _HARMLESS_VALUE.match(password) and part_of(each.key) is None:
+        if password and SEAL not in password and not _HARMLESS_VALUE.match(password) and part_of(each.key) is None:
             use = {"database": DATABASE, "mail": MAIL}.get(each.endpoint.family, OTHER)
             if "SENTRY" not in each.key.upper():
                 _add(found, Secret(environment.prefix, each.key, use, fingerprint(password), each.where))
@@ -168,7 +168,7 @@ def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret,
 
 def sealed_of(environment: Environment) -> tuple[str, ...]:
     """The names of the values that cannot be read here and may be secrets or hold one."""
-    return tuple(dict.fromkeys(key for key, value, _, _ in values_of(environment) if isinstance(value, Sealed)))
+    return tuple(dict.fromkeys(key for key, value, _, _ in values_of(environment) if _is_sealed(value)))
 
 
 def claims_secrets(secrets_: tuple[Secret, ...]) -> list[Claim]:
@@ -197,10 +197,14 @@ def values_of(environment: Environment) -> Iterator[tuple[str, str | Sealed | No
             yield str(key), value if isinstance(value, (str, Sealed)) else None, place, True
 
 
+def _is_sealed(value: str | Sealed | None) -> bool:
+    return isinstance(value, Sealed) or (value is not None and SEAL in value)
+
+
 def _several(key: str, value: str) -> Iterator[str]:
     """The secrets in a value: several for ``SECRET_KEY_FALLBACKS``, none where the value is no secret."""
     parts = _SEVERAL.split(value) if "FALLBACK" in key.upper() or key.upper().endswith("KEYS") else [value]
     for part in parts:
         text = part.strip()
-        if text and "://" not in text and not _HARMLESS_VALUE.match(text):
+        if text and "://" not in text and SEAL not in text and not _HARMLESS_VALUE.match(text):
             yield text

@@ -78,9 +78,10 @@ def open_checks(fleet: Fleet) -> list[str]:
     for environment in fleet.environments:
         sealed = sealed_of(environment)
         if sealed:
+            subject = "is sealed here and was" if len(sealed) == 1 else "are sealed here and were"
             sentences.append(
-                f"{environment.prefix}: {listing(sealed)} {'is' if len(sealed) == 1 else 'are'} sealed here, so it was "
-                "not compared with other environments (keys, passwords and tokens, and the servers in sealed URLs)"
+                f"{environment.prefix}: {listing(sealed)} {subject} not compared with other environments: keys, "
+                "passwords and tokens. A URL that is sealed as a whole does not show whose server it leads to."
             )
     return sentences
 
