@@ -25,8 +25,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 
 
 def refuse_foreign(comparison):
-    """Raise EngineError where an object that a deployment would use or replace is somebody else's, or a port is "
-    "taken."""
+    """Raise EngineError where something that a deployment would use or replace is somebody else's."""
     problems = _foreign_project(comparison) + _foreign_containers(comparison)
     problems += _foreign_objects(comparison, "network", comparison.params["networks"])
     problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])
@@ -45,8 +44,7 @@ def _foreign_project(comparison):
             strangers.setdefault(where, []).append(name_of(each))
     return [
         "%s of the Compose project %s runs from %s, not from %s, and Compose would take it for ours and replace it: "
-        "stop "
-        "that project, or give it a name of its own"
+        "stop that project, or give it a name of its own"
         % (" and ".join(names), engine.project, where or "an unknown directory", engine.directory)
         for where, names in sorted(strangers.items())
     ]

@@ -93,6 +93,13 @@ class Tree:
     def make_directory(self, relative=""):
         """Make a directory and its parents. Refuses to pass through a link that leaves the environment's directory."""
         path = self.path(relative) if relative else self.directory
+        inside = os.path.realpath(self.directory)
+        real = os.path.realpath(path)
+        if real != inside and not real.startswith(inside + os.sep):
+            raise TreeError(
+                "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
+                "could be another environment's" % (path, real, self.directory)
+            )
         missing = []
         step = path
         while not os.path.isdir(step):
@@ -105,48 +112,47 @@ class Tree:
                 self._give(each)
         except OSError as error:
             raise TreeError(self._explain("make the directory", each, error)) from error
-        inside = os.path.realpath(self.directory)
-        real = os.path.realpath(path)
-        if real != inside and not real.startswith(inside + os.sep):
-            raise TreeError(
-                "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
-                "could be another environment's" % (path, real, self.directory)
-            )
 
     def write(self, wanted, base=""):
         """Write a file completely, beside its place, and rename it into place."""
-        os.rename(self._write_aside(wanted, base), self.path(os.path.join(base, wanted.path)))
+        temporary = self._write_aside(wanted, base)
+        try:
+            self._rename(temporary, self.path(os.path.join(base, wanted.path)))
+        except TreeError:
+            os.unlink(temporary)
+            raise
 
     def install(self, files, gone=()):
-        """Bring files into force. All are written aside before the first is renamed, so that a full disk is noticed
-        while nothing has changed. :meth:`restore` undoes it."""
+        """Bring files into force: all of them, or none. All are written aside before the first is renamed, so that a
+        full disk is noticed while nothing has changed. :meth:`restore` undoes it."""
         aside = []
         try:
             for wanted in files:
                 aside.append((self._write_aside(wanted), self.path(wanted.path)))
+            while aside:
+                temporary, final = aside[0]
+                self._keep(final)
+                self._rename(temporary, final)
+                del aside[0]
+            for relative in gone:
+                self._keep(self.path(relative))
+                self._unlink(self.path(relative))
         except TreeError:
             for temporary, _final in aside:
                 os.unlink(temporary)
+            self.restore()
             raise
-        for temporary, final in aside:
-            self._keep(final)
-            os.rename(temporary, final)
-        for relative in gone:
-            self._keep(self.path(relative))
-            try:
-                os.unlink(self.path(relative))
-            except FileNotFoundError:
-                pass
 
     def restore(self):
         """Put back what :meth:`install` replaced."""
         while self._kept:
-            path, content, mode = self._kept.pop()
-            if content is None:
-                if os.path.lexists(path):
-                    os.unlink(path)
-                continue
-            self.write(Wanted(os.path.relpath(path, self.directory), content, mode))
+            path, content, mode, link = self._kept.pop()
+            if content is not None:
+                self.write(Wanted(os.path.relpath(path, self.directory), content, mode))
+            elif link or not os.path.isdir(path):
+                self._unlink(path)
+            if link:
+                os.symlink(link, path)
 
     def remove(self, relative):
         """Remove a directory that this program made."""
@@ -154,7 +160,8 @@ class Tree:
 
     def _keep(self, path):
         content = read(path)
-        self._kept.append((path, content, stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0))
+        mode = stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0
+        self._kept.append((path, content, mode, os.readlink(path) if os.path.islink(path) else ""))
 
     def _write_aside(self, wanted, base=""):
         relative = os.path.join(base, wanted.path)
@@ -174,6 +181,20 @@ class Tree:
                 os.unlink(temporary)
             raise TreeError(self._explain("write", self.path(relative), error)) from error
         return temporary
+
+    def _rename(self, temporary, final):
+        try:
+            os.rename(temporary, final)
+        except OSError as error:
+            raise TreeError(self._explain("write", final, error)) from error
+
+    def _unlink(self, path):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise TreeError(self._explain("remove", path, error)) from error
 
     def _give(self, path):
         if self.uid != -1:
