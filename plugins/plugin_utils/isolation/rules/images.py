@@ -14,7 +14,7 @@ from ..acts import docker_calls
 from ..lines import code_lines
 from ..model import WORLD, Environment, Fleet, Severity, Where
 from ..naming import normalise_image
-from ..ownership import called, foreign_owner_of_path
+from ..ownership import called, foreign_owner_of_path, owner_of_name
 from ..readers.workflow import Workflow
 from ..traits import listing
 from . import Hit, Judgement, owners, places, rule
@@ -52,17 +52,16 @@ def shared_image(fleet: Fleet) -> Judgement:
             places(claims),
             machine,
         )
-    built = fleet.claims("image")
     for use in fleet.references("image-use"):
         environment = fleet.by_prefix[use.owner]
         name = normalise_image(use.target)
-        makers = owners(built.get((environment.machine, name), ()))
-        if makers and environment.prefix not in makers and "@" not in name and not _COMMIT.search(name):
+        maker = _maker(fleet, environment, name)
+        if maker:
             yield Hit(
-                (environment.prefix, makers[0]),
+                (environment.prefix, maker),
                 name,
-                f"{environment.prefix} runs {name}, which {makers[0]} builds: every build of {makers[0]} changes what "
-                f"{environment.prefix} runs after its next start.",
+                f"{environment.prefix} runs {name}, which is {maker}'s to build: what {maker} builds or deletes "
+                f"changes what {environment.prefix} runs after its next start.",
                 f"Build {environment.prefix}'s own image, or name the one it is to run by digest (@sha256:…).",
                 (use.where,),
                 environment.machine,
@@ -120,6 +119,17 @@ def foreign_build(fleet: Fleet) -> Judgement:
             (where,),
             environment.machine,
         )
+
+
+def _maker(fleet: Fleet, environment: Environment, name: str) -> str:
+    """The other environment that builds an image, or whose prefix its name begins with. A digest is nobody's."""
+    makers = owners(fleet.claims("image").get((environment.machine, name), ()))
+    if "@" in name or environment.prefix in makers:
+        return ""
+    if makers and not _COMMIT.search(name):
+        return makers[0]
+    named = owner_of_name(fleet, name.rpartition("/")[2].partition(":")[0])
+    return named if named != environment.prefix else ""
 
 
 def _taggings(fleet: Fleet) -> Iterator[Tagging]:
