@@ -21,6 +21,7 @@ from .compose_canonical import SECTIONS, Paths, canonical, canonical_service
 from .compose_check import inconsistencies
 from .compose_final import finish_resources, finish_service
 from .compose_model import Loader, Sources
+from .compose_shape import check_service
 from .dotenv import Line, evaluate, read_dotenv
 from .errors import ReaderError
 from .interpolation import lookup_in
@@ -223,6 +224,7 @@ def canonical_mapping(
     paths = Paths(directory, home)
     services: dict[str, Any] = {}
     for key, definition in (compose.get("services") or {}).items():
+        check_service(definition, key)
         # Looking for a dollar in the printed form is much faster than looking at every value.
         service = canonical_service(_undollared(definition) if "$$" in repr(definition) else definition, key)
         paths.service(service)

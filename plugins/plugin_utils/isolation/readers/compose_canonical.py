@@ -18,43 +18,7 @@ from .errors import ReaderError
 from .yaml_text import Map, Place, Seq
 
 SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
-_TOP = {*SECTIONS, "name", "version", "include", "models"}
-_SERVICE = set(
-    ["annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "command", "configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "credential_spec", "depends_on", "deploy", "develop", "device_cgroup_rules", "devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file", "environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck", "hostname", "image", "init", "ipc", "isolation", "label_file", "labels", "links", "logging", "mac_address", "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "models", "network_mode", "networks", "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_stop", "privileged", "profiles", "provider", "pull_policy", "pull_refresh_after", "read_only", "restart", "runtime", "scale", "secrets", "security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "storage_opt", "sysctls", "tmpfs", "tty", "ulimits", "use_api_socket", "user", "userns_mode", "uts", "volumes", "volumes_from", "working_dir"]
-)
 _URLS = ("https://", "http://", "git://", "ssh://", "github.com/", "git@")
-
-
-def check_shape(model: Mapping[str, Any]) -> None:
-    """Refuse what Compose's schema refuses, as far as reading it on needs."""
-    places = getattr(model, "at", {})
-    for key, value in model.items():
-        line = places.get(key, ("", 0))[1]
-        if key not in _TOP and not key.startswith("x-"):
-            raise ReaderError(f"{key!r} is no part of a Compose file", line, rule="not-compose")
-        if key == "name" and not isinstance(value, str):
-            raise ReaderError("'name' must be a string", line, rule="not-compose")
-        if key not in SECTIONS or value is None:
-            continue
-        if not isinstance(value, dict):
-            raise ReaderError(f"{key!r} must be a mapping of names", line, rule="not-compose")
-        _check_section(key, value)
-
-
-def _check_section(section: str, entries: Mapping[str, Any]) -> None:
-    places = getattr(entries, "at", {})
-    for name, entry in entries.items():
-        line = places.get(name, ("", 0))[1]
-        if entry is None and section != "services":
-            continue
-        if not isinstance(entry, dict):
-            raise ReaderError(f"{section}.{name} must be a mapping", line, rule="not-compose")
-        if section != "services":
-            continue
-        for key in entry:
-            if key not in _SERVICE and not key.startswith("x-"):
-                line = getattr(entry, "at", {}).get(key, ("", line))[1]
-                raise ReaderError(f"services.{name}.{key}: Compose knows no such key", line, rule="not-compose")
 
 
 def canonical(model: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..model import Interpolation, Where
-from .compose_canonical import SECTIONS, Paths, canonical, check_shape
+from .compose_canonical import SECTIONS, Paths, canonical
 from .compose_casts import cast
 from .compose_merge import Path, extend, merge, reset, unique
+from .compose_shape import check_model
 from .dotenv import evaluate, read_dotenv
 from .errors import ReaderError
 from .interpolation import Interpolator, lookup_in
@@ -92,7 +93,10 @@ class Loader:
             raise ReaderError("the file is YAML, but no mapping: Compose files are", 1, rule="not-compose", file=shown)
         interpolator = Interpolator(lookup_in(env), self.uses, self.unset)
         config: Map = _placed(shown, lambda: _interpolate(document.value, interpolator, (), (shown, 0)))
-        _placed(shown, lambda: check_shape(config))
+        services = config.get("services")
+        if not isinstance(services, (dict, type(None))):
+            line = config.at["services"][1]
+            raise ReaderError("services must be a mapping", line, rule="not-compose", file=shown)
         return config
 
     def _add(self, path: str, model: Map, base: str, env: Mapping[str, str], chain: tuple[str, ...]) -> Map:
@@ -247,6 +251,7 @@ def clone(value: Any) -> Any:
 def _combined(model: Map, config: Map) -> Map:
     """A canonical model with a raw one merged on top, canonical again."""
     merged = unique(merge(model, config))
+    check_model(merged)
     merged.pop("version", None)
     combined: Map = unique(canonical(merged))
     return combined
