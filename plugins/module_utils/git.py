@@ -67,7 +67,7 @@ class Checkout:
             raise GitError(
                 "git %s failed in %s: %s" % (args[0], self.path, without_credentials(last_lines(errors or output, 4)))
             )
-        return output.strip()
+        return output.rstrip()  # what stands before a name in a status is a part of it
 
     def exists(self):
         """Whether there is a checkout."""

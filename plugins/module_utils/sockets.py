@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import glob
+import ipaddress
 import os
 import re
 
@@ -62,4 +63,11 @@ def process_of(inode):
 def overlap(one, other):
     """Whether two listening addresses exclude each other on one port; the empty one is every address."""
     every = ("", "0.0.0.0", "::")
-    return one in every or other in every or one == other
+    return one in every or other in every or _same(one, other)
+
+
+def _same(one, other):
+    try:
+        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    except ValueError:
+        return one == other

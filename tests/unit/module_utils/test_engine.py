@@ -45,7 +45,15 @@ def told(answer: tuple[int, str, str]) -> Any:
 def test_nothing_of_the_callers_environment_reaches_docker(
     module: AnsibleModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "DOCKER_HOST", "DOCKER_CONTEXT", "DB_NAME", "HOME", "PYTHONHOME"):
+    for name in (
+        "COMPOSE_PROJECT_NAME",
+        "COMPOSE_FILE",
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DB_NAME",
+        "HOME",
+        "PYTHONHOME",
+    ):
         monkeypatch.setenv(name, "production")
     call = told(with_docker(module, tmp_path, TELLS).docker("ps"))
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

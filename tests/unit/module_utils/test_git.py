@@ -1,0 +1,252 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checkout: an exact commit of the environment's own branch, and nobody's work is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout, GitError, without_credentials
+from app.make_repository import commit
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Git as a person would use it in a directory."""
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    done = subprocess.run(
+        ["git", "-C", str(directory), *who, *arguments], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A repository with two commits on staging, and one on main that staging does not have."""
+    path = tmp_path / "origin.git"
+    path.mkdir()
+    git(path, "init", "--quiet", "--bare", "--initial-branch=main")
+    commit(path, "staging", {"README": "1\n", "Dockerfile": "FROM scratch\n"}, "one")
+    commit(path, "staging", {"README": "2\n", ".gitignore": "ignored\n"}, "two")
+    commit(path, "main", {"README": "production\n"}, "main")
+    return path
+
+
+@pytest.fixture
+def checkout(module: AnsibleModule, tmp_path: Path, origin: Path) -> Checkout:
+    directory = tmp_path / "env"
+    directory.mkdir()
+    return Checkout(module, str(directory), str(origin), "staging")
+
+
+def tip(origin: Path, branch: str) -> str:
+    return git(origin, "rev-parse", branch)
+
+
+def deployed(checkout: Checkout) -> Path:
+    """The checkout as the last deployment left it."""
+    checkout.move_to(checkout.fetch())
+    return Path(checkout.path)
+
+
+def test_first_deployment(checkout: Checkout, origin: Path) -> None:
+    checkout.refuse_local_changes()
+    assert checkout.head() == ""
+    newest = checkout.fetch()
+    assert newest == tip(origin, "staging")
+    assert not Path(checkout.path, "README").exists()  # fetched, and not in force
+    checkout.move_to(newest)
+    assert (checkout.head(), checkout.current_branch()) == (newest, "staging")
+    assert Path(checkout.path, "README").read_text() == "2\n"
+    checkout.refuse_local_changes()
+
+
+def test_only_the_own_branch_is_fetched(checkout: Checkout) -> None:
+    path = deployed(checkout)
+    assert git(path, "for-each-ref", "--format=%(refname)", "refs/remotes") == "refs/remotes/origin/staging"
+
+
+def test_an_earlier_commit_of_the_branch_may_be_named(checkout: Checkout, origin: Path) -> None:
+    earlier = tip(origin, "staging~1")
+    assert checkout.fetch(earlier) == earlier
+    assert checkout.fetch(earlier[:10]) == earlier
+    checkout.move_to(earlier)
+    assert checkout.head() == earlier
+    checkout.refuse_local_changes()
+
+
+@pytest.mark.parametrize("named", ["main", "0" * 40, "no-such", "--upload-pack=touch x"])
+def test_a_commit_that_is_not_on_the_branch_is_refused(checkout: Checkout, origin: Path, named: str) -> None:
+    wanted = tip(origin, "main") if named == "main" else named
+    with pytest.raises(
+        GitError, match=r"is not on branch staging, which is this environment's.*bulkhead_source_commit"
+    ):
+        checkout.fetch(wanted)
+
+
+def test_a_branch_that_was_rewritten_is_followed(checkout: Checkout, origin: Path) -> None:
+    deployed(checkout)
+    git(origin, "update-ref", "refs/heads/staging", tip(origin, "staging~1"))
+    new = commit(origin, "staging", {"README": "rewritten\n"}, "another two")
+    checkout.refuse_local_changes()
+    assert checkout.fetch() == new
+    checkout.move_to(new)
+    assert Path(checkout.path, "README").read_text() == "rewritten\n"
+    checkout.refuse_local_changes()
+
+
+@pytest.mark.parametrize("kind", ["changed", "new", "removed", "staged"])
+def test_local_changes_are_refused_and_kept(checkout: Checkout, kind: str) -> None:
+    path = deployed(checkout)
+    if kind == "removed":
+        (path / "README").unlink()
+    else:
+        (path / ("NEW" if kind == "new" else "README")).write_text("work of a whole day\n")
+    if kind == "staged":
+        git(path, "add", "README")
+    name = "NEW" if kind == "new" else "README"
+    with pytest.raises(GitError, match=rf"has local changes \({name}\).*commit and push them to staging, or remove"):
+        checkout.refuse_local_changes()
+    if kind != "removed":
+        assert (path / name).read_text() == "work of a whole day\n"
+
+
+def test_many_local_changes_are_counted(checkout: Checkout) -> None:
+    path = deployed(checkout)
+    for number in range(8):
+        (path / f"new-{number}").touch()
+    with pytest.raises(GitError, match="and 3 more"):
+        checkout.refuse_local_changes()
+
+
+def test_ignored_files_are_nobodys_work(checkout: Checkout) -> None:
+    (deployed(checkout) / "ignored").touch()
+    checkout.refuse_local_changes()
+
+
+def test_local_commits_are_refused(checkout: Checkout) -> None:
+    path = deployed(checkout)
+    (path / "README").write_text("hotfix\n")
+    git(path, "commit", "--quiet", "--all", "--message", "hotfix")
+    with pytest.raises(GitError, match=r"has commits that are not in the repository \([0-9a-f]{12}\)"):
+        checkout.refuse_local_changes()
+
+
+def test_a_directory_that_is_no_checkout_is_left_alone(checkout: Checkout) -> None:
+    Path(checkout.path).mkdir()
+    checkout.refuse_local_changes()  # empty: nobody's
+    Path(checkout.path, "file").touch()
+    with pytest.raises(GitError, match="exists and is not a git checkout. Move it away; nothing there is touched"):
+        checkout.refuse_local_changes()
+
+
+def test_a_checkout_of_another_repository_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    path = deployed(checkout)
+    git(path, "remote", "set-url", "origin", "https://user:hunter2@git.example.com/other.git")
+    with pytest.raises(GitError, match=r"is a checkout of https://git\.example\.com/other\.git, and") as caught:
+        checkout.refuse_local_changes()
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_missing_branch(checkout: Checkout) -> None:
+    checkout.branch = "stagging"
+    for ask in (checkout.remote_commit, checkout.fetch):
+        with pytest.raises(GitError, match=r"origin\.git has no branch stagging \(bulkhead_source_branch\)"):
+            ask()
+
+
+def test_a_missing_repository(module: AnsibleModule, tmp_path: Path) -> None:
+    checkout = Checkout(module, str(tmp_path), str(tmp_path / "none.git"), "staging")
+    for ask in (checkout.remote_commit, checkout.fetch):
+        with pytest.raises(GitError, match=r"none\.git cannot be read \(bulkhead_source_repository\)"):
+            ask()
+
+
+def test_asking_changes_nothing(checkout: Checkout, origin: Path) -> None:
+    assert checkout.remote_commit() == tip(origin, "staging")
+    assert not Path(checkout.path).exists()
+
+
+def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path) -> None:
+    """Neither what lies around in the checkout nor .git gets into the image, and nothing stays behind."""
+    path = deployed(checkout)
+    (path / "ignored").write_text("secret\n")
+    earlier = tip(origin, "staging~1")
+    with checkout.exported(earlier) as folder:
+        files = {each.name: each.read_text() for each in Path(folder).iterdir()}
+    assert files == {"README": "1\n", "Dockerfile": "FROM scratch\n"}
+    assert not Path(folder).exists()
+    assert git(path, "worktree", "list").count("\n") == 0
+    checkout.refuse_local_changes()
+
+
+def test_an_export_that_broke_off_does_not_stand_in_the_way(checkout: Checkout, origin: Path) -> None:
+    deployed(checkout)
+    newest = tip(origin, "staging")
+    with pytest.raises(RuntimeError), checkout.exported(newest) as folder:
+        raise RuntimeError
+    Path(folder).mkdir(parents=True)
+    Path(folder, "left-over").touch()
+    with checkout.exported(newest) as folder:
+        assert not Path(folder, "left-over").exists()
+
+
+def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Path) -> None:
+    """Where they can be fetched; a repository that refuses is an error with what git said."""
+    git(origin, "config", "receive.denyCurrentBranch", "ignore")
+    work = tmp_path / "work"
+    git(tmp_path, "clone", "--quiet", "--branch", "staging", str(origin), str(work))
+    git(work, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "-b", "main", str(origin), "sub")
+    git(work, "commit", "--quiet", "--message", "submodule")
+    git(work, "push", "--quiet", "origin", "staging")
+    newest = checkout.fetch()
+    # Git itself refuses submodules by file path, which is what the test has at hand.
+    with pytest.raises(GitError, match=f"the submodules of {newest[:12]} cannot be fetched"), checkout.exported(newest):
+        pass
+
+
+def test_nothing_of_the_callers_environment_reaches_git(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A GIT_DIR of a hook that runs a deployment would lead to another repository."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "broken")
+    checkout.move_to(checkout.fetch())
+    assert Path(checkout.path, "README").exists()
+
+
+def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkout.module, "get_bin_path", lambda *_args, **_options: None)
+    with pytest.raises(GitError, match="there is no git on this machine; install the package git"):
+        checkout.refuse_local_changes()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:token@example.com/a.git", "https://example.com/a.git"),
+        (
+            "fatal: https://x-token@example.com/a and https://example.com/b",
+            "fatal: https://example.com/a and https://example.com/b",
+        ),
+        ("ssh://git@example.com/a.git", "ssh://example.com/a.git"),
+        ("git@example.com:a.git", "git@example.com:a.git"),
+    ],
+)
+def test_credentials_are_never_shown(text: str, shown: str) -> None:
+    assert without_credentials(text) == shown
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can run git as somebody else")
+def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
+    command = Checkout(module, str(tmp_path), "x", "staging", "nobody")
+    seen: list[list[str]] = []
+    module.run_command = lambda argv, **_options: seen.append(argv) or (0, "", "")
+    command.run("status")
+    assert seen[0][:6] == ["runuser", "-u", "nobody", "--", "/usr/bin/env", "-i"]
+    assert "HOME=/nonexistent" in seen[0]
