@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Inventory variables that no artefact shows: where the source comes from, what is built, which certificate is used."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from ..model import Environment, Fleet, Severity
+from ..readers.inventory import leaves
+from ..report import some
+from ..tokens import TokenIndex
+from . import Hit, Judgement, rule
+
+#: The variables that name places and are not shipped in a file; what is shipped is judged there.
+_PLACES = ("bulkhead_build_", "bulkhead_tls_", "bulkhead_acme_")
+
+
+@rule("foreign-variable", "AN-07", severity=Severity.CRITICAL)
+def foreign_variable(fleet: Fleet) -> Judgement:
+    """A variable of an environment names what is another's, its own value or one from group_vars/all."""
+    index = fleet.derived(TokenIndex)
+    for environment in fleet.environments:
+        for name, text in _texts(environment):
+            tokens = index.owners_in(text, environment.prefix)
+            for owner in dict.fromkeys(token[0] for token in tokens):
+                word = next(token[1] for token in tokens if token[0] == owner)
+                yield Hit(
+                    (environment.prefix, owner),
+                    name,
+                    f"{name} of {environment.prefix} names {word}, which is of {owner}: {environment.prefix} is built "
+                    f"from it or serves with it, and changes when {owner} does.",
+                    f"Set {name} in group_vars of {environment.prefix} to a value of its own.",
+                    (environment.origin(name),),
+                    environment.machine,
+                )
+
+
+def _texts(environment: Environment) -> Iterator[tuple[str, str]]:
+    for name, value in environment.variables.items():
+        if name.startswith(_PLACES):
+            for text in leaves(value):
+                yield name, text
+                if ".." in text:
+                    # A path in the source tree is relative to where it lies on the machine.
+                    yield name, posixpath.normpath(posixpath.join(environment.directory, "code", text))
+
+
+@rule("shared-branch", "AN-07", severity=Severity.HIGH)
+def shared_branch(fleet: Fleet) -> Judgement:
+    """Two environments are deployed from one branch, and none of them says that this is meant."""
+    branches: dict[tuple[str, str], list[Environment]] = {}
+    for environment in fleet.environments:
+        values = environment.variables
+        repository, branch = (values.get(f"bulkhead_source_{part}") for part in ("repository", "branch"))
+        shared = values.get("bulkhead_source_shared") is True
+        if isinstance(repository, str) and isinstance(branch, str) and repository and branch and not shared:
+            branches.setdefault((repository.removesuffix("/").removesuffix(".git"), branch), []).append(environment)
+    for (repository, branch), environments in branches.items():
+        prefixes = tuple(dict.fromkeys(environment.prefix for environment in environments))
+        if len(prefixes) > 1:
+            yield Hit(
+                prefixes,
+                f"branch {branch} of {repository}",
+                f"{some(prefixes)} are all deployed from the branch {branch}: what was pushed to try it in one is "
+                "deployed to the others by their next run.",
+                "Give each environment a branch of its own, or set bulkhead_source_shared for those that follow one.",
+                tuple(environment.origin("bulkhead_source_branch") for environment in environments),
+            )

@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The clean inventory is clean; change one value so that isolation breaks, and it is refused with the right names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from checkout import ROOT
+from hazards.mutants import BOTH, NOBODY, PROD, SECRETS, STAGING, Mutant, prove, values, write
+
+MAIN = "/home/ubuntu/main/ai-ia-backend"
+PRODUCTION = values("production")
+
+
+def variable(name: str, refused: frozenset[str], *changed: Any) -> list[Mutant]:
+    """Staging with each of these values of one variable."""
+    return [Mutant(f"{name} = {value!r}"[:70], refused, {name: value}) for value in changed]
+
+
+def services(title: str, refused: frozenset[str], **definitions: Any) -> Mutant:
+    """Staging with something else in its stack."""
+    return Mutant(title, refused, {"bulkhead_services": definitions})
+
+
+def setting(refused: frozenset[str], **settings: str) -> Mutant:
+    """Staging with another setting in its .env."""
+    return Mutant(f".env: {', '.join(f'{key}={value}' for key, value in settings.items())}"[:70], refused,
+                  {"bulkhead_env": settings})  # fmt: skip
+
+
+#: Every variable in turn: what breaks isolation, and what is its owner's own business.
+VARIABLES = [
+    *variable("bulkhead_project", NOBODY, "school"),
+    *variable("bulkhead_environment", PROD, "prod"),
+    *variable("bulkhead_environment", frozenset({"aiia_prod", "aiia_prod_eu"}), "prod_eu"),
+    *variable("bulkhead_environment", NOBODY, "qa"),
+    *variable("bulkhead_prefix", PROD, "aiia_prod"),
+    *variable("bulkhead_prefix", NOBODY, "aiia_qa", "aiia_production"),
+    *variable("bulkhead_machine", NOBODY, "second.example.org"),
+    *variable("bulkhead_protected", NOBODY, True),
+    *variable("bulkhead_owner", NOBODY, "deploy"),
+    *variable("bulkhead_docker_host", NOBODY, "unix:///run/user/1000/docker.sock"),
+    *variable("bulkhead_directory", BOTH, MAIN, f"{MAIN}/staging", "/home/ubuntu/main", f"{MAIN}/../ai-ia-backend"),
+    *variable("bulkhead_directory", NOBODY, "/home/ubuntu/main2/ai-ia-backend", f"{MAIN}2"),
+    *variable("bulkhead_source_repository", NOBODY, "git@github.com:eduaiia/other.git"),
+    *variable("bulkhead_source_branch", BOTH, "main"),
+    *variable("bulkhead_source_branch", NOBODY, "main2", "release/2"),
+    *variable("bulkhead_source_commit", NOBODY, "4f2a91c07b1d3e5f60718293a4b5c6d7e8f90a1b"),
+    *variable("bulkhead_source_shared", NOBODY, True),
+    *variable("bulkhead_build_dockerfile", BOTH, f"{MAIN}/Dockerfile"),
+    *variable("bulkhead_build_dockerfile", NOBODY, "docker/Dockerfile"),
+    *variable("bulkhead_build_context", BOTH, MAIN, "../../../main/ai-ia-backend/code"),
+    *variable("bulkhead_build_context", NOBODY, "backend"),
+    *variable("bulkhead_build_target", NOBODY, "runtime"),
+    *variable("bulkhead_build_arguments", BOTH, {"DB_HOST": "aiia_prod_postgresql"}),
+    *variable("bulkhead_build_arguments", NOBODY, {"PYTHON_VERSION": "3.13"}),
+    *variable("bulkhead_build_ca_bundle", NOBODY, "/etc/ssl/certs/ca-certificates.crt"),
+    *variable("bulkhead_domains", BOTH, ["eduaiia.com"], ["staging.eduaiia.com", "WWW.eduaiia.com"], ["*.eduaiia.com"]),
+    *variable("bulkhead_domains", NOBODY, ["qa.eduaiia.com"], ["staging.eduaiia.com", "noteduaiia.com"]),
+    *variable("bulkhead_http_port", BOTH, 80, 443),
+    *variable("bulkhead_http_port", NOBODY, 8081),
+    *variable("bulkhead_https_port", BOTH, 443, 80),
+    *variable("bulkhead_https_port", NOBODY, 8444),
+    *variable("bulkhead_bind_address", NOBODY, "127.0.0.1"),
+    *variable("bulkhead_tls_certificate_path", BOTH, PRODUCTION["bulkhead_tls_certificate_path"]),
+    *variable("bulkhead_tls_key_path", BOTH, PRODUCTION["bulkhead_tls_key_path"]),
+    Mutant(
+        "bulkhead_tls_certificate and bulkhead_tls_key of its own",
+        NOBODY,
+        {
+            "bulkhead_tls_certificate": "-----BEGIN CERTIFICATE-----\nc3RhZ2luZw==\n-----END CERTIFICATE-----\n",
+            "bulkhead_tls_key": "-----BEGIN PRIVATE KEY-----\nc3RhZ2luZw==\n-----END PRIVATE KEY-----\n",
+            "bulkhead_tls_certificate_path": "",
+            "bulkhead_tls_key_path": "",
+        },
+    ),
+    *variable("bulkhead_nginx_body_size", NOBODY, "50m"),
+    *variable("bulkhead_nginx_timeout", NOBODY, "30s"),
+    *variable("bulkhead_acme_webroot", BOTH, f"{MAIN}/acme"),
+    *variable("bulkhead_acme_webroot", NOBODY, "/home/ubuntu/staging/ai-ia-backend/acme"),
+    *variable("bulkhead_environment_header", NOBODY, "X-Env"),
+    *variable("bulkhead_hsts_max_age", NOBODY, 300),
+    *variable("bulkhead_app_service", NOBODY, "django"),
+    *variable("bulkhead_app_port", NOBODY, 8000, 9000),
+    *variable("bulkhead_health_path", NOBODY, "/healthz/"),
+    *variable("bulkhead_database_name", BOTH, "aiia_prod"),
+    *variable("bulkhead_database_name", NOBODY, "application"),
+    *variable("bulkhead_database_user", BOTH, "aiia_prod"),
+    *variable("bulkhead_database_user", NOBODY, "application"),
+    *variable("bulkhead_database_admin", BOTH, "aiia_prod"),
+    *variable("bulkhead_database_admin", NOBODY, "administrator"),
+    *variable("bulkhead_pgbouncer_pool_size", NOBODY, 5),
+    *variable("bulkhead_pgbouncer_max_clients", NOBODY, 50),
+    *variable("bulkhead_wait_timeout", NOBODY, 60),
+    *variable("bulkhead_keep_releases", NOBODY, 2),
+    *variable("bulkhead_fail_on", NOBODY, "high"),
+    *variable("bulkhead_fail_on_bystanders", NOBODY, True),
+    *variable("bulkhead_allow_many", NOBODY, True),
+    *variable("bulkhead_report", NOBODY, ""),
+    *variable("bulkhead_waivers", STAGING, "all", [{"rule": "shared-port"}]),
+    *variable("bulkhead_waivers", NOBODY, []),
+    *variable("bulkhead_env_shared", BOTH, {"DB_HOST": "aiia_prod_postgresql"}),
+    *variable("bulkhead_env_shared", NOBODY, {"TZ": "Europe/Berlin"}),
+]
+
+#: Every secret in turn: one that both have.
+COPIED_SECRETS = [
+    Mutant(f"{name} of production", BOTH, {"bulkhead_secrets": {name: value}})
+    for name, value in SECRETS["production"].items()
+]
+
+#: Settings that frameworks read.
+SETTINGS = [
+    setting(BOTH, DB_HOST="aiia_prod_pgbouncer"),
+    setting(BOTH, DATABASE_URL="postgresql://app:x@aiia_prod_postgresql:5432/app"),
+    setting(BOTH, REDIS_URL="redis://aiia_prod_redis:6379/0"),
+    setting(BOTH, CELERY_BROKER_URL=f"redis://:{SECRETS['production']['REDIS_PASSWORD']}@redis:6379/1"),
+    setting(BOTH, ALLOWED_HOSTS="staging.eduaiia.com,eduaiia.com"),
+    setting(BOTH, ALLOWED_HOSTS=".eduaiia.com"),
+    setting(BOTH, SESSION_COOKIE_DOMAIN=".eduaiia.com"),
+    setting(BOTH, CSRF_COOKIE_DOMAIN="eduaiia.com"),
+    setting(BOTH, CSRF_TRUSTED_ORIGINS="https://*.eduaiia.com"),
+    setting(BOTH, CSRF_TRUSTED_ORIGINS="https://www.eduaiia.com"),
+    setting(BOTH, CORS_ALLOWED_ORIGINS="https://eduaiia.com"),
+    setting(BOTH, FRONTEND_URL="https://eduaiia.com"),
+    setting(BOTH, SITE_URL="https://www.eduaiia.com/"),
+    setting(BOTH, WS_URL="wss://eduaiia.com/ws"),
+    setting(BOTH, CELERY_TASK_DEFAULT_QUEUE="aiia_prod"),
+    setting(BOTH, KEY_PREFIX="aiia_prod"),
+    setting(BOTH, MEDIA_ROOT=f"{MAIN}/media"),
+    setting(BOTH, COMPOSE_PROJECT_NAME="aiia_prod"),
+    setting(BOTH, ENVIRONMENT="aiia_prod"),
+    setting(NOBODY, FRONTEND_URL="https://staging.eduaiia.com:8443"),
+    setting(NOBODY, LOG_LEVEL="debug", FEATURE_CHAT="on"),
+    setting(NOBODY, CELERY_TASK_DEFAULT_QUEUE="celery"),
+    setting(NOBODY, AWS_REGION="eu-central-1"),
+]
+
+#: Settings that both environments have alike.
+SHARED = [
+    Mutant("one bucket for both", BOTH, everybody={"bulkhead_env_shared": {"AWS_STORAGE_BUCKET_NAME": "aiia-media"}}),
+    Mutant("one index for both", BOTH, everybody={"bulkhead_env_shared": {"PINECONE_INDEX": "aiia-documents"}}),
+    Mutant("one outside database for both", BOTH, everybody={
+        "bulkhead_env_shared": {"DATABASE_URL": "postgresql://app@db.example.org:5432/app"}}),
+    Mutant("one outside Redis for both", BOTH, everybody={"bulkhead_env_shared": {"REDIS_URL": "redis://r.example.org/0"}}),
+    Mutant("one time zone for both", NOBODY, everybody={"bulkhead_env_shared": {"TZ": "UTC", "LANG": "C.UTF-8"}}),
+]  # fmt: skip
+
+#: Every namespace of a machine in turn, through the stack.
+STACK = [
+    services("container name", BOTH, django={"container_name": "aiia_prod_django"}),
+    services("host name", BOTH, django={"hostname": "aiia_prod_django"}),
+    services("alias of production", BOTH, django={"networks": {"default": {"aliases": ["aiia_prod_django"]}}}),
+    services("published port", BOTH, django={"ports": ["443:8001"]}),
+    services("published range over a port", BOTH, django={"ports": ["440-445:8001-8006"]}),
+    services("mount of production's code", BOTH, django={"volumes": [f"{MAIN}/code:/app:ro"]}),
+    services("mount of what contains both", BOTH, django={"volumes": ["/home/ubuntu:/data"]}),
+    services("env_file of production", BOTH, django={"env_file": [f"{MAIN}/.env"]}),
+    services("container of production in extra_hosts", BOTH, django={"extra_hosts": ["aiia_prod_postgresql:172.18.0.5"]}),
+    services("external_links", BOTH, django={"external_links": ["aiia_prod_postgresql:db"]}),
+    services("volumes_from", BOTH, django={"volumes_from": ["container:aiia_prod_postgresql"]}),
+    services("network of a container", BOTH, django={"network_mode": "container:aiia_prod_nginx"}),
+    services("pid of a container", BOTH, django={"pid": "container:aiia_prod_django"}),
+    services("ipc of a container", BOTH, django={"ipc": "container:aiia_prod_postgresql"}),
+    services("host network", STAGING, django={"network_mode": "host"}),
+    services("host processes", STAGING, django={"pid": "host"}),
+    services("host memory", STAGING, django={"ipc": "host"}),
+    services("privileged", STAGING, django={"privileged": True}),
+    services("capability", STAGING, django={"cap_add": ["SYS_ADMIN"]}),
+    services("the engine's socket", STAGING, heal={
+        "image": "willfarrell/autoheal:1.2.0", "volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro"]}),
+    services("the whole machine", STAGING, django={"volumes": ["/:/host:ro"]}),
+    services("image of production", BOTH, django={"image": "aiia_prod_django:4f2a91c"}),
+    services("command that calls production", BOTH, django={"command": ["wait-for", "aiia_prod_postgresql:5432"]}),
+    services("health of production", BOTH, django={"healthcheck": {"test": ["CMD", "curl", "https://eduaiia.com/health/"]}}),
+    services("environment of a service", BOTH, django={"environment": {"DB_HOST": "aiia_prod_pgbouncer"}}),
+    services("a worker of its own", NOBODY, worker={"command": ["celery", "-A", "config", "worker"]}),
+    services("another version of a public image", NOBODY, redis={"image": "redis:8.2.0"}),
+    services("less memory", NOBODY, postgresql={"deploy": {"resources": {"limits": {"memory": "512M"}}}}),
+    services("a port on another loopback address", NOBODY, django={"ports": ["127.0.0.1:9001:8001"]}),
+    services("no redis", NOBODY, redis=None),
+    Mutant("network of production", BOTH, {
+        "bulkhead_compose": {"networks": {"default": {"name": "aiia_prod_network"}}}}),
+    Mutant("external network of production", BOTH, {
+        "bulkhead_services": {"django": {"networks": {"theirs": {}, "default": {}}}},
+        "bulkhead_compose": {"networks": {"theirs": {"name": "aiia_prod_network", "external": True}}}}),
+    Mutant("one subnet for both", BOTH, everybody={
+        "bulkhead_compose": {"networks": {"default": {"ipam": {"config": [{"subnet": "172.30.0.0/24"}]}}}}}),
+    Mutant("one bridge for both", BOTH, everybody={
+        "bulkhead_compose": {"networks": {"default": {"driver_opts": {"com.docker.network.bridge.name": "br-aiia"}}}}}),
+    Mutant("external volume of production", BOTH, {
+        "bulkhead_services": {"django": {"volumes": ["theirs:/srv/storage"]}},
+        "bulkhead_compose": {"volumes": {"theirs": {"name": "aiia_prod_storage", "external": True}}}}),
+    Mutant("one volume for both", BOTH, everybody={
+        "bulkhead_services": {"django": {"volumes": ["ours:/srv/storage"]}},
+        "bulkhead_compose": {"volumes": {"ours": {"name": "aiia_media"}}}}),
+    Mutant("one device for both", BOTH, everybody={
+        "bulkhead_services": {"django": {"volumes": ["ours:/srv/storage"]}},
+        "bulkhead_compose": {"volumes": {"ours": {
+            "driver_opts": {"type": "none", "o": "bind", "device": "/srv/aiia/media"}}}}}),
+    Mutant("one image name for both", BOTH, everybody={
+        "bulkhead_services": {"django": {"image": "ai-ia-backend:latest", "build": {"context": "./code"}}}}),
+    Mutant("one host name for both", BOTH, everybody={"bulkhead_services": {"worker": {
+        "command": ["celery"], "container_name": "aiia_worker"}}}),
+]  # fmt: skip
+
+NGINX = """\
+server {
+  listen {{ bulkhead_listen | default('8080') }};
+  server_name %s;
+  add_header X-Environment {{ bulkhead_environment }} always;
+  location / { proxy_pass %s; proxy_set_header Host $http_host; }
+}
+server { listen {{ bulkhead_listen | default('8080') }} default_server; return 444; }
+"""
+
+
+def nginx(title: str, refused: frozenset[str], names: str, upstream: str) -> Mutant:
+    """Staging with an nginx configuration of somebody's own."""
+    changed = {"bulkhead_nginx_template": "own.conf.j2"}
+    return Mutant(title, refused, changed, templates={"own.conf.j2": NGINX % (names, upstream)})
+
+
+TEMPLATES = [
+    nginx("nginx answers for production", BOTH, "staging.eduaiia.com eduaiia.com", "http://django:8001"),
+    nginx("nginx passes to production", BOTH, "staging.eduaiia.com", "http://aiia_prod_django:8000"),
+    nginx("nginx passes to production's domain", BOTH, "staging.eduaiia.com", "https://eduaiia.com"),
+]
+
+
+def hosts(**groups: Any) -> dict[str, Any]:
+    """An inventory's hosts."""
+    return {"all": {"children": groups}}
+
+
+INVENTORY = [
+    Mutant("one host in both groups", BOTH, hosts=hosts(
+        production={"hosts": {"one": {}}}, staging={"hosts": {"one": {}}})),
+    Mutant("staging within production", BOTH, hosts=hosts(
+        production={"hosts": {"a": {}}, "children": {"staging": {"hosts": {"b": {}}}}})),
+    Mutant("two machines", NOBODY, hosts=hosts(
+        production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
+        staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
+]  # fmt: skip
+
+MUTANTS = [*VARIABLES, *COPIED_SECRETS, *SETTINGS, *SHARED, *STACK, *TEMPLATES, *INVENTORY]
+
+
+def refusals(mutant: Mutant, folder: Path) -> list[Any]:
+    """The findings that stop."""
+    return list(prove(write(mutant, folder), folder).stopping)
+
+
+def test_clean(tmp_path: Path) -> None:
+    """The inventory that users copy has nothing that stops, and it is really judged."""
+    verdict = prove(write(Mutant("clean", NOBODY), tmp_path), tmp_path)
+    assert [finding.message for finding in verdict.stopping] == []
+    assert verdict.prefixes == ["aiia_prod", "aiia_staging"]
+    assert verdict.claims > 40
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.title.replace(" ", "_"))
+def test_mutant(mutant: Mutant, tmp_path: Path) -> None:
+    """Refused with the right environments named, or left alone."""
+    found = refusals(mutant, tmp_path)
+    said = "\n".join(
+        f"{each.severity.label} {each.rule} {', '.join(each.environments)}: {each.message}" for each in found
+    )
+    if mutant.refused:
+        named = [each for each in found if mutant.refused <= set(each.environments)]
+        assert named, f"nothing refuses it for {', '.join(sorted(mutant.refused))}; found:\n{said}"
+    else:
+        assert not found, f"refused, and it harms nobody:\n{said}"
+
+
+def test_every_variable_is_mutated() -> None:
+    """A variable that is added later is mutated too."""
+    specs = yaml.safe_load((ROOT / "roles" / "environment" / "meta" / "argument_specs.yml").read_text())
+    public = set(specs["argument_specs"]["main"]["options"])
+    mutated = {
+        name
+        for mutant in MUTANTS
+        for change in (mutant.staging, mutant.production, mutant.everybody)
+        for name in change
+    }
+    assert public - mutated == set()
