@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from .model import Environment, Fleet
+from .model import Environment, Fleet, Where
 
 #: What people call the same environment, in the files of one project.
 _SYNONYMS = (
@@ -68,6 +68,24 @@ def foreign_owner_of_path(fleet: Fleet, environment: Environment, path: str) -> 
     """The other environment whose directory a path lies in; empty if it is nobody's or one's own."""
     owners = owners_of_path(fleet, environment.machine, path) if path.startswith("/") else []
     return "" if not owners or environment.prefix in owners else owners[0]
+
+
+def sharers(fleet: Fleet, where: Where) -> frozenset[str]:
+    """The environments that have the document of a place in common, word for word: one workflow or script that serves
+    several of them. What it says about one of those is no other's business."""
+    return fleet.derived(_sharers).get(where.file, frozenset())
+
+
+def _sharers(fleet: Fleet) -> Mapping[str, frozenset[str]]:
+    holders: dict[tuple[str, str], set[str]] = {}
+    paths: dict[str, set[tuple[str, str]]] = {}
+    for environment in fleet.environments:
+        for document in environment.documents:
+            key = (posixpath.basename(document.path), document.text)
+            holders.setdefault(key, set()).add(environment.prefix)
+            paths.setdefault(document.path, set()).add(key)
+    # A path under which environments have different texts says nothing about who shares it.
+    return {path: frozenset(holders[next(iter(keys))]) for path, keys in paths.items() if len(keys) == 1}
 
 
 def short_names(environment: Environment) -> frozenset[str]:

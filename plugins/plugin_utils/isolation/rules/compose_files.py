@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ..acts import PROJECT_VERBS, commands, compose_calls, control_variables
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import ancestors, directories, foreign_owner_of_path
+from ..ownership import ancestors, directories, foreign_owner_of_path, sharers
 from ..traits import listing
 from . import Hit, Judgement, rule
 
@@ -25,7 +25,7 @@ def foreign_compose_file(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for hazard, how, path, where in compose_files(environment):
             owner = foreign_owner_of_path(fleet, environment, path)
-            if owner:
+            if owner and owner not in sharers(fleet, where):
                 yield Hit(
                     (environment.prefix, owner),
                     path,
@@ -44,7 +44,7 @@ def foreign_env_file(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for how, path, where in env_files(environment):
             owner = foreign_owner_of_path(fleet, environment, path)
-            if owner:
+            if owner and owner not in sharers(fleet, where):
                 yield Hit(
                     (environment.prefix, owner),
                     path,

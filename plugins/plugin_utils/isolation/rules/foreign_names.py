@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ..lines import code_lines
 from ..model import Directive, Environment, Fleet, Severity, Where
+from ..ownership import sharers
 from ..services import texts, words_of
 from ..tokens import TokenIndex
 from . import Hit, Judgement, rule
@@ -27,7 +28,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
         told: set[tuple[str, str]] = set()
         for runs, text, where in texts_of(environment):
             for owner, token, _ in index.owners_in(text, environment.prefix):
-                if not is_own_kind(token) or (owner, str(where)) in told:
+                if not is_own_kind(token) or (owner, str(where)) in told or owner in sharers(fleet, where):
                     continue
                 told.add((owner, str(where)))
                 yield Hit(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..acts import control_variables, exported
 from ..model import Environment, Fleet, Interpolation, Severity, Where
-from ..ownership import called, short_names
+from ..ownership import called, sharers, short_names
 from ..tokens import TokenIndex
 from ..traits import listing
 from . import Hit, Judgement, owners, rule
@@ -125,7 +125,7 @@ def foreign_profile(fleet: Fleet) -> Judgement:
         for name, value, where in control_variables(environment):
             for profile in value.split(",") if name == "COMPOSE_PROFILES" else ():
                 other = called(fleet, environment, profile)
-                if other:
+                if other and other not in sharers(fleet, where):
                     yield Hit(
                         (environment.prefix, other),
                         f"profile {profile}",
@@ -150,6 +150,8 @@ def foreign_engine(fleet: Fleet) -> Judgement:
             others = foreign_words(fleet, environment, value) or [
                 other.prefix for machine, found in fleet.machines.items() if machine in value for other in found[:1]
             ]
+            if others and set(others) <= sharers(fleet, where):
+                continue
             yield Hit(
                 (environment.prefix, *(other for other in others if other != environment.prefix)),
                 f"{name}={value}",

@@ -111,20 +111,25 @@ def unsafe_prefix(fleet: Fleet) -> Judgement:
 @rule("truncated-name", "NM-07", severity=Severity.HIGH)
 def truncated_name(fleet: Fleet) -> Judgement:
     """A name is longer than what keeps it: the end is cut off, and with it what tells environments apart."""
+    cut: dict[tuple[str, str], dict[str, tuple[str, Where]]] = {}
     for environment in fleet.environments:
         for what, name, limit, where in names_of(environment):
             if len(name.encode()) > limit:
                 short = name.encode()[:limit].decode(errors="ignore")
-                yield Hit(
-                    (environment.prefix,),
-                    f"{what} {name}",
-                    f"The {what} {name} of {environment.prefix} has {len(name.encode())} bytes, and {limit} are "
-                    "kept: it "
-                    f"becomes {short}, like every other that begins so.",
-                    "Shorten it, and put what tells environments apart first.",
-                    (where,),
-                    environment.machine,
-                )
+                cut.setdefault((what, short), {}).setdefault(environment.prefix, (name, where))
+    for (what, short), here in cut.items():
+        several = len(here) > 1
+        yield Hit(
+            tuple(here),
+            f"{what} {short}",
+            f"The {what} {listing(name for name, _ in here.values())} of {listing(here)} is longer than the "
+            f"{len(short.encode())} bytes that are kept: it becomes {short}, "
+            + ("the same for all of them." if several else "like every other that begins so."),
+            "Shorten it, and put what tells environments apart first.",
+            tuple(where for _, where in here.values()),
+            fleet.by_prefix[next(iter(here))].machine,
+            severity=None if several else Severity.MEDIUM,
+        )
 
 
 @rule("shared-hostname", "NM-11", severity=Severity.LOW)

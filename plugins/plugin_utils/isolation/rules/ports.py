@@ -12,6 +12,7 @@ from typing import Any
 
 from ..lines import lines_of
 from ..model import Claim, Environment, Fleet, Severity, Where
+from ..ownership import sharers
 from ..services import is_data_service, is_front_door
 from ..traits import listing
 from . import Hit, Judgement, owners, places, rule
@@ -141,7 +142,7 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
             for scheme, number in _PROBE.findall("" if _INSIDE.search(line) else line):
                 port = number or ("443" if scheme.lower() == "https" else "80")
                 answering = owners(taken.get((environment.machine, f"{port}/tcp"), ()))
-                if not answering or environment.prefix in answering:
+                if not answering or environment.prefix in answering or set(answering) <= sharers(fleet, where):
                     continue
                 yield Hit(
                     (environment.prefix, *answering),

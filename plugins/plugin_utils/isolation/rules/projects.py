@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from ..acts import PROJECT_VERBS, ComposeCall, compose_calls, control_variables
 from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
 from ..naming import normalise_project
-from ..ownership import called, owner_of_name
+from ..ownership import called, owner_of_name, sharers
 from ..traits import listing
 from . import Hit, Judgement, owners, places, rule
 
@@ -70,14 +70,16 @@ def foreign_project_command(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for call in compose_calls(environment):
             name = project_of(environment, call)
-            touched = [prefix for prefix in members(fleet, environment, name) if prefix != environment.prefix]
-            if not name or not touched:
+            owned = members(fleet, environment, name)
+            touched = [prefix for prefix in owned if prefix != environment.prefix]
+            common = sharers(fleet, call.where)
+            if not name or not touched or (environment.prefix not in owned and common.issuperset(touched)):
                 continue
             if call.removes_orphans:
                 hazard, does = "CP-02", f"removes every container of {listing(touched)} as an orphan"
             elif call.project and not call.files and call.verb in PROJECT_VERBS:
                 hazard, does = "CP-03", f"acts on every container and network of {listing(touched)}"
-            elif call.project and environment.prefix not in members(fleet, environment, name):
+            elif call.project and environment.prefix not in owned:
                 hazard, does = "CP-03", f"takes the containers of {listing(touched)} for its own"
             else:
                 continue
