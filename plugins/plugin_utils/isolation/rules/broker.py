@@ -25,6 +25,8 @@ _DEFAULT_QUEUE = re.compile(r"(?:\w+_)?DEFAULT_QUEUE\Z", re.IGNORECASE)
 _ROUTE = re.compile(r"[\"']?\bqueue[\"']?\s*[:=]\s*[\"']([\w.-]+)[\"']")
 _WORKER_QUEUES = re.compile(r"(?:\s-Q\s*|\s--queues[= ])([\w.,-]+)")
 _KEYPREFIX = re.compile(r"global_keyprefix[\"']?\s*[:=]\s*[\"']?([\w:.-]+)", re.IGNORECASE)
+#: Others that one finding names.
+_NAMED = 5
 _BEAT = re.compile(r"\bcelery\b.*\bbeat\b|\bcelery\b.*\bworker\b.*\s(?:-B\b|--beat\b)", re.DOTALL)
 
 
@@ -70,11 +72,12 @@ def shared_broker(fleet: Fleet) -> Judgement:
 def shared_queue(fleet: Fleet) -> Judgement:
     """Workers of one environment take the tasks of another."""
     for place, uses in _one_database(fleet, _BROKER):
-        by_queue: dict[tuple[str, str], dict[str, None]] = {}
-        for prefix in _owners(uses):
+        by_queue: dict[tuple[str, str], dict[str, Where]] = {}
+        places = {each.owner: each.use.where for each in uses}
+        for prefix, where in places.items():
             environment = fleet.by_prefix[prefix]
             for queue in _queues(environment):
-                by_queue.setdefault((_key_prefix(environment), queue), {})[prefix] = None
+                by_queue.setdefault((_key_prefix(environment), queue), {})[prefix] = where
         for (_, queue), prefixes in by_queue.items():
             if len(prefixes) > 1:
                 yield Hit(
@@ -84,7 +87,7 @@ def shared_queue(fleet: Fleet) -> Judgement:
                     "them, with its own database and its own code.",
                     "Give each environment a server of its own, or at least global_keyprefix or queue names with its "
                     "prefix (task_default_queue, routes and -Q alike).",
-                    tuple(each.use.where for each in uses if each.owner in prefixes),
+                    tuple(prefixes.values()),
                 )
 
 
@@ -105,16 +108,17 @@ def shared_worker_control(fleet: Fleet) -> Judgement:
 @rule("queue-purge", "RC-02", severity=Severity.CRITICAL)
 def queue_purge(fleet: Fleet) -> Judgement:
     """A script empties a queue that holds another environment's tasks."""
-    mixed: dict[str, dict[str, str]] = {}
+    mixed: dict[str, Hit] = {}
     for hit in shared_queue(fleet):
         for prefix in hit.environments:
-            mixed.setdefault(prefix, {}).update(dict.fromkeys(hit.environments, hit.resource))
-    for prefix, others in mixed.items():
+            mixed.setdefault(prefix, hit)
+    for prefix, hit in mixed.items():
         for text, where in _purges(fleet.by_prefix[prefix]):
+            others = [name for name in hit.environments[:_NAMED] if name != prefix]
             yield Hit(
-                (prefix, *(other for other in others if other != prefix)),
+                (prefix, *others),
                 text,
-                f"{prefix} runs `{text}`, and {listing(others)} share {others[prefix]}: it deletes the tasks that "
+                f"{prefix} runs `{text}`, and shares {hit.resource} with {listing(others)}: it deletes the tasks that "
                 "wait there for the other.",
                 f"Give {prefix} a server of its own; a deployment need not purge at all.",
                 (where,),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from ..acts import commands
 from ..model import Environment, Fleet, Severity, Where
@@ -28,28 +29,29 @@ _ACL_PATTERN = re.compile(r"(?:%\w+)?[~&](.+)\*\Z")
 #: What channels_redis puts before its keys when nothing is said.
 _DEFAULT_CHANNEL_PREFIX = "asgi"
 
+#: Others that one finding names.
+_NAMED = 5
+
 
 @rule("cache-clear", "RC-05", severity=Severity.CRITICAL)
 def cache_clear(fleet: Fleet) -> Judgement:
     """Clearing a cache empties a database that holds more than this cache."""
     for place, uses in _databases(fleet):
         caches = [each for each in uses if is_cache(each.use.key)]
-        for prefix in dict.fromkeys(each.owner for each in caches):
-            others = [each for each in uses if each.owner != prefix]
-            queues = [each for each in uses if each.owner == prefix and not is_cache(each.use.key)]
-            queues = [each for each in queues if not is_neutral(each.use.key)]
-            if others or queues:
-                victims = listing(each.owner if others else each.use.key for each in others or queues)
-                yield Hit(
-                    (prefix, *(each.owner for each in others)),
-                    f"{place}: cache",
-                    f"The cache of {prefix} is in {place}, and so is what {victims} keeps there: cache.clear() is "
-                    "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
-                    f"Give the cache of {prefix} a server of its own, or at least a database number that nothing else "
-                    "has.",
-                    tuple(each.use.where for each in (*caches, *others, *queues)),
-                    severity=None if others else Severity.MEDIUM,
-                )
+        queues = [each for each in uses if not is_cache(each.use.key) and not is_neutral(each.use.key)]
+        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        if not caches or (len(owners) == 1 and not queues):
+            continue
+        beside = f"so is what {listing(owners)} keep there" if len(owners) > 1 else f"so is {queues[0].use.key}"
+        yield Hit(
+            owners,
+            f"{place}: cache",
+            f"The cache of {listing(each.owner for each in caches)} is in {place}, and {beside}: cache.clear() is "
+            "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
+            "Give each cache a server of its own, or at least a database number that nothing else has.",
+            tuple(each.use.where for each in (*caches, *queues)),
+            severity=None if len(owners) > 1 else Severity.MEDIUM,
+        )
 
 
 @rule("shared-cache-keys", "RC-06", "RC-13", severity=Severity.HIGH)
@@ -104,7 +106,7 @@ def redis_acl_pattern(fleet: Fleet) -> Judgement:
     prefixes = sorted(fleet.by_prefix)
     for environment in fleet.environments:
         for pattern, head, where in _acl_patterns(environment):
-            others = [name for name in _beginning(prefixes, head) if name != environment.prefix]
+            others = [name for name in islice(_beginning(prefixes, head), _NAMED) if name != environment.prefix]
             if others and head:
                 yield Hit(
                     (environment.prefix, *others),

@@ -79,24 +79,32 @@ def shared_database_role(fleet: Fleet) -> Judgement:
 @rule("superuser-role", "DB-03", severity=Severity.CRITICAL)
 def superuser_role(fleet: Fleet) -> Judgement:
     """An application logs in as the administrator of a server that other environments use too."""
-    everywhere = dict(shared(of_family(fleet, "database")))
-    alone: dict[tuple[str, str], Placed] = {}
+    by_home: dict[str, list[Placed]] = {}
     for each in of_family(fleet, "database"):
-        itself = (each.owner, each.use.service) == (each.home.owner, each.home.service)
-        if not itself and each.use.endpoint.user in _administrators(fleet, each.home):
-            alone.setdefault((each.owner, each.home.identity), each)
-    for (prefix, identity), each in alone.items():
-        others = [name for name in _owners(everywhere.get(identity, ())) if name != prefix]
-        user = each.use.endpoint.user
-        yield Hit(
-            (prefix, *others),
-            f"{identity}: role {user}",
-            f"{prefix} connects to {identity} as {user}, the server's administrator"
-            + (f": no grant keeps it from the data of {listing(others)} there." if others else "."),
-            "Connect as a role that is no superuser and owns only its own database.",
-            (each.use.where,),
-            severity=None if others else Severity.LOW,
-        )
+        by_home.setdefault(each.home.identity, []).append(each)
+    for identity, uses in by_home.items():
+        administrators = _administrators(fleet, uses[0].home)
+        acting = [each for each in uses if each.use.endpoint.user in administrators and not _is_server_itself(each)]
+        everyone = _owners(uses)
+        if acting and len(everyone) > 1:
+            yield Hit(
+                everyone,
+                f"{identity}: role {acting[0].use.endpoint.user}",
+                f"{listing(_owners(acting))} connect to {identity} as {acting[0].use.endpoint.user}, its "
+                f"administrator, and {listing(everyone)} have their data there: no grant keeps one from the other's.",
+                "Connect as a role that is no superuser and owns only its own database.",
+                tuple(each.use.where for each in acting),
+            )
+        elif acting:
+            yield Hit(
+                everyone,
+                f"{identity}: role {acting[0].use.endpoint.user}",
+                f"{everyone[0]} connects to its own server {identity} as {acting[0].use.endpoint.user}, the "
+                "administrator: a mistake of the application reaches every database there.",
+                "Connect as a role that is no superuser and owns only its own database.",
+                tuple(each.use.where for each in acting),
+                severity=Severity.LOW,
+            )
 
 
 @rule("shared-database-server", "DB-02", "DB-04", "DB-06", severity=Severity.LOW)
@@ -163,6 +171,11 @@ def _by_owner_of(uses: Sequence[Placed], key: Callable[[Placed], str]) -> Iterat
 
 def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.owner for each in uses))
+
+
+def _is_server_itself(each: Placed) -> bool:
+    """Whether the use is the server's own, such as its health check or set-up."""
+    return (each.owner, each.use.service) == (each.home.owner, each.home.service)
 
 
 def _administrators(fleet: Fleet, server: Server) -> frozenset[str]:

@@ -31,6 +31,10 @@ _SCOPED = re.compile(r"\b(?:datname|usename)\b", re.IGNORECASE)
 _MIGRATES = re.compile(r"\b(?:migrate|loaddata|flush|alembic\s+(?:up|down)grade|db\s+upgrade|db:migrate)\b")
 
 
+#: Others that one finding names, so that a server of thousands is not listed thousands of times.
+_NAMED = 5
+
+
 @rule("public-connect", "DB-02", severity=Severity.HIGH)
 def public_connect(fleet: Fleet) -> Judgement:
     """A database on a server that others use is open to every role."""
@@ -118,14 +122,14 @@ def statements(environment: Environment) -> Iterator[Statement]:
 
 
 def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
-    """Environments with a database on a server that others use, and those others."""
-    found: dict[str, dict[str, None]] = {}
+    """Environments with a database on a server that others use, and the first few of those others."""
+    told: set[str] = set()
     for _, uses in shared(of_family(fleet, "database")):
-        prefixes = dict.fromkeys(each.owner for each in uses)
+        prefixes = list(dict.fromkeys(each.owner for each in uses))
         for prefix in prefixes:
-            found.setdefault(prefix, {}).update(prefixes)
-    for prefix, everyone in found.items():
-        yield fleet.by_prefix[prefix], tuple(name for name in everyone if name != prefix)
+            if prefix not in told:
+                told.add(prefix)
+                yield fleet.by_prefix[prefix], tuple(name for name in prefixes[:_NAMED] if name != prefix)
 
 
 def _powerful_roles(environment: Environment) -> Iterator[tuple[str, str, Where]]:

@@ -117,12 +117,12 @@ def _unlimited(
     severity: Severity | None,
 ) -> Hit:
     names = listing(name for name, _ in services)
-    others = listing(each.prefix for each in beside if each is not environment)
+    other = next(each.prefix for each in beside if each is not environment)
     return Hit(
         (environment.prefix,),
         names,
         f"{names} of {environment.prefix} may take all memory of {machine}: when it does, the kernel kills whatever is "
-        f"largest there, which may be the database of {others}.",
+        f"largest there, for example the database of {other}.",
         "Set deploy.resources.limits.memory for each of these services.",
         tuple(where for _, where in services),
         machine,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from ..model import Environment, Fleet, Severity, Where
 from ..ownership import owner_of_name
@@ -22,6 +23,8 @@ from .database_scripts import statements
 _MAX_CONNECTIONS, _RESERVED = 100, 3
 _POOL_SIZES = re.compile(r"(?:\w+_)?(?:DEFAULT_POOL_SIZE|MAX_DB_CONNECTIONS|DB_POOL_SIZE|POOL_MAX)\Z", re.IGNORECASE)
 _LIMIT = re.compile(r"\bmax_connections\s*=\s*'?(\d+)", re.IGNORECASE)
+#: Others that one finding names.
+_NAMED = 5
 _MIXING = ("transaction", "statement")
 
 
@@ -31,7 +34,8 @@ def pooler_wildcard(fleet: Fleet) -> Judgement:
     users = dict(shared(of_family(fleet, "database")))
     for environment in fleet.environments:
         for server, where in _wildcards(fleet, environment):
-            others = [each.owner for each in users.get(server.identity, ()) if each.owner != environment.prefix]
+            sharing = (each.owner for each in users.get(server.identity, ()) if each.owner != environment.prefix)
+            others = list(islice(sharing, _NAMED))
             if server.owner not in ("", environment.prefix):
                 others.insert(0, server.owner)
             if others:
@@ -50,21 +54,22 @@ def pooler_wildcard(fleet: Fleet) -> Judgement:
 def search_path_pooling(fleet: Fleet) -> Judgement:
     """Environments that are told apart by schema only share the sessions of a pooler."""
     for identity, uses in shared(of_family(fleet, "database")):
-        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        by_database: dict[str, list[Placed]] = {}
         for each in uses:
-            environment = fleet.by_prefix[each.owner]
-            sharing = [other.owner for other in uses if other.database == each.database and other.owner != each.owner]
-            mode = _pool_mode(environment)
-            if sharing and mode in _MIXING and _names_schema(each):
+            by_database.setdefault(each.database, []).append(each)
+        for name, group in by_database.items():
+            owners = tuple(dict.fromkeys(each.owner for each in group))
+            mixing = [each for each in group if _names_schema(each) and _pool_mode(fleet.by_prefix[each.owner])]
+            if len(owners) > 1 and mixing:
                 yield Hit(
-                    (each.owner, *dict.fromkeys(sharing)),
-                    f"{identity}/{each.database}: search_path",
-                    f"{each.use.key} of {each.owner} chooses its schema by search_path in {each.database}, which "
-                    f"{listing(owners)} share, through a pooler in {mode} mode: the pooler drops the option or hands a "
-                    "session with the other's schema on, and writes land there.",
+                    owners,
+                    f"{identity}/{name}: search_path",
+                    f"{listing(owners)} share the database {name}, and {listing(each.owner for each in mixing)} choose "
+                    f"a schema by search_path ({listing(each.use.key for each in mixing)}) through a pooler that mixes "
+                    "sessions: it drops the option or hands on a session with the other's schema.",
                     "Give each environment a database of its own; or a role of its own with ALTER ROLE … SET "
                     "search_path, and no search_path in the connection.",
-                    (each.use.where,),
+                    tuple(each.use.where for each in mixing),
                 )
 
 
