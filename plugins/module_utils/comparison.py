@@ -43,7 +43,8 @@ class Comparison:
         self.before = {each["Id"]: each.get("RestartCount", 0) for each in self.containers}
         self.changed_files = [wanted for wanted in self.files if tree.differs(wanted)]
         kept = {wanted.path for wanted in self.files}
-        gone = [path for path in self.state.get("files", ()) if path not in kept]
+        # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
+        gone = [path for path in self.state.get("files", ()) if path not in kept and tree.holds(path)]
         self.gone_files = [path for path in gone if read(tree.path(path)) is not None]
         self.digests = {service["name"]: self._files_digest(service) for service in self.services}
         applied = self.state.get("applied", {})
@@ -116,6 +117,7 @@ class Comparison:
     def _load_state(self):
         content = read(self.tree.path(STATE))
         try:
-            return json.loads(content.decode()) if content else {}
+            state = json.loads(content.decode()) if content else {}
         except ValueError:
             return {}
+        return state if isinstance(state, dict) else {}

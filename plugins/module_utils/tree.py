@@ -82,6 +82,11 @@ class Tree:
         """The absolute path of something below the directory."""
         return os.path.join(self.directory, relative)
 
+    def holds(self, relative):
+        """Whether a path, links on the way to it followed, lies in the environment's own directory."""
+        folder = os.path.realpath(os.path.dirname(self.path(relative)))
+        return (folder + os.sep).startswith(os.path.realpath(self.directory) + os.sep)
+
     def differs(self, wanted):
         """Whether what is on disk is not what is wanted: content, mode or owner."""
         path = self.path(wanted.path)
@@ -93,12 +98,10 @@ class Tree:
     def make_directory(self, relative=""):
         """Make a directory and its parents. Refuses to pass through a link that leaves the environment's directory."""
         path = self.path(relative) if relative else self.directory
-        inside = os.path.realpath(self.directory)
-        real = os.path.realpath(path)
-        if real != inside and not real.startswith(inside + os.sep):
+        if not self.holds(os.path.join(relative, "")):
             raise TreeError(
                 "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
-                "could be another environment's" % (path, real, self.directory)
+                "could be another environment's" % (path, os.path.realpath(path), self.directory)
             )
         missing = []
         step = path

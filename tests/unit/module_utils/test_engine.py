@@ -160,7 +160,7 @@ def test_another_failure_shows_its_last_lines(module: AnsibleModule, tmp_path: P
 
 def test_no_docker_command(module: AnsibleModule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "get_bin_path", lambda *_args, **_options: None)
-    with pytest.raises(EngineError, match="no docker command on this machine.*aiia.bulkhead.provision"):
+    with pytest.raises(EngineError, match=r"no docker command on this machine.*aiia.bulkhead.provision"):
         Engine(module, "unix:///run/docker.sock").docker("ps")
 
 

@@ -141,7 +141,7 @@ def test_a_directory_that_is_no_checkout_is_left_alone(checkout: Checkout) -> No
     Path(checkout.path).mkdir()
     checkout.refuse_local_changes()  # empty: nobody's
     Path(checkout.path, "file").touch()
-    with pytest.raises(GitError, match="exists and is not a git checkout. Move it away; nothing there is touched"):
+    with pytest.raises(GitError, match=r"exists and is not a git checkout\. Move it away; nothing there is touched"):
         checkout.refuse_local_changes()
 
 

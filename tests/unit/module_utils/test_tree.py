@@ -147,7 +147,7 @@ def test_a_link_to_a_directory_outside_is_refused_and_nothing_is_written_there(t
     other.mkdir()
     tree.make_directory()
     Path(tree.directory, "docker").symlink_to(other)
-    with pytest.raises(TreeError, match="leads to .*/other.*outside the environment's own directory.*Remove the link"):
+    with pytest.raises(TreeError, match=r"leads to .*/other.*outside the environment's own directory.*Remove the link"):
         tree.install([Wanted("docker/nginx/prod.conf", b"")])
     assert list(other.iterdir()) == []
 

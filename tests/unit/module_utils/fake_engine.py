@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An engine for tests: it starts and replaces containers as Compose does, by the file that is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+
+PROJECT = "aiia_prod"
+NAMES = {"web": "aiia_prod_web", "db": "aiia_prod_db"}
+COMPOSE_FILE = "docker-compose.prod.yml"
+
+
+def compose_text(**services: str) -> str:
+    """A Compose file of the fake: the image of each service, as JSON, which is YAML."""
+    return json.dumps(services)
+
+
+class FakeEngine:
+    """What :class:`Engine` offers, over containers in memory. ``sick`` maps an image to the health it ends in."""
+
+    compose_file = COMPOSE_FILE
+    project = PROJECT
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = str(directory)
+        self.running: dict[str, dict[str, Any]] = {}
+        self.strangers: list[dict[str, Any]] = []
+        self.objects: dict[str, list[dict[str, Any]]] = {"network": [], "volume": []}
+        self.calls: list[str] = []
+        self.sick: dict[str, str] = {}
+        self.refuses: Callable[[str], bool] = lambda _call: False
+        self._number = 0
+
+    # ---- what Engine offers --------------------------------------------------------------------------------------
+
+    def check_versions(self) -> None:
+        self.calls.append("versions")
+
+    def project_containers(self) -> list[dict[str, Any]]:
+        return json.loads(json.dumps(list(self.running.values())))
+
+    def inspect(self, wanted: list[str]) -> list[dict[str, Any]]:
+        known = [*self.running.values(), *self.strangers]
+        return [each for each in known if each["Id"] in wanted or each["Name"].lstrip("/") in wanted]
+
+    def logs(self, container_id: str) -> str:
+        return f"last words of {container_id}"
+
+    def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
+        call = " ".join(args)
+        self.calls.append(call)
+        if self.refuses(call):
+            return 1, "", "refused by the test"
+        if args[0] == "rm":
+            for identifier in args[2:]:
+                self.running = {key: each for key, each in self.running.items() if each["Id"] != identifier}
+        if args[1:2] == ("inspect",):
+            return 0, json.dumps([each for each in self.objects[args[0]] if each["Name"] in args[2:]]), ""
+        return 0, "\n".join(each["Id"] for each in [*self.running.values(), *self.strangers]), ""
+
+    def docker_ok(self, *args: str, **options: Any) -> str:
+        code, output, errors = self.docker(*args, **options)
+        if code:
+            raise EngineError("docker failed", errors)
+        return output
+
+    def compose(self, *args: str, directory: str = "") -> tuple[int, str, str]:
+        call = " ".join(args)
+        self.calls.append(f"compose {call}")
+        if self.refuses(call):
+            return 1, "", "refused by the test"
+        wanted = json.loads(Path(directory or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
+        if args[0] == "up":
+            named = [each for each in args[1:] if each in wanted]
+            for key, image in wanted.items():
+                if not named or key in named:
+                    self._start(key, image, "--force-recreate" in args)
+        return 0, "\n".join(wanted), ""
+
+    # ---- what tests use ------------------------------------------------------------------------------------------
+
+    def _start(self, key: str, image: str, anew: bool) -> None:
+        digest = hashlib.sha256(image.encode()).hexdigest()
+        found = self.running.get(key)
+        if found and found["Config"]["Labels"]["com.docker.compose.config-hash"] == digest and not anew:
+            if not found["State"]["Running"]:
+                found["State"] = self._state(image)
+            return
+        self._number += 1
+        self.running[key] = {
+            "Id": f"{key}-{self._number}",
+            "Name": "/" + NAMES.get(key, key),
+            "RestartCount": 0,
+            "Config": {
+                "Image": image,
+                "Labels": {
+                    "com.docker.compose.project": PROJECT,
+                    "com.docker.compose.service": key,
+                    "com.docker.compose.oneoff": "False",
+                    "com.docker.compose.project.working_dir": self.directory,
+                    "com.docker.compose.config-hash": digest,
+                },
+            },
+            "State": self._state(image),
+        }
+
+    def _state(self, image: str) -> dict[str, Any]:
+        how = self.sick.get(image, "healthy")
+        if how.startswith("exited"):
+            return {"Running": False, "Status": "exited", "ExitCode": int(how.split()[1])}
+        return {
+            "Running": True,
+            "Status": "running",
+            "Health": {"Status": how, "Log": [{"Output": "probe: no answer"}]},
+        }
+
+    def container(self, key: str, **changes: Any) -> dict[str, Any]:
+        """A running container, to be spoilt."""
+        self.running[key].update(changes)
+        return self.running[key]
+
+    def stranger(self, name: str, project: str = "", ports: dict[int, str] | None = None) -> None:
+        """A container of somebody else, with ports and the addresses that it publishes them on."""
+        labels = {"com.docker.compose.project": project} if project else {}
+        bindings = {f"{port}/tcp": [{"HostPort": str(port), "HostIp": ip}] for port, ip in (ports or {}).items()}
+        self.strangers.append(
+            {
+                "Id": f"id-of-{name}",
+                "Name": f"/{name}",
+                "Config": {"Labels": labels},
+                "HostConfig": {"PortBindings": bindings},
+                "State": {"Running": True},
+            }
+        )
+
+    def images(self) -> dict[str, str]:
+        """The image of each service that runs."""
+        return {key: each["Config"]["Image"] for key, each in self.running.items()}
+
+    def ids(self) -> dict[str, str]:
+        """The container of each service."""
+        return {key: each["Id"] for key, each in self.running.items()}
+
+
+def service(name: str, **other: Any) -> dict[str, Any]:
+    """What a module call says of a service."""
+    return {
+        "name": name,
+        "key": name,
+        "container": NAMES.get(name, name),
+        "image": "",
+        "files": [],
+        "mounts": [],
+        "validate": [],
+        "on_change": [],
+        "one_shot": False,
+        "awaited": False,
+        **other,
+    }
+
+
+def file(path: str, content: str, mode: str = "0644") -> dict[str, str]:
+    """What a module call says of a file."""
+    return {"path": path, "content": content, "source": "", "mode": mode}
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    """Every file of an environment that is in force."""
+    found = {}
+    for folder, _folders, names in os.walk(directory):
+        if "releases" not in Path(folder).parts:
+            found.update(
+                {str(Path(folder, name).relative_to(directory)): Path(folder, name).read_bytes() for name in names}
+            )
+    return found
