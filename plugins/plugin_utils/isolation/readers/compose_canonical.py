@@ -181,7 +181,9 @@ def _dns(value: Any) -> Any:
 
 
 def _gpus(value: Any) -> Any:
-    return [{"count": "all"}] if isinstance(value, str) else value
+    if isinstance(value, str) and value != "all":
+        raise ReaderError("must be 'all' or a list", rule="not-compose")
+    return [{}] if isinstance(value, str) else value
 
 
 def _list_or_mapping(value: Any) -> Any:

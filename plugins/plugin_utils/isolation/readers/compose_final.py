@@ -284,6 +284,8 @@ def _logging(value: Any) -> Any:
 
 
 def _deploy(value: Any) -> Any:
+    if value is None:
+        return None
     if not isinstance(value, dict):
         raise ReaderError("must be a mapping", rule="not-compose")
     made: dict[str, Any] = {"resources": {}, "placement": {}}
@@ -440,6 +442,7 @@ _FINISH: dict[str, Callable[[Any], Any]] = {
     "env_file": lambda value: Seq([entry["path"] for entry in value], at=getattr(value, "at", None)),
     "environment": _mapping,
     "extra_hosts": _hosts,
+    "gpus": lambda value: [each if {"count", "device_ids"} & set(each) else {**each, "count": -1} for each in value],
     "healthcheck": _healthcheck,
     "labels": _labels,
     "logging": _logging,

@@ -10,13 +10,29 @@ or one of the classes below. Keys that begin with ``x-`` are allowed wherever Co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Union
 
 from .errors import ReaderError
+from .yaml_text import Map, Seq
 
 Shape = Union[str, "ListOf", "MapOf", "Keys", "Either"]
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "s": (str,),
+    "i": (int,),
+    "n": (int, float),
+    "b": (bool,),
+    "0": (type(None),),
+}
+
+
+@cache
+def _types(letters: str) -> frozenset[type]:
+    return frozenset(base for letter in letters for base in _TYPES[letter])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +60,24 @@ class Keys:
 
 
 class Either:
-    """One of several shapes; they differ in what kind of value they are."""
+    """One of several shapes; they differ in what kind of value they are, so that a value's type chooses one."""
 
-    __slots__ = ("shapes",)
+    __slots__ = ("by_type", "shapes")
 
     def __init__(self, *shapes: Shape) -> None:
         self.shapes = shapes
+        self.by_type: dict[type, Shape] = {}
+        for shape in shapes:
+            if isinstance(shape, str):
+                kinds: Iterable[type] = _types(shape)
+            elif isinstance(shape, Either):
+                kinds = shape.by_type
+            else:
+                kinds = (list, Seq) if isinstance(shape, ListOf) else (dict, Map)
+            for kind in kinds:
+                self.by_type.setdefault(kind, shape)
 
 
-_LETTERS: dict[type, str] = {str: "s", int: "in", float: "n", bool: "b", type(None): "0"}
 _KINDS = {"s": "a string", "i": "a whole number", "n": "a number", "b": "true or false", "0": "null"}
 
 _STRINGS = ListOf("s")
@@ -343,59 +368,86 @@ _MODEL = Keys(
 
 def check_model(model: Mapping[str, Any]) -> None:
     """Refuse a model that Compose's schema refuses. Raises :class:`ReaderError` with the line where it is known."""
-    _check(model, _MODEL, "", 0)
+    _refuse(model, _MODEL, "")
 
 
 def check_service(service: Any, name: str) -> None:
     """Refuse a service that Compose's schema refuses."""
-    _check(service, _SERVICE, f"services.{name}", 0)
+    _refuse(service, _SERVICE, f"services.{name}")
 
 
-def _check(value: Any, shape: Shape, path: str, line: int) -> None:
+class _Misfit(Exception):
+    """What does not fit. The way to it is put together while the error comes up: most values fit."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path: list[str] = []
+        self.line = 0
+
+    def below(self, key: object, place: tuple[str, int] | None) -> None:
+        """Note one more step of the way."""
+        self.path.append(str(key))
+        self.line = self.line or (place[1] if place else 0)
+
+
+def _refuse(value: Any, shape: Shape, start: str) -> None:
+    try:
+        _check(value, shape)
+    except _Misfit as misfit:
+        path = ".".join([start] * bool(start) + misfit.path[::-1])
+        raise ReaderError(f"{path or 'the file'}{misfit.message}", misfit.line, rule="not-compose") from None
+
+
+def _check(value: Any, shape: Shape) -> None:
     if isinstance(shape, str):
         if shape != "*" and not _is(value, shape):
-            raise _wrong(path, line, shape)
+            raise _wrong(shape)
     elif isinstance(shape, Either):
-        chosen = next((each for each in shape.shapes if _fits(value, each)), None)
+        chosen = shape.by_type.get(type(value)) or next((each for each in shape.shapes if _fits(value, each)), None)
         if chosen is None:
-            raise _wrong(path, line, *shape.shapes)
-        _check(value, chosen, path, line)
+            raise _wrong(*shape.shapes)
+        _check(value, chosen)
     elif not _fits(value, shape):
-        raise _wrong(path, line, shape)
+        raise _wrong(shape)
     elif isinstance(shape, ListOf):
-        places = getattr(value, "at", None)
         for number, entry in enumerate(value):
-            at = places[number][1] if places and number < len(places) else line
-            _check(entry, shape.entry, f"{path}.{number}", at)
+            try:
+                _check(entry, shape.entry)
+            except _Misfit as misfit:
+                places = getattr(value, "at", ())
+                misfit.below(number, places[number] if number < len(places) else None)
+                raise
     else:
-        _check_mapping(value, shape, path, line)
+        _check_mapping(value, shape)
 
 
-def _check_mapping(value: Mapping[str, Any], shape: Shape, path: str, line: int) -> None:
-    places = getattr(value, "at", {})
-    known = shape.shapes if isinstance(shape, Keys) else {}
-    for key, item in value.items():
-        place = places.get(key) if places else None
-        at = place[1] if place and place[1] else line
-        here = f"{path}.{key}" if path else key
-        if isinstance(shape, MapOf):
-            _check(item, shape.value, here, at)
-        elif key in known:
-            _check(item, known[key], here, at)
-        elif not key.startswith("x-"):
-            raise ReaderError(f"{here}: Compose knows no such key", at, rule="not-compose")
+def _check_mapping(value: Mapping[str, Any], shape: MapOf | Keys) -> None:
+    known = shape.shapes if isinstance(shape, Keys) else None
+    key = ""
+    try:
+        for key, item in value.items():
+            if known is None:
+                _check(item, shape.value)  # type: ignore[union-attr]
+            elif key in known:
+                _check(item, known[key])
+            elif not str(key).startswith("x-"):
+                raise _Misfit(": Compose knows no such key")
+    except _Misfit as misfit:
+        misfit.below(key, getattr(value, "at", {}).get(key))
+        raise
     for key in shape.needed if isinstance(shape, Keys) else ():
         if key not in value:
-            raise ReaderError(f"{path} has no {key!r}", line, rule="not-compose")
+            raise _Misfit(f" has no {key!r}")
 
 
 def _is(value: Any, letters: str) -> bool:
-    kind = next((found for base, found in _LETTERS.items() if type(value) is base), "")
-    if isinstance(value, float) and value.is_integer():
-        kind = "in"
-    if not kind and isinstance(value, str):
-        kind = "s"
-    return any(letter in letters for letter in kind)
+    if type(value) in _types(letters):
+        return True
+    if isinstance(value, float):
+        return value.is_integer() and "i" in letters
+    # Ansible's own strings are of subclasses of str.
+    return isinstance(value, str) and "s" in letters
 
 
 def _fits(value: Any, shape: Shape) -> bool:
@@ -409,14 +461,14 @@ def _fits(value: Any, shape: Shape) -> bool:
     return isinstance(value, Mapping)
 
 
-def _wrong(path: str, line: int, *shapes: Shape) -> ReaderError:
+def _wrong(*shapes: Shape) -> _Misfit:
     kinds = " or ".join(dict.fromkeys(kind for shape in shapes for kind in _words_of(shape)))
-    return ReaderError(f"{path or 'the file'} must be {kinds}", line, rule="not-compose")
+    return _Misfit(f" must be {kinds}")
 
 
 def _words_of(shape: Shape) -> Iterator[str]:
     if isinstance(shape, str):
-        yield from (_KINDS[letter] for letter in shape)
+        yield from (_KINDS[letter] for letter in shape if letter in _KINDS)
     elif isinstance(shape, Either):
         for each in shape.shapes:
             yield from _words_of(each)
