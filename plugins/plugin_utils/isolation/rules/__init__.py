@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..model import Claim, Finding, Fleet, Severity, Where
+from ..redaction import redact
 
 #: What a rule function yields: the finding without the rule's own identity, which :func:`judge` fills in.
 Judgement = Iterable["Hit"]
@@ -52,9 +53,9 @@ class Rule:
                 rule=self.id,
                 severity=self.severity if hit.severity is None else hit.severity,
                 environments=tuple(dict.fromkeys(hit.environments)),
-                resource=hit.resource,
-                message=hit.message,
-                fix=hit.fix,
+                resource=redact(hit.resource),
+                message=redact(hit.message),
+                fix=redact(hit.fix),
                 where=tuple(dict.fromkeys(hit.where)),
                 machine=hit.machine,
                 hazards=hit.hazards or self.hazards,

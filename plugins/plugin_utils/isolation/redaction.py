@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Takes secrets out of what a finding quotes: a line of a script may hold a password, and reports are read by many."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "********"
+
+_IN_URL = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]+(?=@)")
+_ASSIGNED = re.compile(
+    r"\b(\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|API_?KEY)\w*[\"']?\s*=\s*)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s\"'`;]+)",
+    re.IGNORECASE,
+)
+_IN_SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'", re.IGNORECASE)
+_KNOWN_FORMS = re.compile(r"\b(?:[srp]k_(?:live|test)_|rzp_live_|gh[pousr]_|glpat-|AKIA|SG\.|xox[abp]-)[\w.-]{4,}")
+
+
+def redact(text: str) -> str:
+    """The text with every password, token and key that can be recognised replaced."""
+    if "://" in text:
+        text = _IN_URL.sub(rf"\g<1>{HIDDEN}", text)
+    text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
+    return _KNOWN_FORMS.sub(HIDDEN, _IN_SQL.sub(rf"\g<1>'{HIDDEN}'", text))
