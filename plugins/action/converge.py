@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming, report
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import own_names
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate, forget
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
     RenderedFile,
@@ -35,9 +36,10 @@ class ActionModule(ActionBase):
         gate = Gate(self, task_vars)
         declaration = gate.declaration_of(task_vars["inventory_hostname"])
         require_proof(gate, declaration)
+        session = LiveGate(self, task_vars, gate, declaration).ensure()
         if declaration.values["bulkhead_source_repository"] and not given["commit"]:
             raise AnsibleActionFail(
-                f"{declaration.prefix}: the step before, which brings the source to its commit, did not run in this play. "
+                f"{declaration.prefix}: the step before, which brings the source to its commit, did not run here. "
                 "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = gate.render(declaration, given["commit"])
@@ -48,6 +50,8 @@ class ActionModule(ActionBase):
             "commit": given["commit"],
             "directory": values["bulkhead_directory"],
             "prefix": values["bulkhead_prefix"],
+            "token": session.token,
+            "state_directory": values["bulkhead_state_directory"],
             "project": naming.project_name(values["bulkhead_prefix"]),
             "networks": own_names(release.stack.compose, "networks"),
             "volumes": own_names(release.stack.compose, "volumes"),
@@ -67,6 +71,8 @@ class ActionModule(ActionBase):
         }
         answer = self._execute_module("aiia.bulkhead.converge", arguments, task_vars=task_vars)
         result.update(mask(answer, secret_values(release)))
+        if result.get("failed"):
+            forget(session.prefix)
         return result
 
 

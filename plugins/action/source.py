@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import labels
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate, forget
 
 
 class ActionModule(ActionBase):
@@ -28,6 +29,7 @@ class ActionModule(ActionBase):
         gate = Gate(self, task_vars)
         declaration = gate.declaration_of(task_vars["inventory_hostname"])
         require_proof(gate, declaration)
+        session = LiveGate(self, task_vars, gate, declaration).ensure()
         values = declaration.values
         if not values["bulkhead_source_repository"]:
             return {**result, "changed": False, "commit": "", "built": False, "before": ""}
@@ -36,6 +38,8 @@ class ActionModule(ActionBase):
         arguments = {
             "directory": values["bulkhead_directory"],
             "prefix": values["bulkhead_prefix"],
+            "token": session.token,
+            "state_directory": values["bulkhead_state_directory"],
             "owner": values["bulkhead_owner"],
             "docker_host": values["bulkhead_docker_host"],
             "repository": values["bulkhead_source_repository"],
@@ -50,4 +54,6 @@ class ActionModule(ActionBase):
             "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
         }
         result.update(self._execute_module("aiia.bulkhead.source", arguments, task_vars=task_vars))
+        if result.get("failed"):
+            forget(session.prefix)
         return result

@@ -83,10 +83,17 @@ class Engine:
         return self._docker
 
     def docker(self, *args, **options):
-        """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory."""
+        """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory.
+
+        ``binary`` says that the data is bytes.
+        """
         command = self._argv([self.docker_path()] + list(args), options.get("environment"))
         return self.module.run_command(
-            command, data=options.get("data"), cwd=options.get("cwd"), handle_exceptions=True
+            command,
+            data=options.get("data"),
+            binary_data=bool(options.get("binary")),
+            cwd=options.get("cwd"),
+            handle_exceptions=True,
         )
 
     def docker_ok(self, *args, **options):

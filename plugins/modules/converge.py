@@ -28,6 +28,8 @@ options:
   networks: {type: list, elements: str, default: [], description: The environment's own networks.}
   volumes: {type: list, elements: str, default: [], description: The environment's own volumes.}
   owner: {type: str, default: "", description: The user who shall own the files.}
+  token: {type: str, default: "", description: The run that holds the environment's lock.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
   docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   compose_file: {type: str, default: "", description: The name of the Compose file.}
   repository: {type: str, default: "", description: The git repository.}
@@ -107,6 +109,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 
@@ -156,6 +159,7 @@ def run(module):
     comparison = Comparison(engine, tree, checkout, params)
     steps = comparison.plan()
     result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
+    result["commit"] = params["commit"]
     if module._diff:
         result["diff"] = difference(comparison)
     if steps and module.check_mode:
@@ -186,6 +190,8 @@ def main():
             "networks": {"type": "list", "elements": "str", "default": []},
             "volumes": {"type": "list", "elements": "str", "default": []},
             "owner": {"type": "str", "default": ""},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "state_directory": {"type": "str", "default": ""},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             "compose_file": {"type": "str", "default": ""},
             "repository": {"type": "str", "default": ""},
@@ -231,7 +237,8 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with kept_lease(module):
+            result = run(module)
     except Failure as error:
         module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
     module.exit_json(**result)

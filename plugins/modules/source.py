@@ -23,6 +23,8 @@ options:
   directory: {type: path, required: true, description: The environment's directory.}
   prefix: {type: str, required: true, description: The environment's prefix.}
   owner: {type: str, default: "", description: The user who owns the checkout.}
+  token: {type: str, default: "", description: The run that holds the environment's lock.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
   docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   repository: {type: str, required: true, description: The git repository.}
   branch: {type: str, required: true, description: The environment's branch.}
@@ -70,6 +72,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 
@@ -156,6 +159,8 @@ def main():
             "directory": {"type": "path", "required": True},
             "prefix": {"type": "str", "required": True},
             "owner": {"type": "str", "default": ""},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "state_directory": {"type": "str", "default": ""},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             "repository": {"type": "str", "required": True},
             "branch": {"type": "str", "required": True},
@@ -172,7 +177,8 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with kept_lease(module):
+            result = run(module)
     except Failure as error:
         module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
     module.exit_json(**result)

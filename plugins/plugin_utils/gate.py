@@ -27,7 +27,8 @@ from .declaration import Declaration, declare, defaults
 from .fleet import build_environment
 from .inventory import Inventory
 from .isolation import report
-from .isolation.model import Finding, Fleet, Severity
+from .isolation.live.registered import entry_of, environment_of
+from .isolation.model import Environment, Finding, Fleet, Severity
 from .isolation.rules import judge
 from .isolation.rules.secrets import open_checks
 from .isolation.waivers import apply as apply_waivers
@@ -75,6 +76,7 @@ class Gate:
         playbook = str(task_vars.get("playbook_dir") or loader.get_basedir())
         self.inventory = Inventory(task_vars["ansible_inventory_sources"], loader._vault.secrets, playbook)
         self.renderer = Renderer(self.inventory.loader, [Path(playbook) / "templates"])
+        self.fleet: Fleet | None = None
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -138,7 +140,7 @@ class Gate:
             environments.append(build_environment(declaration, release))
             if release:
                 digests[declaration.prefix] = release.digest
-        fleet = Fleet(tuple(environments))
+        self.fleet = fleet = Fleet(tuple(environments))
         names = {each.group: each.prefix for each in self.declarations}
         findings = [_by_prefix(each, names) for each in findings]
         judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today()))
@@ -154,7 +156,7 @@ class Gate:
             path = Path(option["report"])
             _write(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
         if deploying and not verdict.stopping:
-            _write(_proof_path(), json.dumps({prefix: digests.get(prefix, "") for prefix in targets}))
+            _write_proof(fleet, {prefix: digests.get(prefix, "") for prefix in targets})
         return verdict
 
     def _options(self) -> dict[str, Any]:
@@ -192,6 +194,61 @@ def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
     return replace(finding, environments=tuple(names.get(each, each) for each in finding.environments))
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """One environment, those that share its machine, and how large the fleet is that was proved."""
+
+    environment: Environment
+    neighbours: tuple[Environment, ...]
+    prefixes: tuple[str, ...]
+    claims: int
+
+
+def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
+    """What the live gates need of the fleet, from this process or from what the plan of this run left.
+
+    Raises AnsibleActionFail where the environment cannot be rendered.
+    """
+    environment = build_environment(declaration, gate.render(declaration))
+    if not environment.compose:
+        raise AnsibleActionFail(report.text(declaration.problems))
+    if gate.fleet is not None:
+        return _around(environment, gate.fleet)
+    proof = _read_proof()
+    neighbours = tuple(environment_of(each) for each in proof.get("neighbours", {}).get(environment.prefix, ()))
+    return Surroundings(environment, neighbours, tuple(proof.get("fleet", ())), int(proof.get("claims", 0)))
+
+
+def _around(environment: Environment, fleet: Fleet) -> Surroundings:
+    neighbours = [each for each in fleet.environments if each.machine == environment.machine]
+    return Surroundings(
+        environment,
+        tuple(each for each in neighbours if each.prefix != environment.prefix),
+        tuple(each.prefix for each in fleet.environments),
+        sum(len(each.claims) for each in fleet.environments),
+    )
+
+
+def _write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
+    """Leave the proof, and what later steps of the run need of the fleet, so that they need not render it again."""
+    around = {prefix: _around(fleet.by_prefix[prefix], fleet) for prefix in digests}
+    proof = {
+        "digests": digests,
+        "fleet": [each.prefix for each in fleet.environments],
+        "claims": sum(len(each.claims) for each in fleet.environments),
+        "neighbours": {prefix: [entry_of(each) for each in found.neighbours] for prefix, found in around.items()},
+    }
+    _write(_proof_path(), json.dumps(proof))
+
+
+def _read_proof() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(_proof_path().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
 def _proof_path() -> Path:
     return Path(C.DEFAULT_LOCAL_TMP, _PROOF)
 
@@ -207,10 +264,7 @@ def require_proof(gate: Gate, declaration: Declaration) -> None:
     Raises AnsibleActionFail with the findings when the proof fails.
     """
     release = gate.render(declaration)
-    try:
-        proved = json.loads(_proof_path().read_text(encoding="utf-8")).get(declaration.prefix)
-    except (OSError, ValueError):
-        proved = None
+    proved = _read_proof().get("digests", {}).get(declaration.prefix)
     if release is not None and proved == release.digest:
         return
     verdict = gate.prove(deploying=True)

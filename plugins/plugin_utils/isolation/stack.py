@@ -39,7 +39,8 @@ class Service:
     """One service of a stack, with what it brings along.
 
     ``on_change`` is the command that makes a running container take its changed files; empty means that it is
-    recreated. ``validate`` is the command that judges the files before they are in force.
+    recreated. ``validate`` is the command that judges the files before they are in force. ``question`` is a read-only
+    command whose output verification judges, as its kind says.
     """
 
     name: str
@@ -53,6 +54,8 @@ class Service:
     on_change: tuple[str, ...] = ()
     validate: tuple[str, ...] = ()
     application: bool = False
+    question_kind: str = ""
+    question: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ def build_stack(
                 on_change=tuple(extra.get("on_change", ())),
                 validate=tuple(extra.get("validate", ())),
                 application=application,
+                question_kind=str((extra.get("question") or {}).get("kind", "")),
+                question=tuple((extra.get("question") or {}).get("command", ())),
             )
         )
     compose: dict[str, Any] = {

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Probes the environment, judges the answers, and closes a deployment with its receipt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import as_text
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import stops, text
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate, begun, write_receipt
+
+
+class ActionModule(ActionBase):
+    """Verify, and where this run deployed something, record the receipt and give the lock back."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the gate."""
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, given = self.validate_argument_spec({"converged": {"type": "dict", "default": {}}})
+        gate = Gate(self, task_vars)
+        declaration = gate.declaration_of(task_vars["inventory_hostname"])
+        session = begun(declaration.prefix)
+        if session is None:
+            gate.prove(deploying=False)
+        elif self._task.check_mode:
+            return {**result, "changed": False, "msg": "check mode: nothing was changed, so there is nothing to verify"}
+        live = LiveGate(self, task_vars, gate, declaration)
+        answer, findings = live.verify()
+        stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
+        receipt: dict[str, Any] = {}
+        if session is not None:
+            receipt = live.record(session, answer, findings, given["converged"])
+            write_receipt(declaration.values["bulkhead_receipt"], receipt)
+        shown = [each for each in findings if each in stopping or each.severity > Severity.LOW]
+        if shown:
+            Display().display(text(shown, stopping=stopping))
+        Display().display(as_text(receipt) if receipt else _probed(declaration.prefix, answer["probed"], stopping))
+        changes = receipt.get("bystander_changes", [])
+        result.update(changed=False, probed=answer["probed"])
+        if not (stopping or changes):
+            result.update(findings=[each.as_dict() for each in findings], receipt=receipt)
+        else:
+            rules = ", ".join(dict.fromkeys([each.rule for each in stopping] + ["bystander-changed"] * bool(changes)))
+            result.update(
+                failed=True,
+                msg=f"{declaration.prefix} is deployed, and what was seen afterwards is not as proved: {rules}"
+                if receipt
+                else f"{declaration.prefix} is not as it should be: {rules}",
+            )
+        return result
+
+
+def _probed(prefix: str, probed: dict[str, Any], stopping: list[Any]) -> str:
+    """One line for a verification without a deployment."""
+    return (
+        f"{prefix}: probed from {probed['containers']} containers: {probed['names']} names, {probed['addresses']} "
+        f"addresses, {probed['requests']} requests; {'not as it should be' if stopping else 'isolated'}"
+    )

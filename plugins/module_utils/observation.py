@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Everything that the gates need to know of a machine, read once. It judges nothing. Runs on the targets.
+
+The number of engine calls does not grow with the number of containers: one list and one inspection for each kind.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    condition,
+    labels_of,
+    name_of,
+    published_by,
+)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest, read
+
+#: Where scheduled work of the machine stands. Only names and digests are taken, and lines that speak of Docker.
+CRON = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*")
+UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer")
+
+
+def observe(engine, state="", directories=()):
+    """The machine as it is: engine, containers, networks, volumes, sockets, registered directories, schedules.
+
+    ``state`` is the machine's state directory, ``directories`` are environments' to look at beside registered ones.
+    """
+    place = state_directory(state)
+    registry = Registry(place).entries()
+    paths = sorted({*directories, *(entry["directory"] for entry in registry.values() if entry.get("directory"))})
+    facts = engine_facts(engine)
+    return {
+        "machine": machine_id(),
+        "engine": facts,
+        "containers": containers(engine),
+        "networks": networks(engine),
+        "volumes": volumes(engine),
+        "sockets": listening(),
+        "disk": {path: free_bytes(path) for path in [*paths, facts["root"]]},
+        "registry": registry,
+        "locks": Locks(place).held(),
+        "files": {path: files_digest(path) for path in paths},
+        "schedules": schedules(),
+        "parents": compose_files_above(paths),
+    }
+
+
+def machine_id():
+    """What tells this machine from every other."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        content = read(os.path.realpath(path))
+        if content and content.strip():
+            return content.decode("ascii", "replace").strip()
+    return ""
+
+
+def engine_facts(engine):
+    """Who the engine is and how it is set."""
+    facts = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
+    return {
+        "id": facts.get("ID", ""),
+        "version": facts.get("ServerVersion", ""),
+        "root": facts.get("DockerRootDir", ""),
+        "live_restore": bool(facts.get("LiveRestoreEnabled")),
+        "rootless": any("rootless" in option for option in facts.get("SecurityOptions") or ()),
+        "cgroup": facts.get("CgroupVersion", ""),
+    }
+
+
+def containers(engine):
+    """Every container, running or not, without its environment: settings may be secret."""
+    ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
+    return [summary(each) for each in engine.inspect(ids)]
+
+
+def summary(container):
+    """What a container is, as far as rules and receipts need it."""
+    state = container.get("State") or {}
+    host = container.get("HostConfig") or {}
+    attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    return {
+        "id": container["Id"],
+        "name": name_of(container),
+        "image": container.get("Image", ""),
+        "labels": labels_of(container),
+        "condition": condition(container),
+        "running": bool(state.get("Running")),
+        "started": state.get("StartedAt", ""),
+        "restarts": container.get("RestartCount", 0),
+        "policy": (host.get("RestartPolicy") or {}).get("Name", ""),
+        "network_mode": host.get("NetworkMode", ""),
+        "networks": {
+            name: {
+                "id": (each or {}).get("NetworkID", ""),
+                "address": (each or {}).get("IPAddress", ""),
+                "aliases": sorted(set((each or {}).get("Aliases") or ()) | set((each or {}).get("DNSNames") or ())),
+            }
+            for name, each in attached.items()
+        },
+        "mounts": sorted(
+            [
+                each.get("Destination"),
+                each.get("Type"),
+                each.get("Name") or each.get("Source") or "",
+                bool(each.get("RW")),
+            ]
+            for each in container.get("Mounts") or ()
+        ),
+        "ports": [{"port": port, "address": address} for port, address in published_by(container)],
+        "exposed": sorted(
+            int(port.split("/")[0])
+            for port in (container.get("Config") or {}).get("ExposedPorts") or {}
+            if port.endswith("/tcp")
+        ),
+        "pid": state.get("Pid", 0),
+    }
+
+
+def networks(engine):
+    """Every network with its subnets and bridge."""
+    found = []
+    for each in _inspect_all(engine, "network"):
+        options = each.get("Options") or {}
+        found.append(
+            {
+                "id": each["Id"],
+                "name": each["Name"],
+                "driver": each.get("Driver"),
+                "internal": bool(each.get("Internal")),
+                "labels": each.get("Labels") or {},
+                "subnets": [config.get("Subnet") for config in (each.get("IPAM") or {}).get("Config") or ()],
+                "gateways": [
+                    config.get("Gateway")
+                    for config in (each.get("IPAM") or {}).get("Config") or ()
+                    if config.get("Gateway")
+                ],
+                "bridge": options.get("com.docker.network.bridge.name") or "br-%s" % each["Id"][:12],
+            }
+        )
+    return found
+
+
+def volumes(engine):
+    """Every volume with where it is."""
+    return [
+        {
+            "name": each["Name"],
+            "driver": each.get("Driver"),
+            "created": each.get("CreatedAt", ""),
+            "labels": each.get("Labels") or {},
+            "options": each.get("Options") or {},
+            "mountpoint": each.get("Mountpoint", ""),
+        }
+        for each in _inspect_all(engine, "volume")
+    ]
+
+
+def _inspect_all(engine, kind):
+    names = engine.docker_ok(kind, "ls", "--quiet").split()
+    if not names:
+        return []
+    _code, output, errors = engine.docker(kind, "inspect", *names)
+    if not output.strip():
+        engine.check_reachable(errors)
+    return json.loads(output or "[]")
+
+
+def listening():
+    """Listening TCP sockets of the machine, each once."""
+    return [
+        {"address": address, "port": port}
+        for address, port in sorted({(where, number) for where, number, _i in sockets.listening()})
+    ]
+
+
+def free_bytes(path):
+    """Free space where a directory is or would be."""
+    while path != "/" and not os.path.isdir(path):
+        path = os.path.dirname(path)
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def files_digest(directory):
+    """Digests of the files in force of an environment's directory: what a deployment of another must leave alone."""
+    found = {}
+    for pattern in (".env", "docker-compose.*", "docker/nginx/*", ".bulkhead/private/*/*", ".bulkhead/private/*/*/*"):
+        for path in glob.glob(os.path.join(directory, pattern)):
+            if os.path.isfile(path):
+                try:
+                    with open(path, "rb") as stream:
+                        found[os.path.relpath(path, directory)] = digest(stream.read())
+                except OSError:
+                    found[os.path.relpath(path, directory)] = "unreadable"
+    return found
+
+
+def schedules():
+    """Cron files and systemd units: their names and digests, and their lines that call Docker."""
+    found = []
+    for pattern in CRON + UNITS:
+        for path in sorted(glob.glob(pattern)):
+            try:
+                with open(path, encoding="utf-8", errors="replace") as stream:
+                    text = stream.read(1 << 20)
+            except OSError:
+                continue
+            found.append(
+                {
+                    "path": path,
+                    "digest": digest(text.encode()),
+                    "lines": [line for line in text.splitlines() if "docker" in line][:50],
+                }
+            )
+    return found
+
+
+def compose_files_above(directories):
+    """Compose files in parents of the directories: Compose finds those when it is called without a file."""
+    found = set()
+    for directory in directories:
+        step = os.path.dirname(os.path.abspath(directory))
+        while True:
+            found |= {
+                path
+                for path in glob.glob(os.path.join(step, "*compose.y*ml"))
+                if os.path.basename(path).split(".")[0] in ("compose", "docker-compose")
+            }
+            if step == os.path.dirname(step):
+                break
+            step = os.path.dirname(step)
+    return sorted(found)

@@ -1,0 +1,68 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_info
+short_description: Read everything that isolation on a machine depends on, in one call
+description:
+  - Returns containers, networks, volumes, listening sockets, the engine's options, free space, digests of the files of
+    registered environments, schedules that call Docker, and the registry of environments. It judges nothing.
+  - Needs no PyYAML and no Docker SDK on the machine. Settings of containers are not read, since they may be secret.
+version_added: 0.1.0
+author: [the Bulkhead authors]
+attributes:
+  check_mode: {support: full, description: It only reads.}
+  diff_mode: {support: none, description: It only reads.}
+options:
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  state_directory:
+    type: str
+    default: ""
+    description:
+      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
+  directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
+"""
+
+EXAMPLES = r"""
+- name: Look at a machine
+  aiia.bulkhead.machine_info:
+  register: machine
+"""
+
+RETURN = r"""
+observation:
+  description: The machine as it is.
+  returned: success
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            "state_directory": {"type": "str", "default": ""},
+            "directories": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        engine = Engine(module, params["docker_host"])
+        observation = observe(engine, params["state_directory"], params["directories"])
+    except Failure as error:
+        module.fail_json(msg=error.message, detail=error.detail.splitlines())
+    module.exit_json(changed=False, observation=observation)
+
+
+if __name__ == "__main__":
+    main()

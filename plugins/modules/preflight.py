@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Take an environment's lock and look at its machine before anything is changed
+description:
+  - An action of the same name fills all options in from the inventory, judges what is seen, and refuses where something
+    that is not this environment's stands in the way. In a play it is called without any option.
+  - The lock is a lease, so that a controller that was killed blocks nobody for long.
+version_added: 0.1.0
+author: [the Bulkhead authors]
+attributes:
+  check_mode: {support: full, description: It looks, and takes no lock.}
+  diff_mode: {support: none, description: It changes nothing of an environment.}
+options:
+  prefix: {type: str, required: true, description: The environment's prefix.}
+  token: {type: str, required: true, description: Names this run. It is no secret.}
+  holder: {type: str, required: true, description: Who runs this, for others to read.}
+  wait: {type: int, default: 60, description: Seconds to wait for somebody else's lock.}
+  takeover: {type: bool, default: false, description: Take the lock although somebody else holds it.}
+  release: {type: bool, default: false, description: Give the lock back and look at nothing.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  state_directory:
+    type: str
+    default: ""
+    description:
+      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
+  directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
+"""
+
+EXAMPLES = r"""
+- name: Look at the machine before anything is changed
+  aiia.bulkhead.preflight:
+"""
+
+RETURN = r"""
+observation:
+  description: The machine as it is.
+  returned: success, unless the lock was given back
+  type: dict
+note:
+  description: A lock that had ended or was taken over.
+  returned: success
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
+
+
+def run(module):
+    """Lock and look; give the lock back where looking fails."""
+    params = module.params
+    locks = Locks(state_directory(params["state_directory"]))
+    prefix, token = params["prefix"], params["token"]
+    if params["release"]:
+        locks.release(prefix, token)
+        return {"changed": False, "note": ""}
+    note = ""
+    if not module.check_mode:
+        note = locks.take(prefix, token, params["holder"], params["wait"], params["takeover"])
+    try:
+        engine = Engine(module, params["docker_host"])
+        observation = observe(engine, params["state_directory"], params["directories"])
+    except Failure:
+        locks.release(prefix, token)
+        raise
+    return {"changed": False, "note": note, "observation": observation}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "prefix": {"type": "str", "required": True},
+            "token": {"type": "str", "required": True, "no_log": False},
+            "holder": {"type": "str", "required": True},
+            "wait": {"type": "int", "default": 60},
+            "takeover": {"type": "bool", "default": False},
+            "release": {"type": "bool", "default": False},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            "state_directory": {"type": "str", "default": ""},
+            "directories": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: record
+short_description: Keep the receipt of a deployment on its machine, and give the environment's lock back
+description:
+  - Called by the action M(aiia.bulkhead.verify); a play does not need it.
+version_added: 0.1.0
+author: [the Bulkhead authors]
+attributes:
+  check_mode: {support: full, description: Nothing is written.}
+  diff_mode: {support: none, description: The receipt is shown by the action.}
+options:
+  prefix: {type: str, required: true, description: The environment's prefix.}
+  token: {type: str, default: "", description: Names this run. It is no secret.}
+  entry: {type: dict, default: {}, description: The environment's registry entry. Empty keeps the one that is there.}
+  receipt: {type: dict, default: {}, description: The receipt. Empty writes none.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+"""
+
+EXAMPLES = r"""
+- name: Verify the environment, which records the receipt
+  aiia.bulkhead.verify:
+"""
+
+RETURN = r"""
+path:
+  description: Where the receipt is.
+  returned: when a receipt was written
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
+
+
+def run(module):
+    """Write entry and receipt under the machine's lock; the lease goes back in any case."""
+    params = module.params
+    directory = state_directory(params["state_directory"])
+    locks = Locks(directory)
+    if module.check_mode:
+        return {"changed": False}
+    try:
+        result = {"changed": False}
+        if params["receipt"]:
+            with locks.machine():
+                result["path"] = Registry(directory).write(params["prefix"], params["entry"], params["receipt"])
+    finally:
+        if params["token"]:
+            locks.release(params["prefix"], params["token"])
+    return result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "prefix": {"type": "str", "required": True},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "entry": {"type": "dict", "default": {}},
+            "receipt": {"type": "dict", "default": {}},
+            "state_directory": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

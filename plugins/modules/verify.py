@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify
+short_description: Probe an environment from inside and outside, and look at its machine again
+description:
+  - An action of the same name fills all options in from the inventory and judges the answers. In a play it is called
+    without any option.
+  - Probes only ask. They are bounded in number and time, need nothing in the images, and leave nothing behind.
+version_added: 0.1.0
+author: [the Bulkhead authors]
+attributes:
+  check_mode: {support: full, description: It only reads.}
+  diff_mode: {support: none, description: It only reads.}
+options:
+  converged: {type: dict, default: {}, description: What M(aiia.bulkhead.converge) returned in this run.}
+  project: {type: str, default: "", description: The environment's Compose project.}
+  resolve: {type: list, elements: str, default: [], description: Names of others to resolve from inside each container.}
+  connect: {type: list, elements: dict, default: [], description: Addresses and ports of others to connect to.}
+  requests: {type: list, elements: dict, default: [], description: HTTP requests to make from the machine.}
+  questions: {type: list, elements: dict, default: [], description: Read-only commands to run in own containers.}
+  timeout: {type: float, default: 0.5, description: Seconds for each probe.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  state_directory:
+    type: str
+    default: ""
+    description:
+      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
+  directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
+"""
+
+EXAMPLES = r"""
+- name: Verify the environment
+  aiia.bulkhead.verify:
+"""
+
+RETURN = r"""
+observation:
+  description: The machine as it is now.
+  returned: success
+  type: dict
+inside:
+  description: What names and addresses of others were reached from inside each container.
+  returned: success
+  type: list
+  elements: dict
+answers:
+  description: What the HTTP requests were answered.
+  returned: success
+  type: list
+  elements: dict
+replies:
+  description: What own servers said.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PROJECT
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
+
+
+def run(module):
+    """Look, then probe from every running container that has a network of its own."""
+    params = module.params
+    engine = Engine(module, params["docker_host"])
+    observation = observe(engine, params["state_directory"], params["directories"])
+    prober = Prober(engine, params["timeout"])
+    targets = [[each["address"], each["port"]] for each in params["connect"]]
+    own = [
+        {
+            "container": each["name"],
+            "id": each["id"],
+            "pid": each["pid"],
+            "resolve": params["resolve"],
+            "connect": targets,
+        }
+        for each in observation["containers"]
+        if each["labels"].get(PROJECT) == params["project"] and each["running"] and each["networks"]
+    ]
+    return {
+        "changed": False,
+        "observation": observation,
+        "inside": prober.inside(own) if params["resolve"] or targets else [],
+        "answers": prober.requests(params["requests"]),
+        "replies": prober.execute(params["questions"]),
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "converged": {"type": "dict", "default": {}},
+            "project": {"type": "str", "default": ""},
+            "resolve": {"type": "list", "elements": "str", "default": []},
+            "connect": {"type": "list", "elements": "dict", "default": []},
+            "requests": {"type": "list", "elements": "dict", "default": []},
+            "questions": {"type": "list", "elements": "dict", "default": []},
+            "timeout": {"type": "float", "default": 0.5},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            "state_directory": {"type": "str", "default": ""},
+            "directories": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["project"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

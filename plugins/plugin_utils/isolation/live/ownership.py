@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose things are these: names, projects and networks of one environment as they really are on the machine."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..model import Environment, Finding, Severity, Where
+from .registered import PREFIX, PROJECT, WORKING_DIRECTORY
+
+_LIVE = (Where(item="seen on the machine"),)
+
+
+def owner_of(labels: Mapping[str, str]) -> str:
+    """Who made an object, in words."""
+    if labels.get(PREFIX):
+        return f"{labels[PREFIX]}"
+    if labels.get(PROJECT):
+        where = labels.get(WORKING_DIRECTORY)
+        return f"the Compose project {labels[PROJECT]}" + (f" in {where}" if where else "")
+    return "somebody who used no Compose project"
+
+
+def ownership(environment: Environment, observation: Mapping[str, Any]) -> list[Finding]:
+    """Everything that bears a name of this environment and is not its own, and its own things in foreign places."""
+    return [
+        *_foreign_names(environment, observation),
+        *_foreign_project(environment, observation),
+        *_zombies(environment, observation),
+        *_mixed_networks(environment, observation),
+    ]
+
+
+def _finding(
+    environment: Environment, rule: str, severity: Severity, resource: str, message: str, fix: str, *hazards: str
+) -> Finding:
+    return Finding(rule, severity, (environment.prefix,), resource, message, fix, _LIVE, environment.machine, hazards)
+
+
+def _own_names(environment: Environment, namespace: str) -> set[str]:
+    return {claim.key for claim in environment.claims if claim.namespace == namespace}
+
+
+def _project(environment: Environment) -> str:
+    return next((project.name for project in environment.compose), environment.prefix)
+
+
+def _foreign_names(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """A container, network or volume has a name that we are about to use, and somebody else's label."""
+    project = _project(environment)
+    for kind, hazard in (("container", "NM-03"), ("network", "NW-01"), ("volume", "VP-01")):
+        names = _own_names(environment, kind)
+        for each in observation[f"{kind}s"]:
+            if each["name"] in names and each["labels"].get(PROJECT) != project:
+                yield _finding(
+                    environment,
+                    "foreign-name",
+                    Severity.CRITICAL if kind == "volume" else Severity.HIGH,
+                    f"{kind} {each['name']}",
+                    f"a {kind} called {each['name']} is on the machine and belongs to {owner_of(each['labels'])}; "
+                    "deploying "
+                    f"{environment.prefix} would use or replace it",
+                    f"rename or remove that {kind}, or declare it as external if {environment.prefix} shall share it",
+                    hazard,
+                )
+
+
+def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Containers of our Compose project that were started from another directory."""
+    project, directory = _project(environment), posixpath.normpath(environment.directory)
+    for each in observation["containers"]:
+        labels = each["labels"]
+        where = labels.get(WORKING_DIRECTORY, "")
+        if labels.get(PROJECT) == project and posixpath.normpath(where) != directory:
+            yield _finding(
+                environment,
+                "foreign-project",
+                Severity.CRITICAL,
+                f"project {project}",
+                f"container {each['name']} runs in the Compose project {project} from "
+                f"{where or 'an unknown directory'}, not "
+                f"from {directory}; Compose takes it for a container of {environment.prefix} and replaces it",
+                "stop that project, or give it a project name of its own (name: in its Compose file)",
+                "CP-01",
+                "CP-03",
+            )
+
+
+def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Containers from our directory under another project: what a renamed project leaves running."""
+    project, directory = _project(environment), posixpath.normpath(environment.directory)
+    for each in observation["containers"]:
+        labels = each["labels"]
+        if (
+            labels.get(PROJECT, project) != project
+            and posixpath.normpath(labels.get(WORKING_DIRECTORY, "/")) == directory
+        ):
+            yield _finding(
+                environment,
+                "zombie-project",
+                Severity.HIGH,
+                f"container {each['name']}",
+                f"container {each['name']} was started from {directory} as the Compose project {labels[PROJECT]}; "
+                "it would go on "
+                f"beside {environment.prefix}, with old code and the same queues",
+                f"stop it: docker compose -p {labels[PROJECT]} down (without -v: volumes stay)",
+                "CP-19",
+                "RC-11",
+            )
+
+
+def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Containers that were joined by hand to a network of another owner."""
+    own, project = _own_names(environment, "network"), _project(environment)
+    prefixes = {each["name"]: each["labels"].get(PREFIX, "") for each in observation["networks"]}
+    for each in observation["containers"]:
+        ours = each["labels"].get(PROJECT) == project
+        for name in each["networks"]:
+            if name in own and not ours:
+                yield _finding(
+                    environment,
+                    "stranger-on-network",
+                    Severity.CRITICAL,
+                    f"network {name}",
+                    f"container {each['name']} of {owner_of(each['labels'])} is on the network {name} of "
+                    f"{environment.prefix}: it "
+                    "reaches the database by its short name, and its own names answer there",
+                    f"docker network disconnect {name} {each['name']}",
+                    "NW-02",
+                    "NW-03",
+                )
+            elif ours and name not in own and prefixes.get(name) not in ("", environment.prefix):
+                yield _finding(
+                    environment,
+                    "away-on-network",
+                    Severity.CRITICAL,
+                    f"network {name}",
+                    f"container {each['name']} of {environment.prefix} is on the network {name} of "
+                    f"{prefixes[name]}: names such as "
+                    "postgresql are answered by the other environment",
+                    f"docker network disconnect {name} {each['name']}",
+                    "NW-03",
+                )

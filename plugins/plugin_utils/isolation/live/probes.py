@@ -1,0 +1,322 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to ask an environment after it has converged, and what the answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import naming
+from ..model import Environment, Finding, Severity, Where
+from .registered import PREFIX, PROJECT
+
+#: Bounds: enough for dozens of environments on one machine, and never a flood.
+MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60
+
+#: Where data listens when an image does not say which ports it exposes.
+_DATA_PORTS = (5432, 6379, 6432)
+
+#: A host name that nobody owns (RFC 2606).
+_UNKNOWN = "unknown.invalid"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What the module is asked to do. ``owners`` says whose a name or an address is; ``cut`` that a bound was met."""
+
+    resolve: list[str] = field(default_factory=list)
+    connect: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    questions: list[dict[str, Any]] = field(default_factory=list)
+    owners: dict[Any, str] = field(default_factory=dict)
+    cut: bool = False
+
+
+def plan_probes(
+    environment: Environment,
+    others: Iterable[Environment],
+    observation: Mapping[str, Any],
+    questions: Sequence[Mapping[str, Any]] = (),
+) -> Probes:
+    """The probes of one environment, made from what is really on the machine."""
+    bystanders = {each.prefix: each for each in others if each.prefix != environment.prefix}
+    owners: dict[Any, str] = {}
+    names: list[str] = []
+    targets: list[tuple[str, int]] = []
+    own_names = _own_names(environment, observation)
+    gateways = _gateways(environment, observation)
+    for container in observation["containers"]:
+        owner = container["labels"].get(PREFIX, "")
+        if owner not in bystanders or not container["running"]:
+            continue
+        public = {bystanders[owner].http_port, bystanders[owner].https_port}
+        for network in container["networks"].values():
+            for name in (container["name"], *network["aliases"]):
+                if name not in own_names and not container["id"].startswith(name):
+                    names.append(name)
+                    owners[name] = owner
+            for port in container["exposed"] or _DATA_PORTS:
+                if network["address"]:
+                    targets.append((network["address"], port))
+                    owners[network["address"], port] = owner
+        for port in container["ports"]:
+            if port["port"] not in public:
+                targets += [(gateway, port["port"]) for gateway in gateways]
+                owners.update({(gateway, port["port"]): owner for gateway in gateways})
+    names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets))
+    requests = list(_requests(environment, bystanders.values()))
+    return Probes(
+        resolve=names[:MAX_NAMES],
+        connect=[{"address": address, "port": port} for address, port in targets[:MAX_TARGETS]],
+        requests=requests[:MAX_REQUESTS],
+        questions=[dict(each) for each in questions],
+        owners=owners,
+        cut=len(names) > MAX_NAMES or len(targets) > MAX_TARGETS or len(requests) > MAX_REQUESTS,
+    )
+
+
+def _own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    projects = {project.name for project in environment.compose}
+    return (each for each in observation["containers"] if each["labels"].get(PROJECT) in projects)
+
+
+def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[str]:
+    containers = list(_own_containers(environment, observation))
+    names = {each["name"] for each in containers}
+    return names.union(*(network["aliases"] for each in containers for network in each["networks"].values()))
+
+
+def _gateways(environment: Environment, observation: Mapping[str, Any]) -> list[str]:
+    """The machine as own containers see it."""
+    own = {name for each in _own_containers(environment, observation) for name in each["networks"]}
+    return [gateway for network in observation["networks"] if network["name"] in own for gateway in network["gateways"]]
+
+
+def _requests(environment: Environment, others: Iterable[Environment]) -> Iterator[dict[str, Any]]:
+    """Own domains, other environments' domains and an unknown one, on every published web port."""
+    foreign = [domain for each in others for domain in each.domains[:1]]
+    wanted = [(domain, "own") for domain in environment.domains[:3]]
+    wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
+    address = str(environment.variables.get("bulkhead_bind_address") or "127.0.0.1")
+    for port, tls, standard in ((environment.http_port, False, 80), (environment.https_port, True, 443)):
+        if port is None:
+            continue
+        for domain, kind in wanted:
+            header = domain if port == standard else f"{domain}:{port}"
+            yield {
+                "kind": kind,
+                "address": address,
+                "port": port,
+                "tls": tls,
+                "host": domain,
+                "host_header": header,
+                "path": "/",
+            }
+
+
+def judge_probes(
+    environment: Environment, others: Iterable[Environment], probes: Probes, result: Mapping[str, Any]
+) -> list[Finding]:
+    """What the answers say against the environment. ``result`` is what the module ``verify`` returned."""
+    bystanders = [each for each in others if each.prefix != environment.prefix]
+    return [
+        *_inside(environment, probes, result["inside"]),
+        *_answers(environment, bystanders, result["answers"]),
+        *_replies(environment, bystanders, result["replies"]),
+        *_health(environment, result["observation"]),
+    ]
+
+
+def _finding(
+    environment: Environment, rule: str, severity: Severity, resource: str, message: str, fix: str, *hazards: str
+) -> Finding:
+    where = (Where(item="probed on the machine"),)
+    return Finding(rule, severity, (environment.prefix,), resource, message, fix, where, environment.machine, hazards)
+
+
+def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    for each in inside:
+        if each["error"]:
+            yield _finding(
+                environment,
+                "probe-failed",
+                Severity.MEDIUM,
+                f"container {each['container']}",
+                f"{each['container']} could not be probed from inside, so its isolation is not proved: {each['error']}",
+                "see that the machine has python3, and that the user who deploys may run containers",
+            )
+        for name in each["resolved"]:
+            owner = probes.owners.get(name, "another environment")
+            yield _finding(
+                environment,
+                "foreign-name-resolves",
+                Severity.CRITICAL,
+                f"name {name}",
+                f"inside {each['container']} the name {name} of {owner} resolves: the two share a network",
+                f"docker network inspect shows which network holds containers of both; disconnect those of {owner}",
+                "NW-02",
+                "NW-03",
+            )
+        for address, port in map(tuple, each["connected"]):
+            owner = probes.owners.get((address, port), "another environment")
+            yield _finding(
+                environment,
+                "foreign-port-connects",
+                Severity.HIGH,
+                f"{address}:{port}",
+                f"from inside {each['container']} a connection to {address}:{port} of {owner} succeeds",
+                f"publish the port of {owner} on 127.0.0.1 only or not at all, or set bulkhead_firewall: true",
+                "NW-05",
+                "NW-16",
+            )
+
+
+def _answers(
+    environment: Environment, others: Sequence[Environment], answers: Iterable[Mapping[str, Any]]
+) -> Iterator[Finding]:
+    header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
+    for each in answers:
+        url = f"{'https' if each['tls'] else 'http'}://{each['host_header']}"
+        if each["kind"] != "own":
+            if each["status"]:
+                yield _finding(
+                    environment,
+                    "answers-foreign-host",
+                    Severity.HIGH,
+                    url,
+                    f"{environment.prefix} answers {url} with {each['status']}, and {each['host']} is not its domain",
+                    "give its nginx a default server that refuses (return 444, ssl_reject_handshake on)",
+                    "WB-01",
+                    "WB-02",
+                )
+            continue
+        if not each["status"]:
+            yield _finding(
+                environment,
+                "own-domain-unanswered",
+                Severity.HIGH,
+                url,
+                f"{url} is a domain of {environment.prefix}, and nobody answers it ({each['error']})",
+                "look at the log of the nginx container, and at what else listens on that port",
+                "PT-01",
+            )
+            continue
+        who = each["headers"].get(header, "") if header else environment.prefix
+        if who != environment.prefix:
+            yield _finding(
+                environment,
+                "own-domain-elsewhere",
+                Severity.CRITICAL,
+                url,
+                f"{url} is answered by {who or 'somebody who is not ' + environment.prefix}",
+                "find out who listens on that port (ss -ltnp), and stop it or choose another port",
+                "PT-01",
+                "PT-02",
+                "WB-01",
+            )
+        yield from _redirect(environment, url, str(each["headers"].get("location", "")))
+        yield from _cookies(environment, others, url, each["cookies"])
+
+
+def _redirect(environment: Environment, url: str, location: str) -> Iterator[Finding]:
+    if not location:
+        return
+    target = urlsplit(location)
+    if not target.hostname:
+        return
+    port = target.port or (443 if target.scheme == "https" else 80)
+    ours = {environment.http_port, environment.https_port}
+    if target.hostname in environment.domains and port not in ours:
+        yield _finding(
+            environment,
+            "redirect-leaves-ports",
+            Severity.HIGH,
+            url,
+            f"{url} redirects to {location}, whose port {port} is not this environment's",
+            "keep the published port in redirects (return 301 https://$host:PORT$request_uri)",
+            "WB-08",
+        )
+
+
+def _cookies(
+    environment: Environment, others: Sequence[Environment], url: str, cookies: Iterable[str]
+) -> Iterator[Finding]:
+    for cookie in cookies:
+        name, *attributes = (part.strip() for part in cookie.split(";"))
+        scope = next((part[7:].lstrip(".").lower() for part in attributes if part.lower().startswith("domain=")), "")
+        reached = [each.prefix for each in others for domain in each.domains if scope and _covers(scope, domain)]
+        if reached:
+            yield _finding(
+                environment,
+                "cookie-reaches-others",
+                Severity.CRITICAL,
+                f"cookie {name}",
+                f"{url} sets the cookie {name} for {scope}, which browsers send to "
+                f"{', '.join(dict.fromkeys(reached))} too",
+                "set cookies without a domain (SESSION_COOKIE_DOMAIN, CSRF_COOKIE_DOMAIN)",
+                "WB-10",
+            )
+
+
+def _covers(scope: str, domain: str) -> bool:
+    """RFC 6265, domain-match."""
+    return domain == scope or domain.endswith(f".{scope}")
+
+
+def _replies(
+    environment: Environment, others: Sequence[Environment], replies: Iterable[Mapping[str, Any]]
+) -> Iterator[Finding]:
+    for each in replies:
+        if each["kind"] != "database":
+            continue
+        if each["code"]:
+            yield _finding(
+                environment,
+                "probe-failed",
+                Severity.MEDIUM,
+                f"container {each['container']}",
+                f"the database server of {environment.prefix} did not answer: {each['error']}",
+                "look at the log of its container",
+            )
+        for line in each["lines"]:
+            kind, name, *rest = line.split("|")
+            owner = next((other.prefix for other in others if naming.owns(other.prefix, name)), "")
+            if kind in ("database", "role") and owner:
+                yield _finding(
+                    environment,
+                    "foreign-database",
+                    Severity.CRITICAL,
+                    f"{kind} {name}",
+                    f"the database server of {environment.prefix} holds the {kind} {name} of {owner}",
+                    f"move the data of {owner} to its own server, and drop the {kind} here",
+                    "DB-01",
+                    "DB-02",
+                )
+            if kind == "role" and name == environment.variables.get("bulkhead_database_user") and rest[:1] == ["true"]:
+                yield _finding(
+                    environment,
+                    "application-superuser",
+                    Severity.HIGH,
+                    f"role {name}",
+                    f"the application of {environment.prefix} connects as {name}, which is a superuser",
+                    f"ALTER ROLE {name} NOSUPERUSER",
+                    "DB-03",
+                )
+
+
+def _health(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    for each in _own_containers(environment, observation):
+        if each["condition"] not in ("healthy", "running", "starting", "exited (0)"):
+            yield _finding(
+                environment,
+                "unhealthy",
+                Severity.HIGH,
+                f"container {each['name']}",
+                f"container {each['name']} is {each['condition']}",
+                f"docker logs {each['name']}",
+            )

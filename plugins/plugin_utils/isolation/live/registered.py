@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Environments that live on the machine and are not in the inventory: registered ones, and strangers.
+
+They become environments with claims, so that the ordinary rules judge them together with the one being deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from ..model import Claim, Environment, Where
+
+PROJECT = "com.docker.compose.project"
+WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
+PREFIX = "io.bulkhead.prefix"
+
+#: Attributes of claims that rules read and that survive the way through JSON.
+_PLAIN = (str, int, bool, float, type(None))
+
+
+def entry_claims(environment: Environment) -> list[dict[str, Any]]:
+    """The claims of an environment as the registry keeps them. Fingerprints of secrets stay out: their key is gone."""
+    return [
+        {
+            "namespace": claim.namespace,
+            "scope": claim.scope,
+            "key": claim.key,
+            "shareable": claim.shareable,
+            "attributes": {name: value for name, value in claim.attributes.items() if isinstance(value, _PLAIN)},
+        }
+        for claim in environment.claims
+        if claim.namespace != "secret"
+    ]
+
+
+def entry_of(environment: Environment) -> dict[str, Any]:
+    """What is kept of an environment: who it is, and its claims."""
+    return {
+        "prefix": environment.prefix,
+        "project": environment.project,
+        "environment": environment.name,
+        "group": environment.group,
+        "machine": environment.machine,
+        "directory": environment.directory,
+        "domains": list(environment.domains),
+        "http_port": environment.http_port,
+        "https_port": environment.https_port,
+        "claims": entry_claims(environment),
+    }
+
+
+def registered(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
+    """The environments of other inventories that were deployed here, as their registry entries say."""
+    for prefix, entry in sorted(observation["registry"].items()):
+        if prefix not in known and "damaged" not in entry and is_there(entry, observation):
+            yield environment_of(entry, machine)
+
+
+def is_there(entry: Mapping[str, Any], observation: Mapping[str, Any]) -> bool:
+    """Whether anything is left of a registered environment: a container, a network, a volume, or a file in force."""
+    objects = (*observation["containers"], *observation["networks"], *observation["volumes"])
+    return bool(observation["files"].get(str(entry.get("directory")))) or any(
+        each["labels"].get(PREFIX) == entry["prefix"] for each in objects
+    )
+
+
+def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
+    """An environment from what was kept of it. ``machine`` is what the reader calls the machine, if that differs."""
+    prefix, there = str(entry["prefix"]), str(entry.get("machine") or "")
+    machine = machine or there
+    where = Where(item=f"registered on the machine by {entry['by']}" if entry.get("by") else "")
+    claims = tuple(
+        Claim(
+            str(each["namespace"]),
+            machine if each["scope"] == there else str(each["scope"]),
+            str(each["key"]),
+            prefix,
+            where,
+            bool(each.get("shareable")),
+            dict(each.get("attributes") or {}),
+        )
+        for each in entry.get("claims") or ()
+    )
+    return Environment(
+        prefix=prefix,
+        name=str(entry.get("environment") or ""),
+        project=str(entry.get("project") or ""),
+        group=str(entry.get("group") or ""),
+        machine=machine,
+        directory=str(entry.get("directory") or ""),
+        domains=tuple(entry.get("domains") or ()),
+        http_port=entry.get("http_port"),
+        https_port=entry.get("https_port"),
+        claims=claims,
+    )
+
+
+def strangers(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
+    """Compose projects and single containers that nobody registered; each is called by its project or its name."""
+    claims: dict[str, list[Claim]] = {}
+    directories: dict[str, str] = {}
+
+    def claim(owner: str, namespace: str, key: str, **attributes: Any) -> None:
+        where = Where(item=f"seen on the machine ({namespace} {key})")
+        claims.setdefault(owner, []).append(Claim(namespace, machine, key, owner, where, False, attributes))
+
+    for container in observation["containers"]:
+        labels = container["labels"]
+        owner = labels.get(PREFIX) or labels.get(PROJECT) or container["name"]
+        if owner in known:
+            continue
+        claim(owner, "container", container["name"])
+        if labels.get(PROJECT):
+            claim(owner, "project", labels[PROJECT])
+        if labels.get(WORKING_DIRECTORY):
+            directories.setdefault(owner, labels[WORKING_DIRECTORY])
+        for port in container["ports"]:
+            claim(owner, "host-port", f"{port['port']}/tcp", ip=port["address"], service=container["name"])
+    for kind in ("network", "volume"):
+        for each in observation[f"{kind}s"]:
+            owner = each["labels"].get(PREFIX) or each["labels"].get(PROJECT)
+            if owner and owner not in known:
+                claim(owner, kind, each["name"])
+    for owner, found in sorted(claims.items()):
+        if owner in directories:
+            where = Where(item="seen on the machine (the project's directory)")
+            found.append(Claim("path", machine, directories[owner], owner, where, False, {"kind": "directory"}))
+        yield Environment(prefix=owner, machine=machine, directory=directories.get(owner, ""), claims=tuple(found))
