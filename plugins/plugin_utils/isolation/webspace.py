@@ -20,9 +20,9 @@ MOST = 8
 #: Regular expressions are tried against every domain that they could mean; a fleet of ten thousand stays linear.
 _MOST_TRIES = 2_000_000
 
-_NESTED = re.compile(
-    r"[*+}]\)+[*+{]|\([^()]*[*+][^()]*\)(?:[*+]|\{\d+,)|\([^()]*\|[^()]*\)(?:[*+]|\{\d+,)|\\[1-9]|\(\?P?[=>]"
-)
+#: Parts of an expression that have no end of their own; with more of them the time grows too fast.
+_MOST_UNBOUNDED = 3
+_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<[=!]|\(\?P?[=>(]|\(|\)|[*+|]|\{\d*,\d*\}|.", re.DOTALL)
 _TAIL = re.compile(r"((?:[\w-]|\\\.|\\-)+)\$?$")
 
 
@@ -106,12 +106,37 @@ def domains(fleet: Fleet) -> Domains:
 
 def safe_expression(expression: str) -> re.Pattern[str] | None:
     """A regular expression that can be tried without fear, or ``None``: broken, or of a kind that may never end."""
-    if len(expression) > 1000 or _NESTED.search(expression):
+    if len(expression) > 1000 or not _ends(expression):
         return None
     try:
         return re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression), re.IGNORECASE)
     except (re.error, OverflowError, RecursionError):
         return None
+
+
+def _ends(expression: str) -> bool:
+    """Whether trying an expression takes little time: nothing that varies is repeated, and little is unbounded."""
+    varies = [False]  # for each open group: whether it can match one text in several ways
+    unbounded, closed = 0, False
+    for part in _PART.findall(expression):
+        repeats = part in ("*", "+") or part.startswith("{")
+        if part.startswith("\\") and part[1:].isdigit():
+            return False  # a reference back
+        if repeats:
+            unbounded += 1
+            if closed or unbounded > _MOST_UNBOUNDED:
+                return False
+        if part == "(" or part.startswith("(?"):
+            if part != "(" and not part.startswith(("(?<=", "(?<!")):
+                return False
+            varies.append(False)
+        closed = part == ")" and varies[-1]
+        if part == ")" and len(varies) > 1:
+            inner = varies.pop()
+            varies[-1] = varies[-1] or inner
+        elif repeats or part == "|":
+            varies[-1] = True
+    return True
 
 
 def _suffixes(name: str) -> Iterator[str]:
