@@ -47,6 +47,9 @@ EXTRA_ALLOWED = frozenset(
     }
 )
 
+#: Directories that no environment can have for itself.
+_EVERYBODYS = ("/", "/etc", "/home", "/root", "/usr", "/var")
+
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "bool": check_type_bool,
     "dict": check_type_dict,
@@ -230,9 +233,7 @@ def _check_values(declaration: Declaration) -> None:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
     directory = str(values["bulkhead_directory"] or "")
-    if directory and (
-        not directory.startswith("/") or os.path.normpath(directory) in ("/", "/home", "/root", "/etc", "/var", "/usr")
-    ):
+    if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _EVERYBODYS):
         declaration.problem(
             "invalid-variable",
             "bulkhead_directory",
