@@ -32,6 +32,7 @@ from .readers.documents import claims_document, read_document
 from .readers.dotenv import evaluate, read_dotenv
 from .readers.dotenv import settings as settings_of_file
 from .readers.errors import ReaderError
+from .readers.findings import finding_of
 from .readers.interpolation import lookup_in
 from .readers.nginx import read_nginx
 from .readers.nginx_meaning import claims_nginx
@@ -43,21 +44,6 @@ MAX_CHARACTERS = 2 << 20
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
                      "docker-compose.override.yaml")  # fmt: skip
-
-#: For each rule id of a reader: what is wrong with not reading it, and what to do.
-_MEANING = {
-    "unreadable-file": ("so nothing in it is judged", "Give a path that can be read here, or leave the file out."),
-    "not-yaml": ("so nothing in it is judged, and Compose refuses it", "Correct the line that is named."),
-    "not-compose": ("so Compose refuses it", "Correct what is named; `docker compose config` shows the same."),
-    "unset-variable": (
-        "so Compose refuses the file, and nothing in it is judged",
-        "Set the variable in the environment's .env, and give that file in env_files.",
-    ),
-    "not-dotenv": ("so Compose refuses it", "Write NAME=value, one to a line, and end quoted values."),
-    "too-large": ("so nothing in it is judged", "Give the file that is meant; no hand-written file is as large."),
-    "cycle": ("so Compose refuses it, and nothing in it is judged", "Take one of the references of the circle out."),
-    "nginx-syntax": ("so nginx does not start with it, and it is not judged", "Correct the line that is named."),
-}
 
 
 @dataclass(frozen=True)
@@ -389,16 +375,4 @@ class _Assembly:
         return None
 
     def _problem(self, error: ReaderError, severity: Severity) -> None:
-        why, fix = _MEANING.get(error.rule, _MEANING["unreadable-file"])
-        self.problems.append(
-            Finding(
-                rule=error.rule,
-                severity=severity,
-                environments=(self._prefix,),
-                resource=error.file or self._prefix,
-                message=f"{error.file or self._prefix}: {error.message}, {why}.",
-                fix=fix,
-                where=(Where(error.file, error.line),) if error.file else (),
-                machine=self._machine,
-            )
-        )
+        self.problems.append(finding_of(error, severity, self._prefix, self._machine))

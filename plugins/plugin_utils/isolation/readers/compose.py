@@ -19,9 +19,11 @@ from ..model import ComposeProject, Severity, Where
 from ..naming import normalise_project
 from .compose_canonical import SECTIONS, Paths, canonical, canonical_service
 from .compose_check import inconsistencies
-from .compose_final import finish_resources, finish_service
+from .compose_final import finish_service
 from .compose_model import Loader, Sources
-from .compose_shape import check_service
+from .compose_resources import finish_resources
+from .compose_schema import SERVICE
+from .compose_shape import check_shape
 from .dotenv import Line, evaluate, read_dotenv
 from .errors import ReaderError
 from .interpolation import lookup_in
@@ -77,8 +79,8 @@ def read_compose(
         severity = Severity.MEDIUM if error.rule in ("not-compose", "unset-variable") else Severity.HIGH
         reading.problems.append(Problem(error, severity))
     except RecursionError:
-        error = ReaderError("the file nests too deep", rule="too-large", file=show(files[0]))
-        reading.problems.append(Problem(error, Severity.HIGH))
+        deep = ReaderError("the file nests too deep", rule="too-large", file=show(files[0]))
+        reading.problems.append(Problem(deep, Severity.HIGH))
     reading.problems += [Problem(error, Severity.HIGH) for error in loader.problems]
     reading.links += [Link(kind, target, where) for kind, target, where in loader.links]
     return reading
@@ -224,7 +226,7 @@ def canonical_mapping(
     paths = Paths(directory, home)
     services: dict[str, Any] = {}
     for key, definition in (compose.get("services") or {}).items():
-        check_service(definition, key)
+        check_shape(definition, SERVICE, f"services.{key}")
         # Looking for a dollar in the printed form is much faster than looking at every value.
         service = canonical_service(_undollared(definition) if "$$" in repr(definition) else definition, key)
         paths.service(service)
@@ -243,7 +245,7 @@ def canonical_mapping(
     }
     canonical(model)
     paths.resources(model)
-    resources = finish_resources({**model, "services": services}, name)
+    resources: dict[str, Any] = dict(finish_resources({**model, "services": services}, name))
     return ComposeProject(
         name=name,
         bare_name=bare_name or name,

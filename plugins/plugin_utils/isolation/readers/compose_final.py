@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The printed form of a model: defaults, names, and the types of ``docker compose config --format json``.
+"""The printed form of services: defaults, and the types of ``docker compose config --format json``.
 
 What is empty, zero or false is left out, as Compose leaves it out, unless its absence would mean something else.
 """
@@ -12,13 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .compose_short import (
-    compose_text,
-    duration_text,
-    parse_command,
-    parse_duration,
-    parse_size,
-    posixpath_clean,
+from .compose_short import compose_text, posixpath_clean
+from .compose_values import (
+    as_command,
+    as_duration,
+    as_hosts,
+    as_labels,
+    as_list,
+    as_mapping,
+    as_number,
+    as_size,
+    as_text,
+    as_texts,
+    is_empty,
 )
 from .errors import ReaderError
 from .yaml_text import Map, Seq
@@ -40,7 +46,7 @@ def finish_service(service: Mapping[str, Any], env: Mapping[str, str]) -> Map:
         except ReaderError as error:
             line = error.line or made.at.get(key, ("", 0))[1]
             raise ReaderError(f"{key}: {error.message}", line, rule=error.rule) from None
-        if finished is not None and (key in _KEPT or not _empty(finished)):
+        if finished is not None and (key in _KEPT or not is_empty(finished)):
             made[key] = finished
     environment = made.get("environment")
     if environment:
@@ -84,84 +90,6 @@ def _imply_dependencies(service: Map) -> None:
         service["depends_on"] = Map(depends, at=at)
 
 
-def finish_resources(model: Mapping[str, Any], project: str) -> dict[str, Map]:
-    """Networks, volumes, secrets and configs with their real names. The default network is there if it is used."""
-    made = {section: Map(at=getattr(model.get(section), "at", None)) for section in _RESOURCES}
-    for section, finish in _RESOURCES.items():
-        for key, entry in (model.get(section) or {}).items():
-            given = entry or {}
-            external = _truth(given.get("external", False))
-            body = {name: value for name, value in given.items() if not name.startswith("x-")}
-            body["name"] = compose_text(given.get("name")) or (key if external else f"{project}_{key}")
-            body["external"] = external
-            finished = Map(finish(body), at=getattr(entry, "at", None))
-            for name in [name for name, value in finished.items() if _empty(value) and name != "ipam"]:
-                del finished[name]
-            made[section][key] = finished
-    used = any("default" in (service.get("networks") or ()) for service in (model.get("services") or {}).values())
-    if used and "default" not in made["networks"]:
-        made["networks"]["default"] = Map({"name": f"{project}_default", "ipam": {}})
-    return made
-
-
-def _network(body: dict[str, Any]) -> dict[str, Any]:
-    ipam = dict(body.get("ipam") or {})
-    pools = ipam.get("config")
-    if isinstance(pools, list):
-        ipam["config"] = [_pool(pool) for pool in pools if isinstance(pool, dict)]
-    body["ipam"] = {key: value for key, value in ipam.items() if not _empty(value) and key in ("driver", "config")}
-    _texts_of(body, "driver_opts")
-    if "labels" in body:
-        body["labels"] = _labels(body["labels"])
-    for key in ("internal", "attachable"):
-        if key in body:
-            body[key] = _truth(body[key])
-    return body
-
-
-def _pool(pool: Mapping[str, Any]) -> dict[str, Any]:
-    made = {key: compose_text(pool[key]) for key in ("subnet", "gateway", "ip_range") if pool.get(key)}
-    if pool.get("aux_addresses"):
-        made["aux_addresses"] = _texts(pool["aux_addresses"])
-    return made
-
-
-def _volume(body: dict[str, Any]) -> dict[str, Any]:
-    _texts_of(body, "driver_opts")
-    if "labels" in body:
-        body["labels"] = _labels(body["labels"])
-    return body
-
-
-def _config(body: dict[str, Any]) -> dict[str, Any]:
-    if body.get("environment"):
-        body.pop("content", None)
-    return _volume(body)
-
-
-_RESOURCES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "networks": _network,
-    "volumes": _volume,
-    "secrets": _config,
-    "configs": _config,
-}
-
-
-def _texts_of(body: dict[str, Any], key: str) -> None:
-    if key in body:
-        body[key] = _texts(body[key])
-
-
-def _empty(value: Any) -> bool:
-    return value is None or value is False or value == 0 or value == "" or value == [] or value == {}
-
-
-def _truth(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.lower() in ("true", "y", "yes", "on", "1")
-    return bool(value)
-
-
 def _resolved(values: Mapping[str, str | None], env: Mapping[str, str], *, keep: bool) -> Map:
     """Bare names get their value from the project's environment, where it has one."""
     made = Map(at=getattr(values, "at", None))
@@ -179,94 +107,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
-        raise ReaderError("a value must be a string or a number", rule="not-compose")
-    return compose_text(value)
-
-
-def _texts(value: Any) -> dict[str, str]:
-    """A mapping, or a list of ``key=value``, of strings."""
-    return {key: text or "" for key, text in _mapping(value).items()}
-
-
-def _labels(value: Any) -> dict[str, str]:
-    made = _mapping(value)
-    for key, text in made.items():
-        if text is None:
-            made[key] = ""
-    return made  # type: ignore[return-value]
-
-
-def _mapping(value: Any) -> Map:
-    """A mapping or a list of ``key=value`` as a mapping of strings; ``None`` for a bare key."""
-    made: Map = Map()
-    if isinstance(value, dict):
-        made.at = getattr(value, "at", made.at)
-        for key, item in value.items():
-            made[key] = None if item is None else _text(item)
-        return made
-    if not isinstance(value, list):
-        raise ReaderError("must be a list or a mapping", rule="not-compose")
-    places = getattr(value, "at", [])
-    for number, item in enumerate(value):
-        _text(item)
-        key, equals, text = compose_text(item).partition("=")
-        made[key] = text if equals else None
-        if number < len(places):
-            made.at[key] = places[number]
-    return made
-
-
-def _list(value: Any) -> Any:
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list):
-        raise ReaderError("must be a list", rule="not-compose")
-    return Seq([compose_text(item) for item in value], at=getattr(value, "at", None))
-
-
-def _command(value: Any) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return parse_command(value)
-    return _list(value)
-
-
-def _size(value: Any) -> Any:
-    size = parse_size(value)
-    return str(size) if size else None
-
-
-def _duration(value: Any) -> str:
-    return duration_text(parse_duration(value))
-
-
-def _hosts(value: Any) -> Any:
-    pairs: list[str] = []
-    if isinstance(value, dict):
-        for host, addresses in value.items():
-            for address in addresses if isinstance(addresses, list) else [addresses]:
-                pairs.append(f"{host}={compose_text(address).strip('[]')}")
-        return sorted(pairs)
-    for item in _list(value):
-        host, separator, addresses = item.partition("=" if "=" in item else ":")
-        if not separator or not host:
-            raise ReaderError(f"{item!r} is no host=address", rule="not-compose")
-        pairs += [f"{host}={address.strip('[]')}" for address in addresses.split(",")]
-    return sorted(pairs)
-
-
 def _healthcheck(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ReaderError("must be a mapping", rule="not-compose")
     made: dict[str, Any] = {}
     for key, item in value.items():
         if key == "test" and item is not None:
-            made[key] = ["CMD-SHELL", item] if isinstance(item, str) else _list(item)
+            made[key] = ["CMD-SHELL", item] if isinstance(item, str) else as_list(item)
         elif key in ("interval", "timeout", "start_period", "start_interval") and item is not None:
-            made[key] = _duration(item)
+            made[key] = as_duration(item)
         elif key == "disable" and item:
             made[key] = True
         elif key == "retries" and item is not None:
@@ -277,9 +126,9 @@ def _healthcheck(value: Any) -> Any:
 def _logging(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ReaderError("must be a mapping", rule="not-compose")
-    made = {key: item for key, item in value.items() if key in ("driver", "options") and not _empty(item)}
+    made = {key: item for key, item in value.items() if key in ("driver", "options") and not is_empty(item)}
     if "options" in made:
-        made["options"] = _texts(made["options"])
+        made["options"] = as_texts(made["options"])
     return made
 
 
@@ -293,59 +142,50 @@ def _deploy(value: Any) -> Any:
         if key == "resources" and isinstance(item, dict):
             made[key] = {kind: _limits(limits) for kind, limits in item.items() if isinstance(limits, dict)}
         elif key == "labels":
-            made[key] = _labels(item)
+            made[key] = as_labels(item)
         elif key in ("update_config", "rollback_config", "restart_policy") and isinstance(item, dict):
-            made[key] = {name: _policy(name, part) for name, part in item.items() if not _empty(part)}
+            made[key] = {name: _policy(name, part) for name, part in item.items() if not is_empty(part)}
         elif key == "placement" and isinstance(item, dict):
-            made[key] = {name: part for name, part in item.items() if not _empty(part)}
-        elif not key.startswith("x-") and (key == "replicas" or not _empty(item)) and item is not None:
+            made[key] = {name: part for name, part in item.items() if not is_empty(part)}
+        elif not key.startswith("x-") and (key == "replicas" or not is_empty(item)) and item is not None:
             made[key] = item
     return made
 
 
 def _policy(name: str, value: Any) -> Any:
-    return _duration(value) if name in ("delay", "monitor", "window") else value
+    return as_duration(value) if name in ("delay", "monitor", "window") else value
 
 
 def _limits(value: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, item in value.items():
         if key == "memory":
-            item = _size(item)
+            item = as_size(item)
         elif key == "cpus":
-            item = _number(item)
-        if not _empty(item):
+            item = as_number(item)
+        if not is_empty(item):
             made[key] = item
     return made
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise ReaderError(f"invalid number {value!r}", rule="not-compose") from None
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _build(value: dict[str, Any]) -> Any:
     made = Map(at=getattr(value, "at", None))
     for key, item in {"context": ".", **value}.items():
         if key in ("args",):
-            item = _mapping(item)
+            item = as_mapping(item)
         elif key == "labels":
-            item = _labels(item)
+            item = as_labels(item)
         elif key == "additional_contexts":
-            item = _texts(item)
+            item = as_texts(item)
         elif key in ("cache_from", "cache_to", "tags", "platforms"):
-            item = _list(item)
+            item = as_list(item)
         elif key == "extra_hosts":
-            item = _hosts(item)
+            item = as_hosts(item)
         elif key == "shm_size":
-            item = _size(item)
+            item = as_size(item)
         elif key == "ssh" and isinstance(item, dict):
             item = [name if path is None else f"{name}={path}" for name, path in item.items()]
-        if not key.startswith("x-") and not _empty(item):
+        if not key.startswith("x-") and not is_empty(item):
             made[key] = item
     if not made.get("dockerfile") and not made.get("dockerfile_inline"):
         made["dockerfile"] = "Dockerfile"
@@ -362,7 +202,7 @@ def _ports(value: list[Any]) -> Any:
             raise ReaderError(f"invalid target of a port: {port.get('target')!r}", rule="not-compose") from None
         if "published" in port:
             port["published"] = compose_text(port["published"])
-        made.append({key: item for key, item in port.items() if not _empty(item) and not key.startswith("x-")})
+        made.append({key: item for key, item in port.items() if not is_empty(item) and not key.startswith("x-")})
     return made
 
 
@@ -371,16 +211,16 @@ def _volumes(value: list[Any]) -> Any:
     for entry in value:
         if not isinstance(entry.get("target"), str):
             raise ReaderError("a mount has no target", rule="not-compose")
-        mount = {key: item for key, item in entry.items() if key in ("bind", "volume", "tmpfs") or not _empty(item)}
+        mount = {key: item for key, item in entry.items() if key in ("bind", "volume", "tmpfs") or not is_empty(item)}
         mount["target"] = posixpath_clean(entry["target"])
         for key in ("bind", "volume", "tmpfs"):
             part = mount.get(key)
             if isinstance(part, dict):
-                mount[key] = {name: item for name, item in part.items() if not _empty(item)}
+                mount[key] = {name: item for name, item in part.items() if not is_empty(item)}
             elif key in mount:
                 del mount[key]
         if mount.get("tmpfs", {}).get("size"):
-            mount["tmpfs"]["size"] = _size(mount["tmpfs"]["size"])
+            mount["tmpfs"]["size"] = as_size(mount["tmpfs"]["size"])
         made.append(mount)
     return made
 
@@ -390,7 +230,7 @@ def _mounted_files(default: str) -> Callable[[Any], Any]:
         made = Seq(at=getattr(value, "at", None))
         for entry in value:
             full = {"target": f"{default}{entry.get('source')}", **entry} if default else entry
-            made.append({key: item for key, item in full.items() if key == "mode" or not _empty(item)})
+            made.append({key: item for key, item in full.items() if key == "mode" or not is_empty(item)})
         return made
 
     return finish
@@ -401,14 +241,14 @@ def _service_networks(value: dict[str, Any]) -> Any:
     for name, how in value.items():
         if how is not None and not isinstance(how, dict):
             raise ReaderError(f"{name} must be a mapping", rule="not-compose")
-        made[name] = None if how is None else {key: item for key, item in how.items() if not _empty(item)}
+        made[name] = None if how is None else {key: item for key, item in how.items() if not is_empty(item)}
     return made
 
 
 def _dependencies(value: dict[str, Any]) -> Any:
     made = Map(at=getattr(value, "at", None))
     for name, how in value.items():
-        made[name] = {key: item for key, item in how.items() if key == "required" or not _empty(item)}
+        made[name] = {key: item for key, item in how.items() if key == "required" or not is_empty(item)}
     return made
 
 
@@ -416,13 +256,13 @@ def _ulimits(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ReaderError("must be a mapping", rule="not-compose")
     return {
-        name: {key: item for key, item in limit.items() if not _empty(item)} if isinstance(limit, dict) else limit
+        name: {key: item for key, item in limit.items() if not is_empty(item)} if isinstance(limit, dict) else limit
         for name, limit in value.items()
     }
 
 
 def _devices(value: list[dict[str, Any]]) -> Any:
-    return [{key: item for key, item in entry.items() if not _empty(item)} for entry in value]
+    return [{key: item for key, item in entry.items() if not is_empty(item)} for entry in value]
 
 
 def _pull_policy(value: Any) -> Any:
@@ -430,32 +270,32 @@ def _pull_policy(value: Any) -> Any:
 
 
 _FINISH: dict[str, Callable[[Any], Any]] = {
-    "annotations": _texts,
+    "annotations": as_texts,
     "build": _build,
-    "command": _command,
+    "command": as_command,
     "configs": _mounted_files(""),
-    "cpus": _number,
+    "cpus": as_number,
     "depends_on": _dependencies,
     "deploy": _deploy,
     "devices": _devices,
-    "entrypoint": _command,
+    "entrypoint": as_command,
     "env_file": lambda value: Seq([entry["path"] for entry in value], at=getattr(value, "at", None)),
-    "environment": _mapping,
-    "extra_hosts": _hosts,
+    "environment": as_mapping,
+    "extra_hosts": as_hosts,
     "gpus": lambda value: [each if {"count", "device_ids"} & set(each) else {**each, "count": -1} for each in value],
     "healthcheck": _healthcheck,
-    "labels": _labels,
+    "labels": as_labels,
     "logging": _logging,
     "networks": _service_networks,
     "ports": _ports,
     "pull_policy": _pull_policy,
     "secrets": _mounted_files("/run/secrets/"),
-    "stop_grace_period": _duration,
-    "storage_opt": _texts,
-    "sysctls": _texts,
+    "stop_grace_period": as_duration,
+    "storage_opt": as_texts,
+    "sysctls": as_texts,
     "ulimits": _ulimits,
     "volumes": _volumes,
-    **dict.fromkeys(("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "shm_size"), _size),
+    **dict.fromkeys(("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "shm_size"), as_size),
     **dict.fromkeys(
         (
             "cap_add",
@@ -473,7 +313,7 @@ _FINISH: dict[str, Callable[[Any], Any]] = {
             "tmpfs",
             "volumes_from",
         ),
-        _list,
+        as_list,
     ),
     **dict.fromkeys(
         (
@@ -498,6 +338,6 @@ _FINISH: dict[str, Callable[[Any], Any]] = {
             "uts",
             "working_dir",
         ),
-        _text,
+        as_text,
     ),
 }

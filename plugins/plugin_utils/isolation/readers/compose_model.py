@@ -14,7 +14,8 @@ from ..model import Interpolation, Where
 from .compose_canonical import SECTIONS, Paths, canonical
 from .compose_casts import cast
 from .compose_merge import Path, extend, merge, reset, unique
-from .compose_shape import check_model
+from .compose_schema import MODEL
+from .compose_shape import check_shape
 from .dotenv import evaluate, read_dotenv
 from .errors import ReaderError
 from .interpolation import Interpolator, lookup_in
@@ -132,7 +133,7 @@ class Loader:
         """A service with what it extends beneath it."""
         service = services.get(name)
         extends = service.get("extends") if isinstance(service, dict) else None
-        if extends is None:
+        if not isinstance(service, dict) or extends is None:
             return service
         shown = self.sources.show(path)
         line = getattr(service, "at", {}).get("extends", ("", 0))[1]
@@ -149,7 +150,9 @@ class Loader:
             self.links.append(("extends", target, Where(shown, line, f"services.{name}.extends")))
             found = self._extended_file(target, env)
             if found is None:
-                return Map({key: item for key, item in service.items() if key != "extends"}, at=service.at)
+                return Map(
+                    {key: item for key, item in service.items() if key != "extends"}, at=getattr(service, "at", None)
+                )
             services, more = found
             resets, path = [*resets, more], target
         if ref not in services:
@@ -251,7 +254,7 @@ def clone(value: Any) -> Any:
 def _combined(model: Map, config: Map) -> Map:
     """A canonical model with a raw one merged on top, canonical again."""
     merged = unique(merge(model, config))
-    check_model(merged)
+    check_shape(merged, MODEL)
     merged.pop("version", None)
     combined: Map = unique(canonical(merged))
     return combined

@@ -93,9 +93,10 @@ def read_yaml(text: str, file: str) -> list[YamlDocument]:
     try:
         return [_Builder(file).document(node) for node in _compose(text)]
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-        raise ReaderError(f"the file is not YAML: {reason}", mark.line + 1 if mark else 0, rule="not-yaml") from None
+        line = 0 if mark is None else mark.line + 1
+        raise ReaderError(f"the file is not YAML: {reason}", line, rule="not-yaml") from None
     except UnicodeEncodeError:
         raise ReaderError("the file is not YAML: it holds characters that cannot be encoded", rule="not-yaml") from None
 
@@ -130,8 +131,9 @@ def _compose(text: str) -> Iterator[_Node]:
             open_nodes[-1].value.append(node)
         else:
             root = node
-        if node.kind != "alias" and event.anchor:
-            anchors[event.anchor] = node
+        anchor = getattr(event, "anchor", None)
+        if node.kind != "alias" and anchor:
+            anchors[anchor] = node
         if node.kind in ("map", "seq"):
             open_nodes.append(node)
             if len(open_nodes) > MAX_DEPTH:
