@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import RenderedArtefacts, assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.redaction import HIDDEN, redact
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
