@@ -109,7 +109,8 @@ def build_stack(
         application = not definition.get("image")
         layers = [stack["common"], stack["application"]] if application else [stack["common"]]
         complete: dict[str, Any] = {}
-        for layer in (*layers, definition):
+        # Not the merged definition: a null of the user's takes away what comes from `common` as well.
+        for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
             complete = merge(complete, layer)
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
