@@ -14,6 +14,17 @@ import demo
 from belongings import Environment, NotOurs
 from steps import REPOSITORY
 
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+import checkout
+
+checkout.install()
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import (  # noqa: E402
+    Registry,
+    state_directory,
+)
+
 
 def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:
     """Remove engine objects one by one; returns the complaints about those that something else still uses."""
@@ -29,12 +40,21 @@ def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:
 
 def remove_environment(environment: Environment) -> list[str]:
     print(f"{environment.prefix} ({environment.directory})", flush=True)
+    forget(environment)
     return [
         *remove("container", [container["Id"] for container in environment.containers], "--force", "--volumes"),
         *remove("network", environment.networks),
         *remove("volume", environment.volumes),
         *remove("image", environment.images),
     ]
+
+
+def forget(environment: Environment) -> None:
+    """Take the environment out of the machine's registry, where it is registered from the demo's directory."""
+    registry = Registry(state_directory())
+    entry = registry.entries().get(environment.prefix, {})
+    if entry.get("directory") == str(environment.directory):
+        registry.remove(environment.prefix)
 
 
 def demo_paths() -> list[Path]:
