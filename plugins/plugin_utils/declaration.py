@@ -23,12 +23,12 @@ from ansible.module_utils.common.validation import (
     check_type_list,
 )
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 
 from .inventory import SEAL, Declared, place, seal
 from .isolation import naming
 from .isolation.model import Finding, Severity, Where
 from .isolation.writers import plain
+from .templates import Templates
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "environment"
 
@@ -116,7 +116,7 @@ class Declaration:
         return Finding(rule, severity, (self.prefix,), variable, message, fix, (where,))
 
 
-def declare(environment: Declared, loader: DataLoader) -> Declaration:
+def declare(environment: Declared, loader: DataLoader, templates: Templates | None = None) -> Declaration:
     """Resolve and check the variables of an environment. Problems are findings, never exceptions."""
     known = specification()
     raw = {name: seal(value) for name, value in environment.variables.items()}
@@ -130,9 +130,9 @@ def declare(environment: Declared, loader: DataLoader) -> Declaration:
         origins={name: place(value, name) for name, value in environment.variables.items() if name in mine},
         locked=environment.locked,
     )
-    templar = Templar(loader=loader, variables=available)
+    templates = templates or Templates(loader)
     for name, spec in known.items():
-        declaration.values[name] = _resolve(declaration, templar, name, spec)
+        declaration.values[name] = _resolve(declaration, templates, name, spec)
     _check_unknown(declaration, mine)
     _check_required(declaration)
     _check_values(declaration)
@@ -140,10 +140,10 @@ def declare(environment: Declared, loader: DataLoader) -> Declaration:
     return declaration
 
 
-def _resolve(declaration: Declaration, templar: Templar, name: str, spec: Mapping[str, Any]) -> Any:
+def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any]) -> Any:
     value = declaration.available.get(name)
     try:
-        value = plain(templar.template(value))
+        value = plain(templates.value(value, declaration.available))
     except AnsibleError as error:
         declaration.problem(
             "template-error",

@@ -29,13 +29,16 @@ from .inventory import Inventory
 from .isolation import report
 from .isolation.live.registered import entry_of, environment_of
 from .isolation.model import Environment, Finding, Fleet, Severity
-from .isolation.rules import judge
+from .isolation.rules import judge, rules
 from .isolation.rules.secrets import open_checks
 from .isolation.waivers import apply as apply_waivers
 from .rendering import Release, Renderer
 from .selection import forged, membership, overrides, selection
 
 _PROOF = "bulkhead-proof.json"
+
+# Now, and not at first use: actions run in forks of the process that imports this.
+rules()
 
 #: What a report file holds, by its ending; JSON otherwise.
 _REPORTS = {".sarif": "sarif", ".xml": "junit"}
@@ -86,13 +89,13 @@ class Gate:
     @cached_property
     def declarations(self) -> list[Declaration]:
         """Every environment of the inventory."""
-        return [declare(each, self.inventory.loader) for each in self.inventory.environments()]
+        return [declare(each, self.inventory.loader, self.renderer.templates) for each in self.inventory.environments()]
 
     def declaration_of(self, host: str) -> Declaration:
         """The environment of a host. Raises AnsibleActionFail where it has none."""
         for each in self.inventory.environments():
             if host in each.hosts:
-                return declare(each, self.inventory.loader)
+                return declare(each, self.inventory.loader, self.renderer.templates)
         raise AnsibleActionFail(
             f"host {host} belongs to no environment: set bulkhead_environment in the group_vars of one of its groups"
         )

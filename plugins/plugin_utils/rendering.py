@@ -10,20 +10,20 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
 from .isolation import naming
 from .isolation.stack import Service, Stack, StackFile, build_stack, merge, published_ports
 from .isolation.writers import dump_compose, dump_settings, plain, setting_problem
+from .templates import Templates
 
 #: What stands for the commit as long as no machine has been asked for it.
 UNKNOWN_COMMIT = "0" * 40
@@ -74,21 +74,11 @@ class Release:
         return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@dataclass
 class Renderer:
-    """Renders environments with one template engine, so that templates are compiled once for a whole fleet.
+    """Renders environments. ``directories`` are searched for templates before the role's own."""
 
-    ``templates`` are the directories that are searched, the user's before the role's.
-    """
-
-    loader: DataLoader
-    templates: Sequence[Path]
-    _texts: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.templates = [*self.templates, ROLE / "templates"]
-        paths = [str(each) for each in self.templates]
-        self._templar = Templar(loader=self.loader, variables={}).copy_with_new_env(searchpath=paths)
+    def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
+        self.templates = Templates(loader, [*directories, ROLE / "templates"])
 
     def render(self, declaration: Declaration, commit: str = UNKNOWN_COMMIT) -> Release | None:
         """Render an environment. Problems are noted in the declaration; None where nothing could be rendered."""
@@ -112,7 +102,7 @@ class Renderer:
         variables = {**declaration.available, **_derived(values, commit)}
         secrets = {str(key): str(value) for key, value in values["bulkhead_secrets"].items()}
         variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
-        default = yaml.load(self._template("stack.yml.j2", variables), Loader=_Loader)
+        default = yaml.load(self.templates.file("stack.yml.j2", variables), Loader=_Loader)
         stack = build_stack(
             default,
             values["bulkhead_services"],
@@ -139,23 +129,10 @@ class Renderer:
         return Release(compose_file, stack, tuple(settings), tuple(files), tuple(published_ports(compose)))
 
     def _file(self, wanted: StackFile, variables: Mapping[str, Any]) -> RenderedFile:
-        content = self._template(wanted.template, variables) if wanted.template else wanted.content
+        content = self.templates.file(wanted.template, variables) if wanted.template else wanted.content
         if wanted.source and not wanted.content:
             return RenderedFile(wanted.path, "", 0o644, wanted.secret, wanted.source)
         return RenderedFile(wanted.path, content, 0o644, wanted.secret)
-
-    def _template(self, name: str, variables: Mapping[str, Any]) -> str:
-        self._templar.available_variables = dict(variables)
-        text = self._templar.template(trust_as_template(self._text(name)), escape_backslashes=False)
-        return "" if text is None else str(text)
-
-    def _text(self, name: str) -> str:
-        if name not in self._texts:
-            found = [each / name for each in self.templates if (each / name).is_file()]
-            if not found:
-                raise AnsibleFileNotFound(f"there is no template {name} in {', '.join(map(str, self.templates))}")
-            self._texts[name] = self.loader.get_text_file_contents(str(found[0]))
-        return self._texts[name]
 
 
 def _derived(values: Mapping[str, Any], commit: str) -> dict[str, Any]:

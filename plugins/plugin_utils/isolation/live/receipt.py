@@ -151,7 +151,7 @@ def as_text(receipt: Mapping[str, Any]) -> str:
         lines.append(f"  BYSTANDERS CHANGED: {_few(changes)}")
     elif names:
         lines.append(
-            f"  unchanged {_few(names)} ({receipt['bystander_containers']} containers, to the id and start time)"
+            f"  unchanged {_few(names)} ({receipt['bystander_containers']} containers, to id and start time)"
         )
     else:
         lines.append("  unchanged no other environment is on this machine")
