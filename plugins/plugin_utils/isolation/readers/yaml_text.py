@@ -93,9 +93,9 @@ def read_yaml(text: str, file: str) -> list[YamlDocument]:
     try:
         return [_Builder(file).document(node) for node in _compose(text)]
     except yaml.YAMLError as error:
-        mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        line = getattr(mark, "line", -1) + 1
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-        line = 0 if mark is None else mark.line + 1
         raise ReaderError(f"the file is not YAML: {reason}", line, rule="not-yaml") from None
     except UnicodeEncodeError:
         raise ReaderError("the file is not YAML: it holds characters that cannot be encoded", rule="not-yaml") from None
