@@ -22,7 +22,13 @@ class Member:
     service: str
     names: tuple[str, ...]
     keeps_data: bool
-    where: Where
+    project: ComposeProject
+    key: str
+
+    @property
+    def where(self) -> Where:
+        """Where the service joins the network."""
+        return self.project.where("services", self.service, "networks", self.key)
 
 
 @dataclass(slots=True)
@@ -84,8 +90,7 @@ def _member(
     container = str(definition.get("container_name") or f"{project.name}-{service}-1")
     hostname = str(definition.get("hostname") or "")
     names = dict.fromkeys((service, container, *map(str, attachment.get("aliases") or ()), *filter(None, [hostname])))
-    where = project.where("services", service, "networks", key)
-    return Member(environment.prefix, service, tuple(names), is_data_service(service, definition), where)
+    return Member(environment.prefix, service, tuple(names), is_data_service(service, definition), project, key)
 
 
 def network_name(project: ComposeProject, key: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _WORDS = re.compile(r"[a-z]+")
@@ -32,7 +33,12 @@ DATA_PORTS = frozenset(
 
 def words_of(name: str, service: Mapping[str, Any]) -> frozenset[str]:
     """The words of a service's key and of the last part of its image."""
-    image = str(service.get("image") or "").partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return _words(name, str(service.get("image") or ""))
+
+
+@lru_cache(maxsize=16384)
+def _words(name: str, image: str) -> frozenset[str]:
+    image = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
     return frozenset(_WORDS.findall(f"{name} {image}".lower()))
 
 

@@ -54,8 +54,8 @@ def machine_wide_agent(fleet: Fleet) -> Judgement:
 def unscoped(name: str, service: Mapping[str, Any]) -> tuple[str, str] | None:
     """What an agent does to everybody's containers, and how to keep it to its own; None for any other service."""
     words, settings = words_of(name, service), service.get("environment") or {}
-    command = command_text(service)
-    if "watchtower" in words and not settings.get("WATCHTOWER_SCOPE") and "--scope" not in command:
+    scoped = settings.get("WATCHTOWER_SCOPE")
+    if "watchtower" in words and not scoped and "--scope" not in command_text(service):
         return "updates and restarts", "Set WATCHTOWER_SCOPE to the prefix, and label the services with it."
     if "autoheal" in words and str(settings.get("AUTOHEAL_CONTAINER_LABEL") or "autoheal") in ("all", "autoheal"):
         return "restarts", "Set AUTOHEAL_CONTAINER_LABEL to a label of this environment's own."

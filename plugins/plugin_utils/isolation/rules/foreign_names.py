@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..lines import code_lines
-from ..model import Directive, Environment, Fleet, Severity, Where
+from ..model import ComposeProject, Directive, Environment, Fleet, Severity, Where
 from ..ownership import sharers
 from ..services import texts, words_of
 from ..tokens import TokenIndex
 from . import Hit, Judgement, rule
 
-#: Texts that run or steer something; in others a name is only a name.
+#: Keys of a service and texts that run or steer something; in others a name is only a name.
+_RUN = frozenset({"command", "entrypoint", "healthcheck", "post_start", "pre_stop"})
+_TOLD = frozenset({"container_name", "hostname", "domainname", "extra_hosts", "external_links"})
 _ACTING = frozenset({"shell", "cron", "systemd", "workflow", "ansible", "sql", "pgbouncer", "redis", "logrotate"})
 
 
@@ -25,10 +27,16 @@ def foreign_name(fleet: Fleet) -> Judgement:
     """What an environment runs or is told carries a name or directory of another."""
     index = fleet.derived(TokenIndex)
     for environment in fleet.environments:
+        found = list(texts_of(environment))
+        # Nearly every environment names nobody: one look at all of its texts together tells.
+        if not index.owners_in("\n".join({text for _, text, _ in found}), environment.prefix):
+            continue
         told: set[tuple[str, str]] = set()
-        for runs, text, where in texts_of(environment):
-            for owner, token, _ in index.owners_in(text, environment.prefix):
-                if not is_own_kind(token) or (owner, str(where)) in told or owner in sharers(fleet, where):
+        for runs, text, place in found:
+            for owner, token, position in index.owners_in(text, environment.prefix):
+                where = place if isinstance(place, Where) else place[0].where(*place[1:])
+                asked = runs and text[:position].endswith("://")
+                if not (is_own_kind(token) or asked) or (owner, str(where)) in told or owner in sharers(fleet, where):
                     continue
                 told.add((owner, str(where)))
                 yield Hit(
@@ -41,7 +49,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
                     f"{owner}, waive it with a reason.",
                     (where,),
                     environment.machine if fleet.by_prefix[owner].machine == environment.machine else "",
-                    severity=None if runs else Severity.HIGH,
+                    severity=None if runs and not asked else Severity.HIGH,
                 )
 
 
@@ -64,19 +72,25 @@ def underscore_host(fleet: Fleet) -> Judgement:
             )
 
 
-def texts_of(environment: Environment) -> Iterator[tuple[bool, str, Where]]:
+#: Where a text stands; in a Compose file the project and the path, because most places are never asked for.
+_Place = Where | tuple[ComposeProject, str, str, str] | tuple[ComposeProject, str, str, str, str]
+
+
+def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
     """Everything that may carry a name: (whether it is run, the text, where). Networks, volumes and images have rules
     of their own."""
     for project, name, service in environment.services():
-        for key, value in service.items():
-            if key in ("command", "entrypoint", "healthcheck", "post_start", "pre_stop"):
-                yield True, " ".join(texts(value)), project.where("services", name, key)
-            elif key in ("environment", "labels"):
-                for entry, text in (value or {}).items() if isinstance(value, Mapping) else ():
-                    if isinstance(text, str):
-                        yield False, text, project.where("services", name, key, entry)
-            elif key in ("container_name", "hostname", "domainname"):
-                yield False, str(value), project.where("services", name, key)
+        for key in _RUN & service.keys():
+            yield True, " ".join(texts(service[key])), (project, "services", name, key)
+        for key in _TOLD & service.keys():
+            yield False, " ".join(texts(service[key])), (project, "services", name, key)
+        for key in ("environment", "labels"):
+            for entry, text in (service.get(key) or {}).items():
+                if isinstance(text, str):
+                    yield False, text, (project, "services", name, key, entry)
+        for network, attachment in (service.get("networks") or {}).items():
+            if attachment and attachment.get("aliases"):
+                yield False, " ".join(texts(attachment["aliases"])), (project, "services", name, "networks", network)
     for setting in environment.settings:
         if not setting.service:
             yield False, setting.text, setting.where
@@ -89,7 +103,8 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, Where]]:
 
 
 def is_own_kind(token: str) -> bool:
-    """Names and directories. Domains and ports in URLs have rules of their own, which know what they are used for."""
+    """Names and directories. What domains and ports of settings mean is told by rules of their own; here they count
+    only where a command asks for them by URL."""
     return token.startswith("/") or not re.search(r"[.:]", token)
 
 
@@ -105,17 +120,19 @@ _TOLERANT = frozenset(
 
 def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Requests whose Host header would be a name with an underscore."""
-    kinds = server_kinds(environment)
+    kinds: Mapping[str, frozenset[str]] = {}
     for project, name, service in environment.services():
         for key in ("healthcheck", "command", "entrypoint"):
             value = service.get(key)
             text = " ".join(texts(value.get("test") if key == "healthcheck" and isinstance(value, Mapping) else value))
-            if not _HOST_GIVEN.search(text):
+            if "_" in text and "://" in text and not _HOST_GIVEN.search(text):
                 for host in _URL.findall(text):
+                    kinds = kinds or server_kinds(environment)
                     if not kinds.get(host.lower(), frozenset()) & _TOLERANT:
                         yield host, project.where("services", name, key)
     for top in environment.nginx:
         for host, where in passed_on(top, ()):
+            kinds = kinds or server_kinds(environment)
             if not kinds.get(host.lower(), frozenset()) & _TOLERANT:
                 yield host, where
 
