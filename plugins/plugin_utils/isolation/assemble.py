@@ -116,7 +116,7 @@ def assemble(
         nginx=tuple(assembly.directives),
         documents=tuple(assembly.documents),
     )
-    claims, references = assembly.claims()
+    claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
     for more, pointed in (claims_endpoints(environment),):
         claims += more
         references += pointed
@@ -292,14 +292,14 @@ class _Assembly:
 
     # what follows from it
 
-    def claims(self) -> tuple[list[Claim], list[Reference]]:
-        """What every reader says about claims and references."""
+    def claims(self, directory_from: Where) -> tuple[list[Claim], list[Reference]]:
+        """What every reader says about claims and references. ``directory_from`` is where the directory was set."""
         owner, machine = self._prefix, self._machine
         claims: list[Claim] = []
         references: list[Reference] = list(self._links)
         if self.directory:
-            where = Where(item="directory")
-            claims.append(Claim("path", machine, self.directory, owner, where, False, {"kind": "directory"}))
+            attributes = {"kind": "directory"}
+            claims.append(Claim("path", machine, self.directory, owner, directory_from, False, attributes))
         found = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
         found.append(self._of_nginx())
         names = {name for project in self.projects for name in project.services}

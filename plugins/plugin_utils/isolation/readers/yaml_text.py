@@ -108,7 +108,7 @@ def _compose(text: str) -> Iterator[_Node]:
     root: _Node | None = None
     for event in yaml.parse(text, Loader=_LOADER):
         node: _Node | None = None
-        line = event.start_mark.line + 1
+        line = getattr(event.start_mark, "line", -1) + 1
         if isinstance(event, yaml.ScalarEvent):
             plain = event.style is None or event.style == ""
             node = _Node("scalar", event.value, event.tag or "", line, plain)
