@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
@@ -51,6 +52,7 @@ class TokenIndex:
             for claim in claims
             if own_words.get(claim.owner, frozenset()) & set(re.split(r"[_-]", claim.key))
         )
+        self._longest = max(map(len, (*self._prefixes, *self._names)), default=0)
         self._directories = _single(
             ((environment.machine, posixpath.normpath(environment.directory)), environment.prefix)
             for environment in environments
@@ -94,10 +96,9 @@ class TokenIndex:
         for start in starts:
             if start < done:
                 continue
-            for end in reversed(ends):
+            # What is longer than every identifier is none: a word of any length is read in its own length.
+            for end in reversed(ends[bisect_right(ends, start) : bisect_right(ends, start + self._longest)]):
                 part = word[start:end]
-                if end <= start:
-                    break
                 known = part in self._prefixes
                 owner = part if known else self._names.get(part, "")
                 if owner and (start == 0 or "_" in part or "-" in part):

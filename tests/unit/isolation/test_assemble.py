@@ -233,6 +233,25 @@ def test_bad_input_becomes_one_finding(files: dict[str, str], rule: str, severit
     assert says in problem.message and problem.fix and problem.environments == ("aiia_prod",)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"docker-compose.yml": "services: {a: {image: x, environment: {PASSWORD: 'hunter2${'}}}"},
+        {"docker-compose.yml": "services: {a: {image: x, environment: [{PASSWORD: hunter2}]}}"},
+        {"docker-compose.yml": 'services: {a: {image: x, command: "run --password \'hunter2"}}'},
+        {"docker-compose.yml": "services: {a: {image: x, environment: {PASSWORD: [hunter2]}}}"},
+        {"docker-compose.yml": "services: {a: {image: x}}", ".env": "PASSWORD=hunter2${\n"},
+        {"docker-compose.yml": "services: {a: {image: x}}", ".env": "KEY='x'\nhunter2 hunter2=\n"},
+        {"docker-compose.yml": "services: {a: {image: x}}", ".env": "KEY='hunter2\n"},
+    ],
+)
+def test_no_finding_shows_a_value(files: dict[str, str]) -> None:
+    """What is broken may be a secret: the place is named, the value is not."""
+    found = environment(files)
+    assert found.problems
+    assert "hunter2" not in "".join(str(problem) for problem in found.problems)
+
+
 def test_includes_that_fan_out_are_bounded() -> None:
     """Twelve files that each include the next one twice would be read four thousand times."""
     files = {

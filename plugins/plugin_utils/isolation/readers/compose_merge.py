@@ -263,7 +263,7 @@ _MERGERS: dict[Path, Merger] = {
 
 def _by_key(entry: Any, path: Path) -> str:
     if not isinstance(entry, str):
-        raise ReaderError(f"{'.'.join(path)}: {entry!r} is no string", rule="not-compose")
+        raise ReaderError(f"{'.'.join(path)}: every entry of a list must be a string", rule="not-compose")
     return entry.partition("=")[0]
 
 

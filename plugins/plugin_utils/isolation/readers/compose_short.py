@@ -199,16 +199,16 @@ def parse_command(text: str) -> list[str]:
             begun = begun and not (character == ">" and word[:1].isdigit())
             break
         elif character in "`()" and quote in ("", "`", ")"):
-            quote = _shell_quote(character, quote, word, text)
+            quote = _shell_quote(character, quote, word)
             word, begun = word + character, True
         else:
             word, begun = word + character, True
     if quote or escaped:
-        raise _bad(f"invalid command line {text[:60]!r}")
+        raise _bad("invalid command line: a quote or bracket has no counterpart")
     return [*words, word] if begun else words
 
 
-def _shell_quote(character: str, quote: str, word: str, text: str) -> str:
+def _shell_quote(character: str, quote: str, word: str) -> str:
     """What is open after a backtick or a bracket: the splitter keeps such a substitution in one word."""
     if character == "`":
         return {"": "`", "`": ""}.get(quote, quote)
@@ -217,7 +217,7 @@ def _shell_quote(character: str, quote: str, word: str, text: str) -> str:
     if character == ")":
         return "" if quote else ")"
     if quote or not word.endswith("$"):
-        raise _bad(f"invalid command line {text[:60]!r}")
+        raise _bad("invalid command line: a quote or bracket has no counterpart")
     return ")"
 
 

@@ -70,7 +70,7 @@ def evaluate(lines: list[Line], file: str, lookup: Lookup) -> dict[str, str]:
 def settings(lines: list[Line], file: str, values: Mapping[str, str], service: str = "") -> list[Setting]:
     """The settings of a file for the model; of a name given twice the last line is its place."""
     last = {line.key: line for line in lines}
-    return [Setting(key, values.get(key), Where(file, line.line, key), service) for key, line in last.items()]
+    return [Setting(key, values.get(key), Where(file, line.line, key), service) for key, line in last.items() if key]
 
 
 def _lines(text: str) -> Iterator[Line]:
@@ -94,6 +94,8 @@ def _lines(text: str) -> Iterator[Line]:
             position += len("export")
             while position < length and text[position] in _SPACES:
                 position += 1
+            if position >= length:
+                raise ReaderError("'export' is followed by nothing", line, rule="not-dotenv")
         key, position, bare = _key(text, position, line)
         if bare:
             yield Line(key, None, line)
@@ -113,7 +115,7 @@ def _key(text: str, position: int, line: int) -> tuple[str, int, bool]:
         if character in "=:\n":
             key = text[position:index].rstrip()
             if " " in key:
-                raise ReaderError(f"a name cannot hold a space: {key[:60]!r}", line, rule="not-dotenv")
+                raise ReaderError("the name of a variable cannot hold a space", line, rule="not-dotenv")
             return key, index + 1, character == "\n"
         if not (character in "_.-[]" or character.isalpha() or character.isnumeric()):
             raise ReaderError(f"unexpected character {character!r} in the name of a variable", line, rule="not-dotenv")

@@ -84,17 +84,17 @@ class Interpolator:
         """What ``${`` at ``start`` becomes, and where the text goes on."""
         name = _NAME.match(text, start + 2)
         if not name:
-            raise _invalid(text, where)
+            raise _invalid(where)
         if text[name.end() : name.end() + 1] == "}":
             return self._plain(name[0], where), name.end() + 1
         operator = _OPERATOR.match(text, name.end())
         end_of_line = text.find("\n", start)
         last = text.rfind("}", name.end(), end_of_line if end_of_line >= 0 else len(text))
         if not operator or last < operator.end():
-            raise _invalid(text, where)
+            raise _invalid(where)
         close = _closing(text, start, last)
         if close < operator.end():
-            raise _invalid(text, where)
+            raise _invalid(where)
         operand = text[operator.end() : close]
         return self._operate(name[0], operator[0], operand, where, depth), close + 1
 
@@ -133,10 +133,13 @@ def _closing(text: str, start: int, last: int) -> int:
     return last
 
 
-def _invalid(text: str, where: Where) -> ReaderError:
-    shown = text if len(text) <= 60 else f"{text[:57]}..."
+def _invalid(where: Where) -> ReaderError:
+    # The text itself may be a secret.
+    place = f" of {where.item}" if where.item else ""
     return ReaderError(
-        f"invalid variable in {shown!r}: write '$$' for a dollar that is none", where.line, rule="not-compose"
+        f"the value{place} holds an invalid variable: write '$$' for a dollar that is none",
+        where.line,
+        rule="not-compose",
     )
 
 
