@@ -64,9 +64,9 @@ def search_path_pooling(fleet: Fleet) -> Judgement:
                 yield Hit(
                     owners,
                     f"{identity}/{name}: search_path",
-                    f"{listing(owners)} share the database {name}, and {listing(each.owner for each in mixing)} choose "
-                    f"a schema by search_path ({listing(each.use.key for each in mixing)}) through a pooler that mixes "
-                    "sessions: it drops the option or hands on a session with the other's schema.",
+                    f"{listing(owners)} share the database {name}. {listing(each.use.key for each in mixing)} of "
+                    f"{listing(each.owner for each in mixing)} selects a schema by search_path, through a pooler that "
+                    "mixes sessions: it drops the option, or hands on a session with the other's schema.",
                     "Give each environment a database of its own; or a role of its own with ALTER ROLE … SET "
                     "search_path, and no search_path in the connection.",
                     tuple(each.use.where for each in mixing),
