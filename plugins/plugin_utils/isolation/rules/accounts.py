@@ -135,7 +135,7 @@ def shared_index(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(outside),
                 f"{key}={value}",
-                f"{listing(owners(outside))} both write to {value} ({key}): what one indexes, deletes or asks for, the "
+                f"{listing(owners(outside))} write to one {value} ({key}): what one indexes, deletes or asks for, the "
                 f"other finds{', unless their different keys belong to different accounts' if apart else ''}.",
                 f"Put the environment into the name: {key}={value}-{outside[-1].owner}.",
                 places(outside),

@@ -25,6 +25,13 @@ _DEFAULT_QUEUE = re.compile(r"(?:\w+_)?DEFAULT_QUEUE\Z", re.IGNORECASE)
 _ROUTE = re.compile(r"[\"']?\bqueue[\"']?\s*[:=]\s*[\"']([\w.-]+)[\"']")
 _WORKER_QUEUES = re.compile(r"(?:\s-Q\s*|\s--queues[= ])([\w.,-]+)")
 _KEYPREFIX = re.compile(r"global_keyprefix[\"']?\s*[:=]\s*[\"']?([\w:.-]+)", re.IGNORECASE)
+#: What a common server means, whatever its queues and keys are called.
+_SHARING = {
+    "redis": "FLUSHALL, eviction, a full memory and a restart by one hit the other, and pub/sub reaches both, whatever "
+    "the database numbers are.",
+    "amqp": "purged queues, a full memory and a restart by one hit the other, in the same virtual host.",
+}
+
 #: Others that one finding names.
 _NAMED = 5
 _BEAT = re.compile(r"\bcelery\b.*\bbeat\b|\bcelery\b.*\bworker\b.*\s(?:-B\b|--beat\b)", re.DOTALL)
@@ -61,8 +68,7 @@ def shared_broker(fleet: Fleet) -> Judgement:
                     yield Hit(
                         _owners(group),
                         identity,
-                        f"{listing(_owners(group))} use one server, {identity}: FLUSHALL, eviction, a full memory and "
-                        "a restart by one hit the other, and pub/sub reaches both, whatever the database numbers are.",
+                        f"{listing(_owners(group))} use one server, {identity}: {_SHARING[family]}",
                         "Give each environment a server of its own.",
                         tuple(each.use.where for each in group),
                     )

@@ -90,8 +90,8 @@ def superuser_role(fleet: Fleet) -> Judgement:
             yield Hit(
                 everyone,
                 f"{identity}: role {acting[0].use.endpoint.user}",
-                f"{acting[0].use.endpoint.user}, the login of {listing(_owners(acting))} on {identity}, administers that "
-                f"server, and {listing(everyone)} have their data there: no grant keeps one from the other's.",
+                f"{acting[0].use.endpoint.user}, the login of {listing(_owners(acting))} on {identity}, administers "
+                f"that server, and {listing(everyone)} have their data there: no grant keeps one from the other's.",
                 "Connect as a role that is no superuser and owns only its own database.",
                 tuple(each.use.where for each in acting),
             )

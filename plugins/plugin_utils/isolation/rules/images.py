@@ -45,7 +45,7 @@ def shared_image(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             reference,
-            f"{listing(owners(claims))} both build {reference}: whichever builds last moves the name, and the next "
+            f"{listing(owners(claims))} build one image name, {reference}: whichever builds last moves the name, and the next "
             "start of the other, however harmless its cause, runs the wrong code.",
             "Give each an image name with its prefix and the commit: image: PREFIX_django:COMMIT. Without image:, "
             "the name comes from the project, so give each its own project name.",
@@ -81,7 +81,7 @@ def shared_image_tag(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(prefixes),
                 name,
-                f"{listing(prefixes)} both move the tag {name}: a rollback, a pull or a restart of one starts the code "
+                f"{listing(prefixes)} move one tag, {name}: a rollback, a pull or a restart of one starts the code "
                 "of the other.",
                 "Put the environment or the commit into the tag: NAME:staging-COMMIT, NAME:staging-previous.",
                 tuple(prefixes.values()),
