@@ -39,8 +39,10 @@ def install() -> None:
         top = _package("ansible_collections", [])
     namespace = _package("ansible_collections.aiia", [])
     collection = _package(COLLECTION, [str(ROOT)])
-    # What Ansible's own importer asks of a collection, in tests that start it.
-    collection.__file__ = str(ROOT / "__synthetic__")
+    # What Ansible's own importer and plugin loaders ask of a collection, in tests that start them.
     collection._collection_meta = {}  # type: ignore[attr-defined]
+    for name in ("", ".plugins", *(f".plugins.{kind}" for kind in ("action", "filter", "modules", "test"))):
+        folder = ROOT.joinpath(*name.split("."))
+        _package(COLLECTION + name, [str(folder)]).__file__ = str(folder / "__synthetic__")
     top.aiia = namespace  # type: ignore[attr-defined]
     namespace.bulkhead = collection  # type: ignore[attr-defined]

@@ -12,8 +12,14 @@ from typing import Any
 
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.plugins.loader import init_plugin_loader
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration, declare
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.inventory import Inventory
+
+# Templates use filters of the collection.
+if AnsibleCollectionConfig.collection_finder is None:
+    init_plugin_loader()
 
 SECRETS = {
     "SECRET_KEY": "a secret key of {}",
