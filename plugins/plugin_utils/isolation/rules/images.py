@@ -45,8 +45,8 @@ def shared_image(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             reference,
-            f"{listing(owners(claims))} build one image name, {reference}: whichever builds last moves the name, and the next "
-            "start of the other, however harmless its cause, runs the wrong code.",
+            f"{listing(owners(claims))} build one image name, {reference}: whichever builds last moves it, and the "
+            "next start of the other, however harmless its cause, runs the wrong code.",
             "Give each an image name with its prefix and the commit: image: PREFIX_django:COMMIT. Without image:, "
             "the name comes from the project, so give each its own project name.",
             places(claims),
