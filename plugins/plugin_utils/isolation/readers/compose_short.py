@@ -10,6 +10,7 @@ import ipaddress
 import math
 import posixpath
 import re
+from decimal import Decimal
 from typing import Any
 
 from .errors import ReaderError
@@ -42,15 +43,14 @@ def compose_text(value: Any) -> str:
 
 
 def _float_text(value: float) -> str:
-    """A float in the shortest form, with an exponent below 1e-4 and from 1e21 on."""
+    """A float in the shortest form, with an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value) or math.isinf(value):
         return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    mantissa, _, exponent = text.partition("e")
-    if (exponent and -5 < int(exponent) < 21) or (not exponent and abs(value) >= 1e21):
-        return f"{value:.0f}"
-    mantissa = mantissa.removesuffix(".0")
-    return f"{mantissa}e{int(exponent):+03d}" if exponent else mantissa
+    number = Decimal(repr(value)).normalize()
+    exponent = number.adjusted()
+    if value and not -4 <= exponent < 6:
+        return f"{number.scaleb(-exponent):f}e{exponent:+03d}"
+    return f"{number:f}"
 
 
 def parse_ports(text: str) -> list[dict[str, Any]]:
