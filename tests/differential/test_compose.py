@@ -74,7 +74,7 @@ def read_ourselves(files: list[Path], directory: Path, home: Path) -> ComposeRea
     try:
         env = evaluate(read_dotenv(text), ".env", lookup_in()) if text is not None else {}
     except ReaderError as error:
-        return ComposeReading(problems=[error])  # type: ignore[list-item]
+        return ComposeReading(problems=[error])
     return read_compose([str(file) for file in files], directory=str(directory), env=env, read=read, home=str(home))
 
 
