@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose import (
     ComposeReading,
     read_compose,
@@ -74,7 +75,7 @@ def read_ourselves(files: list[Path], directory: Path, home: Path) -> ComposeRea
     try:
         env = evaluate(read_dotenv(text), ".env", lookup_in()) if text is not None else {}
     except ReaderError as error:
-        return ComposeReading(problems=[error])
+        return ComposeReading(problems=[Problem(error, Severity.MEDIUM)])
     return read_compose([str(file) for file in files], directory=str(directory), env=env, read=read, home=str(home))
 
 
