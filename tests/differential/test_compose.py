@@ -24,6 +24,7 @@ import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose import (
     ComposeReading,
+    Problem,
     read_compose,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.dotenv import evaluate, read_dotenv
