@@ -29,3 +29,8 @@ def lines_of(environment: Environment) -> Iterator[tuple[Where, str]]:
     """The acting lines of all documents of an environment."""
     for document in environment.documents:
         yield from code_lines(document)
+
+
+def is_elsewhere(document: Document) -> bool:
+    """Whether a document acts on somebody else's machine: a workflow on hosted runners that goes nowhere by SSH."""
+    return document.kind == "workflow" and not re.search(r"self-hosted|\bssh\b|ssh-action", document.text)

@@ -16,6 +16,7 @@ from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import INTERFACE_NAME
 from ..services import words_of
 from ..traits import listing
+from ..webspace import neighbours
 from . import Hit, Judgement, owners, places, rule
 from .ports import is_local
 
@@ -109,8 +110,8 @@ _DATABASE = frozenset({"postgres", "postgresql", "postgis", "timescaledb", "pgve
 def trusted_address(fleet: Fleet) -> Judgement:
     """A service lets in whoever comes from a private address, and what comes through a published port does."""
     for environment in fleet.environments:
-        neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
-        who = listing(neighbours) or "any other environment"
+        others = neighbours(fleet, environment)
+        who = listing(others) or "any other environment"
         published_database = has_published(environment, _DATABASE)
         published_web = has_published(environment, frozenset({"nginx", "openresty", "angie"}))
         for what, trusted, where, web in trusts(environment):
@@ -138,7 +139,7 @@ _DOCKER_RANGE = re.compile(r"(?<![\d.])172\.(?:1[7-9]|2\d|30)\.\d{1,3}\.\d{1,3}(
 def container_address(fleet: Fleet) -> Judgement:
     """A file names a container by its address, which Docker gives to another container tomorrow."""
     for environment in fleet.environments:
-        neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        others = neighbours(fleet, environment)
         for address, where in written_addresses(environment):
             owner = owner_of_address(fleet, environment, address)
             if not owner and (own_address(fleet, environment, address) or not _DOCKER_RANGE.fullmatch(address)):
@@ -149,7 +150,7 @@ def container_address(fleet: Fleet) -> Judgement:
                 f"address {address}",
                 f"{environment.prefix} names {address}, {whose}: from the machine every container answers by "
                 "address, and "
-                f"after a restart it may be one of {owner or listing(neighbours) or 'another environment'}.",
+                f"after a restart it may be one of {owner or listing(others) or 'another environment'}.",
                 "Use the service's name inside the network, and from the machine a port that is published on "
                 "127.0.0.1.",
                 (where,),

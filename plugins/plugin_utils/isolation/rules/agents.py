@@ -13,6 +13,7 @@ from typing import Any
 from ..model import Fleet, Severity
 from ..services import command_text, words_of
 from ..traits import listing
+from ..webspace import neighbours
 from . import Hit, Judgement, owners, places, rule
 
 
@@ -36,7 +37,7 @@ def shared_agent_label(fleet: Fleet) -> Judgement:
 def machine_wide_agent(fleet: Fleet) -> Judgement:
     """An environment runs an agent that acts on the containers of all environments of the machine."""
     for environment in fleet.environments:
-        others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        others = neighbours(fleet, environment)
         for project, name, service in environment.services():
             does = unscoped(name, service)
             if does:

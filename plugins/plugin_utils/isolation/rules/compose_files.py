@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from ..acts import PROJECT_VERBS, commands, compose_calls, control_variables
+from ..lines import is_elsewhere
 from ..model import Environment, Fleet, Severity, Where
 from ..ownership import ancestors, directories, foreign_owner_of_path, sharers
 from ..traits import listing
@@ -85,8 +86,15 @@ def command_without_file(fleet: Fleet) -> Judgement:
         names = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
         if not names or names & DEFAULT_NAMES or any(n == "COMPOSE_FILE" for n, _, _ in control_variables(environment)):
             continue
+        elsewhere = {document.path for document in environment.documents if is_elsewhere(document)}
         for call in compose_calls(environment):
-            if call.files or call.project or call.verb not in PROJECT_VERBS or "COMPOSE_FILE" in call.assignments:
+            if (
+                call.where.file in elsewhere
+                or call.files
+                or call.project
+                or call.verb not in PROJECT_VERBS
+                or "COMPOSE_FILE" in call.assignments
+            ):
                 continue
             yield Hit(
                 (environment.prefix,),

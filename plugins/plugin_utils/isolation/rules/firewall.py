@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ..acts import commands, docker_calls, filters, tasks
 from ..model import Environment, Fleet, Severity, Where
 from ..traits import listing
+from ..webspace import neighbours
 from . import Hit, Judgement, rule
 
 
@@ -22,7 +23,7 @@ def network_prune(fleet: Fleet) -> Judgement:
         for call, reference in docker_calls(environment):
             if call.verb != ("network", "prune") or any(value.startswith("label=") for value in filters(call)):
                 continue
-            others = tuple(other.prefix for other in fleet.machines[environment.machine] if other is not environment)
+            others = neighbours(fleet, environment)
             yield Hit(
                 (environment.prefix, *others),
                 "docker network prune",
@@ -40,7 +41,7 @@ def network_prune(fleet: Fleet) -> Judgement:
 def firewall_reset(fleet: Fleet) -> Judgement:
     """A script or playbook of one environment empties the firewall, and with it Docker's rules for all of them."""
     for environment in fleet.environments:
-        others = tuple(other.prefix for other in fleet.machines[environment.machine] if other is not environment)
+        others = neighbours(fleet, environment)
         for text, where in resets(environment):
             yield Hit(
                 (environment.prefix, *others),
@@ -55,6 +56,7 @@ def firewall_reset(fleet: Fleet) -> Judgement:
 
 
 _CHAINS = re.compile(r"(?:DOCKER|FORWARD|INPUT|POSTROUTING|PREROUTING)")
+
 
 def resets(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Where the firewall is emptied: (the command or module, where)."""

@@ -13,11 +13,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from ..contents import contents, uses
 from ..model import Claim, Fleet, Severity
 from ..ownership import ancestors, directories, foreign_owner_of_path, owners_of_path
 from ..traits import listing
+from ..webspace import MOST, neighbours
 from . import Hit, Judgement, owners, places, rule
 
 #: Claims on a path that read or write what is there. An env_file is judged with the Compose files, a build context
@@ -86,7 +88,8 @@ def broad_mount(fleet: Fleet) -> Judgement:
     holds = fleet.derived(_holders)
     for machine, path, claims in mounted(fleet):
         for claim in claims:
-            others = [prefix for prefix in holds.get((machine, path), ()) if prefix != claim.owner]
+            held = (prefix for prefix in holds.get((machine, path), ()) if prefix != claim.owner)
+            others = list(islice(held, MOST))
             if not (others or path in EVERYBODYS or path.startswith(("/var/lib/docker/", "/var/lib/containerd/"))):
                 continue
             if claim.owner in owners_of_path(fleet, machine, path):
@@ -105,9 +108,7 @@ def broad_mount(fleet: Fleet) -> Judgement:
             )
 
 
-@rule(
-    "shared-path", "VP-04", "VP-05", "VP-08", "VP-09", "VP-10", "VP-11", "VP-12", "VP-13", severity=Severity.CRITICAL
-)
+@rule("shared-path", "VP-04", "VP-05", "VP-08", "VP-09", "VP-10", "VP-11", "VP-12", "VP-13", severity=Severity.CRITICAL)
 def shared_path(fleet: Fleet) -> Judgement:
     """Two environments mount one path of a machine, or one inside the other's, and at least one of them writes."""
     for machine, path, claims in overlapping(fleet):
@@ -143,12 +144,12 @@ def home_path(fleet: Fleet) -> Judgement:
                 )
                 if not (by_variable or source.startswith("~") or mount.get("x-home")):
                     continue
-                neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+                others = neighbours(fleet, environment)
                 yield Hit(
                     (environment.prefix,),
                     source,
                     f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root), and "
-                    f"for one user it is the same directory for {listing([environment.prefix, *neighbours])}.",
+                    f"for one user it is the same directory for {listing([environment.prefix, *others])}.",
                     "Write a path inside the environment's directory, such as "
                     f"./{posixpath.basename(source) or 'data'}.",
                     (where,),
@@ -193,20 +194,32 @@ def overlapping(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
 
 def clash(claims: Sequence[Claim]) -> Sequence[Claim]:
     """The claims that another environment's gets in the way of: one contains the other, and at least one writes."""
-    witnesses: dict[str, list[Claim]] = {}
+    here: dict[str, list[Claim]] = {}
+    below: dict[str, list[Claim]] = {}
     for claim in claims:
-        known = witnesses.setdefault(posixpath.normpath(claim.key), [])
-        # Two owners who write and two who are there are witnesses enough for whatever is found inside.
-        if sum(other.owner != claim.owner and writes(other) >= writes(claim) for other in known) < 2:
-            known.append(claim)
+        path, *above = ancestors(claim.key)
+        witness(here.setdefault(path, []), claim)
+        for directory in above:
+            witness(below.setdefault(directory, []), claim)
     found: dict[str, Claim] = {}
     for claim in claims:
-        for above in ancestors(claim.key):
-            for other in witnesses.get(above, ()):
-                if other.owner != claim.owner and (writes(claim) or writes(other)):
-                    found.setdefault(claim.owner, claim)
-                    found.setdefault(other.owner, other)
+        path, *above = ancestors(claim.key)
+        around = (
+            *here[path],
+            *below.get(path, ()),
+            *(other for directory in above for other in here.get(directory, ())),
+        )
+        if any(other.owner != claim.owner and (writes(claim) or writes(other)) for other in around):
+            found.setdefault(claim.owner, claim)
     return [found[owner] for owner in sorted(found)]
+
+
+def witness(known: list[Claim], claim: Claim) -> None:
+    """Keep a claim unless two owners are known already who write, or who are there at all if this one only reads:
+    that is enough to tell for everybody whether somebody else is there, and writes."""
+    told = {other.owner for other in known if writes(other) >= writes(claim)}
+    if len(told) < 2 and claim.owner not in told:
+        known.append(claim)
 
 
 def writes(claim: Claim) -> bool:

@@ -143,6 +143,8 @@ def passing(fleet: Fleet, word: str, how: str) -> Sequence[str]:
     """The environments whose short name passes an inexact test."""
     word = word.lower()
     index = fleet.derived(_name_index)
+    if not any(name == word for name, _ in index.get(word, ())):
+        return []  # it is no environment's name that is tested for, such as that of the project
     found = [prefix for name, prefix in index.get(word, ()) if how == "contains" or name.startswith(word)]
     return list(dict.fromkeys(found))
 

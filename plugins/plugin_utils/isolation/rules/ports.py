@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from ..lines import lines_of
+from ..lines import code_lines, is_elsewhere, lines_of
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..ownership import sharers
 from ..services import is_data_service, is_front_door
 from ..traits import listing
+from ..webspace import neighbours
 from . import Hit, Judgement, owners, places, rule
 
 #: A port published without an address is taken on every address, IPv4 and IPv6.
@@ -65,7 +67,7 @@ def exposed_port(fleet: Fleet) -> Judgement:
         data = is_data_service(service, definition, port)
         if not port.get("published") or is_local(port) or (is_front_door(service, definition) and not data):
             continue
-        others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        others = neighbours(fleet, environment)
         reachable = f"the containers of {listing(others)} and " if others else ""
         yield Hit(
             (environment.prefix,),
@@ -115,7 +117,7 @@ def shared_listener(fleet: Fleet) -> Judgement:
             option = reuse_port(environment, name, service)
             if option is None:
                 continue
-            others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+            others = neighbours(fleet, environment)
             yield Hit(
                 (environment.prefix,),
                 f"service {name}",
@@ -138,7 +140,8 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
     """A script asks a port of the machine that another environment answers."""
     taken = fleet.claims("host-port")
     for environment in fleet.environments:
-        for where, line in lines_of(environment):
+        machine_lines = (code_lines(document) for document in environment.documents if not is_elsewhere(document))
+        for where, line in chain.from_iterable(machine_lines):
             for scheme, number in _PROBE.findall("" if _INSIDE.search(line) else line):
                 port = number or ("443" if scheme.lower() == "https" else "80")
                 answering = owners(taken.get((environment.machine, f"{port}/tcp"), ()))

@@ -121,6 +121,8 @@ def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
 def collapsed_name(fleet: Fleet) -> Judgement:
     """A name lost a part because a variable is empty, so it is the same in every environment."""
     for environment in fleet.environments:
+        # Whoever checks a repository without its .env cannot know what will be set.
+        known = any(not setting.service for setting in environment.settings)
         for project in environment.compose:
             for used in project.interpolations:
                 unset = used.value is None or (used.value == "" and used.operator not in ("-", "+", ":+"))
@@ -139,7 +141,7 @@ def collapsed_name(fleet: Fleet) -> Judgement:
                     "refuses to start without it.",
                     (used.where,),
                     environment.machine,
-                    severity=None if names else Severity.MEDIUM,
+                    severity=None if names else Severity.MEDIUM if known else Severity.LOW,
                 )
 
 

@@ -17,6 +17,7 @@ from ..lines import code_lines
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
 from ..ownership import owner_of_name
 from ..traits import listing
+from ..webspace import neighbours
 from . import Hit, Judgement, rule
 from .addresses import owner_of_address
 
@@ -25,8 +26,8 @@ from .addresses import owner_of_address
 def default_bridge(fleet: Fleet) -> Judgement:
     """A container on Docker's default bridge, where all containers reach each other."""
     for environment in fleet.environments:
-        neighbours = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
-        reached = listing(neighbours) or "every other environment"
+        others = neighbours(fleet, environment)
+        reached = listing(others) or "every other environment"
         for project, name, service in environment.services():
             if service.get("network_mode") == "bridge":
                 yield Hit(
@@ -59,7 +60,7 @@ def default_bridge(fleet: Fleet) -> Judgement:
 def host_network(fleet: Fleet) -> Judgement:
     """A service without a network of its own: it reaches every container, and takes ports that nobody sees."""
     for environment in fleet.environments:
-        others = [other.prefix for other in fleet.machines[environment.machine] if other is not environment]
+        others = neighbours(fleet, environment)
         for project, name, service in environment.services():
             if service.get("network_mode") == "host" or "host" in network_names(project, service):
                 yield Hit(

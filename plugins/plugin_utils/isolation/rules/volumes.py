@@ -111,8 +111,7 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
                 call.text,
                 f"'{call.text}' of {environment.prefix} deletes every volume that is named in its Compose file, "
                 "without "
-                "asking whose it is"
-                + (f"; {listing(shared)} is also of {listing(others)}." if others else "."),
+                "asking whose it is" + (f"; {listing(shared)} is also of {listing(others)}." if others else "."),
                 "Leave -v (remove_volumes) out; declare data volumes 'external: true' and delete them by hand, by "
                 "name.",
                 (call.where,),
