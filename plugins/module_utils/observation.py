@@ -44,11 +44,13 @@ def observe(engine, state="", directories=()):
         "containers": containers(engine),
         "networks": networks(engine),
         "volumes": volumes(engine),
+        "images": images(engine),
         "sockets": listening(),
         "disk": {path: free_bytes(path) for path in [*paths, facts["root"]]},
         "registry": registry,
         "locks": Locks(place).held(),
         "files": {path: files_digest(path) for path in paths},
+        "checkouts": {path: checkout(os.path.join(path, "code")) for path in paths},
         "schedules": schedules(),
         "parents": compose_files_above(paths),
     }
@@ -162,6 +164,27 @@ def volumes(engine):
         }
         for each in _inspect_all(engine, "volume")
     ]
+
+
+def images(engine):
+    """Images that environments built, by their labels, and what other images are called."""
+    code, output, errors = engine.docker("image", "ls", "--no-trunc", "--format", "{{json .}}")
+    if code != 0:
+        engine.check_reachable(errors)
+    rows = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return [{"id": row.get("ID", ""), "name": "%s:%s" % (row.get("Repository"), row.get("Tag"))} for row in rows]
+
+
+def checkout(path):
+    """Branch and commit of a checkout, read from its files: no git runs in somebody else's directory."""
+    head = (read(os.path.join(path, ".git", "HEAD")) or b"").decode("utf-8", "replace").strip()
+    if not head:
+        return {}
+    if not head.startswith("ref: "):
+        return {"branch": "", "commit": head}
+    name = head[5:]
+    commit = (read(os.path.join(path, ".git", name)) or b"").decode("utf-8", "replace").strip()
+    return {"branch": name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, "commit": commit}
 
 
 def _inspect_all(engine, kind):

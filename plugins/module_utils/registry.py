@@ -17,7 +17,7 @@ import re
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
@@ -75,6 +75,8 @@ class Registry:
                 entry = json.loads((content or b"").decode())
                 if entry.get("prefix") != prefix:
                     raise ValueError("it is about %s" % entry.get("prefix"))
+                if entry.pop("digest", "") != digest(_dump(entry)):
+                    raise ValueError("it was edited by hand")
                 found[prefix] = entry
             except (ValueError, AttributeError) as error:
                 found[prefix] = {"prefix": prefix, "damaged": str(error) or "it cannot be read"}
@@ -85,7 +87,8 @@ class Registry:
         folder = os.path.join("environments", prefix)
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
         self._tree.write(Wanted(os.path.join(folder, "receipts", name), _dump(receipt), 0o640))
-        self._tree.write(Wanted(os.path.join(folder, "environment.json"), _dump(entry), 0o644))
+        sealed = dict(entry, digest=digest(_dump(entry)))
+        self._tree.write(Wanted(os.path.join(folder, "environment.json"), _dump(sealed), 0o644))
         receipts = os.path.join(self.directory, folder, "receipts")
         for old in sorted(os.listdir(receipts))[: -self.keep_receipts]:
             os.unlink(os.path.join(receipts, old))

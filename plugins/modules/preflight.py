@@ -43,6 +43,10 @@ observation:
   description: The machine as it is.
   returned: success, unless the lock was given back
   type: dict
+busy:
+  description: Whether somebody else holds the lock.
+  returned: failure
+  type: bool
 note:
   description: A lock that had ended or was taken over.
   returned: success
@@ -52,7 +56,7 @@ note:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import LockError, Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
 
@@ -95,7 +99,11 @@ def main():
     try:
         result = run(module)
     except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+        module.fail_json(
+            msg="%s: %s" % (module.params["prefix"], error.message),
+            detail=error.detail.splitlines(),
+            busy=isinstance(error, LockError),
+        )
     module.exit_json(**result)
 
 

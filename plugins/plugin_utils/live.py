@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
 from .declaration import Declaration
 from .gate import Gate, Surroundings, surroundings
@@ -31,6 +32,9 @@ from .isolation.live.probes import judge_probes, plan_probes
 from .isolation.live.receipt import compare
 from .isolation.live.registered import entry_of, registered
 from .isolation.model import Environment, Finding, Severity
+
+#: Seconds of waiting for a lock between two signs of life.
+_WAIT_PIECE = 10
 
 
 @dataclass
@@ -117,15 +121,7 @@ class LiveGate:
             return session
         session = Session(self.declaration.prefix, uuid.uuid4().hex, now())
         lease = {"prefix": session.prefix, "token": session.token, "holder": _holder()}
-        answer = self._module(
-            "preflight",
-            {
-                **lease,
-                **self._look(),
-                "wait": self.values["bulkhead_lock_wait"],
-                "takeover": self.values["bulkhead_lock_takeover"],
-            },
-        )
+        answer = self._take_lock(lease)
         if answer.get("failed"):
             raise AnsibleActionFail(str(answer.get("msg")), result={"detail": answer.get("detail", [])})
         session.observation = answer["observation"]
@@ -142,6 +138,18 @@ class LiveGate:
         ]
         session.save()
         return session
+
+    def _take_lock(self, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the lock and look, in short calls, so that waiting can be seen."""
+        left = int(self.values["bulkhead_lock_wait"])
+        while True:
+            piece = min(left, _WAIT_PIECE)
+            takeover = self.values["bulkhead_lock_takeover"]
+            answer = self._module("preflight", {**lease, **self._look(), "wait": piece, "takeover": takeover})
+            left -= _WAIT_PIECE
+            if not answer.get("busy") or left <= 0:
+                return answer
+            Display().display(f"waiting ({left} s left): {answer.get('msg')}")
 
     def release(self, session: Session) -> None:
         """Give the lock back after a failure; the receipt of a deployment that failed is not kept."""

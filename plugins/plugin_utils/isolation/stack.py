@@ -11,13 +11,18 @@ for the application's ``.env``, secrets). Both are taken out before the file is 
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from . import naming
+
+#: The label with the digest of a service's rendered definition, by which drift is known without asking Compose.
+INPUT_LABEL = "io.bulkhead.input"
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
@@ -147,8 +152,14 @@ def build_stack(
             volume["labels"] = labels(project, environment, prefix)
         compose["volumes"] = volumes
     for service in compose_services.values():
-        service["labels"] = merge(_as_mapping(service.get("labels")), labels(project, environment, prefix))
+        own = {**labels(project, environment, prefix), INPUT_LABEL: _digest(service)}
+        service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
+
+
+def _digest(service: Mapping[str, Any]) -> str:
+    """What a service was rendered from, in sixteen digits."""
+    return sha256(json.dumps(service, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def labels(project: str, environment: str, prefix: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model import Environment, Finding, Severity, Where
+from .registered import PREFIX
 
 #: Below this a build or a database stops half-way.
 MINIMUM_FREE = 512 * 1024 * 1024
@@ -29,6 +30,8 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
         *_open_engine(environment, observation),
         *_parents(environment, observation),
         *_registry(environment, observation),
+        *_unregistered(environment, observation),
+        *_checkouts(environment, observation),
         *_engine(environment, observation),
     ]
 
@@ -122,6 +125,40 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "the machine counts "
                 "instead, without its domains and databases",
                 f"deploy {prefix} once more, which writes its entry anew",
+            )
+
+
+def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Environments that run here and that the registry has forgotten."""
+    seen = {each["labels"].get(PREFIX, "") for each in observation["containers"]}
+    for prefix in sorted(seen - {"", environment.prefix, *observation["registry"]}):
+        yield _finding(
+            environment,
+            "unregistered-environment",
+            Severity.LOW,
+            f"environment {prefix}",
+            f"containers of {prefix} run here, and the registry does not know it; what is seen of it counts, "
+            "without its "
+            "domains and databases",
+            f"deploy {prefix} once more, which registers it",
+        )
+
+
+def _checkouts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Checkouts that are not where the last deployment left them: somebody pulled or switched by hand."""
+    for prefix, entry in sorted(observation["registry"].items()):
+        found = observation["checkouts"].get(str(entry.get("directory"))) or {}
+        wanted = entry.get("commit")
+        if wanted and found.get("commit") and found["commit"] != wanted:
+            yield _finding(
+                environment,
+                "moved-checkout",
+                Severity.LOW,
+                f"{entry['directory']}/code",
+                f"the checkout of {prefix} is at {found['commit'][:12]} on {found['branch'] or 'no branch'}, and "
+                f"{str(wanted)[:12]} was deployed: somebody pulled or switched there by hand",
+                f"deploy {prefix} to bring it back; nothing is built from the work tree in any case",
+                "CI-09",
             )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,15 +145,15 @@ def as_text(receipt: Mapping[str, Any]) -> str:
         f"  commit    {receipt['commit'] or 'none'}",
         f"  release   {receipt['release'] or 'none'}",
         f"  changed   {_few(receipt['changed']) or 'nothing'}",
-        f"  probed    from {probed['containers']} containers: {probed['names']} names and {probed['addresses']} addresses of "
+        f"  probed    from {probed['containers']} containers: {probed['names']} names and {probed['addresses']} "
+        "addresses of "
         f"others; {probed['requests']} requests",
     ]
     if changes:
         lines.append(f"  BYSTANDERS CHANGED: {_few(changes)}")
     elif names:
-        lines.append(
-            f"  unchanged {_few(names)} ({receipt['bystander_containers']} containers, to id and start time)"
-        )
+        counted = f"{receipt['bystander_containers']} containers, to the id and start time"
+        lines.append(f"  unchanged {_few(names)} ({counted})")
     else:
         lines.append("  unchanged no other environment is on this machine")
     lines += [f"  note      {_few(notes)}"] if notes else []
@@ -161,5 +162,5 @@ def as_text(receipt: Mapping[str, Any]) -> str:
 
 
 def _few(items: Any, count: int = 4) -> str:
-    shown = "; ".join(items[:count])
+    shown = "; ".join(textwrap.shorten(str(item), 90, placeholder=" …") for item in items[:count])
     return f"{shown} and {len(items) - count} more" if len(items) > count else shown
