@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model import Where
 
-_BLOCK = re.compile(r"([^{}]*)\{([^{}]*)\}")
-_PATH = re.compile(r"\"([^\"]+)\"|'([^']+)'|(/\S+)")
+_PATH = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'|(/\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,11 @@ def read_logrotate(text: str, path: str = "") -> tuple[Rotation, ...]:
     """All blocks of a file."""
     plain = re.sub(r"(?m)^[ \t]*#[^\n]*", "", text)
     found = []
-    for match in _BLOCK.finditer(plain):
-        paths = list(_PATH.finditer(match[1]))
+    begin = 0
+    for brace in _BRACE.finditer(plain):
+        paths = list(_PATH.finditer(plain, begin, brace.start())) if brace.group() == "{" else []
         if paths:
-            line = plain.count("\n", 0, match.start(1) + paths[0].start()) + 1
+            line = plain.count("\n", 0, paths[0].start()) + 1
             found.append(Rotation(tuple("".join(hit.groups("")) for hit in paths), Where(path, line)))
+        begin = brace.end()
     return tuple(found)

@@ -39,7 +39,8 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\([\"'\\trn])")
 _UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
-_LUA = re.compile(r"""--\[\[.*?\]\]|--[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\[\[.*?\]\]|[{}]""", re.DOTALL)
+#: What stands in Lua and may hold a brace. A string that is not closed ends with its line.
+_LUA = re.compile(r"""--\[\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\[\[|[{}]""", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +166,17 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _end_of_lua(text: str, position: int, line: int) -> int:
     """Where the ``}`` stands that ends a block of Lua; what is in the block is not ours to read."""
     depth = 1
-    for match in _LUA.finditer(text, position):
+    match = _LUA.search(text, position)
+    while match:
+        position = match.end()
+        if match.group() in ("[[", "--[["):
+            position = text.find("]]", position)
+            if position == -1:
+                break
         depth += {"{": 1, "}": -1}.get(match.group(), 0)
         if not depth:
             return match.start()
+        match = _LUA.search(text, position)
     raise _syntax('a block of Lua wants "}"', line)
 
 

@@ -20,6 +20,8 @@ _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|[;|()]|&(?!>)|\n")
 _REDIRECT = re.compile(r"(\d*)(&>>|&>|<<<|<<-|<<|>>|>\||>&|<&|<>|>|<)")
 _PLAIN = re.compile(r"[^\s'\"\\$`&|;<>()]+")
 _HEREDOC_END = re.compile(r"[ \t]*(['\"]?)([\w.-]+)\1")
+#: The pattern of an arm of ``case``; longer than any that is written, so that broken text is not searched to its end.
+_PATTERN = re.compile(r"\s*(?:#[^\n]*\s+){0,20}(esac\b|\(?([^)\n]{0,300})\))")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 
 #: Words that stand before a command and are not one.
@@ -163,7 +165,7 @@ class _Lexer:
             draft.words.clear()
         if not self.blocks or self.blocks[-1] != "case" or draft.words:
             return False
-        match = re.compile(r"\s*(?:#[^\n]*\s*)*(esac\b|\(?([^)\n]*)\))").match(self.text, self.position)
+        match = _PATTERN.match(self.text, self.position)
         if match is None:
             self.blocks.pop()
             return False
