@@ -16,7 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import build as stack
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from images import build as stack
 
 SUITES = ("bookworm", "trixie")
 LABEL = "io.bulkhead.test=servers"
