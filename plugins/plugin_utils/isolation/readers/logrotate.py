@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model import Where
 
+_BRACE = re.compile(r"[{}]")
 _PATH = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'|(/\S+)")
 
 
@@ -24,14 +24,17 @@ class Rotation:
 
 
 def read_logrotate(text: str, path: str = "") -> tuple[Rotation, ...]:
-    """All blocks of a file."""
+    """All blocks of a file. Linear in the text: a regular expression for a whole block would search it again and
+    again where there is no brace."""
     plain = re.sub(r"(?m)^[ \t]*#[^\n]*", "", text)
     found = []
-    begin = 0
+    begin = counted = 0
+    line = 1
     for brace in _BRACE.finditer(plain):
         paths = list(_PATH.finditer(plain, begin, brace.start())) if brace.group() == "{" else []
         if paths:
-            line = plain.count("\n", 0, paths[0].start()) + 1
+            line += plain.count("\n", counted, paths[0].start())
+            counted = paths[0].start()
             found.append(Rotation(tuple("".join(hit.groups("")) for hit in paths), Where(path, line)))
         begin = brace.end()
     return tuple(found)
