@@ -311,6 +311,6 @@ def _placed(shown: str, step: Callable[[], Any]) -> Any:
 
 
 def _words(value: Any) -> list[str]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else [str(item) for item in value]
+    if isinstance(value, str):
+        return [value]
+    return [str(item) for item in value] if isinstance(value, list) else []
