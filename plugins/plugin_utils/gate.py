@@ -175,7 +175,10 @@ class Gate:
         }
 
     def _forged(self, declaration: Declaration) -> list[Finding]:
-        hostvars = {key: value for key, value in self.task_vars.items() if key.startswith("bulkhead_")}
+        # The play's variables are those of one host; of the others' only what was set for them is to be seen.
+        mine = self.task_vars["inventory_hostname"] in declaration.hosts
+        running = self.task_vars if mine else self.task_vars["hostvars"].raw_get(declaration.hosts[0])
+        hostvars = {key: value for key, value in running.items() if key.startswith("bulkhead_")}
         declared = {**defaults(self.inventory.loader), **self._raw[declaration.group]}
         return forged(self.inventory.extra_variables, hostvars, declared, declaration.group)
 
