@@ -49,6 +49,7 @@ class Comparison:
         self.digests = {service["name"]: self._files_digest(service) for service in self.services}
         applied = self.state.get("applied", {})
         self.stale = [each for each in self.services if applied.get(each["name"]) != self.digests[each["name"]]]
+        self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
         self.broken = [each for each in self.services if not self._runs_as_recorded(each)]
         keys = {service["key"] for service in self.services}
         self.orphans = [
@@ -106,7 +107,10 @@ class Comparison:
         recorded = self.state.get("hashes", {}).get(service["name"])
         found = self.of_service(service)
         return bool(found) and all(
-            labels_of(each).get(CONFIG_HASH) == recorded and is_well(each, service["one_shot"]) for each in found
+            labels_of(each).get(CONFIG_HASH) == recorded
+            and each.get("Image") == self.images.get(service["image"], each.get("Image"))
+            and is_well(each, service["one_shot"])
+            for each in found
         )
 
     def _wants_code(self):

@@ -94,6 +94,7 @@ class Engine:
             binary_data=bool(options.get("binary")),
             cwd=options.get("cwd"),
             handle_exceptions=True,
+            expand_user_and_vars=False,
         )
 
     def docker_ok(self, *args, **options):
@@ -196,6 +197,18 @@ class Engine:
             self.check_reachable(errors)
             return []
         return json.loads(output or "[]")
+
+    def image_ids(self, names):
+        """The ids of the images that carry these names here; a name may have moved to another image since a container
+        was made from it."""
+        if not names:
+            return {}
+        _code, output, _errors = self.docker("image", "inspect", *sorted(set(names)))
+        found = {}
+        for image in json.loads(output or "[]"):
+            for name in (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
+                found[name] = image["Id"]
+        return {name: found[name] for name in names if name in found}
 
     def project_containers(self):
         """Every container of this environment's Compose project, one-off ones included."""

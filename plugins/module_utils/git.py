@@ -58,7 +58,8 @@ class Checkout:
         if self.owner:
             command = ["runuser", "-u", self.owner, "--"] + command
         where = ["-C", options["cwd"]] if options.get("cwd") else []
-        return self.module.run_command(command + ["git"] + where + list(args), handle_exceptions=True)
+        command += ["git"] + where + list(args)
+        return self.module.run_command(command, handle_exceptions=True, expand_user_and_vars=False)
 
     def git(self, *args):
         """Run git in the checkout and return its output. Raises GitError when it fails."""

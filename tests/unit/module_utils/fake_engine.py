@@ -53,6 +53,9 @@ class FakeEngine:
         known = [*self.running.values(), *self.strangers]
         return [each for each in known if each["Id"] in wanted or each["Name"].lstrip("/") in wanted]
 
+    def image_ids(self, _names: list[str]) -> dict[str, str]:
+        return {}
+
     def logs(self, container_id: str) -> str:
         return f"last words of {container_id}"
 
