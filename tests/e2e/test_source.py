@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checkout and the image: exactly a commit of the environment's own branch, and nothing of anybody's is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from make_repository import commit
+from observe import files, moment, running, say
+from support import SERVER, Place, Site, docker, health_check, only, remove_project
+
+DOCKERFILE = """\
+FROM bulkhead-demo/python:3.13 AS plain
+ARG BULKHEAD_COMMIT
+ARG FLAVOUR=none
+COPY . /srv
+RUN --mount=type=secret,id=ca-bundle sh -c 'cat /run/secrets/ca-bundle 2>/dev/null | wc -c > /ca-size' \\
+ && printf '%s %s' "$BULKHEAD_COMMIT" "$FLAVOUR" > /built
+CMD ["python3", "-u", "/srv/server.py"]
+FROM plain AS special
+RUN touch /special
+FROM plain
+"""
+IGNORED = "local.txt\n"
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Run git as the person who works in a checkout."""
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    done = subprocess.run(["git", *who, *arguments], cwd=directory, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def inside(place: Place, path: str) -> str:
+    """A file of the running container."""
+    return docker("exec", f"{place.prefix}_web", "sh", "-c", f"cat {path} 2>/dev/null || echo absent").strip()
+
+
+class Sourced:
+    """A small environment that is built from a repository with two commits, deployed at the second."""
+
+    def __init__(self, site: Site) -> None:
+        self.repository = site.directory / "origin.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(self.repository)], check=True)
+        server = {"Dockerfile": DOCKERFILE, "server.py": SERVER, ".gitignore": IGNORED}
+        self.old = commit(self.repository, "main", {**server, "release": "old"}, "Old")
+        self.new = commit(self.repository, "main", {"release": "new"}, "New")
+        self.stray = commit(self.repository, "feature", {**server, "release": "stray"}, "Stray")
+        self.place = site.small(
+            source_repository=str(self.repository),
+            source_branch="main",
+            app_service="web",
+            services=only(web={"stop_grace_period": "0s", "healthcheck": health_check()}),
+        )
+        self.first = self.place.deploy().succeeded()
+
+    @property
+    def code(self) -> Path:
+        """The checkout."""
+        return self.place.directory / "code"
+
+    @property
+    def image(self) -> str:
+        """The image that runs."""
+        found = json.loads(docker("container", "inspect", f"{self.place.prefix}_web"))[0]
+        return str(found["Config"]["Image"])
+
+
+@pytest.fixture(scope="module")
+def sourced(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Sourced]:
+    """The environment that the tests of this file share; each leaves it deployed at the branch's newest commit."""
+    site = Site(tmp_path_factory.mktemp("source"), projects())
+    yield Sourced(site)
+    remove_project(site.project)
+
+
+def test_the_image_is_the_commit(sourced: Sourced) -> None:
+    """Tagged with it, named after the environment, built from it, and the checkout stands at it on its branch."""
+    assert sourced.image == f"{sourced.place.prefix}_web:{sourced.new}"
+    assert inside(sourced.place, "/srv/release") == "new"
+    assert inside(sourced.place, "/built") == f"{sourced.new} none"
+    assert git(sourced.code, "rev-parse", "HEAD") == sourced.new
+    assert git(sourced.code, "symbolic-ref", "--short", "HEAD") == "main"
+    assert git(sourced.code, "status", "--porcelain") == ""
+    assert git(sourced.code, "for-each-ref", "--format=%(refname)", "refs/remotes") == "refs/remotes/origin/main"
+    assert sourced.first.result("source")["commit"] == sourced.new
+
+
+def refused(sourced: Sourced, *words: str) -> None:
+    """A deployment is refused with these words, and checkout, artefacts and container stay as they are."""
+    before, work = moment(sourced.place), files(sourced.code, without=[".git"])
+    error = sourced.place.deploy().error
+    for word in words:
+        assert word in error
+    assert moment(sourced.place) == before
+    assert files(sourced.code, without=[".git"]) == work
+
+
+def test_local_changes_are_refused_and_kept(sourced: Sourced) -> None:
+    """A changed and a new file: both are named, neither is lost."""
+    (sourced.code / "release").write_text("by hand")
+    (sourced.code / "new.txt").write_text("by hand")
+    try:
+        refused(sourced, "has local changes", "release", "new.txt", "commit and push them to main")
+    finally:
+        git(sourced.code, "checkout", "--", "release")
+        (sourced.code / "new.txt").unlink()
+
+
+def test_commits_that_are_nowhere_else_are_refused_and_kept(sourced: Sourced) -> None:
+    """A commit made in the checkout and not pushed."""
+    (sourced.code / "release").write_text("by hand")
+    git(sourced.code, "commit", "--quiet", "-am", "By hand")
+    mine = git(sourced.code, "rev-parse", "HEAD")
+    try:
+        refused(sourced, "has commits that are not in the repository", mine[:12], "Push them to main")
+        assert git(sourced.code, "rev-parse", "HEAD") == mine
+    finally:
+        git(sourced.code, "reset", "--quiet", "--hard", sourced.new)
+
+
+def test_a_stash_is_kept(sourced: Sourced) -> None:
+    """What somebody put aside is not in the way, and is still there after a deployment."""
+    (sourced.code / "release").write_text("put aside")
+    git(sourced.code, "stash")
+    sourced.place.deploy().succeeded()
+    assert "put aside" in git(sourced.code, "stash", "show", "-p")
+    git(sourced.code, "stash", "drop")
+
+
+def test_a_commit_of_another_branch_is_refused(sourced: Sourced) -> None:
+    """It exists in the repository, and is not this environment's."""
+    sourced.place.variables["bulkhead_source_commit"] = sourced.stray
+    try:
+        refused(sourced, f"commit {sourced.stray} is not on branch main", "bulkhead_source_commit")
+    finally:
+        del sourced.place.variables["bulkhead_source_commit"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("bulkhead_source_branch", "nowhere", ["has no branch nowhere (bulkhead_source_branch)"]),
+        ("bulkhead_source_repository", "/nonexistent/origin.git", ["/nonexistent/origin.git"]),
+        ("bulkhead_build_dockerfile", "Dockerfile.none", ["has no Dockerfile.none (bulkhead_build_dockerfile)"]),
+        ("bulkhead_build_target", "nowhere", ["could not be built", "nowhere"]),
+    ],
+)
+def test_what_is_not_there_is_named(sourced: Sourced, variable: str, value: str, words: list[str]) -> None:
+    """Branch, repository, Dockerfile and stage: each named with its variable, and nothing is changed."""
+    kept = dict(sourced.place.variables)
+    sourced.place.variables[variable] = value
+    try:
+        refused(sourced, *words)
+    finally:
+        sourced.place.variables = kept
+
+
+def test_a_repository_that_is_missing_at_first(site: Site) -> None:
+    """The first deployment from nowhere makes no container."""
+    place = site.small(
+        source_repository="/nonexistent/origin.git", source_branch="main", app_service="web", services=only(web={})
+    )
+    assert "/nonexistent/origin.git cannot be read (bulkhead_source_repository)" in place.deploy().error
+    assert running(place.prefix) == {}
+
+
+def test_an_older_commit_and_back(sourced: Sourced) -> None:
+    """An older commit by -e, from the image that is already there or anew; then the newest again, without a build."""
+    work = sourced.code / "local.txt"
+    work.write_text("only here")
+    run = sourced.place.deploy("-e", f"bulkhead_source_commit={sourced.old}").succeeded()
+    assert run.result("source")["built"] is True
+    assert sourced.image.endswith(f":{sourced.old}")
+    assert inside(sourced.place, "/srv/release") == "old"
+    assert git(sourced.code, "rev-parse", "HEAD") == sourced.old
+    assert inside(sourced.place, "/srv/local.txt") == "absent", "ignored files of the work tree are not of the commit"
+    run = sourced.place.deploy().succeeded()
+    assert run.result("source")["built"] is False
+    assert sourced.image.endswith(f":{sourced.new}") and say(sourced.place.prefix) == "hello"
+    assert work.read_text() == "only here", "ignored files are left alone"
+    work.unlink()
+
+
+def test_arguments_target_and_ca_bundle_reach_the_build(sourced: Sourced, tmp_path: Path) -> None:
+    """Each causes a build of the same commit; the bundle is there during the build and not in the image."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("-----CERTIFICATES-----\n")
+    kept = dict(sourced.place.variables)
+    sourced.place.variables |= {
+        "bulkhead_build_arguments": {"FLAVOUR": "va nil'la $HOME"},
+        "bulkhead_build_target": "special",
+        "bulkhead_build_ca_bundle": str(bundle),
+    }
+    try:
+        assert sourced.place.deploy().succeeded().result("source")["built"] is True
+        assert inside(sourced.place, "/built") == f"{sourced.new} va nil'la $HOME"
+        assert inside(sourced.place, "/special") == ""
+        assert inside(sourced.place, "/ca-size") == str(bundle.stat().st_size)
+        assert inside(sourced.place, "/run/secrets/ca-bundle") == "absent"
+    finally:
+        sourced.place.variables = kept
+    sourced.place.deploy().succeeded()
+
+
+def test_a_build_that_fails(sourced: Sourced) -> None:
+    """Its last lines are shown, the earlier release goes on, and mending the commit mends the environment."""
+    broken = commit(
+        sourced.repository,
+        "main",
+        {"Dockerfile": DOCKERFILE + "RUN echo the reason is here >&2 && exit 3\n", "release": "broken"},
+        "Broken",
+    )
+    refused(sourced, f"the image of commit {broken[:12]} could not be built", "the reason is here", "exit code: 3")
+    assert inside(sourced.place, "/srv/release") == "new"
+    assert broken not in docker("image", "ls", "--format", "{{.Tag}}", f"{sourced.place.prefix}_web")
+    sourced.new = commit(sourced.repository, "main", {"Dockerfile": DOCKERFILE, "release": "mended"}, "Mended")
+    sourced.place.deploy().succeeded()
+    assert inside(sourced.place, "/srv/release") == "mended"
