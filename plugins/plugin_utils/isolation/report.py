@@ -57,7 +57,7 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 
 
 def _hazard_rank(hazard: str) -> tuple[int, str]:
-    group, _, number = hazard.partition("-")
+    group, _unused, number = hazard.partition("-")
     return (_GROUPS.index(group) if group in _GROUPS else len(_GROUPS), number)
 
 

@@ -80,7 +80,7 @@ class Resolver:
             for project, name, definition in environment.services()
             if name == service or not service
         ]
-        for _, _, definition in callers:
+        for _unused, _unused, definition in callers:
             host = _written_by_hand(definition).get(host, host)
         if not host or host.startswith("/"):
             return Server(f"{environment.prefix}/{host or service}", environment.prefix, service, "its own socket")
@@ -97,7 +97,7 @@ class Resolver:
         )
 
     def _loopback(self, environment: Environment, callers: Sequence[Any], service: str, port: int) -> Server:
-        modes = {str(definition.get("network_mode") or "") for _, _, definition in callers}
+        modes = {str(definition.get("network_mode") or "") for _unused, _unused, definition in callers}
         for mode in modes:
             if mode.startswith("container:"):
                 found = self._container(environment, mode.partition(":")[2].lower())
@@ -110,7 +110,7 @@ class Resolver:
         return Server(f"{environment.prefix}/{service}", environment.prefix, service, "its own loopback")
 
     def _joined(self, environment: Environment, callers: Sequence[Any], host: str) -> Server | None:
-        for project, _, definition in callers:
+        for project, _unused, definition in callers:
             for network in _networks(definition):
                 real = str((project.networks.get(network) or {}).get("name") or network)
                 for owner, service in self._members.get((environment.machine, real, host), ()):
@@ -157,11 +157,11 @@ class Resolver:
 
     def port_owners(self, machine: str, port: int) -> tuple[str, ...]:
         """The environments that publish a port of a machine."""
-        return tuple(owner for owner, _ in self._ports.get((machine, str(port)), ()))
+        return tuple(owner for owner, _unused in self._ports.get((machine, str(port)), ()))
 
     def container_owners(self, name: str) -> tuple[str, ...]:
         """The environments that have a container of this name."""
-        return tuple(dict.fromkeys(owner for owner, _ in self._containers.get(name.lower(), ())))
+        return tuple(dict.fromkeys(owner for owner, _unused in self._containers.get(name.lower(), ())))
 
 
 def resolver(fleet: Fleet) -> Resolver:
@@ -206,7 +206,7 @@ def _is_loopback(host: str) -> bool:
 def _gateways(callers: Sequence[Any]) -> set[str]:
     """The addresses that the machine has on the networks of the callers."""
     found = set()
-    for project, _, _ in callers:
+    for project, _unused, _unused in callers:
         for network in project.networks.values():
             for pool in ((network or {}).get("ipam") or {}).get("config") or ():
                 gateway = pool.get("gateway") or _first_address(str(pool.get("subnet") or ""))

@@ -107,7 +107,7 @@ def _servers(fleet: Fleet, environment: Environment, use: Use) -> Iterator[Serve
 
 def behind(fleet: Fleet, server: Server, database: str = "") -> tuple[Server, str]:
     """The server that holds a database, and its name there: behind a pooler what the pooler's settings or file say."""
-    for _ in range(_HOPS):
+    for _unused in range(_HOPS):
         environment = fleet.by_prefix.get(server.owner)
         definition = service_of(environment, server.service)
         if environment is None or definition is None or not is_pooler(server.service, definition):
@@ -123,7 +123,7 @@ def service_of(environment: Environment | None, name: str) -> Mapping[str, Any] 
     """The definition of a service, wherever the environment declares it."""
     if environment is None:
         return None
-    return next((service for _, each, service in environment.services() if each == name), None)
+    return next((service for _unused, each, service in environment.services() if each == name), None)
 
 
 def is_pooler(name: str, definition: Mapping[str, Any]) -> bool:

@@ -174,7 +174,7 @@ def labels(project: str, environment: str, prefix: str) -> dict[str, str]:
 def _as_mapping(value: Any) -> dict[str, Any]:
     """Compose takes labels as a mapping or as a list of ``key=value``."""
     if isinstance(value, list):
-        return {key: text for key, _, text in (str(item).partition("=") for item in value)}
+        return {key: text for key, _unused, text in (str(item).partition("=") for item in value)}
     return dict(value or {})
 
 
@@ -217,9 +217,9 @@ def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:
                 address, published = str(port.get("host_ip") or ""), str(port.get("published") or "")
             else:
                 head = str(port).partition("/")[0].rpartition(":")[0]
-                address, _, published = head.rpartition(":")
+                address, _unused, published = head.rpartition(":")
                 address = address.strip("[]")
-            low, _, high = published.partition("-")
+            low, _unused, high = published.partition("-")
             if low.isdigit():
                 found += [(key, address, number) for number in range(int(low), int(high or low) + 1)]
     return found

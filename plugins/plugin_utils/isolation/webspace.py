@@ -199,7 +199,7 @@ def _instances(fleet: Fleet) -> dict[str, list[tuple[Environment, list[Directive
     mounts = _front_door_mounts(fleet)
     found: dict[str, dict[str, tuple[Environment, list[Directive]]]] = {}
     for environment in fleet.environments:
-        own = next((name for _, name, service in environment.services() if is_front_door(name, service)), "")
+        own = next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
         for directive in environment.nginx:
             key = _instance(environment, machine_path(environment, directive.where.file), own, mounts)
             found.setdefault(key, {}).setdefault(environment.prefix, (environment, []))[1].append(directive)
@@ -224,7 +224,7 @@ def _front_door_mounts(fleet: Fleet) -> dict[tuple[str, str], str]:
     """The directories and files that web servers mount from the machine."""
     found: dict[tuple[str, str], str] = {}
     for environment in fleet.environments:
-        for _, name, service in environment.services():
+        for _unused, name, service in environment.services():
             if is_front_door(name, service):
                 for volume in service.get("volumes") or ():
                     if volume.get("type") == "bind" and volume.get("source"):
@@ -235,7 +235,7 @@ def _front_door_mounts(fleet: Fleet) -> dict[tuple[str, str], str]:
 
 def machine_path_of(environment: Environment, path: str, service_names: Sequence[str] = ()) -> str:
     """Where a path inside the web server's container lies on the machine; empty where it does not lie there."""
-    front = [(name, service) for _, name, service in environment.services() if is_front_door(name, service)]
+    front = [(name, service) for _unused, name, service in environment.services() if is_front_door(name, service)]
     if not front:
         return posixpath.normpath(path)
     for name, service in front:

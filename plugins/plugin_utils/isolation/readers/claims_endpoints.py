@@ -52,7 +52,7 @@ def _claims(use: Use, machine: str, own: dict[str, str], host: str, port: int) -
 def _own_names(environment: Environment) -> dict[str, str]:
     """Every name that an environment's own services answer to, with the service."""
     names: dict[str, str] = {}
-    for _, service, definition in environment.services():
+    for _unused, service, definition in environment.services():
         names[service.lower()] = service
         if definition.get("container_name"):
             names[str(definition["container_name"]).lower()] = service

@@ -158,7 +158,7 @@ def _build(value: Any) -> Any:
     if isinstance(made.get("additional_contexts"), list):
         made["additional_contexts"] = _key_values(made["additional_contexts"])
     if isinstance(made.get("ssh"), list):
-        made["ssh"] = {key: path or None for key, _, path in (str(item).partition("=") for item in made["ssh"])}
+        made["ssh"] = {key: path or None for key, _unused, path in (str(item).partition("=") for item in made["ssh"])}
     return made
 
 

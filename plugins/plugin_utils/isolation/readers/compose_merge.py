@@ -132,7 +132,7 @@ def _sequence(value: Any) -> Seq:
                 text = key if each is None else f"{key}={compose_text(each)}"
                 made.append((text, at.get(key, ("", 0))))
         made.sort(key=lambda pair: pair[0])
-        return Seq([text for text, _ in made], at=[place for _, place in made])
+        return Seq([text for text, _unused in made], at=[place for _unused, place in made])
     if isinstance(value, list):
         return Seq(value, at=_places(value))
     if isinstance(value, str):
@@ -161,7 +161,7 @@ def _merge_hosts(base: Any, over: Any, path: Path) -> Any:
     kept = _sequence(base)
     new = _sequence(over)
     fresh = [(item, place) for item, place in zip(new, new.at, strict=True) if item not in kept]
-    return _joined(kept, Seq([item for item, _ in fresh], at=[place for _, place in fresh]))
+    return _joined(kept, Seq([item for item, _unused in fresh], at=[place for _unused, place in fresh]))
 
 
 def _merge_build(base: Any, over: Any, path: Path) -> Any:

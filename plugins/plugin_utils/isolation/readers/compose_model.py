@@ -141,7 +141,7 @@ class Loader:
         if not isinstance(ref, str):
             raise ReaderError(f"services.{name}.extends names no service", line, rule="not-compose", file=shown)
         if (path, name) in chain or len(chain) > MAX_CHAIN:
-            circle = " extends ".join(each for _, each in (*chain, (path, name)))
+            circle = " extends ".join(each for _unused, each in (*chain, (path, name)))
             raise ReaderError(f"services extend each other in a circle: {circle}", line, rule="cycle", file=shown)
         chain = (*chain, (path, name))
         file = extends.get("file") if isinstance(extends, dict) else None

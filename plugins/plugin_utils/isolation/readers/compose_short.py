@@ -55,8 +55,8 @@ def _float_text(value: float) -> str:
 
 def parse_ports(text: str) -> list[dict[str, Any]]:
     """The short form of a port: one entry for each port of a range inside the container."""
-    head, _, container = text.rpartition(":")
-    address, _, host = head.rpartition(":")
+    head, _unused, container = text.rpartition(":")
+    address, _unused, host = head.rpartition(":")
     container, slash, protocol = container.partition("/")
     if not container or (slash and "/" in protocol):
         raise _bad(f"no port specified: {text!r}")

@@ -61,13 +61,13 @@ def read_dockerfile(text: str, path: str) -> tuple[Instruction, ...]:
             continue
         whole = line
         while whole.rstrip().endswith("\\"):
-            _, following = next(lines, (0, ""))
+            _unused, following = next(lines, (0, ""))
             if not following.lstrip().startswith("#"):
                 whole = f"{whole.rstrip()[:-1]} {following.strip()}"
             else:
                 whole = whole.rstrip()
-        for _, end in _HEREDOC.findall(whole):
-            for _, body in lines:
+        for _unused, end in _HEREDOC.findall(whole):
+            for _unused, body in lines:
                 if body.strip() == end:
                     break
                 whole += f"\n{body}"

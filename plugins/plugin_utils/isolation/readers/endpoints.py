@@ -128,14 +128,14 @@ def find(text: str) -> Iterator[Endpoint]:
 
 
 def _parse_url(url: str) -> Endpoint | None:
-    scheme, _, rest = url.partition("://")
+    scheme, _unused, rest = url.partition("://")
     scheme = scheme.lower()
     family = family_of_scheme(scheme)
     if not family:
         return None
     authority, path, query = _split(rest)
-    account, _, hosts = authority.rpartition("@")
-    user, _, password = account.partition(":")
+    account, _unused, hosts = authority.rpartition("@")
+    user, _unused, password = account.partition(":")
     options = dict(parse_qsl(query))
     words = scheme.split("+")
     default = next((_PORTS[word] for word in words if word in _PORTS), _PORTS.get(family, 0))
@@ -158,7 +158,7 @@ def _parse_url(url: str) -> Endpoint | None:
 def _split(rest: str) -> tuple[str, str, str]:
     """Authority, path and query of what follows ``://``."""
     rest = rest.partition("#")[0] if "@" not in rest.partition("#")[2] else rest
-    before, _, query = rest.partition("?")
+    before, _unused, query = rest.partition("?")
     authority, slash, path = before.partition("/")
     return authority, slash + path, query
 
@@ -171,10 +171,10 @@ def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
     """``host``, ``host:port``, ``[::1]:port`` or ``%2Fvar%2Frun``, with a port for where none is written."""
     text = unquote(text.strip())
     if text.startswith("["):
-        host, _, tail = text[1:].partition("]")
+        host, _unused, tail = text[1:].partition("]")
         tail = tail.lstrip(":")
     elif text.count(":") == 1:
-        host, _, tail = text.partition(":")
+        host, _unused, tail = text.partition(":")
     else:
         host, tail = text, ""
     return host.lower() if not host.startswith("/") else host, int(tail) if tail.isdecimal() else port

@@ -146,7 +146,7 @@ def _read_ini(text: str, path: str) -> Inventory | None:
         elif kind == "children":
             inventory.group(name).children[line.split()[0]] = where
         elif kind == "vars":
-            key, _, value = line.partition("=")
+            key, _unused, value = line.partition("=")
             inventory.group(name).variables[key.strip()] = (value.strip(), Where(path, number, key.strip()))
         else:
             host, given = _ini_host(line, where)

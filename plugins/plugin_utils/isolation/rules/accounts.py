@@ -43,7 +43,7 @@ _STEM = re.compile(r"_?(?:INDEX|COLLECTION|NAMESPACE|ASSISTANT|VECTOR_STORE|PROJ
 def shared_bucket(fleet: Fleet) -> Judgement:
     """Two environments keep their files in one place of a bucket."""
     buckets: dict[str, dict[str, list[Claim]]] = {}
-    for (_, key), claims in fleet.claims("bucket").items():
+    for (_unused, key), claims in fleet.claims("bucket").items():
         prefix = str(claims[0].attributes.get("prefix", ""))
         bucket = key[: len(key) - len(prefix)].rstrip("/")
         buckets.setdefault(bucket, {}).setdefault(prefix, []).extend(claims)
@@ -108,7 +108,7 @@ def live_payments(fleet: Fleet) -> Judgement:
         if is_production(environment):
             continue
         found: dict[str, Where] = {}
-        for key, value, where, _ in values_of(environment):
+        for key, value, where, _unused in values_of(environment):
             if isinstance(value, str) and _is_live(key, value):
                 found.setdefault(key, where)
         for key, where in found.items():
@@ -125,8 +125,8 @@ def live_payments(fleet: Fleet) -> Judgement:
 @rule("shared-index", "SE-11", severity=Severity.HIGH)
 def shared_index(fleet: Fleet) -> Judgement:
     """Two environments write to one index, collection or project of a service elsewhere."""
-    for _, name, claims in fleet.collisions("index"):
-        key, _, value = name.partition(":")
+    for _unused, name, claims in fleet.collisions("index"):
+        key, _unused, value = name.partition(":")
         stem = _STEM.sub("", key)
         outside = [claim for claim in claims if not _runs_itself(fleet, fleet.by_prefix[claim.owner], stem)]
         accounts = {_account(fleet.by_prefix[claim.owner], stem) for claim in outside}
@@ -154,7 +154,7 @@ def shared_identity(fleet: Fleet) -> Judgement:
                 called = settings[name].text if name in settings else default
                 key = (account, fingerprint(settings[account].text), called)
                 known.setdefault(key, {})[environment.prefix] = settings[account].where
-    for (account, _, called), prefixes in known.items():
+    for (account, _unused, called), prefixes in known.items():
         if len(prefixes) > 1:
             yield Hit(
                 tuple(prefixes),
@@ -198,7 +198,7 @@ def _by_user(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
         account = fingerprint(password) if user in _GENERIC_USERS else ""
         if user and (password or user not in _GENERIC_USERS):
             groups.setdefault((user, account), []).append(each)
-    same = [(user, group) for (user, _), group in groups.items() if len({each.owner for each in group}) > 1]
+    same = [(user, group) for (user, _unused), group in groups.items() if len({each.owner for each in group}) > 1]
     yield from same
     if not same and len({each.owner for each in uses}) > 1:
         yield "", uses
@@ -233,7 +233,7 @@ def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
 
 def _account(environment: Environment, stem: str) -> str:
     """What tells accounts apart: the fingerprint of the key; one that is sealed equals no other."""
-    for key, value, _, _ in values_of(environment):
+    for key, value, _unused, _unused in values_of(environment):
         if key.upper().startswith(f"{stem}_") and key.upper().endswith(("API_KEY", "TOKEN", "_KEY")):
             return fingerprint(value) if isinstance(value, str) else f"sealed {environment.prefix}"
     return ""

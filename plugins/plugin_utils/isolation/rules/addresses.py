@@ -196,7 +196,7 @@ def has_published(environment: Environment, words: frozenset[str]) -> bool:
     """Whether a service of that kind publishes a port that other containers can reach."""
     return any(
         port.get("published") and not is_local(port)
-        for _, name, service in environment.services()
+        for _unused, name, service in environment.services()
         if words_of(name, service) & words
         for port in service.get("ports") or ()
     )

@@ -63,7 +63,7 @@ def shared_broker(fleet: Fleet) -> Judgement:
     for family in ("redis", "amqp"):
         for identity, uses in shared(of_family(fleet, family)):
             # Virtual hosts are walls; database numbers are not.
-            for _, group in _by_name(uses) if family == "amqp" else [("", uses)]:
+            for _unused, group in _by_name(uses) if family == "amqp" else [("", uses)]:
                 if not uses[0].server.owner:
                     yield Hit(
                         _owners(group),
@@ -84,7 +84,7 @@ def shared_queue(fleet: Fleet) -> Judgement:
             environment = fleet.by_prefix[prefix]
             for queue in _queues(environment):
                 by_queue.setdefault((_key_prefix(environment), queue), {})[prefix] = where
-        for (_, queue), prefixes in by_queue.items():
+        for (_unused, queue), prefixes in by_queue.items():
             if len(prefixes) > 1:
                 yield Hit(
                     tuple(prefixes),
@@ -136,14 +136,14 @@ def double_beat(fleet: Fleet) -> Judgement:
     """Two schedulers put the same tasks into one broker."""
     beats = {each.prefix: list(_beats(each)) for each in fleet.environments}
     for prefix, found in beats.items():
-        if sum(count for _, count, _ in found) > 1:
-            names = listing(name for name, _, _ in found)
+        if sum(count for _unused, count, _unused in found) > 1:
+            names = listing(name for name, _unused, _unused in found)
             yield Hit(
                 (prefix,),
                 f"beat: {names}",
                 f"{prefix} runs more than one Celery beat ({names}): every scheduled task runs as often as there are.",
                 "Run beat in exactly one service with one replica.",
-                tuple(where for _, _, where in found),
+                tuple(where for _unused, _unused, where in found),
             )
     for place, uses in _one_database(fleet, _BROKER):
         running = [prefix for prefix in _owners(uses) if beats[prefix]]
@@ -154,7 +154,7 @@ def double_beat(fleet: Fleet) -> Judgement:
                 f"{listing(running)} each run a Celery beat on {place}: scheduled tasks run twice, or on the wrong "
                 "environment's data.",
                 "Give each environment a broker of its own.",
-                tuple(where for prefix in running for _, _, where in beats[prefix]),
+                tuple(where for prefix in running for _unused, _unused, where in beats[prefix]),
             )
 
 
@@ -206,7 +206,7 @@ def _queues(environment: Environment) -> set[str]:
             found.update(re.findall(r"[\w.-]+", setting.text))
         elif "ROUTES" in setting.key.upper():
             found.update(_ROUTE.findall(setting.text))
-    for _, _, service in environment.services():
+    for _unused, _unused, service in environment.services():
         for names in _WORKER_QUEUES.findall(command_text(service)):
             found.update(names.split(","))
     for document in environment.documents:

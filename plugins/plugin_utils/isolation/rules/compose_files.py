@@ -84,7 +84,11 @@ def command_without_file(fleet: Fleet) -> Judgement:
     """A command without -f where no file has a name that Compose looks for: it goes up and takes what it finds."""
     for environment in fleet.environments:
         names = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
-        if not names or names & DEFAULT_NAMES or any(n == "COMPOSE_FILE" for n, _, _ in control_variables(environment)):
+        if (
+            not names
+            or names & DEFAULT_NAMES
+            or any(n == "COMPOSE_FILE" for n, _unused, _unused in control_variables(environment))
+        ):
             continue
         elsewhere = {document.path for document in environment.documents if is_elsewhere(document)}
         for call in compose_calls(environment):

@@ -124,7 +124,7 @@ def statements(environment: Environment) -> Iterator[Statement]:
 def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
     """Environments with a database on a server that others use, and the first few of those others."""
     told: set[str] = set()
-    for _, uses in shared(of_family(fleet, "database")):
+    for _unused, uses in shared(of_family(fleet, "database")):
         prefixes = list(dict.fromkeys(each.owner for each in uses))
         for prefix in prefixes:
             if prefix not in told:

@@ -29,7 +29,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         found = list(texts_of(environment))
         # Nearly every environment names nobody: one look at all of its texts together tells.
-        if not index.owners_in("\n".join({text for _, text, _ in found}), environment.prefix):
+        if not index.owners_in("\n".join({text for _unused, text, _unused in found}), environment.prefix):
             continue
         told: set[tuple[str, str]] = set()
         for runs, text, place in found:
@@ -155,7 +155,7 @@ def passed_on(directive: Directive, inherited: tuple[str, ...]) -> Iterator[tupl
 def server_kinds(environment: Environment) -> Mapping[str, frozenset[str]]:
     """What answers to a name on the environment's networks, as the words of its image."""
     found: dict[str, frozenset[str]] = {}
-    for _, name, service in environment.services():
+    for _unused, name, service in environment.services():
         words = words_of(name, service)
         found[name.lower()] = words
         if service.get("container_name"):

@@ -38,17 +38,17 @@ def no_process_limit(fleet: Fleet) -> Judgement:
     """A service that has a memory limit may still take all processors or process numbers."""
     for machine, environments in fleet.machines.items():
         for environment in environments if len(environments) > 1 else ():
-            limited = set(_names(environment)) - {name for name, _ in _without(environment, "memory")}
+            limited = set(_names(environment)) - {name for name, _unused in _without(environment, "memory")}
             for what in ("cpus", "pids"):
                 services = [(name, where) for name, where in _without(environment, what) if name in limited]
                 if services and not is_production(environment):
                     yield Hit(
                         (environment.prefix,),
-                        listing(name for name, _ in services),
+                        listing(name for name, _unused in services),
                         f"{listing(name for name, _ in services)} of {environment.prefix} may take all {what} of "
                         f"{machine}, which other environments share.",
                         f"Set deploy.resources.limits.{what}.",
-                        tuple(where for _, where in services),
+                        tuple(where for _unused, where in services),
                         machine,
                     )
 
@@ -63,7 +63,7 @@ def unbounded_logs(fleet: Fleet) -> Judgement:
                 yield _unbounded(environment, project, name, "its json-file log has no max-size", None)
         silent = [(project, name) for project, name, service in environment.services() if not service.get("logging")]
         if silent:
-            names = listing(name for _, name in silent)
+            names = listing(name for _unused, name in silent)
             yield _unbounded(environment, silent[0][0], names, "the engine's default decides", Severity.LOW)
 
 
@@ -93,7 +93,7 @@ def shared_log_tag(fleet: Fleet) -> Judgement:
 
 
 def _names(environment: Environment) -> Iterator[str]:
-    return (name for _, name, _ in environment.services())
+    return (name for _unused, name, _unused in environment.services())
 
 
 def _without(environment: Environment, what: str) -> Iterator[tuple[str, Where]]:
@@ -116,7 +116,7 @@ def _unlimited(
     services: Sequence[tuple[str, Where]],
     severity: Severity | None,
 ) -> Hit:
-    names = listing(name for name, _ in services)
+    names = listing(name for name, _unused in services)
     other = next(each.prefix for each in beside if each is not environment)
     return Hit(
         (environment.prefix,),
@@ -124,7 +124,7 @@ def _unlimited(
         f"{names} of {environment.prefix} may take all memory of {machine}: when it does, the kernel kills whatever is "
         f"largest there, for example the database of {other}.",
         "Set deploy.resources.limits.memory for each of these services.",
-        tuple(where for _, where in services),
+        tuple(where for _unused, where in services),
         machine,
         severity=severity,
     )

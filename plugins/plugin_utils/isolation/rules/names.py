@@ -77,7 +77,7 @@ def confusable_container_name(fleet: Fleet) -> Judgement:
     spelt: dict[tuple[str, str], dict[str, Claim]] = {}
     for (machine, name), claims in fleet.claims("container").items():
         spelt.setdefault((machine, name.casefold()), {})[name] = claims[0]
-    for (machine, _), names in spelt.items():
+    for (machine, _unused), names in spelt.items():
         if len(owners(names.values())) > 1:
             yield Hit(
                 owners(names.values()),
@@ -126,7 +126,7 @@ def truncated_name(fleet: Fleet) -> Judgement:
             f"{len(short.encode())} bytes that are kept: it becomes {short}, "
             + ("the same for all of them." if several else "like every other that begins so."),
             "Shorten it, and put what tells environments apart first.",
-            tuple(where for _, where in here.values()),
+            tuple(where for _unused, where in here.values()),
             fleet.by_prefix[next(iter(here))].machine,
             severity=None if several else Severity.MEDIUM,
         )

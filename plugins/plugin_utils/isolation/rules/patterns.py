@@ -25,7 +25,7 @@ def name_filter(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for call, reference in docker_calls(environment):
             for value in filters(call):
-                key, _, pattern = value.partition("=")
+                key, _unused, pattern = value.partition("=")
                 if key != "name" or "$" in pattern.rstrip("$") or re.fullmatch(r"\^/?[^*.|]+\$", pattern):
                     continue
                 stem = re.split(r"[.*$\[(|?+]", pattern.lstrip("^/"))[0]
@@ -143,7 +143,7 @@ def passing(fleet: Fleet, word: str, how: str) -> Sequence[str]:
     """The environments whose short name passes an inexact test."""
     word = word.lower()
     index = fleet.derived(_name_index)
-    if not any(name == word for name, _ in index.get(word, ())):
+    if not any(name == word for name, _unused in index.get(word, ())):
         return []  # it is no environment's name that is tested for, such as that of the project
     found = [prefix for name, prefix in index.get(word, ()) if how == "contains" or name.startswith(word)]
     return list(dict.fromkeys(found))
@@ -179,7 +179,7 @@ def matched(fleet: Fleet, environment: Environment, stem: str, *, anchored: bool
     if anchored:
         found = [*beginning_with(fleet, stem)]
     else:
-        found = [prefix for _, prefix in fleet.derived(_name_index).get(stem.rstrip("_-"), ())]
+        found = [prefix for _unused, prefix in fleet.derived(_name_index).get(stem.rstrip("_-"), ())]
         if stem.endswith(("_", "-")):
             found = [prefix for prefix in found if stem in f"{prefix}_"]
     return tuple(dict.fromkeys(prefix for prefix in found if prefix != environment.prefix))

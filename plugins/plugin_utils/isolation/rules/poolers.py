@@ -101,7 +101,7 @@ def database_capacity(fleet: Fleet) -> Judgement:
         owners = tuple(dict.fromkeys(each.owner for each in uses))
         sizes = {prefix: size for prefix in owners if (size := _pool_size(fleet.by_prefix[prefix]))}
         limit = _max_connections(fleet, uses[0].home, owners)
-        wanted = sum(size for size, _ in sizes.values())
+        wanted = sum(size for size, _unused in sizes.values())
         unlimited = [prefix for prefix in sizes if not _has_connection_limit(fleet.by_prefix[prefix])]
         if len(sizes) > 1 and unlimited and wanted > limit - _RESERVED:
             yield Hit(
@@ -110,7 +110,7 @@ def database_capacity(fleet: Fleet) -> Judgement:
                 f"The pools of {listing(sizes)} may open {wanted} connections to {identity}, which has {limit}: when "
                 f"{unlimited[-1]} is busy, the others are refused.",
                 f"Lower the pools to {limit - _RESERVED} together, or ALTER ROLE {unlimited[-1]} CONNECTION LIMIT n.",
-                tuple(where for _, where in sizes.values()),
+                tuple(where for _unused, where in sizes.values()),
             )
 
 
@@ -130,7 +130,7 @@ def _wildcards(fleet: Fleet, environment: Environment) -> Iterator[tuple[Server,
     for config in pgbouncers(environment):
         for entry in config.databases:
             if entry.name == "*":
-                pooler = next((name for _, name, each in environment.services() if is_pooler(name, each)), "")
+                pooler = next((name for _unused, name, each in environment.services() if is_pooler(name, each)), "")
                 server = resolver(fleet).resolve(environment, pooler, entry.host, entry.port)
                 yield behind(fleet, server)[0], entry.where
     for project, name, service in environment.services():

@@ -89,11 +89,11 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         open_ports = [
             (port, where)
-            for _, _, port, where in published(Fleet((environment,)))
+            for _unused, _unused, port, where in published(Fleet((environment,)))
             if port.get("published") and str(port.get("host_ip") or "") in EVERYWHERE - {"0.0.0.0"}
         ]
         if open_ports:
-            numbers = listing(str(port["published"]) for port, _ in open_ports)
+            numbers = listing(str(port["published"]) for port, _unused in open_ports)
             yield Hit(
                 (environment.prefix,),
                 f"port {numbers} of {environment.machine}",
@@ -101,7 +101,7 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
                 "IPv4 does not see it.",
                 "Give the firewall the same rules for IPv6, or publish on one address (bulkhead_bind_address: "
                 "0.0.0.0).",
-                tuple(where for _, where in open_ports),
+                tuple(where for _unused, where in open_ports),
                 environment.machine,
             )
 
@@ -165,12 +165,12 @@ def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
     that clash in the same way are one clash."""
     clashes: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Sequence[Claim]]]] = {}
     for (machine, key), claims in fleet.claims("host-port").items():
-        number, _, protocol = key.partition("/")
+        number, _unused, protocol = key.partition("/")
         for group in same_address(claims):
             if len(group) > 1:
                 found = clashes.setdefault((machine, protocol, owners(group)), [])
                 found.append((int(number), group))
-    for (machine, protocol, _), ports in clashes.items():
+    for (machine, protocol, _unused), ports in clashes.items():
         ports.sort(key=lambda item: item[0])
         first = 0
         for index, (last, group) in enumerate(ports):
@@ -211,7 +211,7 @@ def published(fleet: Fleet) -> Iterator[tuple[Environment, str, Mapping[str, Any
 
 def definition_of(environment: Environment, service: str) -> Mapping[str, Any]:
     """The definition of a service by its key."""
-    return next((found for _, name, found in environment.services() if name == service), {})
+    return next((found for _unused, name, found in environment.services() if name == service), {})
 
 
 def is_local(port: Mapping[str, Any]) -> bool:

@@ -107,7 +107,7 @@ def host_namespace(fleet: Fleet) -> Judgement:
             key = (environment.machine, str(service["cgroup_parent"]))
             parents.setdefault(key, []).append((environment, project, name))
     for (machine, parent), members in parents.items():
-        owners = tuple(dict.fromkeys(environment.prefix for environment, _, _ in members))
+        owners = tuple(dict.fromkeys(environment.prefix for environment, _unused, _unused in members))
         if len(owners) > 1:
             yield Hit(
                 owners,
@@ -115,7 +115,7 @@ def host_namespace(fleet: Fleet) -> Judgement:
                 f"{listing(owners)} put containers into one resource group, {parent}: limits set on it for "
                 "one are limits of the other, and they take from one budget.",
                 "Give each environment a cgroup_parent of its own.",
-                tuple(project.where("services", name, "cgroup_parent") for _, project, name in members),
+                tuple(project.where("services", name, "cgroup_parent") for _unused, project, name in members),
                 machine,
             )
 
@@ -140,7 +140,7 @@ def _powers(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if str(capability).upper().removeprefix("CAP_") in _POWERS:
             yield "cap_add", f"the capability {capability}"
     for option in service.get("security_opt") or ():
-        kind, _, profile = str(option).replace("=", ":").partition(":")
+        kind, _unused, profile = str(option).replace("=", ":").partition(":")
         if profile == "unconfined" and kind in ("apparmor", "seccomp", "systempaths"):
             yield "security_opt", f"{kind} unconfined"
     for device in service.get("devices") or ():

@@ -151,7 +151,7 @@ def confusable_project(fleet: Fleet) -> Judgement:
     spelt: dict[tuple[str, str], dict[str, Claim]] = {}
     for (machine, name), claims in fleet.claims("project").items():
         spelt.setdefault((machine, re.sub("[_-]", "", name)), {})[name] = claims[0]
-    for (machine, _), names in spelt.items():
+    for (machine, _unused), names in spelt.items():
         prefixes = owners(names.values())
         if len(prefixes) > 1:
             yield Hit(

@@ -84,7 +84,7 @@ def joined_namespace(fleet: Fleet) -> Judgement:
         own = own_containers(environment)
         for project, name, service in environment.services():
             for key in ("network_mode", "pid", "ipc"):
-                kind, _, container = str(service.get(key) or "").partition(":")
+                kind, _unused, container = str(service.get(key) or "").partition(":")
                 if kind != "container" or container in own:
                     continue
                 owner = container_owner(fleet, environment, container)
@@ -173,13 +173,13 @@ def plumbing(
     hosts = service.get("extra_hosts") or ()
     lines = [f"{key}={value}" for key, value in hosts.items()] if isinstance(hosts, Mapping) else map(str, hosts)
     for line in lines:
-        alias, _, target = line.partition("=") if "=" in line else line.partition(":")
+        alias, _unused, target = line.partition("=") if "=" in line else line.partition(":")
         owner = owner_of_address(fleet, environment, target)
         if target == "host-gateway" or owner:
             yield "extra_hosts", alias, target, owner
     own = own_containers(environment)
     for link in map(str, service.get("external_links") or ()):
-        container, _, alias = link.partition(":")
+        container, _unused, alias = link.partition(":")
         owner = container_owner(fleet, environment, container)
         if container not in own and owner:
             yield "external_links", alias or container, container, owner

@@ -45,7 +45,7 @@ def shared_volume(fleet: Fleet) -> Judgement:
 def foreign_volume(fleet: Fleet) -> Judgement:
     """An environment mounts a volume that another environment owns."""
     for (machine, name), here in volumes(fleet).items():
-        makers = [prefix for prefix, (external, _) in here.items() if not external]
+        makers = [prefix for prefix, (external, _unused) in here.items() if not external]
         named = owner_of_name(fleet, name)
         for prefix, (external, where) in here.items():
             others = [maker for maker in makers if maker != prefix]
@@ -73,7 +73,7 @@ def foreign_volume(fleet: Fleet) -> Judgement:
 def foreign_volumes_from(fleet: Fleet) -> Judgement:
     """A service takes all volumes of a container that is not its environment's own."""
     for environment in fleet.environments:
-        own = {str(service.get("container_name") or "") for _, _, service in environment.services()}
+        own = {str(service.get("container_name") or "") for _unused, _unused, service in environment.services()}
         for project, name, service in environment.services():
             for entry in map(str, service.get("volumes_from") or ()):
                 container = entry.split(":")[1] if entry.startswith("container:") else ""
@@ -163,14 +163,14 @@ def _volumes(fleet: Fleet) -> dict[tuple[str, str], dict[str, tuple[bool, Where]
 def shared_names(fleet: Fleet) -> Iterator[tuple[str, str, dict[str, Where]]]:
     """Volumes that several environments use and none can be told to own alone: (machine, name, {prefix: where})."""
     for (machine, name), here in volumes(fleet).items():
-        makers = [prefix for prefix, (external, _) in here.items() if not external]
+        makers = [prefix for prefix, (external, _unused) in here.items() if not external]
         if len(here) > 1 and len(makers) != 1:
-            yield machine, name, {prefix: where for prefix, (_, where) in here.items()}
+            yield machine, name, {prefix: where for prefix, (_unused, where) in here.items()}
 
 
 def _shared_by_user(fleet: Fleet) -> dict[str, dict[str, tuple[str, ...]]]:
     found: dict[str, dict[str, tuple[str, ...]]] = {}
-    for _, name, here in shared_names(fleet):
+    for _unused, name, here in shared_names(fleet):
         for prefix in here:
             found.setdefault(prefix, {})[name] = tuple(here)
     return found

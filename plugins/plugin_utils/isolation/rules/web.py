@@ -207,7 +207,7 @@ def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, An
 
 def _front(environment: Environment) -> str:
     """The service whose container nginx is, empty where nginx runs on the machine."""
-    return next((name for _, name, service in environment.services() if is_front_door(name, service)), "")
+    return next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
 
 
 def _is_address(host: str) -> bool:

@@ -209,7 +209,7 @@ def proxy_cache(fleet: Fleet) -> Judgement:
 
 def _shares_nginx(fleet: Fleet, environment: Environment) -> bool:
     return any(
-        len(members) > 1 and any(member.prefix == environment.prefix for member, _ in members)
+        len(members) > 1 and any(member.prefix == environment.prefix for member, _unused in members)
         for members in fleet.derived(_shared_instances)
     )
 
@@ -266,8 +266,8 @@ def _trusted(environment: Environment) -> Iterator[tuple[str, str, Where, str]]:
 
 def _published_services(environment: Environment) -> set[str]:
     """The services with published ports; for nginx, whose ports are its job, the empty name."""
-    found = {name for _, name, service in environment.services() if service.get("ports")}
-    front = {name for _, name, service in environment.services() if is_front_door(name, service)}
+    found = {name for _unused, name, service in environment.services() if service.get("ports")}
+    front = {name for _unused, name, service in environment.services() if is_front_door(name, service)}
     return (found - front) | ({""} if found & front or environment.http_port or environment.https_port else set())
 
 
