@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
@@ -17,8 +18,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     labels_of,
     name_of,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted, digest, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
 #: What the last successful deployment left, below the environment's directory.
 STATE = ".bulkhead/state.json"
@@ -31,12 +33,12 @@ class Comparison:
     ``orphans`` containers of services that are gone.
     """
 
-    def __init__(self, engine, tree, checkout, params):
+    def __init__(self, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> None:
         self.engine = engine
         self.tree = tree
         self.checkout = checkout
         self.params = params
-        self.services = params["services"]
+        self.services: list[dict[str, Any]] = params["services"]
         self.state = self._load_state()
         self.files = self._wanted_files()
         self.refresh()
@@ -59,11 +61,11 @@ class Comparison:
         ]
         self.wants_code = self._wants_code()
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Look at the project's containers again."""
-        self.containers = self.engine.project_containers()
+        self.containers: list[dict[str, Any]] = self.engine.project_containers()
 
-    def of_service(self, service):
+    def of_service(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
         return [
             each
@@ -71,7 +73,7 @@ class Comparison:
             if labels_of(each).get(SERVICE) == service["key"] and labels_of(each).get(ONE_OFF) != "True"
         ]
 
-    def plan(self):
+    def plan(self) -> list[str]:
         """What would be done, one line each; empty when everything is as it should be."""
         steps = ["write %s" % wanted.path for wanted in self.changed_files]
         steps += ["remove %s" % path for path in self.gone_files]
@@ -84,7 +86,7 @@ class Comparison:
         steps += ["remove %s, whose service is gone" % name_of(each) for each in self.orphans]
         return steps
 
-    def _wanted_files(self):
+    def _wanted_files(self) -> list[Wanted]:
         """The files as they shall be, those copied from the machine included."""
         found = []
         for each in self.params["files"] + self.params["secret_files"]:
@@ -98,12 +100,12 @@ class Comparison:
             found.append(Wanted(each["path"], content, int(each["mode"], 8), each in self.params["secret_files"]))
         return found
 
-    def _files_digest(self, service):
+    def _files_digest(self, service: dict[str, Any]) -> str:
         paths = set(service["files"])
         content = [(wanted.path, digest(wanted.content)) for wanted in self.files if wanted.path in paths]
         return digest(json.dumps(sorted(content)).encode())
 
-    def _runs_as_recorded(self, service):
+    def _runs_as_recorded(self, service: dict[str, Any]) -> bool:
         recorded = self.state.get("hashes", {}).get(service["name"])
         found = self.of_service(service)
         return bool(found) and all(
@@ -113,12 +115,12 @@ class Comparison:
             for each in found
         )
 
-    def _wants_code(self):
+    def _wants_code(self) -> bool:
         if not self.checkout or not self.params["commit"]:
             return False
         return self.checkout.head() != self.params["commit"] or self.checkout.current_branch() != self.checkout.branch
 
-    def _load_state(self):
+    def _load_state(self) -> dict[str, Any]:
         content = read(self.tree.path(STATE))
         try:
             state = json.loads(content.decode()) if content else {}

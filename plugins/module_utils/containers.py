@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
@@ -13,17 +15,17 @@ ONE_OFF = "com.docker.compose.oneoff"
 CONFIG_HASH = "com.docker.compose.config-hash"
 
 
-def labels_of(container):
+def labels_of(container: dict[str, Any]) -> dict[str, str]:
     """The labels of an inspected container."""
     return (container.get("Config") or {}).get("Labels") or {}
 
 
-def name_of(container):
+def name_of(container: dict[str, Any]) -> str:
     """The name of an inspected container."""
     return container.get("Name", "").lstrip("/")
 
 
-def condition(container):
+def condition(container: dict[str, Any]) -> str:
     """How a container is: ``healthy``, ``starting``, ``unhealthy``, ``running``, ``restarting``, ``exited (1)`` …"""
     state = container.get("State") or {}
     health = (state.get("Health") or {}).get("Status")
@@ -34,7 +36,7 @@ def condition(container):
     return "%s (%s)" % (state.get("Status", "gone"), state.get("ExitCode", "?"))
 
 
-def published_by(container):
+def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
     """The (port, address) pairs that a container publishes on the machine."""
     found = []
     for bindings in ((container.get("HostConfig") or {}).get("PortBindings") or {}).values():
@@ -44,13 +46,13 @@ def published_by(container):
     return found
 
 
-def is_well(container, one_shot=False):
+def is_well(container: dict[str, Any], one_shot: bool = False) -> bool:
     """Whether a container is as it should be for good."""
     how = condition(container)
     return how in ("running", "healthy") or one_shot and how == "exited (0)"
 
 
-def belongs_to(labels):
+def belongs_to(labels: dict[str, str]) -> str:
     """Who made an object, in words, from its labels."""
     if labels.get(PROJECT):
         where = labels.get(WORKING_DIRECTORY)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE, Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
     SERVICE,
@@ -31,15 +33,16 @@ RELEASES = ".bulkhead/releases"
 class Converger:
     """Makes a machine what a comparison says it shall be, and undoes what it did when that fails."""
 
-    def __init__(self, comparison):
+    def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
         self.engine = comparison.engine
         self.tree = comparison.tree
         self.checkout = comparison.checkout
         self.params = comparison.params
-        self.brought = []  # services that took changed files, and would have to take the earlier ones again
+        #: Services that took changed files, and would have to take the earlier ones again.
+        self.brought: list[dict[str, Any]] = []
 
-    def apply(self):
+    def apply(self) -> str:
         """Bring the release into force. Raises EngineError after everything is as it was before."""
         self.engine.check_versions()
         refuse_foreign(self.comparison)
@@ -53,7 +56,7 @@ class Converger:
         self._prune_releases()
         return os.path.basename(release)
 
-    def _bring_into_force(self, release):
+    def _bring_into_force(self, release: str) -> None:
         previous = bool(self.comparison.state) and os.path.isfile(self.tree.path(self.engine.compose_file))
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         try:
@@ -71,7 +74,7 @@ class Converger:
                 self._undo(self._back_to_nothing, error)
             raise
 
-    def _stage(self):
+    def _stage(self) -> str:
         everything = digest(
             json.dumps([(wanted.path, digest(wanted.content)) for wanted in self.comparison.files]).encode()
         )
@@ -88,7 +91,7 @@ class Converger:
             raise
         return release
 
-    def _serve(self, services, stale):
+    def _serve(self, services: list[dict[str, Any]], stale: list[dict[str, Any]]) -> None:
         """Start what is on disk, and let services whose files changed take them. Those that others wait for come
         first: an application that starts with a new password needs a database that knows it."""
         early = [each for each in stale if each["awaited"] and self.comparison.of_service(each)]
@@ -99,14 +102,14 @@ class Converger:
         self._bring_files([each for each in stale if each not in early])
         self._wait(services)
 
-    def _up(self, services, keys=()):
+    def _up(self, services: list[dict[str, Any]], keys: Iterable[str] = ()) -> None:
         code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull", *keys)
         self.comparison.refresh()
         if code != 0:
             self._fail_unhealthy(last_lines(errors or output, 6))
         self._wait(services)
 
-    def _bring_files(self, services):
+    def _bring_files(self, services: list[dict[str, Any]]) -> None:
         """Let running containers take changed files: by their own command, else by being recreated."""
         for service in services:
             if not service["files"]:
@@ -133,10 +136,11 @@ class Converger:
         self.comparison.refresh()
         self._wait(services)
 
-    def _wait(self, services):
+    def _wait(self, services: list[dict[str, Any]]) -> None:
         deadline = time.monotonic() + self.params["wait_timeout"]
         while True:
-            waiting, failed = [], []
+            waiting: list[dict[str, Any]] = []
+            failed: list[dict[str, Any]] = []
             for service in services:
                 found = self.comparison.of_service(service)
                 waiting += [] if found else [service]
@@ -153,7 +157,7 @@ class Converger:
             time.sleep(0.3)
             self.comparison.refresh()
 
-    def _fail_unhealthy(self, said):
+    def _fail_unhealthy(self, said: str) -> NoReturn:
         """Raise EngineError with every container that is not as it should be, and its last lines."""
         lines = [said] if said else []
         bad = []
@@ -174,13 +178,13 @@ class Converger:
             "the containers did not get healthy: %s" % ("; ".join(bad) or "Compose failed"), "\n".join(lines)
         )
 
-    def _remove(self, containers):
+    def _remove(self, containers: list[dict[str, Any]]) -> None:
         if containers:
             self.engine.docker_ok("rm", "--force", *[each["Id"] for each in containers])
             self.comparison.refresh()
 
     @staticmethod
-    def _undo(back, error, *args):
+    def _undo(back: Callable[..., str], error: Failure, *args: str) -> None:
         """Put back what was; the error says how that went."""
         try:
             error.message += ". %s" % back(*args)
@@ -188,7 +192,7 @@ class Converger:
             error.message += ". And putting back what was failed: %s" % second.message
             error.detail += "\n" + second.detail
 
-    def _back_to_previous(self, commit_before):
+    def _back_to_previous(self, commit_before: str) -> str:
         """Files, checkout and containers of the previous release."""
         self.tree.restore()
         if commit_before:
@@ -202,7 +206,7 @@ class Converger:
         self._serve(services, [service for service in services if service in self.brought])
         return "The previous release serves again"
 
-    def _back_to_nothing(self):
+    def _back_to_nothing(self) -> str:
         """There was no release: what this run started goes, volumes stay."""
         self.comparison.refresh()
         self._remove(self._started())
@@ -212,14 +216,14 @@ class Converger:
         self.tree.restore()
         return "There was no release before: what this run had started was removed, volumes were kept"
 
-    def _started(self):
+    def _started(self) -> list[dict[str, Any]]:
         return [each for each in self.comparison.containers if each["Id"] not in self.comparison.before]
 
-    def _service_keys_in_force(self):
+    def _service_keys_in_force(self) -> list[str]:
         code, output, _errors = self.engine.compose("config", "--services")
         return output.split() if code == 0 else []
 
-    def _save_state(self, release):
+    def _save_state(self, release: str) -> None:
         self.comparison.refresh()
         hashes = {}
         for service in self.comparison.services:
@@ -234,7 +238,7 @@ class Converger:
         }
         self.tree.write(Wanted(STATE, json.dumps(self.comparison.state, indent=1).encode(), 0o600))
 
-    def _prune_releases(self):
+    def _prune_releases(self) -> None:
         folder = self.tree.path(RELEASES)
         for old in sorted(os.listdir(folder))[: -max(1, self.params["keep_releases"])]:
             self.tree.remove(os.path.join(RELEASES, old))

@@ -14,7 +14,9 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 
 #: What engine and Compose must at least be: start intervals of health checks need engine 25.
@@ -28,9 +30,9 @@ class EngineError(Failure):
     """Docker or Compose did not do what was asked."""
 
 
-def parse_version(text):
+def parse_version(text: str) -> tuple[int, int]:
     """Read ``26.1.5+dfsg1`` or ``v2.26.1`` as a tuple of two numbers; ``(0, 0)`` if there is no version in it."""
-    numbers = []
+    numbers: list[int] = []
     for part in text.strip().lstrip("v").split(".")[:2]:
         digits = ""
         for character in part:
@@ -40,10 +42,10 @@ def parse_version(text):
         if not digits:
             return (0, 0)
         numbers.append(int(digits))
-    return tuple(numbers) if len(numbers) == 2 else (0, 0)
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
 
 
-def home_directory():
+def home_directory() -> str:
     """The home directory of the user who runs this, whatever ``HOME`` says."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
@@ -54,24 +56,26 @@ def home_directory():
 class Engine:
     """Docker and Compose for one environment, never influenced by the shell that called Ansible."""
 
-    def __init__(self, module, docker_host, project="", directory="", compose_file=""):
+    def __init__(
+        self, module: AnsibleModule, docker_host: str, project: str = "", directory: str = "", compose_file: str = ""
+    ) -> None:
         self.module = module
         self.docker_host = docker_host
         self.project = project
         self.directory = directory
         self.compose_file = compose_file
-        self._docker = None
+        self._docker: str | None = None
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """The whole environment of every call."""
         return {"PATH": _PATH, "HOME": home_directory(), "LANG": "C.UTF-8", "DOCKER_HOST": self.docker_host}
 
-    def _argv(self, command, extra_environment=None):
+    def _argv(self, command: list[str], extra_environment: dict[str, str] | None = None) -> list[str]:
         variables = dict(self.environment(), **(extra_environment or {}))
         assignments = ["%s=%s" % (key, value) for key, value in sorted(variables.items())]
         return ["/usr/bin/env", "-i"] + assignments + command
 
-    def docker_path(self):
+    def docker_path(self) -> str:
         """The docker command. Raises EngineError where there is none."""
         if self._docker is None:
             self._docker = self.module.get_bin_path("docker", opt_dirs=_PATH.split(":"))
@@ -82,7 +86,7 @@ class Engine:
                 )
         return self._docker
 
-    def docker(self, *args, **options):
+    def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory.
 
         ``binary`` says that the data is bytes.
@@ -97,7 +101,7 @@ class Engine:
             expand_user_and_vars=False,
         )
 
-    def docker_ok(self, *args, **options):
+    def docker_ok(self, *args: str, **options: Any) -> str:
         """Run docker and return its output. Raises EngineError when it fails."""
         code, output, errors = self.docker(*args, **options)
         if code != 0:
@@ -107,7 +111,7 @@ class Engine:
             )
         return output
 
-    def check_reachable(self, errors):
+    def check_reachable(self, errors: str) -> None:
         """Turn the client's complaint about a missing engine into an error of ours."""
         signs = (
             "Cannot connect to the Docker daemon",
@@ -127,7 +131,7 @@ class Engine:
                 "the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3)
             )
 
-    def compose(self, *args, **options):
+    def compose(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run Compose for this environment's project and file, and nothing else.
 
         ``directory`` replaces the project directory and ``compose_file`` the file, to ask about a release that is
@@ -154,7 +158,7 @@ class Engine:
             **options,
         )
 
-    def check_versions(self):
+    def check_versions(self) -> tuple[str, str]:
         """Refuse an engine or a Compose that is too old. Returns both versions as text."""
         code, output, errors = self.docker("version", "--format", "{{.Server.Version}}")
         if code != 0:
@@ -180,7 +184,7 @@ class Engine:
                 )
         return engine, compose
 
-    def containers(self, *filters):
+    def containers(self, *filters: str) -> list[dict[str, Any]]:
         """Containers, running or not, that match exact label filters, inspected in one call."""
         args = ["ps", "--all", "--quiet", "--no-trunc"]
         for each in filters:
@@ -188,7 +192,7 @@ class Engine:
         ids = self.docker_ok(*args).split()
         return self.inspect(ids)
 
-    def inspect(self, ids):
+    def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
         """Inspect containers; those that vanished in between are left out."""
         if not ids:
             return []
@@ -198,23 +202,23 @@ class Engine:
             return []
         return json.loads(output or "[]")
 
-    def image_ids(self, names):
+    def image_ids(self, names: list[str]) -> dict[str, str]:
         """The ids of the images that carry these names here; a name may have moved to another image since a container
         was made from it."""
         if not names:
             return {}
         _code, output, _errors = self.docker("image", "inspect", *sorted(set(names)))
-        found = {}
+        found: dict[str, str] = {}
         for image in json.loads(output or "[]"):
             for name in (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
                 found[name] = image["Id"]
         return {name: found[name] for name in names if name in found}
 
-    def project_containers(self):
+    def project_containers(self) -> list[dict[str, Any]]:
         """Every container of this environment's Compose project, one-off ones included."""
         return self.containers("com.docker.compose.project=%s" % self.project)
 
-    def logs(self, container_id, lines=15):
+    def logs(self, container_id: str, lines: int = 15) -> str:
         """The last lines that a container wrote."""
         code, output, errors = self.docker("logs", "--tail", str(lines), container_id)
         return last_lines("%s\n%s" % (output, errors), lines)

@@ -10,12 +10,12 @@ from __future__ import annotations
 class Failure(Exception):
     """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it."""
 
-    def __init__(self, message, detail=""):
+    def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
 
 
-def last_lines(text, count=15):
+def last_lines(text: str, count: int = 15) -> str:
     """The last lines of a tool's output, for an error message."""
     return "\n".join(line.rstrip() for line in text.strip().splitlines()[-count:])

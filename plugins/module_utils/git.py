@@ -11,7 +11,10 @@ import os
 import pwd
 import re
 import shutil
+from collections.abc import Iterator
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 
@@ -22,7 +25,7 @@ class GitError(Failure):
     """Something about the repository or the checkout that the user has to mend."""
 
 
-def without_credentials(text):
+def without_credentials(text: str) -> str:
     """A URL, or a text with URLs, without user names and passwords in them."""
     return _CREDENTIALS.sub("", text)
 
@@ -30,7 +33,7 @@ def without_credentials(text):
 class Checkout:
     """``<directory>/code``. git runs as the owner, with an environment of its own, and asks nobody anything."""
 
-    def __init__(self, module, directory, repository, branch, owner=""):
+    def __init__(self, module: AnsibleModule, directory: str, repository: str, branch: str, owner: str = "") -> None:
         self.module = module
         self.path = os.path.join(directory, "code")
         self.build_root = os.path.join(directory, ".bulkhead", "build")
@@ -39,11 +42,11 @@ class Checkout:
         self.owner = owner if owner and os.getuid() == 0 and pwd.getpwnam(owner).pw_uid != 0 else ""
 
     @property
-    def remote_branch(self):
+    def remote_branch(self) -> str:
         """The environment's branch as it was last fetched."""
         return "refs/remotes/origin/%s" % self.branch
 
-    def run(self, *args, **options):
+    def run(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run git; returns (exit code, output, errors)."""
         home = pwd.getpwnam(self.owner).pw_dir if self.owner else home_directory()
         variables = {
@@ -61,7 +64,7 @@ class Checkout:
         command += ["git"] + where + list(args)
         return self.module.run_command(command, handle_exceptions=True, expand_user_and_vars=False)
 
-    def git(self, *args):
+    def git(self, *args: str) -> str:
         """Run git in the checkout and return its output. Raises GitError when it fails."""
         code, output, errors = self.run(*args, cwd=self.path)
         if code != 0:
@@ -70,18 +73,18 @@ class Checkout:
             )
         return output.rstrip()  # what stands before a name in a status is a part of it
 
-    def exists(self):
+    def exists(self) -> bool:
         """Whether there is a checkout."""
         return os.path.isdir(os.path.join(self.path, ".git"))
 
-    def head(self):
+    def head(self) -> str:
         """The commit that is checked out; empty where there is none."""
         if not self.exists():
             return ""
         code, output, _errors = self.run("rev-parse", "--verify", "--quiet", "HEAD", cwd=self.path)
         return output.strip() if code == 0 else ""
 
-    def refuse_local_changes(self):
+    def refuse_local_changes(self) -> None:
         """Raise GitError where a deployment would lose work or would use another repository."""
         if not self.module.get_bin_path("git"):
             raise GitError("there is no git on this machine; install the package git")
@@ -115,13 +118,13 @@ class Checkout:
                 % (self.path, ", ".join(commit[:12] for commit in own), self.branch)
             )
 
-    def remote_commit(self, commit=""):
+    def remote_commit(self, commit: str = "") -> str:
         """The commit to deploy, asked without changing anything here."""
         code, output, errors = self.run("ls-remote", "--exit-code", self.repository, "refs/heads/%s" % self.branch)
         self._check_remote(code, errors)
         return commit or output.split()[0]
 
-    def fetch(self, commit=""):
+    def fetch(self, commit: str = "") -> str:
         """Fetch the environment's branch and nothing else; returns the commit to deploy."""
         if not self.exists():
             code, output, errors = self.run("init", "--quiet", "--initial-branch", self.branch, self.path)
@@ -152,7 +155,7 @@ class Checkout:
             )
         return full
 
-    def _check_remote(self, code, errors, missing=""):
+    def _check_remote(self, code: int, errors: str, missing: str = "") -> None:
         repository = without_credentials(self.repository)
         if code == 0:
             return
@@ -163,20 +166,20 @@ class Checkout:
             % (repository, without_credentials(last_lines(errors, 3)))
         )
 
-    def move_to(self, commit):
+    def move_to(self, commit: str) -> None:
         """Check the commit out on the environment's branch."""
         if self.head() == commit and self.current_branch() == self.branch:
             return
         self.git("checkout", "--quiet", "-B", self.branch, commit)
         self.git("branch", "--quiet", "--set-upstream-to", "origin/%s" % self.branch, self.branch)
 
-    def current_branch(self):
+    def current_branch(self) -> str:
         """The branch that is checked out; empty when none is."""
         code, output, _errors = self.run("symbolic-ref", "--short", "--quiet", "HEAD", cwd=self.path)
         return output.strip() if code == 0 else ""
 
     @contextlib.contextmanager
-    def exported(self, commit):
+    def exported(self, commit: str) -> Iterator[str]:
         """A folder with the files of the commit, as git checks them out; gone afterwards."""
         folder = os.path.join(self.build_root, commit)
         shutil.rmtree(folder, ignore_errors=True)

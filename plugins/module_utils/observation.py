@@ -12,6 +12,8 @@ from __future__ import annotations
 import glob
 import json
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
@@ -20,6 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     name_of,
     published_by,
 )
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest, read
@@ -29,7 +32,7 @@ CRON = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*")
 UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer")
 
 
-def observe(engine, state="", directories=()):
+def observe(engine: Engine, state: str = "", directories: Iterable[str] = ()) -> dict[str, Any]:
     """The machine as it is: engine, containers, networks, volumes, sockets, registered directories, schedules.
 
     ``state`` is the machine's state directory, ``directories`` are environments' to look at beside registered ones.
@@ -56,7 +59,7 @@ def observe(engine, state="", directories=()):
     }
 
 
-def machine_id():
+def machine_id() -> str:
     """What tells this machine from every other."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         content = read(os.path.realpath(path))
@@ -65,7 +68,7 @@ def machine_id():
     return ""
 
 
-def engine_facts(engine):
+def engine_facts(engine: Engine) -> dict[str, Any]:
     """Who the engine is and how it is set."""
     facts = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
     return {
@@ -78,13 +81,13 @@ def engine_facts(engine):
     }
 
 
-def containers(engine):
+def containers(engine: Engine) -> list[dict[str, Any]]:
     """Every container, running or not, without its environment: settings may be secret."""
     ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
     return [summary(each) for each in engine.inspect(ids)]
 
 
-def summary(container):
+def summary(container: dict[str, Any]) -> dict[str, Any]:
     """What a container is, as far as rules and receipts need it."""
     state = container.get("State") or {}
     host = container.get("HostConfig") or {}
@@ -127,7 +130,7 @@ def summary(container):
     }
 
 
-def networks(engine):
+def networks(engine: Engine) -> list[dict[str, Any]]:
     """Every network with its subnets and bridge."""
     found = []
     for each in _inspect_all(engine, "network"):
@@ -151,7 +154,7 @@ def networks(engine):
     return found
 
 
-def volumes(engine):
+def volumes(engine: Engine) -> list[dict[str, Any]]:
     """Every volume with where it is."""
     return [
         {
@@ -166,7 +169,7 @@ def volumes(engine):
     ]
 
 
-def images(engine):
+def images(engine: Engine) -> list[dict[str, str]]:
     """Images that environments built, by their labels, and what other images are called."""
     code, output, errors = engine.docker("image", "ls", "--no-trunc", "--format", "{{json .}}")
     if code != 0:
@@ -175,7 +178,7 @@ def images(engine):
     return [{"id": row.get("ID", ""), "name": "%s:%s" % (row.get("Repository"), row.get("Tag"))} for row in rows]
 
 
-def checkout(path):
+def checkout(path: str) -> dict[str, str]:
     """Branch and commit of a checkout, read from its files: no git runs in somebody else's directory."""
     head = (read(os.path.join(path, ".git", "HEAD")) or b"").decode("utf-8", "replace").strip()
     if not head:
@@ -187,7 +190,7 @@ def checkout(path):
     return {"branch": name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, "commit": commit}
 
 
-def _inspect_all(engine, kind):
+def _inspect_all(engine: Engine, kind: str) -> list[dict[str, Any]]:
     names = engine.docker_ok(kind, "ls", "--quiet").split()
     if not names:
         return []
@@ -197,7 +200,7 @@ def _inspect_all(engine, kind):
     return json.loads(output or "[]")
 
 
-def listening():
+def listening() -> list[dict[str, Any]]:
     """Listening TCP sockets of the machine, each once."""
     return [
         {"address": address, "port": port}
@@ -205,7 +208,7 @@ def listening():
     ]
 
 
-def free_bytes(path):
+def free_bytes(path: str) -> int:
     """Free space where a directory is or would be."""
     while path != "/" and not os.path.isdir(path):
         path = os.path.dirname(path)
@@ -213,7 +216,7 @@ def free_bytes(path):
     return found.f_bavail * found.f_frsize
 
 
-def files_digest(directory):
+def files_digest(directory: str) -> dict[str, str]:
     """Digests of the files in force of an environment's directory: what a deployment of another must leave alone."""
     found = {}
     for pattern in (".env", "docker-compose.*", "docker/nginx/*", ".bulkhead/private/*/*", ".bulkhead/private/*/*/*"):
@@ -227,7 +230,7 @@ def files_digest(directory):
     return found
 
 
-def schedules():
+def schedules() -> list[dict[str, Any]]:
     """Cron files and systemd units: their names and digests, and their lines that call Docker."""
     found = []
     for pattern in CRON + UNITS:
@@ -247,7 +250,7 @@ def schedules():
     return found
 
 
-def compose_files_above(directories):
+def compose_files_above(directories: Iterable[str]) -> list[str]:
     """Compose files in parents of the directories: Compose finds those when it is called without a file."""
     found = set()
     for directory in directories:

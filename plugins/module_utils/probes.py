@@ -19,8 +19,9 @@ import ssl
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 
 #: The image of a probe: nothing but a label. It is removed after use.
@@ -63,12 +64,12 @@ print(json.dumps({"resolved": resolved, "connected": connected}))
 class Prober:
     """Runs probes with a limit on each, and leaves nothing behind."""
 
-    def __init__(self, engine, timeout):
+    def __init__(self, engine: Engine, timeout: float) -> None:
         self.engine = engine
         self.timeout = timeout
         self._image_made = False
 
-    def inside(self, wanted):
+    def inside(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Probe from the networks of containers: [{"container", "id", "pid", "resolve", "connect"}] → the same "
         "order."""
         if wanted and not self._can_enter(wanted):
@@ -80,10 +81,10 @@ class Prober:
             if self._image_made:
                 self.engine.docker("image", "rm", "--force", IMAGE)
 
-    def _can_enter(self, wanted):
+    def _can_enter(self, wanted: list[dict[str, Any]]) -> bool:
         return os.getuid() == 0 and all(os.path.exists("/proc/%d/ns/net" % each["pid"]) for each in wanted)
 
-    def _make_image(self):
+    def _make_image(self) -> None:
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
         code, output, errors = self.engine.docker(
@@ -93,7 +94,7 @@ class Prober:
             raise EngineError("the probes' empty image could not be made", last_lines(errors or output))
         self._image_made = True
 
-    def _inside_one(self, each):
+    def _inside_one(self, each: dict[str, Any]) -> dict[str, Any]:
         ask = json.dumps({"resolve": each["resolve"], "connect": each["connect"], "timeout": self.timeout})
         if self._image_made:
             command = ["run", "--rm", "--interactive", "--network", "container:%s" % each["id"], "--read-only"]
@@ -114,12 +115,12 @@ class Prober:
             answer["error"] = last_lines(errors or output, 2) or "no answer (exit code %d)" % code
         return answer
 
-    def requests(self, wanted):
+    def requests(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """HTTP requests from the machine: [{"address", "port", "tls", "host", "path"}] → what was answered."""
         with ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(self._request, wanted))
 
-    def _request(self, each):
+    def _request(self, each: dict[str, Any]) -> dict[str, Any]:
         answer = dict(each, status=0, headers={}, cookies=[], error="")
         try:
             connection = self._connection(each)
@@ -141,7 +142,7 @@ class Prober:
             answer["error"] = type(error).__name__
         return answer
 
-    def _connection(self, each):
+    def _connection(self, each: dict[str, Any]) -> http.client.HTTPConnection:
         limit = max(self.timeout * 5, 5)
         sock = socket.create_connection((each["address"], each["port"]), limit)
         if each["tls"]:
@@ -153,7 +154,7 @@ class Prober:
         connection.sock = sock
         return connection
 
-    def execute(self, wanted):
+    def execute(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Read-only questions to the environment's own servers: [{"container", "command"}] → output and exit code."""
         answers = []
         for each in wanted:

@@ -13,6 +13,7 @@ import json
 import os
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     PROJECT,
     WORKING_DIRECTORY,
@@ -21,10 +22,10 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     name_of,
     published_by,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 
 
-def refuse_foreign(comparison):
+def refuse_foreign(comparison: Comparison) -> None:
     """Raise EngineError where something that a deployment would use or replace is somebody else's."""
     problems = _foreign_project(comparison) + _foreign_containers(comparison)
     problems += _foreign_objects(comparison, "network", comparison.params["networks"])
@@ -34,10 +35,10 @@ def refuse_foreign(comparison):
         raise EngineError("%s. Nothing was changed" % "; ".join(problems))
 
 
-def _foreign_project(comparison):
+def _foreign_project(comparison: Comparison) -> list[str]:
     engine = comparison.engine
     ours = os.path.realpath(engine.directory)
-    strangers = {}
+    strangers: dict[str, list[str]] = {}
     for each in comparison.containers:
         where = labels_of(each).get(WORKING_DIRECTORY, "")
         if os.path.realpath(where) != ours:
@@ -50,7 +51,7 @@ def _foreign_project(comparison):
     ]
 
 
-def _foreign_containers(comparison):
+def _foreign_containers(comparison: Comparison) -> list[str]:
     ours = {name_of(each) for each in comparison.containers}
     missing = [service["container"] for service in comparison.services if service["container"] not in ours]
     return [
@@ -60,7 +61,7 @@ def _foreign_containers(comparison):
     ]
 
 
-def _foreign_objects(comparison, kind, names):
+def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> list[str]:
     if not names:
         return []
     engine = comparison.engine
@@ -76,7 +77,7 @@ def _foreign_objects(comparison, kind, names):
     return problems
 
 
-def _taken_ports(comparison):
+def _taken_ports(comparison: Comparison) -> list[str]:
     ours = {name_of(each) for each in comparison.containers}
     own = [binding for each in comparison.containers for binding in published_by(each)]
     published = _published_by_others(comparison.engine, ours)
@@ -100,7 +101,7 @@ def _taken_ports(comparison):
     return problems
 
 
-def _published_by_others(engine, ours):
+def _published_by_others(engine: Engine, ours: set[str]) -> list[tuple[int, str, str]]:
     found = []
     for each in engine.inspect(engine.docker_ok("ps", "--quiet", "--no-trunc").split()):
         if name_of(each) not in ours:

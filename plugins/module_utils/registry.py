@@ -13,7 +13,10 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
@@ -26,7 +29,7 @@ class RegistryError(Failure):
     """The registry cannot be read or written."""
 
 
-def state_directory(wanted=""):
+def state_directory(wanted: str = "") -> str:
     """Where the machine keeps its state: as asked, else the system's place for root and the user's own for others."""
     if wanted:
         return wanted
@@ -34,7 +37,7 @@ def state_directory(wanted=""):
 
 
 @contextlib.contextmanager
-def kept_lease(module):
+def kept_lease(module: AnsibleModule) -> Iterator[None]:
     """Keep the environment's lease while a module works, and give it back when the module fails."""
     params = module.params
     if module.check_mode or not params["token"]:
@@ -52,12 +55,12 @@ def kept_lease(module):
 class Registry:
     """``<state directory>/environments/<prefix>/``: ``environment.json`` and ``receipts/``."""
 
-    def __init__(self, directory, keep_receipts=20):
+    def __init__(self, directory: str, keep_receipts: int = 20) -> None:
         self.directory = directory
         self.keep_receipts = keep_receipts
         self._tree = Tree(directory)
 
-    def entries(self):
+    def entries(self) -> dict[str, dict[str, Any]]:
         """Every registered environment by prefix. One that cannot be read is given as ``{"damaged": reason}``."""
         found = {}
         root = os.path.join(self.directory, "environments")
@@ -82,7 +85,7 @@ class Registry:
                 found[prefix] = {"prefix": prefix, "damaged": str(error) or "it cannot be read"}
         return found
 
-    def write(self, prefix, entry, receipt):
+    def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any]) -> str:
         """Register an environment with the receipt of its deployment."""
         folder = os.path.join("environments", prefix)
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
@@ -94,10 +97,10 @@ class Registry:
             os.unlink(os.path.join(receipts, old))
         return os.path.join(receipts, name)
 
-    def remove(self, prefix):
+    def remove(self, prefix: str) -> None:
         """Forget an environment that was destroyed; its receipts go with it."""
         self._tree.remove(os.path.join("environments", prefix))
 
 
-def _dump(value):
+def _dump(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

@@ -9,12 +9,11 @@ from __future__ import annotations
 import glob
 import ipaddress
 import os
-import re
 
 _LISTEN = "0A"
 
 
-def _address(text):
+def _address(text: str) -> str:
     """The address part of a line of /proc/net/tcp or tcp6, as text; all-zero means every address."""
     if set(text) <= {"0"}:
         return ""
@@ -28,7 +27,7 @@ def _address(text):
     return ":".join(words[index : index + 4].lower() for index in range(0, 32, 4))
 
 
-def listening():
+def listening() -> list[tuple[str, int, str]]:
     """Listening TCP sockets: a list of (address, port, inode). The empty address means all addresses."""
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -45,14 +44,14 @@ def listening():
     return found
 
 
-def process_of(inode):
+def process_of(inode: str) -> str:
     """The process that holds a socket, as ``name (pid 12)``; empty where this user may not see it."""
     wanted = "socket:[%s]" % inode
     for link in glob.iglob("/proc/[0-9]*/fd/*"):
         try:
             if os.readlink(link) != wanted:
                 continue
-            pid = re.match(r"/proc/(\d+)/", link).group(1)
+            pid = link.split("/")[2]
             with open("/proc/%s/comm" % pid) as stream:
                 return "%s (pid %s)" % (stream.read().strip(), pid)
         except OSError:
@@ -60,13 +59,13 @@ def process_of(inode):
     return ""
 
 
-def overlap(one, other):
+def overlap(one: str, other: str) -> bool:
     """Whether two listening addresses exclude each other on one port; the empty one is every address."""
     every = ("", "0.0.0.0", "::")
     return one in every or other in every or _same(one, other)
 
 
-def _same(one, other):
+def _same(one: str, other: str) -> bool:
     try:
         return ipaddress.ip_address(one) == ipaddress.ip_address(other)
     except ValueError:

@@ -15,6 +15,7 @@ import os
 import pwd
 import shutil
 import stat
+from collections.abc import Iterable
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 
@@ -23,7 +24,7 @@ class TreeError(Failure):
     """A file that could not be written, with the reason in words for the user."""
 
 
-def digest(data):
+def digest(data: bytes) -> str:
     """SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
@@ -31,14 +32,14 @@ def digest(data):
 class Wanted:
     """A file as it shall be: path relative to the environment's directory, content, mode, and if it is a secret."""
 
-    def __init__(self, path, content, mode=0o644, sensitive=False):
+    def __init__(self, path: str, content: bytes, mode: int = 0o644, sensitive: bool = False) -> None:
         self.path = path
         self.content = content
         self.mode = mode
         self.sensitive = sensitive
 
 
-def read(path):
+def read(path: str) -> bytes | None:
     """The bytes of a regular file; None where there is none. A link counts as none: it is replaced, not followed."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -58,7 +59,7 @@ class Tree:
     #: container whatever user it runs as: the mount does not pass through the closed directory.
     PRIVATE = ".bulkhead"
 
-    def __init__(self, directory, owner=""):
+    def __init__(self, directory: str, owner: str = "") -> None:
         self.directory = directory
         self.uid = self.gid = -1
         if owner:
@@ -76,18 +77,18 @@ class Tree:
                     "only root can write files for %s, and this runs as %s. Connect as %s, or set ansible_become: true"
                     % (owner, pwd.getpwuid(os.getuid()).pw_name, owner)
                 )
-        self._kept = []
+        self._kept: list[tuple[str, bytes | None, int, str]] = []
 
-    def path(self, relative):
+    def path(self, relative: str) -> str:
         """The absolute path of something below the directory."""
         return os.path.join(self.directory, relative)
 
-    def holds(self, relative):
+    def holds(self, relative: str) -> bool:
         """Whether a path, links on the way to it followed, lies in the environment's own directory."""
         folder = os.path.realpath(os.path.dirname(self.path(relative)))
         return (folder + os.sep).startswith(os.path.realpath(self.directory) + os.sep)
 
-    def differs(self, wanted):
+    def differs(self, wanted: Wanted) -> bool:
         """Whether what is on disk is not what is wanted: content, mode or owner."""
         path = self.path(wanted.path)
         if read(path) != wanted.content:
@@ -95,7 +96,7 @@ class Tree:
         found = os.lstat(path)
         return stat.S_IMODE(found.st_mode) != wanted.mode or self.uid not in (-1, found.st_uid)
 
-    def make_directory(self, relative=""):
+    def make_directory(self, relative: str = "") -> None:
         """Make a directory and its parents. Refuses to pass through a link that leaves the environment's directory."""
         path = self.path(relative) if relative else self.directory
         if not self.holds(os.path.join(relative, "")):
@@ -116,7 +117,7 @@ class Tree:
         except OSError as error:
             raise TreeError(self._explain("make the directory", each, error)) from error
 
-    def write(self, wanted, base=""):
+    def write(self, wanted: Wanted, base: str = "") -> None:
         """Write a file completely, beside its place, and rename it into place."""
         temporary = self._write_aside(wanted, base)
         try:
@@ -125,10 +126,10 @@ class Tree:
             os.unlink(temporary)
             raise
 
-    def install(self, files, gone=()):
+    def install(self, files: Iterable[Wanted], gone: Iterable[str] = ()) -> None:
         """Bring files into force: all of them, or none. All are written aside before the first is renamed, so that a
         full disk is noticed while nothing has changed. :meth:`restore` undoes it."""
-        aside = []
+        aside: list[tuple[str, str]] = []
         try:
             for wanted in files:
                 aside.append((self._write_aside(wanted), self.path(wanted.path)))
@@ -146,7 +147,7 @@ class Tree:
             self.restore()
             raise
 
-    def restore(self):
+    def restore(self) -> None:
         """Put back what :meth:`install` replaced."""
         while self._kept:
             path, content, mode, link = self._kept.pop()
@@ -157,16 +158,16 @@ class Tree:
             if link:
                 os.symlink(link, path)
 
-    def remove(self, relative):
+    def remove(self, relative: str) -> None:
         """Remove a directory that this program made."""
         shutil.rmtree(self.path(relative), ignore_errors=True)
 
-    def _keep(self, path):
+    def _keep(self, path: str) -> None:
         content = read(path)
         mode = stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0
         self._kept.append((path, content, mode, os.readlink(path) if os.path.islink(path) else ""))
 
-    def _write_aside(self, wanted, base=""):
+    def _write_aside(self, wanted: Wanted, base: str = "") -> str:
         relative = os.path.join(base, wanted.path)
         self.make_directory(os.path.dirname(relative))
         folder, name = os.path.split(self.path(relative))
@@ -185,13 +186,13 @@ class Tree:
             raise TreeError(self._explain("write", self.path(relative), error)) from error
         return temporary
 
-    def _rename(self, temporary, final):
+    def _rename(self, temporary: str, final: str) -> None:
         try:
             os.rename(temporary, final)
         except OSError as error:
             raise TreeError(self._explain("write", final, error)) from error
 
-    def _unlink(self, path):
+    def _unlink(self, path: str) -> None:
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -199,12 +200,12 @@ class Tree:
         except OSError as error:
             raise TreeError(self._explain("remove", path, error)) from error
 
-    def _give(self, path):
+    def _give(self, path: str) -> None:
         if self.uid != -1:
             os.lchown(path, self.uid, self.gid)
 
     @staticmethod
-    def _explain(what, path, error):
+    def _explain(what: str, path: str, error: OSError) -> str:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return (
                 "cannot %s %s: the disk is full. Free some space and deploy again; what is in force was not changed"

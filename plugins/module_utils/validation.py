@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 
@@ -15,7 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_
 _CAPABILITIES = ("CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID")
 
 
-def validate(comparison, directory):
+def validate(comparison: Comparison, directory: str) -> None:
     """Raise EngineError where the release in a directory would not be accepted."""
     code, output, errors = comparison.engine.compose("config", "--quiet", directory=directory)
     if code != 0:
@@ -26,7 +28,7 @@ def validate(comparison, directory):
             _validate_service(comparison, service, directory)
 
 
-def _validate_service(comparison, service, directory):
+def _validate_service(comparison: Comparison, service: dict[str, Any], directory: str) -> None:
     command = ["run", "--rm", "--network", "none", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     command += ["--cap-add=%s" % capability for capability in _CAPABILITIES]
     command += ["--label", "io.bulkhead.prefix=%s" % comparison.params["prefix"]]

@@ -101,6 +101,8 @@ containers:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
@@ -113,7 +115,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 
-def difference(comparison):
+def difference(comparison: Comparison) -> list[dict[str, str]]:
     """Before and after of every file that changes; secret ones are only named."""
     shown = []
     for wanted in comparison.changed_files:
@@ -146,7 +148,7 @@ def difference(comparison):
     return shown
 
 
-def run(module):
+def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, and unless this is check mode or nothing is to be done, apply."""
     params = module.params
     tree = Tree(params["directory"], params["owner"])
@@ -180,7 +182,7 @@ FILE = {
 SECRET_FILE = dict(FILE, content={"type": "str", "default": "", "no_log": True})
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "commit": {"type": "str", "default": ""},

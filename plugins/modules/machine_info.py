@@ -46,7 +46,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},

@@ -53,6 +53,8 @@ note:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
@@ -61,7 +63,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import o
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
 
 
-def run(module):
+def run(module: AnsibleModule) -> dict[str, Any]:
     """Lock and look; give the lock back where looking fails."""
     params = module.params
     locks = Locks(state_directory(params["state_directory"]))
@@ -81,7 +83,7 @@ def run(module):
     return {"changed": False, "note": note, "observation": observation}
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "prefix": {"type": "str", "required": True},

@@ -35,13 +35,15 @@ path:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
 
 
-def run(module):
+def run(module: AnsibleModule) -> dict[str, Any]:
     """Write entry and receipt under the machine's lock; the lease goes back in any case."""
     params = module.params
     directory = state_directory(params["state_directory"])
@@ -49,7 +51,7 @@ def run(module):
     if module.check_mode:
         return {"changed": False}
     try:
-        result = {"changed": False}
+        result: dict[str, Any] = {"changed": False}
         if params["receipt"]:
             with locks.machine():
                 result["path"] = Registry(directory).write(params["prefix"], params["entry"], params["receipt"])
@@ -59,7 +61,7 @@ def run(module):
     return result
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "prefix": {"type": "str", "required": True},

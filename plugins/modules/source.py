@@ -67,6 +67,7 @@ before:
 import hashlib
 import json
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
@@ -76,13 +77,13 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 
-def build_inputs(params):
+def build_inputs(params: dict[str, Any]) -> str:
     """A digest of what, beside the commit, decides what the image contains."""
     parts = [params[key] for key in ("repository", "dockerfile", "context", "target", "arguments")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def image_is_there(engine, image, inputs):
+def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
     """Whether the image exists and was built from the same inputs."""
     code, output, _errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
     if code != 0:
@@ -91,7 +92,7 @@ def image_is_there(engine, image, inputs):
     return (json.loads(output) or {}).get("io.bulkhead.inputs") == inputs
 
 
-def build_command(params, folder, image, labels):
+def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any]) -> list[str]:
     """The argument list of the build. Values of build arguments travel in the environment."""
     command = ["buildx", "build", "--load", "--progress", "plain", "--tag", image]
     command += ["--file", os.path.join(folder, params["dockerfile"])]
@@ -106,7 +107,7 @@ def build_command(params, folder, image, labels):
     return command + [os.path.normpath(os.path.join(folder, params["context"]))]
 
 
-def build(engine, checkout, params, commit, image):
+def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
     """Build the image from the commit. Raises EngineError with the last lines of the build."""
     inputs = build_inputs(params)
     labels = dict(params["labels"], **params["run_labels"])
@@ -126,10 +127,10 @@ def build(engine, checkout, params, commit, image):
         )
 
 
-def run(module):
+def run(module: AnsibleModule) -> dict[str, Any]:
     """Resolve the commit, fetch it, and build its image. The checkout itself is moved by the converge step."""
     params = module.params
-    result = {"changed": False, "built": False}
+    result: dict[str, Any] = {"changed": False, "built": False}
     tree = Tree(params["directory"], params["owner"])
     checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
     checkout.refuse_local_changes()
@@ -153,7 +154,7 @@ def run(module):
     return result
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},

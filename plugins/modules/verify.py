@@ -61,6 +61,8 @@ replies:
   elements: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PROJECT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
@@ -69,7 +71,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import o
 from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
 
 
-def run(module):
+def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, then probe from every running container that has a network of its own."""
     params = module.params
     engine = Engine(module, params["docker_host"])
@@ -96,7 +98,7 @@ def run(module):
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "converged": {"type": "dict", "default": {}},
