@@ -55,15 +55,15 @@ def contents(place: str, uses: Sequence[tuple[str, Mapping[str, Any], str]], bas
         "VP-08": any(is_database_directory(*use) for use in uses),
         "VP-09": any(at in _REDIS_DIRECTORIES and words_of(name, service) & _REDIS for name, service, at in uses),
         "VP-10": bool(_SOCKETS.match(place)),
-        "VP-11": bool(_STATE.search(place)) or any(keeps_state(service, target) for _unused, service, target in uses),
-        "VP-12": bool(_SERVED.search(place)) or any(_SERVED.search(target) for _unused, _unused, target in uses),
+        "VP-11": bool(_STATE.search(place)) or any(keeps_state(service, target) for _name, service, target in uses),
+        "VP-12": bool(_SERVED.search(place)) or any(_SERVED.search(target) for _name, _service, target in uses),
         "VP-13": bool(_SYSTEM.match(place)),
     }
     found = [kind for kind in _KINDS if fits[kind[0]]]
-    hazards = (base, *(hazard for hazard, _unused, _unused in found))
+    hazards = (base, *(hazard for hazard, _severity, _words in found))
     if not found:
         return Contents(Severity.CRITICAL, hazards, "what one writes or deletes there, the other loses.")
-    return Contents(max(severity for _unused, severity, _unused in found), hazards, found[0][2])
+    return Contents(max(severity for _hazard, severity, _words in found), hazards, found[0][2])
 
 
 def is_database_directory(name: str, service: Mapping[str, Any], target: str) -> bool:

@@ -80,7 +80,7 @@ class Resolver:
             for project, name, definition in environment.services()
             if name == service or not service
         ]
-        for _unused, _unused, definition in callers:
+        for _project, _name, definition in callers:
             host = _written_by_hand(definition).get(host, host)
         if not host or host.startswith("/"):
             return Server(f"{environment.prefix}/{host or service}", environment.prefix, service, "its own socket")
@@ -97,7 +97,7 @@ class Resolver:
         )
 
     def _loopback(self, environment: Environment, callers: Sequence[Any], service: str, port: int) -> Server:
-        modes = {str(definition.get("network_mode") or "") for _unused, _unused, definition in callers}
+        modes = {str(definition.get("network_mode") or "") for _project, _name, definition in callers}
         for mode in modes:
             if mode.startswith("container:"):
                 found = self._container(environment, mode.partition(":")[2].lower())
@@ -206,7 +206,7 @@ def _is_loopback(host: str) -> bool:
 def _gateways(callers: Sequence[Any]) -> set[str]:
     """The addresses that the machine has on the networks of the callers."""
     found = set()
-    for project, _unused, _unused in callers:
+    for project, _name, _definition in callers:
         for network in project.networks.values():
             for pool in ((network or {}).get("ipam") or {}).get("config") or ():
                 gateway = pool.get("gateway") or _first_address(str(pool.get("subnet") or ""))

@@ -168,7 +168,7 @@ def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret,
 
 def sealed_of(environment: Environment) -> tuple[str, ...]:
     """The names of the values that cannot be read here and may be secrets or hold one."""
-    return tuple(dict.fromkeys(key for key, value, _unused, _unused in values_of(environment) if _is_sealed(value)))
+    return tuple(dict.fromkeys(key for key, value, _where, _declared in values_of(environment) if _is_sealed(value)))
 
 
 def claims_secrets(secrets_: tuple[Secret, ...]) -> list[Claim]:

@@ -233,7 +233,7 @@ def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
 
 def _account(environment: Environment, stem: str) -> str:
     """What tells accounts apart: the fingerprint of the key; one that is sealed equals no other."""
-    for key, value, _unused, _unused in values_of(environment):
+    for key, value, _where, _declared in values_of(environment):
         if key.upper().startswith(f"{stem}_") and key.upper().endswith(("API_KEY", "TOKEN", "_KEY")):
             return fingerprint(value) if isinstance(value, str) else f"sealed {environment.prefix}"
     return ""

@@ -136,14 +136,14 @@ def double_beat(fleet: Fleet) -> Judgement:
     """Two schedulers put the same tasks into one broker."""
     beats = {each.prefix: list(_beats(each)) for each in fleet.environments}
     for prefix, found in beats.items():
-        if sum(count for _unused, count, _unused in found) > 1:
-            names = listing(name for name, _unused, _unused in found)
+        if sum(count for _name, count, _where in found) > 1:
+            names = listing(name for name, _count, _where in found)
             yield Hit(
                 (prefix,),
                 f"beat: {names}",
                 f"{prefix} runs more than one Celery beat ({names}): every scheduled task runs as often as there are.",
                 "Run beat in exactly one service with one replica.",
-                tuple(where for _unused, _unused, where in found),
+                tuple(where for _name, _count, where in found),
             )
     for place, uses in _one_database(fleet, _BROKER):
         running = [prefix for prefix in _owners(uses) if beats[prefix]]
@@ -154,7 +154,7 @@ def double_beat(fleet: Fleet) -> Judgement:
                 f"{listing(running)} each run a Celery beat on {place}: scheduled tasks run twice, or on the wrong "
                 "environment's data.",
                 "Give each environment a broker of its own.",
-                tuple(where for prefix in running for _unused, _unused, where in beats[prefix]),
+                tuple(where for prefix in running for _name, _count, where in beats[prefix]),
             )
 
 
@@ -206,7 +206,7 @@ def _queues(environment: Environment) -> set[str]:
             found.update(re.findall(r"[\w.-]+", setting.text))
         elif "ROUTES" in setting.key.upper():
             found.update(_ROUTE.findall(setting.text))
-    for _unused, _unused, service in environment.services():
+    for _project, _name, service in environment.services():
         for names in _WORKER_QUEUES.findall(command_text(service)):
             found.update(names.split(","))
     for document in environment.documents:

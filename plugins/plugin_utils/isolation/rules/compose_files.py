@@ -87,7 +87,7 @@ def command_without_file(fleet: Fleet) -> Judgement:
         if (
             not names
             or names & DEFAULT_NAMES
-            or any(n == "COMPOSE_FILE" for n, _unused, _unused in control_variables(environment))
+            or any(n == "COMPOSE_FILE" for n, _value, _where in control_variables(environment))
         ):
             continue
         elsewhere = {document.path for document in environment.documents if is_elsewhere(document)}

@@ -118,7 +118,7 @@ def build_secret_cache(fleet: Fleet) -> Judgement:
             if each.name == "RUN" and any(each.mounts("secret")) and not _only_downloads(each.text):
                 key = (build.environment.machine, each.flags, each.text, build.values_in(each.text))
                 layers.setdefault(key, {}).setdefault(build.environment.prefix, each.where)
-    for (machine, _unused, text, _unused), owners in layers.items():
+    for (machine, _flags, text, _values), owners in layers.items():
         if len(owners) > 1:
             yield Hit(
                 tuple(owners),

@@ -212,7 +212,7 @@ def defaults_to(fleet: Fleet, environment: Environment, used: Interpolation) -> 
 
 def foreign_words(fleet: Fleet, environment: Environment, text: str) -> list[str]:
     """The other environments that a value names: by a token of theirs, or by their short name alone."""
-    found = [owner for owner, _unused, _unused in fleet.derived(TokenIndex).owners_in(text, environment.prefix)]
+    found = [owner for owner, _token, _position in fleet.derived(TokenIndex).owners_in(text, environment.prefix)]
     word = called(fleet, environment, text)
     return list(dict.fromkeys(filter(None, [*found, word])))
 

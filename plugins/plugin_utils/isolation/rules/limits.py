@@ -93,7 +93,7 @@ def shared_log_tag(fleet: Fleet) -> Judgement:
 
 
 def _names(environment: Environment) -> Iterator[str]:
-    return (name for _unused, name, _unused in environment.services())
+    return (name for _project, name, _service in environment.services())
 
 
 def _without(environment: Environment, what: str) -> Iterator[tuple[str, Where]]:

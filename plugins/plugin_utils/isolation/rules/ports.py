@@ -89,7 +89,7 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         open_ports = [
             (port, where)
-            for _unused, _unused, port, where in published(Fleet((environment,)))
+            for _environment, _service, port, where in published(Fleet((environment,)))
             if port.get("published") and str(port.get("host_ip") or "") in EVERYWHERE - {"0.0.0.0"}
         ]
         if open_ports:
@@ -165,12 +165,12 @@ def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
     that clash in the same way are one clash."""
     clashes: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Sequence[Claim]]]] = {}
     for (machine, key), claims in fleet.claims("host-port").items():
-        number, _unused, protocol = key.partition("/")
+        number, _slash, protocol = key.partition("/")
         for group in same_address(claims):
             if len(group) > 1:
                 found = clashes.setdefault((machine, protocol, owners(group)), [])
                 found.append((int(number), group))
-    for (machine, protocol, _unused), ports in clashes.items():
+    for (machine, protocol, _owners), ports in clashes.items():
         ports.sort(key=lambda item: item[0])
         first = 0
         for index, (last, group) in enumerate(ports):

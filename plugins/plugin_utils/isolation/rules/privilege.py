@@ -107,7 +107,7 @@ def host_namespace(fleet: Fleet) -> Judgement:
             key = (environment.machine, str(service["cgroup_parent"]))
             parents.setdefault(key, []).append((environment, project, name))
     for (machine, parent), members in parents.items():
-        owners = tuple(dict.fromkeys(environment.prefix for environment, _unused, _unused in members))
+        owners = tuple(dict.fromkeys(environment.prefix for environment, _project, _name in members))
         if len(owners) > 1:
             yield Hit(
                 owners,

@@ -73,7 +73,7 @@ def foreign_volume(fleet: Fleet) -> Judgement:
 def foreign_volumes_from(fleet: Fleet) -> Judgement:
     """A service takes all volumes of a container that is not its environment's own."""
     for environment in fleet.environments:
-        own = {str(service.get("container_name") or "") for _unused, _unused, service in environment.services()}
+        own = {str(service.get("container_name") or "") for _project, _name, service in environment.services()}
         for project, name, service in environment.services():
             for entry in map(str, service.get("volumes_from") or ()):
                 container = entry.split(":")[1] if entry.startswith("container:") else ""
