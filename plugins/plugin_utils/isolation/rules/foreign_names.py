@@ -29,14 +29,16 @@ def foreign_name(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         found = list(texts_of(environment))
         # Nearly every environment names nobody: one look at all of its texts together tells.
-        if not index.owners_in("\n".join({text for _unused, text, _unused in found}), environment.prefix):
+        if not index.owners_in("\n".join({text for _runs, text, _place in found}), environment.prefix):
             continue
         told: set[tuple[str, str]] = set()
         for runs, text, place in found:
             for owner, token, position in index.owners_in(text, environment.prefix):
                 where = place if isinstance(place, Where) else place[0].where(*place[1:])
                 asked = runs and text[:position].endswith("://")
-                if not (is_own_kind(token) or asked) or (owner, str(where)) in told or owner in sharers(fleet, where):
+                if not (is_own_kind(token) or (asked and not own_loopback(place, token))):
+                    continue
+                if (owner, str(where)) in told or owner in sharers(fleet, where):
                     continue
                 told.add((owner, str(where)))
                 yield Hit(
@@ -106,6 +108,18 @@ def is_own_kind(token: str) -> bool:
     """Names and directories. What domains and ports of settings mean is told by rules of their own; here they count
     only where a command asks for them by URL."""
     return token.startswith("/") or not re.search(r"[.:]", token)
+
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})
+
+
+def own_loopback(place: _Place, token: str) -> bool:
+    """Whether an address is a container's own loopback: a health check of port 8000 asks the container itself, whoever
+    publishes that port on the machine."""
+    if isinstance(place, Where):
+        return False
+    project, _services, name = place[:3]
+    return token.rpartition(":")[0] in _LOOPBACK and project.services[name].get("network_mode") != "host"
 
 
 _URL = re.compile(r"https?://([A-Za-z0-9.-]*_[\w.-]*)")
