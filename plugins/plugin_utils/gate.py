@@ -27,6 +27,7 @@ from .declaration import Declaration, declare, defaults
 from .fleet import build_environment
 from .inventory import Inventory
 from .isolation import report
+from .isolation.collector import collector_paused
 from .isolation.live.registered import entry_of, environment_of
 from .isolation.model import Environment, Finding, Fleet, Severity
 from .isolation.rules import judge, rules
@@ -84,7 +85,7 @@ class Gate:
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
         """The environment groups with the variables that they set themselves."""
-        return self.inventory.environment_groups()
+        return self.inventory.environment_groups
 
     @cached_property
     def declarations(self) -> list[Declaration]:
@@ -106,6 +107,7 @@ class Gate:
             return None
         return self.renderer.render(declaration, commit) if commit else self.renderer.render(declaration)
 
+    @collector_paused()
     def prove(self, deploying: bool) -> Verdict:
         """Judge the whole fleet. With ``deploying`` also what ``-l`` selects, and that nothing was forged."""
         findings: list[Finding] = []
@@ -130,7 +132,8 @@ class Gate:
                     "set bulkhead_environment in the group_vars of one group for each environment",
                 )
             )
-        environments, digests = [], {}
+        environments: list[Environment] = []
+        digests: dict[str, str] = {}
         targets: list[str] = []
         for declaration in self.declarations:
             release = self.render(declaration)
@@ -140,9 +143,9 @@ class Gate:
                 targets.append(declaration.prefix)
                 findings += declaration.lacking
                 findings += self._forged(declaration)
+                if release:
+                    digests[declaration.prefix] = release.digest
             environments.append(build_environment(declaration, release))
-            if release:
-                digests[declaration.prefix] = release.digest
         self.fleet = fleet = Fleet(tuple(environments))
         names = {each.group: each.prefix for each in self.declarations}
         findings = [_by_prefix(each, names) for each in findings]

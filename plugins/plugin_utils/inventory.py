@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ansible.inventory.group import Group
@@ -103,6 +104,7 @@ class Inventory:
         self.manager = InventoryManager(loader=self.loader, sources=list(sources))
         self.variables = VariableManager(loader=self.loader, inventory=self.manager)
         self._directories = tuple(dict.fromkeys([basedir, *directories]))
+        self._of_hosts: dict[str, Mapping[str, Any]] = {}
 
     @property
     def extra_variables(self) -> Mapping[str, Any]:
@@ -117,6 +119,7 @@ class Inventory:
             found.update(get_vars_from_path(self.loader, directory, [group], "task"))
         return found
 
+    @cached_property
     def environment_groups(self) -> dict[str, dict[str, Any]]:
         """The groups that declare an environment at group level, with their own variables."""
         found: dict[str, dict[str, Any]] = {}
@@ -128,12 +131,11 @@ class Inventory:
 
     def environments(self) -> Iterator[Declared]:
         """Every declared environment that has a host, in the inventory's order."""
-        for name, own in self.environment_groups().items():
+        for name, own in self.environment_groups.items():
             hosts = self.hosts_of(name)
             if not hosts:
                 continue
-            host = self.manager.get_host(hosts[0])
-            variables = self.variables.get_vars(host=host, include_hostvars=False)
+            variables = self.host_variables(hosts[0])
             locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
             yield Declared(name, hosts, own, variables, locked)
 
@@ -145,8 +147,12 @@ class Inventory:
         """The groups above a group."""
         return {each.name for each in self.manager.groups[group].get_ancestors()}
 
+    def host_variables(self, host: str) -> Mapping[str, Any]:
+        """All inventory variables of a host, before anything is templated."""
+        if host not in self._of_hosts:
+            self._of_hosts[host] = self.variables.get_vars(host=self.manager.get_host(host), include_hostvars=False)
+        return self._of_hosts[host]
+
     def declared_on_host(self, host: str) -> Any:
         """The environment that a host's variables say, whoever set it."""
-        return self.variables.get_vars(host=self.manager.get_host(host), include_hostvars=False).get(
-            "bulkhead_environment"
-        )
+        return self.host_variables(host).get("bulkhead_environment")

@@ -56,7 +56,7 @@ def test_a_variable_that_the_play_sets(name: str) -> None:
 def test_a_host_that_contradicts_its_group(tmp_path: Path) -> None:
     hosts = {"staging": {"hosts": {"server": {"bulkhead_environment": "prod"}}}}
     inventory = read(write(tmp_path, {"staging": STAGING}, hosts))
-    found = only(overrides(inventory, inventory.environment_groups()))
+    found = only(overrides(inventory, inventory.environment_groups))
     assert (found.rule, found.resource) == ("identity-overridden", "server")
     assert "whose bulkhead_environment is staging, but its own variables say prod" in found.message
 

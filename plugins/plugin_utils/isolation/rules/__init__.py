@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from ..collector import collector_paused
 from ..model import Claim, Finding, Fleet, Severity, Where
 from ..redaction import redact
 
@@ -92,8 +93,9 @@ def rules() -> dict[str, Rule]:
 def judge(fleet: Fleet) -> list[Finding]:
     """Apply every rule; what the readers found comes first. Nothing is sorted, folded or waived here."""
     findings = [problem for environment in fleet.environments for problem in environment.problems]
-    for each in rules().values():
-        findings.extend(each.findings(fleet))
+    with collector_paused():
+        for each in rules().values():
+            findings.extend(each.findings(fleet))
     return findings
 
 
