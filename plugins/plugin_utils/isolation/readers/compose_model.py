@@ -202,7 +202,7 @@ class Loader:
         for number, entry in enumerate(entries):
             line = places[number][1] if number < len(places) else line
             full = entry if isinstance(entry, dict) else {"path": entry}
-            files = [Paths(base, self.home).path(each) for each in _words(full.get("path"))]
+            files = [Paths(base, self.home).path(each) for each in _words(full.get("path")) if each]
             if not files:
                 raise ReaderError("an entry of 'include' has no path", line, rule="not-compose", file=shown)
             where = Where(shown, line, f"include.{number}")
