@@ -102,6 +102,8 @@ VARIABLES = [
     *variable("bulkhead_state_directory", NOBODY, "/srv/bulkhead"),
     *variable("bulkhead_lock_wait", NOBODY, 60),
     *variable("bulkhead_probe_timeout", NOBODY, 5),
+    *variable("bulkhead_firewall", NOBODY, True),
+    *variable("bulkhead_firewall_allow", NOBODY, ["25", "8125/udp"]),
     *variable("bulkhead_receipt", NOBODY, "receipts/staging.json"),
     *variable("bulkhead_lock_takeover", NOBODY, True),
     *variable("bulkhead_fail_on", NOBODY, "high"),
