@@ -86,9 +86,16 @@ def _own_containers(environment: Environment, observation: Mapping[str, Any]) ->
 
 
 def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[str]:
-    containers = list(_own_containers(environment, observation))
-    names = {each["name"] for each in containers}
-    return names.union(*(network["aliases"] for each in containers for network in each["networks"].values()))
+    """Names that own containers answer to: those that were seen, and those of containers that are yet to be made."""
+    names = set()
+    for each in _own_containers(environment, observation):
+        names |= {each["name"]}.union(*(network["aliases"] for network in each["networks"].values()))
+    for project in environment.compose:
+        for key, service in project.services.items():
+            names |= {key, str(service.get("container_name") or key)}
+            for network in (service.get("networks") or {}).values():
+                names.update((network or {}).get("aliases") or ())
+    return names
 
 
 def _gateways(environment: Environment, observation: Mapping[str, Any]) -> list[str]:
