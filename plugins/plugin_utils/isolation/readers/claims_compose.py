@@ -47,8 +47,10 @@ class _Maker:
         self._machine = machine
         self._place = place
 
-    def _claim(self, namespace: str, key: str, where: Where, /, *, shareable: bool = False, **attributes: Any) -> Claim:
-        return Claim(namespace, self._machine, key, self._owner, where, shareable, attributes)
+    def _claim(
+        self, namespace: str, value: str, where: Where, /, *, shareable: bool = False, **attributes: Any
+    ) -> Claim:
+        return Claim(namespace, self._machine, value, self._owner, where, shareable, attributes)
 
     def _reference(self, kind: str, target: str, where: Where, /, **attributes: Any) -> Reference:
         return Reference(kind, target, self._owner, where, attributes)

@@ -4,10 +4,10 @@
 
 """Compose files as Compose reads them: several files, ``extends``, ``include``, variables, environment files.
 
-What comes out has the form of ``docker compose config --format json``, with differences on purpose: networks and volumes
-that no service uses are kept, profiles hide no service, ``env_file`` stays as a list of absolute paths, a dollar is one
-dollar (Compose prints two), and a mount whose source was written with ``~`` is marked ``x-home``. Where versions of
-Compose differ in what they refuse (the same entry twice in a list), nothing is refused.
+What comes out has the form of ``docker compose config --format json``, with differences on purpose: networks and
+volumes that no service uses are kept, profiles hide no service, ``env_file`` stays as a list of absolute paths, a
+dollar is one dollar (Compose prints two), and a mount whose source was written with ``~`` is marked ``x-home``. Where
+versions of Compose differ in what they refuse (the same entry twice in a list), nothing is refused.
 """
 
 from __future__ import annotations

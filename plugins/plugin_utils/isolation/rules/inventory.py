@@ -51,7 +51,7 @@ def host_in_two_environments(code: Code) -> Iterator[Hit]:
                 f"The host {host} is in the groups {some(list(found))}{together}. The variables of one group win, "
                 f"whatever -l says: a run for {_environments(code, found)} deploys the values of the other.",
                 "Give each environment an inventory name of its own, with the same ansible_host: "
-                f"{host}_{next(iter(found))} and so on.",
+                f"{host}_{next(iter(found), '')} and so on.",
                 tuple(found.values()),
                 host,
                 hazards=("AN-26", "AN-01") if len(files) > 1 else ("AN-01",),

@@ -24,7 +24,7 @@ def shared_network(fleet: Fleet) -> Judgement:
             continue
         makers = tuple(sorted(network.makers))
         projects = {project.name for prefix in makers[:4] for project in fleet.by_prefix[prefix].compose}
-        by_project = len(projects) == 1 and name.startswith(f"{next(iter(projects))}_")
+        by_project = len(projects) == 1 and name.startswith(f"{next(iter(projects), '')}_")
         yield Hit(
             makers,
             f"network {name}",

@@ -81,7 +81,7 @@ def shared_pooler(fleet: Fleet) -> Judgement:
             foreign = {entry.name: owner_of_name(fleet, entry.name) for entry in config.databases}
             foreign = {name: owner for name, owner in foreign.items() if owner not in ("", environment.prefix)}
             if foreign:
-                where = next(entry.where for entry in config.databases if entry.name in foreign)
+                where, *_others = (entry.where for entry in config.databases if entry.name in foreign)
                 yield _one_pooler((environment.prefix, *dict.fromkeys(foreign.values())), listing(foreign), (where,))
     by_server: dict[str, list[Placed]] = {}
     for each in of_family(fleet, "database"):

@@ -134,8 +134,8 @@ def shared_nginx_names(fleet: Fleet) -> Judgement:
                     f"{listing(places)} both give {instance} a {kind} called {name}. nginx refuses the second "
                     "('duplicate', 'already bound'): the file of one environment keeps the other from reloading, and "
                     "from starting after a reboot.",
-                    f"Begin the name with the environment's prefix: {next(iter(places))}_{name.lstrip('$')}. A default "
-                    "server belongs to the machine, not to an environment.",
+                    f"Begin the name with the environment's prefix: {next(iter(places), '')}_{name.lstrip('$')}. A "
+                    "default server belongs to the machine, not to an environment.",
                     tuple(places.values()),
                 )
 

@@ -166,7 +166,7 @@ def forced_renewal(fleet: Fleet) -> Judgement:
                     (environment.prefix, *others),
                     f"certbot {call.verb} --force-renewal",
                     f"{environment.prefix} has a certificate issued at every run. The authority counts by registered "
-                    f"domain: when the quota of {next(iter(parents))} is used up, {listing(others)} cannot renew.",
+                    f"domain: when the quota of {next(iter(parents), '')} is used up, {listing(others)} cannot renew.",
                     "Use '--keep-until-expiring', and '--staging' for trials.",
                     (call.where,),
                 )
