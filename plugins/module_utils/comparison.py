@@ -19,6 +19,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     name_of,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
@@ -60,6 +61,7 @@ class Comparison:
             if labels_of(each).get(ONE_OFF) != "True" and labels_of(each).get(SERVICE) not in keys
         ]
         self.wants_code = self._wants_code()
+        self.firewall = self._firewall()
 
     def refresh(self) -> None:
         """Look at the project's containers again."""
@@ -84,6 +86,8 @@ class Comparison:
             "bring changed files to %s" % service["container"] for service in self.stale if service not in self.broken
         ]
         steps += ["remove %s, whose service is gone" % name_of(each) for each in self.orphans]
+        if self.firewall:
+            steps += self.firewall.plan()
         return steps
 
     def _wanted_files(self) -> list[Wanted]:
@@ -119,6 +123,15 @@ class Comparison:
         if not self.checkout or not self.params["commit"]:
             return False
         return self.checkout.head() != self.params["commit"] or self.checkout.current_branch() != self.checkout.branch
+
+    def _firewall(self) -> Firewall | None:
+        """The guard; None where none is wanted and none was put up, so that nobody else needs root or iptables."""
+        wanted = self.params.get("firewall")
+        if not wanted and self.state.get("firewall") is None:
+            return None
+        ports = self.params["firewall_ports"] if wanted else None
+        chain, networks = self.params["firewall_chain"], self.params["networks"]
+        return Firewall(self.engine, self.params["prefix"], chain, networks, ports)
 
     def _load_state(self) -> dict[str, Any]:
         content = read(self.tree.path(STATE))

@@ -39,6 +39,7 @@ class Converger:
         self.tree = comparison.tree
         self.checkout = comparison.checkout
         self.params = comparison.params
+        self.firewall = comparison.firewall
         #: Services that took changed files, and would have to take the earlier ones again.
         self.brought: list[dict[str, Any]] = []
 
@@ -63,8 +64,11 @@ class Converger:
             self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
             if self.comparison.wants_code:
                 self.checkout.move_to(self.params["commit"])
+            self._guard_first()
             self._serve(self.comparison.services, self.comparison.stale)
             self._remove(self.comparison.orphans)
+            if self.firewall:  # Compose may have replaced a network
+                self.firewall.apply(self.firewall.ports)
             self._save_state(release)
         except Failure as error:
             self.tree.remove(release)  # a full disk needs the room to put files back
@@ -73,6 +77,17 @@ class Converger:
             else:
                 self._undo(self._back_to_nothing, error)
             raise
+
+    def _guard_first(self) -> None:
+        """Put the firewall's guard up before a container starts: networks are made without starting anything."""
+        if not self.firewall:
+            return
+        if self.firewall.incomplete():
+            code, output, errors = self.engine.compose("up", "--no-start", "--no-build", "--quiet-pull")
+            self.comparison.refresh()
+            if code != 0:
+                raise EngineError("the containers could not be made", last_lines(errors or output))
+        self.firewall.apply(self.firewall.ports)
 
     def _stage(self) -> str:
         everything = digest(
@@ -204,12 +219,16 @@ class Converger:
         self.comparison.before = {each["Id"]: each.get("RestartCount", 0) for each in self.comparison.containers}
         services = [service for service in self.comparison.services if service["key"] in kept]
         self._serve(services, [service for service in services if service in self.brought])
+        if self.firewall:
+            self.firewall.apply(self.comparison.state.get("firewall"))
         return "The previous release serves again"
 
     def _back_to_nothing(self) -> str:
         """There was no release: what this run started goes, volumes stay."""
         self.comparison.refresh()
         self._remove(self._started())
+        if self.firewall:
+            self.firewall.apply(None)
         if not self.comparison.containers:
             for network in self.params["networks"]:
                 self.engine.docker("network", "rm", network)
@@ -236,6 +255,8 @@ class Converger:
             "applied": self.comparison.digests,
             "hashes": hashes,
         }
+        if self.firewall and self.firewall.ports is not None:
+            self.comparison.state["firewall"] = self.firewall.ports
         self.tree.write(Wanted(STATE, json.dumps(self.comparison.state, indent=1).encode(), 0o600))
 
     def _prune_releases(self) -> None:

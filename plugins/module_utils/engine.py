@@ -101,6 +101,15 @@ class Engine:
             expand_user_and_vars=False,
         )
 
+    def find(self, name: str) -> str | None:
+        """Where a program of the machine is; None where it is not."""
+        return self.module.get_bin_path(name, opt_dirs=_PATH.split(":"))
+
+    def tool(self, name: str, *args: str, data: str | None = None) -> tuple[int, str, str]:
+        """Run a program of the machine as hermetically as docker. ``data`` is standard input."""
+        code, output, errors = self.module.run_command(self._argv([self.find(name) or name, *args]), data=data)
+        return code, output, errors
+
     def docker_ok(self, *args: str, **options: Any) -> str:
         """Run docker and return its output. Raises EngineError when it fails."""
         code, output, errors = self.docker(*args, **options)

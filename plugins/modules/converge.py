@@ -26,6 +26,17 @@ options:
   prefix: {type: str, default: "", description: The environment's prefix.}
   project: {type: str, default: "", description: The Compose project.}
   networks: {type: list, elements: str, default: [], description: The environment's own networks.}
+  firewall: {type: bool, default: false, description: Whether firewall rules guard other environments' ports.}
+  firewall_chain: {type: str, default: "", description: The environment's chain of the firewall.}
+  firewall_ports:
+    type: list
+    elements: dict
+    default: []
+    description: The ports of the machine that the environment's containers may reach.
+    options:
+      protocol: {type: str, default: tcp, description: The protocol.}
+      address: {type: str, default: "", description: The address; empty is every address.}
+      ports: {type: str, required: true, description: "A port, or two with a colon between them."}
   volumes: {type: list, elements: str, default: [], description: The environment's own volumes.}
   owner: {type: str, default: "", description: The user who shall own the files.}
   token: {type: str, default: "", description: The run that holds the environment's lock.}
@@ -135,6 +146,10 @@ def difference(comparison: Comparison) -> list[dict[str, str]]:
         if before == after:
             after += "(mode %04o)\n" % wanted.mode
         shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    if comparison.firewall:
+        before, after = comparison.firewall.difference()
+        if before != after:
+            shown.append({"before_header": "firewall", "after_header": "firewall", "before": before, "after": after})
     steps = [step for step in comparison.plan() if not step.startswith("write ")]
     if steps:
         shown.append(
@@ -190,6 +205,18 @@ def main() -> None:
             "prefix": {"type": "str", "default": ""},
             "project": {"type": "str", "default": ""},
             "networks": {"type": "list", "elements": "str", "default": []},
+            "firewall": {"type": "bool", "default": False},
+            "firewall_chain": {"type": "str", "default": ""},
+            "firewall_ports": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "protocol": {"type": "str", "default": "tcp"},
+                    "address": {"type": "str", "default": ""},
+                    "ports": {"type": "str", "required": True},
+                },
+            },
             "volumes": {"type": "list", "elements": "str", "default": []},
             "owner": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": False},

@@ -21,7 +21,7 @@ from ansible.parsing.dataloader import DataLoader
 from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
 from .isolation import naming
-from .isolation.stack import Service, Stack, StackFile, build_stack, merge, published_ports
+from .isolation.stack import Service, Stack, StackFile, build_stack, firewall_ports, merge, published_ports
 from .isolation.writers import dump_compose, dump_settings, plain, setting_problem
 from .templates import Templates
 
@@ -62,6 +62,7 @@ class Release:
     settings: tuple[Setting, ...]
     files: tuple[RenderedFile, ...]
     ports: tuple[tuple[str, str, int], ...] = ()
+    firewall_ports: tuple[dict[str, str], ...] = ()
 
     def file(self, path: str) -> RenderedFile:
         """One of the files, by its path below the directory."""
@@ -126,7 +127,8 @@ class Renderer:
         for service in stack.services:
             files += [self._file(each, variables) for each in service.files]
         _check_tls(declaration, stack)
-        return Release(compose_file, stack, tuple(settings), tuple(files), tuple(published_ports(compose)))
+        ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
+        return Release(compose_file, stack, tuple(settings), tuple(files), tuple(ports), tuple(open_ports))
 
     def _file(self, wanted: StackFile, variables: Mapping[str, Any]) -> RenderedFile:
         content = self.templates.file(wanted.template, variables) if wanted.template else wanted.content

@@ -11,6 +11,7 @@ conflict (:func:`prefixes_conflict`) share no name. A name that does not fit whe
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 #: PostgreSQL cuts longer identifiers off, with no more than a notice.
 IDENTIFIER_BYTES = 63
@@ -18,6 +19,8 @@ IDENTIFIER_BYTES = 63
 DNS_LABEL = 63
 #: Linux refuses longer interface names.
 INTERFACE_NAME = 15
+#: iptables refuses longer names of chains.
+FIREWALL_CHAIN = 28
 #: Docker refuses longer volume names (they are directories).
 FILE_NAME = 255
 #: A prefix must leave room for the longest service of the default stack in a DNS label.
@@ -106,6 +109,12 @@ def image_name(prefix: str, service: str) -> str:
 def interface_name(prefix: str) -> str:
     """A network interface of the environment: the prefix, where it is short enough."""
     return _fits(_valid_prefix(prefix), INTERFACE_NAME, "interface name", "a network interface")
+
+
+def firewall_chain(prefix: str) -> str:
+    """The environment's chain of the machine's firewall. Two prefixes that begin alike differ in the digest."""
+    digest = sha256(_valid_prefix(prefix).encode()).hexdigest()[:8]
+    return _fits(f"BULKHEAD-{prefix[:10]}-{digest}", FIREWALL_CHAIN, "chain", "iptables")
 
 
 def compose_service_name(service: str, environment: str) -> str:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Any
 
 from . import naming
@@ -210,19 +211,51 @@ def _named_volumes(service: Mapping[str, Any], prefix: str, environment: str) ->
 
 def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:
     """What the services publish on the machine: (service key, address, port), for single ports and ranges."""
-    found: list[tuple[str, str, int]] = []
+    return [
+        (key, address, number)
+        for key, _protocol, address, low, high in _published(compose)
+        for number in range(low, high + 1)
+    ]
+
+
+def firewall_ports(compose: Mapping[str, Any], allowed: Iterable[str]) -> list[dict[str, str]]:
+    """The ports of the machine that the guard leaves open to the environment's own containers: those that its services
+    publish, and the ``allowed`` ones, as ``25`` or ``8125/udp``. Loopback is out of a container's reach anyway."""
+    found = [
+        {"protocol": protocol, "address": address, "ports": f"{low}:{high}" if high > low else str(low)}
+        for _key, protocol, address, low, high in _published(compose)
+        if not _is_loopback(address)
+    ]
+    for each in allowed:
+        port, _unused, protocol = str(each).partition("/")
+        protocol = protocol or "tcp"
+        if not (port.isdigit() and 0 < int(port) < 65536 and protocol in ("tcp", "udp", "sctp")):
+            raise ValueError(f"bulkhead_firewall_allow: {each!r} is no port; write 25 or 8125/udp")
+        found.append({"protocol": protocol, "address": "", "ports": port})
+    return [each for number, each in enumerate(found) if each not in found[:number]]
+
+
+def _published(compose: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int, int]]:
+    """(service key, protocol, address, first port, last port) of everything that is published under a fixed port."""
     for key, service in compose["services"].items():
         for port in service.get("ports") or ():
             if isinstance(port, Mapping):
                 address, published = str(port.get("host_ip") or ""), str(port.get("published") or "")
+                protocol = str(port.get("protocol") or "tcp")
             else:
-                head = str(port).partition("/")[0].rpartition(":")[0]
-                address, _unused, published = head.rpartition(":")
-                address = address.strip("[]")
+                text, _unused, protocol = str(port).partition("/")
+                address, _unused, published = text.rpartition(":")[0].rpartition(":")
+                address, protocol = address.strip("[]"), protocol or "tcp"
             low, _unused, high = published.partition("-")
             if low.isdigit():
-                found += [(key, address, number) for number in range(int(low), int(high or low) + 1)]
-    return found
+                yield key, protocol, address, int(low), int(high or low)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return bool(address) and ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def mounted_directories(service: Mapping[str, Any]) -> list[tuple[str, str]]:
