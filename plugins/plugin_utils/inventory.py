@@ -136,6 +136,9 @@ class Inventory:
             if not hosts:
                 continue
             variables = self.host_variables(hosts[0])
+            if variables.get("bulkhead_environment") != own["bulkhead_environment"]:
+                # The host is somebody else's as well: what the group itself says is who this environment is.
+                variables = {**variables, **own}
             locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
             yield Declared(name, hosts, own, variables, locked)
 

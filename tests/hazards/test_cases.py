@@ -47,7 +47,9 @@ def bad(entry: Entry, case: Case, findings: Sequence[Finding]) -> str:
     found = [finding for finding in findings if finding.rule in expected and entry.hazard in finding.hazards]
     if not found:
         return f"no finding of {' or '.join(expected)} that names the hazard"
-    least = Severity.LOW if entry.outcome == "advice" else Severity.MEDIUM
+    # A case may say that it is advice, beside others of its hazard that are refused.
+    advice = "low" in (case.finds.get("severity"), {"advice": "low"}.get(entry.outcome))
+    least = Severity.LOW if advice else Severity.MEDIUM
     if max(finding.severity for finding in found) < least:
         return f"found, but only at {found[0].severity.label}, so it would stop nothing"
     if "severity" in case.finds and not any(finding.severity.label == case.finds["severity"] for finding in found):
