@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,25 @@ class RenderedFile:
 
 @dataclass(frozen=True)
 class Release:
-    """One rendered set of artefacts."""
+    """One rendered set of artefacts. ``brought`` are the files that services bring along."""
 
     compose_file: str
     stack: Stack
     settings: tuple[Setting, ...]
-    files: tuple[RenderedFile, ...]
+    brought: tuple[RenderedFile, ...]
+    heading: str = ""
     ports: tuple[tuple[str, str, int], ...] = ()
     firewall_ports: tuple[dict[str, str], ...] = ()
+
+    @cached_property
+    def files(self) -> tuple[RenderedFile, ...]:
+        """All files. Only what is shipped is written out: rules judge the services and settings themselves."""
+        settings = [(each.key, each.value) for each in self.settings]
+        return (
+            RenderedFile(self.compose_file, dump_compose(self.stack.compose, self.heading), 0o640),
+            RenderedFile(".env", dump_settings(settings, self.heading), 0o600, True),
+            *self.brought,
+        )
 
     def file(self, path: str) -> RenderedFile:
         """One of the files, by its path below the directory."""
@@ -101,7 +113,7 @@ class Renderer:
         values = declaration.values
         prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
         variables = {**declaration.available, **_derived(values, commit)}
-        secrets = {str(key): str(value) for key, value in values["bulkhead_secrets"].items()}
+        secrets = {str(key): setting_text(value) for key, value in values["bulkhead_secrets"].items()}
         variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
         default = yaml.load(self.templates.file("stack.yml.j2", variables), Loader=_Loader)
         stack = build_stack(
@@ -118,17 +130,18 @@ class Renderer:
         }
         stack = Stack(compose, stack.services)
         settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
-        heading = _HEADING.format(prefix=prefix)
-        compose_file = f"docker-compose.{environment}.yml"
-        files = [
-            RenderedFile(compose_file, dump_compose(compose, heading), 0o640),
-            RenderedFile(".env", dump_settings([(each.key, each.value) for each in settings], heading), 0o600, True),
-        ]
-        for service in stack.services:
-            files += [self._file(each, variables) for each in service.files]
+        brought = [self._file(each, variables) for service in stack.services for each in service.files]
         _check_tls(declaration, stack)
         ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
-        return Release(compose_file, stack, tuple(settings), tuple(files), tuple(ports), tuple(open_ports))
+        return Release(
+            f"docker-compose.{environment}.yml",
+            stack,
+            tuple(settings),
+            tuple(brought),
+            _HEADING.format(prefix=prefix),
+            tuple(ports),
+            tuple(open_ports),
+        )
 
     def _file(self, wanted: StackFile, variables: Mapping[str, Any]) -> RenderedFile:
         content = self.templates.file(wanted.template, variables) if wanted.template else wanted.content
