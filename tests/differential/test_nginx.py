@@ -127,8 +127,8 @@ NAME = st.text(st.sampled_from("abcdefgh_"), min_size=1, max_size=8).filter(lamb
 def directives(draw: st.DrawFn, depth: int = 0) -> str:
     """A file of directives and blocks."""
     parts = []
-    for _ in range(draw(st.integers(0, 4))):
-        words = [draw(NAME), *(draw(st.one_of(WORD, QUOTED)) for _ in range(draw(st.integers(0, 3))))]
+    for _unused in range(draw(st.integers(0, 4))):
+        words = [draw(NAME), *(draw(st.one_of(WORD, QUOTED)) for _unused in range(draw(st.integers(0, 3))))]
         line = "".join(word + draw(SPACE) for word in words)
         if depth < 3 and draw(st.booleans()):
             line += "{" + draw(GAP) + draw(directives(depth + 1)) + "}"

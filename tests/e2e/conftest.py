@@ -33,7 +33,8 @@ def images() -> None:
 @pytest.fixture(scope="session")
 def projects() -> Iterator[Callable[[], str]]:
     """Names of projects that nobody else has; everything that carries one is removed at the end."""
-    session, given = secrets.token_hex(3), []
+    session = secrets.token_hex(3)
+    given: list[str] = []
 
     def project() -> str:
         given.append(f"e2e{session}x{len(given)}")

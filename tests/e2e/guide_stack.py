@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -55,7 +55,7 @@ def self_signed(names: list[str]) -> tuple[str, str]:
     """A certificate for some names, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -118,5 +118,3 @@ def deploy_guide(site: Site) -> Guide:
 def _step(name: str, run: Run) -> Run:
     print(f"\n{name} deployed in {run.seconds:.1f} s", flush=True)
     return run.succeeded()
-
-

@@ -178,13 +178,13 @@ class ProcessArguments:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self._over.set()
         self._thread.join()
 
     def _watch(self) -> None:
         while not self._over.is_set():
-            for folder in os.listdir("/proc"):
+            for folder in os.listdir("/proc"):  # noqa: PTH208 - as fast as can be
                 if folder.isdigit():
                     self._look(f"/proc/{folder}/cmdline")
             self.rounds += 1

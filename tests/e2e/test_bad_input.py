@@ -68,7 +68,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
     remove_project(site.project)
 
 
-INVENTORY = {
+INVENTORY: dict[str, tuple[dict[str, Any], list[str]]] = {
     "mistyped": ({"domain": ["x.example"]}, ["bulkhead_domain is no variable of Bulkhead", "bulkhead_domains?"]),
     "missing": ({"directory": REMOVED}, ["bulkhead_directory is not set", "group_vars/small"]),
     "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be of type int, and it is str"]),
@@ -135,7 +135,8 @@ esac
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides a program in a mount namespace of its own, as root")
 def test_compose_is_too_old(small: Small, tmp_path: Path) -> None:
     """The version is named, and the least that will do."""
-    where = docker("info", "--format", "{{range .ClientInfo.Plugins}}{{if eq .Name \"compose\"}}{{.Path}}{{end}}{{end}}")
+    path = '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}'
+    where = docker("info", "--format", path)
     old = tmp_path / "docker-compose"
     old.write_text(OLD_COMPOSE)
     old.chmod(0o755)

@@ -116,7 +116,11 @@ def test_a_new_redis_password(guide: Guide) -> None:
     assert touched(before, after) == {"django", "redis"}
     assert healthy(place)
     assert ask(place, "/redis/kept").body == b"still here"
-    program = "import redis, sys\ntry: print(redis.Redis('redis', password=sys.argv[1]).ping())\nexcept redis.RedisError: print('refused')"
+    program = (
+        "import redis, sys\n"
+        "try: print(redis.Redis('redis', password=sys.argv[1]).ping())\n"
+        "except redis.RedisError: print('refused')"
+    )
     answers = [docker("exec", f"{place.prefix}_django", "python3", "-c", program, each).strip() for each in (new, old)]
     assert answers == ["True", "refused"]
 

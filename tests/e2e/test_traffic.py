@@ -57,7 +57,7 @@ def test_unknown_names_get_no_answer(guide: Guide) -> None:
             assert type(refusal.value).__name__ == "RemoteDisconnected", "HTTP: closed without an answer (444)"
             loose = ssl.create_default_context()
             loose.check_hostname, loose.verify_mode = False, ssl.CERT_NONE
-            with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+            with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
                 connect(place, name, loose)
 
 
@@ -149,7 +149,9 @@ def test_the_applications_role_is_small(guide: Guide) -> None:
         assert query(place, f"SELECT {flags} FROM pg_roles WHERE rolname = '{place.prefix}'") == "f|f|f|f|f|t"
         owner = f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{place.prefix}'"
         assert query(place, owner) == place.prefix
-        may = query(place, f"SELECT datname FROM pg_database WHERE has_database_privilege('{place.prefix}', oid, 'CONNECT')")
+        may = query(
+            place, f"SELECT datname FROM pg_database WHERE has_database_privilege('{place.prefix}', oid, 'CONNECT')"
+        )
         assert set(may.splitlines()) <= {place.prefix, "template0"}
         public = (
             "SELECT datname FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) "

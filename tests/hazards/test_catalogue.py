@@ -28,7 +28,7 @@ def test_catalogue_is_whole() -> None:
     assert len(HAZARDS) == 224
     numbers: dict[str, list[int]] = {}
     for hazard in HAZARDS:
-        group, _, number = hazard.partition("-")
+        group, _unused, number = hazard.partition("-")
         numbers.setdefault(group, []).append(int(number))
     assert all(found == list(range(1, len(found) + 1)) for found in numbers.values())
 
@@ -119,7 +119,7 @@ def test_named_tests_exist() -> None:
     ]
     for entry in ENTRIES:
         for test in entry.tests:
-            path, _, name = test.partition("::")
+            path, _unused, name = test.partition("::")
             file = ROOT / path
             if not file.exists():
                 wrong.append(f"{entry.hazard} names {path}, which does not exist")

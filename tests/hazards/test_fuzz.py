@@ -82,7 +82,7 @@ def survive(path: str, content: str) -> Sequence[Finding]:
 def damaged(draw: st.DrawFn) -> tuple[str, str]:
     """A file of a case with pieces taken out, doubled, swapped for odd ones, or under another file's name."""
     path, content = draw(st.sampled_from(CORPUS))
-    for _ in range(draw(st.integers(1, 4))):
+    for _unused in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(content)))
         end = min(len(content), start + draw(st.integers(0, 40)))
         piece = draw(

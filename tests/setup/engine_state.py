@@ -36,10 +36,10 @@ def version(text: str) -> tuple[int, ...]:
 
 def look() -> EngineState:
     """Ask the docker command of the PATH, under the user's own DOCKER_HOST and context."""
-    client, _, _ = _ask("docker", "--version")
+    client, _output, _errors = _ask("docker", "--version")
     answered, engine, complaint = _ask("docker", "version", "--format", "{{.Server.Version}}")
-    _, compose, _ = _ask("docker", "compose", "version", "--short")
-    _, buildx, _ = _ask("docker", "buildx", "version")
+    _code, compose, _errors = _ask("docker", "compose", "version", "--short")
+    _code, buildx, _errors = _ask("docker", "buildx", "version")
     return EngineState(client, engine if answered else "", compose, buildx, complaint)
 
 

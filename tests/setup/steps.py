@@ -89,7 +89,7 @@ class Pulse:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self._over.set()
         self._thread.join()
 

@@ -60,7 +60,7 @@ def test_ad_hoc(site: Path) -> None:
         "ansible", "localhost", "-m", "aiia.bulkhead.isolation_check", "-a", "config=check.yml", directory=site
     )
     assert done.returncode == 2, done.stderr
-    head, _, body = done.stdout.partition("=> ")
+    head, _unused, body = done.stdout.partition("=> ")
     result = json.loads(body)
     assert result["environments"] == ["aiia_prod", "aiia_staging"]
     assert result["findings"][0]["rule"] == "shared-project"

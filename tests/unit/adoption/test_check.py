@@ -248,7 +248,7 @@ def test_huge_file(site: Path, key: str) -> None:
     """Fifty megabytes are not read: quickly, and without taking the memory for them."""
     huge = site / "huge.conf"
     with huge.open("wb") as stream:
-        for _ in range(50):
+        for _unused in range(50):
             stream.write(b"a: b # and so on, and so on, and so on\n" * 26_887)
     assert huge.stat().st_size > 50_000_000
     tracemalloc.start()

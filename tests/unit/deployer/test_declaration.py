@@ -86,7 +86,8 @@ def test_values_are_templates_over_all_of_the_hosts_variables(tmp_path: Path) ->
     ],
 )
 def test_a_mistyped_variable_is_told_the_right_name(tmp_path: Path, mistyped: str, right: str) -> None:
-    found = only(declared(tmp_path, **{mistyped: "x"}).problems)
+    variables: dict[str, Any] = {mistyped: "x"}
+    found = only(declared(tmp_path, **variables).problems)
     assert (found.rule, found.resource, found.fix) == ("unknown-variable", mistyped, f"did you mean {right}?")
     assert found.where[0].file.endswith("group_vars/production/main.yml")
     assert found.where[0].line > 0
@@ -126,7 +127,8 @@ def test_a_value_of_a_wrong_type_is_not_shown(tmp_path: Path) -> None:
     ["bulkhead_directory", "bulkhead_http_port", "bulkhead_https_port", "bulkhead_domains", "bulkhead_source_branch"],
 )
 def test_a_missing_variable(tmp_path: Path, name: str) -> None:
-    found = only(declared(tmp_path, **{name: None}).problems)
+    missing: dict[str, Any] = {name: None}
+    found = only(declared(tmp_path, **missing).problems)
     assert (found.rule, found.resource, found.fix) == ("missing-variable", name, f"set {name} in group_vars/production")
 
 
@@ -138,8 +140,8 @@ def test_a_missing_project(tmp_path: Path) -> None:
 
 
 def test_without_nginx_nothing_of_it_is_needed(tmp_path: Path) -> None:
-    names = ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_domains")
-    assert declared(tmp_path, bulkhead_services={"nginx": None}, **dict.fromkeys(names)).problems == []
+    missing: dict[str, Any] = dict.fromkeys(("bulkhead_http_port", "bulkhead_https_port", "bulkhead_domains"))
+    assert declared(tmp_path, bulkhead_services={"nginx": None}, **missing).problems == []
 
 
 def test_without_a_repository_no_branch_is_needed(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\$": "$", "\\n": "\n", "\\r": "\r"}
 
 def read_by_hand(line: str) -> tuple[str, str]:
     """A second, independent reader of the one form that is written."""
-    key, _, quoted = line.partition("=")
+    key, _unused, quoted = line.partition("=")
     assert quoted[0] == quoted[-1] == '"'
     value, position, body = "", 0, quoted[1:-1]
     while position < len(body):

@@ -348,7 +348,7 @@ def test_environments_of_our_own_share_no_claim(project: str, names: list[str], 
         tuple(rendered(prefix, name, 8000 + n) for n, (prefix, name) in enumerate(zip(prefixes, names, strict=True)))
     )
     namespaces = {claim.namespace for each in fleet.environments for claim in each.claims}
-    shared = [(space, key) for space in namespaces for _, key, _ in fleet.collisions(space)]
+    shared = [(space, key) for space in namespaces for _machine, key, _claims in fleet.collisions(space)]
     assert naming.prefixes_conflict(*prefixes) or not shared
     assert {"project", "container", "network", "volume", "image", "host-port", "path"} <= namespaces
 

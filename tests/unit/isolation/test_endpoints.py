@@ -129,7 +129,7 @@ def _environment(*settings: Setting) -> Environment:
 
 
 def _setting(key: str, value: object, service: str = "") -> Setting:
-    return Setting(key, value, Where(".env", 1, key), service)  # type: ignore[arg-type]
+    return Setting(key, value, Where(".env", 1, key), service)
 
 
 def test_settings_that_belong_together() -> None:

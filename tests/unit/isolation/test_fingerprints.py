@@ -60,7 +60,7 @@ def test_use_of(key: str, use: str) -> None:
 
 
 def _environment(prefix: str = "aiia_prod", **values: object) -> Environment:
-    settings = tuple(Setting(key, value, Where(".env", 1, key)) for key, value in values.items())  # type: ignore[arg-type]
+    settings = tuple(Setting(key, value, Where(".env", 1, key)) for key, value in values.items())
     return Environment(prefix=prefix, settings=settings)
 
 

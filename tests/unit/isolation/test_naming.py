@@ -78,7 +78,7 @@ def test_a_prefix_with_more_behind_it_conflicts(prefix: str, more: str, separato
 def test_nobody_owns_a_name_of_another(pair: tuple[str, str], services: list[str]) -> None:
     one, other = pair
     assume(not naming.prefixes_conflict(one, other) and not naming.check_prefix(one))
-    for _, name in names(one, "prod", services):
+    for _unused, name in names(one, "prod", services):
         assert naming.owns(one, name)
         assert not naming.owns(other, name)
 

@@ -49,7 +49,11 @@ def test_a_run_of_ports_is_one_clash() -> None:
     """A hundred ports of two ranges are told once; a gap and another protocol begin anew."""
     claims = [port(owner, number) for owner in "ab" for number in (*range(8000, 8100), 9000)]
     claims += [port(owner, 8000, protocol="udp") for owner in "ab"]
-    assert sorted(ports for _, ports, _ in port_clashes(fleet_of(claims))) == ["8000-8099/tcp", "8000/udp", "9000/tcp"]
+    assert sorted(ports for _machine, ports, _group in port_clashes(fleet_of(claims))) == [
+        "8000-8099/tcp",
+        "8000/udp",
+        "9000/tcp",
+    ]
 
 
 PATHS = st.lists(st.sampled_from(["a", "a2", "b"]), min_size=1, max_size=3).map(
@@ -69,5 +73,5 @@ def test_paths_overlap_where_one_contains_the_other_and_one_writes(mounts: list[
         Claim("path", "app1", path, owner, Where(owner), attributes={"kind": "bind", "read_only": reads})
         for owner, path, reads in mounts
     ]
-    found = {claim.owner for _, _, clashing in overlapping(fleet_of(claims)) for claim in clashing}
+    found = {claim.owner for _machine, _path, clashing in overlapping(fleet_of(claims)) for claim in clashing}
     assert found == expected

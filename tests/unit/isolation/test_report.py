@@ -28,7 +28,7 @@ def finding(rule: str = "shared-port", severity: Severity = Severity.HIGH, **giv
         "fix": "Give aiia_staging another port.",
         "hazards": ("PT-01",),
     }
-    return Finding(rule=rule, severity=severity, **{**values, **given})  # type: ignore[arg-type]
+    return Finding(rule=rule, severity=severity, **{**values, **given})
 
 
 def test_worst_first_and_waived_last() -> None:

@@ -176,7 +176,7 @@ def test_unwrap_keeps_what_calls_nothing() -> None:
 def test_nesting_ends() -> None:
     """Shells within shells are bounded."""
     text = "a"
-    for _ in range(30):
+    for _unused in range(30):
         text = "eval $(" + text + ")"
     assert len(commands(text)) < 100
 

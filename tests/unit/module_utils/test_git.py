@@ -246,7 +246,12 @@ def test_credentials_are_never_shown(text: str, shown: str) -> None:
 def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
     command = Checkout(module, str(tmp_path), "x", "staging", "nobody")
     seen: list[list[str]] = []
-    module.run_command = lambda argv, **_options: seen.append(argv) or (0, "", "")
+
+    def run_command(argv: list[str], **_options: object) -> tuple[int, str, str]:
+        seen.append(argv)
+        return 0, "", ""
+
+    module.run_command = run_command
     command.run("status")
     assert seen[0][:6] == ["runuser", "-u", "nobody", "--", "/usr/bin/env", "-i"]
     assert "HOME=/nonexistent" in seen[0]

@@ -112,9 +112,9 @@ def container(name: str, directory: str) -> dict[str, Any]:
 
 def test_a_container_of_another_directory_stops_the_cleaning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real production of the same name, deployed from elsewhere on the same machine."""
-    monkeypatch.setattr(belongings, "names", lambda *_, **__: ["id"])
+    monkeypatch.setattr(belongings, "names", lambda *_unused, **__: ["id"])
     found = [container("aiia_prod_django", "/home/ubuntu/main/ai-ia-backend")]
-    monkeypatch.setattr(belongings, "inspect", lambda _: found)
+    monkeypatch.setattr(belongings, "inspect", lambda _unused: found)
     environment = belongings.Environment("production", Path("/demo/main/ai-ia-backend"), "aiia_prod", "aiia_prod")
     with pytest.raises(belongings.NotOurs, match="Nothing of that project is touched"):
         belongings.belongings(environment)
