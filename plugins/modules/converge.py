@@ -16,10 +16,11 @@ description:
   - An action of the same name renders everything from the inventory, after the plan gate; in a play only
     O(commit) is given.
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
   check_mode: {support: full, description: Nothing is changed; what would be done is in RV(steps).}
-  diff_mode: {support: full, description: Shows files except secret ones, which are only named.}
+  diff_mode: {support: full, description: "Shows files except secret ones, which are only named."}
 options:
   commit: {type: str, default: "", description: The commit that M(aiia.bulkhead.source) returned.}
   directory: {type: path, description: The environment's directory.}
@@ -33,7 +34,7 @@ options:
     elements: dict
     default: []
     description: The ports of the machine that the environment's containers may reach.
-    options:
+    suboptions:
       protocol: {type: str, default: tcp, description: The protocol.}
       address: {type: str, default: "", description: The address; empty is every address.}
       ports: {type: str, required: true, description: "A port, or two with a colon between them."}
@@ -52,23 +53,51 @@ options:
     elements: dict
     default: []
     description: The files to write.
-    options: &file
-      path: {type: str, required: true, description: Where to write it, below the directory.}
-      content: {type: str, default: "", description: Its text.}
-      source: {type: str, default: "", description: A file on the machine to copy instead.}
-      mode: {type: str, default: "0644", description: Its mode.}
+    suboptions:
+      path:
+        description: Where to write it, below the directory.
+        type: str
+        required: true
+      content:
+        description: Its text.
+        type: str
+        default: ""
+      source:
+        description: A file on the machine to copy instead.
+        type: str
+        default: ""
+      mode:
+        description: Its mode.
+        type: str
+        default: "0644"
   secret_files:
     type: list
     elements: dict
     default: []
     description: The files to write that hold secrets.
-    options: *file
+    suboptions:
+      path:
+        description: Where to write it, below the directory.
+        type: str
+        required: true
+      content:
+        description: Its text.
+        type: str
+        default: ""
+      source:
+        description: A file on the machine to copy instead.
+        type: str
+        default: ""
+      mode:
+        description: Its mode.
+        type: str
+        default: "0644"
   services:
     type: list
     elements: dict
     default: []
     description: What to know of each service beside its Compose definition.
-    options:
+    suboptions:
       name: {type: str, required: true, description: Its name.}
       key: {type: str, required: true, description: Its key in the Compose file.}
       container: {type: str, required: true, description: Its container's name.}
@@ -84,7 +113,7 @@ options:
     elements: dict
     default: []
     description: The ports that are published on the machine.
-    options:
+    suboptions:
       service: {type: str, required: true, description: The service.}
       address: {type: str, default: "", description: The address; empty is every address.}
       port: {type: int, required: true, description: The port.}
@@ -241,7 +270,7 @@ def main() -> None:
                 "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "key": {"type": "str", "required": True},
+                    "key": {"type": "str", "required": True, "no_log": False},
                     "container": {"type": "str", "required": True},
                     "image": {"type": "str", "default": ""},
                     "files": {"type": "list", "elements": "str", "default": []},

@@ -10,7 +10,7 @@ module: isolation_check
 short_description: Prove on paper that environments on shared machines do not touch each other
 version_added: 0.1.0
 author:
-  - the Bulkhead authors (@aiia)
+  - Bulkhead authors (@bulkhead)
 description:
   - Reads the files of two or more environments, such as Compose files, C(.env) files, nginx configurations, workflows
     and scripts, and finds where one environment would reach into another.

@@ -13,7 +13,8 @@ description:
     registered environments, schedules that call Docker, and the registry of environments. It judges nothing.
   - Needs no PyYAML and no Docker SDK on the machine. Settings of containers are not read, since they may be secret.
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
   check_mode: {support: full, description: It only reads.}
   diff_mode: {support: none, description: It only reads.}

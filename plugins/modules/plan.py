@@ -14,7 +14,8 @@ description:
   - Works without the secrets of other environments; what is locked is treated as sealed.
   - Reports every finding at once and fails when one stops the run (O(ignore:bulkhead_fail_on)).
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
   check_mode: {support: full, description: It never changes anything.}
   diff_mode: {support: none, description: It never changes anything.}

@@ -15,7 +15,8 @@ description:
   - An action of the same name fills all options in from the inventory, after the plan gate; in a play it is called
     without any.
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
   check_mode: {support: full, description: Resolves the commit and says whether an image would be built.}
   diff_mode: {support: none, description: The commit before and after are return values.}
@@ -29,7 +30,7 @@ options:
   repository: {type: str, required: true, description: The git repository.}
   branch: {type: str, required: true, description: The environment's branch.}
   commit: {type: str, default: "", description: The commit; default is the newest of the branch.}
-  image: {type: str, default: "", description: The image to build, without its tag. Empty builds none.}
+  image: {type: str, default: "", description: "The image to build, without its tag. Empty builds none."}
   dockerfile: {type: str, default: Dockerfile, description: "The Dockerfile, relative to the repository's root."}
   context: {type: str, default: ., description: "The build context, relative to the repository's root."}
   target: {type: str, default: "", description: The stage to build.}
