@@ -36,9 +36,8 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
 
 
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
-    texts = {each.path: each.content for each in release.files if not each.secret and not each.source}
+    texts = {each.path: each.content for each in release.brought if not each.secret and not each.source}
     nginx = {path: text for path, text in texts.items() if path.startswith("docker/nginx/") and path.endswith(".conf")}
-    known = {release.compose_file, ".env", *nginx}
     return RenderedArtefacts(
         compose=release.stack.compose,
         compose_file=release.compose_file,
@@ -46,7 +45,7 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
         secrets=[each.key for each in release.settings if each.secret],
         sources={each.key: _source(declaration, each.variable, each.key) for each in release.settings},
         nginx=nginx,
-        files={path: text for path, text in texts.items() if path not in known and not holds_seal(text)},
+        files={path: text for path, text in texts.items() if path not in nginx and not holds_seal(text)},
     )
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import ip_address
@@ -80,7 +79,7 @@ class Stack:
 def merge(base: Any, over: Any) -> Any:
     """Merge deeply: mappings merge, null takes a key away, everything else (lists too) replaces."""
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
-        return deepcopy(over)
+        return _copied(over)
     merged = dict(base)
     for key, value in over.items():
         if value is None:
@@ -88,6 +87,13 @@ def merge(base: Any, over: Any) -> Any:
         else:
             merged[key] = merge(merged.get(key), value)
     return merged
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what YAML can hold, so that no two stacks have a list or mapping in common."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def build_stack(
