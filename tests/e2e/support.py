@@ -147,10 +147,15 @@ class Run:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts with the tag that keeps Ansible from templating them."""
+    """Writes texts that look like templates with the tag that keeps Ansible from taking them for some."""
 
 
-_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("!unsafe", text, style='"'))
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    template = any(mark in text for mark in ("{{", "{%", "{#"))
+    return dumper.represent_scalar("!unsafe" if template else "tag:yaml.org,2002:str", text, style='"')
+
+
+_Dumper.add_representer(str, _text)
 
 
 @dataclass
@@ -219,7 +224,8 @@ class Site:
         """Write the inventory."""
         groups = {group: {"hosts": {f"{group}-host": None}} for group in self.places}
         self._write(self.inventory / "hosts.yml", yaml.safe_dump({"all": {"children": groups}}))
-        everyone = {"bulkhead_project": self.project, **self.everyone}
+        state = str(self.directory / "machine-state")
+        everyone = {"bulkhead_project": self.project, "bulkhead_state_directory": state, **self.everyone}
         text = yaml.safe_dump(self.host_variables) + yaml.dump(everyone, Dumper=_Dumper, allow_unicode=False)
         self._write(self.inventory / "group_vars/all/main.yml", text)
         for group, place in self.places.items():
