@@ -13,12 +13,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import check
+import fleet
+import many
 import no_change
+import rules
 from measure import ROUNDS, Line
 from programs import Failed
 
 BENCHES: dict[str, tuple[str, Callable[[int], Iterator[Line | str]]]] = {
     "no-change": ("a deployment that changes nothing", no_change.lines),
+    "many": ("ten environments in one run", many.lines),
+    "fleet": ("the plan gate over a large fleet", fleet.lines),
+    "rules": ("the rules over fleets of three sizes", rules.lines),
+    "check": ("isolation_check of two projects", check.lines),
 }
 
 
