@@ -20,7 +20,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
@@ -302,17 +302,19 @@ class Firewall:
                 return None
         return self._tables[family]
 
-    def _wanted(self, ports: list[dict[str, str]] | None) -> Iterator[tuple[Table, list[str], str]]:
+    def _wanted(self, ports: list[dict[str, str]] | None) -> list[tuple[Table, list[str], str]]:
         """For each family: its table, the rules of the chain, and what iptables-restore must be told."""
         bridges, _incomplete = self._bridges(ports)
         nameservers = nameservers_of(_text("/etc/resolv.conf"))
+        found: list[tuple[Table, list[str], str]] = []
         for family, names in sorted(bridges.items()):
             table = self._table(family, needed=bool(names) or family == 4)
             if table is None:
                 continue
             rules = chain_rules(family, self.chain, self.prefix, names, ports or [], nameservers) if names else []
             wanted_jumps = jumps(self.chain, self.prefix, names, table.parents) if names else {}
-            yield table, rules, changes(table.chains, self.chain, rules, wanted_jumps)
+            found.append((table, rules, changes(table.chains, self.chain, rules, wanted_jumps)))
+        return found
 
     def incomplete(self) -> bool:
         """Whether a network that shall be guarded does not exist yet."""
