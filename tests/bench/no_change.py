@@ -41,7 +41,9 @@ def prepare() -> None:
     shutil.copytree(ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml"))
     everyone = HERE / "inventory/group_vars/all/main.yml"
     text = everyone.read_text(encoding="utf-8")
-    everyone.write_text(text.replace("bulkhead_project: aiia", "bulkhead_project: benchours"), encoding="utf-8")
+    # Registry, locks and receipts of its own, too: a measurement leaves nothing on the machine.
+    own = f"bulkhead_project: benchours\nbulkhead_state_directory: {HERE}/state"
+    everyone.write_text(text.replace("bulkhead_project: aiia", own), encoding="utf-8")
     shutil.copytree(HAND / "inventory", HERE / "inventory-by-hand")
     run([str(BIN / "python"), "tests/images/build.py"])
     run([str(BIN / "python"), "tests/app/make_repository.py", str(HERE / "ours/origin.git")])
