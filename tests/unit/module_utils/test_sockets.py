@@ -86,7 +86,7 @@ def test_a_process_that_may_not_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("first", "second", "expected"),
     [
         ("", "127.0.0.1", True),
         ("127.0.0.1", "", True),
@@ -100,6 +100,6 @@ def test_a_process_that_may_not_be_seen() -> None:
         ("not an address", "127.0.0.1", False),
     ],
 )
-def test_overlap(one: str, other: str, expected: bool) -> None:
-    assert sockets.overlap(one, other) is expected
-    assert sockets.overlap(other, one) is expected
+def test_overlap(first: str, second: str, expected: bool) -> None:
+    for pair in ((first, second), (second, first)):
+        assert sockets.overlap(*pair) is expected
