@@ -10,12 +10,14 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming, report
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import own_names
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate, forget
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
+    Release,
     RenderedFile,
     secret_values,
     service_arguments,
@@ -36,47 +38,53 @@ class ActionModule(ActionBase):
         gate = Gate(self, task_vars)
         declaration = gate.declaration_of(task_vars["inventory_hostname"])
         require_proof(gate, declaration)
-        session = LiveGate(self, task_vars, gate, declaration).ensure()
-        if declaration.values["bulkhead_source_repository"] and not given["commit"]:
-            raise AnsibleActionFail(
-                f"{declaration.prefix}: the step before, which brings the source to its commit, did not run here. "
-                "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
-            )
-        release = gate.render(declaration, given["commit"])
-        if release is None or declaration.lacking:
-            raise AnsibleActionFail(report.text([*declaration.problems, *declaration.lacking]))
-        values = declaration.values
-        arguments = {
-            "commit": given["commit"],
-            "directory": values["bulkhead_directory"],
-            "prefix": values["bulkhead_prefix"],
-            "token": session.token,
-            "state_directory": values["bulkhead_state_directory"],
-            "project": naming.project_name(values["bulkhead_prefix"]),
-            "networks": own_names(release.stack.compose, "networks"),
-            "volumes": own_names(release.stack.compose, "volumes"),
-            "firewall": values["bulkhead_firewall"],
-            "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
-            "firewall_ports": list(release.firewall_ports),
-            "owner": values["bulkhead_owner"],
-            "docker_host": values["bulkhead_docker_host"],
-            "compose_file": release.compose_file,
-            "repository": values["bulkhead_source_repository"],
-            "branch": values["bulkhead_source_branch"],
-            "wait_timeout": values["bulkhead_wait_timeout"],
-            "keep_releases": values["bulkhead_keep_releases"],
-            "files": [_file(each) for each in release.files if not each.secret],
-            "secret_files": [_file(each) for each in release.files if each.secret],
-            "services": service_arguments(release),
-            "ports": [
-                {"service": service, "address": address, "port": port} for service, address, port in release.ports
-            ],
-        }
-        answer = self._execute_module("aiia.bulkhead.converge", arguments, task_vars=task_vars)
-        result.update(mask(answer, secret_values(release)))
-        if result.get("failed"):
-            forget(session.prefix)
+        live = LiveGate(self, task_vars, gate, declaration)
+        session = live.ensure()
+        with live.during(session, result):
+            release = _release(gate, declaration, given["commit"])
+            arguments = {**_arguments(declaration, release), "commit": given["commit"], "token": session.token}
+            answer = self._execute_module("aiia.bulkhead.converge", arguments, task_vars=task_vars)
+            result.update(mask(answer, secret_values(release)))
         return result
+
+
+def _release(gate: Gate, declaration: Declaration, commit: str) -> Release:
+    """The release of a commit. Raises AnsibleActionFail where it lacks something."""
+    if declaration.values["bulkhead_source_repository"] and not commit:
+        raise AnsibleActionFail(
+            f"{declaration.prefix}: the step before, which brings the source to its commit, did not run here. "
+            "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
+        )
+    release = gate.render(declaration, commit)
+    if release is None or declaration.lacking:
+        raise AnsibleActionFail(report.text([*declaration.problems, *declaration.lacking]))
+    return release
+
+
+def _arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
+    values = declaration.values
+    return {
+        "directory": values["bulkhead_directory"],
+        "prefix": values["bulkhead_prefix"],
+        "state_directory": values["bulkhead_state_directory"],
+        "project": naming.project_name(values["bulkhead_prefix"]),
+        "networks": own_names(release.stack.compose, "networks"),
+        "volumes": own_names(release.stack.compose, "volumes"),
+        "firewall": values["bulkhead_firewall"],
+        "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
+        "firewall_ports": list(release.firewall_ports),
+        "owner": values["bulkhead_owner"],
+        "docker_host": values["bulkhead_docker_host"],
+        "compose_file": release.compose_file,
+        "repository": values["bulkhead_source_repository"],
+        "branch": values["bulkhead_source_branch"],
+        "wait_timeout": values["bulkhead_wait_timeout"],
+        "keep_releases": values["bulkhead_keep_releases"],
+        "files": [_file(each) for each in release.files if not each.secret],
+        "secret_files": [_file(each) for each in release.files if each.secret],
+        "services": service_arguments(release),
+        "ports": [{"service": service, "address": address, "port": port} for service, address, port in release.ports],
+    }
 
 
 def _file(file: RenderedFile) -> dict[str, str]:

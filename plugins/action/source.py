@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import labels
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate, forget
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
 
 
 class ActionModule(ActionBase):
@@ -29,31 +30,35 @@ class ActionModule(ActionBase):
         gate = Gate(self, task_vars)
         declaration = gate.declaration_of(task_vars["inventory_hostname"])
         require_proof(gate, declaration)
-        session = LiveGate(self, task_vars, gate, declaration).ensure()
-        values = declaration.values
-        if not values["bulkhead_source_repository"]:
+        live = LiveGate(self, task_vars, gate, declaration)
+        session = live.ensure()
+        if not declaration.values["bulkhead_source_repository"]:
             return {**result, "changed": False, "commit": "", "built": False, "before": ""}
-        release = gate.render(declaration)
-        builds = release is not None and release.stack.uses_application_image
-        arguments = {
-            "directory": values["bulkhead_directory"],
-            "prefix": values["bulkhead_prefix"],
-            "token": session.token,
-            "state_directory": values["bulkhead_state_directory"],
-            "owner": values["bulkhead_owner"],
-            "docker_host": values["bulkhead_docker_host"],
-            "repository": values["bulkhead_source_repository"],
-            "branch": values["bulkhead_source_branch"],
-            "commit": values["bulkhead_source_commit"],
-            "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]) if builds else "",
-            "dockerfile": values["bulkhead_build_dockerfile"],
-            "context": values["bulkhead_build_context"],
-            "target": values["bulkhead_build_target"],
-            "arguments": values["bulkhead_build_arguments"],
-            "ca_bundle": values["bulkhead_build_ca_bundle"] or None,
-            "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
-        }
-        result.update(self._execute_module("aiia.bulkhead.source", arguments, task_vars=task_vars))
-        if result.get("failed"):
-            forget(session.prefix)
+        with live.during(session, result):
+            arguments = _arguments(gate, declaration, session.token)
+            result.update(self._execute_module("aiia.bulkhead.source", arguments, task_vars=task_vars))
         return result
+
+
+def _arguments(gate: Gate, declaration: Declaration, token: str) -> dict[str, Any]:
+    values = declaration.values
+    release = gate.render(declaration)
+    builds = release is not None and release.stack.uses_application_image
+    return {
+        "directory": values["bulkhead_directory"],
+        "prefix": values["bulkhead_prefix"],
+        "token": token,
+        "state_directory": values["bulkhead_state_directory"],
+        "owner": values["bulkhead_owner"],
+        "docker_host": values["bulkhead_docker_host"],
+        "repository": values["bulkhead_source_repository"],
+        "branch": values["bulkhead_source_branch"],
+        "commit": values["bulkhead_source_commit"],
+        "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]) if builds else "",
+        "dockerfile": values["bulkhead_build_dockerfile"],
+        "context": values["bulkhead_build_context"],
+        "target": values["bulkhead_build_target"],
+        "arguments": values["bulkhead_build_arguments"],
+        "ca_bundle": values["bulkhead_build_ca_bundle"] or None,
+        "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
+    }

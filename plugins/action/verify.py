@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -36,13 +37,15 @@ class ActionModule(ActionBase):
         elif self._task.check_mode:
             return {**result, "changed": False, "msg": "check mode: nothing was changed, so there is nothing to verify"}
         live = LiveGate(self, task_vars, gate, declaration)
-        answer, findings = live.verify()
-        stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
         receipt: dict[str, Any] = {}
-        if session is not None:
-            receipt = live.record(session, answer, findings, given["converged"])
-            write_receipt(declaration.values["bulkhead_receipt"], receipt)
-        shown = [each for each in findings if each in stopping or each.severity > Severity.LOW]
+        with live.during(session) if session else nullcontext():
+            answer, findings = live.verify()
+            if session is not None:
+                receipt = live.record(session, answer, findings, given["converged"])
+        stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
+        write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
+        told = () if receipt else ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment")
+        shown = [each for each in findings if each in stopping or each.severity > Severity.LOW or each.rule in told]
         if shown:
             Display().display(text(shown, stopping=stopping))
         Display().display(as_text(receipt) if receipt else _probed(declaration.prefix, answer["probed"], stopping))

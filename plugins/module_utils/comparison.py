@@ -114,6 +114,7 @@ class Comparison:
         found = self.of_service(service)
         return bool(found) and all(
             labels_of(each).get(CONFIG_HASH) == recorded
+            and name_of(each) == service["container"]
             and each.get("Image") == self.images.get(service["image"], each.get("Image"))
             and is_well(each, service["one_shot"])
             for each in found

@@ -61,6 +61,7 @@ class Converger:
         previous = bool(self.comparison.state) and os.path.isfile(self.tree.path(self.engine.compose_file))
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         try:
+            self.tree.sweep(wanted.path for wanted in self.comparison.files)
             self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
             if self.comparison.wants_code:
                 self.checkout.move_to(self.params["commit"])
@@ -109,6 +110,7 @@ class Converger:
     def _serve(self, services: list[dict[str, Any]], stale: list[dict[str, Any]]) -> None:
         """Start what is on disk, and let services whose files changed take them. Those that others wait for come
         first: an application that starts with a new password needs a database that knows it."""
+        self._name_back(services)
         early = [each for each in stale if each["awaited"] and self.comparison.of_service(each)]
         if early:
             self._up(early, [each["key"] for each in early])
@@ -116,6 +118,13 @@ class Converger:
         self._up(services)
         self._bring_files([each for each in stale if each not in early])
         self._wait(services)
+
+    def _name_back(self, services: list[dict[str, Any]]) -> None:
+        """Give containers that somebody renamed their names again: Compose knows them by labels and would not."""
+        for service in services:
+            found = self.comparison.of_service(service)
+            if len(found) == 1 and name_of(found[0]) != service["container"]:
+                self.engine.docker_ok("rename", found[0]["Id"], service["container"])
 
     def _up(self, services: list[dict[str, Any]], keys: Iterable[str] = ()) -> None:
         code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull", *keys)

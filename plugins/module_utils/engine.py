@@ -89,9 +89,12 @@ class Engine:
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory.
 
-        ``binary`` says that the data is bytes.
+        ``binary`` says that the data is bytes; ``limit`` is how many seconds it may take.
         """
-        command = self._argv([self.docker_path()] + list(args), options.get("environment"))
+        bounded = []
+        if options.get("limit") and self.find("timeout"):
+            bounded = ["timeout", "--kill-after=5", str(options["limit"])]
+        command = self._argv(bounded + [self.docker_path()] + list(args), options.get("environment"))
         return self.module.run_command(
             command,
             data=options.get("data"),

@@ -9,14 +9,14 @@ The number of engine calls does not grow with the number of containers: one list
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
+from ansible_collections.aiia.bulkhead.plugins.module_utils import machine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    WORKING_DIRECTORY,
     condition,
     labels_of,
     name_of,
@@ -25,59 +25,65 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
 
-#: Where scheduled work of the machine stands. Only names and digests are taken, and lines that speak of Docker.
-CRON = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*")
-UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer")
+#: Labels whose values are read. Those of others may hold anything, so only their names are taken.
+_LABELS = ("com.docker.compose.", "io.bulkhead.")
 
 
-def observe(engine: Engine, state: str = "", directories: Iterable[str] = ()) -> dict[str, Any]:
+def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), keep: bool = False) -> dict[str, Any]:
     """The machine as it is: engine, containers, networks, volumes, sockets, registered directories, schedules.
 
     ``state`` is the machine's state directory, ``directories`` are environments' to look at beside registered ones.
+    With ``keep`` registry entries that were lost or edited are written anew where they can be.
     """
     place = state_directory(state)
-    registry = Registry(place).entries()
-    paths = sorted({*directories, *(entry["directory"] for entry in registry.values() if entry.get("directory"))})
     facts = engine_facts(engine)
+    found = containers(engine)
+    working = {each["labels"].get(WORKING_DIRECTORY, "") for each in found} - {""}
+    registry = Registry(place)
+    entries = registry.entries({*directories, *working}, keep)
+    paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
+    key = registry.key(keep)
     return {
-        "machine": machine_id(),
+        "machine": machine.machine_id(),
+        "generation": machine.generation(engine.docker_host),
         "engine": facts,
-        "containers": containers(engine),
+        "containers": found,
         "networks": networks(engine),
         "volumes": volumes(engine),
         "images": images(engine),
-        "sockets": listening(),
-        "disk": {path: free_bytes(path) for path in [*paths, facts["root"]]},
-        "registry": registry,
+        "sockets": machine.listening(),
+        "disk": {path: machine.free_bytes(path) for path in [*paths, facts["root"]]},
+        "limits": machine.limits(),
+        "registry": entries,
         "locks": Locks(place).held(),
-        "files": {path: files_digest(path) for path in paths},
-        "checkouts": {path: checkout(os.path.join(path, "code")) for path in paths},
-        "schedules": schedules(),
-        "parents": compose_files_above(paths),
+        "deployments": Locks(place).last(),
+        "key": digest(key)[:8],
+        "files": {path: machine.files_digest(path, key) for path in paths},
+        "checkouts": {path: machine.checkout(os.path.join(path, "code")) for path in paths},
+        "places": {path: os.path.realpath(path) for path in sorted({*paths, *working})},
+        "schedules": machine.schedules(),
+        "parents": machine.compose_files_above(paths),
     }
-
-
-def machine_id() -> str:
-    """What tells this machine from every other."""
-    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        content = read(os.path.realpath(path))
-        if content and content.strip():
-            return content.decode("ascii", "replace").strip()
-    return ""
 
 
 def engine_facts(engine: Engine) -> dict[str, Any]:
     """Who the engine is and how it is set."""
     facts = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
+    options = [str(option) for option in facts.get("SecurityOptions") or ()]
     return {
         "id": facts.get("ID", ""),
         "version": facts.get("ServerVersion", ""),
         "root": facts.get("DockerRootDir", ""),
         "live_restore": bool(facts.get("LiveRestoreEnabled")),
-        "rootless": any("rootless" in option for option in facts.get("SecurityOptions") or ()),
+        "rootless": any("rootless" in option for option in options),
+        "user_namespaces": any("userns" in option for option in options),
         "cgroup": facts.get("CgroupVersion", ""),
+        "storage": facts.get("Driver", ""),
+        "logging": facts.get("LoggingDriver", ""),
+        "swarm": (facts.get("Swarm") or {}).get("LocalNodeState", ""),
+        "address_pools": [each.get("Base", "") for each in facts.get("DefaultAddressPools") or ()],
     }
 
 
@@ -96,7 +102,7 @@ def summary(container: dict[str, Any]) -> dict[str, Any]:
         "id": container["Id"],
         "name": name_of(container),
         "image": container.get("Image", ""),
-        "labels": labels_of(container),
+        **_labels(labels_of(container)),
         "condition": condition(container),
         "running": bool(state.get("Running")),
         "started": state.get("StartedAt", ""),
@@ -141,7 +147,7 @@ def networks(engine: Engine) -> list[dict[str, Any]]:
                 "name": each["Name"],
                 "driver": each.get("Driver"),
                 "internal": bool(each.get("Internal")),
-                "labels": each.get("Labels") or {},
+                **_labels(each.get("Labels") or {}),
                 "subnets": [config.get("Subnet") for config in (each.get("IPAM") or {}).get("Config") or ()],
                 "gateways": [
                     config.get("Gateway")
@@ -155,113 +161,45 @@ def networks(engine: Engine) -> list[dict[str, Any]]:
 
 
 def volumes(engine: Engine) -> list[dict[str, Any]]:
-    """Every volume with where it is."""
+    """Every volume with where it is, and which PostgreSQL cluster it holds, where this user may see that."""
     return [
         {
             "name": each["Name"],
             "driver": each.get("Driver"),
             "created": each.get("CreatedAt", ""),
-            "labels": each.get("Labels") or {},
-            "options": each.get("Options") or {},
+            **_labels(each.get("Labels") or {}),
+            # A network share's options carry its password.
+            "device": (each.get("Options") or {}).get("device", ""),
             "mountpoint": each.get("Mountpoint", ""),
+            "database": machine.database_identity(each.get("Mountpoint") or "/nonexistent"),
         }
         for each in _inspect_all(engine, "volume")
     ]
 
 
-def images(engine: Engine) -> list[dict[str, str]]:
-    """Images that environments built, by their labels, and what other images are called."""
-    code, output, errors = engine.docker("image", "ls", "--no-trunc", "--format", "{{json .}}")
-    if code != 0:
-        engine.check_reachable(errors)
-    rows = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return [{"id": row.get("ID", ""), "name": "%s:%s" % (row.get("Repository"), row.get("Tag"))} for row in rows]
+def images(engine: Engine) -> list[dict[str, Any]]:
+    """The images that environments built, with their names."""
+    return [
+        {
+            "id": each["Id"],
+            "names": each.get("RepoTags") or [],
+            **_labels((each.get("Config") or {}).get("Labels") or {}),
+        }
+        for each in _inspect_all(engine, "image", "--filter", "label=io.bulkhead.prefix")
+    ]
 
 
-def checkout(path: str) -> dict[str, str]:
-    """Branch and commit of a checkout, read from its files: no git runs in somebody else's directory."""
-    head = (read(os.path.join(path, ".git", "HEAD")) or b"").decode("utf-8", "replace").strip()
-    if not head:
-        return {}
-    if not head.startswith("ref: "):
-        return {"branch": "", "commit": head}
-    name = head[5:]
-    commit = (read(os.path.join(path, ".git", name)) or b"").decode("utf-8", "replace").strip()
-    return {"branch": name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, "commit": commit}
+def _labels(labels: dict[str, str]) -> dict[str, Any]:
+    known = {name: value for name, value in labels.items() if name.startswith(_LABELS)}
+    return {"labels": known, "other_labels": sorted(set(labels) - set(known))}
 
 
-def _inspect_all(engine: Engine, kind: str) -> list[dict[str, Any]]:
-    names = engine.docker_ok(kind, "ls", "--quiet").split()
+def _inspect_all(engine: Engine, kind: str, *filters: str) -> list[dict[str, Any]]:
+    names = list(dict.fromkeys(engine.docker_ok(kind, "ls", "--quiet", *filters).split()))
     if not names:
         return []
     _code, output, errors = engine.docker(kind, "inspect", *names)
     if not output.strip():
         engine.check_reachable(errors)
-    return json.loads(output or "[]")
-
-
-def listening() -> list[dict[str, Any]]:
-    """Listening TCP sockets of the machine, each once."""
-    return [
-        {"address": address, "port": port}
-        for address, port in sorted({(where, number) for where, number, _i in sockets.listening()})
-    ]
-
-
-def free_bytes(path: str) -> int:
-    """Free space where a directory is or would be."""
-    while path != "/" and not os.path.isdir(path):
-        path = os.path.dirname(path)
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
-
-
-def files_digest(directory: str) -> dict[str, str]:
-    """Digests of the files in force of an environment's directory: what a deployment of another must leave alone."""
-    found = {}
-    for pattern in (".env", "docker-compose.*", "docker/nginx/*", ".bulkhead/private/*/*", ".bulkhead/private/*/*/*"):
-        for path in glob.glob(os.path.join(directory, pattern)):
-            if os.path.isfile(path):
-                try:
-                    with open(path, "rb") as stream:
-                        found[os.path.relpath(path, directory)] = digest(stream.read())
-                except OSError:
-                    found[os.path.relpath(path, directory)] = "unreadable"
+    found: list[dict[str, Any]] = json.loads(output or "[]")
     return found
-
-
-def schedules() -> list[dict[str, Any]]:
-    """Cron files and systemd units: their names and digests, and their lines that call Docker."""
-    found = []
-    for pattern in CRON + UNITS:
-        for path in sorted(glob.glob(pattern)):
-            try:
-                with open(path, encoding="utf-8", errors="replace") as stream:
-                    text = stream.read(1 << 20)
-            except OSError:
-                continue
-            found.append(
-                {
-                    "path": path,
-                    "digest": digest(text.encode()),
-                    "lines": [line for line in text.splitlines() if "docker" in line][:50],
-                }
-            )
-    return found
-
-
-def compose_files_above(directories: Iterable[str]) -> list[str]:
-    """Compose files in parents of the directories: Compose finds those when it is called without a file."""
-    found = set()
-    for directory in directories:
-        step = os.path.dirname(os.path.abspath(directory))
-        while True:
-            found |= {
-                path
-                for path in glob.glob(os.path.join(step, "*compose.y*ml"))
-                if os.path.basename(path).split(".")[0] in ("compose", "docker-compose")
-            }
-            if step == os.path.dirname(step):
-                break
-            step = os.path.dirname(step)
-    return sorted(found)

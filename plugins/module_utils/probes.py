@@ -11,6 +11,7 @@ container of an empty image that sees the machine's ``/usr`` read-only. Images n
 from __future__ import annotations
 
 import http.client
+import inspect
 import io
 import json
 import os
@@ -18,102 +19,87 @@ import socket
 import ssl
 import sys
 import tarfile
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils import inside
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 
-#: The image of a probe: nothing but a label. It is removed after use.
-IMAGE = "bulkhead-probe:empty"
+#: The image of a probe: nothing but a label. Each run makes its own, and removes it after use.
+IMAGE = "bulkhead-probe"
+LABEL = "io.bulkhead.probe"
 
 #: Probes at once; more would look like an attack, fewer would take long.
 _PARALLEL = 16
 
-#: Run in the container's network. Reads {"resolve": [...], "connect": [[address, port]], "timeout": seconds}.
-_INSIDE = r"""
-import json, os, random, socket, struct, sys
-from concurrent.futures import ThreadPoolExecutor
-ask = json.load(sys.stdin)
-limit = ask["timeout"]
-def resolve(name):
-    query = struct.pack(">HHHHHH", random.randrange(65536), 256, 1, 0, 0, 0)
-    query += b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(limit)
-        try:
-            sock.sendto(query, ("127.0.0.11", 53))
-            answer = sock.recv(4096)
-        except OSError:
-            return False
-    return struct.unpack(">H", answer[6:8])[0] > 0 and answer[3] & 15 == 0
-def connect(target):
-    try:
-        socket.create_connection(tuple(target), limit).close()
-        return True
-    except OSError:
-        return False
-with ThreadPoolExecutor(16) as pool:
-    names, targets = ask["resolve"], ask["connect"]
-    resolved = [name for name, yes in zip(names, pool.map(resolve, names)) if yes]
-    connected = [each for each, yes in zip(targets, pool.map(connect, targets)) if yes]
-print(json.dumps({"resolved": resolved, "connected": connected}))
-"""
+#: Seconds for all that is asked in one container.
+_LIMIT = 60
 
 
 class Prober:
     """Runs probes with a limit on each, and leaves nothing behind."""
 
-    def __init__(self, engine: Engine, timeout: float) -> None:
+    def __init__(self, engine: Engine, timeout: float, enters: bool | None = None) -> None:
         self.engine = engine
         self.timeout = timeout
-        self._image_made = False
+        self._enters = os.getuid() == 0 if enters is None else enters
+        self._image = ""
 
-    def inside(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Probe from the networks of containers: [{"container", "id", "pid", "resolve", "connect"}] → the same "
-        "order."""
-        if wanted and not self._can_enter(wanted):
+    def inside(self, containers: list[dict[str, Any]], ask: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask the same from the network of each container; what was answered, in the same order."""
+        self._enters = self._enters and all(os.path.exists("/proc/%d/ns/net" % each["pid"]) for each in containers)
+        if containers and not self._enters:
             self._make_image()
         try:
             with ThreadPoolExecutor(_PARALLEL) as pool:
-                return list(pool.map(self._inside_one, wanted))
+                return list(pool.map(lambda each: self._inside_one(each, ask), containers))
         finally:
-            if self._image_made:
-                self.engine.docker("image", "rm", "--force", IMAGE)
-
-    def _can_enter(self, wanted: list[dict[str, Any]]) -> bool:
-        return os.getuid() == 0 and all(os.path.exists("/proc/%d/ns/net" % each["pid"]) for each in wanted)
+            if self._image:
+                self.engine.docker("image", "rm", "--force", self._image)
 
     def _make_image(self) -> None:
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
+        name = "%s:%s" % (IMAGE, uuid.uuid4().hex[:12])
         code, output, errors = self.engine.docker(
-            "import", "--change", "LABEL io.bulkhead.probe=true", "-", IMAGE, data=empty.getvalue(), binary=True
+            "import", "--change", "LABEL %s=true" % LABEL, "-", name, data=empty.getvalue(), binary=True
         )
         if code != 0:
             raise EngineError("the probes' empty image could not be made", last_lines(errors or output))
-        self._image_made = True
+        self._image = name
 
-    def _inside_one(self, each: dict[str, Any]) -> dict[str, Any]:
-        ask = json.dumps({"resolve": each["resolve"], "connect": each["connect"], "timeout": self.timeout})
-        if self._image_made:
-            command = ["run", "--rm", "--interactive", "--network", "container:%s" % each["id"], "--read-only"]
-            command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--label", "io.bulkhead.probe=true"]
-            for path in ("/usr", "/bin", "/lib", "/lib64"):
-                if os.path.isdir(path):
-                    command += ["--volume", "%s:%s:ro" % (os.path.realpath(path), path)]
-            code, output, errors = self.engine.docker(
-                *(command + [IMAGE, "/usr/bin/python3", "-I", "-c", _INSIDE]), data=ask
+    def _inside_one(self, container: dict[str, Any], ask: dict[str, Any]) -> dict[str, Any]:
+        addresses = [each["address"] for each in container["networks"].values() if each["address"]]
+        question = json.dumps(dict(ask, own=addresses[0] if addresses else "", timeout=self.timeout))
+        program = inspect.getsource(inside)
+        if self._enters:
+            command = ["nsenter", "--net=/proc/%d/ns/net" % container["pid"], sys.executable, "-I", "-c", program]
+            code, output, errors = self.engine.module.run_command(
+                command, data=question, handle_exceptions=True, expand_user_and_vars=False
             )
         else:
-            command = ["nsenter", "--net=/proc/%d/ns/net" % each["pid"], sys.executable, "-I", "-c", _INSIDE]
-            code, output, errors = self.engine.module.run_command(command, data=ask, handle_exceptions=True)
-        answer = {"container": each["container"], "resolved": [], "connected": [], "error": ""}
+            command = self._run(container["id"])
+            code, output, errors = self.engine.docker(
+                *command, "/usr/bin/python3", "-I", "-c", program, data=question, limit=_LIMIT
+            )
+        answer = {"container": container["name"], "resolved": [], "connected": [], "entered": [], "error": ""}
         try:
             answer.update(json.loads(output))
         except ValueError:
             answer["error"] = last_lines(errors or output, 2) or "no answer (exit code %d)" % code
         return answer
+
+    def _run(self, identity: str) -> list[str]:
+        """A container of nothing in another one's network, that sees the machine's programs and can change none."""
+        command = ["run", "--rm", "--interactive", "--network", "container:%s" % identity, "--read-only"]
+        command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--security-opt", "label=disable"]
+        command += ["--pids-limit", "64", "--log-driver", "none", "--label", "%s=true" % LABEL]
+        for path in ("/usr", "/bin", "/lib", "/lib64"):
+            if os.path.isdir(path):
+                command += ["--volume", "%s:%s:ro" % (os.path.realpath(path), path)]
+        return command + [self._image]
 
     def requests(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """HTTP requests from the machine: [{"address", "port", "tls", "host", "path"}] → what was answered."""
@@ -158,7 +144,7 @@ class Prober:
         """Read-only questions to the environment's own servers: [{"container", "command"}] → output and exit code."""
         answers = []
         for each in wanted:
-            code, output, errors = self.engine.docker("exec", each["container"], *each["command"])
+            code, output, errors = self.engine.docker("exec", each["container"], *each["command"], limit=_LIMIT)
             answers.append(
                 {
                     "container": each["container"],

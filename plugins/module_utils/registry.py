@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -23,6 +23,11 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
+
+#: What of an entry changes with every deployment, or counts on this machine's key only: not in the copy.
+_VOLATILE = ("deployed", "by", "files", "key", "containers")
+
+_KEY_BYTES = 32
 
 
 class RegistryError(Failure):
@@ -53,16 +58,39 @@ def kept_lease(module: AnsibleModule) -> Iterator[None]:
 
 
 class Registry:
-    """``<state directory>/environments/<prefix>/``: ``environment.json`` and ``receipts/``."""
+    """``<state directory>/environments/<prefix>/``: ``environment.json`` and ``receipts/``.
+
+    Each environment's own directory holds a copy of what does not change from one deployment to the next, so that a
+    registry that was lost is found again.
+    """
+
+    COPY = ".bulkhead/environment.json"
 
     def __init__(self, directory: str, keep_receipts: int = 20) -> None:
         self.directory = directory
         self.keep_receipts = keep_receipts
         self._tree = Tree(directory)
 
-    def entries(self) -> dict[str, dict[str, Any]]:
-        """Every registered environment by prefix. One that cannot be read is given as ``{"damaged": reason}``."""
-        found = {}
+    def entries(self, directories: Iterable[str] = (), keep: bool = False) -> dict[str, dict[str, Any]]:
+        """Every registered environment by prefix. One that cannot be read is given as ``{"damaged": reason}``.
+
+        Entries that are lost or damaged are taken from the copies in ``directories``, and say so (``rebuilt``). With
+        ``keep`` they are written again.
+        """
+        found = self._entries()
+        for directory in sorted(directories):
+            entry = self._copy(directory)
+            if entry is None or found.get(entry["prefix"], {"damaged": ""}).get("damaged") is None:
+                continue
+            reason = found.get(entry["prefix"], {}).get("damaged", "it was lost")
+            if keep:
+                with Locks(self.directory).machine():
+                    self._write(entry["prefix"], entry)
+            found[entry["prefix"]] = dict(entry, rebuilt=reason)
+        return found
+
+    def _entries(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
         root = os.path.join(self.directory, "environments")
         try:
             names = sorted(os.listdir(root))
@@ -74,33 +102,84 @@ class Registry:
             if not _PREFIX.match(prefix):
                 continue
             content = read(os.path.join(root, prefix, "environment.json"))
+            if content is None and not os.path.isdir(os.path.join(root, prefix)):
+                continue
             try:
-                entry = json.loads((content or b"").decode())
-                if entry.get("prefix") != prefix:
-                    raise ValueError("it is about %s" % entry.get("prefix"))
-                if entry.pop("digest", "") != digest(_dump(entry)):
-                    raise ValueError("it was edited by hand")
-                found[prefix] = entry
-            except (ValueError, AttributeError) as error:
-                found[prefix] = {"prefix": prefix, "damaged": str(error) or "it cannot be read"}
+                found[prefix] = _opened(content or b"", prefix)
+            except ValueError as error:
+                found[prefix] = {"prefix": prefix, "damaged": str(error)}
         return found
 
-    def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any]) -> str:
-        """Register an environment with the receipt of its deployment."""
+    def _copy(self, directory: str) -> dict[str, Any] | None:
+        """The copy in an environment's directory, if it is whole, about that directory, and of this registry."""
+        try:
+            entry = _opened(read(os.path.join(directory, self.COPY)) or b"")
+        except (ValueError, Failure):
+            return None
+        here = entry.pop("state_directory", "") == os.path.realpath(self.directory)
+        known = _PREFIX.match(str(entry.get("prefix"))) and entry.get("directory") == directory
+        return entry if here and known else None
+
+    def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any], owner: str = "") -> str:
+        """Register an environment with the receipt of its deployment. Returns where the receipt is."""
         folder = os.path.join("environments", prefix)
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
         self._tree.write(Wanted(os.path.join(folder, "receipts", name), _dump(receipt), 0o640))
-        sealed = dict(entry, digest=digest(_dump(entry)))
-        self._tree.write(Wanted(os.path.join(folder, "environment.json"), _dump(sealed), 0o644))
+        self._write(prefix, entry)
+        if entry.get("directory"):
+            tree = Tree(entry["directory"], owner)
+            steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
+            steady["state_directory"] = os.path.realpath(self.directory)
+            copy = Wanted(self.COPY, _sealed(steady), 0o644)
+            if tree.differs(copy):
+                tree.write(copy)
         receipts = os.path.join(self.directory, folder, "receipts")
         for old in sorted(os.listdir(receipts))[: -self.keep_receipts]:
             os.unlink(os.path.join(receipts, old))
         return os.path.join(receipts, name)
 
+    def _write(self, prefix: str, entry: dict[str, Any]) -> None:
+        self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), _sealed(entry), 0o644))
+
     def remove(self, prefix: str) -> None:
         """Forget an environment that was destroyed; its receipts go with it."""
         self._tree.remove(os.path.join("environments", prefix))
 
+    def key(self, keep: bool = False) -> bytes:
+        """The machine's key for digests of files; one for this look only where there is none and none may be made."""
+        path = os.path.join(self.directory, "key")
+        try:
+            known = read(path)
+        except Failure:
+            known = None
+        if known and len(known) >= _KEY_BYTES:
+            return known
+        made = os.urandom(_KEY_BYTES)
+        if keep:
+            with Locks(self.directory).machine():
+                self._tree.write(Wanted("key", made, 0o600))
+        return made
 
-def _dump(value: dict[str, Any]) -> bytes:
+
+def _dump(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _sealed(entry: dict[str, Any]) -> bytes:
+    """An entry with its own digest, by which it is seen when somebody edited it."""
+    return _dump(dict(entry, digest=digest(_dump(entry))))
+
+
+def _opened(content: bytes, prefix: str = "") -> dict[str, Any]:
+    """The entry that was sealed. Raises ValueError, with the reason, for any other content."""
+    try:
+        entry = json.loads(content.decode())
+    except ValueError:
+        raise ValueError("it cannot be read") from None
+    if not isinstance(entry, dict):
+        raise ValueError("it is no entry")
+    if prefix and entry.get("prefix") != prefix:
+        raise ValueError("it is about %s" % entry.get("prefix"))
+    if entry.pop("digest", "") != digest(_dump(entry)):
+        raise ValueError("it was edited by hand")
+    return entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import ipaddress
 import os
+from collections.abc import Iterable
 
 _LISTEN = "0A"
 
@@ -44,19 +45,28 @@ def listening() -> list[tuple[str, int, str]]:
     return found
 
 
-def process_of(inode: str) -> str:
-    """The process that holds a socket, as ``name (pid 12)``; empty where this user may not see it."""
-    wanted = "socket:[%s]" % inode
+def holders(inodes: Iterable[str]) -> dict[str, str]:
+    """The processes that hold sockets, as ``name (pid 12)``, found in one pass; without those this user may not see."""
+    wanted = {"socket:[%s]" % inode: inode for inode in inodes}
+    found: dict[str, str] = {}
     for link in glob.iglob("/proc/[0-9]*/fd/*"):
+        if len(found) == len(wanted):
+            break
         try:
-            if os.readlink(link) != wanted:
+            inode = wanted.get(os.readlink(link))
+            if inode is None or inode in found:
                 continue
             pid = link.split("/")[2]
             with open("/proc/%s/comm" % pid) as stream:
-                return "%s (pid %s)" % (stream.read().strip(), pid)
+                found[inode] = "%s (pid %s)" % (stream.read().strip(), pid)
         except OSError:
             continue
-    return ""
+    return found
+
+
+def process_of(inode: str) -> str:
+    """The process that holds a socket; empty where this user may not see it."""
+    return holders([inode]).get(inode, "")
 
 
 def overlap(one: str, other: str) -> bool:

@@ -10,6 +10,7 @@ Runs on the targets: Python 3.8, standard library only.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import pwd
@@ -111,7 +112,12 @@ class Tree:
             step = os.path.dirname(step)
         try:
             for each in reversed(missing):
-                os.mkdir(each)
+                try:
+                    os.mkdir(each)
+                except FileExistsError:
+                    if os.path.isdir(each):  # somebody else made it just now
+                        continue
+                    raise
                 os.chmod(each, 0o700 if each == self.path(self.PRIVATE) else 0o755)
                 self._give(each)
         except OSError as error:
@@ -146,6 +152,13 @@ class Tree:
                 os.unlink(temporary)
             self.restore()
             raise
+
+    def sweep(self, paths: Iterable[str]) -> None:
+        """Remove what a run that was killed had written aside and not renamed: it may hold secrets."""
+        for folder in {os.path.dirname(self.path(path)) for path in paths}:
+            for left in glob.glob(os.path.join(glob.escape(folder), ".*.bulkhead-[0-9]*")):
+                if not left.endswith("-%d" % os.getpid()):
+                    self._unlink(left)
 
     def restore(self) -> None:
         """Put back what :meth:`install` replaced."""

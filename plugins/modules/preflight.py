@@ -13,17 +13,19 @@ description:
     that is not this environment's stands in the way. In a play it is called without any option.
   - The lock is a lease, so that a controller that was killed blocks nobody for long.
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
-  check_mode: {support: full, description: It looks, and takes no lock.}
+  check_mode: {support: full, description: "It looks, and takes no lock."}
   diff_mode: {support: none, description: It changes nothing of an environment.}
 options:
   prefix: {type: str, required: true, description: The environment's prefix.}
   token: {type: str, required: true, description: Names this run. It is no secret.}
-  holder: {type: str, required: true, description: Who runs this, for others to read.}
+  holder: {type: str, required: true, description: "Who runs this, for others to read."}
   wait: {type: int, default: 60, description: Seconds to wait for somebody else's lock.}
   takeover: {type: bool, default: false, description: Take the lock although somebody else holds it.}
-  release: {type: bool, default: false, description: Give the lock back and look at nothing.}
+  release: {type: bool, default: false, description: Give the lock back instead of taking it.}
+  look: {type: bool, default: true, description: Whether to look at the machine.}
   docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   state_directory:
     type: str
@@ -41,7 +43,7 @@ EXAMPLES = r"""
 RETURN = r"""
 observation:
   description: The machine as it is.
-  returned: success, unless the lock was given back
+  returned: success, if it looked
   type: dict
 busy:
   description: Whether somebody else holds the lock.
@@ -68,19 +70,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     locks = Locks(state_directory(params["state_directory"]))
     prefix, token = params["prefix"], params["token"]
-    if params["release"]:
-        locks.release(prefix, token)
-        return {"changed": False, "note": ""}
-    note = ""
-    if not module.check_mode:
-        note = locks.take(prefix, token, params["holder"], params["wait"], params["takeover"])
+    result = {"changed": False, "note": ""}
+    if not module.check_mode and not params["release"]:
+        result["note"] = locks.take(prefix, token, params["holder"], params["wait"], params["takeover"])
     try:
-        engine = Engine(module, params["docker_host"])
-        observation = observe(engine, params["state_directory"], params["directories"])
-    except Failure:
-        locks.release(prefix, token)
+        if params["look"]:
+            engine = Engine(module, params["docker_host"])
+            keep = not module.check_mode
+            result["observation"] = observe(engine, params["state_directory"], params["directories"], keep)
+        done = params["release"]
+    except BaseException:
+        done = True
         raise
-    return {"changed": False, "note": note, "observation": observation}
+    finally:
+        if done and not module.check_mode:
+            locks.release(prefix, token)
+    return result
 
 
 def main() -> None:
@@ -92,6 +97,7 @@ def main() -> None:
             "wait": {"type": "int", "default": 60},
             "takeover": {"type": "bool", "default": False},
             "release": {"type": "bool", "default": False},
+            "look": {"type": "bool", "default": True},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             "state_directory": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "str", "default": []},

@@ -11,13 +11,15 @@ short_description: Keep the receipt of a deployment on its machine, and give the
 description:
   - Called by the action M(aiia.bulkhead.verify); a play does not need it.
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
   check_mode: {support: full, description: Nothing is written.}
   diff_mode: {support: none, description: The receipt is shown by the action.}
 options:
   prefix: {type: str, required: true, description: The environment's prefix.}
   token: {type: str, default: "", description: Names this run. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the environment's directory.}
   entry: {type: dict, default: {}, description: The environment's registry entry. Empty keeps the one that is there.}
   receipt: {type: dict, default: {}, description: The receipt. Empty writes none.}
   state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
@@ -53,8 +55,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     try:
         result: dict[str, Any] = {"changed": False}
         if params["receipt"]:
+            if params["token"]:
+                locks.renew(params["prefix"], params["token"])
             with locks.machine():
-                result["path"] = Registry(directory).write(params["prefix"], params["entry"], params["receipt"])
+                result["path"] = Registry(directory).write(
+                    params["prefix"], params["entry"], params["receipt"], params["owner"]
+                )
     finally:
         if params["token"]:
             locks.release(params["prefix"], params["token"])
@@ -66,6 +72,7 @@ def main() -> None:
         argument_spec={
             "prefix": {"type": "str", "required": True},
             "token": {"type": "str", "default": "", "no_log": False},
+            "owner": {"type": "str", "default": ""},
             "entry": {"type": "dict", "default": {}},
             "receipt": {"type": "dict", "default": {}},
             "state_directory": {"type": "str", "default": ""},

@@ -13,15 +13,24 @@ description:
     without any option.
   - Probes only ask. They are bounded in number and time, need nothing in the images, and leave nothing behind.
 version_added: 0.1.0
-author: [the Bulkhead authors]
+author:
+  - Bulkhead authors (@bulkhead)
 attributes:
   check_mode: {support: full, description: It only reads.}
   diff_mode: {support: none, description: It only reads.}
 options:
   converged: {type: dict, default: {}, description: What M(aiia.bulkhead.converge) returned in this run.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  token: {type: str, default: "", description: The run that holds the environment's lock.}
   project: {type: str, default: "", description: The environment's Compose project.}
   resolve: {type: list, elements: str, default: [], description: Names of others to resolve from inside each container.}
   connect: {type: list, elements: dict, default: [], description: Addresses and ports of others to connect to.}
+  credentials:
+    type: str
+    default: ""
+    description:
+      - The environment's own names and passwords by kind (C(postgresql), C(redis)), as JSON. They are tried only where
+        a server of another environment can be connected to, and never sent where that server asks for none.
   requests: {type: list, elements: dict, default: [], description: HTTP requests to make from the machine.}
   questions: {type: list, elements: dict, default: [], description: Read-only commands to run in own containers.}
   timeout: {type: float, default: 0.5, description: Seconds for each probe.}
@@ -61,6 +70,7 @@ replies:
   elements: dict
 """
 
+import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -69,6 +79,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
 from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -79,20 +90,15 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     prober = Prober(engine, params["timeout"])
     targets = [[each["address"], each["port"]] for each in params["connect"]]
     own = [
-        {
-            "container": each["name"],
-            "id": each["id"],
-            "pid": each["pid"],
-            "resolve": params["resolve"],
-            "connect": targets,
-        }
+        each
         for each in observation["containers"]
         if each["labels"].get(PROJECT) == params["project"] and each["running"] and each["networks"]
     ]
+    ask = {"resolve": params["resolve"], "connect": targets, "credentials": json.loads(params["credentials"] or "{}")}
     return {
         "changed": False,
         "observation": observation,
-        "inside": prober.inside(own) if params["resolve"] or targets else [],
+        "inside": prober.inside(own, ask) if params["resolve"] or targets else [],
         "answers": prober.requests(params["requests"]),
         "replies": prober.execute(params["questions"]),
     }
@@ -102,7 +108,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "converged": {"type": "dict", "default": {}},
+            "prefix": {"type": "str", "default": ""},
+            "token": {"type": "str", "default": "", "no_log": False},
             "project": {"type": "str", "default": ""},
+            "credentials": {"type": "str", "default": "", "no_log": True},
             "resolve": {"type": "list", "elements": "str", "default": []},
             "connect": {"type": "list", "elements": "dict", "default": []},
             "requests": {"type": "list", "elements": "dict", "default": []},
@@ -115,7 +124,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with kept_lease(module):
+            result = run(module)
     except Failure as error:
         module.fail_json(msg="%s: %s" % (module.params["project"], error.message), detail=error.detail.splitlines())
     module.exit_json(**result)

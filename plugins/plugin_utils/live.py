@@ -13,21 +13,23 @@ import getpass
 import json
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
 from .declaration import Declaration
 from .gate import Gate, Surroundings, surroundings
 from .isolation import report
-from .isolation.live.preflight import preflight
+from .isolation.live.drift import deployed_containers
+from .isolation.live.preflight import accepted, preflight, standing
 from .isolation.live.probes import judge_probes, plan_probes
 from .isolation.live.receipt import compare
 from .isolation.live.registered import entry_of, registered
@@ -35,6 +37,9 @@ from .isolation.model import Environment, Finding, Severity
 
 #: Seconds of waiting for a lock between two signs of life.
 _WAIT_PIECE = 10
+
+#: What a deployment tells although it does not stop it.
+_TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "moved-checkout", "foreign-mount")
 
 
 @dataclass
@@ -120,48 +125,80 @@ class LiveGate:
         if session is not None:
             return session
         session = Session(self.declaration.prefix, uuid.uuid4().hex, now())
-        lease = {"prefix": session.prefix, "token": session.token, "holder": _holder()}
-        answer = self._take_lock(lease)
-        if answer.get("failed"):
-            raise AnsibleActionFail(str(answer.get("msg")), result={"detail": answer.get("detail", [])})
-        session.observation = answer["observation"]
-        session.notes = [answer["note"]] if answer["note"] else []
-        findings = report.arrange(preflight(self.environment, self.around.prefixes, session.observation))
-        stopping = report.stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), session.prefix)
-        if stopping:
-            self._module("preflight", {**lease, "release": True})
-            raise AnsibleActionFail(
-                f"refused on the machine, and nothing was changed\n{report.text(findings, stopping=stopping)}"
-            )
-        session.notes += [
-            f"{each.rule}: {each.message}" for each in findings if each.rule in ("drift", "damaged-registry")
-        ]
-        session.save()
+        self._begin(session)
+        with self.during(session):
+            findings = self._accepted(preflight(self.environment, self.around.prefixes, session.observation))
+            stopping = report.stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), session.prefix)
+            if stopping:
+                raise AnsibleActionFail(
+                    f"refused on the machine, and nothing was changed\n{report.text(findings, stopping=stopping)}"
+                )
+            session.notes += [f"{each.rule}: {each.message}" for each in findings if each.rule in _TOLD]
+            session.save()
         return session
 
-    def _take_lock(self, lease: Mapping[str, Any]) -> dict[str, Any]:
-        """Take the lock and look, in short calls, so that waiting can be seen."""
-        left = int(self.values["bulkhead_lock_wait"])
+    def _begin(self, session: Session) -> None:
+        """Take the lock and look at the machine, in short calls, so that waiting can be seen."""
+        wait = left = int(self.values["bulkhead_lock_wait"])
         while True:
-            piece = min(left, _WAIT_PIECE)
-            takeover = self.values["bulkhead_lock_takeover"]
-            answer = self._module("preflight", {**lease, **self._look(), "wait": piece, "takeover": takeover})
+            arguments = {
+                **self._lease(session),
+                **self._look(),
+                "wait": min(left, _WAIT_PIECE),
+                "takeover": self.values["bulkhead_lock_takeover"],
+            }
+            answer = self._module("preflight", arguments)
             left -= _WAIT_PIECE
             if not answer.get("busy") or left <= 0:
-                return answer
+                break
             Display().display(f"waiting ({left} s left): {answer.get('msg')}")
+        if answer.get("failed"):
+            waited = f" (waited {wait} s)" if answer.get("busy") else ""
+            raise AnsibleActionFail(f"{answer.get('msg')}{waited}", result={"detail": answer.get("detail", [])})
+        session.observation = answer["observation"]
+        session.notes = [answer["note"]] if answer["note"] else []
+        held = session.observation["locks"].get(session.prefix)
+        if held and self._action._task.check_mode:
+            session.notes.append(f"{session.prefix} is being deployed by {held['owner']} at this moment")
 
-    def release(self, session: Session) -> None:
-        """Give the lock back after a failure; the receipt of a deployment that failed is not kept."""
-        self._module(
-            "record",
-            {
-                "prefix": session.prefix,
-                "token": session.token,
-                "state_directory": self.values["bulkhead_state_directory"],
-            },
-        )
+    def _lease(self, session: Session) -> dict[str, Any]:
+        return {
+            "prefix": session.prefix,
+            "token": session.token,
+            "holder": _holder(),
+            "state_directory": self.values["bulkhead_state_directory"],
+        }
+
+    def _accepted(self, findings: Sequence[Finding]) -> list[Finding]:
+        return report.arrange(accepted(self.environment, findings, date.today()))
+
+    @contextmanager
+    def during(self, session: Session, result: dict[str, Any] | None = None) -> Iterator[None]:
+        """A step of a deployment. However it fails, the lock is given back and bystanders are compared."""
+        try:
+            yield
+        except BaseException as error:
+            changes = self._give_up(session)
+            if changes and isinstance(error, AnsibleError):
+                raise AnsibleActionFail(f"{error}. {_changed(changes)}") from error
+            raise
+        if result and result.get("failed"):
+            changes = self._give_up(session)
+            if changes:
+                result["msg"] = f"{result.get('msg')}. {_changed(changes)}"
+                result["bystander_changes"] = list(changes)
+
+    def _give_up(self, session: Session) -> tuple[str, ...]:
+        """Give the lock back; what changed of bystanders while this run had it."""
         forget(session.prefix)
+        try:
+            answer = self._module("preflight", {**self._lease(session), **self._look(), "release": True})
+        except AnsibleError as error:  # the machine is gone; the lock ends by itself
+            Display().warning(f"{session.prefix}: the lock could not be given back, and ends by itself: {error}")
+            return ()
+        if answer.get("failed") or not session.observation:
+            return ()
+        return compare(session.observation, answer["observation"], session.prefix, self.around.prefixes).changes
 
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
         """Probe the environment and judge the answers. Returns what the module said, and the findings."""
@@ -174,6 +211,9 @@ class LiveGate:
             "verify",
             {
                 **self._look(),
+                "prefix": self.declaration.prefix,
+                "token": session.token if session else "",
+                "credentials": json.dumps(self._credentials()),
                 "project": self.environment.compose[0].name,
                 "resolve": probes.resolve,
                 "connect": probes.connect,
@@ -184,9 +224,11 @@ class LiveGate:
         )
         if answer.get("failed"):
             raise AnsibleActionFail(str(answer.get("msg")), result={"detail": answer.get("detail", [])})
+        # After a deployment the registry still knows the one before: what differs from that is no drift.
+        judged = standing if session else preflight
         findings = [
             *judge_probes(self.environment, others, probes, answer),
-            *preflight(self.environment, self.around.prefixes, answer["observation"]),
+            *judged(self.environment, self.around.prefixes, answer["observation"]),
         ]
         answer["probed"] = {
             "names": len(probes.resolve),
@@ -195,7 +237,20 @@ class LiveGate:
             "containers": len(answer["inside"]),
             "cut": probes.cut,
         }
-        return answer, report.arrange(findings)
+        return answer, self._accepted(findings)
+
+    def _credentials(self) -> dict[str, dict[str, str]]:
+        """Who the environment is to its own servers: what another environment's servers must refuse."""
+        secrets = self.values["bulkhead_secrets"]
+        known = {key: value for key, value in dict(secrets or {}).items() if isinstance(value, str)}
+        database = {"user": "bulkhead_database_user", "database": "bulkhead_database_name"}
+        return {
+            "postgresql": {
+                **{key: str(self.values[name]) for key, name in database.items()},
+                "password": str(known.get("DB_PASSWORD", "")),
+            },
+            "redis": {"password": str(known.get("REDIS_PASSWORD", ""))},
+        }
 
     def _observe(self) -> dict[str, Any]:
         answer = self._module("machine_info", self._look())
@@ -218,7 +273,7 @@ class LiveGate:
     ) -> dict[str, Any]:
         """Write the receipt and the registry entry on the machine, and give the lock back. Returns the receipt."""
         after = answer["observation"]
-        compared = compare(session.observation, after, session.prefix)
+        compared = compare(session.observation, after, session.prefix, self.around.prefixes)
         environment = self.environment
         receipt = {
             "prefix": session.prefix,
@@ -248,6 +303,8 @@ class LiveGate:
             "deployed": receipt["finished"],
             "by": receipt["by"],
             "files": after["files"].get(environment.directory, {}),
+            "key": after["key"],
+            "containers": deployed_containers(session.prefix, after),
         }
         written = self._module(
             "record",
@@ -255,20 +312,28 @@ class LiveGate:
                 "prefix": session.prefix,
                 "token": session.token,
                 "state_directory": self.values["bulkhead_state_directory"],
+                "owner": self.values["bulkhead_owner"],
                 "entry": entry,
                 "receipt": receipt,
             },
         )
         forget(session.prefix)
         if written.get("failed"):
-            raise AnsibleActionFail(str(written.get("msg")))
+            raise AnsibleActionFail(str(written.get("msg")), result={"detail": written.get("detail", [])})
         return {**receipt, "path": written.get("path", "")}
 
 
 def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:
     """Keep the receipt on the controller as well, if that is asked for."""
-    if path:
-        Path(path).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+    try:
+        if path:
+            Path(path).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AnsibleActionFail(f"the receipt cannot be kept in {path} (bulkhead_receipt): {error.strerror}") from error
+
+
+def _changed(changes: Sequence[str]) -> str:
+    return f"While this run had the lock, what belongs to other environments changed: {'; '.join(changes)}"
 
 
 def _holder() -> str:

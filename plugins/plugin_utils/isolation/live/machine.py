@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..model import Environment, Finding, Severity, Where
-from .registered import PREFIX
+from ..model import Claim, Environment, Finding, Severity, Where
+from ..ownership import inside
+from ..redaction import redact
+from ..report import some
+from .registered import PREFIX, is_there
 
 #: Below this a build or a database stops half-way.
 MINIMUM_FREE = 512 * 1024 * 1024
@@ -21,18 +25,27 @@ _OPEN_ENGINE = 2375
 
 _LOOPBACK = ("127.", "::1")
 
+#: The first engine that drops packets from outside to ports on loopback.
+_LOOPBACK_SAFE = 28
+
+_PRUNE = re.compile(r"\bdocker\b.*\bprune\b")
+
 
 def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Finding]:
     """Everything about the machine that a deployment of this environment has to know."""
     return [
         *_identity(environment, observation),
+        *_other_directory(environment, observation),
         *_room(environment, observation),
         *_open_engine(environment, observation),
         *_parents(environment, observation),
         *_registry(environment, observation),
         *_unregistered(environment, observation),
         *_checkouts(environment, observation),
+        *_shared_checkout(environment, observation),
         *_engine(environment, observation),
+        *_limits(environment, observation),
+        *_schedules(environment, observation),
     ]
 
 
@@ -63,6 +76,26 @@ def _identity(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "registry on this machine",
                 "CP-21",
             )
+
+
+def _other_directory(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """An environment of the same prefix was deployed here from another directory: somebody else's inventory has it."""
+    entry = observation["registry"].get(environment.prefix) or {}
+    directory, places = str(entry.get("directory") or ""), observation["places"]
+    same = places.get(directory, directory) == places.get(environment.directory, environment.directory)
+    if directory and not same and is_there(entry, observation):
+        yield _finding(
+            environment,
+            "other-directory",
+            Severity.CRITICAL,
+            directory,
+            f"{environment.prefix} was deployed here to {directory} by {entry.get('by') or 'somebody'}, and is now to "
+            f"be deployed to {environment.directory}: its containers and volumes would be taken over",
+            "give one of the two another bulkhead_prefix; if it is the same one and was moved, move its directory on "
+            "the machine as well",
+            "CP-01",
+            "CP-12",
+        )
 
 
 def _room(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
@@ -121,26 +154,35 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "damaged-registry",
                 Severity.LOW,
                 f"registry entry {prefix}",
-                f"the registry entry of {prefix} cannot be used ({entry['damaged']}); what is seen of {prefix} on "
-                "the machine counts "
-                "instead, without its domains and databases",
+                f"the registry entry of {prefix} cannot be used ({entry['damaged']}); what is seen of {prefix} on the "
+                "machine counts instead, without its domains and databases",
                 f"deploy {prefix} once more, which writes its entry anew",
+            )
+        elif "rebuilt" in entry:
+            yield _finding(
+                environment,
+                "rebuilt-registry",
+                Severity.LOW,
+                f"registry entry {prefix}",
+                f"the registry entry of {prefix} was rebuilt from the copy in {entry['directory']}: {entry['rebuilt']}",
+                f"deploy {prefix} once more, which completes its entry",
             )
 
 
 def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Environments that run here and that the registry has forgotten."""
     seen = {each["labels"].get(PREFIX, "") for each in observation["containers"]}
-    for prefix in sorted(seen - {"", environment.prefix, *observation["registry"]}):
+    unknown = sorted(seen - {"", environment.prefix, *observation["registry"]})
+    if unknown:
         yield _finding(
             environment,
             "unregistered-environment",
             Severity.LOW,
-            f"environment {prefix}",
-            f"containers of {prefix} run here, and the registry does not know it; what is seen of it counts, "
-            "without its "
-            "domains and databases",
-            f"deploy {prefix} once more, which registers it",
+            f"environment {unknown[0]}",
+            f"containers of {some(unknown)} run here, and the registry does not know them; what is seen counts, "
+            "without domains and databases",
+            "deploy them once more, which registers them, or let all users of this machine have one "
+            "bulkhead_state_directory",
         )
 
 
@@ -148,7 +190,7 @@ def _checkouts(environment: Environment, observation: Mapping[str, Any]) -> Iter
     """Checkouts that are not where the last deployment left them: somebody pulled or switched by hand."""
     for prefix, entry in sorted(observation["registry"].items()):
         found = observation["checkouts"].get(str(entry.get("directory"))) or {}
-        wanted = entry.get("commit")
+        wanted = str(entry.get("commit") or "")
         if wanted and found.get("commit") and found["commit"] != wanted:
             yield _finding(
                 environment,
@@ -156,10 +198,76 @@ def _checkouts(environment: Environment, observation: Mapping[str, Any]) -> Iter
                 Severity.LOW,
                 f"{entry['directory']}/code",
                 f"the checkout of {prefix} is at {found['commit'][:12]} on {found['branch'] or 'no branch'}, and "
-                f"{str(wanted)[:12]} was deployed: somebody pulled or switched there by hand",
+                f"{wanted[:12]} was deployed: somebody pulled or switched there by hand",
                 f"deploy {prefix} to bring it back; nothing is built from the work tree in any case",
                 "CI-09",
             )
+
+
+def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """The code of an environment that is really somewhere else, or whose git repository is another environment's."""
+    own = observation["checkouts"].get(environment.directory) or {}
+    real = str(observation["places"].get(environment.directory, environment.directory))
+    place = str(own.get("place") or "")
+    if place and not inside(place, real):
+        yield _finding(
+            environment,
+            "linked-checkout",
+            Severity.HIGH,
+            f"{environment.directory}/code",
+            f"{environment.directory}/code is a link to {place}, outside the environment's own directory: a checkout "
+            "here changes files there",
+            "remove the link; the deployment makes a checkout of its own",
+            "VP-15",
+        )
+    for directory, other in sorted(observation["checkouts"].items()):
+        if (
+            directory != environment.directory
+            and own.get("repository")
+            and other.get("repository") == own["repository"]
+        ):
+            yield _finding(
+                environment,
+                "shared-repository",
+                Severity.HIGH,
+                own["repository"],
+                f"the checkouts in {environment.directory} and {directory} have one git repository, "
+                f"{own['repository']}: a fetch, checkout or clean-up of one is one of the other",
+                f"remove {environment.directory}/code (a worktree or link); the deployment makes a checkout of its own",
+                "VP-15",
+            )
+
+
+def _limits(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    for what, (count, most) in sorted(observation["limits"].items()):
+        if most > 0 and count * 10 > most * 9:
+            yield _finding(
+                environment,
+                "kernel-limit",
+                Severity.MEDIUM,
+                what,
+                f"{count} of {most} {what} are in use on this machine; when they run out, every environment on it "
+                "fails",
+                "find out who uses them, or raise the kernel's limit (sysctl)",
+                "HP-12",
+            )
+
+
+def _schedules(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Jobs of the machine that clean up what is not in use at that moment, whosever it is."""
+    for each in observation["schedules"]:
+        for line in each["lines"]:
+            if _PRUNE.search(line):
+                yield _finding(
+                    environment,
+                    "scheduled-prune",
+                    Severity.LOW,
+                    each["path"],
+                    f"{each['path']} runs '{redact(line.strip())}': it removes what no container uses at that moment, "
+                    "volumes and images of stopped environments included",
+                    "remove that job; Bulkhead removes what it made by its exact name",
+                    "OP-01",
+                )
 
 
 def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
@@ -173,3 +281,20 @@ def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             "set engine_live_restore: true and run aiia.bulkhead.provision (the engine is reloaded, not restarted)",
             "OP-10",
         )
+    version = str(observation["engine"]["version"]).partition(".")[0]
+    local = [each.key for each in environment.claims if each.namespace == "host-port" and _is_local(each)]
+    if version.isdigit() and int(version) < _LOOPBACK_SAFE and local:
+        yield _finding(
+            environment,
+            "reachable-loopback",
+            Severity.LOW,
+            f"port {local[0]}",
+            f"Docker Engine {observation['engine']['version']} lets neighbours of this machine's network reach ports "
+            f"that are published on loopback ({', '.join(local[:4])})",
+            f"upgrade the engine to {_LOOPBACK_SAFE} or later",
+            "NW-19",
+        )
+
+
+def _is_local(claim: Claim) -> bool:
+    return str(claim.attributes.get("ip") or "").startswith(_LOOPBACK)

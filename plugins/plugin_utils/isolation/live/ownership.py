@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model import Environment, Finding, Severity, Where
-from .registered import PREFIX, PROJECT, WORKING_DIRECTORY
+from ..ownership import inside
+from .registered import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
 
 _LIVE = (Where(item="seen on the machine"),)
 
@@ -32,7 +33,10 @@ def ownership(environment: Environment, observation: Mapping[str, Any]) -> list[
         *_foreign_names(environment, observation),
         *_foreign_project(environment, observation),
         *_zombies(environment, observation),
+        *_unknown_service(environment, observation),
         *_mixed_networks(environment, observation),
+        *_foreign_mounts(environment, observation),
+        *_taken_ports(environment, observation),
     ]
 
 
@@ -70,21 +74,26 @@ def _foreign_names(environment: Environment, observation: Mapping[str, Any]) -> 
                 )
 
 
+def _real(observation: Mapping[str, Any], path: str) -> str:
+    """A directory, links followed as far as they were seen on the machine."""
+    return posixpath.normpath(str(observation["places"].get(path, path) or "/"))
+
+
 def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers of our Compose project that were started from another directory."""
-    project, directory = _project(environment), posixpath.normpath(environment.directory)
+    project, directory = _project(environment), _real(observation, environment.directory)
     for each in observation["containers"]:
         labels = each["labels"]
         where = labels.get(WORKING_DIRECTORY, "")
-        if labels.get(PROJECT) == project and posixpath.normpath(where) != directory:
+        if labels.get(PROJECT) == project and _real(observation, where) != directory:
             yield _finding(
                 environment,
                 "foreign-project",
                 Severity.CRITICAL,
                 f"project {project}",
                 f"container {each['name']} runs in the Compose project {project} from "
-                f"{where or 'an unknown directory'}, not "
-                f"from {directory}; Compose takes it for a container of {environment.prefix} and replaces it",
+                f"{where or 'an unknown directory'}, not from {environment.directory}; Compose takes it for a "
+                f"container of {environment.prefix} and replaces it",
                 "stop that project, or give it a project name of its own (name: in its Compose file)",
                 "CP-01",
                 "CP-03",
@@ -93,25 +102,45 @@ def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -
 
 def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers from our directory under another project: what a renamed project leaves running."""
-    project, directory = _project(environment), posixpath.normpath(environment.directory)
+    project, directory = _project(environment), _real(observation, environment.directory)
     for each in observation["containers"]:
         labels = each["labels"]
-        if (
-            labels.get(PROJECT, project) != project
-            and posixpath.normpath(labels.get(WORKING_DIRECTORY, "/")) == directory
-        ):
+        here = _real(observation, labels.get(WORKING_DIRECTORY, "/")) == directory
+        if labels.get(PROJECT, project) != project and here:
             yield _finding(
                 environment,
                 "zombie-project",
                 Severity.HIGH,
                 f"container {each['name']}",
-                f"container {each['name']} was started from {directory} as the Compose project {labels[PROJECT]}; "
-                "it would go on "
-                f"beside {environment.prefix}, with old code and the same queues",
+                f"container {each['name']} was started from {environment.directory} as the Compose project "
+                f"{labels[PROJECT]}; it would go on beside {environment.prefix}, with old code and the same queues",
                 f"stop it: docker compose -p {labels[PROJECT]} down (without -v: volumes stay)",
                 "CP-19",
                 "RC-11",
             )
+
+
+def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Containers of our project that no deployment made and that no service of ours would replace."""
+    project = _project(environment)
+    services = {name for _project, name, _service in environment.services()}
+    for each in observation["containers"]:
+        labels = each["labels"]
+        ours = labels.get(PROJECT) != project or labels.get(PREFIX) == environment.prefix
+        if ours or labels.get(SERVICE) in services or labels.get(ONE_OFF) == "True":
+            continue
+        yield _finding(
+            environment,
+            "unknown-service",
+            Severity.HIGH,
+            f"container {each['name']}",
+            f"container {each['name']} is in the Compose project {project} and was not made by a deployment of "
+            f"{environment.prefix}; as a service that is gone it would be removed",
+            f"give it a project of its own, remove it, or declare its service {labels.get(SERVICE, '')} in "
+            "bulkhead_services",
+            "CP-02",
+            "CP-18",
+        )
 
 
 def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
@@ -146,3 +175,73 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
                     f"docker network disconnect {name} {each['name']}",
                     "NW-03",
                 )
+
+
+def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Containers of others that have our volumes or files."""
+    project, volumes = _project(environment), _own_names(environment, "volume")
+    directories = {environment.directory, _real(observation, environment.directory)}
+    for each in observation["containers"]:
+        if each["labels"].get(PROJECT) == project:
+            continue
+        for _target, kind, source, writable in each["mounts"]:
+            below = kind == "bind" and any(inside(source, directory) for directory in directories)
+            if not (source in volumes if kind == "volume" else below):
+                continue
+            what = f"the volume {source}" if kind == "volume" else source
+            yield _finding(
+                environment,
+                "foreign-mount",
+                Severity.CRITICAL if writable else Severity.LOW,
+                f"{kind} {source}",
+                f"container {each['name']} of {owner_of(each['labels'])} has {what} of {environment.prefix} mounted"
+                + (", and can write to it" if writable else ", and reads it"),
+                f"stop that container, or mount it there read-only if it has to read {what}",
+                "VP-01",
+                "VP-05",
+            )
+
+
+def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Ports that we publish and that a container of others, or a process of the machine, holds."""
+    project = _project(environment)
+    ours = [each for each in observation["containers"] if each["labels"].get(PROJECT) == project]
+    own = {(port["port"], port["address"]) for each in ours for port in each["ports"]}
+    of_containers = {port["port"] for each in observation["containers"] if each["running"] for port in each["ports"]}
+    for claim in environment.claims:
+        number, _slash, protocol = claim.key.partition("/")
+        if claim.namespace != "host-port" or protocol != "tcp":
+            continue
+        port, address = int(number), str(claim.attributes.get("ip") or "")
+        holders = [
+            f"container {each['name']} of {owner_of(each['labels'])}"
+            for each in observation["containers"]
+            if each["running"] and each not in ours
+            for held in each["ports"]
+            if held["port"] == port and overlapping(address, held["address"])
+        ]
+        if port not in of_containers and not any(port == mine and overlapping(address, at) for mine, at in own):
+            holders += [
+                each["process"] or "a process that this user may not see"
+                for each in observation["sockets"]
+                if each["port"] == port and overlapping(address, each["address"])
+            ]
+        if holders:
+            yield _finding(
+                environment,
+                "taken-port",
+                Severity.HIGH,
+                f"port {port}",
+                f"port {port}{f' on {address}' if address else ''} of service {claim.attributes.get('service')} is "
+                f"taken by {holders[0]}",
+                "stop what holds it, or choose another port",
+                "PT-01",
+                "PT-02",
+                "PT-07",
+            )
+
+
+def overlapping(one: str, other: str) -> bool:
+    """Whether two listening addresses exclude each other on one port; the empty one is every address."""
+    every = ("", "0.0.0.0", "::")
+    return one in every or other in every or one.strip("[]").lower() == other.strip("[]").lower()

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from ..model import Environment, Finding, Fleet
-from ..rules import judge
+from ..rules import judge, waive
+from ..waivers import apply
 from .drift import drift
 from .machine import machine
 from .ownership import ownership
@@ -20,20 +23,29 @@ from .registered import registered, strangers
 def preflight(environment: Environment, fleet: Collection[str], observation: Mapping[str, Any]) -> list[Finding]:
     """Judge one environment against the machine as it is, environments of other inventories included.
 
-    ``fleet`` are the prefixes that were judged on paper already. Findings among others are theirs: only those in which
-    this environment has a part are given.
+    ``fleet`` are the prefixes that were judged on paper. What of them was deployed here counts as it was deployed: a
+    port that the inventory has given to somebody else is taken until its holder gives it up. Findings among others are
+    theirs: only those in which this environment has a part are given.
     """
-    others = list(registered(observation, fleet, environment.machine))
-    known = {*fleet, *(each.prefix for each in others), *(project.name for project in environment.compose)}
-    others += strangers(observation, known, environment.machine)
+    return [*standing(environment, fleet, observation), *drift(environment, observation)]
+
+
+def standing(environment: Environment, fleet: Collection[str], observation: Mapping[str, Any]) -> list[Finding]:
+    """What holds before a deployment and after it."""
+    deployed = list(registered(observation, {environment.prefix}, environment.machine))
+    projects = (project.name for project in environment.compose)
+    known = {*fleet, *(each.prefix for each in deployed), *projects, environment.prefix}
+    others = [*deployed, *strangers(observation, known, environment.machine)]
     shared = [
         finding
         for finding in judge(Fleet((environment, *others)))
         if environment.prefix in finding.environments and len(finding.environments) > 1
     ]
-    return [
-        *ownership(environment, observation),
-        *shared,
-        *machine(environment, observation),
-        *drift(environment, observation),
-    ]
+    return [*ownership(environment, observation), *shared, *machine(environment, observation)]
+
+
+def accepted(environment: Environment, findings: Sequence[Finding], today: date) -> list[Finding]:
+    """The findings, those marked that the environment's own waivers accept."""
+    own = [replace(each, environments=(environment.prefix,)) for each in findings]
+    reasons = {(each.rule, each.resource): each.waived for each in apply(Fleet((environment,)), own, today)}
+    return [waive(each, reasons.get((each.rule, each.resource), "")) for each in findings]

@@ -21,6 +21,9 @@ MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60
 #: Where data listens when an image does not say which ports it exposes.
 _DATA_PORTS = (5432, 6379, 6432)
 
+#: HTTP answers that say that a host is not served here.
+_REFUSALS = (400, 403, 421)
+
 #: A host name that nobody owns (RFC 2606).
 _UNKNOWN = "unknown.invalid"
 
@@ -169,6 +172,28 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "NW-02",
                 "NW-03",
             )
+        if each.get("late"):
+            yield _finding(
+                environment,
+                "probe-failed",
+                Severity.MEDIUM,
+                f"container {each['container']}",
+                f"the probes from inside {each['container']} took too long, and not all were made",
+                "run playbooks/verify.yml again when the machine has less to do",
+            )
+        for address, port, how in map(tuple, each.get("entered", ())):
+            owner = probes.owners.get((address, port), "another environment")
+            does = "asks for no password" if how == "open" else f"accepts the password of {environment.prefix}"
+            yield _finding(
+                environment,
+                "foreign-server-lets-in",
+                Severity.CRITICAL,
+                f"{address}:{port}",
+                f"from inside {each['container']} the server of {owner} at {address}:{port} can be reached, and {does}",
+                f"close that port to {environment.prefix}, and give each environment passwords of its own",
+                "DB-01",
+                "SE-04",
+            )
         for address, port in map(tuple, each["connected"]):
             owner = probes.owners.get((address, port), "another environment")
             yield _finding(
@@ -190,7 +215,7 @@ def _answers(
     for each in answers:
         url = f"{'https' if each['tls'] else 'http'}://{each['host_header']}"
         if each["kind"] != "own":
-            if each["status"]:
+            if each["status"] and each["status"] not in _REFUSALS:
                 yield _finding(
                     environment,
                     "answers-foreign-host",

@@ -7,16 +7,22 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .registered import PREFIX, PROJECT
+from .registered import ONE_OFF, PREFIX, PROJECT, WORKING_DIRECTORY
 
-_ONE_OFF = "com.docker.compose.oneoff"
+#: Containers of a verification that runs beside this one.
+_PROBE = "io.bulkhead.probe"
 
 #: What may not change of a bystander's container while another environment is deployed.
-_FIXED = ("image", "mounts", "networks", "ports")
+_FIXED = ("name", "image", "mounts", "networks", "ports")
+
+#: Ports above are the kernel's to give away.
+_EPHEMERAL = 32768
+
+Observation = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,109 +35,154 @@ class Comparison:
     notes: tuple[str, ...] = field(default=())
 
 
-def compare(before: Mapping[str, Any], after: Mapping[str, Any], target: str) -> Comparison:
+@dataclass(frozen=True)
+class Difference:
+    """One difference between two observations: whose thing, and what became of it. ``expected`` is only noted."""
+
+    owner: str
+    text: str
+    expected: str = ""
+
+
+def compare(before: Observation, after: Observation, target: str, fleet: Collection[str] = ()) -> Comparison:
     """Compare two observations. Everything that is not the target's is a bystander's or a stranger's.
 
-    A bystander is what carries a prefix or is registered. What changes under a bystander's own lock is its own doing.
+    Bystanders are what is registered, and what of the ``fleet`` is seen. What changes under a bystander's own lock is
+    its own doing. Of others the lock cannot be seen.
     """
-    known = ({*before["registry"], *after["registry"]} | _prefixes(before) | _prefixes(after)) - {target}
-    busy = {*before.get("locks", ()), *after.get("locks", ())} - {target}
-    busy |= {prefix for prefix in known if _deployed(before, prefix) != _deployed(after, prefix)}
+    seen = (_prefixes(before) | _prefixes(after)) & set(fleet)
+    known = {*before["registry"], *after["registry"], *seen} - {target}
+    busy = {prefix for prefix in known if _is_busy(before, after, prefix)}
+    again = before["generation"] != after["generation"]
     changes: list[str] = []
-    notes: list[str] = []
-
-    def tell(owner: str, text: str) -> None:
-        if owner in busy:
-            notes.append(f"{text} ({owner} is being deployed itself)")
-        elif owner in known:
-            changes.append(text)
+    notes = ["the machine or its engine was started again during this run"] if again else []
+    for each in (
+        *_containers(before, after, target, again),
+        *_objects("networks", before, after, target),
+        *_objects("volumes", before, after, target),
+        *_sockets(before, after, target),
+        *_files(before, after, known),
+    ):
+        if each.expected:
+            notes.append(f"{each.text} ({each.expected})")
+        elif each.owner in busy:
+            notes.append(f"{each.text} ({each.owner} is being deployed itself)")
+        elif each.owner in known:
+            changes.append(each.text)
         else:
-            notes.append(f"{text} (not an environment of Bulkhead)")
-
-    _containers(before, after, target, tell, notes)
-    for kind in ("networks", "volumes"):
-        _objects(kind, before, after, target, tell)
-    _sockets(before, after, target, notes)
-    _files(before, after, known, tell)
+            notes.append(f"{each.text} (no environment that is registered here)")
     counted = [each for each in after["containers"] if _owner(each["labels"]) in known]
     return Comparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
 
 
-def _prefixes(observation: Mapping[str, Any]) -> set[str]:
+def _is_busy(before: Observation, after: Observation, prefix: str) -> bool:
+    """Whether an environment was deployed itself in between: its lock is held, or was taken since."""
+    held = prefix in before["locks"] or prefix in after["locks"]
+    return held or before["deployments"].get(prefix) != after["deployments"].get(prefix)
+
+
+def _prefixes(observation: Observation) -> set[str]:
     return {each["labels"][PREFIX] for each in observation["containers"] if each["labels"].get(PREFIX)}
-
-
-def _deployed(observation: Mapping[str, Any], prefix: str) -> Any:
-    return (observation["registry"].get(prefix) or {}).get("deployed")
 
 
 def _owner(labels: Mapping[str, str]) -> str:
     return labels.get(PREFIX) or labels.get(PROJECT) or ""
 
 
-def _containers(before: Mapping[str, Any], after: Mapping[str, Any], target: str, tell: Any, notes: list[str]) -> None:
-    then = {each["id"]: each for each in before["containers"] if _owner(each["labels"]) != target}
-    now = {each["id"]: each for each in after["containers"] if _owner(each["labels"]) != target}
+def _of_others(observation: Observation, kind: str, key: str, target: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        each[key]: each
+        for each in observation[kind]
+        if _owner(each["labels"]) != target and _PROBE not in each["labels"]
+    }
+
+
+def _containers(before: Observation, after: Observation, target: str, again: bool) -> Iterator[Difference]:
+    then, now = (_of_others(each, "containers", "id", target) for each in (before, after))
     for identity, was in then.items():
         owner, name = _owner(was["labels"]), was["name"]
-        one_off = was["labels"].get(_ONE_OFF) == "True"
+        one_off = "a one-off container" if was["labels"].get(ONE_OFF) == "True" else ""
         current = now.get(identity)
         if current is None:
-            notes.append(f"one-off container {name} ended") if one_off else tell(owner, f"container {name} is gone")
+            yield Difference(owner, f"container {name} is gone", one_off)
             continue
-        changed = [what for what in _FIXED if was[what] != current[what]]
-        if changed and (was["running"] or was["name"] != current["name"]):
-            tell(owner, f"container {name} has other {', '.join(changed)}")
+        for what in _FIXED:
+            if _fixed(was, what) != _fixed(current, what):
+                text = f"was renamed to {current['name']}" if what == "name" else f"has other {what}"
+                yield Difference(owner, f"container {name} {text}", one_off)
         if was["running"] and not current["running"]:
-            tell(owner, f"container {name} stopped")
+            yield Difference(owner, f"container {name} stopped", one_off)
+        elif was["running"] != current["running"]:
+            yield Difference(owner, f"container {name} was started", one_off)
         elif was["started"] != current["started"]:
-            if current["restarts"] > was["restarts"]:
-                notes.append(f"container {name} was restarted by the engine's own policy")
-            else:
-                tell(owner, f"container {name} was restarted")
+            by_policy = "by the engine's own policy" if current["restarts"] > was["restarts"] else one_off
+            by_engine = "with the engine" if again and was["policy"] not in ("", "no") else by_policy
+            yield Difference(owner, f"container {name} was restarted", by_engine)
     for identity, current in now.items():
-        if identity in then:
-            continue
-        if current["labels"].get(_ONE_OFF) == "True":
-            notes.append(f"one-off container {current['name']} began")
-        else:
-            tell(_owner(current["labels"]), f"container {current['name']} is new")
+        if identity not in then:
+            one_off = "a one-off container" if current["labels"].get(ONE_OFF) == "True" else ""
+            yield Difference(_owner(current["labels"]), f"container {current['name']} is new", one_off)
 
 
-def _objects(kind: str, before: Mapping[str, Any], after: Mapping[str, Any], target: str, tell: Any) -> None:
+def _fixed(container: Mapping[str, Any], what: str) -> Any:
+    """A container gets its address anew at every start; which networks it is on stays."""
+    return {name: each["id"] for name, each in container[what].items()} if what == "networks" else container[what]
+
+
+def _objects(kind: str, before: Observation, after: Observation, target: str) -> Iterator[Difference]:
     word = kind[:-1]
-    key = "id" if kind == "networks" else "created"
-    then = {each["name"]: each for each in before[kind] if _owner(each["labels"]) != target}
-    now = {each["name"]: each for each in after[kind] if _owner(each["labels"]) != target}
+    then, now = (_of_others(each, kind, "name", target) for each in (before, after))
     for name, was in then.items():
+        owner = _owner(was["labels"])
         if name not in now:
-            tell(_owner(was["labels"]), f"{word} {name} is gone")
-        elif now[name][key] != was[key]:
-            tell(_owner(was["labels"]), f"{word} {name} was made anew")
+            yield Difference(owner, f"{word} {name} is gone")
+        elif now[name]["id" if kind == "networks" else "created"] != was["id" if kind == "networks" else "created"]:
+            yield Difference(owner, f"{word} {name} was made anew")
+        elif kind == "volumes" and was["database"] and now[name]["database"] != was["database"]:
+            yield Difference(owner, f"volume {name} holds another database cluster")
     for name in now.keys() - then.keys():
-        tell(_owner(now[name]["labels"]), f"{word} {name} is new")
+        yield Difference(_owner(now[name]["labels"]), f"{word} {name} is new")
 
 
-def _sockets(before: Mapping[str, Any], after: Mapping[str, Any], target: str, notes: list[str]) -> None:
-    """Ports come and go with containers, which are told above; a socket that is left over is only noted."""
-    of_containers = {port["port"] for each in (*before["containers"], *after["containers"]) for port in each["ports"]}
-    then = {(each["address"], each["port"]) for each in before["sockets"]}
-    now = {(each["address"], each["port"]) for each in after["sockets"]}
+def _sockets(before: Observation, after: Observation, target: str) -> Iterator[Difference]:
+    """Published ports of others that nobody answers any more, and what else listens no longer."""
+    owners = {
+        port["port"]: _owner(each["labels"])
+        for each in before["containers"]
+        if each["running"]
+        for port in each["ports"]
+    }
+    then, now = ({(each["address"], each["port"]) for each in seen["sockets"]} for seen in (before, after))
     for address, port in sorted(then - now):
-        if port not in of_containers and port < 32768:
-            notes.append(f"nobody listens on {address or '*'}:{port} any more")
+        owner = owners.get(port, "")
+        if owner != target and (owner or port < _EPHEMERAL):
+            yield Difference(owner, f"nobody listens on {address or '*'}:{port} any more")
 
 
-def _files(before: Mapping[str, Any], after: Mapping[str, Any], known: set[str], tell: Any) -> None:
-    for prefix in sorted(known):
-        directory = str((before["registry"].get(prefix) or {}).get("directory") or "")
+def _files(before: Observation, after: Observation, known: set[str]) -> Iterator[Difference]:
+    if before["key"] != after["key"]:
+        return  # digests under two keys cannot be compared
+    for directory, prefix in sorted(_directories(before, after).items()):
         then, now = before["files"].get(directory), after["files"].get(directory)
-        if then is None or now is None:
+        if prefix not in known or then is None or now is None:
             continue
         for path in sorted({*then, *now}):
             if then.get(path) != now.get(path):
                 what = "is gone" if path not in now else "is new" if path not in then else "changed"
-                tell(prefix, f"file {directory}/{path} {what}")
+                yield Difference(prefix, f"file {directory}/{path} {what}")
+
+
+def _directories(*observations: Observation) -> dict[str, str]:
+    """Whose a directory is: by the registry, else by the containers that were started from it."""
+    found = {}
+    for seen in observations:
+        for each in seen["containers"]:
+            if each["labels"].get(PREFIX) and each["labels"].get(WORKING_DIRECTORY):
+                found[each["labels"][WORKING_DIRECTORY]] = each["labels"][PREFIX]
+        for prefix, entry in seen["registry"].items():
+            if entry.get("directory"):
+                found[entry["directory"]] = prefix
+    return found
 
 
 def as_text(receipt: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ from ..model import Claim, Environment, Where
 
 PROJECT = "com.docker.compose.project"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
+SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
 PREFIX = "io.bulkhead.prefix"
 
 #: Attributes of claims that rules read and that survive the way through JSON.
@@ -54,7 +56,7 @@ def entry_of(environment: Environment) -> dict[str, Any]:
 
 
 def registered(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
-    """The environments of other inventories that were deployed here, as their registry entries say."""
+    """The environments that were deployed here, as their registry entries say, without the known ones."""
     for prefix, entry in sorted(observation["registry"].items()):
         if prefix not in known and "damaged" not in entry and is_there(entry, observation):
             yield environment_of(entry, machine)
@@ -100,33 +102,28 @@ def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
 
 
 def strangers(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
-    """Compose projects and single containers that nobody registered; each is called by its project or its name."""
+    """Compose projects that nobody registered, called by their project or prefix, with their directories and subnets.
+
+    Their names, ports and mounts are compared one by one (``ownership``), which tells more than a claim could.
+    """
     claims: dict[str, list[Claim]] = {}
     directories: dict[str, str] = {}
-
-    def claim(owner: str, namespace: str, key: str, **attributes: Any) -> None:
-        where = Where(item=f"seen on the machine ({namespace} {key})")
-        claims.setdefault(owner, []).append(Claim(namespace, machine, key, owner, where, False, attributes))
-
     for container in observation["containers"]:
-        labels = container["labels"]
-        owner = labels.get(PREFIX) or labels.get(PROJECT) or container["name"]
-        if owner in known:
-            continue
-        claim(owner, "container", container["name"])
-        if labels.get(PROJECT):
-            claim(owner, "project", labels[PROJECT])
-        if labels.get(WORKING_DIRECTORY):
-            directories.setdefault(owner, labels[WORKING_DIRECTORY])
-        for port in container["ports"]:
-            claim(owner, "host-port", f"{port['port']}/tcp", ip=port["address"], service=container["name"])
-    for kind in ("network", "volume"):
-        for each in observation[f"{kind}s"]:
-            owner = each["labels"].get(PREFIX) or each["labels"].get(PROJECT)
-            if owner and owner not in known:
-                claim(owner, kind, each["name"])
-    for owner, found in sorted(claims.items()):
-        if owner in directories:
+        owner = container["labels"].get(PREFIX) or container["labels"].get(PROJECT) or ""
+        if owner and owner not in known and container["labels"].get(WORKING_DIRECTORY):
+            directories.setdefault(owner, container["labels"][WORKING_DIRECTORY])
+    for network in observation["networks"]:
+        owner = network["labels"].get(PREFIX) or network["labels"].get(PROJECT) or network["name"]
+        if owner not in known:
+            where = Where(item=f"seen on the machine (network {network['name']})")
+            claims.setdefault(owner, []).extend(
+                Claim("subnet", machine, subnet, owner, where, False, {"network": network["name"]})
+                for subnet in network["subnets"]
+                if subnet
+            )
+    for owner in sorted({*claims, *directories}):
+        found, directory = claims.get(owner, []), directories.get(owner, "")
+        if directory:
             where = Where(item="seen on the machine (the project's directory)")
-            found.append(Claim("path", machine, directories[owner], owner, where, False, {"kind": "directory"}))
-        yield Environment(prefix=owner, machine=machine, directory=directories.get(owner, ""), claims=tuple(found))
+            found.append(Claim("path", machine, directory, owner, where, False, {"kind": "directory"}))
+        yield Environment(prefix=owner, machine=machine, directory=directory, claims=tuple(found))
