@@ -102,7 +102,7 @@ def build_stack(
     """Make the Compose project of an environment.
 
     ``stack`` is the default stack with the keys ``common`` (what every service gets), ``application`` (what a service
-    without an image of its own gets) and ``services``. ``services`` is ``bulkhead_services``.
+    without an image of its own gets), ``services`` and ``networks``. ``services`` is ``bulkhead_services``.
 
     Raises ``ValueError`` with a message for the user when a definition has a shape that Compose cannot mean.
     """
@@ -152,7 +152,7 @@ def build_stack(
     compose: dict[str, Any] = {
         "name": naming.project_name(prefix),
         "services": compose_services,
-        "networks": {"default": {"name": naming.network_name(prefix), "labels": labels(project, environment, prefix)}},
+        "networks": _networks(stack.get("networks") or {}, prefix, labels(project, environment, prefix)),
     }
     if volumes:
         for volume in volumes.values():
@@ -162,6 +162,14 @@ def build_stack(
         own = {**labels(project, environment, prefix), INPUT_LABEL: _digest(service)}
         service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
+
+
+def _networks(more: Mapping[str, Any], prefix: str, own: Mapping[str, str]) -> dict[str, Any]:
+    """The environment's network as the guide names it, and those that the default stack has beside it."""
+    found: dict[str, Any] = {"default": {"name": naming.network_name(prefix), "labels": dict(own)}}
+    for key, definition in more.items():
+        found[key] = {"name": naming.network_name(prefix, key), **definition, "labels": dict(own)}
+    return found
 
 
 def _digest(service: Mapping[str, Any]) -> str:

@@ -372,3 +372,32 @@ def test_equal_releases_have_equal_digests(tmp_path: Path) -> None:
     other = rendered(tmp_path / "c", bulkhead_env={"A": "1"})
     assert one.digest == same.digest
     assert one.digest != other.digest
+
+
+def test_the_network_without_a_way_out(tmp_path: Path) -> None:
+    """The application is on both networks, what keeps data on the internal one, nginx on the guide's alone."""
+    given = {"worker": {"command": ["work"]}, "flower": {"image": "flower:1"}}
+    release = rendered(tmp_path, bulkhead_internal_network=True, bulkhead_services=given)
+    compose = release.stack.compose
+    assert {key: (each["name"], each.get("internal", False)) for key, each in compose["networks"].items()} == {
+        "default": ("app_prod_network", False),
+        "data": ("app_prod_data", True),
+    }
+    assert compose["networks"]["data"]["labels"] == compose["networks"]["default"]["labels"]
+    assert {key: sorted(each.get("networks", ["default"])) for key, each in compose["services"].items()} == {
+        "nginx": ["default"],
+        "django_prod": ["data", "default"],
+        "pgbouncer": ["data"],
+        "postgresql": ["data"],
+        "redis": ["data"],
+        "worker": ["data", "default"],
+        "flower": ["default"],
+    }
+    assert service(release, "django_prod")["networks"]["default"]["aliases"] == ["app_prod_django"]
+
+
+def test_one_network_unless_asked(tmp_path: Path) -> None:
+    """The guide has one network for each environment, with all of its containers."""
+    compose = rendered(tmp_path).stack.compose
+    assert list(compose["networks"]) == ["default"]
+    assert {key for key, each in compose["services"].items() if "networks" in each} == {"django_prod"}
