@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
 
-COMPOSE_MINIMUM = (2, 20)
+COMPOSE_MINIMUM = (2, 24)
 
 
 class EngineState(NamedTuple):
@@ -63,7 +63,7 @@ def advice(state: EngineState, is_root: bool, environ: Mapping[str, str]) -> str
         name
         for name, there in (
             ("no Docker engine answers", state.engine),
-            ("Compose v2.20 or newer is missing", version(state.compose) >= COMPOSE_MINIMUM),
+            ("Compose v2.24 or newer is missing", version(state.compose) >= COMPOSE_MINIMUM),
             ("buildx is missing", state.buildx),
         )
         if not there

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import (
+    INPUT_LABEL,
     Service,
     Stack,
     build_stack,
@@ -122,18 +123,28 @@ def test_everything_is_labelled() -> None:
     expected = labels("app", "prod", "app_prod")
     assert expected["io.bulkhead.prefix"] == "app_prod"
     for kind in ("services", "networks", "volumes"):
-        assert {key: each["labels"] for key, each in compose[kind].items()} == dict.fromkeys(compose[kind], expected)
+        for each in compose[kind].values():
+            assert expected.items() <= each["labels"].items()
+            assert set(each["labels"]) - set(expected) <= {INPUT_LABEL}
 
 
 @pytest.mark.parametrize("given_labels", [{"team": "a=b"}, ["team=a=b"]])
 def test_labels_of_the_user_stay(given_labels: Any) -> None:
     found = definition(build({"web": {"labels": given_labels}}), "web_prod")["labels"]
-    assert found == {"team": "a=b", **labels("app", "prod", "app_prod")}
+    assert {"team": "a=b", **labels("app", "prod", "app_prod")}.items() <= found.items()
 
 
 def test_labels_of_ours_cannot_be_forged() -> None:
     found = definition(build({"web": {"labels": {"io.bulkhead.prefix": "app_staging"}}}), "web_prod")["labels"]
     assert found["io.bulkhead.prefix"] == "app_prod"
+
+
+def test_the_input_label_follows_the_definition() -> None:
+    """By it a container that does not run what is declared is known, without asking Compose."""
+    one, same, other = (build({"db": {"user": user}}) for user in ("1", "1", "2"))
+    found = [definition(each, "db")["labels"][INPUT_LABEL] for each in (one, same, other)]
+    assert found[0] == found[1] != found[2]
+    assert definition(one, "cache")["labels"][INPUT_LABEL] == definition(other, "cache")["labels"][INPUT_LABEL]
 
 
 def test_a_service_without_an_image_is_the_application() -> None:

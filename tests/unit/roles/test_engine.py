@@ -137,7 +137,7 @@ def test_missing_parts_come_from_where_the_engine_came_from(package: str, source
     assert machine.value("_engine_origin") == origin
 
 
-@pytest.mark.parametrize(("compose", "missing"), [("", True), ("1.29.2", True), ("2.19.9", True), ("2.20.0", False)])
+@pytest.mark.parametrize(("compose", "missing"), [("", True), ("1.29.2", True), ("2.23.9", True), ("2.24.0", False)])
 def test_compose_that_is_too_old_is_missing(compose: str, missing: bool) -> None:
     machine = Machine("Debian", "13.1", "13", {"compose": compose})
     assert ("compose" in machine.value("_engine_missing")) is missing
