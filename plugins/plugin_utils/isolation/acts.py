@@ -173,6 +173,6 @@ def control_variables(environment: Environment) -> Iterator[tuple[str, str, Wher
         if setting.key.startswith(("COMPOSE_", "DOCKER_")) and not setting.service:
             yield setting.key, setting.text, setting.where
     for document in environment.documents:
-        for where, line in code_lines(document):
+        for where, line in code_lines(document, "COMPOSE_", "DOCKER_"):
             for name, value in _CONTROL.findall(line):
                 yield name, value, where

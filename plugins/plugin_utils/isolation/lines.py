@@ -16,19 +16,26 @@ _PROSE = (".md", ".rst", ".txt", ".adoc", "license", "changelog", "readme", "aut
 _COMMENT = re.compile(r"\s*(?:#|;|//|--(?=\s|\Z))")
 
 
-def code_lines(document: Document) -> Iterator[tuple[Where, str]]:
-    """The lines of a document that act: no prose, no comments, no blank lines."""
-    if document.path.lower().endswith(_PROSE):
+def code_lines(document: Document, *holding: str) -> Iterator[tuple[Where, str]]:
+    """The lines of a document that act: no prose, no comments, no blank lines.
+
+    With ``holding`` only the lines that hold one of these texts; a document without them is not even cut into lines.
+    """
+    if not _holds(document.text, holding) or document.path.lower().endswith(_PROSE):
         return
     for number, line in enumerate(document.text.splitlines(), start=1):
-        if line.strip() and not _COMMENT.match(line):
+        if _holds(line, holding) and line.strip() and not _COMMENT.match(line):
             yield Where(document.path, number), line
 
 
-def lines_of(environment: Environment) -> Iterator[tuple[Where, str]]:
+def _holds(text: str, words: tuple[str, ...]) -> bool:
+    return not words or any(word in text for word in words)
+
+
+def lines_of(environment: Environment, *holding: str) -> Iterator[tuple[Where, str]]:
     """The acting lines of all documents of an environment."""
     for document in environment.documents:
-        yield from code_lines(document)
+        yield from code_lines(document, *holding)
 
 
 def is_elsewhere(document: Document) -> bool:

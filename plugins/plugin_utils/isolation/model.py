@@ -219,9 +219,12 @@ class Directive:
 
     def walk(self) -> Iterator[Directive]:
         """This directive and all below it, depth first."""
-        yield self
-        for child in self.block or ():
-            yield from child.walk()
+        pending = [self]
+        while pending:
+            directive = pending.pop()
+            yield directive
+            if directive.block:
+                pending.extend(reversed(directive.block))
 
     def find(self, name: str) -> Iterator[Directive]:
         """The direct children of that name."""
@@ -274,11 +277,13 @@ class Environment:
         """Where a variable was set, else just its name."""
         return self.origins.get(variable) or Where(item=variable)
 
+    @cached_property
+    def _services(self) -> Sequence[tuple[ComposeProject, str, Mapping[str, Any]]]:
+        return [(project, name, service) for project in self.compose for name, service in project.services.items()]
+
     def services(self) -> Iterator[tuple[ComposeProject, str, Mapping[str, Any]]]:
         """Every service of every Compose project: (project, service name, canonical definition)."""
-        for project in self.compose:
-            for name, service in project.services.items():
-                yield project, name, service
+        return iter(self._services)
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ def in_documents(fleet: Fleet, family: str) -> Sequence[Placed]:
 
 
 def _written(environment: Environment, document: Document, family: str) -> Iterator[Use]:
-    for where, line in code_lines(document):
-        for endpoint in find(line) if "://" in line else ():
+    for where, line in code_lines(document, "://"):
+        for endpoint in find(line):
             if endpoint.family == family:
                 yield Use(environment.prefix, "", document.path, endpoint, where)
 

@@ -158,27 +158,30 @@ def container_address(fleet: Fleet) -> Judgement:
             )
 
 
+_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.])")
+_POINTING = ("shell", "cron", "systemd", "workflow", "ansible", "pgbouncer")
+
+
 def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
     """IPv4 addresses in nginx upstreams, settings and scripts, each once for a place."""
-    pattern = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.])")
     found: dict[tuple[str, Where], None] = {}
     for top in environment.nginx:
         for directive in top.walk():
             if directive.name in ("proxy_pass", "server", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
                 text = " ".join(directive.args)
-                found.update({(address, directive.where): None for address in pattern.findall(text)})
+                found.update({(address, directive.where): None for address in _ADDRESS.findall(text)})
     for setting in environment.settings:
-        found.update({(address, setting.where): None for address in pattern.findall(setting.text)})
+        found.update({(address, setting.where): None for address in _ADDRESS.findall(setting.text)})
     for document in environment.documents:
-        if document.kind in ("shell", "cron", "systemd", "workflow", "ansible", "pgbouncer"):
+        if document.kind in _POINTING and _ADDRESS.search(document.text):
             for where, line in code_lines(document):
-                found.update({(address, where): None for address in pattern.findall(line)})
+                found.update({(address, where): None for address in _ADDRESS.findall(line)})
     yield from found
 
 
 def trusts(environment: Environment) -> Iterator[tuple[str, str, Where, bool]]:
     """Where an environment lets somebody in for his address alone: (what, the address, where, whether it is nginx)."""
-    for where, line in lines_of(environment):
+    for where, line in lines_of(environment, "trust"):
         found = _PG_HBA.match(line.strip())
         if found and not found[1].startswith(("127.", "::1", "localhost")):
             yield "pg_hba trust", found[1], where, False

@@ -29,7 +29,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         found = list(texts_of(environment))
         # Nearly every environment names nobody: one look at all of its texts together tells.
-        if not index.owners_in("\n".join({text for _runs, text, _place in found}), environment.prefix):
+        if index.is_free("\n".join({text for _runs, text, _place in found}), environment.prefix):
             continue
         told: set[tuple[str, str]] = set()
         for runs, text, place in found:

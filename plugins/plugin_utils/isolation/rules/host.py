@@ -170,6 +170,6 @@ def _joins_docker(environment: Environment) -> Iterator[tuple[Where, str]]:
         }.get(command.program, False)
         if joined and any("docker" in word.split(",") for word in words[1:]):
             yield command.where, command.text
-    for where, line in lines_of(environment):
+    for where, line in lines_of(environment, "docker"):
         if _GROUP_TASK.search(line):
             yield where, line.strip()

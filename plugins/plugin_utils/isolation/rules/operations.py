@@ -93,9 +93,8 @@ def url_without_port(fleet: Fleet) -> Judgement:
 def _checks(environment: Environment) -> Iterator[tuple[str, Where]]:
     """The texts in which an environment is asked for: documents, and health checks of services."""
     for document in environment.documents:
-        for where, line in code_lines(document):
-            if "://" in line:
-                yield line, where
+        for where, line in code_lines(document, "://"):
+            yield line, where
     for project, name, service in environment.services():
         text = command_text(service)
         if "://" in text:

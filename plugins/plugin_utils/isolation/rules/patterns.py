@@ -45,6 +45,8 @@ def name_filter(fleet: Fleet) -> Judgement:
                 )
 
 
+#: What every test of a word has; most lines have none of it.
+_TEST = re.compile(r"\sin\s|\b(?:contains|match|search|\w*[wW]ith)\(|\[\[|\*\)")
 _QUOTED = r"[\"']([\w-]+)[\"']"
 _TESTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("contains", re.compile(_QUOTED + r"\s+(?:not\s+)?in\s+(?![\[(])(\w[\w.]*\w)(?!\s*\.(?:split|keys))")),
@@ -115,7 +117,7 @@ def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Texts in which a '*' or '%' is a wildcard for names."""
     for document in environment.documents:
         if document.kind in ("shell", "cron", "systemd", "sql", "redis", "ansible", "workflow", "pgbouncer", "text"):
-            yield from ((line, where) for where, line in code_lines(document))
+            yield from ((line, where) for where, line in code_lines(document, "*", "%"))
     for project, name, service in environment.services():
         for key in ("command", "entrypoint"):
             text = " ".join(texts(service.get(key)))
@@ -130,7 +132,7 @@ def tests(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:
     """Inexact tests of a word: (the word, how it is looked for, the line, where)."""
     for document in environment.documents:
         for where, line in code_lines(document):
-            for how, pattern in _TESTS:
+            for how, pattern in _TESTS if _TEST.search(line) else ():
                 for found in pattern.finditer(line):
                     subject, word = ("", found[1]) if pattern.groups == 1 else (found[2], found[1])
                     if "contains(" in found[0]:

@@ -140,7 +140,9 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
     """A script asks a port of the machine that another environment answers."""
     taken = fleet.claims("host-port")
     for environment in fleet.environments:
-        machine_lines = (code_lines(document) for document in environment.documents if not is_elsewhere(document))
+        machine_lines = (
+            code_lines(document, "://") for document in environment.documents if not is_elsewhere(document)
+        )
         for where, line in chain.from_iterable(machine_lines):
             for scheme, number in _PROBE.findall("" if _INSIDE.search(line) else line):
                 port = number or ("443" if scheme.lower() == "https" else "80")
@@ -229,7 +231,7 @@ def reuse_port(environment: Environment, name: str, service: Mapping[str, Any]) 
     if told or re.search(r"--reuse-port\b|so_reuseport=1", text):
         return environment.compose[0].where("services", name)
     if "bouncer" in words:
-        for where, line in lines_of(environment):
+        for where, line in lines_of(environment, "so_reuseport"):
             if re.match(r"\s*so_reuseport\s*=\s*1\b", line):
                 return where
     if "nginx" in words:
