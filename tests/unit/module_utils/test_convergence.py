@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils import comparison as comparison_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils import tree as tree_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE, Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import RELEASES, Converger
@@ -504,3 +505,76 @@ def test_going_back_that_fails_is_told(deployed: Machine) -> None:
     deployed.engine.refuses = lambda call: call.startswith("up")
     error = deployed.fails(**files(web="web:2"))
     assert "And putting back what was failed" in error.message
+
+
+# ---- the guard ---------------------------------------------------------------------------------------------------
+
+OPEN = [{"protocol": "tcp", "address": "", "ports": "80"}]
+
+
+class FakeFirewall:
+    """The guard of a machine: ``up`` is what stands there. Writes what is done among the engine's calls."""
+
+    up: list[dict[str, str]] | None = None
+
+    def __init__(self, engine: FakeEngine, _prefix: str, _chain: str, networks: list[str], ports: Any) -> None:
+        self.engine, self.networks, self.ports = engine, networks, ports
+
+    def incomplete(self) -> bool:
+        return self.ports is not None and not self.engine.running
+
+    def plan(self) -> list[str]:
+        return [] if FakeFirewall.up == self.ports else ["guard"]
+
+    def apply(self, ports: list[dict[str, str]] | None) -> None:
+        FakeFirewall.up = ports
+        self.engine.calls.append(f"guard {'off' if ports is None else ports[0]['ports']}")
+
+
+@pytest.fixture
+def guarded(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """What makes a deployment a guarded one."""
+    monkeypatch.setattr(comparison_module, "Firewall", FakeFirewall)
+    monkeypatch.setattr(FakeFirewall, "up", None)
+    return lambda ports=OPEN, **more: {"firewall": True, "firewall_chain": "C", "firewall_ports": ports, **more}
+
+
+def guarding(machine: Machine) -> list[str]:
+    """What was done to the guard and to Compose, in order."""
+    return [call for call in machine.engine.calls if call.startswith(("guard", "compose up"))]
+
+
+def test_the_guard_stands_before_anything_starts(machine: Machine, guarded: Callable[..., dict[str, Any]]) -> None:
+    assert machine.plan(**guarded())[-1] == "guard"
+    machine.deploy(**guarded())
+    up = "compose up --detach --no-build --quiet-pull"
+    assert guarding(machine) == ["compose up --no-start --no-build --quiet-pull", "guard 80", up, "guard 80"]
+    assert machine.plan(**guarded()) == []
+    machine.engine.calls.clear()
+    machine.deploy(**guarded([{**OPEN[0], "ports": "81"}]))
+    assert guarding(machine) == ["guard 81", up, "guard 81"]
+
+
+def test_the_guard_goes_when_it_is_no_longer_wanted(machine: Machine, guarded: Callable[..., dict[str, Any]]) -> None:
+    machine.deploy(**guarded())
+    unguarded = {"firewall": False, "firewall_chain": "C", "firewall_ports": OPEN}
+    assert machine.plan(**unguarded) == ["guard"]
+    machine.deploy(**unguarded)
+    assert FakeFirewall.up is None
+    assert machine.look(**unguarded).firewall is None, "iptables is asked for ever after"
+
+
+def test_the_guard_of_the_previous_release_comes_back(machine: Machine, guarded: Callable[..., dict[str, Any]]) -> None:
+    machine.deploy(**guarded())
+    machine.engine.sick["web:2"] = "unhealthy"
+    machine.fails(**files(web="web:2"), **guarded([{**OPEN[0], "ports": "81"}]))
+    assert FakeFirewall.up == OPEN
+
+
+def test_no_guard_after_a_first_deployment_that_failed(
+    machine: Machine, guarded: Callable[..., dict[str, Any]]
+) -> None:
+    machine.engine.sick["web:1"] = "unhealthy"
+    machine.fails(**guarded())
+    assert FakeFirewall.up is None and machine.engine.running == {}
+    assert machine.engine.calls.index("guard off") < machine.engine.calls.index("network rm aiia_prod_network")
