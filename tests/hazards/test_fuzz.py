@@ -78,6 +78,12 @@ def survive(path: str, content: str) -> Sequence[Finding]:
     return findings
 
 
+PIECES = (
+    "", "\t", "${", "}}", "{{", "'", '"', "\x00", "\\\n", ": ", "- ", "&a *a", "\u2028", "\ud7ff",
+    "0x7fffffffffffffffffff", "-1", "!!python/object:os.system", "\r", "[", "\ufeff",
+)  # fmt: skip
+
+
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, str]:
     """A file of a case with pieces taken out, doubled, swapped for odd ones, or under another file's name."""
@@ -85,46 +91,47 @@ def damaged(draw: st.DrawFn) -> tuple[str, str]:
     for _unused in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(content)))
         end = min(len(content), start + draw(st.integers(0, 40)))
-        piece = draw(
-            st.sampled_from(["", content[start:end] * 2, "\t", "${", "}}", "{{", "'", '"', "\x00", "\\\n", ": ",
-            "- ", "&a *a",
-                             "\u2028", "\ud7ff", "0x7fffffffffffffffffff", "-1", "!!python/object:os.system", "\r",
-                             "[", "\ufeff"])
-        )  # fmt: skip
+        piece = draw(st.sampled_from([*PIECES, content[start:end] * 2]))
         content = content[:start] + piece + content[end:]
     return (draw(st.sampled_from(PATHS)) if draw(st.integers(0, 4)) == 0 else path), content
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=20)
-    | st.sampled_from(["aiia_staging", "aiia_staging_django", "/", "..", "host", "container:x", "8080:80",
-    "1-70000:2",
-                       "${X:-y}", "${X", "$$", "eduaiia.com", "redis://h:1/0", "1.2.3.4/33", "service:x", "::1",
-                       "*"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.sampled_from(
-        ["source", "target", "type", "name", "external", "limits", "resources", "test", "published", "file",
-        "service",
-         "hosts", "vars", "children", "run", "with", "uses", "steps", "environment", "ipam", "config", "subnet",
-         "driver_opts"]
-    ), inner, max_size=4),
-    max_leaves=12,
+SCALARS = (
+    "aiia_staging", "aiia_staging_django", "/", "..", "host", "container:x", "8080:80", "1-70000:2", "${X:-y}", "${X",
+    "$$", "eduaiia.com", "redis://h:1/0", "1.2.3.4/33", "service:x", "::1", "*",
 )  # fmt: skip
+KEYS = (
+    "source", "target", "type", "name", "external", "limits", "resources", "test", "published", "file", "service",
+    "hosts", "vars", "children", "run", "with", "uses", "steps", "environment", "ipam", "config", "subnet",
+    "driver_opts",
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(SCALARS),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
 
 SERVICE_KEYS = (
     "image", "build", "container_name", "hostname", "command", "entrypoint", "environment", "env_file", "ports",
-    "expose",
-    "volumes", "volumes_from", "networks", "network_mode", "depends_on", "extends", "healthcheck", "labels",
-    "logging",
-    "deploy", "extra_hosts", "links", "external_links", "dns", "pid", "ipc", "uts", "userns_mode", "cgroup_parent",
-    "privileged", "cap_add", "security_opt", "devices", "tmpfs", "secrets", "configs", "profiles", "restart",
-    "mem_limit",
-    "pids_limit", "cpus", "ulimits", "sysctls", "user", "scale", "stop_signal", "init", "pull_policy", "domainname",
+    "expose", "volumes", "volumes_from", "networks", "network_mode", "depends_on", "extends", "healthcheck", "labels",
+    "logging", "deploy", "extra_hosts", "links", "external_links", "dns", "pid", "ipc", "uts", "userns_mode",
+    "cgroup_parent", "privileged", "cap_add", "security_opt", "devices", "tmpfs", "secrets", "configs", "profiles",
+    "restart", "mem_limit", "pids_limit", "cpus", "ulimits", "sysctls", "user", "scale", "stop_signal", "init",
+    "pull_policy", "domainname",
 )  # fmt: skip
 TOP_KEYS = ("name", "networks", "volumes", "secrets", "configs", "include", "x-more", "version")
-TASK_KEYS = ("hosts", "tasks", "roles", "run_once", "delegate_to", "tags", "when", "block", "serial", "vars",
-"ansible.builtin.cron",
-             "template", "shell", "command", "blockinfile", "lineinfile", "include_vars", "set_fact", "service",
-             "name")  # fmt: skip
+TASK_KEYS = (
+    "hosts", "tasks", "roles", "run_once", "delegate_to", "tags", "when", "block", "serial", "vars",
+    "ansible.builtin.cron", "template", "shell", "command", "blockinfile", "lineinfile", "include_vars", "set_fact",
+    "service", "name",
+)  # fmt: skip
 JOB_KEYS = ("on", "env", "jobs", "concurrency", "name", "permissions", "defaults")
 JOB = ("runs-on", "environment", "steps", "if", "env", "concurrency", "needs", "strategy", "defaults", "uses")
 
@@ -144,27 +151,20 @@ def some_of(keys: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(keys), VALUES, max_size=3)
 
 
-SHELL = st.lists(
-    st.sampled_from(["docker", "compose", "-f", "-p", "down", "up", "-d", "--remove-orphans", "$(", ")", "`", "'",
-    '"', "|", "&&", ";",
-                     "\n", "cd", "..", "/home/ubuntu/main", "for x in", "do", "done", "if", "fi", "case", "esac",
-                     "{", "}", "<<EOF",
-                     "EOF", "$X", "${X:-y}", "${X", "#", "\\", "sudo", "ssh", "bash -c", "prune", ">", ">>", "2>&1",
-                     "*", "((", "))",
-                     "rm -rf", "--filter", "name=aiia", "ansible-playbook", "-l", "-e", "env=prod", "eval", "xargs",
-                     "\t"]),
-    max_size=60,
-).map(" ".join)  # fmt: skip
-NGINX = st.lists(
-    st.sampled_from(["server", "location", "upstream", "map", "http", "{", "}", ";", "listen", "80", "[::]:443",
-    "ssl", "server_name", "~^.*$",
-                     "*.eduaiia.com", "_", "proxy_pass", "http://django:8000", "http://$x", "include", "*.conf",
-                     "prod.conf", "'", '"',
-                     "\\", "#", "\n", "if", "($host = a)", "return", "301", "https://$host$request_uri",
-                     "add_header", "lua_block",
-                     "content_by_lua_block", "default_server", "resolver", "set", "$x", "\ufeff"]),
-    max_size=60,
-).map(" ".join)  # fmt: skip
+SHELL_WORDS = (
+    "docker", "compose", "-f", "-p", "down", "up", "-d", "--remove-orphans", "$(", ")", "`", "'", '"', "|", "&&", ";",
+    "\n", "cd", "..", "/home/ubuntu/main", "for x in", "do", "done", "if", "fi", "case", "esac", "{", "}", "<<EOF",
+    "EOF", "$X", "${X:-y}", "${X", "#", "\\", "sudo", "ssh", "bash -c", "prune", ">", ">>", "2>&1", "*", "((", "))",
+    "rm -rf", "--filter", "name=aiia", "ansible-playbook", "-l", "-e", "env=prod", "eval", "xargs", "\t",
+)  # fmt: skip
+SHELL = st.lists(st.sampled_from(SHELL_WORDS), max_size=60).map(" ".join)
+NGINX_WORDS = (
+    "server", "location", "upstream", "map", "http", "{", "}", ";", "listen", "80", "[::]:443", "ssl", "server_name",
+    "~^.*$", "*.eduaiia.com", "_", "proxy_pass", "http://django:8000", "http://$x", "include", "*.conf", "prod.conf",
+    "'", '"', "\\", "#", "\n", "if", "($host = a)", "return", "301", "https://$host$request_uri", "add_header",
+    "lua_block", "content_by_lua_block", "default_server", "resolver", "set", "$x", "\ufeff",
+)  # fmt: skip
+NGINX = st.lists(st.sampled_from(NGINX_WORDS), max_size=60).map(" ".join)
 
 
 def fuzz(*strategies: Any, **named: Any) -> Any:

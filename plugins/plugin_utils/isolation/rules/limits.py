@@ -45,7 +45,7 @@ def no_process_limit(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix,),
                         listing(name for name, _unused in services),
-                        f"{listing(name for name, _ in services)} of {environment.prefix} may take all {what} of "
+                        f"{listing(name for name, _where in services)} of {environment.prefix} may take all {what} of "
                         f"{machine}, which other environments share.",
                         f"Set deploy.resources.limits.{what}.",
                         tuple(where for _unused, where in services),

@@ -122,12 +122,12 @@ def truncated_name(fleet: Fleet) -> Judgement:
         yield Hit(
             tuple(here),
             f"{what} {short}",
-            f"The {what} {listing(name for name, _ in here.values())} of {listing(here)} is longer than the "
+            f"The {what} {listing(name for name, _where in here.values())} of {listing(here)} is longer than the "
             f"{len(short.encode())} bytes that are kept: it becomes {short}, "
             + ("the same for all of them." if several else "like every other that begins so."),
             "Shorten it, and put what tells environments apart first.",
             tuple(where for _unused, where in here.values()),
-            fleet.by_prefix[next(iter(here))].machine,
+            fleet.by_prefix[next(iter(here), "")].machine,
             severity=None if several else Severity.MEDIUM,
         )
 

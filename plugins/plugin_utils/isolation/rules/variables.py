@@ -27,7 +27,7 @@ def foreign_variable(fleet: Fleet) -> Judgement:
         for name, text in _texts(environment):
             tokens = index.owners_in(text, environment.prefix)
             for owner in dict.fromkeys(token[0] for token in tokens):
-                word = next(token[1] for token in tokens if token[0] == owner)
+                word = next((token[1] for token in tokens if token[0] == owner), "")
                 yield Hit(
                     (environment.prefix, owner),
                     name,
