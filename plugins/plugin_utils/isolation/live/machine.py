@@ -99,15 +99,18 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
 
 
 def _room(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    for path, free in observation["disk"].items():
-        if free < MINIMUM_FREE and path in (environment.directory, observation["engine"]["root"]):
+    """Room for data and images is the engine's; the environment's own files are small, and written all or none."""
+    root = observation["engine"]["root"]
+    for path, severity in ((root, Severity.HIGH), (environment.directory, Severity.LOW)):
+        free = observation["disk"].get(path, MINIMUM_FREE)
+        if free < MINIMUM_FREE:
             yield _finding(
                 environment,
                 "disk-full",
-                Severity.HIGH,
+                severity,
                 path,
-                f"only {free // 1048576} MiB are free at {path}; a full disk stops the databases of every "
-                "environment of this machine",
+                f"only {free // 1048576} MiB are free at {path}; a full disk stops the databases of every environment "
+                "of this machine",
                 "free some space, or move the directory to a larger disk",
                 "VP-19",
             )
