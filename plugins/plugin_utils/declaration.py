@@ -28,7 +28,7 @@ from .inventory import SEAL, Declared, place, seal
 from .isolation import naming
 from .isolation.model import Finding, Severity, Where
 from .isolation.writers import plain
-from .templates import Templates
+from .templates import Templates, is_template
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "environment"
 
@@ -141,9 +141,9 @@ def declare(environment: Declared, loader: DataLoader, templates: Templates | No
 
 
 def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any]) -> Any:
-    value = declaration.available.get(name)
+    written = declaration.available.get(name)
     try:
-        value = plain(templates.value(value, declaration.available))
+        value = plain(templates.value(written, declaration.available))
     except AnsibleError as error:
         declaration.problem(
             "template-error",
@@ -152,6 +152,9 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
             f"correct the expression that sets {name}",
         )
         return None
+    if is_template(written):
+        # Others are made of it: bulkhead_prefix is in half of them.
+        declaration.available[name] = value
     if value is None or value == "":
         return _empty(spec["type"]) if name in declaration.available or not spec.get("required") else None
     check = _CHECKS.get(spec["type"])

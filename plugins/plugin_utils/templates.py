@@ -35,7 +35,7 @@ class Templates:
 
     def value(self, value: Any, variables: Mapping[str, Any]) -> Any:
         """A variable's value with everything in it evaluated. Raises AnsibleError where that fails."""
-        if not _is_template(value):
+        if not is_template(value):
             return value
         self._templar.available_variables = dict(variables)
         return self._templar.template(value)
@@ -55,13 +55,14 @@ class Templates:
         return self._texts[name]
 
 
-def _is_template(value: Any) -> bool:
+def is_template(value: Any) -> bool:
+    """Whether a value holds anything that may have to be evaluated."""
     if isinstance(value, str):
         return any(mark in value for mark in _MARKS)
     if isinstance(value, Mapping):
-        return any(_is_template(key) or _is_template(item) for key, item in value.items())
+        return any(is_template(key) or is_template(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return any(map(_is_template, value))
+        return any(map(is_template, value))
     return not isinstance(value, (int, float)) and value is not None
 
 
@@ -69,5 +70,5 @@ def _compile_once(templar: Templar) -> None:
     """Let the engine's Jinja environment remember what it compiled. Its place is private in ansible-core, so this is
     only done where it is found."""
     environment = getattr(getattr(templar, "_engine", None), "environment", None)
-    if environment is not None and hasattr(environment, "compile"):
-        environment.compile = lru_cache(maxsize=1024)(environment.compile)
+    if environment is not None and hasattr(environment, "from_string"):
+        environment.from_string = lru_cache(maxsize=1024)(environment.from_string)

@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..model import Directive, Where
 from .errors import ReaderError
@@ -28,13 +29,13 @@ MAX_DEPTH = 64
 MAX_INCLUDES = 500
 
 #: One token as ``ngx_conf_read_token`` cuts them. A quote opens a string only at the start of a word, ``#`` a
-#: comment likewise, and ``${`` does not open a block.
+#: comment likewise, and ``${`` does not open a block. White space before a token belongs to its match.
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n]+)
-    |(?P<comment>\#[^\n]*)
+    r"""[ \t\r\n]*(?:
+    (?P<comment>\#[^\n]*)
     |(?P<mark>[;{}])
     |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    |(?P<word>(?:\\.|\$\{|[^ \t\r\n;{}\\"'\#])(?:\\.|\$\{|[^ \t\r\n;{\\])*)""",
+    |(?P<word>(?:\\.|\$\{|[^ \t\r\n;{}\\"'\#])(?:\\.|\$\{|[^ \t\r\n;{\\])*)|\Z)""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\([\"'\\trn])")
@@ -43,8 +44,7 @@ _UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 _LUA = re.compile(r"""--\[\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\[\[|[{}]""", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     text: str
     line: int
     mark: bool = False
@@ -145,22 +145,31 @@ def _tokens(text: str) -> Iterator[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise _syntax("a quote is opened and never closed", line)
-        found, kind = match.group(), match.lastgroup
-        if glued and kind in ("quoted", "word", "comment") and not found.startswith(")"):
+            space = len(text) - len(text[position:].lstrip(" \t\r\n"))
+            raise _syntax("a quote is opened and never closed", line + text.count("\n", position, space))
+        kind = match.lastgroup
+        if kind is None:  # nothing but space is left
+            return
+        found, start = match[kind], match.start(kind)
+        line += text.count("\n", position, start)
+        if glued and start == position and kind != "mark" and not found.startswith(")"):
             raise _syntax(f'unexpected "{found[0]}" after a closing quote', line)
         glued = kind == "quoted"
         position = match.end()
         if kind == "mark":
-            yield _Token(found, line, mark=True)
+            yield _Token(found, line, True)
             if found == "{" and first.endswith("_by_lua_block"):
                 position = _end_of_lua(text, position, line)
             first = ""
-        elif kind in ("quoted", "word"):
-            value = found[1:-1] if kind == "quoted" else found
+        elif kind != "comment":
+            value = found[1:-1] if glued else found
             first = first or value
-            yield _Token(_ESCAPE.sub(lambda hit: _UNESCAPED.get(hit[1], hit[1]), value), line)
-        line += text.count("\n", match.start(), position)
+            yield _Token(_ESCAPE.sub(_unescape, value) if "\\" in value else value, line)
+        line += text.count("\n", start, position)
+
+
+def _unescape(hit: re.Match[str]) -> str:
+    return _UNESCAPED.get(hit[1], hit[1])
 
 
 def _end_of_lua(text: str, position: int, line: int) -> int:
