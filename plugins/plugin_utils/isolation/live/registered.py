@@ -113,8 +113,9 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
         if owner and owner not in known and container["labels"].get(WORKING_DIRECTORY):
             directories.setdefault(owner, container["labels"][WORKING_DIRECTORY])
     for network in observation["networks"]:
-        owner = network["labels"].get(PREFIX) or network["labels"].get(PROJECT) or network["name"]
-        if owner not in known:
+        # A network that is nobody's is no environment: its name (host, none) is a word that stands in many files.
+        owner = network["labels"].get(PREFIX) or network["labels"].get(PROJECT) or f"network {network['name']}"
+        if owner not in known and any(network["subnets"]):
             where = Where(item=f"seen on the machine (network {network['name']})")
             claims.setdefault(owner, []).extend(
                 Claim("subnet", machine, subnet, owner, where, False, {"network": network["name"]})
