@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,18 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub("", text)
 
 
+def split_credentials(repository: str) -> tuple[str, str]:
+    """A repository's URL without user and password, and the line of git's credential store that has them.
+
+    git hands the URL to its helpers as an argument, which everybody on the machine can read.
+    """
+    clean = without_credentials(repository)
+    if clean == repository or not repository.startswith(("http://", "https://")):
+        return repository, ""
+    scheme, _colon, rest = repository.partition("://")
+    return clean, "%s://%s\n" % (scheme, rest.partition("/")[0])
+
+
 class Checkout:
     """``<directory>/code``. git runs as the owner, with an environment of its own, and asks nobody anything."""
 
@@ -37,7 +50,7 @@ class Checkout:
         self.module = module
         self.path = os.path.join(directory, "code")
         self.build_root = os.path.join(directory, ".bulkhead", "build")
-        self.repository = repository
+        self.repository, self._credentials = split_credentials(repository)
         self.branch = branch
         self.owner = owner if owner and os.getuid() == 0 and pwd.getpwnam(owner).pw_uid != 0 else ""
 
@@ -63,6 +76,21 @@ class Checkout:
         where = ["-C", options["cwd"]] if options.get("cwd") else []
         command += ["git"] + where + list(args)
         return self.module.run_command(command, handle_exceptions=True, expand_user_and_vars=False)
+
+    def run_remote(self, *args: str, **options: Any) -> tuple[int, str, str]:
+        """Run git with the repository's credentials in a file that only the owner can read and that goes away."""
+        if not self._credentials:
+            return self.run(*args, **options)
+        descriptor, path = tempfile.mkstemp(prefix="bulkhead-")
+        try:
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(self._credentials)
+            if self.owner:
+                os.chown(path, pwd.getpwnam(self.owner).pw_uid, -1)
+            helper = ["-c", "credential.helper=", "-c", "credential.helper=store --file=%s" % path]
+            return self.run(*helper, *args, **options)
+        finally:
+            os.unlink(path)
 
     def git(self, *args: str) -> str:
         """Run git in the checkout and return its output. Raises GitError when it fails."""
@@ -95,7 +123,7 @@ class Checkout:
                 )
             return
         origin = self.git("config", "--get", "remote.origin.url")
-        if origin != self.repository:
+        if without_credentials(origin) != self.repository:
             raise GitError(
                 "%s is a checkout of %s, and bulkhead_source_repository is %s. Move it away, or correct the variable"
                 % (self.path, without_credentials(origin), without_credentials(self.repository))
@@ -120,7 +148,8 @@ class Checkout:
 
     def remote_commit(self, commit: str = "") -> str:
         """The commit to deploy, asked without changing anything here."""
-        code, output, errors = self.run("ls-remote", "--exit-code", self.repository, "refs/heads/%s" % self.branch)
+        wanted = "refs/heads/%s" % self.branch
+        code, output, errors = self.run_remote("ls-remote", "--exit-code", self.repository, wanted)
         self._check_remote(code, errors)
         return commit or output.split()[0]
 
@@ -131,7 +160,7 @@ class Checkout:
             if code != 0:
                 raise GitError("cannot make a checkout in %s: %s" % (self.path, last_lines(errors or output, 3)))
             self.git("remote", "add", "-t", self.branch, "origin", self.repository)
-        code, output, errors = self.run(
+        code, output, errors = self.run_remote(
             "fetch",
             "--quiet",
             "--no-tags",
@@ -193,7 +222,8 @@ class Checkout:
         try:
             self.git("worktree", "add", "--quiet", "--detach", folder, commit)
             if os.path.isfile(os.path.join(folder, ".gitmodules")):
-                code, output, errors = self.run("submodule", "update", "--quiet", "--init", "--recursive", cwd=folder)
+                update = ("submodule", "update", "--quiet", "--init", "--recursive")
+                code, output, errors = self.run_remote(*update, cwd=folder)
                 if code != 0:
                     raise GitError(
                         "the submodules of %s cannot be fetched: %s" % (commit[:12], last_lines(errors or output, 4))

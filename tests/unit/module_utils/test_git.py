@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout, GitError, without_credentials
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import (
+    Checkout,
+    GitError,
+    split_credentials,
+    without_credentials,
+)
 from app.make_repository import commit
 
 
@@ -246,12 +251,18 @@ def test_credentials_are_never_shown(text: str, shown: str) -> None:
 def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
     command = Checkout(module, str(tmp_path), "x", "staging", "nobody")
     seen: list[list[str]] = []
+    stores: list[Path] = []
 
-    def run_command(argv: list[str], **_options: object) -> tuple[int, str, str]:
-        seen.append(argv)
-        return 0, "", ""
+    class Module:
+        def run_command(self, command: list[str], **_options: object) -> tuple[int, str, str]:
+            seen.append(command)
+            stores.append(Path(next(word.partition("--file=")[2] for word in command if "--file=" in word)))
+            assert stores[-1].read_text() == "https://bob:t0ken@git.example.org\n"
+            assert stores[-1].stat().st_mode & 0o777 == 0o600
+            return 0, "0123456789abcdef refs/heads/main", ""
 
-    module.run_command = run_command
-    command.run("status")
-    assert seen[0][:6] == ["runuser", "-u", "nobody", "--", "/usr/bin/env", "-i"]
-    assert "HOME=/nonexistent" in seen[0]
+    checkout = Checkout(Module(), str(tmp_path), "https://bob:t0ken@git.example.org/a.git", "main")
+    checkout.remote_commit()
+    assert seen
+    assert not any("t0ken" in word for command in seen for word in command)
+    assert not stores[0].exists()
