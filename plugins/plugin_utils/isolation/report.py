@@ -32,6 +32,7 @@ _COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33
 
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _SEPARATOR = re.compile("[_-]")
+_NUMBER = re.compile(r"\d+")
 
 #: What could steer a terminal: control characters, and the marks that turn the direction of writing.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -114,7 +115,11 @@ def fold(findings: Iterable[Finding]) -> list[Group]:
         message = finding.message
         if finding.resource:
             message = message.replace(finding.resource, "\x00")
-        key = (finding.rule, finding.severity, finding.waived, names.taken_out(message))
+        message = names.taken_out(message)
+        if finding.severity == Severity.LOW:
+            # Advice that each environment gets about ports of its own is one piece of advice.
+            message = _NUMBER.sub("\x02", message)
+        key = (finding.rule, finding.severity, finding.waived, message)
         groups.setdefault(key, []).append(finding)
     return [Group(tuple(group)) for group in groups.values()]
 

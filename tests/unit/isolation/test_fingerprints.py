@@ -110,9 +110,8 @@ def test_sealed_values_are_skipped_and_told() -> None:
     fleet = Fleet((prod, staging, _environment("aiia_qa", SECRET_KEY="q")))
     assert list(shared_signing_key(fleet)) == []
     assert _keys(prod) == set()
-    told = open_checks(fleet)
-    assert [line.partition(":")[0] for line in told] == ["aiia_prod", "aiia_staging"]
-    assert "SECRET_KEY and REDIS_URL are sealed here" in told[0]
+    (told,) = open_checks(fleet)
+    assert told.startswith("aiia_prod and aiia_staging: SECRET_KEY and REDIS_URL are sealed here")
 
 
 def test_a_locked_vault_file_is_told() -> None:

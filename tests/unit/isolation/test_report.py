@@ -100,6 +100,16 @@ def test_names_of_others_and_of_services_do_not_part_a_cause() -> None:
     assert len(fold(findings)) == 1
 
 
+def test_advice_about_ports_of_each_environment_is_one_cause() -> None:
+    """What stops a run keeps its numbers apart."""
+    for severity, causes in ((Severity.LOW, 1), (Severity.HIGH, 20)):
+        findings = [
+            finding(environments=(f"aiia_{name}",), severity=severity, message=f"aiia_{name} publishes port {number}.")
+            for number, name in enumerate("abcdefghijklmnopqrst", start=20000)
+        ]
+        assert len(fold(findings)) == causes
+
+
 def test_different_causes_are_not_folded() -> None:
     """Other words, another rule or another severity are another cause."""
     other = finding(message="aiia_prod and aiia_staging both listen on port 8080 of ::1.")

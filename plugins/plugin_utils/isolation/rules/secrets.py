@@ -73,17 +73,17 @@ def shared_secret(fleet: Fleet) -> Judgement:
 
 
 def open_checks(fleet: Fleet) -> list[str]:
-    """What could not be compared because values are sealed, a sentence for each environment."""
-    sentences = []
+    """What could not be compared because values are sealed, a sentence for all environments with the same ones."""
+    having: dict[tuple[str, ...], list[str]] = {}
     for environment in fleet.environments:
-        sealed = sealed_of(environment)
-        if sealed:
-            subject = "is sealed here and was" if len(sealed) == 1 else "are sealed here and were"
-            sentences.append(
-                f"{environment.prefix}: {listing(sealed)} {subject} not compared with other environments: keys, "
-                "passwords and tokens. A URL that is sealed as a whole does not show whose server it leads to."
-            )
-    return sentences
+        having.setdefault(tuple(sealed_of(environment)), []).append(environment.prefix)
+    return [
+        f"{listing(prefixes)}: {listing(sealed)} {'is' if len(sealed) == 1 else 'are'} sealed here and "
+        f"{'was' if len(sealed) == 1 else 'were'} not compared with other environments: keys, passwords and tokens. A "
+        "URL that is sealed as a whole does not show whose server it leads to."
+        for sealed, prefixes in having.items()
+        if sealed
+    ]
 
 
 def _shared(fleet: Fleet, use: str, effect: str, fix: str) -> Iterator[Hit]:

@@ -20,9 +20,17 @@ _TARGET = re.compile(r"^(https?)://(\$\{?\w+\}?|[A-Za-z0-9.-]+)(:[\w${}]+)?(?=[/
 
 
 def _victim(fleet: Fleet, environment: Environment, port: int) -> str:
-    """The other environment that a URL without a port leads to: the one on that port, else some neighbour."""
+    """The other environment that a URL without a port leads to: the one on that port, else a neighbour of which it is
+    not known where it answers."""
     owner = owner_of_port(fleet, environment.machine, port)
-    return owner if owner and owner != environment.prefix else next(iter(neighbours(fleet, environment)), "")
+    if owner:
+        return "" if owner == environment.prefix else owner
+    unknown = (
+        prefix
+        for prefix in neighbours(fleet, environment)
+        if not (fleet.by_prefix[prefix].http_port or fleet.by_prefix[prefix].https_port)
+    )
+    return next(unknown, "")
 
 
 def _published(environment: Environment, scheme: str) -> int | None:
