@@ -251,11 +251,39 @@ def test_credentials_are_never_shown(text: str, shown: str) -> None:
 def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
     command = Checkout(module, str(tmp_path), "x", "staging", "nobody")
     seen: list[list[str]] = []
+
+    def run_command(argv: list[str], **_options: object) -> tuple[int, str, str]:
+        seen.append(argv)
+        return 0, "", ""
+
+    module.run_command = run_command
+    command.run("status")
+    assert seen[0][:6] == ["runuser", "-u", "nobody", "--", "/usr/bin/env", "-i"]
+    assert "HOME=/nonexistent" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("repository", "url", "line"),
+    [
+        ("https://bob:t0k@git.example.org/a.git", "https://git.example.org/a.git", "https://bob:t0k@git.example.org\n"),
+        ("https://t0k@h.example.org:8443/a", "https://h.example.org:8443/a", "https://t0k@h.example.org:8443\n"),
+        ("https://git.example.org/a.git", "https://git.example.org/a.git", ""),
+        ("git@git.example.org:a.git", "git@git.example.org:a.git", ""),
+        ("/srv/git/a@b.git", "/srv/git/a@b.git", ""),
+    ],
+)
+def test_credentials_leave_the_url(repository: str, url: str, line: str) -> None:
+    assert split_credentials(repository) == (url, line)
+
+
+def test_no_argument_of_git_has_the_credentials(tmp_path: Path) -> None:
+    """Everybody on the machine can read arguments; the file with the credentials is the owner's alone and goes away."""
+    commands: list[list[str]] = []
     stores: list[Path] = []
 
     class Module:
         def run_command(self, command: list[str], **_options: object) -> tuple[int, str, str]:
-            seen.append(command)
+            commands.append(command)
             stores.append(Path(next(word.partition("--file=")[2] for word in command if "--file=" in word)))
             assert stores[-1].read_text() == "https://bob:t0ken@git.example.org\n"
             assert stores[-1].stat().st_mode & 0o777 == 0o600
@@ -263,6 +291,6 @@ def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
 
     checkout = Checkout(Module(), str(tmp_path), "https://bob:t0ken@git.example.org/a.git", "main")
     checkout.remote_commit()
-    assert seen
-    assert not any("t0ken" in word for command in seen for word in command)
+    assert commands
+    assert not any("t0ken" in word for command in commands for word in command)
     assert not stores[0].exists()
