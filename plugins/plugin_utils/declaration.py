@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ansible.parsing.dataloader import DataLoader
 from .inventory import SEAL, Declared, place, seal
 from .isolation import naming
 from .isolation.model import Finding, Severity, Where
-from .isolation.writers import plain
+from .isolation.writers import plain, setting_problem, setting_text
 from .templates import Templates, is_template
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "environment"
@@ -101,15 +101,44 @@ class Declaration:
         """Whether the values are good enough to render from."""
         return not any(problem.severity >= Severity.HIGH for problem in self.problems)
 
-    def problem(self, rule: str, variable: str, message: str, fix: str, severity: Severity = Severity.HIGH) -> None:
-        """Note what is wrong with a variable."""
-        self.problems.append(self._finding(rule, variable, message, fix, severity))
+    def problem(
+        self,
+        rule: str,
+        variable: str,
+        message: str,
+        fix: str,
+        severity: Severity = Severity.HIGH,
+        resource: str = "",
+    ) -> None:
+        """Note what is wrong with a variable, or with a part of it that ``resource`` names."""
+        finding = self._finding(rule, variable, message, fix, severity)
+        self.problems.append(replace(finding, resource=resource) if resource else finding)
 
     def lacks(self, rule: str, variable: str, message: str, fix: str) -> None:
         """Note what only a deployment of this very environment needs: secrets, which nobody else has to hold."""
         finding = self._finding(rule, variable, message, fix, Severity.HIGH)
         if finding not in self.lacking:
             self.lacking.append(finding)
+
+    def check_setting(self, variable: str, key: Any, value: Any) -> None:
+        """Note why a setting cannot travel through ``.env`` into a process, if that is so."""
+        resource = f"{variable}.{key}"
+        if not isinstance(key, str):
+            message = f"{variable} has the key {key!r}, which YAML made of an unquoted word; that would be its name"
+            self.problem(
+                "invalid-setting", variable, message, 'put the name into quotes, such as "YES"', resource=resource
+            )
+            return
+        try:
+            problem = setting_problem(key, setting_text(value))
+        except TypeError as error:
+            message = f"{resource} is a {error}, and a setting is one text"
+            fix = "write it as one text, for example with | to_json"
+            self.problem("invalid-setting", variable, message, fix, resource=resource)
+            return
+        if problem:
+            fix = "rename the setting or change its value"
+            self.problem("invalid-setting", variable, f"{key} cannot be set: {problem}", fix, resource=resource)
 
     def _finding(self, rule: str, variable: str, message: str, fix: str, severity: Severity) -> Finding:
         where = self.origins.get(variable) or Where(item=variable)
@@ -227,6 +256,9 @@ def _purpose(name: str) -> str:
 
 def _check_values(declaration: Declaration) -> None:
     values = declaration.values
+    for variable in ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets"):
+        for key, value in values[variable].items():
+            declaration.check_setting(variable, key, value)
     noted = {problem.resource for problem in declaration.problems}
     for name, problems in (
         ("bulkhead_environment", naming.check_environment(values["bulkhead_environment"])),

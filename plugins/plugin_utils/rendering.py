@@ -23,7 +23,7 @@ from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
 from .isolation import naming
 from .isolation.stack import Service, Stack, StackFile, build_stack, firewall_ports, merge, published_ports
-from .isolation.writers import dump_compose, dump_settings, plain, setting_problem
+from .isolation.writers import dump_compose, dump_settings, plain, setting_text
 from .templates import Templates
 
 #: What stands for the commit as long as no machine has been asked for it.
@@ -186,20 +186,6 @@ def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str
     return found
 
 
-def setting_text(value: Any) -> str:
-    """A value of ``bulkhead_env`` as the process sees it. Truth values are ``true`` and ``false``.
-
-    Raises ``TypeError`` for a list or a mapping, which no environment variable can hold.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return ""
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise TypeError(type(value).__name__)
-
-
 def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> list[Setting]:
     """The lines of ``.env``: the project's name, what the services bring along, the user's settings, the secrets."""
     values = declaration.values
@@ -212,15 +198,7 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
         found.update({key: Setting(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
         for key, value in values[variable].items():
-            try:
-                found[str(key)] = Setting(str(key), setting_text(value), False, variable)
-            except TypeError as error:
-                declaration.problem(
-                    "invalid-setting",
-                    f"{variable}.{key}",
-                    f"{variable}.{key} is a {error}, and a setting is one text",
-                    "write it as one text, for example with | to_json",
-                )
+            found[str(key)] = Setting(str(key), setting_text(value), False, variable)
     private = {name for service in stack.services for name in service.private}
     for key, value in secrets.items():
         if key in private:
@@ -234,14 +212,8 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
             )
         found[key] = Setting(key, value, True, "bulkhead_secrets")
     for setting in found.values():
-        problem = setting_problem(setting.key, setting.value)
-        if problem:
-            declaration.problem(
-                "invalid-setting",
-                f"{setting.variable}.{setting.key}",
-                f"{setting.key} cannot be set: {problem}",
-                "rename the setting or change its value",
-            )
+        if setting.variable.startswith("bulkhead_services"):
+            declaration.check_setting(setting.variable, setting.key, setting.value)
     project = Setting("COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix")
     return [project, *found.values()]
 

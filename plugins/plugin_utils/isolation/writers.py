@@ -72,6 +72,20 @@ def setting_problem(key: str, value: str) -> str:
     return ""
 
 
+def setting_text(value: Any) -> str:
+    """A value of ``bulkhead_env`` as the process sees it. Truth values are ``true`` and ``false``.
+
+    Raises ``TypeError`` for a list or a mapping, which no environment variable can hold.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
 def dump_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str:
     """Settings as a ``.env`` that Compose reads back byte for byte.
 

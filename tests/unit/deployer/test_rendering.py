@@ -13,12 +13,12 @@ import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import ROLE, Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.inventory import Inventory
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.writers import setting_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
     Release,
     Renderer,
     secret_values,
     service_arguments,
-    setting_text,
 )
 from checkout import ROOT
 from unit.fleets import PRODUCTION, declarations, declared, only, problems, read, write
@@ -233,12 +233,14 @@ def test_values_as_the_process_sees_them(value: Any, text: str) -> None:
         ("bulkhead_env", {"DOCKER_HOST": "x"}, "bulkhead_env.DOCKER_HOST", "are reserved"),
         ("bulkhead_env", {"MY-NAME": "x"}, "bulkhead_env.MY-NAME", "letters, digits and _ only"),
         ("bulkhead_env", {"BIG": "x" * 131072}, "bulkhead_env.BIG", "128 KiB or longer"),
+        ("bulkhead_env", {True: "x"}, "bulkhead_env.True", "YAML made of an unquoted word"),
         ("bulkhead_env", {"SECRET_KEY": "x"}, "SECRET_KEY", "which one counts is a guess"),
     ],
 )
 def test_settings_that_cannot_be(tmp_path: Path, variable: str, value: Any, resource: str, words: str) -> None:
     declaration = declared(tmp_path, **{variable: value})
-    render(declaration, tmp_path)
+    if declaration.usable:
+        render(declaration, tmp_path)
     found = only(declaration.problems)
     assert found.resource == resource
     assert words in found.message
@@ -247,7 +249,6 @@ def test_settings_that_cannot_be(tmp_path: Path, variable: str, value: Any, reso
 def test_a_bad_secret_is_named_and_not_shown(tmp_path: Path) -> None:
     secrets = {**PRODUCTION["bulkhead_secrets"], "KEY": "hunter2" * 20000}
     declaration = declared(tmp_path, bulkhead_secrets=secrets)
-    render(declaration, tmp_path)
     assert problems(declaration) == [("invalid-setting", "bulkhead_secrets.KEY")]
     assert "hunter2" not in str(declaration.problems)
 
