@@ -154,7 +154,7 @@ class LiveGate:
             Display().display(f"waiting ({left} s left): {answer.get('msg')}")
         if answer.get("failed"):
             waited = f" (waited {wait} s)" if answer.get("busy") else ""
-            raise AnsibleActionFail(f"{answer.get('msg')}{waited}", result={"detail": answer.get("detail", [])})
+            raise _failure(answer, waited)
         session.observation = answer["observation"]
         session.notes = [answer["note"]] if answer["note"] else []
         held = session.observation["locks"].get(session.prefix)
@@ -223,7 +223,7 @@ class LiveGate:
             },
         )
         if answer.get("failed"):
-            raise AnsibleActionFail(str(answer.get("msg")), result={"detail": answer.get("detail", [])})
+            raise _failure(answer)
         # After a deployment the registry still knows the one before: what differs from that is no drift.
         judged = standing if session else preflight
         findings = [
@@ -255,7 +255,7 @@ class LiveGate:
     def _observe(self) -> dict[str, Any]:
         answer = self._module("machine_info", self._look())
         if answer.get("failed"):
-            raise AnsibleActionFail(str(answer.get("msg")), result={"detail": answer.get("detail", [])})
+            raise _failure(answer)
         observation: dict[str, Any] = answer["observation"]
         return observation
 
@@ -319,7 +319,7 @@ class LiveGate:
         )
         forget(session.prefix)
         if written.get("failed"):
-            raise AnsibleActionFail(str(written.get("msg")), result={"detail": written.get("detail", [])})
+            raise _failure(written)
         return {**receipt, "path": written.get("path", "")}
 
 
@@ -330,6 +330,13 @@ def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:
             Path(path).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise AnsibleActionFail(f"the receipt cannot be kept in {path} (bulkhead_receipt): {error.strerror}") from error
+
+
+def _failure(answer: Mapping[str, Any], more: str = "") -> AnsibleActionFail:
+    """What a module said when it failed; one that broke has no message, only a traceback."""
+    broken = str(answer.get("exception") or answer.get("module_stderr") or "the module ended without an answer")
+    message = answer.get("msg") or broken.strip().splitlines()[-1]
+    return AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", [])})
 
 
 def _changed(changes: Sequence[str]) -> str:

@@ -41,8 +41,10 @@ class Docker:
             "Image": "sha256:1",
             "RestartCount": 2,
             "State": {"Running": True, "StartedAt": "2026", "Pid": 7, "Health": {"Status": "healthy"}},
-            "Config": {"Labels": labels, "Env": [f"DB_PASSWORD={SECRET}"], "ExposedPorts": {"8000/tcp": {}, "53/udp": {}},
-                       "Cmd": ["server", "--token", SECRET]},
+            "Config": {
+                "Labels": labels, "Env": [f"DB_PASSWORD={SECRET}"], "Cmd": ["server", "--token", SECRET],
+                "ExposedPorts": {"8000/tcp": {}, "53/udp": {}},
+            },
             "HostConfig": {
                 "NetworkMode": "net", "RestartPolicy": {"Name": "unless-stopped"},
                 "PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000"}]},
@@ -87,7 +89,7 @@ def home(tmp_path: Path) -> Path:
 
 def look(count: int, home: Path, tmp_path: Path, keep: bool = True) -> tuple[dict[str, Any], Docker]:
     engine = Docker(count, home)
-    return observe(engine, str(tmp_path / "state"), [str(home)], keep), engine  # type: ignore[arg-type]
+    return observe(engine, str(tmp_path / "state"), [str(home)], keep), engine
 
 
 def test_engine_calls_do_not_grow_with_containers(home: Path, tmp_path: Path) -> None:
@@ -139,13 +141,13 @@ def test_links_are_followed_to_the_real_place(home: Path, tmp_path: Path) -> Non
     link = tmp_path / "link"
     link.symlink_to(home)
     engine = Docker(1, link)
-    observation = observe(engine, str(tmp_path / "state"), [str(home)])  # type: ignore[arg-type]
+    observation = observe(engine, str(tmp_path / "state"), [str(home)])
     assert observation["places"][str(link)] == observation["places"][str(home)] == str(home.resolve())
 
 
 def test_lines_of_schedules_lose_their_secrets() -> None:
     """And nothing else."""
-    line = "0 3 * * * root PGPASSWORD=hunter2 docker exec db pg_dump | curl https://me:hunter2@example.com/ --password hunter2"
+    line = "0 3 * * * root PGPASSWORD=hunter2 docker exec db pg_dump | curl https://me:hunter2@host/ --password hunter2"
     assert "hunter2" not in machine.masked(line) and "docker exec db pg_dump" in machine.masked(line)
     assert "hunter2" not in machine.masked("docker login -u me -p hunter2 registry")
     harmless = "0 4 * * * root docker compose -p aiia_prod exec web clearsessions"

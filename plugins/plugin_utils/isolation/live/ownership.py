@@ -126,8 +126,10 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
     services = {name for _project, name, _service in environment.services()}
     for each in observation["containers"]:
         labels = each["labels"]
-        ours = labels.get(PROJECT) != project or labels.get(PREFIX) == environment.prefix
-        if ours or labels.get(SERVICE) in services or labels.get(ONE_OFF) == "True":
+        here = _real(observation, labels.get(WORKING_DIRECTORY, "")) == _real(observation, environment.directory)
+        if labels.get(PROJECT) != project or not here or labels.get(PREFIX) == environment.prefix:
+            continue
+        if labels.get(SERVICE) in services or labels.get(ONE_OFF) == "True":
             continue
         yield _finding(
             environment,
