@@ -83,7 +83,7 @@ class TokenIndex:
         """Whether no identifier of another environment stands in a text: quicker than to ask where."""
         words = set(_WORD.findall(text))
         found = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
-        return all(owner == reader_prefix for owner, _unused, _unused in found)
+        return all(owner == reader_prefix for owner, _token, _position in found)
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
         for match in _WORD.finditer(text):
