@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Probes on a real engine, with root and without: what they see, and that they leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.inside import Asker
+from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import containers
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import IMAGE as PROBE
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import LABEL, Prober
+from observe import eventually
+from support import IMAGE, docker, free_port
+
+PASSWORD = "a password of theirs"
+POSTGRESQL, REDIS = "bulkhead-demo/postgresql:17", "bulkhead-demo/redis:8"
+
+
+@dataclass
+class Network:
+    """Two networks: ``near`` stands on one; an open Redis, a closed one and a PostgreSQL on the other."""
+
+    engine: Engine
+    name: str
+    port: int
+    seen: dict[str, dict[str, Any]]
+
+    def address(self, short: str) -> str:
+        """The address of a container."""
+        (only,) = self.seen[f"{self.name}-{short}"]["networks"].values()
+        return str(only["address"])
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    """Servers without health checks: the tests wait for them."""
+    name, port = f"e2eprobe{secrets.token_hex(3)}", free_port()
+    here, there = f"{name}-here", f"{name}-there"
+    secret = ["--env", f"POSTGRES_PASSWORD={PASSWORD}", "--env", "POSTGRES_USER=theirs"]
+    run = ["run", "--detach", "--name"]
+    try:
+        for each in (here, there):
+            docker("network", "create", each)
+        docker(*run, f"{name}-near", "--network", here, "--init", IMAGE, "sleep", "600")
+        serve = ["redis-server", "--save", "", "--protected-mode", "no"]
+        docker(*run, f"{name}-open", "--network", there, "--publish", f"{port}:6379", REDIS, *serve)
+        docker(*run, f"{name}-closed", "--network", there, REDIS, *serve, "--requirepass", PASSWORD)
+        docker(*run, f"{name}-postgresql", "--network", there, *secret, POSTGRESQL)
+        with patch_module_args({}):
+            engine = Engine(AnsibleModule(argument_spec={}), "unix:///var/run/docker.sock")
+        made = Network(engine, name, port, {})
+        made.seen = {each["name"]: each for each in containers(engine) if each["name"].startswith(name)}
+        ready = ["exec", f"{name}-postgresql", "pg_isready", "--host=127.0.0.1", "--username=theirs"]
+        eventually(lambda: "accepting" in docker(*ready, check=False), 60)
+        eventually(lambda: "PONG" in docker("exec", f"{name}-open", "redis-cli", "ping", check=False), 30)
+        yield made
+    finally:
+        for each in ("near", "open", "closed", "postgresql"):
+            docker("rm", "--force", "--volumes", f"{name}-{each}", check=False)
+        for each in (here, there):
+            docker("network", "rm", each, check=False)
+
+
+def left_behind() -> list[str]:
+    """Containers and images of probes."""
+    return [
+        *docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}").split(),
+        *docker("image", "ls", "--quiet", PROBE).split(),
+    ]
+
+
+@pytest.mark.parametrize("enters", [True, False], ids=["as root", "without root"])
+def test_from_inside(network: Network, enters: bool) -> None:
+    """Own names resolve and foreign ones do not; a port published on every address is reached, and lets us in."""
+    if enters and os.geteuid() != 0:
+        pytest.skip("enters a network namespace, as root")
+    near = network.seen[f"{network.name}-near"]
+    gateway = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", f"{network.name}-here")
+    ask = {
+        "resolve": [near["name"], f"{network.name}-open", f"{network.name}-postgresql"],
+        "connect": [[gateway.strip(), network.port], [network.address("open"), 6379], ["192.0.2.1", 80]],
+        "credentials": {},
+    }
+    (answer,) = Prober(network.engine, 1.0, enters=enters).inside([near], ask)
+    assert answer["error"] == ""
+    assert answer["resolved"] == [near["name"]]
+    assert answer["connected"] == [[gateway.strip(), network.port]]
+    assert answer["entered"] == [[gateway.strip(), network.port, "open"]]
+    assert left_behind() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="enters a network namespace, as root")
+def test_a_process_that_is_somebody_elses(network: Network) -> None:
+    """A process id that means another network is noticed: silence there would prove nothing."""
+    stranger = {**network.seen[f"{network.name}-near"], "pid": os.getpid()}
+    (answer,) = Prober(network.engine, 1.0).inside([stranger], {"resolve": [], "connect": []})
+    assert answer["error"] == "this is not the network of that container"
+
+
+OURS = {"user": "ours", "database": "ours", "password": "a password of ours"}
+THEIRS = {"user": "theirs", "database": "theirs", "password": PASSWORD}
+
+
+@pytest.mark.parametrize(
+    ("server", "port", "credentials", "how"),
+    [
+        ("open", 6379, {}, "open"),
+        ("closed", 6379, {}, ""),
+        ("closed", 6379, {"redis": {"password": "a password of ours"}}, ""),
+        ("closed", 6379, {"redis": {"password": PASSWORD}}, "accepts"),
+        ("postgresql", 5432, {}, ""),
+        ("postgresql", 5432, {"postgresql": OURS}, ""),
+        ("postgresql", 5432, {"postgresql": {**THEIRS, "password": "a password of ours"}}, ""),
+        ("postgresql", 5432, {"postgresql": THEIRS}, "accepts"),
+    ],
+)
+def test_who_is_let_in(network: Network, server: str, port: int, credentials: dict[str, Any], how: str) -> None:
+    """Real servers: they refuse a wrong password, take the right one, and an open one is told apart."""
+    target = [network.address(server), port]
+    asker = Asker({"resolve": [], "connect": [target], "credentials": credentials, "timeout": 3})
+    answer = asker.answer()
+    assert answer["connected"] == [target]
+    assert [each[2] for each in answer["entered"]] == ([how] if how else [])
