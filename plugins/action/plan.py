@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, Verdict
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.collector import collector_paused
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json, text
 
 
@@ -27,7 +29,10 @@ class ActionModule(ActionBase):
         """Run the gate."""
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec({"deploying": {"type": "bool", "default": True}})
-        verdict = Gate(self, task_vars or {}).prove(arguments["deploying"])
+        with collector_paused():
+            verdict = Gate(self, task_vars or {}).prove(arguments["deploying"])
+            # This process ends with the task: looking for garbage in the fleet would be the last thing it does.
+            gc.freeze()
         deploying = arguments["deploying"]
         Display().display(_summary(verdict, deploying))
         if verdict.stopping:
