@@ -25,7 +25,7 @@ def secrets_directory() -> Path:
 def deploy_command(group: str) -> list[str]:
     """Each environment is deployed with its own vault password, and with no other."""
     password = secrets_directory() / f"{group}.vault-password"
-    return [PLAYBOOK, "deploy.yml", "--limit", group, "--vault-id", f"{group}@{password}"]
+    return [PLAYBOOK, "deploy.yml", "-l", group, "--vault-id", f"{group}@{password}"]
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
         secrets = [PLAYBOOK, "--inventory=localhost,", "tests/setup/demo_secrets.yml"]
         steps.run("Secrets of the demo", secrets, quiet | {"ANSIBLE_DISPLAY_OK_HOSTS": "false"})
         for group in groups:
-            steps.run(f"Deploy {group}", deploy_command(group), quiet)
+            steps.run(f"Deploy {group}", deploy_command(group))
         steps.run("What runs where", [PYTHON, "tests/setup/demo_summary.py"])
     except StepFailed as failure:
         print(f"\nerror: {failure}", file=sys.stderr)
