@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 PREFIX = "aiia_staging"
 CHAIN = firewall_chain(PREFIX)
 BRIDGE = "br-4c1cc1b6e81f"
-PORTS = [{"protocol": "tcp", "address": "", "ports": "8443"}]
+PORTS = ({"protocol": "tcp", "address": "", "ports": "8443"},)
 
 #: A machine as it often is: ufw's and fail2ban's rules, and the engine's.
 SAVED = """\

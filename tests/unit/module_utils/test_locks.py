@@ -110,7 +110,7 @@ def test_released_and_remembered(locks: Locks, clock: Clock) -> None:
 def test_renewing_holds_it_for_longer(locks: Locks, clock: Clock) -> None:
     """Each time for one lease from then on."""
     locks.take("aiia_prod", "one", "ann", 0)
-    for _ in range(5):
+    for _time in range(5):
         clock.now += LEASE - 1
         locks.renew("aiia_prod", "one")
     assert locks.held()["aiia_prod"]["expires"] == clock.now + LEASE
