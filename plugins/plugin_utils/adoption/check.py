@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,9 @@ from ..isolation.rules import judge, rules
 from . import compose_cli
 from .files import reader
 from .request import Declared, Request
+
+#: Calls of Docker Compose that run side by side.
+_AT_ONCE = 4
 
 #: What is found here and not by a rule.
 DISAGREES, TWICE = "compose-disagrees", "environment-twice"
@@ -141,24 +145,32 @@ def _asked(declared: list[Declared], fleet: Fleet, base: Path) -> Iterator[Findi
     client = compose_cli.find() if any(each.compose_files for each in declared) else None
     if client is None:
         return
-    for each, environment in zip(declared, fleet.environments, strict=True):
-        for project in environment.compose[:1]:
-            here = _here(each, base)
-            by_directory = not project.declared_name
-            answer = compose_cli.ask(
-                client,
-                [(base / path).resolve() for path in each.compose_files],
-                [(base / path).resolve() for path in _interpolated(each, project, base)],
-                project_directory=here,
-                name=project.name if by_directory else "",
-            )
-            if answer.model is None:
-                yield _disagreement(each, f"Docker Compose refuses it: {answer.error}")
-                continue
-            places = compose_cli.differences(project, answer.model, controller=str(here), machine=each.directory)
-            if places:
-                shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-                yield _disagreement(each, f"Docker Compose reads it differently at {shown}")
+    pairs = zip(declared, fleet.environments, strict=True)
+    projects = [(each, project) for each, environment in pairs for project in environment.compose[:1]]
+    # Side by side: starting Compose takes longer than the whole check.
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        answers = list(pool.map(lambda pair: _answer(client, pair[0], pair[1], base), projects))
+    for (each, project), answer in zip(projects, answers, strict=True):
+        if answer.model is None:
+            yield _disagreement(each, f"Docker Compose refuses it: {answer.error}")
+            continue
+        controller = str(_here(each, base))
+        places = compose_cli.differences(project, answer.model, controller=controller, machine=each.directory)
+        if places:
+            shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
+            yield _disagreement(each, f"Docker Compose reads it differently at {shown}")
+
+
+def _answer(client: str, declared: Declared, project: ComposeProject, base: Path) -> compose_cli.Answer:
+    """What Docker Compose says about one project."""
+    by_directory = not project.declared_name
+    return compose_cli.ask(
+        client,
+        [(base / path).resolve() for path in declared.compose_files],
+        [(base / path).resolve() for path in _interpolated(declared, project, base)],
+        project_directory=_here(declared, base),
+        name=project.name if by_directory else "",
+    )
 
 
 def _interpolated(declared: Declared, project: ComposeProject, base: Path) -> list[str]:
