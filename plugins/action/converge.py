@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming, report
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import own_names
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
@@ -56,7 +57,8 @@ def _release(gate: Gate, declaration: Declaration, commit: str) -> Release:
             "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
         )
     release = gate.render(declaration, commit)
-    if release is None or declaration.lacking:
+    faults = [each for each in declaration.problems if each.severity >= Severity.HIGH]
+    if release is None or declaration.lacking or faults:
         raise AnsibleActionFail(report.text([*declaration.problems, *declaration.lacking]))
     return release
 

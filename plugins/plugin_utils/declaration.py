@@ -98,8 +98,9 @@ class Declaration:
 
     @property
     def usable(self) -> bool:
-        """Whether the values are good enough to render from."""
-        return not any(problem.severity >= Severity.HIGH for problem in self.problems)
+        """Whether it can be rendered. A bad setting is left out of that, so that the rest is judged too."""
+        faults = (problem for problem in self.problems if problem.rule != "invalid-setting")
+        return not any(problem.severity >= Severity.HIGH for problem in faults)
 
     def problem(
         self,

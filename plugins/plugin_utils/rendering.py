@@ -23,7 +23,7 @@ from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
 from .isolation import naming
 from .isolation.stack import Service, Stack, StackFile, build_stack, firewall_ports, merge, published_ports
-from .isolation.writers import dump_compose, dump_settings, plain, setting_text
+from .isolation.writers import dump_compose, dump_settings, plain, texts
 from .templates import Templates
 
 #: What stands for the commit as long as no machine has been asked for it.
@@ -113,7 +113,7 @@ class Renderer:
         values = declaration.values
         prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
         variables = {**declaration.available, **_derived(values, commit)}
-        secrets = {str(key): setting_text(value) for key, value in values["bulkhead_secrets"].items()}
+        secrets = texts(values["bulkhead_secrets"])
         variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
         default = yaml.load(self.templates.file("stack.yml.j2", variables), Loader=_Loader)
         stack = build_stack(
@@ -197,8 +197,7 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
         }
         found.update({key: Setting(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
-        for key, value in values[variable].items():
-            found[str(key)] = Setting(str(key), setting_text(value), False, variable)
+        found.update({key: Setting(key, text, False, variable) for key, text in texts(values[variable]).items()})
     private = {name for service in stack.services for name in service.private}
     for key, value in secrets.items():
         if key in private:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 PER_MACHINE = 8
 SECRETS = ("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
@@ -40,7 +41,7 @@ def environment(number: int) -> dict[str, Any]:
 
 
 def write_inventory(directory: Path, count: int) -> Path:
-    """An inventory of so many environments, as people lay it out: one file of variables for each. JSON is YAML."""
+    """An inventory of so many environments, laid out as inventories/eduaiia is: variables and secrets in YAML."""
     groups = directory / "group_vars"
     groups.mkdir(parents=True)
     everyone = {
@@ -49,12 +50,18 @@ def write_inventory(directory: Path, count: int) -> Path:
         "bulkhead_services": MORE_SERVICES,
         "ansible_connection": "local",
     }
-    (groups / "all.yml").write_text(json.dumps(everyone, indent=2), encoding="utf-8")
+    _write(groups / "all" / "main.yml", everyone)
     children = {}
     for number in range(count):
         variables = environment(number)
         name = variables["bulkhead_environment"]
         children[name] = {"hosts": {f"{name}-host": None}}
-        (groups / f"{name}.yml").write_text(json.dumps(variables, indent=2), encoding="utf-8")
-    (directory / "hosts.yml").write_text(json.dumps({"all": {"children": children}}, indent=1), encoding="utf-8")
+        _write(groups / name / "vault.yml", {"bulkhead_secrets": variables.pop("bulkhead_secrets")})
+        _write(groups / name / "main.yml", variables)
+    _write(directory / "hosts.yml", {"all": {"children": children}})
     return directory
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8")

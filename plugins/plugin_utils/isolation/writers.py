@@ -86,6 +86,15 @@ def setting_text(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
+def texts(settings: Mapping[Any, Any]) -> dict[str, str]:
+    """The settings that are texts by name; :func:`setting_problem` and the declaration tell of the others."""
+    return {
+        key: setting_text(value)
+        for key, value in settings.items()
+        if isinstance(key, str) and (value is None or isinstance(value, (str, int, float)))
+    }
+
+
 def dump_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str:
     """Settings as a ``.env`` that Compose reads back byte for byte.
 
