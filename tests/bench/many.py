@@ -63,8 +63,7 @@ def lines(rounds: int) -> Iterator[Line | str]:
         return playbook(ROOT / "deploy.yml", inventory, *options)
 
     try:
-        for name in NAMES:
-            deploy(name)
+        deploy("all")
         medians = side_by_side(
             {"ten": lambda: must_not_change(deploy("all")), "one": lambda: must_not_change(deploy("m0"))}, rounds
         )
