@@ -46,6 +46,8 @@ class Prober:
         self.timeout = timeout
         self._enters = os.getuid() == 0 if enters is None else enters
         self._image = ""
+        # Once: asking for it from several threads at a time fails now and then.
+        self._program = inspect.getsource(inside)
 
     def inside(self, containers: list[dict[str, Any]], ask: dict[str, Any]) -> list[dict[str, Any]]:
         """Ask the same from the network of each container; what was answered, in the same order."""
@@ -73,16 +75,15 @@ class Prober:
     def _inside_one(self, container: dict[str, Any], ask: dict[str, Any]) -> dict[str, Any]:
         addresses = [each["address"] for each in container["networks"].values() if each["address"]]
         question = json.dumps(dict(ask, own=addresses[0] if addresses else "", timeout=self.timeout))
-        program = inspect.getsource(inside)
         if self._enters:
-            command = ["nsenter", "--net=/proc/%d/ns/net" % container["pid"], sys.executable, "-I", "-c", program]
+            command = ["nsenter", "--net=/proc/%d/ns/net" % container["pid"], sys.executable, "-I", "-c", self._program]
             code, output, errors = self.engine.module.run_command(
                 command, data=question, handle_exceptions=True, expand_user_and_vars=False
             )
         else:
             command = self._run(container["id"])
             code, output, errors = self.engine.docker(
-                *command, "/usr/bin/python3", "-I", "-c", program, data=question, limit=_LIMIT
+                *command, "/usr/bin/python3", "-I", "-c", self._program, data=question, limit=_LIMIT
             )
         answer = {"container": container["name"], "resolved": [], "connected": [], "entered": [], "error": ""}
         try:

@@ -334,8 +334,8 @@ def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:
 
 def _failure(answer: Mapping[str, Any], more: str = "") -> AnsibleActionFail:
     """What a module said when it failed; one that broke has no message, only a traceback."""
-    broken = str(answer.get("exception") or answer.get("module_stderr") or "the module ended without an answer")
-    message = answer.get("msg") or broken.strip().splitlines()[-1]
+    event = getattr(answer.get("exception"), "event", None)
+    message = answer.get("msg") or getattr(event, "msg", "") or "the module ended without an answer"
     return AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", [])})
 
 
