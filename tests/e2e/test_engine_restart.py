@@ -19,7 +19,7 @@ from support import IMAGE, Site, only
 
 
 class PrivateEngine:
-    """A dockerd with a socket, a data directory and a containerd of its own, that touches no firewall."""
+    """A dockerd with a socket, a data directory and a containerd of its own, in a network of its own."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -30,7 +30,9 @@ class PrivateEngine:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         paths = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-        command = ["dockerd", "--host", self.address, "--bridge", "none", "--iptables=false", "--ip6tables=false"]
+        # A network namespace of its own: with --bridge=none an engine removes docker0, whosever that is.
+        own = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+        command = [*own, "dockerd", "--host", self.address, "--bridge", "none", "--iptables=false", "--ip6tables=false"]
         command += [f"--{option}={self.directory / name}" for option, name in paths.items()]
         command += ["--containerd-namespace=e2e", "--containerd-plugins-namespace=e2e-plugins"]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)

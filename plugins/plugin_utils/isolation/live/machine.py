@@ -99,15 +99,14 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
 
 
 def _room(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Room for data and images is the engine's; the environment's own files are small, and written all or none."""
     root = observation["engine"]["root"]
-    for path, severity in ((root, Severity.HIGH), (environment.directory, Severity.LOW)):
+    for path in dict.fromkeys((root, environment.directory)):
         free = observation["disk"].get(path, MINIMUM_FREE)
         if free < MINIMUM_FREE:
             yield _finding(
                 environment,
                 "disk-full",
-                severity,
+                Severity.HIGH,
                 path,
                 f"only {free // 1048576} MiB are free at {path}; a full disk stops the databases of every environment "
                 "of this machine",

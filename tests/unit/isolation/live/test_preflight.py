@@ -44,7 +44,7 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
         {"registry": {OURS: entry(OURS, directory="/srv/elsewhere")}, "files": {"/srv/elsewhere": {".env": "1"}}},
     ),
     "no room for data": ("disk-full", 3, {"disk": {"/var/lib/docker": MINIMUM_FREE - 1}}),
-    "no room for our files": ("disk-full", 1, {"disk": {HOME: MINIMUM_FREE - 1}}),
+    "no room for our files": ("disk-full", 3, {"disk": {HOME: MINIMUM_FREE - 1}}),
     "an open engine": ("open-engine", 4, {"sockets": [{"address": "", "port": 2375, "process": ""}]}),
     "a Compose file above": ("compose-file-above", 1, {"parents": ["/srv/docker-compose.yml"]}),
     "a damaged entry": ("damaged-registry", 1, {"registry": {THEIRS: {"prefix": THEIRS, "damaged": "it is empty"}}}),
