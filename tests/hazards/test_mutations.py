@@ -104,6 +104,7 @@ VARIABLES = [
     *variable("bulkhead_probe_timeout", NOBODY, 5),
     *variable("bulkhead_firewall", NOBODY, True),
     *variable("bulkhead_firewall_allow", NOBODY, ["25", "8125/udp"]),
+    *variable("bulkhead_internal_network", NOBODY, True),
     *variable("bulkhead_receipt", NOBODY, "receipts/staging.json"),
     *variable("bulkhead_lock_takeover", NOBODY, True),
     *variable("bulkhead_fail_on", NOBODY, "high"),

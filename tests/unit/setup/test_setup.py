@@ -35,12 +35,12 @@ def test_version(text: str, numbers: tuple[int, ...]) -> None:
 
 def test_ready_needs_engine_compose_and_buildx() -> None:
     assert READY.ready
-    assert READY._replace(compose="2.20.0").ready
+    assert READY._replace(compose="2.24.0").ready
     for state in (
         READY._replace(engine=""),
         READY._replace(compose=""),
         READY._replace(compose="1.29.2"),
-        READY._replace(compose="2.19.1"),
+        READY._replace(compose="2.23.3"),
         READY._replace(buildx=""),
     ):
         assert not state.ready, state
@@ -85,7 +85,7 @@ def test_a_user_who_may_not_use_the_engine_is_told_how() -> None:
 
 def test_advice_names_what_is_missing() -> None:
     told = engine_state.advice(READY._replace(compose="1.29.2", buildx=""), is_root=False, environ={})
-    assert "Compose v2.20 or newer is missing, buildx is missing" in told
+    assert "Compose v2.24 or newer is missing, buildx is missing" in told
     assert "no Docker engine answers" not in told
 
 
