@@ -235,9 +235,14 @@ _SECRET_WORDS = re.compile(r"\S")
 
 
 def secret_values(release: Release) -> list[str]:
-    """Every secret text of a release that must not be shown, the longest first."""
-    texts = {each.value for each in release.settings if each.secret}
-    texts |= {each.content for each in release.files if each.secret}
+    """Every secret text of a release that must not be shown, the longest first.
+
+    Tools answer line by line, so each line of a secret of several lines is one too.
+    """
+    secrets = {each.value for each in release.settings if each.secret}
+    secrets |= {each.content for each in release.files if each.secret and each.path.endswith(("key.pem", "password"))}
+    texts = secrets | {each.content for each in release.files if each.secret}
+    texts |= {line.strip() for text in secrets for line in text.splitlines()}
     return sorted((text for text in texts if len(text) > 3 and _SECRET_WORDS.search(text)), key=len, reverse=True)
 
 

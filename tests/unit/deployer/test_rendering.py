@@ -402,3 +402,17 @@ def test_one_network_unless_asked(tmp_path: Path) -> None:
     compose = rendered(tmp_path).stack.compose
     assert list(compose["networks"]) == ["default"]
     assert {key for key, each in compose["services"].items() if "networks" in each} == {"django_prod"}
+
+
+def test_each_line_of_a_secret_is_hidden(tmp_path: Path) -> None:
+    """Tools print line by line."""
+    key = "-----BEGIN KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END KEY-----\n"
+    release = rendered(
+        tmp_path,
+        bulkhead_secrets={**PRODUCTION["bulkhead_secrets"], "KEY": "first line\nsecond line"},
+        bulkhead_tls_key=key,
+    )
+    hidden = secret_values(release)
+    assert {"first line\nsecond line", "first line", "second line", key, "MIGHAgEAMBMGByqGSM49"} <= set(hidden)
+    assert "appendonly yes" not in hidden, "lines of configuration are no secrets"
+    assert hidden == sorted(hidden, key=len, reverse=True)
