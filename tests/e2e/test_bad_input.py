@@ -267,7 +267,9 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-@pytest.mark.parametrize("room", [0, 150_000], ids=["none", "for half of it"])
+@pytest.mark.parametrize(
+    "room", [pytest.param(0, id="none"), pytest.param(150_000, id="for half of it", marks=pytest.mark.full)]
+)
 def test_a_full_disk(site: Site, little_room: Path, room: int) -> None:
     """Said in words; what serves goes on serving, and nothing half written is left."""
     place = site.small(directory=str(little_room / "test"))

@@ -17,6 +17,8 @@ from observe import eventually
 from sabotage import Meanwhile, done, idle, is_held, let_time_pass, words
 from support import IMAGE, Site, only
 
+pytestmark = pytest.mark.full
+
 
 class PrivateEngine:
     """A dockerd with a socket, a data directory and a containerd of its own, in a network of its own."""

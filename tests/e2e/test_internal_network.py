@@ -16,6 +16,8 @@ from make_repository import make_repository
 from observe import ask, running
 from support import Place, Site, docker
 
+pytestmark = pytest.mark.full
+
 DATA = ("pgbouncer", "postgresql", "redis")
 
 
