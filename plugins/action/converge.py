@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming, report
@@ -78,7 +79,7 @@ def _arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "owner": values["bulkhead_owner"],
         "docker_host": values["bulkhead_docker_host"],
         "compose_file": release.compose_file,
-        "repository": values["bulkhead_source_repository"],
+        "repository": split_credentials(values["bulkhead_source_repository"])[0],
         "branch": values["bulkhead_source_branch"],
         "wait_timeout": values["bulkhead_wait_timeout"],
         "keep_releases": values["bulkhead_keep_releases"],

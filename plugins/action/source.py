@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, require_proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
@@ -44,6 +45,7 @@ def _arguments(gate: Gate, declaration: Declaration, token: str) -> dict[str, An
     values = declaration.values
     release = gate.render(declaration)
     builds = release is not None and release.stack.uses_application_image
+    repository, credentials = split_credentials(values["bulkhead_source_repository"])
     return {
         "directory": values["bulkhead_directory"],
         "prefix": values["bulkhead_prefix"],
@@ -51,7 +53,8 @@ def _arguments(gate: Gate, declaration: Declaration, token: str) -> dict[str, An
         "state_directory": values["bulkhead_state_directory"],
         "owner": values["bulkhead_owner"],
         "docker_host": values["bulkhead_docker_host"],
-        "repository": values["bulkhead_source_repository"],
+        "repository": repository,
+        "credentials": credentials,
         "branch": values["bulkhead_source_branch"],
         "commit": values["bulkhead_source_commit"],
         "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]) if builds else "",

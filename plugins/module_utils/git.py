@@ -46,11 +46,20 @@ def split_credentials(repository: str) -> tuple[str, str]:
 class Checkout:
     """``<directory>/code``. git runs as the owner, with an environment of its own, and asks nobody anything."""
 
-    def __init__(self, module: AnsibleModule, directory: str, repository: str, branch: str, owner: str = "") -> None:
+    def __init__(
+        self,
+        module: AnsibleModule,
+        directory: str,
+        repository: str,
+        branch: str,
+        owner: str = "",
+        credentials: str = "",
+    ) -> None:
         self.module = module
         self.path = os.path.join(directory, "code")
         self.build_root = os.path.join(directory, ".bulkhead", "build")
-        self.repository, self._credentials = split_credentials(repository)
+        self.repository, found = split_credentials(repository)
+        self._credentials = credentials or found
         self.branch = branch
         self.owner = owner if owner and os.getuid() == 0 and pwd.getpwnam(owner).pw_uid != 0 else ""
 

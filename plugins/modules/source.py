@@ -28,6 +28,7 @@ options:
   state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
   docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   repository: {type: str, required: true, description: The git repository.}
+  credentials: {type: str, default: "", description: "What git's credential store holds of the repository."}
   branch: {type: str, required: true, description: The environment's branch.}
   commit: {type: str, default: "", description: The commit; default is the newest of the branch.}
   image: {type: str, default: "", description: "The image to build, without its tag. Empty builds none."}
@@ -133,7 +134,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     result: dict[str, Any] = {"changed": False, "built": False}
     tree = Tree(params["directory"], params["owner"])
-    checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
+    where = (params["directory"], params["repository"], params["branch"], params["owner"], params["credentials"])
+    checkout = Checkout(module, *where)
     checkout.refuse_local_changes()
     result["before"] = checkout.head()
     if module.check_mode:
@@ -165,6 +167,7 @@ def main() -> None:
             "state_directory": {"type": "str", "default": ""},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             "repository": {"type": "str", "required": True},
+            "credentials": {"type": "str", "default": "", "no_log": True},
             "branch": {"type": "str", "required": True},
             "commit": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},
