@@ -81,7 +81,8 @@ def shape(project: str, directory: Path) -> str:
     files = sorted(
         name.removeprefix(".bulkhead/").replace("10-bulkhead.sh", "10-database.sh")
         for name in names
-        if not name.startswith(("code/", ".bulkhead/releases/")) and name != ".bulkhead/state.json"
+        if not name.startswith(("code/", ".bulkhead/releases/"))
+        and name not in (".bulkhead/state.json", ".bulkhead/environment.json")
     )
     model = yaml.safe_load(compose(directory, project, "config"))
     services = {
