@@ -243,5 +243,5 @@ report:
   description: The file that was written.
   returned: when O(report) is given
   type: str
-  sample: /home/ci/work/isolation.sarif
+  sample: /home/ci/isolation.sarif
 """
