@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every action that changes an environment's machine does first: prove the fleet, take the lock, look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from .declaration import Declaration
+from .gate import Gate, require_proof
+from .isolation import report
+from .isolation.model import Severity
+from .live import LiveGate, Session
+from .rendering import Release
+
+
+class EnvironmentStep(ActionBase):
+    """One step on one environment. A subclass says what it takes (:attr:`OPTIONS`) and what it does (:meth:`act`)."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    gate: Gate
+    declaration: Declaration
+    live: LiveGate
+    session: Session
+    task_vars: dict[str, Any]
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Prove, lock, look and act. However it fails, the lock is given back and bystanders are compared."""
+        self.task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, self.task_vars)
+        _checked, given = self.validate_argument_spec(dict(self.OPTIONS))
+        self.gate = Gate(self, self.task_vars)
+        self.declaration = self.gate.declaration_of(self.task_vars["inventory_hostname"])
+        require_proof(self.gate, self.declaration)
+        self.live = LiveGate(self, self.task_vars, self.gate, self.declaration)
+        self.session = self.live.ensure()
+        with self.live.during(self.session, result):
+            result.update(self.act(given))
+        return result
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the step with its options. Returns what it has to say; ``failed`` in it ends the run."""
+        raise NotImplementedError
+
+    def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a module of this collection on the machine."""
+        answer: dict[str, Any] = self._execute_module(
+            f"aiia.bulkhead.{name}", {**self.common(), **arguments}, task_vars=self.task_vars
+        )
+        return answer
+
+    def common(self) -> dict[str, Any]:
+        """The options that every module has that works on an environment."""
+        values = self.declaration.values
+        return {
+            "directory": values["bulkhead_directory"],
+            "prefix": values["bulkhead_prefix"],
+            "token": self.session.token,
+            "state_directory": values["bulkhead_state_directory"],
+            "owner": values["bulkhead_owner"],
+            "docker_host": values["bulkhead_docker_host"],
+        }
+
+    def release(self, commit: str = "") -> Release:
+        """What the inventory declares now, rendered. Raises AnsibleActionFail where it lacks something."""
+        release = self.gate.render(self.declaration, commit)
+        faults = [each for each in self.declaration.problems if each.severity >= Severity.HIGH]
+        if release is None or self.declaration.lacking or faults:
+            raise AnsibleActionFail(report.text([*self.declaration.problems, *self.declaration.lacking]))
+        return release
