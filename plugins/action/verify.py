@@ -15,7 +15,9 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import as_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import stops, text
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate, begun, write_receipt
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.recording import write_receipt
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.session import begun
 
 
 class ActionModule(ActionBase):

@@ -10,6 +10,7 @@ Two inventories that do not know each other meet here. Runs on the targets.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -59,6 +60,8 @@ def kept_lease(module: AnsibleModule) -> Iterator[None]:
 
 class Registry:
     """``<state directory>/environments/<prefix>/``: ``environment.json`` and ``receipts/``.
+
+    Receipts of environments that were destroyed are kept in ``<state directory>/destroyed/<prefix>/receipts/``.
 
     Each environment's own directory holds a copy of what does not change from one deployment to the next, so that a
     registry that was lost is found again.
@@ -121,11 +124,11 @@ class Registry:
         return entry if here and known else None
 
     def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any], owner: str = "") -> str:
-        """Register an environment with the receipt of its deployment. Returns where the receipt is."""
+        """Keep a receipt and, unless it is empty, the environment's entry. Returns where the receipt is."""
         folder = os.path.join("environments", prefix)
-        name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
-        self._tree.write(Wanted(os.path.join(folder, "receipts", name), _dump(receipt), 0o640))
-        self._write(prefix, entry)
+        path = self._write_receipt(folder, receipt)
+        if entry:
+            self._write(prefix, entry)
         if entry.get("directory"):
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
@@ -133,6 +136,11 @@ class Registry:
             copy = Wanted(self.COPY, _sealed(steady), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
+        return path
+
+    def _write_receipt(self, folder: str, receipt: dict[str, Any]) -> str:
+        name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
+        self._tree.write(Wanted(os.path.join(folder, "receipts", name), _dump(receipt), 0o640))
         receipts = os.path.join(self.directory, folder, "receipts")
         for old in sorted(os.listdir(receipts))[: -self.keep_receipts]:
             os.unlink(os.path.join(receipts, old))
@@ -141,9 +149,15 @@ class Registry:
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
         self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), _sealed(entry), 0o644))
 
-    def remove(self, prefix: str) -> None:
-        """Forget an environment that was destroyed; its receipts go with it."""
-        self._tree.remove(os.path.join("environments", prefix))
+    def remove(self, prefix: str, receipt: dict[str, Any]) -> str:
+        """Forget an environment that was destroyed. Returns where its receipts, with this last one, are kept."""
+        gone, kept = os.path.join("environments", prefix), os.path.join("destroyed", prefix)
+        self._tree.make_directory(os.path.join(kept, "receipts"))
+        for path in glob.glob(os.path.join(glob.escape(os.path.join(self.directory, gone, "receipts")), "*.json")):
+            os.replace(path, os.path.join(self.directory, kept, "receipts", os.path.basename(path)))
+        path = self._write_receipt(kept, receipt)
+        self._tree.remove(gone)
+        return path
 
     def key(self, keep: bool = False) -> bytes:
         """The machine's key for digests of files; one for this look only where there is none and none may be made."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: record
-short_description: Keep the receipt of a deployment on its machine, and give the environment's lock back
+short_description: Keep the receipt of a run on its machine, and give the environment's lock back
 description:
-  - Called by the action M(aiia.bulkhead.verify); a play does not need it.
+  - Called at the end of each run by its last action, such as M(aiia.bulkhead.verify); a play does not need it.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -22,6 +22,7 @@ options:
   owner: {type: str, default: "", description: The user who owns the environment's directory.}
   entry: {type: dict, default: {}, description: The environment's registry entry. Empty keeps the one that is there.}
   receipt: {type: dict, default: {}, description: The receipt. Empty writes none.}
+  gone: {type: bool, default: false, description: Forget the environment; its receipts are kept apart.}
   state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
 """
 
@@ -57,10 +58,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if params["receipt"]:
             if params["token"]:
                 locks.renew(params["prefix"], params["token"])
+            registry = Registry(directory)
             with locks.machine():
-                result["path"] = Registry(directory).write(
-                    params["prefix"], params["entry"], params["receipt"], params["owner"]
-                )
+                if params["gone"]:
+                    result["path"] = registry.remove(params["prefix"], params["receipt"])
+                else:
+                    result["path"] = registry.write(
+                        params["prefix"], params["entry"], params["receipt"], params["owner"]
+                    )
     finally:
         if params["token"]:
             locks.release(params["prefix"], params["token"])
@@ -75,6 +80,7 @@ def main() -> None:
             "owner": {"type": "str", "default": ""},
             "entry": {"type": "dict", "default": {}},
             "receipt": {"type": "dict", "default": {}},
+            "gone": {"type": "bool", "default": False},
             "state_directory": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

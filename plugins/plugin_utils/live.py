@@ -2,84 +2,37 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live gates as actions use them: lock and look, judge, verify, and the receipt.
-
-What one step of a run learns for the next is kept in the run's own temporary directory, never in facts or variables.
-"""
+"""The live gates as actions use them: lock and look, judge, verify, and the receipt."""
 
 from __future__ import annotations
 
-import getpass
 import json
-import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
 from .declaration import Declaration
 from .gate import Gate, Surroundings, surroundings
 from .isolation import report
-from .isolation.live.drift import deployed_containers
 from .isolation.live.preflight import accepted, preflight, standing
 from .isolation.live.probes import judge_probes, plan_probes
-from .isolation.live.receipt import compare
+from .isolation.live.receipt import as_text, compare
 from .isolation.live.registered import entry_of, registered
 from .isolation.model import Environment, Finding, Severity
+from .recording import receipt, registry_entry, write_receipt
+from .session import Session, begun, holder, now
 
 #: Seconds of waiting for a lock between two signs of life.
 _WAIT_PIECE = 10
 
 #: What a deployment tells although it does not stop it.
 _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "moved-checkout", "foreign-mount")
-
-
-@dataclass
-class Session:
-    """One deployment of one environment: its lock's token, when it began, and the machine as it was before."""
-
-    prefix: str
-    token: str
-    began: str
-    observation: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-
-    def save(self) -> None:
-        """Keep it for the next step of this run."""
-        path = _path(self.prefix)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-
-def _path(prefix: str) -> Path:
-    return Path(C.DEFAULT_LOCAL_TMP, f"bulkhead-session-{prefix}.json")
-
-
-def now() -> str:
-    """The time as receipts write it: UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def begun(prefix: str) -> Session | None:
-    """The session that an earlier step of this run began."""
-    try:
-        return Session(**json.loads(_path(prefix).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def forget(prefix: str) -> None:
-    """The session is over: its lock has been given back."""
-    _path(prefix).unlink(missing_ok=True)
 
 
 class LiveGate:
@@ -116,10 +69,11 @@ class LiveGate:
         """The environment as the rules see it."""
         return self.around.environment
 
-    def ensure(self) -> Session:
+    def ensure(self, judge: bool = True) -> Session:
         """The session of this run; where no earlier step began one, lock, look and judge now.
 
-        Raises AnsibleActionFail with the findings when the machine speaks against a deployment.
+        Raises AnsibleActionFail with the findings when the machine speaks against a deployment. Without ``judge`` they
+        stop nothing: for jobs that touch only what carries the environment's own labels.
         """
         session = begun(self.declaration.prefix)
         if session is not None:
@@ -129,7 +83,7 @@ class LiveGate:
         with self.during(session):
             findings = self._accepted(preflight(self.environment, self.around.prefixes, session.observation))
             stopping = report.stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), session.prefix)
-            if stopping:
+            if stopping and judge:
                 raise AnsibleActionFail(
                     f"refused on the machine, and nothing was changed\n{report.text(findings, stopping=stopping)}"
                 )
@@ -165,7 +119,7 @@ class LiveGate:
         return {
             "prefix": session.prefix,
             "token": session.token,
-            "holder": _holder(),
+            "holder": holder(),
             "state_directory": self.values["bulkhead_state_directory"],
         }
 
@@ -178,11 +132,13 @@ class LiveGate:
         try:
             yield
         except BaseException as error:
+            if session.over:
+                raise
             changes = self._give_up(session)
             if changes and isinstance(error, AnsibleError):
                 raise AnsibleActionFail(f"{error}. {_changed(changes)}") from error
             raise
-        if result and result.get("failed"):
+        if result and result.get("failed") and not session.over:
             changes = self._give_up(session)
             if changes:
                 result["msg"] = f"{result.get('msg')}. {_changed(changes)}"
@@ -190,7 +146,7 @@ class LiveGate:
 
     def _give_up(self, session: Session) -> tuple[str, ...]:
         """Give the lock back; what changed of bystanders while this run had it."""
-        forget(session.prefix)
+        session.end()
         try:
             answer = self._module("preflight", {**self._lease(session), **self._look(), "release": True})
         except AnsibleError as error:  # the machine is gone; the lock ends by itself
@@ -273,39 +229,63 @@ class LiveGate:
     ) -> dict[str, Any]:
         """Write the receipt and the registry entry on the machine, and give the lock back. Returns the receipt."""
         after = answer["observation"]
+        release = {name: state.get(name, "") for name in ("commit", "release")}
+        written = receipt(
+            session,
+            compare(session.observation, after, session.prefix, self.around.prefixes),
+            changed=state.get("steps", ()),
+            proved=self._proved,
+            probed=answer["probed"],
+            findings=[each.as_dict() for each in findings],
+            **release,
+        )
+        entry = {**entry_of(self.environment), **release}
+        return self._write(session, written, registry_entry(entry, written, after, self.environment.directory))
+
+    def conclude(
+        self,
+        session: Session,
+        what: str,
+        steps: Sequence[str],
+        *,
+        entry: Mapping[str, Any] | None = None,
+        gone: bool = False,
+    ) -> dict[str, Any]:
+        """End a job that is no deployment: look again, compare bystanders, leave a receipt, give the lock back.
+
+        ``what`` is the job in a word or two, ``steps`` what it changed. A job that changed nothing leaves no receipt.
+        The environment's registry entry stays as it is; with ``entry`` (who it is now, with its commit and release) it
+        is written anew, and with ``gone`` removed. Returns the receipt, whose short form is shown. Raises
+        AnsibleActionFail when a bystander changed.
+        """
+        if self._action._task.check_mode:
+            session.end()
+            return {}
+        after = self._observe()
         compared = compare(session.observation, after, session.prefix, self.around.prefixes)
-        environment = self.environment
-        receipt = {
-            "prefix": session.prefix,
-            "began": session.began,
-            "finished": now(),
-            "by": _holder(),
-            "commit": state.get("commit", ""),
-            "release": state.get("release", ""),
-            "proved": {
-                "environments": list(self.around.prefixes),
-                "claims": self.around.claims,
-            },
-            "changed": list(state.get("steps", ())),
-            "probed": answer["probed"],
-            "bystanders": list(compared.bystanders),
-            "bystander_containers": compared.containers,
-            "bystander_changes": list(compared.changes),
-            "notes": [*session.notes, *compared.notes],
-            "findings": [each.as_dict() for each in findings],
-        }
-        entry = {
-            **entry_of(environment),
-            "machine_id": after["machine"],
-            "engine_id": after["engine"]["id"],
-            "commit": receipt["commit"],
-            "release": receipt["release"],
-            "deployed": receipt["finished"],
-            "by": receipt["by"],
-            "files": after["files"].get(environment.directory, {}),
-            "key": after["key"],
-            "containers": deployed_containers(session.prefix, after),
-        }
+        written = receipt(session, compared, changed=steps, proved=self._proved, what=what)
+        keep = bool(steps or entry or gone or compared.changes)
+        if entry:
+            entry = registry_entry(entry, written, after, self.environment.directory)
+        written = self._write(session, written if keep else {}, entry or {}, gone)
+        if keep:
+            write_receipt(self.values["bulkhead_receipt"], written)
+            Display().display(as_text(written))
+        if compared.changes:
+            raise AnsibleActionFail(
+                f"{session.prefix}: {what} is done. {_changed(compared.changes)}",
+                result={"bystander_changes": list(compared.changes)},
+            )
+        return written
+
+    @property
+    def _proved(self) -> dict[str, Any]:
+        return {"environments": list(self.around.prefixes), "claims": self.around.claims}
+
+    def _write(
+        self, session: Session, receipt: Mapping[str, Any], entry: Mapping[str, Any], gone: bool = False
+    ) -> dict[str, Any]:
+        """Keep receipt and entry on the machine, where there are any; the lock goes back in any case."""
         written = self._module(
             "record",
             {
@@ -313,23 +293,15 @@ class LiveGate:
                 "token": session.token,
                 "state_directory": self.values["bulkhead_state_directory"],
                 "owner": self.values["bulkhead_owner"],
-                "entry": entry,
-                "receipt": receipt,
+                "entry": dict(entry),
+                "receipt": dict(receipt),
+                "gone": gone,
             },
         )
-        forget(session.prefix)
+        session.end()
         if written.get("failed"):
             raise _failure(written)
-        return {**receipt, "path": written.get("path", "")}
-
-
-def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:
-    """Keep the receipt on the controller as well, if that is asked for."""
-    try:
-        if path:
-            Path(path).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise AnsibleActionFail(f"the receipt cannot be kept in {path} (bulkhead_receipt): {error.strerror}") from error
+        return {**receipt, "path": written.get("path", "")} if receipt else {}
 
 
 def _failure(answer: Mapping[str, Any], more: str = "") -> AnsibleActionFail:
@@ -341,7 +313,3 @@ def _failure(answer: Mapping[str, Any], more: str = "") -> AnsibleActionFail:
 
 def _changed(changes: Sequence[str]) -> str:
     return f"While this run had the lock, what belongs to other environments changed: {'; '.join(changes)}"
-
-
-def _holder() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"

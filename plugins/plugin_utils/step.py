@@ -16,8 +16,9 @@ from .declaration import Declaration
 from .gate import Gate, require_proof
 from .isolation import report
 from .isolation.model import Severity
-from .live import LiveGate, Session
+from .live import LiveGate
 from .rendering import Release
+from .session import Session
 
 
 class EnvironmentStep(ActionBase):
@@ -27,6 +28,9 @@ class EnvironmentStep(ActionBase):
     _supports_diff = True
 
     OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    #: Whether the step is refused where the machine speaks against a deployment.
+    JUDGES: ClassVar[bool] = True
 
     gate: Gate
     declaration: Declaration
@@ -43,7 +47,7 @@ class EnvironmentStep(ActionBase):
         self.declaration = self.gate.declaration_of(self.task_vars["inventory_hostname"])
         require_proof(self.gate, self.declaration)
         self.live = LiveGate(self, self.task_vars, self.gate, self.declaration)
-        self.session = self.live.ensure()
+        self.session = self.live.ensure(self.JUDGES)
         with self.live.during(self.session, result):
             result.update(self.act(given))
         return result

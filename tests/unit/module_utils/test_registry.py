@@ -164,3 +164,30 @@ def test_where_the_state_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state_directory() == "/var/lib/bulkhead"
     monkeypatch.setattr("os.getuid", lambda: 65534)
     assert state_directory().endswith("/.local/state/bulkhead") and "hostile" not in state_directory()
+
+
+def test_a_receipt_without_an_entry_leaves_the_entry_alone(registry: Registry, home: Path) -> None:
+    """A job that is no deployment."""
+    registry.write("aiia_prod", entry(home), receipt(1))
+    before = place(registry).read_bytes()
+    path = registry.write("aiia_prod", {}, receipt(2))
+    assert place(registry).read_bytes() == before
+    assert json.loads(Path(path).read_text()) == receipt(2)
+
+
+def test_the_receipts_of_a_destroyed_environment_survive(registry: Registry, home: Path) -> None:
+    """The entry goes; what was done, the destruction included, stays to be read, within the same bounds."""
+    for number in range(3):
+        registry.write("aiia_prod", entry(home), receipt(number))
+    registry.write("aiia_staging", entry(home, prefix="aiia_staging"), receipt())
+    path = Path(registry.remove("aiia_prod", receipt(4)))
+    assert list(registry.entries()) == ["aiia_staging"]
+    assert not place(registry).parent.exists()
+    assert [json.loads(each.read_text())["number"] for each in sorted(path.parent.iterdir())] == [1, 2, 4]
+
+
+def test_removing_what_was_never_registered(registry: Registry) -> None:
+    """A deployment that failed halfway left no entry; its destruction has a receipt all the same."""
+    path = Path(registry.remove("aiia_prod", receipt()))
+    assert path.is_file()
+    assert registry.entries() == {}

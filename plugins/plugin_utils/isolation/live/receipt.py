@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The receipt: what a deployment changed, and that no bystander changed."""
+"""The receipt: what a run changed, and that no bystander changed."""
 
 from __future__ import annotations
 
@@ -186,20 +186,21 @@ def _directories(*observations: Observation) -> dict[str, str]:
 
 
 def as_text(receipt: Mapping[str, Any]) -> str:
-    """The receipt for a person: ten lines at most."""
-    probed, proved = receipt["probed"], receipt["proved"]
+    """The receipt for a person: ten lines at most. Of a job that is no deployment, ``what`` says which it was."""
+    probed, proved, what = receipt.get("probed"), receipt["proved"], receipt.get("what", "")
     changes, notes = receipt["bystander_changes"], receipt["notes"]
     names = receipt["bystanders"]
     lines = [
-        f"receipt of {receipt['prefix']}, {receipt['finished']}",
+        f"receipt of {receipt['prefix']}, {f'{what}, ' if what else ''}{receipt['finished']}",
         f"  proved    {len(proved['environments'])} environments, {proved['claims']} claims, none shared",
-        f"  commit    {receipt['commit'] or 'none'}",
-        f"  release   {receipt['release'] or 'none'}",
+        *(f"  {name:<10}{receipt[name] or 'none'}" for name in ("commit", "release") if name in receipt),
         f"  changed   {_few(receipt['changed']) or 'nothing'}",
-        f"  probed    from {probed['containers']} containers: {probed['names']} names and {probed['addresses']} "
-        "addresses of "
-        f"others; {probed['requests']} requests",
     ]
+    if probed:
+        lines.append(
+            f"  probed    from {probed['containers']} containers: {probed['names']} names and {probed['addresses']} "
+            f"addresses of others; {probed['requests']} requests"
+        )
     if changes:
         lines.append(f"  BYSTANDERS CHANGED: {_few(changes)}")
     elif names:

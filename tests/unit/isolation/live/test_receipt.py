@@ -248,3 +248,12 @@ def test_the_receipt_says_how_it_went(more: dict[str, Any], says: str) -> None:
     """Bad news stands where good news would."""
     text = as_text(RECEIPT | more)
     assert says in text and ("unchanged aiia_prod" in text) is ("changed" in more)
+
+
+def test_the_receipt_of_a_job_says_which_it_was() -> None:
+    """It deployed nothing, so it has no commit and no release, and it probed nothing."""
+    text = as_text(
+        {key: RECEIPT[key] for key in RECEIPT if key not in ("commit", "release", "probed")} | {"what": "restart"}
+    )
+    assert text.startswith(f"receipt of {RECEIPT['prefix']}, restart, ")
+    assert not any(word in text for word in ("commit", "release", "probed"))
