@@ -19,6 +19,9 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.recording import write_receipt
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.session import begun
 
+#: What a verification tells beside what is wrong.
+_TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver")
+
 
 class ActionModule(ActionBase):
     """Verify, and where this run deployed something, record the receipt and give the lock back."""
@@ -46,7 +49,7 @@ class ActionModule(ActionBase):
                 receipt = live.record(session, answer, findings, given["converged"])
         stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
-        told = () if receipt else ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment")
+        told = () if receipt else _TOLD
         shown = [each for each in findings if each in stopping or each.severity > Severity.LOW or each.rule in told]
         if shown:
             Display().display(text(shown, stopping=stopping))

@@ -123,8 +123,8 @@ class LiveGate:
             "state_directory": self.values["bulkhead_state_directory"],
         }
 
-    def _accepted(self, findings: Sequence[Finding]) -> list[Finding]:
-        return report.arrange(accepted(self.environment, findings, date.today()))
+    def _accepted(self, findings: Sequence[Finding], complete: bool = False) -> list[Finding]:
+        return report.arrange(accepted(self.environment, findings, date.today(), complete))
 
     @contextmanager
     def during(self, session: Session, result: dict[str, Any] | None = None) -> Iterator[None]:
@@ -193,7 +193,7 @@ class LiveGate:
             "containers": len(answer["inside"]),
             "cut": probes.cut,
         }
-        return answer, self._accepted(findings)
+        return answer, self._accepted(findings, complete=session is None)
 
     def _credentials(self) -> dict[str, dict[str, str]]:
         """Who the environment is to its own servers: what another environment's servers must refuse."""

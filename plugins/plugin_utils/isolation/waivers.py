@@ -17,6 +17,7 @@ from datetime import date, datetime
 from itertools import chain
 from typing import Any
 
+from .live.rules import LIVE_RULES
 from .model import Environment, Finding, Fleet, Severity, Where
 from .report import some
 from .rules import rules, waive
@@ -52,10 +53,13 @@ def apply(
     findings: Iterable[Finding],
     today: date,
     given: Mapping[str, Sequence[tuple[Any, Where]]] | None = None,
+    live: bool = False,
 ) -> list[Finding]:
     """The same findings, those that are accepted marked as waived, and what is wrong with the waivers.
 
-    ``given`` are lists of waivers by prefix, with their places, where they do not come from the variables.
+    ``given`` are lists of waivers by prefix, with their places, where they do not come from the variables. ``live``
+    says that the findings are those of a machine: a waiver is missed there only if its rule is one that only a machine
+    can break, and on paper only if it is not.
     """
     waivers: list[Waiver] = []
     result: list[Finding] = []
@@ -84,7 +88,9 @@ def apply(
     for same in _together(waivers):
         if same[0].until < today:
             result.append(_expired(same, today))
-        elif not any((each.environment, each.rule, each.resource) in used for each in same):
+        elif (same[0].rule in LIVE_RULES) is live and not any(
+            (each.environment, each.rule, each.resource) in used for each in same
+        ):
             result.append(_unused(same))
     return result
 
@@ -177,8 +183,9 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
 
 def _unused(waivers: Sequence[Waiver]) -> Finding:
     waiver = waivers[0]
-    near = difflib.get_close_matches(waiver.rule, rules(), n=1)
-    hint = f" Did you mean {near[0]}?" if near and waiver.rule not in rules() else ""
+    known = {*rules(), *LIVE_RULES}
+    near = difflib.get_close_matches(waiver.rule, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near and waiver.rule not in known else ""
     return Finding(
         rule=UNUSED,
         severity=Severity.LOW,

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..model import Environment, Finding, Fleet
 from ..rules import judge, waive
-from ..waivers import apply
+from ..waivers import UNUSED, apply
 from .drift import drift
 from .machine import machine
 from .ownership import ownership
@@ -44,8 +44,16 @@ def standing(environment: Environment, fleet: Collection[str], observation: Mapp
     return [*ownership(environment, observation), *shared, *machine(environment, observation)]
 
 
-def accepted(environment: Environment, findings: Sequence[Finding], today: date) -> list[Finding]:
-    """The findings, those marked that the environment's own waivers accept."""
+def accepted(
+    environment: Environment, findings: Sequence[Finding], today: date, complete: bool = False
+) -> list[Finding]:
+    """The findings, those marked that the environment's own waivers accept.
+
+    ``complete`` says that everything was looked at that only a machine can show: then waivers that accept nothing of
+    it are told as well.
+    """
     own = [replace(each, environments=(environment.prefix,)) for each in findings]
-    reasons = {(each.rule, each.resource): each.waived for each in apply(Fleet((environment,)), own, today)}
-    return [waive(each, reasons.get((each.rule, each.resource), "")) for each in findings]
+    judged = apply(Fleet((environment,)), own, today, live=True)
+    reasons = {(each.rule, each.resource): each.waived for each in judged}
+    unused = [each for each in judged if each.rule == UNUSED] if complete else []
+    return [*(waive(each, reasons.get((each.rule, each.resource), "")) for each in findings), *unused]

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live import preflight as subject
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import deployed_containers, drift
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.machine import MINIMUM_FREE, machine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.preflight import (
@@ -19,6 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.prefl
     standing,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of, environment_of
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.rules import LIVE_RULES
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Claim, Where
 from unit.isolation.live.observations import (
     INPUT,
@@ -255,3 +259,25 @@ def test_a_waiver_accepts_a_finding_of_the_machine() -> None:
     judged = accepted(ours, findings, date(2026, 6, 1))
     assert [(each.resource, each.waived) for each in judged] == [("machine", "moved"), ("Docker engine", "")]
     assert [each.waived for each in accepted(ours, findings, date(2026, 7, 1))] == ["", ""]
+
+
+def test_an_unused_waiver_of_the_machine_is_told_where_everything_was_seen() -> None:
+    """Preflight has not probed yet; verification has. Waivers of what paper shows are the plan's to judge."""
+    common = {"reason": "moved", "until": "2026-06-30"}
+    waivers = [{"rule": "taken-port", "resource": "port 80"}, {"rule": "shared-port", "resource": "80/tcp"}]
+    ours = environment(variables={"bulkhead_waivers": [each | common for each in waivers]})
+    assert accepted(ours, [], date(2026, 6, 1)) == []
+    (unused,) = accepted(ours, [], date(2026, 6, 1), complete=True)
+    assert (unused.rule, unused.resource) == ("unused-waiver", "port 80")
+
+
+def test_every_rule_of_the_machine_is_in_the_catalogue() -> None:
+    """What the files of this package call a finding, and no rule more: waivers are judged by it."""
+    found = set()
+    for path in Path(subject.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if called in ("_finding", "Finding"):
+                rule = node.args[1 if called == "_finding" else 0]  # type: ignore[attr-defined]
+                found |= {rule.value} if isinstance(rule, ast.Constant) else set()
+    assert found == set(LIVE_RULES) and all(LIVE_RULES.values())
