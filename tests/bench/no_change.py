@@ -37,7 +37,6 @@ VAULT = ("--vault-id", f"staging@{HERE}/passwords/staging.vault-password")
 
 def prepare() -> None:
     """Two inventories, their secrets, and the application's repository."""
-    shutil.rmtree(HERE, ignore_errors=True)
     shutil.copytree(ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml"))
     everyone = HERE / "inventory/group_vars/all/main.yml"
     text = everyone.read_text(encoding="utf-8")
@@ -99,9 +98,29 @@ def check_same() -> None:
         raise Failed(f"the two deployments differ:\n  {one}\n  {other}")
 
 
+def remove() -> None:
+    """Everything of both environments, by the exact label of their projects: also what a killed bench left, whose
+    volumes would know other passwords."""
+    for project in (OURS, BY_HAND):
+        label = ("--quiet", "--filter", f"label=com.docker.compose.project={project}")
+        for listing, removal in (
+            (("ps", "--all"), ("rm", "--force", "--volumes")),
+            (("network", "ls"), ("network", "rm")),
+            (("volume", "ls"), ("volume", "rm")),
+        ):
+            found = run(["docker", *listing, *label]).split()
+            if found:
+                run(["docker", *removal, *found])
+        tags = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{project}_django"]).split()
+        if tags:
+            run(["docker", "image", "rm", *tags])
+    shutil.rmtree(HERE, ignore_errors=True)
+
+
 @contextmanager
 def deployed() -> Iterator[None]:
     """Both environments up, and gone afterwards with all that was theirs."""
+    remove()
     prepare()
     try:
         ours()
@@ -109,13 +128,7 @@ def deployed() -> Iterator[None]:
         check_same()
         yield
     finally:
-        for project, directory in directories().items():
-            if (directory / "docker-compose.staging.yml").is_file():
-                compose(directory, project, "down", "--volumes", "--timeout", "2")
-            tags = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{project}_django"]).split()
-            if tags:
-                run(["docker", "image", "rm", *tags])
-        shutil.rmtree(HERE, ignore_errors=True)
+        remove()
 
 
 def lines(rounds: int) -> Iterator[Line | str]:
