@@ -36,12 +36,20 @@ ROLE = Path(__file__).resolve().parents[2] / "roles" / "environment"
 EXTRA_ALLOWED = frozenset(
     {
         "bulkhead_allow_many",
+        "bulkhead_command",
+        "bulkhead_confirm",
+        "bulkhead_destroy_backups",
+        "bulkhead_destroy_volumes",
         "bulkhead_fail_on",
         "bulkhead_fail_on_bystanders",
+        "bulkhead_lines",
         "bulkhead_lock_takeover",
         "bulkhead_lock_wait",
+        "bulkhead_maintenance",
+        "bulkhead_manage",
         "bulkhead_receipt",
         "bulkhead_report",
+        "bulkhead_service",
         "bulkhead_source_commit",
         "bulkhead_wait_timeout",
     }
