@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -21,7 +20,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import dump, seal, unseal
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
@@ -108,7 +108,7 @@ class Registry:
             if content is None and not os.path.isdir(os.path.join(root, prefix)):
                 continue
             try:
-                found[prefix] = _opened(content or b"", prefix)
+                found[prefix] = unseal(content or b"", prefix)
             except ValueError as error:
                 found[prefix] = {"prefix": prefix, "damaged": str(error)}
         return found
@@ -116,7 +116,7 @@ class Registry:
     def _copy(self, directory: str) -> dict[str, Any] | None:
         """The copy in an environment's directory, if it is whole, about that directory, and of this registry."""
         try:
-            entry = _opened(read(os.path.join(directory, self.COPY)) or b"")
+            entry = unseal(read(os.path.join(directory, self.COPY)) or b"")
         except (ValueError, Failure):
             return None
         here = entry.pop("state_directory", "") == os.path.realpath(self.directory)
@@ -133,21 +133,21 @@ class Registry:
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
             steady["state_directory"] = os.path.realpath(self.directory)
-            copy = Wanted(self.COPY, _sealed(steady), 0o644)
+            copy = Wanted(self.COPY, seal(steady), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
         return path
 
     def _write_receipt(self, folder: str, receipt: dict[str, Any]) -> str:
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
-        self._tree.write(Wanted(os.path.join(folder, "receipts", name), _dump(receipt), 0o640))
+        self._tree.write(Wanted(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
         receipts = os.path.join(self.directory, folder, "receipts")
         for old in sorted(os.listdir(receipts))[: -self.keep_receipts]:
             os.unlink(os.path.join(receipts, old))
         return os.path.join(receipts, name)
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
-        self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), _sealed(entry), 0o644))
+        self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
 
     def remove(self, prefix: str, receipt: dict[str, Any]) -> str:
         """Forget an environment that was destroyed. Returns where its receipts, with this last one, are kept."""
@@ -173,27 +173,3 @@ class Registry:
             with Locks(self.directory).machine():
                 self._tree.write(Wanted("key", made, 0o600))
         return made
-
-
-def _dump(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _sealed(entry: dict[str, Any]) -> bytes:
-    """An entry with its own digest, by which it is seen when somebody edited it."""
-    return _dump(dict(entry, digest=digest(_dump(entry))))
-
-
-def _opened(content: bytes, prefix: str = "") -> dict[str, Any]:
-    """The entry that was sealed. Raises ValueError, with the reason, for any other content."""
-    try:
-        entry = json.loads(content.decode())
-    except ValueError:
-        raise ValueError("it cannot be read") from None
-    if not isinstance(entry, dict):
-        raise ValueError("it is no entry")
-    if prefix and entry.get("prefix") != prefix:
-        raise ValueError("it is about %s" % entry.get("prefix"))
-    if entry.pop("digest", "") != digest(_dump(entry)):
-        raise ValueError("it was edited by hand")
-    return entry

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Programs whose input or output is too large to be held: streams between files, this process and containers.
+
+Runs on the targets: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+
+#: How much is moved at once.
+CHUNK = 1 << 20
+
+#: How much of what a program complains about is kept.
+_COMPLAINTS = 1 << 16
+
+
+class StreamError(Failure):
+    """A program that did not do its part, or did not end in time."""
+
+
+def stream(
+    command: list[str],
+    what: str,
+    source: BinaryIO | None = None,
+    target: BinaryIO | None = None,
+    write: Callable[[BinaryIO], None] | None = None,
+    read: Callable[[BinaryIO], Any] | None = None,
+    limit: float = 0,
+) -> Any:
+    """Run a program from ``source`` to ``target``, or fed by ``write``, or read by ``read``. Returns what that returns.
+
+    ``what`` says in words what the program does. Raises StreamError when it fails, or takes longer than ``limit``
+    seconds. However this ends, the program has ended too.
+    """
+    late = threading.Event()
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE if write else source or subprocess.DEVNULL,
+                stdout=subprocess.PIPE if read else target or subprocess.DEVNULL,
+                stderr=complaints,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StreamError("%s: %s cannot be run: %s" % (what, command[0], error.strerror)) from error
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit or threading.TIMEOUT_MAX, stop)
+        timer.daemon = True
+        timer.start()
+        result = None
+        try:
+            if write and process.stdin:
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    write(process.stdin)
+            if read and process.stdout:
+                with process.stdout:
+                    result = read(process.stdout)
+            code = process.wait()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if late.is_set():
+            raise StreamError("%s was stopped: it had not ended after %d s" % (what, limit))
+        if code != 0:
+            size = complaints.seek(0, 2)
+            complaints.seek(max(0, size - _COMPLAINTS))
+            raise StreamError(
+                "%s failed (exit code %d)" % (what, code), last_lines(complaints.read().decode("utf-8", "replace"))
+            )
+        return result
