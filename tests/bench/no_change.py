@@ -23,6 +23,8 @@ HERE = SCRATCH / "no-change"
 OURS, BY_HAND = "benchours_staging", "benchhand_staging"
 PORT_OFFSET = 19000
 PORT = 27180
+#: Where nginx reads which container a request goes to: the playbook by hand replaces its application with a gap.
+TRAFFIC = "/etc/nginx/traffic"
 SERVICES = ("django", "nginx", "pgbouncer", "postgresql", "redis")
 VARIABLES = {
     "BULKHEAD_DEMO_ROOT": str(HERE / "ours"),
@@ -84,9 +86,12 @@ def shape(project: str, directory: Path) -> str:
         and name not in (".bulkhead/state.json", ".bulkhead/environment.json")
     )
     model = yaml.safe_load(compose(directory, project, "config"))
-    services = {
-        name: (service["image"], service["container_name"], sorted(mount["target"] for mount in service["volumes"]))
+    mounts = {
+        name: sorted({mount["target"] for mount in service["volumes"]} - {TRAFFIC})
         for name, service in model["services"].items()
+    }
+    services = {
+        name: (service["image"], service["container_name"], mounts[name]) for name, service in model["services"].items()
     }
     return repr((files, sorted(services.items()))).replace(project, "PREFIX")
 
