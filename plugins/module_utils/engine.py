@@ -14,10 +14,13 @@ from __future__ import annotations
 import json
 import os
 import pwd
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import stream
+
+if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
+    from ansible.module_utils.basic import AnsibleModule
 
 #: What engine and Compose must at least be: start intervals of health checks need engine 25.
 MINIMUM_ENGINE = (25, 0)
@@ -103,6 +106,14 @@ class Engine:
             handle_exceptions=True,
             expand_user_and_vars=False,
         )
+
+    def stream(self, what: str, *args: str, **streams: Any) -> Any:
+        """Run docker with input or output that is too large to be held; see :func:`streams.stream`."""
+        return stream(self._argv([self.docker_path(), *args]), what, **streams)
+
+    def shell(self, what: str, command: str, variables: dict[str, str], limit: float = 0) -> None:
+        """Run a command of the user's on the machine. Raises StreamError when it fails."""
+        stream(self._argv(["/bin/sh", "-c", command], variables), what, limit=limit)
 
     def find(self, name: str) -> str | None:
         """Where a program of the machine is; None where it is not."""

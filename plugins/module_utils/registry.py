@@ -14,14 +14,16 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import dump, seal, unseal
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
+
+if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
+    from ansible.module_utils.basic import AnsibleModule
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 

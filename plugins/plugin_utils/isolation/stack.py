@@ -61,6 +61,7 @@ class Service:
     application: bool = False
     question_kind: str = ""
     question: tuple[str, ...] = ()
+    backup: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ def build_stack(
                 application=application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
+                backup=_backup(name, extra.get("backup") or {}),
             )
         )
     compose: dict[str, Any] = {
@@ -162,6 +164,19 @@ def build_stack(
         own = {**labels(project, environment, prefix), INPUT_LABEL: _digest(service)}
         service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
+
+
+def _backup(name: str, backup: Any) -> dict[str, Any]:
+    """What a service says is to be backed up of it. Raises ValueError for what cannot be."""
+    if not backup:
+        return {}
+    known = isinstance(backup, Mapping) and backup.get("kind") in ("postgresql", "files")
+    if not known or (backup["kind"] == "files" and not str(backup.get("path") or "").startswith("/")):
+        raise ValueError(
+            f"bulkhead_services.{name}: x-bulkhead.backup is {{kind: postgresql}} or "
+            "{kind: files, path: <an absolute path in the container>}"
+        )
+    return dict(backup)
 
 
 def _networks(more: Mapping[str, Any], prefix: str, own: Mapping[str, str]) -> dict[str, Any]:

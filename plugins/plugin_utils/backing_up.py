@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of an environment is backed up, as the machine must know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .declaration import Declaration
+from .isolation import naming
+from .isolation.stack import Service
+from .rendering import Release
+
+#: What is backed up before a release, by ``bulkhead_backup_before_release``.
+_BEFORE_RELEASE = {"all": ("postgresql", "files"), "database": ("postgresql",), "nothing": ()}
+
+
+def backup_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
+    """What ``Backups`` must know to make a backup before a release; empty where none is wanted."""
+    kinds = _BEFORE_RELEASE.get(declaration.values["bulkhead_backup_before_release"], ())
+    arguments = all_arguments(declaration, release)
+    parts = [part for part in arguments["parts"] if part["kind"] in kinds]
+    return {**arguments, "parts": parts} if parts else {}
+
+
+def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
+    """What ``Backups`` must know of an environment, with everything that can be backed up of it."""
+    values = declaration.values
+    return {
+        "prefix": values["bulkhead_prefix"],
+        "environment": values["bulkhead_environment"],
+        "protected": bool(values["bulkhead_protected"]),
+        "project": naming.project_name(values["bulkhead_prefix"]),
+        "directory": values["bulkhead_backup_directory"],
+        "state_directory": values["bulkhead_state_directory"],
+        "keep": values["bulkhead_backup_keep"],
+        "timeout": values["bulkhead_backup_timeout"],
+        "copy_command": values["bulkhead_backup_copy_command"],
+        "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
+    }
+
+
+def _parts(declaration: Declaration, service: Service) -> Iterator[dict[str, Any]]:
+    """What a service has to be backed up; the environment's own database where it does not say which."""
+    wanted = dict(service.backup)
+    if not wanted:
+        return
+    values = declaration.values
+    part = {"service": service.name, "key": service.key, "kind": str(wanted.get("kind") or "")}
+    if part["kind"] == "postgresql":
+        yield {
+            **part,
+            "database": str(wanted.get("database") or values["bulkhead_database_name"]),
+            "user": str(wanted.get("user") or values["bulkhead_database_user"]),
+            "admin": str(wanted.get("admin") or values["bulkhead_database_admin"]),
+            "wiring": [dict(each) for each in wanted.get("wiring") or ()],
+        }
+    elif part["kind"] == "files":
+        yield {**part, "path": str(wanted.get("path") or "")}
