@@ -110,17 +110,8 @@ class Gate:
     @collector_paused()
     def prove(self, deploying: bool) -> Verdict:
         """Judge the whole fleet. With ``deploying`` also what ``-l`` selects, and that nothing was forged."""
-        findings: list[Finding] = []
-        hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
-        meant: list[str] = []
         option = self._options()
-        if deploying:
-            limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
-            running = self.task_vars.get("ansible_play_hosts_all") or ()
-            meant, problems = selection(running, limit, hosts, option["allow_many"])
-            findings += problems
-        findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
-        findings += overrides(self.inventory, self.groups)
+        meant, findings = self._meant(deploying, option["allow_many"])
         if not self.declarations:
             findings.append(
                 Finding(
@@ -164,6 +155,29 @@ class Gate:
         if deploying and not verdict.stopping:
             _write_proof(fleet, {prefix: digests.get(prefix, "") for prefix in targets})
         return verdict
+
+    def bind(self, declaration: Declaration) -> None:
+        """Go on only if this run means this environment and no other. Enough for what only reads: nothing is proved.
+
+        Raises AnsibleActionFail with the findings otherwise.
+        """
+        meant, findings = self._meant(True, declaration.values["bulkhead_allow_many"])
+        findings += self._forged(declaration)
+        if findings or declaration.group not in meant:
+            raise AnsibleActionFail(report.text(findings, stopping=findings))
+
+    def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
+        """The groups that ``-l`` means, and what speaks against that or against the shape of the inventory."""
+        hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
+        meant: list[str] = []
+        findings: list[Finding] = []
+        if deploying:
+            limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
+            running = self.task_vars.get("ansible_play_hosts_all") or ()
+            meant, findings = selection(running, limit, hosts, allow_many)
+        findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
+        findings += overrides(self.inventory, self.groups)
+        return meant, findings
 
     def _options(self) -> dict[str, Any]:
         """The run's own options: those of the environments that the play's hosts belong to."""

@@ -44,7 +44,8 @@ class Service:
     """One service of a stack, with what it brings along.
 
     ``on_change`` is the command that makes a running container take its changed files; empty means that it is
-    recreated. ``validate`` is the command that judges the files before they are in force. ``question`` is a read-only
+    recreated. ``manage`` is the service's own management command, such as ``python3 manage.py``.
+    ``validate`` is the command that judges the files before they are in force. ``question`` is a read-only
     command whose output verification judges, as its kind says.
     """
 
@@ -61,6 +62,7 @@ class Service:
     application: bool = False
     question_kind: str = ""
     question: tuple[str, ...] = ()
+    manage: tuple[str, ...] = ()
     backup: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -148,6 +150,7 @@ def build_stack(
                 application=application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
+                manage=tuple(map(str, extra.get("manage") or ())),
                 backup=_backup(name, extra.get("backup") or {}),
             )
         )

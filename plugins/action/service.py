@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The day's jobs on the services of exactly one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils import jobs
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import defaults
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import Service
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import Release, secret_values, service_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+
+class ActionModule(EnvironmentStep):
+    """List, logs, restart, shell and manage."""
+
+    OPTIONS: ClassVar = {
+        "job": {"type": "str", "required": True, "choices": ["list", "logs", "restart", "shell", "manage"]}
+    }
+    #: A job touches only containers that carry the environment's own labels.
+    JUDGES: ClassVar = False
+
+    def only_reads(self, given: Mapping[str, Any]) -> bool:
+        """A shell without a command is a line to type."""
+        values = self.declaration.values
+        return given["job"] in ("list", "logs") or (given["job"] == "shell" and not values["bulkhead_command"])
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the job, show what it says without secrets, and leave a receipt of what was changed."""
+        job = given["job"]
+        release = self.release()
+        try:
+            services, command = self._meant(job, release)
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        hidden = secret_values(release)
+        answer: dict[str, Any] = mask(self._call(job, release, services, command), hidden)
+        self._show(answer, job)
+        if answer.get("failed"):
+            return answer
+        if job == "shell" and not command:
+            return {**answer, "command": self._terminal(answer["services"][0]["container"] or services[0].container)}
+        if not self.only_reads(given):
+            self.live.conclude(self.session, job, answer["steps"])
+        return answer
+
+    def _meant(self, job: str, release: Release) -> tuple[list[Service], list[str]]:
+        """The services of a job and its command. Raises ValueError for names and commands that mean nothing."""
+        values, stack = self.declaration.values, release.stack
+        wanted, usual = values["bulkhead_service"], values["bulkhead_app_service"]
+        if job == "manage":
+            arguments = jobs.words("bulkhead_manage", values["bulkhead_manage"])
+            if not arguments:
+                raise ValueError(
+                    "bulkhead_manage is empty: say what to do, for example -e bulkhead_manage=showmigrations"
+                )
+            service = jobs.managed(self.declaration.prefix, stack, wanted, usual)
+            return [service], [*service.manage, *arguments]
+        if job == "shell":
+            found = jobs.chosen(self.declaration.prefix, stack, wanted or usual)
+            return found, jobs.words("bulkhead_command", values["bulkhead_command"])
+        if job == "logs" and values["bulkhead_lines"] < 1:
+            raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
+        return jobs.chosen(self.declaration.prefix, stack, wanted), []
+
+    def _call(self, job: str, release: Release, services: Sequence[Service], command: list[str]) -> dict[str, Any]:
+        known = {each["name"]: each for each in service_arguments(release)}
+        values = self.declaration.values
+        return self.module(
+            "service",
+            {
+                "job": "list" if job == "shell" and not command else job,
+                "project": naming.project_name(self.declaration.prefix),
+                "services": [{key: known[each.name][key] for key in ("name", "key", "one_shot")} for each in services],
+                "lines": values["bulkhead_lines"],
+                "command": command,
+                "secret_names": [each.key for each in release.settings if each.secret],
+                "timeout": values["bulkhead_wait_timeout"],
+            },
+        )
+
+    def _show(self, answer: Mapping[str, Any], job: str) -> None:
+        shown = []
+        for each in answer.get("logs", ()):
+            shown += [f"== {each['container']}", *each["lines"]]
+        shown += answer.get("lines", ())
+        if job == "list" and answer.get("services"):
+            shown.append(jobs.listing(answer["services"]))
+        if shown:
+            Display().display("\n".join(shown))
+
+    def _terminal(self, container: str) -> str:
+        usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
+        host = self.declaration.values["bulkhead_docker_host"]
+        line = jobs.terminal_command(container, host, usual, self.task_vars)
+        Display().display(f"Ansible has no terminal to give. Type this:\n  {line}")
+        return line

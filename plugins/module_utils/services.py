@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The day's small jobs on one environment's own containers: list, logs, restart, execute. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    ONE_OFF,
+    SERVICE,
+    WORKING_DIRECTORY,
+    condition,
+    is_well,
+    labels_of,
+    name_of,
+)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+
+PREFIX = "io.bulkhead.prefix"
+
+#: What is shown of a command's output, from its end.
+_MOST = 256 * 1024
+
+_HIDDEN = "********"
+
+
+def is_own(container: dict[str, Any], prefix: str, directory: str) -> bool:
+    """Whether a deployment of this environment, from this directory, made a container."""
+    labels = labels_of(container)
+    here = os.path.realpath(labels.get(WORKING_DIRECTORY) or "/") == os.path.realpath(directory)
+    return here and labels.get(PREFIX) == prefix
+
+
+class Services:
+    """The services of one environment. Nothing without its exact labels is touched or shown."""
+
+    def __init__(self, engine: Engine, prefix: str, services: list[dict[str, Any]], secrets: list[str]) -> None:
+        self.engine = engine
+        self.prefix = prefix
+        self.services = services
+        self.containers = [
+            each
+            for each in engine.containers("com.docker.compose.project=%s" % engine.project, "%s=%s" % (PREFIX, prefix))
+            if is_own(each, prefix, engine.directory)
+        ]
+        self._hidden = _secrets(self.containers, secrets)
+
+    def of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+        """The containers of a service, without one-off ones."""
+        return [
+            each
+            for each in self.containers
+            if labels_of(each).get(SERVICE) == service["key"] and labels_of(each).get(ONE_OFF) != "True"
+        ]
+
+    def _needed(self, service: dict[str, Any], running: bool = False) -> list[dict[str, Any]]:
+        found = self.of(service)
+        if not found:
+            raise EngineError(
+                "service %s has no container that a deployment from %s made. Deploy first"
+                % (service["name"], self.engine.directory)
+            )
+        stopped = [each for each in found if not (each.get("State") or {}).get("Running")]
+        if running and stopped:
+            raise EngineError(
+                "%s is not running (%s). Start it: ansible-playbook aiia.bulkhead.restart -l <environment> "
+                "-e bulkhead_service=%s" % (name_of(stopped[0]), condition(stopped[0]), service["name"])
+            )
+        return found
+
+    def listing(self) -> list[dict[str, str]]:
+        """What runs, one line for each container; a service without one says so."""
+        found = []
+        for service in self.services:
+            found += [
+                {
+                    "service": service["name"],
+                    "container": name_of(each),
+                    "condition": condition(each),
+                    "image": each["Config"]["Image"],
+                    "started": (each.get("State") or {}).get("StartedAt", "")[:19],
+                }
+                for each in self.of(service)
+            ] or [
+                {"service": service["name"], "container": "", "condition": "not there", "image": "", "started": ""},
+            ]
+        return found
+
+    def logs(self, lines: int) -> list[dict[str, Any]]:
+        """The last lines of each container, both its outputs in the order of time."""
+        found = []
+        for service in self.services:
+            for each in self._needed(service):
+                command = ("logs", "--timestamps", "--tail", str(lines), each["Id"])
+                code, output, errors = self.engine.docker(*command)
+                if code != 0:
+                    raise EngineError("the log of %s cannot be read" % name_of(each), last_lines(errors, 3))
+                both = sorted(output.splitlines() + errors.splitlines(), key=lambda line: line.split(" ")[0])
+                found.append({"container": name_of(each), "lines": [self.hide(line) for line in both[-lines:]]})
+        return found
+
+    def restart(self, timeout: float, check_mode: bool = False) -> list[str]:
+        """Restart the services one after the other, each until it is healthy. Returns what was done."""
+        planned = [
+            (service, each) for service in self.services if not service["one_shot"] for each in self._needed(service)
+        ]
+        for service, each in planned:
+            if not check_mode:
+                self.engine.docker_ok("restart", each["Id"])
+                self._wait(service, each, timeout)
+        return ["restart %s" % name_of(each) for _service, each in planned]
+
+    def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        restarts = container.get("RestartCount", 0)
+        while True:
+            found = self.engine.inspect([container["Id"]])
+            how = condition(found[0]) if found else "gone"
+            again = found[0].get("RestartCount", 0) - restarts if found else 0
+            if found and is_well(found[0]) and again < 3:
+                return
+            if how == "unhealthy" or how == "gone" or how.startswith("exited") or again > 2:
+                break
+            if time.monotonic() > deadline:
+                how += " after %d s" % timeout
+                break
+            time.sleep(0.3)
+        raise EngineError(
+            "%s of service %s did not get healthy after its restart: it is %s"
+            % (name_of(container), service["name"], how),
+            self.hide(self.engine.logs(container["Id"])),
+        )
+
+    def execute(self, command: list[str], check_mode: bool = False) -> dict[str, Any]:
+        """Run a command in the container of the one service, without a shell and without a terminal."""
+        container = self._needed(self.services[0], running=True)[0]
+        done = {"container": name_of(container), "code": 0, "lines": []}
+        if check_mode:
+            return done
+        code, output, errors = self.engine.docker("exec", container["Id"], *command)
+        text = "%s%s" % (output, errors)
+        cut = ["… %d characters before this are left out" % (len(text) - _MOST)] if len(text) > _MOST else []
+        done.update(code=code, lines=cut + self.hide(text[-_MOST:]).splitlines())
+        return done
+
+    def hide(self, text: str) -> str:
+        """A text without the secrets that the containers themselves were started with, which may be older ones."""
+        for secret in self._hidden:
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+
+def _secrets(containers: list[dict[str, Any]], names: list[str]) -> list[str]:
+    """The values of secret settings in containers' environments, the longest first."""
+    found: set[str] = set()
+    for each in containers:
+        for setting in (each.get("Config") or {}).get("Env") or ():
+            name, _equals, value = setting.partition("=")
+            if name in names:
+                found.update(line.strip() for line in [value] + value.splitlines() if len(line.strip()) > 3)
+    return sorted(found, key=len, reverse=True)

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The day's small jobs: what they do, to whom, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from observe import moment, running, say
+from support import SERVER, Place, Run, Site, docker, only, remove_project, web
+
+SECRET = "q7-very-secret-text"
+
+#: Writes a secret to its log, beside what every small server says.
+LOUD = "import os, sys; print('token', os.environ['TOKEN'], file=sys.stderr, flush=True)\n" + SERVER
+
+#: A management command of one line.
+MANAGE = "import os, sys; print(sys.argv[1:], os.environ['SAY'], os.environ['TOKEN']); sys.exit('fail' in sys.argv)"
+
+
+class Pair:
+    """Two environments on one machine; jobs are done on the first."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        manage = {"manage": ["python3", "-c", MANAGE]}
+        services = only(
+            web=web(command=["python3", "-u", "-c", LOUD], depends_on=["store"], **{"x-bulkhead": manage}), store=web()
+        )
+        self.ours = site.small(
+            "staging",
+            "staging",
+            services=services,
+            env={"SAY": "ours"},
+            secrets={"bulkhead_secrets": {"TOKEN": SECRET}},
+        )
+        self.theirs = site.small("production", "prod", env={"SAY": "theirs"})
+        self.theirs.deploy().succeeded()
+        self.ours.deploy().succeeded()
+
+    def do(self, job: str, *arguments: str, place: Place | None = None) -> Run:
+        """Run a job's playbook on our environment."""
+        more = [word for each in arguments for word in (("-e", each) if "=" in each else (each,))]
+        return self.site.play("-l", (place or self.ours).group, *more, playbook=f"playbooks/{job}.yml")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Pair]:
+    site = Site(tmp_path_factory.mktemp("jobs"), projects())
+    yield Pair(site)
+    remove_project(site.project)
+
+
+def test_restart_of_one_service(pair: Pair) -> None:
+    """It is the same container, started anew and well; nothing else was touched, and the receipt says so."""
+    theirs, before = moment(pair.theirs), running(pair.ours.prefix)
+    run = pair.do("restart", "bulkhead_service=web").succeeded()
+    after, name = running(pair.ours.prefix), f"{pair.ours.prefix}_web"
+    assert run.result("service")["steps"] == [f"restart {name}"]
+    assert run.result("service")["changed"] is True
+    assert after[name][0] == before[name][0] and after[name][1] > before[name][1]
+    assert after[f"{pair.ours.prefix}_store"] == before[f"{pair.ours.prefix}_store"]
+    assert say(pair.ours.prefix) == "ours"
+    assert moment(pair.theirs) == theirs
+    assert f"receipt of {pair.ours.prefix}, restart" in run.output
+    assert f"unchanged {pair.theirs.prefix}" in run.output
+
+
+def test_restart_of_everything(pair: Pair) -> None:
+    """What others depend on comes first. Check mode says the same and does nothing."""
+    before = running(pair.ours.prefix)
+    steps = [f"restart {pair.ours.prefix}_{name}" for name in ("store", "web")]
+    assert pair.do("restart", "--check").succeeded().result("service")["steps"] == steps
+    assert running(pair.ours.prefix) == before
+    assert pair.do("restart").succeeded().result("service")["steps"] == steps
+    after = running(pair.ours.prefix)
+    started = [after[f"{pair.ours.prefix}_{name}"][1] for name in ("store", "web")]
+    assert max(each[1] for each in before.values()) < started[0] < started[1]
+
+
+def test_a_container_that_does_not_come_back(pair: Pair) -> None:
+    """Its condition and its last lines are shown, without the secret that is among them."""
+    name = f"{pair.ours.prefix}_store"
+    docker("exec", name, "sh", "-c", "touch /broken")
+    broken = 'test -e /broken && { echo "the reason"; exit 3; }'
+    docker("exec", name, "sh", "-c", f"mv $(command -v python3) /usr/bin/kept; printf '#!/bin/sh\\n%s\\n' '{broken}' "
+           f"> /usr/bin/python3; chmod +x /usr/bin/python3")  # fmt: skip
+    try:
+        error = pair.do("restart", "bulkhead_service=store").error
+        assert f"{name} of service store did not get healthy" in error and "the reason" in error
+    finally:
+        docker("rm", "--force", name)
+        pair.ours.deploy().succeeded()
+
+
+def test_logs(pair: Pair) -> None:
+    """The last lines of one service, of all, and of neither more than was asked for; secrets are hidden."""
+    run = pair.do("logs", "bulkhead_service=web").succeeded()
+    assert "serving" in run.output and "token ********" in run.output
+    assert SECRET not in run.output + json.dumps([each.result for each in run.tasks])
+    assert run.changed == 0
+    logs = pair.do("logs", "bulkhead_lines=1").succeeded().result("service")["logs"]
+    assert [(each["container"], len(each["lines"])) for each in logs] == [
+        (f"{pair.ours.prefix}_{name}", 1) for name in ("store", "web")
+    ]
+
+
+def test_a_secret_that_was_changed_and_not_deployed_is_hidden_too(pair: Pair) -> None:
+    """The containers still have the old one, and the inventory knows it no more."""
+    pair.ours.secrets["bulkhead_secrets"]["TOKEN"] = "another-secret-text"
+    try:
+        assert SECRET not in pair.do("logs").succeeded().output
+    finally:
+        pair.ours.secrets["bulkhead_secrets"]["TOKEN"] = SECRET
+
+
+def test_reading_waits_for_nobody(pair: Pair) -> None:
+    """Somebody deploys: logs and list are shown at once, a restart is refused."""
+    lock = pair.site.directory / "machine-state" / "locks" / f"{pair.ours.prefix}.json"
+    kept, far = lock.read_text(), 100
+    soon = subprocess.run(["date", "+%s"], capture_output=True, text=True, check=True).stdout
+    held = {"token": "x", "owner": "somebody", "since": float(soon), "expires": float(soon) + far}
+    lock.write_text(json.dumps(held))
+    try:
+        listing = pair.do("services").succeeded()
+        assert f"{pair.ours.prefix}_web" in listing.output and "healthy" in listing.output
+        assert listing.changed == 0
+        assert "is being deployed by somebody" in pair.do("restart", "bulkhead_lock_wait=0").error
+    finally:
+        lock.write_text(kept)
+
+
+def test_shell(pair: Pair) -> None:
+    """A command is split into words and given to no shell; its output is shown, and its failure is the run's."""
+    run = pair.do("shell", "bulkhead_service=web", 'bulkhead_command=\'echo "a  b" "$SAY;" *\'').succeeded()
+    assert run.result("service")["lines"] == ["a  b $SAY; *"]
+    assert run.result("service")["changed"] is True
+    error = pair.do("shell", "bulkhead_service=web", "bulkhead_command='ls /nowhere'").error
+    assert f"{pair.ours.prefix}_web: ls /nowhere ended with exit code 2" in error
+
+
+def test_shell_without_a_command_says_what_to_type(pair: Pair) -> None:
+    """Through ssh where Ansible goes through it; here it does not."""
+    run = pair.do("shell", "bulkhead_service=web").succeeded()
+    assert run.result("service")["command"] == f"docker exec --interactive --tty {pair.ours.prefix}_web sh"
+    assert run.changed == 0
+
+
+def test_manage(pair: Pair) -> None:
+    """The service that declares a management command is found; arguments arrive as they were meant."""
+    run = pair.do("manage", "bulkhead_manage=\"show 'two words'\"").succeeded()
+    assert run.result("service")["lines"] == ["['show', 'two words'] ours ********"]
+    error = pair.do("manage", "bulkhead_manage=fail").error
+    assert "ended with exit code 1" in error and SECRET not in error
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments", "words"),
+    [
+        ("restart", ["bulkhead_service=wbe"], ["has no service wbe", "did you mean web?", "store, web"]),
+        ("manage", ["bulkhead_service=store", "bulkhead_manage=x"], ["store", "x-bulkhead.manage", "web"]),
+        ("manage", [], ["bulkhead_manage is empty"]),
+        ("shell", ["bulkhead_service=web", 'bulkhead_command="\'open"'], ["cannot be split into words"]),
+        ("logs", ["bulkhead_lines=0"], ["bulkhead_lines is 0"]),
+        ("logs", ["bulkhead_prefix=other"], ["-e sets bulkhead_prefix"]),
+    ],
+)
+def test_what_means_nothing_is_refused(pair: Pair, job: str, arguments: list[str], words: list[str]) -> None:
+    """With the right names, before anything is done."""
+    before = running(pair.ours.prefix)
+    error = pair.do(job, *arguments)
+    assert error.code != 0
+    for word in words:
+        assert word in error.output
+    assert running(pair.ours.prefix) == before
+
+
+@pytest.mark.parametrize("job", ["restart", "logs"])
+def test_one_environment_only(pair: Pair, job: str) -> None:
+    """Without -l, and over both: refused as a deployment is."""
+    before = running(pair.ours.prefix), running(pair.theirs.prefix)
+    for limit, word in (([], "there is no -l"), (["-l", "all"], "spans 2 environments")):
+        run = pair.site.play(*limit, playbook=f"playbooks/{job}.yml")
+        assert run.code != 0 and word in run.output
+    assert (running(pair.ours.prefix), running(pair.theirs.prefix)) == before
