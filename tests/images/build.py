@@ -9,6 +9,8 @@ An image is built when no image of its tag carries the digest of its inputs, so 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -18,11 +20,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+LOCK = HERE.parents[1] / ".cache/images.lock"
 SUITE = "trixie"
 OWNER_LABEL = "io.bulkhead.demo=images"
 INPUTS_LABEL = "io.bulkhead.demo.inputs"
@@ -186,6 +190,15 @@ def ensure_base(force: bool) -> str:
     return inputs
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Whoever else needs images waits, and then finds them: end-to-end tests and molecule run side by side."""
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list[str]:
     """Build what is missing or out of date; returns the tags that were built."""
     run(
@@ -193,16 +206,17 @@ def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list
         30,
         "A Docker engine must be running, and open to this user.",
     )
-    base = ensure_base(force)
-    wanted = [image for image in IMAGES if not only or image.directory in only]
-    inputs = {image: digest(image, base) for image in wanted}
-    stale = [image for image in wanted if force or built_digest(image.tag) != inputs[image]]
-    # Two at a time: one unpacks while the other downloads.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        builds = [pool.submit(build, image, BASE.tag, inputs[image], force) for image in stale]
-        for result in builds:
-            result.result()
-    return [image.tag for image in stale]
+    with alone():
+        base = ensure_base(force)
+        wanted = [image for image in IMAGES if not only or image.directory in only]
+        inputs = {image: digest(image, base) for image in wanted}
+        stale = [image for image in wanted if force or built_digest(image.tag) != inputs[image]]
+        # Two at a time: one unpacks while the other downloads.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            builds = [pool.submit(build, image, BASE.tag, inputs[image], force) for image in stale]
+            for result in builds:
+                result.result()
+        return [image.tag for image in stale]
 
 
 def main() -> int:

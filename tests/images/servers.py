@@ -70,7 +70,9 @@ def main() -> int:
     try:
         for suite in SUITES:
             began = time.monotonic()
-            if ensure_server(suite):
+            with stack.alone():
+                built = ensure_server(suite)
+            if built:
                 print(f"built bulkhead-test/server:{suite} in {time.monotonic() - began:.0f} s", flush=True)
     except stack.BuildError as exc:
         print(f"ERROR: {exc}", file=sys.stderr)

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make test` does: one pytest run over everything, cheapest first, so that its last line sums all of it up."""
+"""What `make test` does: one pytest run over everything, cheapest first, so that its last line sums all of it up.
+
+Sanity and molecule run beside the others from the start (tests/stages/lane.py): end-to-end tests mostly wait, and what
+comes before them needs one processor. Their own tests are the last and wait for them.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,9 @@ GROUPS = {
     "unit": ["tests/unit", "tests/app", "tests/images"],
     "hazards": ["tests/hazards"],
     "differential": ["tests/differential"],
+    "e2e": ["tests/e2e"],
     "sanity": ["tests/stages/test_sanity.py"],
     "molecule": ["tests/stages/test_molecule.py"],
-    "e2e": ["tests/e2e"],
 }
 LEFT_TO_FULL = "full"
 

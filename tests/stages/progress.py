@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from stages.lane import LANE
 
 SLOW_SECONDS = 5.0
 LEFT_TO_FULL = "full"
@@ -47,6 +48,9 @@ class Progress:
         self._groups = list(kept)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if lane := self._config.stash.get(LANE, None):
+            for news in lane.news():
+                self._say(f"    {news}; since the start")
         group = group_of(nodeid)
         if group != self._group:
             self._group = group

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from stages.tools import run_tool
 
@@ -23,5 +25,5 @@ ENVIRONMENTS = {"mypy-e2e": {"MYPYPATH": "tests/e2e:tests/app:tests/images"}}
 
 
 @pytest.mark.parametrize("name", LINTERS)
-def test_lint(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    run_tool(name, LINTERS[name], capfd, ENVIRONMENTS.get(name))
+def test_lint(name: str, say: Callable[[str], None]) -> None:
+    run_tool(name, LINTERS[name], say, ENVIRONMENTS.get(name))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from stages.tools import REPOSITORY, run_tool
 
@@ -16,8 +18,13 @@ def test_every_role_has_a_scenario() -> None:
     assert roles <= set(SCENARIOS)
 
 
-def test_scenarios(capfd: pytest.CaptureFixture[str]) -> None:
+def scenarios(say: Callable[[str], object]) -> str:
     # What a broken-off run left behind would be taken for created.
-    run_tool("molecule-destroy", ["molecule", "destroy", "--scenario-name=default"], capfd)
-    scenarios = [f"--scenario-name={name}" for name in SCENARIOS if name != "default"]
-    run_tool("molecule", ["molecule", "test", *scenarios], capfd)
+    run_tool("molecule-destroy", ["molecule", "destroy", "--scenario-name=default"], say)
+    named = [f"--scenario-name={name}" for name in SCENARIOS if name != "default"]
+    return run_tool("molecule", ["molecule", "test", *named], say)
+
+
+@pytest.mark.beside(work=scenarios)
+def test_scenarios(beside: Callable[[], str]) -> None:
+    beside()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run one tool as a test: its output goes to a log, a line now and then to the screen, and its end into the failure."""
+"""Run one tool for a test: its output goes to a log, a line now and then to `say`, and its end into the failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ LAST_LINES = 80
 def run_tool(
     name: str,
     command: Sequence[str],
-    screen: pytest.CaptureFixture[str],
+    say: Callable[[str], object],
     env: Mapping[str, str] | None = None,
     cwd: Path = REPOSITORY,
     complaint: str = "",
@@ -42,7 +42,7 @@ def run_tool(
             stderr=subprocess.STDOUT,
         )
         try:
-            watch(name, process, log, screen)
+            watch(name, process, log, say)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -55,7 +55,7 @@ def run_tool(
     return output
 
 
-def watch(name: str, process: subprocess.Popen[bytes], log: Path, screen: pytest.CaptureFixture[str]) -> None:
+def watch(name: str, process: subprocess.Popen[bytes], log: Path, say: Callable[[str], object]) -> None:
     """Wait for the process, and say now and then how far it is."""
     began = time.monotonic()
     while True:
@@ -64,6 +64,5 @@ def watch(name: str, process: subprocess.Popen[bytes], log: Path, screen: pytest
             return
         except subprocess.TimeoutExpired:
             lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-            with screen.disabled():
-                last = lines[-1].strip()[:90] if lines else ""
-                print(f"    {name} … {time.monotonic() - began:.0f} s  {last}", flush=True)
+            last = lines[-1].strip()[:90] if lines else ""
+            say(f"{name} … {time.monotonic() - began:.0f} s  {last}")
