@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import own_names
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
@@ -37,7 +38,9 @@ class ActionModule(EnvironmentStep):
                 "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
-        answer = self.module("converge", {**_arguments(self.declaration.values, release), "commit": commit})
+        arguments = _arguments(self.declaration.values, release)
+        environment = entry_of(self.live.environment)
+        answer = self.module("converge", {**arguments, "commit": commit, "environment": environment})
         masked: dict[str, Any] = mask(answer, secret_values(release))
         return masked
 
@@ -55,6 +58,12 @@ def _arguments(values: Mapping[str, Any], release: Release) -> dict[str, Any]:
         "branch": values["bulkhead_source_branch"],
         "wait_timeout": values["bulkhead_wait_timeout"],
         "keep_releases": values["bulkhead_keep_releases"],
+        "allow_downtime": values["bulkhead_allow_downtime"],
+        "drain_timeout": values["bulkhead_drain_timeout"],
+        "prepare_timeout": values["bulkhead_prepare_timeout"],
+        "image_repository": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"])
+        if release.stack.uses_application_image
+        else "",
         "files": [_file(each) for each in release.files if not each.secret],
         "secret_files": [_file(each) for each in release.files if each.secret],
         "services": service_arguments(release),

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
+    INPUT,
     ONE_OFF,
     SERVICE,
     is_well,
@@ -21,17 +22,22 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
 #: What the last successful deployment left, below the environment's directory.
 STATE = ".bulkhead/state.json"
+
+#: Where nginx looks where requests go: to a stand-in (``<service>.next``), or to nobody (``maintenance.html``).
+TRAFFIC = ".bulkhead/traffic"
 
 
 class Comparison:
     """One environment as it is and as it shall be.
 
     ``stale`` are services whose files changed since they last took them, ``broken`` those that do not run as recorded,
-    ``orphans`` containers of services that are gone.
+    ``changed`` those whose containers were made from something else, ``orphans`` containers of services that are gone.
+    ``interrupted`` says that a run ended after it had brought its files into force, and before everything ran them.
     """
 
     def __init__(self, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> None:
@@ -40,8 +46,8 @@ class Comparison:
         self.checkout = checkout
         self.params = params
         self.services: list[dict[str, Any]] = params["services"]
-        self.state = self._load_state()
-        self.files = self._wanted_files()
+        self.state = load_state(tree)
+        self.files = params["release_files"] if "release_files" in params else self._wanted_files()
         self.refresh()
         self.before = {each["Id"]: each.get("RestartCount", 0) for each in self.containers}
         self.changed_files = [wanted for wanted in self.files if tree.differs(wanted)]
@@ -53,7 +59,11 @@ class Comparison:
         applied = self.state.get("applied", {})
         self.stale = [each for each in self.services if applied.get(each["name"]) != self.digests[each["name"]]]
         self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
+        self.changed = [each for each in self.services if self._is_changed(each)]
         self.broken = [each for each in self.services if not self._runs_as_recorded(each)]
+        self.interrupted = bool(self.state) and self.state.get("digest") != files_digest(self.files)
+        #: What services were prepared for, by this run too.
+        self.prepared: dict[str, str] = dict(self.state.get("prepared", {}))
         keys = {service["key"] for service in self.services}
         self.orphans = [
             each
@@ -75,17 +85,86 @@ class Comparison:
             if labels_of(each).get(SERVICE) == service["key"] and labels_of(each).get(ONE_OFF) != "True"
         ]
 
+    def named(self, name: str) -> dict[str, Any] | None:
+        """The project's container of a name, one-off ones included."""
+        return next((each for each in self.containers if name_of(each) == name), None)
+
+    def stand_in(self, service: dict[str, Any]) -> dict[str, Any] | None:
+        """The container that stands in for a service while that is replaced."""
+        return self.named(service["stand_in"])
+
+    def leftovers(self) -> list[str]:
+        """The containers that only a deployment needs while it works, and that are there now."""
+        names = [name for each in self.services for name in (each["stand_in"], each["preparing"])]
+        steered = [each["stand_in"] for each in self.services if self.is_steered(each)]
+        return [name for name in names if name in steered or self.named(name)]
+
+    @staticmethod
+    def names_of(service: dict[str, Any]) -> list[str]:
+        """The names of a service's containers; of several, Compose's own."""
+        if service["replicas"] == 1:
+            return [service["container"]]
+        return ["%s-%d" % (service["container"], number + 1) for number in range(service["replicas"])]
+
+    def is_steered(self, service: dict[str, Any]) -> bool:
+        """Whether requests go to a service's stand-in."""
+        return os.path.exists(self.tree.path(os.path.join(TRAFFIC, "%s.next" % service["name"])))
+
+    def volumes_made(self) -> list[str]:
+        """When each of the environment's volumes was made: a new one has to be filled anew."""
+        names = self.params["volumes"]
+        _code, output, _errors = self.engine.docker("volume", "inspect", *names) if names else (0, "[]", "")
+        return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in json.loads(output or "[]"))
+
+    def gaps(self) -> list[tuple[dict[str, Any], str]]:
+        """Services that serve and would be away while they are replaced, and why they are: those that hold data or
+        ports of the machine and do not run the application, and those that no stand-in can stand in for."""
+        found = []
+        for service in self.services:
+            if not any(is_well(each) for each in self.of_service(service)):
+                continue
+            if self.moves(service):
+                found.append((service, "it listens on another port than before"))
+            elif service["steady"] and service in self.changed:
+                found.append((service, "its definition or image changed"))
+            elif service["steady"] and service in self.stale and service["files"] and not service["on_change"]:
+                found.append((service, "files that it reads only when it starts changed"))
+        return found
+
+    def moves(self, service: dict[str, Any]) -> bool:
+        """Whether a service that is replaced without a gap changes the port that nginx sends requests to."""
+        wanted = {_port(each) for each in service["expose"]}
+        exposed = [(each.get("Config") or {}).get("ExposedPorts") for each in self.of_service(service)]
+        return bool(service["rolling"]) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
+
     def plan(self) -> list[str]:
         """What would be done, one line each; empty when everything is as it should be."""
         steps = ["write %s" % wanted.path for wanted in self.changed_files]
         steps += ["remove %s" % path for path in self.gone_files]
         if self.wants_code:
             steps.append("check out %s in code" % self.params["commit"][:12])
-        steps += ["start %s" % service["container"] for service in self.broken]
+        running = [each for each in self.services if self.of_service(each)]
+        away = {service["name"]: why for service, why in self.gaps()}
+        steps += ["start %s" % each["container"] for each in self.broken if each not in self.changed]
+        for service in (each for each in self.changed if each in running):
+            if service["name"] in away:
+                continue
+            how = "replace %s without a gap" if service["rolling"] else "recreate %s"
+            steps.append(how % service["container"])
         steps += [
-            "bring changed files to %s" % service["container"] for service in self.stale if service not in self.broken
+            "recreate %s: it is away until it is healthy again, at most %d s (%s)"
+            % (service["container"], self.params["wait_timeout"], why)
+            for service, why in self.gaps()
+        ]
+        steps += [
+            "bring changed files to %s" % each["container"]
+            for each in self.stale
+            if each not in self.broken and each not in self.changed and each["name"] not in away
         ]
         steps += ["remove %s, whose service is gone" % name_of(each) for each in self.orphans]
+        steps += ["clear up %s, which an interrupted run left" % name for name in self.leftovers()]
+        if self.interrupted and not steps:
+            steps.append("finish what an interrupted run began")
         if self.firewall:
             steps += self.firewall.plan()
         return steps
@@ -101,7 +180,8 @@ class Comparison:
                     raise EngineError(
                         "%s does not exist on this machine (it is wanted as %s)" % (each["source"], each["path"])
                     )
-            found.append(Wanted(each["path"], content, int(each["mode"], 8), each in self.params["secret_files"]))
+            sensitive = each in self.params["secret_files"]
+            found.append(Wanted(each["path"], content, int(each["mode"], 8), sensitive, each.get("source") or ""))
         return found
 
     def _files_digest(self, service: dict[str, Any]) -> str:
@@ -109,12 +189,22 @@ class Comparison:
         content = [(wanted.path, digest(wanted.content)) for wanted in self.files if wanted.path in paths]
         return digest(json.dumps(sorted(content)).encode())
 
+    def _is_changed(self, service: dict[str, Any]) -> bool:
+        """Whether a service's containers were made from another definition, other settings or another image."""
+        settings = {wanted.path for wanted in self.changed_files} & set(service["env_files"])
+        return any(
+            settings
+            or labels_of(each).get(INPUT, service["input"]) != service["input"]
+            or each.get("Image") != self.images.get(service["image"], each.get("Image"))
+            for each in self.of_service(service)
+        )
+
     def _runs_as_recorded(self, service: dict[str, Any]) -> bool:
         recorded = self.state.get("hashes", {}).get(service["name"])
         found = self.of_service(service)
-        return bool(found) and all(
+        return len(found) == service["replicas"] and all(
             labels_of(each).get(CONFIG_HASH) == recorded
-            and name_of(each) == service["container"]
+            and (service["replicas"] > 1 or name_of(each) == service["container"])
             and each.get("Image") == self.images.get(service["image"], each.get("Image"))
             and is_well(each, service["one_shot"])
             for each in found
@@ -134,10 +224,22 @@ class Comparison:
         chain, networks = self.params["firewall_chain"], self.params["networks"]
         return Firewall(self.engine, self.params["prefix"], chain, networks, ports)
 
-    def _load_state(self) -> dict[str, Any]:
-        content = read(self.tree.path(STATE))
-        try:
-            state = json.loads(content.decode()) if content else {}
-        except ValueError:
-            return {}
-        return state if isinstance(state, dict) else {}
+
+def _port(text: str) -> str:
+    """A port as the engine writes it; Compose leaves the protocol out."""
+    return text if "/" in text else "%s/tcp" % text
+
+
+def load_state(tree: Tree) -> dict[str, Any]:
+    """What the last successful deployment left; empty where there was none."""
+    content = read(tree.path(STATE))
+    try:
+        state = json.loads(content.decode()) if content else {}
+    except ValueError:
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def current_release(tree: Tree) -> str:
+    """The name of the release in force."""
+    return str(load_state(tree).get("release", ""))

@@ -13,6 +13,8 @@ SERVICE = "com.docker.compose.service"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
 ONE_OFF = "com.docker.compose.oneoff"
 CONFIG_HASH = "com.docker.compose.config-hash"
+#: What a service was rendered from (``isolation/stack.py``).
+INPUT = "io.bulkhead.input"
 
 
 def labels_of(container: dict[str, Any]) -> dict[str, str]:

@@ -7,58 +7,69 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE, Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
     SERVICE,
-    condition,
     is_well,
     labels_of,
     name_of,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted, digest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.preparation import Preparation
+from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases, files_digest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.rolling import Rolling
+from ansible_collections.aiia.bulkhead.plugins.module_utils.serving import Serving
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted
 from ansible_collections.aiia.bulkhead.plugins.module_utils.validation import validate
-
-RELEASES = ".bulkhead/releases"
 
 
 class Converger:
     """Makes a machine what a comparison says it shall be, and undoes what it did when that fails."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(
+        self, comparison: Comparison, releases: Releases, back_up: Callable[[str], object] = lambda _reason: None
+    ) -> None:
         self.comparison = comparison
+        self.releases = releases
+        self._back_up = back_up
         self.engine = comparison.engine
         self.tree = comparison.tree
         self.checkout = comparison.checkout
         self.params = comparison.params
         self.firewall = comparison.firewall
-        #: Services that took changed files, and would have to take the earlier ones again.
-        self.brought: list[dict[str, Any]] = []
+        self.serving = Serving(comparison)
+        self.rolling = Rolling(self.serving)
+        self.preparation = Preparation(comparison)
 
-    def apply(self) -> str:
-        """Bring the release into force. Raises EngineError after everything is as it was before."""
+    def apply(self, release: str = "") -> str:
+        """Bring the wanted release into force, or return to a kept one.
+
+        Raises EngineError after everything is as it was before.
+        """
         self.engine.check_versions()
         refuse_foreign(self.comparison)
-        release = self._stage()
+        refuse_gaps(self.comparison)
+        kept = bool(release)
+        release = release or self.releases.stage(self.comparison.files, self.comparison.services)
         try:
-            validate(self.comparison, self.tree.path(release))
-            self._bring_into_force(release)
+            validate(self.comparison, self.tree.path(self.releases.path(release)))
+            self._bring_into_force(release, returning=kept)
         except BaseException:
-            self.tree.remove(release)
+            if not kept:
+                self.releases.remove(release)
             raise
-        self._prune_releases()
-        return os.path.basename(release)
+        self.releases.prune(self.params["keep_releases"], release)
+        if self.params["image_repository"]:
+            self.releases.prune_images(self.engine, self.params["image_repository"])
+        return release
 
-    def _bring_into_force(self, release: str) -> None:
-        previous = bool(self.comparison.state) and os.path.isfile(self.tree.path(self.engine.compose_file))
+    def _bring_into_force(self, release: str, returning: bool) -> None:
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         try:
             self.tree.sweep(wanted.path for wanted in self.comparison.files)
@@ -66,14 +77,15 @@ class Converger:
             if self.comparison.wants_code:
                 self.checkout.move_to(self.params["commit"])
             self._guard_first()
-            self._serve(self.comparison.services, self.comparison.stale)
-            self._remove(self.comparison.orphans)
+            self._serve(release, returning)
+            self.serving.remove(self.comparison.orphans)
             if self.firewall:  # Compose may have replaced a network
                 self.firewall.apply(self.firewall.ports)
             self._save_state(release)
         except Failure as error:
-            self.tree.remove(release)  # a full disk needs the room to put files back
-            if previous:
+            if not returning:
+                self.releases.remove(release)  # a full disk needs the room to put files back
+            if self.comparison.state:
                 self._undo(self._back_to_previous, error, commit_before)
             else:
                 self._undo(self._back_to_nothing, error)
@@ -90,122 +102,62 @@ class Converger:
                 raise EngineError("the containers could not be made", last_lines(errors or output))
         self.firewall.apply(self.firewall.ports)
 
-    def _stage(self) -> str:
-        everything = digest(
-            json.dumps([(wanted.path, digest(wanted.content)) for wanted in self.comparison.files]).encode()
-        )
-        release = os.path.join(RELEASES, "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), everything[:8]))
-        try:
-            for wanted in self.comparison.files:
-                self.tree.write(wanted, release)
-            for service in self.comparison.services:
-                for mount in service["mounts"]:
-                    self.tree.make_directory(os.path.join(release, mount.split(":")[0][2:]))
-                    self.tree.make_directory(mount.split(":")[0][2:])
-        except Exception:
-            self.tree.remove(release)
-            raise
-        return release
-
-    def _serve(self, services: list[dict[str, Any]], stale: list[dict[str, Any]]) -> None:
-        """Start what is on disk, and let services whose files changed take them. Those that others wait for come
-        first: an application that starts with a new password needs a database that knows it."""
-        self._name_back(services)
+    def _serve(self, release: str, returning: bool) -> None:
+        """Start what is on disk. Those that others wait for come first: an application that starts with a new password
+        needs a database that knows it, and so does the preparation of its schema."""
+        services, stale = self.comparison.services, self.comparison.stale
+        self.preparation.clear()
+        self.serving.name_back(services)
+        recreated = self._recreated(services, allowed=self.params["allow_downtime"])
         early = [each for each in stale if each["awaited"] and self.comparison.of_service(each)]
         if early:
-            self._up(early, [each["key"] for each in early])
-            self._bring_files(early)
-        self._up(services)
-        self._bring_files([each for each in stale if each not in early])
-        self._wait(services)
+            self.serving.up(early, *[each["key"] for each in early])
+            self.serving.bring_files(early)
+        # What an earlier release prepared, a later one has to be able to use: returning to one prepares nothing.
+        unprepared = [] if returning else self.preparation.open()
+        if unprepared:
+            awaited = [each for each in services if each["awaited"] and not each["rolling"]]
+            if awaited:
+                self.serving.up(awaited, *[each["key"] for each in awaited])
+            # The first deployment has nothing to lose.
+            self.preparation.run(
+                unprepared, lambda: self.comparison.state and self._back_up("before release %s" % release)
+            )
+        self._roll(services, stale, recreated)
+        self.serving.up(services)
+        self.serving.bring_files([each for each in stale if each not in early])
+        self.serving.wait(services)
 
-    def _name_back(self, services: list[dict[str, Any]]) -> None:
-        """Give containers that somebody renamed their names again: Compose knows them by labels and would not."""
-        for service in services:
-            found = self.comparison.of_service(service)
-            if len(found) == 1 and name_of(found[0]) != service["container"]:
-                self.engine.docker_ok("rename", found[0]["Id"], service["container"])
+    def _recreated(self, services: list[dict[str, Any]], allowed: bool) -> set[str]:
+        """The containers that Compose is going to replace. Raises EngineError for those that nobody expected."""
+        if not self.comparison.containers:
+            return set()
+        recreated = self.serving.to_recreate()
+        surprising = [
+            service["container"]
+            for service in services
+            if service["steady"]
+            and recreated & set(self.comparison.names_of(service))
+            and any(is_well(each) for each in self.comparison.of_service(service))
+        ]
+        if surprising and not allowed:
+            raise EngineError(
+                "Compose would recreate %s, although no definition changed (is this another version of Compose?). "
+                "Allow that they are away meanwhile with bulkhead_allow_downtime: true" % " and ".join(surprising)
+            )
+        return recreated
 
-    def _up(self, services: list[dict[str, Any]], keys: Iterable[str] = ()) -> None:
-        code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull", *keys)
-        self.comparison.refresh()
-        if code != 0:
-            self._fail_unhealthy(last_lines(errors or output, 6))
-        self._wait(services)
+    def _roll(self, services: list[dict[str, Any]], stale: list[dict[str, Any]], recreated: set[str]) -> None:
+        """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
+        for service in (each for each in services if each["rolling"]):
+            names = recreated & set(self.comparison.names_of(service))
+            reads = service in stale and service["files"] and not service["on_change"]
+            if (names or reads) and self.comparison.of_service(service) and not self.comparison.moves(service):
+                self.rolling.replace(service, forced=not names)
+            elif self.comparison.stand_in(service) or self.comparison.is_steered(service):
+                self.rolling.settle(service)
 
-    def _bring_files(self, services: list[dict[str, Any]]) -> None:
-        """Let running containers take changed files: by their own command, else by being recreated."""
-        for service in services:
-            if not service["files"]:
-                continue
-            self.brought.append(service)
-            fresh = not any(each["Id"] in self.comparison.before for each in self.comparison.of_service(service))
-            if service["on_change"]:
-                for each in self.comparison.of_service(service):
-                    code, output, errors = self.engine.docker("exec", each["Id"], *service["on_change"])
-                    if code != 0:
-                        raise EngineError(
-                            "service %s did not take its changed files (%s)"
-                            % (service["name"], " ".join(service["on_change"][:3])),
-                            last_lines(errors or output),
-                        )
-            elif not fresh:
-                code, output, errors = self.engine.compose(
-                    "up", "--detach", "--no-build", "--no-deps", "--force-recreate", service["key"]
-                )
-                if code != 0:
-                    raise EngineError(
-                        "service %s could not be recreated" % service["name"], last_lines(errors or output)
-                    )
-        self.comparison.refresh()
-        self._wait(services)
-
-    def _wait(self, services: list[dict[str, Any]]) -> None:
-        deadline = time.monotonic() + self.params["wait_timeout"]
-        while True:
-            waiting: list[dict[str, Any]] = []
-            failed: list[dict[str, Any]] = []
-            for service in services:
-                found = self.comparison.of_service(service)
-                waiting += [] if found else [service]
-                for each in found:
-                    restarts = each.get("RestartCount", 0) - self.comparison.before.get(each["Id"], 0)
-                    if is_well(each, service["one_shot"]) and (condition(each) != "running" or restarts < 3):
-                        continue
-                    hopeless = condition(each) == "unhealthy" or condition(each).startswith("exited") or restarts > 2
-                    (failed if hopeless else waiting).append(each)
-            if failed or waiting and time.monotonic() > deadline:
-                self._fail_unhealthy("")
-            if not waiting:
-                return
-            time.sleep(0.3)
-            self.comparison.refresh()
-
-    def _fail_unhealthy(self, said: str) -> NoReturn:
-        """Raise EngineError with every container that is not as it should be, and its last lines."""
-        lines = [said] if said else []
-        bad = []
-        for service in self.comparison.services:
-            for each in self.comparison.of_service(service):
-                if is_well(each, service["one_shot"]):
-                    continue
-                bad.append("%s is %s" % (name_of(each), condition(each)))
-                if condition(each).startswith("created"):
-                    continue
-                probes = ((each["State"].get("Health") or {}).get("Log") or [])[-1:]
-                lines += [
-                    "health check of %s: %s" % (name_of(each), last_lines(probe.get("Output", ""), 3))
-                    for probe in probes
-                ]
-                lines += ["log of %s:" % name_of(each), self.engine.logs(each["Id"])]
-        raise EngineError(
-            "the containers did not get healthy: %s" % ("; ".join(bad) or "Compose failed"), "\n".join(lines)
-        )
-
-    def _remove(self, containers: list[dict[str, Any]]) -> None:
-        if containers:
-            self.engine.docker_ok("rm", "--force", *[each["Id"] for each in containers])
-            self.comparison.refresh()
+    # ---- going back ----------------------------------------------------------------------------------------------
 
     @staticmethod
     def _undo(back: Callable[..., str], error: Failure, *args: str) -> None:
@@ -217,25 +169,45 @@ class Converger:
             error.detail += "\n" + second.detail
 
     def _back_to_previous(self, commit_before: str) -> str:
-        """Files, checkout and containers of the previous release."""
+        """Files, checkout and containers of the release that was in force."""
         self.tree.restore()
+        in_force = self._in_force()
+        if in_force:  # what this run found on disk may have been half of an interrupted one's
+            files = self.releases.files(in_force["release"])
+            self.tree.install([wanted for wanted in files if self.tree.differs(wanted)])
         if commit_before:
-            self.checkout.move_to(commit_before)
+            self.checkout.move_to(self.comparison.state.get("commit") or commit_before)
         self.comparison.refresh()
         kept = self._service_keys_in_force()
-        self._remove([each for each in self._started() if labels_of(each).get(SERVICE) not in kept])
+        self.serving.remove([each for each in self._started() if labels_of(each).get(SERVICE) not in kept])
         # What runs now may have taken files of the failed release; what starts from here on has the earlier ones.
         self.comparison.before = {each["Id"]: each.get("RestartCount", 0) for each in self.comparison.containers}
-        services = [service for service in self.comparison.services if service["key"] in kept]
-        self._serve(services, [service for service in services if service in self.brought])
+        before = in_force["services"] if in_force else self.comparison.services
+        services = [service for service in before if service["key"] in kept]
+        names = {service["name"] for service in self.serving.brought}
+        brought = [service for service in services if service["name"] in names]
+        self.serving.name_back(services)
+        early = [each for each in brought if each["awaited"]]
+        if early:
+            self.serving.up(early, *[each["key"] for each in early])
+            self.serving.bring_files(early)
+        self._roll(services, brought, self._recreated(services, allowed=True))
+        self.serving.up(services)
+        self.serving.bring_files([each for each in brought if each not in early])
+        self.serving.wait(services)
         if self.firewall:
             self.firewall.apply(self.comparison.state.get("firewall"))
         return "The previous release serves again"
 
+    def _in_force(self) -> dict[str, Any]:
+        """The manifest of the release in force, if that is kept whole."""
+        name = self.comparison.state.get("release", "")
+        return self.releases.manifest(name) if self.releases.is_whole(name) else {}
+
     def _back_to_nothing(self) -> str:
         """There was no release: what this run started goes, volumes stay."""
         self.comparison.refresh()
-        self._remove(self._started())
+        self.serving.remove(self._started())
         if self.firewall:
             self.firewall.apply(None)
         if not self.comparison.containers:
@@ -245,30 +217,39 @@ class Converger:
         return "There was no release before: what this run had started was removed, volumes were kept"
 
     def _started(self) -> list[dict[str, Any]]:
-        return [each for each in self.comparison.containers if each["Id"] not in self.comparison.before]
+        """What this run made; stand-ins go on until those that they stand in for are back."""
+        serving = {service["stand_in"] for service in self.comparison.services if self.comparison.is_steered(service)}
+        return [
+            each
+            for each in self.comparison.containers
+            if each["Id"] not in self.comparison.before and name_of(each) not in serving
+        ]
 
     def _service_keys_in_force(self) -> list[str]:
         code, output, _errors = self.engine.compose("config", "--services")
         return output.split() if code == 0 else []
 
+    # ---- keeping -------------------------------------------------------------------------------------------------
+
     def _save_state(self, release: str) -> None:
         self.comparison.refresh()
         hashes = {}
+        images = {}
         for service in self.comparison.services:
             for each in self.comparison.of_service(service):
                 hashes[service["name"]] = labels_of(each).get(CONFIG_HASH)
-        self.comparison.state = {
-            "release": os.path.basename(release),
+                images[service["image"]] = each.get("Image", "")
+        state: dict[str, Any] = {
+            "release": release,
+            "digest": files_digest(self.comparison.files),
             "commit": self.params["commit"],
             "files": [wanted.path for wanted in self.comparison.files],
             "applied": self.comparison.digests,
             "hashes": hashes,
+            "prepared": self.comparison.prepared,
         }
         if self.firewall and self.firewall.ports is not None:
-            self.comparison.state["firewall"] = self.firewall.ports
-        self.tree.write(Wanted(STATE, json.dumps(self.comparison.state, indent=1).encode(), 0o600))
-
-    def _prune_releases(self) -> None:
-        folder = self.tree.path(RELEASES)
-        for old in sorted(os.listdir(folder))[: -max(1, self.params["keep_releases"])]:
-            self.tree.remove(os.path.join(RELEASES, old))
+            state["firewall"] = self.firewall.ports
+        self.releases.complete(release, self.comparison.files, self.params, images)
+        self.tree.write(Wanted(STATE, json.dumps(state, indent=1).encode(), 0o600))
+        self.comparison.state = state

@@ -35,6 +35,21 @@ def refuse_foreign(comparison: Comparison) -> None:
         raise EngineError("%s. Nothing was changed" % "; ".join(problems))
 
 
+def refuse_gaps(comparison: Comparison) -> None:
+    """Raise EngineError where a service would be away for a while and nobody allowed it."""
+    gaps = comparison.gaps()
+    if gaps and not comparison.params["allow_downtime"]:
+        raise EngineError(
+            "%s. Allow it with bulkhead_allow_downtime: true, in the inventory or as -e for this one deployment. "
+            "Nothing was changed"
+            % "; ".join(
+                "%s would be recreated and away until it is healthy again, at most %d s: %s"
+                % (service["container"], comparison.params["wait_timeout"], why)
+                for service, why in gaps
+            )
+        )
+
+
 def _foreign_project(comparison: Comparison) -> list[str]:
     engine = comparison.engine
     ours = os.path.realpath(engine.directory)
@@ -53,7 +68,10 @@ def _foreign_project(comparison: Comparison) -> list[str]:
 
 def _foreign_containers(comparison: Comparison) -> list[str]:
     ours = {name_of(each) for each in comparison.containers}
-    missing = [service["container"] for service in comparison.services if service["container"] not in ours]
+    wanted = [name for service in comparison.services for name in comparison.names_of(service)]
+    wanted += [each["stand_in"] for each in comparison.services if each["rolling"]]
+    wanted += [each["preparing"] for each in comparison.services if each["prepare"]]
+    missing = [name for name in wanted if name not in ours]
     return [
         "a container called %s exists and belongs to %s: rename or remove it"
         % (name_of(each), belongs_to(labels_of(each)))

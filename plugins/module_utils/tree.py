@@ -31,13 +31,17 @@ def digest(data: bytes) -> str:
 
 
 class Wanted:
-    """A file as it shall be: path relative to the environment's directory, content, mode, and if it is a secret."""
+    """A file as it shall be: path relative to the environment's directory, content, mode, and if it is a secret.
 
-    def __init__(self, path: str, content: bytes, mode: int = 0o644, sensitive: bool = False) -> None:
+    ``source`` is the file on the machine that the content was copied from, if it was.
+    """
+
+    def __init__(self, path: str, content: bytes, mode: int = 0o644, sensitive: bool = False, source: str = "") -> None:
         self.path = path
         self.content = content
         self.mode = mode
         self.sensitive = sensitive
+        self.source = source
 
 
 def read(path: str) -> bytes | None:

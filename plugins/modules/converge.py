@@ -48,6 +48,16 @@ options:
   branch: {type: str, default: "", description: The environment's branch.}
   wait_timeout: {type: int, default: 300, description: Seconds until every container must be healthy.}
   keep_releases: {type: int, default: 5, description: How many releases are kept.}
+  release:
+    type: str
+    default: ""
+    description: A kept release to return to, or V(previous). Files, services and commit are then that release's.
+  allow_downtime: {type: bool, default: false, description: Whether services may be away while they are recreated.}
+  drain_timeout: {type: int, default: 10, description: Seconds for the connections of a container that is replaced.}
+  prepare_timeout: {type: int, default: 600, description: Seconds for each command that prepares a release.}
+  image_repository: {type: str, default: "", description: The environment's own images; those of no kept release go.}
+  backup: {type: dict, default: {}, description: What is backed up before a release is prepared.}
+  environment: {type: dict, default: {}, description: "What the registry keeps of the environment, for the release."}
   files:
     type: list
     elements: dict
@@ -108,6 +118,16 @@ options:
       on_change: {type: list, elements: str, default: [], description: The command that makes it take changed files.}
       one_shot: {type: bool, default: false, description: Whether it runs once and ends.}
       awaited: {type: bool, default: false, description: Whether other services depend on it.}
+      steady: {type: bool, default: false, description: Whether others miss it while it is recreated.}
+      rolling: {type: bool, default: false, description: Whether a stand-in serves while it is replaced.}
+      replicas: {type: int, default: 1, description: How many containers it has.}
+      expose: {type: list, elements: str, default: [], description: The ports on which it gets requests.}
+      env_files: {type: list, elements: str, default: [], description: The files of settings that it reads.}
+      input: {type: str, default: "", description: The digest of its definition.}
+      stand_in: {type: str, default: "", description: The name of its stand-in.}
+      preparing: {type: str, default: "", description: The name of the container that prepares it.}
+      prepare: {type: list, elements: list, default: [], description: The commands that prepare a release.}
+      prepare_status: {type: list, elements: str, default: [], description: The command that says how things stand.}
   ports:
     type: list
     elements: dict
@@ -150,8 +170,10 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import C
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign
+from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 
@@ -202,7 +224,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if params["repository"]
         else None
     )
+    releases = Releases(tree)
+    returning = ""
+    if params["release"]:
+        returning, params = as_kept(module, releases, params)
     comparison = Comparison(engine, tree, checkout, params)
+    if returning:
+        check_images(comparison, releases, returning)
     steps = comparison.plan()
     result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
     result["commit"] = params["commit"]
@@ -210,10 +238,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         result["diff"] = difference(comparison)
     if steps and module.check_mode:
         refuse_foreign(comparison)
+        refuse_gaps(comparison)
     elif steps:
-        result["release"] = Converger(comparison).apply()
+        converger = Converger(comparison, releases)
+        result["release"] = converger.apply(returning)
+        result["steps"] = told(steps, converger.serving.away)
     result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
     return result
+
+
+def told(steps: list[str], away: dict[str, float]) -> list[str]:
+    """The steps after they were done: where something was away, for how long."""
+    found = []
+    for step in steps:
+        name = step.partition("recreate ")[2].partition(":")[0]
+        found.append("recreate %s: it was away for %.1f s" % (name, away[name]) if name in away else step)
+    return found
 
 
 FILE = {
@@ -256,6 +296,13 @@ def main() -> None:
             "branch": {"type": "str", "default": ""},
             "wait_timeout": {"type": "int", "default": 300},
             "keep_releases": {"type": "int", "default": 5},
+            "release": {"type": "str", "default": ""},
+            "allow_downtime": {"type": "bool", "default": False},
+            "drain_timeout": {"type": "int", "default": 10},
+            "prepare_timeout": {"type": "int", "default": 600},
+            "image_repository": {"type": "str", "default": ""},
+            "backup": {"type": "dict", "default": {}},
+            "environment": {"type": "dict", "default": {}},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "secret_files": {
                 "type": "list",
@@ -279,6 +326,16 @@ def main() -> None:
                     "on_change": {"type": "list", "elements": "str", "default": []},
                     "one_shot": {"type": "bool", "default": False},
                     "awaited": {"type": "bool", "default": False},
+                    "steady": {"type": "bool", "default": False},
+                    "rolling": {"type": "bool", "default": False},
+                    "replicas": {"type": "int", "default": 1},
+                    "expose": {"type": "list", "elements": "str", "default": []},
+                    "env_files": {"type": "list", "elements": "str", "default": []},
+                    "input": {"type": "str", "default": ""},
+                    "stand_in": {"type": "str", "default": ""},
+                    "preparing": {"type": "str", "default": ""},
+                    "prepare": {"type": "list", "elements": "list", "default": []},
+                    "prepare_status": {"type": "list", "elements": "str", "default": []},
                 },
             },
             "ports": {

@@ -35,6 +35,7 @@ ROLE = Path(__file__).resolve().parents[2] / "roles" / "environment"
 #: The only variables that ``-e`` may set. None of them says which environment is meant.
 EXTRA_ALLOWED = frozenset(
     {
+        "bulkhead_allow_downtime",
         "bulkhead_allow_many",
         "bulkhead_command",
         "bulkhead_confirm",
@@ -48,6 +49,7 @@ EXTRA_ALLOWED = frozenset(
         "bulkhead_maintenance",
         "bulkhead_manage",
         "bulkhead_receipt",
+        "bulkhead_release",
         "bulkhead_report",
         "bulkhead_restore",
         "bulkhead_restore_from",

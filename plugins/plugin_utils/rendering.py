@@ -22,7 +22,7 @@ from ansible.parsing.dataloader import DataLoader
 from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
 from .isolation import naming
-from .isolation.stack import Service, Stack, StackFile, build_stack, firewall_ports, merge, published_ports
+from .isolation.stack import INPUT_LABEL, Service, Stack, StackFile, build_stack, firewall_ports, merge, published_ports
 from .isolation.writers import dump_compose, dump_settings, plain, texts
 from .templates import Templates
 
@@ -253,6 +253,7 @@ def service_arguments(release: Release) -> list[dict[str, Any]]:
 
 def _service_argument(release: Release, service: Service) -> dict[str, Any]:
     definition = plain(release.stack.compose["services"][service.key])
+    awaited = any(service.key in (each.get("depends_on") or ()) for each in release.stack.compose["services"].values())
     return {
         "name": service.name,
         "key": service.key,
@@ -265,10 +266,36 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
             mount for mount in definition.get("volumes") or () if isinstance(mount, str) and mount.startswith("./")
         ],
         "one_shot": str(definition.get("restart", "")) == "no",
-        "awaited": any(
-            service.key in (each.get("depends_on") or ()) for each in release.stack.compose["services"].values()
-        ),
+        "awaited": awaited,
+        "steady": _is_steady(service, definition, awaited),
+        "rolling": service.rolling,
+        "replicas": service.replicas,
+        "expose": [str(each) for each in definition.get("expose") or ()],
+        "env_files": _env_files(definition),
+        "input": definition["labels"][INPUT_LABEL],
+        "stand_in": f"{service.container}_next",
+        "preparing": f"{service.container}_prepare",
+        "prepare": [list(command) for command in service.prepare],
+        "prepare_status": list(service.prepare_status),
     }
+
+
+def _is_steady(service: Service, definition: Mapping[str, Any], awaited: bool) -> bool:
+    """Whether a service is away while it is replaced, and others miss it: it holds data or ports, or is waited for.
+
+    What runs the application is replaced with each release, one way or the other.
+    """
+    if service.rolling or service.application:
+        return False
+    named = any(not str(mount).startswith((".", "/", "~")) for mount in definition.get("volumes") or ())
+    return bool(awaited or definition.get("ports") or named)
+
+
+def _env_files(definition: Mapping[str, Any]) -> list[str]:
+    """The files of settings that a service reads when it starts, below the environment's directory."""
+    given = definition.get("env_file") or ()
+    files = [given] if isinstance(given, (str, Mapping)) else given
+    return [str(each.get("path") if isinstance(each, Mapping) else each).removeprefix("./") for each in files]
 
 
 __all__ = ["Release", "Renderer", "holds_seal", "secret_values", "service_arguments"]

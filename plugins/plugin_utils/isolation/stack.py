@@ -46,7 +46,9 @@ class Service:
     ``on_change`` is the command that makes a running container take its changed files; empty means that it is
     recreated. ``manage`` is the service's own management command, such as ``python3 manage.py``.
     ``validate`` is the command that judges the files before they are in force. ``question`` is a read-only
-    command whose output verification judges, as its kind says.
+    command whose output verification judges, as its kind says. ``rolling`` is replaced without a gap, by way of a
+    stand-in. ``prepare`` are the commands that run once for each image before it gets requests, and ``prepare_status``
+    is the one that says how things stand when one of them failed.
     """
 
     name: str
@@ -62,8 +64,12 @@ class Service:
     application: bool = False
     question_kind: str = ""
     question: tuple[str, ...] = ()
-    manage: tuple[str, ...] = ()
     backup: Mapping[str, Any] = field(default_factory=dict)
+    manage: tuple[str, ...] = ()
+    rolling: bool = False
+    prepare: tuple[tuple[str, ...], ...] = ()
+    prepare_status: tuple[str, ...] = ()
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,10 @@ def build_stack(
             complete = merge(complete, layer)
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
-        complete.setdefault("container_name", naming.container_name(prefix, name))
+        replicas = _replicas(complete)
+        if replicas == 1:
+            complete.setdefault("container_name", naming.container_name(prefix, name))
+        _check_rolling(name, complete, extra)
         _rename_references(complete, keys)
         volumes.update(_named_volumes(complete, prefix, environment))
         if keys[name] in compose_services:
@@ -139,7 +148,7 @@ def build_stack(
             Service(
                 name=name,
                 key=keys[name],
-                container=str(complete["container_name"]),
+                container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{keys[name]}"),
                 image=str(complete.get("image", "")),
                 files=tuple(StackFile(**each) for each in extra.get("files", ())),
                 settings={key: str(value) for key, value in (extra.get("env") or {}).items()},
@@ -150,8 +159,12 @@ def build_stack(
                 application=application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
-                manage=tuple(map(str, extra.get("manage") or ())),
                 backup=_backup(name, extra.get("backup") or {}),
+                manage=tuple(map(str, extra.get("manage") or ())),
+                rolling=bool(extra.get("rolling")),
+                prepare=tuple(tuple(map(str, command)) for command in extra.get("prepare") or ()),
+                prepare_status=tuple(map(str, extra.get("prepare_status") or ())),
+                replicas=replicas,
             )
         )
     compose: dict[str, Any] = {
@@ -167,6 +180,26 @@ def build_stack(
         own = {**labels(project, environment, prefix), INPUT_LABEL: _digest(service)}
         service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
+
+
+def _replicas(service: Mapping[str, Any]) -> int:
+    """How many containers a service has, by ``deploy.replicas`` or ``scale``."""
+    count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
+    return int(count) if str(count or "").isdigit() else 1
+
+
+def _check_rolling(name: str, service: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+    """Raise ValueError where a service cannot be replaced without a gap although it says so."""
+    if not extra.get("rolling"):
+        return
+    if service.get("ports"):
+        raise ValueError(
+            f"bulkhead_services.{name} publishes ports and is to be replaced without a gap (x-bulkhead.rolling): old "
+            "and new cannot both have one port of the machine. Let nginx publish it, or set x-bulkhead.rolling: false"
+        )
+    commands = extra.get("prepare") or ()
+    if not isinstance(commands, list) or not all(isinstance(each, list) and each for each in commands):
+        raise ValueError(f"bulkhead_services.{name}: x-bulkhead.prepare is a list of commands, each a list of words")
 
 
 def _backup(name: str, backup: Any) -> dict[str, Any]:

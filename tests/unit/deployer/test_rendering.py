@@ -102,7 +102,9 @@ def test_the_guides_names(
     assert found["COMPOSE_PROJECT_NAME"] == prefix
     assert service(release, "postgresql")["environment"]["POSTGRES_USER"] == "aiia"
     nginx = texts(release)[f"docker/nginx/{name}.conf"]
-    assert f"http://{prefix}_django:{app_port}" in nginx
+    assert f"set $bulkhead_application {prefix}_django;" in nginx
+    assert f"set $bulkhead_application {prefix}_django_next;" in nginx
+    assert f"proxy_pass http://$bulkhead_application:{app_port};" in nginx
     assert not any("build" in each for each in compose["services"].values())
 
 
@@ -362,7 +364,14 @@ def test_what_the_host_must_know(tmp_path: Path) -> None:
     once = {"migrate": {"command": ["migrate"], "restart": "no"}}
     found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=once))}
     assert found["django"]["key"] == "django_prod"
-    assert found["nginx"]["mounts"] == ["./docker/nginx:/etc/nginx/conf.d:ro", f"./{PRIVATE}/nginx:/etc/nginx/tls:ro"]
+    assert found["nginx"]["mounts"] == [
+        "./docker/nginx:/etc/nginx/conf.d:ro",
+        f"./{PRIVATE}/nginx:/etc/nginx/tls:ro",
+        "./.bulkhead/traffic:/etc/nginx/traffic:ro",
+    ]
+    assert {name for name, each in found.items() if each["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
+    assert (found["django"]["rolling"], found["django"]["expose"]) == (True, ["8000"])
+    assert (found["django"]["stand_in"], found["django"]["env_files"]) == ("app_prod_django_next", [".env"])
     assert found["nginx"]["validate"] == ["nginx", "-t", "-q"]
     assert {name for name, each in found.items() if each["awaited"]} == {"pgbouncer", "postgresql", "redis"}
     assert {name for name, each in found.items() if each["one_shot"]} == {"migrate"}

@@ -83,12 +83,24 @@ class FakeEngine:
         if self.refuses(call):
             return 1, "", "refused by the test"
         wanted = json.loads(Path(directory or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
+        if args[0] == "--dry-run":
+            return 0, "".join(f" Container {name}  Recreate\n" for name in self._outdated(wanted)), ""
         if args[0] == "up":
             named = [each for each in args[1:] if each in wanted]
             for key, image in wanted.items():
                 if not named or key in named:
                     self._start(key, image, "--force-recreate" in args)
         return 0, "\n".join(wanted), ""
+
+    def _outdated(self, wanted: dict[str, str]) -> list[str]:
+        """The containers that Compose would replace by what is on disk."""
+        return [
+            each["Name"].lstrip("/")
+            for key, each in self.running.items()
+            if key in wanted
+            and each["Config"]["Labels"]["com.docker.compose.config-hash"]
+            != hashlib.sha256(wanted[key].encode()).hexdigest()
+        ]
 
     # ---- what tests use ------------------------------------------------------------------------------------------
 
@@ -168,6 +180,16 @@ def service(name: str, **other: Any) -> dict[str, Any]:
         "on_change": [],
         "one_shot": False,
         "awaited": False,
+        "steady": False,
+        "rolling": False,
+        "replicas": 1,
+        "expose": [],
+        "env_files": [],
+        "input": "",
+        "stand_in": f"{NAMES.get(name, name)}_next",
+        "preparing": f"{NAMES.get(name, name)}_prepare",
+        "prepare": [],
+        "prepare_status": [],
         **other,
     }
 

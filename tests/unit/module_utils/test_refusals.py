@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign
 
@@ -56,9 +57,10 @@ def refuse(
     monkeypatch.setattr(sockets, "listening", lambda: listening or [])
     engine = Engine(list(containers), objects or [])
     comparison = SimpleNamespace(
+        names_of=Comparison.names_of,
         engine=engine,
         containers=[each for each in containers if each["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
-        services=[{"container": "aiia_prod_web"}],
+        services=[{"container": "aiia_prod_web", "replicas": 1, "rolling": False, "prepare": []}],
         params={
             "networks": ["aiia_prod_network"],
             "volumes": ["aiia_prod_data"],

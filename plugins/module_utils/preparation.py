@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prepare what a release needs before it gets requests: the database's schema, static files. Runs on the targets.
+
+Each command runs once for each image, in a container of the new image, while the version before serves. So a
+migration has to leave the schema usable for both: expand first, contract in a later release.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
+
+#: What ``timeout`` exits with when it had to end a command.
+_TIMED_OUT = (124, 137)
+
+#: Seconds that the question how the schema stands may take.
+_STATUS_LIMIT = 60
+
+
+class Preparation:
+    """The commands that services of one environment want to have run before they get requests."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.engine = comparison.engine
+
+    def open(self) -> list[dict[str, Any]]:
+        """The services that this image was not prepared for yet, on these volumes."""
+        services = [each for each in self.comparison.services if each["prepare"]]
+        done = self.comparison.state.get("prepared", {})
+        return [each for each in services if done.get(each["name"]) != self._key(each)]
+
+    def run(self, services: list[dict[str, Any]], before: Callable[[], object]) -> None:
+        """Run the commands of services; ``before`` is called once ahead of the first.
+
+        Raises EngineError with what the command said and how things stand, when one fails or takes too long.
+        """
+        if services:
+            before()
+        for service in services:
+            for command in service["prepare"]:
+                self._run(service, command)
+            self.comparison.prepared[service["name"]] = self._key(service)
+
+    def clear(self) -> None:
+        """Let commands that a killed run left come to their end, within the limit, and remove their containers."""
+        for service in self.comparison.services:
+            left = self.comparison.named(service["preparing"])
+            if left:
+                self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])
+                self.engine.docker("rm", "--force", left["Id"])
+                self.comparison.refresh()
+
+    def _run(self, service: dict[str, Any], command: list[str]) -> None:
+        began = time.monotonic()
+        limit = self.comparison.params["prepare_timeout"]
+        code, output, errors = self._in_new_container(service, command, limit)
+        if code == 0:
+            return
+        said = " ".join(command)
+        if code in _TIMED_OUT and time.monotonic() - began >= limit:
+            why = "%s did not end within %d s (bulkhead_prepare_timeout) and was stopped" % (said, limit)
+        else:
+            why = "%s ended with exit code %d" % (said, code)
+        self._fail(service, why, last_lines("%s\n%s" % (output, errors)))
+
+    def _in_new_container(self, service: dict[str, Any], command: list[str], limit: int) -> tuple[int, str, str]:
+        name = service["preparing"]
+        done = self.engine.compose(
+            "run", "--rm", "--no-TTY", "--no-deps", "--name", name, service["key"], *command, limit=limit
+        )
+        if done[0] != 0:
+            self.engine.docker("rm", "--force", name)  # the client was stopped, the container is not
+        return done
+
+    def _fail(self, service: dict[str, Any], why: str, said: str) -> NoReturn:
+        lines = [said]
+        if service["prepare_status"]:
+            _code, output, errors = self._in_new_container(service, service["prepare_status"], _STATUS_LIMIT)
+            stands = last_lines(output) or last_lines(errors) or "(no answer)"
+            lines += ["how it stands (%s):" % " ".join(service["prepare_status"]), stands]
+        raise EngineError("preparing the new release of %s failed: %s" % (service["name"], why), "\n".join(lines))
+
+    def _key(self, service: dict[str, Any]) -> str:
+        """What a service was prepared for: image, commands, and the very volumes that hold what they changed."""
+        image = self.comparison.images.get(service["image"], service["image"])
+        parts = [image, service["prepare"], self.comparison.volumes_made()]
+        return digest(json.dumps(parts, sort_keys=True).encode())[:16]

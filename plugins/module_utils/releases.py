@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The releases that an environment keeps on its machine, each whole enough to be returned to. Runs on the targets.
+
+``<directory>/.bulkhead/releases/<id>/`` holds the files of a release, and ``release.json``, its manifest: what a
+deployment must know beside the files. The manifest is written once the release is in force, so that a directory without
+one is what a failed or killed run left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
+
+RELEASES = ".bulkhead/releases"
+MANIFEST = "release.json"
+
+#: What ``bulkhead_release`` says to mean the one before the one in force.
+PREVIOUS = "previous"
+
+#: Arguments of the module ``converge`` that belong to a release and not to a run.
+OF_A_RELEASE = (
+    "commit",
+    "compose_file",
+    "firewall",
+    "firewall_ports",
+    "networks",
+    "ports",
+    "services",
+    "volumes",
+)
+
+
+def files_digest(files: list[Wanted]) -> str:
+    """What files shall be, in one number: path, content and mode."""
+    return digest(json.dumps([(each.path, digest(each.content), each.mode) for each in files]).encode())
+
+
+class Releases:
+    """The kept releases of one environment."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    @staticmethod
+    def path(name: str) -> str:
+        """Where a release is, below the environment's directory."""
+        return os.path.join(RELEASES, name)
+
+    def names(self) -> list[str]:
+        """Everything that is in the directory of releases, the oldest first."""
+        try:
+            return sorted(os.listdir(self.tree.path(RELEASES)))
+        except FileNotFoundError:
+            return []
+
+    def kept(self) -> list[str]:
+        """The releases that were in force once, the oldest first."""
+        return [name for name in self.names() if self.manifest(name)]
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        """What is known of a release; empty where it never was in force or is not there."""
+        if not name or os.path.basename(name) != name:
+            return {}
+        content = read(self.tree.path(os.path.join(self.path(name), MANIFEST)))
+        try:
+            found = json.loads(content.decode()) if content else {}
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def resolve(self, wanted: str, current: str) -> str:
+        """The name of a kept release. Raises EngineError, with those that there are, for any other."""
+        kept = self.kept()
+        if wanted == PREVIOUS:
+            earlier = [name for name in kept if name < current]
+            if earlier:
+                return earlier[-1]
+            raise EngineError(
+                "there is no release before %s to return to; kept are %s" % (current or "the first", _list(kept))
+            )
+        if wanted in kept:
+            return wanted
+        raise EngineError("there is no release %s (bulkhead_release); kept are %s" % (wanted, _list(kept)))
+
+    def files(self, name: str) -> list[Wanted]:
+        """The files of a kept release. Raises EngineError where somebody took one away."""
+        found = []
+        for each in self.manifest(name)["files"]:
+            # A file of the machine, such as a certificate, is taken as it is today.
+            content = read(os.path.realpath(each["source"])) if each["source"] else None
+            if content is not None:
+                found.append(Wanted(each["path"], content, each["mode"], each["secret"], each["source"]))
+                continue
+            content = read(self.tree.path(os.path.join(self.path(name), each["path"])))
+            if content is None or digest(content) != each["digest"]:
+                raise EngineError(
+                    "release %s cannot be returned to: its file %s was %s. Choose another release"
+                    % (name, each["path"], "removed" if content is None else "changed by hand")
+                )
+            found.append(Wanted(each["path"], content, each["mode"], each["secret"], each["source"]))
+        return found
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a release can be returned to."""
+        try:
+            return bool(self.manifest(name)) and self.files(name) is not None
+        except EngineError:
+            return False
+
+    def stage(self, files: list[Wanted], services: list[dict[str, Any]]) -> str:
+        """Write a release aside, with the directories that its services mount. Returns its name."""
+        name = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), files_digest(files)[:8])
+        folder = self.path(name)
+        try:
+            for wanted in files:
+                self.tree.write(wanted, folder)
+            for mount in (mount for service in services for mount in service["mounts"]):
+                self.tree.make_directory(os.path.join(folder, mount.split(":")[0][2:]))
+                self.tree.make_directory(mount.split(":")[0][2:])
+        except Exception:
+            self.remove(name)
+            raise
+        return name
+
+    def complete(self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str]) -> None:
+        """The release is in force: keep what it takes to return to it."""
+        manifest = dict(
+            {key: params[key] for key in OF_A_RELEASE if key in params},
+            release=name,
+            images=images,
+            environment=params.get("environment") or {},
+            files=[
+                {
+                    "path": each.path,
+                    "digest": digest(each.content),
+                    "mode": each.mode,
+                    "secret": each.sensitive,
+                    "source": each.source,
+                }
+                for each in files
+            ],
+        )
+        text = json.dumps(manifest, indent=1, sort_keys=True).encode()
+        self.tree.write(Wanted(os.path.join(self.path(name), MANIFEST), text, 0o600))
+
+    def remove(self, name: str) -> None:
+        """Remove a release's directory."""
+        self.tree.remove(self.path(name))
+
+    def prune(self, keep: int, current: str) -> None:
+        """Keep the newest ones and the one in force; what never was in force goes as well."""
+        kept = set(self.kept()[-max(1, keep) :]) | {current}
+        for name in self.names():
+            if name not in kept:
+                self.remove(name)
+
+    def missing_images(self, name: str, present: dict[str, str]) -> list[str]:
+        """The images of a release that this machine does not have."""
+        return sorted(image for image in self.manifest(name).get("images", {}) if image not in present)
+
+    def prune_images(self, engine: Engine, repository: str) -> None:
+        """Remove the images of this environment's own repository that no kept release runs.
+
+        Only whole names go, and only where the image carries our label: one that a container uses stays.
+        """
+        wanted = {image for name in self.kept() for image in self.manifest(name).get("images", {})}
+        code, output, _errors = engine.docker(
+            "image", "ls", "--filter", "label=io.bulkhead.prefix", "--format", "{{.Repository}}:{{.Tag}}", repository
+        )
+        for image in output.split() if code == 0 else []:
+            if image.rpartition(":")[0] == repository and image not in wanted and not image.endswith(":<none>"):
+                engine.docker("image", "rm", image)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(reversed(names)) or "none"

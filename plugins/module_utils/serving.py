@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make containers run what is on disk, and wait until they are well. Runs on the targets."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, is_well, name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+
+#: How Compose says, in a dry run, that it would replace a container.
+_RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
+
+#: A container that was started this often again will not get well.
+_RESTARTS = 3
+
+
+class Serving:
+    """Starts, replaces and waits for the containers of one environment."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.engine = comparison.engine
+        #: Services that took changed files, and would have to take the earlier ones again.
+        self.brought: list[dict[str, Any]] = []
+        #: Seconds for which services that cannot be replaced without a gap were away, by container.
+        self.away: dict[str, float] = {}
+
+    def to_recreate(self) -> set[str]:
+        """The containers that Compose would replace now, for whatever reason: it is asked, not second-guessed."""
+        code, output, errors = self.engine.compose("--dry-run", "up", "--detach", "--no-build", "--quiet-pull")
+        if code != 0:
+            raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
+        return set(_RECREATE.findall("%s\n%s" % (output, errors)))
+
+    def name_back(self, services: list[dict[str, Any]]) -> None:
+        """Give containers that somebody renamed their names again: Compose knows them by labels and would not."""
+        for service in services:
+            found = self.comparison.of_service(service)
+            if len(found) == 1 and service["replicas"] == 1 and name_of(found[0]) != service["container"]:
+                self.engine.docker_ok("rename", found[0]["Id"], service["container"])
+
+    def up(self, services: list[dict[str, Any]], *arguments: str) -> None:
+        """``docker compose up`` with more arguments, until the services are well."""
+        began, before = time.monotonic(), set(self.comparison.before)
+        code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull", *arguments)
+        self.comparison.refresh()
+        if code != 0:
+            self.fail(last_lines(errors or output, 6))
+        self.wait(services)
+        for service in services:
+            if service["steady"] and any(each["Id"] not in before for each in self.comparison.of_service(service)):
+                self.away.setdefault(service["container"], round(time.monotonic() - began, 1))
+
+    def recreate(self, service: dict[str, Any]) -> None:
+        """Replace a service's containers although Compose sees no reason to.
+
+        Not by ``--force-recreate``: that takes its dependencies along, and with ``--no-deps`` Compose gives a container
+        another hash, by which the next ``docker compose up`` of a person would recreate it once more.
+        """
+        for each in self.comparison.of_service(service):
+            self.engine.docker_ok("stop", each["Id"])
+            self.remove([each])
+        self.up([service], service["key"])
+
+    def bring_files(self, services: list[dict[str, Any]]) -> None:
+        """Let running containers take changed files: by their own command, else by being recreated."""
+        for service in services:
+            if not service["files"]:
+                continue
+            self.brought.append(service)
+            fresh = not any(each["Id"] in self.comparison.before for each in self.comparison.of_service(service))
+            if service["on_change"]:
+                for each in self.comparison.of_service(service):
+                    code, output, errors = self.engine.docker("exec", each["Id"], *service["on_change"])
+                    if code != 0:
+                        raise EngineError(
+                            "service %s did not take its changed files (%s)"
+                            % (service["name"], " ".join(service["on_change"][:3])),
+                            last_lines(errors or output),
+                        )
+            elif not fresh:
+                self.recreate(service)
+        self.comparison.refresh()
+        self.wait(services)
+
+    def wait(self, services: list[dict[str, Any]]) -> None:
+        """Wait until every container of the services is well. Raises EngineError as soon as one never will be."""
+
+        def look() -> tuple[bool, bool]:
+            waiting = failed = False
+            for service in services:
+                found = self.comparison.of_service(service)
+                waiting = waiting or not found
+                for each in found:
+                    how = self.judge(each, service["one_shot"])
+                    waiting, failed = waiting or how == "waiting", failed or how == "failed"
+            return waiting, failed
+
+        self._until(look, lambda: self.fail(""))
+
+    def wait_for(self, container: str, fail: Callable[[dict[str, Any] | None], NoReturn]) -> None:
+        """Wait until one container, given by its name, is well; ``fail`` is told how it is where it will not be."""
+
+        def look() -> tuple[bool, bool]:
+            found = self.comparison.named(container)
+            how = self.judge(found) if found else "failed"
+            return how == "waiting", how == "failed"
+
+        self._until(look, lambda: fail(self.comparison.named(container)))
+
+    def judge(self, container: dict[str, Any], one_shot: bool = False) -> str:
+        """``well``, ``waiting``, or ``failed`` where there is no hope left."""
+        how = condition(container)
+        restarts = container.get("RestartCount", 0) - self.comparison.before.get(container["Id"], 0)
+        if is_well(container, one_shot) and (how != "running" or restarts < _RESTARTS):
+            return "well"
+        hopeless = how == "unhealthy" or how.startswith(("exited", "dead")) or restarts >= _RESTARTS
+        return "failed" if hopeless else "waiting"
+
+    def _until(self, look: Callable[[], tuple[bool, bool]], fail: Callable[[], NoReturn]) -> None:
+        deadline = time.monotonic() + self.comparison.params["wait_timeout"]
+        while True:
+            waiting, failed = look()
+            if failed or (waiting and time.monotonic() > deadline):
+                fail()
+            if not waiting:
+                return
+            time.sleep(0.3)
+            self.comparison.refresh()
+
+    def fail(self, said: str) -> NoReturn:
+        """Raise EngineError with every container that is not as it should be, and its last lines."""
+        lines = [said] if said else []
+        bad = []
+        for service in self.comparison.services:
+            for each in self.comparison.of_service(service):
+                if is_well(each, service["one_shot"]):
+                    continue
+                bad.append("%s is %s" % (name_of(each), condition(each)))
+                lines += self.last_words(each)
+        raise EngineError(
+            "the containers did not get healthy: %s" % ("; ".join(bad) or "Compose failed"), "\n".join(lines)
+        )
+
+    def last_words(self, container: dict[str, Any]) -> list[str]:
+        """What a container and its health check said last."""
+        if condition(container).startswith("created"):
+            return []
+        name = name_of(container)
+        probes = ((container["State"].get("Health") or {}).get("Log") or [])[-1:]
+        lines = ["health check of %s: %s" % (name, last_lines(probe.get("Output", ""), 3)) for probe in probes]
+        return [*lines, "log of %s:" % name, self.engine.logs(container["Id"])]
+
+    def remove(self, containers: Iterable[dict[str, Any]]) -> None:
+        """Remove containers at once."""
+        ids = [each["Id"] for each in containers]
+        if ids:
+            self.engine.docker_ok("rm", "--force", *ids)
+            self.comparison.refresh()
