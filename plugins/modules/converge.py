@@ -161,9 +161,11 @@ containers:
   type: dict
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
@@ -240,11 +242,20 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         refuse_foreign(comparison)
         refuse_gaps(comparison)
     elif steps:
-        converger = Converger(comparison, releases)
+        converger = Converger(comparison, releases, back_up(comparison))
         result["release"] = converger.apply(returning)
         result["steps"] = told(steps, converger.serving.away)
     result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
     return result
+
+
+def back_up(comparison: Comparison) -> Callable[[str], object]:
+    """What makes a backup before the database's schema may change."""
+    arguments, state = comparison.params["backup"], comparison.state
+    if not arguments:
+        return lambda _reason: None
+    backups = Backups(comparison.engine, arguments)
+    return lambda reason: backups.make(reason, release=state.get("release", ""), commit=state.get("commit", ""))
 
 
 def told(steps: list[str], away: dict[str, float]) -> list[str]:

@@ -23,8 +23,9 @@ from .isolation import report
 from .isolation.live.preflight import accepted, preflight, standing
 from .isolation.live.probes import judge_probes, plan_probes
 from .isolation.live.receipt import as_text, compare
-from .isolation.live.registered import entry_of, registered
-from .isolation.model import Environment, Finding, Severity
+from .isolation.live.registered import as_released, entry_of, registered
+from .isolation.model import Environment, Finding, Fleet, Severity
+from .isolation.rules import judge
 from .recording import receipt, registry_entry, write_receipt
 from .session import Session, begun, holder, now
 
@@ -66,8 +67,30 @@ class LiveGate:
 
     @property
     def environment(self) -> Environment:
-        """The environment as the rules see it."""
+        """The environment as the rules see it; after a rollback, with what its release claims."""
+        session = begun(self.declaration.prefix)
+        if session and session.released:
+            return as_released(self.around.environment, session.released)
         return self.around.environment
+
+    def judge_release(self, session: Session, entry: Mapping[str, Any]) -> None:
+        """Judge what a kept release claims, beside the inventory's environments and those on the machine.
+
+        Raises AnsibleActionFail where it would touch one of them.
+        """
+        session.released = dict(entry)
+        session.save()
+        others = (self.environment, *self.around.neighbours)
+        paper = [each for each in judge(Fleet(others)) if len(each.environments) > 1]
+        mine = [each for each in paper if session.prefix in each.environments]
+        seen = standing(self.environment, self.around.prefixes, session.observation)
+        findings = self._accepted([*mine, *seen])
+        stopping = report.stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), session.prefix)
+        if stopping:
+            raise AnsibleActionFail(
+                f"the release may not come back beside those that are there now, and nothing was changed\n"
+                f"{report.text(findings, stopping=stopping)}"
+            )
 
     def ensure(self, judge: bool = True) -> Session:
         """The session of this run; where no earlier step began one, lock, look and judge now.

@@ -24,7 +24,8 @@ from ansible import constants as C
 class Session:
     """One job on one environment: its lock's token, when it began, and the machine as it was before.
 
-    ``over`` says that the lock was given back and bystanders were compared.
+    ``over`` says that the lock was given back and bystanders were compared. ``released`` is what was registered of the
+    environment with the kept release that this job returns to.
     """
 
     prefix: str
@@ -34,6 +35,7 @@ class Session:
     notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     over: bool = False
+    released: dict[str, Any] = field(default_factory=dict)
 
     def save(self) -> None:
         """Keep it for the next step of this run."""

@@ -10,6 +10,7 @@ They become environments with claims, so that the ordinary rules judge them toge
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..model import Claim, Environment, Where
@@ -98,6 +99,18 @@ def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
         http_port=entry.get("http_port"),
         https_port=entry.get("https_port"),
         claims=claims,
+    )
+
+
+def as_released(environment: Environment, entry: Mapping[str, Any]) -> Environment:
+    """An environment with what was registered of it when one of its releases was deployed."""
+    kept = environment_of(entry, environment.machine)
+    return replace(
+        environment,
+        claims=kept.claims,
+        domains=kept.domains,
+        http_port=kept.http_port,
+        https_port=kept.https_port,
     )
 
 

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists the releases that one environment keeps. It changes nothing, so it needs neither lock nor proof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
+
+
+class ActionModule(ActionBase):
+    """Ask the machine, and show one line for each release."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call the module with what the inventory declares."""
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        declaration = Gate(self, task_vars).declaration_of(task_vars["inventory_hostname"])
+        values = declaration.values
+        arguments = {"directory": values["bulkhead_directory"], "prefix": declaration.prefix}
+        result.update(self._execute_module("aiia.bulkhead.releases", arguments, task_vars=task_vars))
+        for each in result.get("releases", ()):
+            mark = "*" if each["release"] == result["current"] else " "
+            images = ", ".join(image for image in each["images"] if image.startswith(f"{declaration.prefix}_"))
+            Display().display(f"{mark} {each['release']}  {(each['commit'] or '')[:12]:12}  {images}".rstrip())
+        return result

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Returns one environment to a release that it kept, judged again beside those that live on its machine now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.converging import run_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+
+class ActionModule(EnvironmentStep):
+    """Bring a kept release into force: its image, Compose file, settings, nginx configuration and commit."""
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the machine which releases it keeps, judge the one that is meant, and converge to it."""
+        release = self.release()
+        kept = self.module("releases", {"wanted": self.declaration.values["bulkhead_release"]})
+        if kept.get("failed"):
+            return kept
+        target = kept["target"]
+        self.live.judge_release(self.session, target["environment"])
+        if target["release"] == kept["current"]:
+            Display().display(f"{self.declaration.prefix}: {target['release']} is in force already")
+        arguments = {**run_arguments(self, release), "release": target["release"]}
+        masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
+        return masked

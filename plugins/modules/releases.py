@@ -1,0 +1,90 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: releases
+short_description: List the releases that an environment keeps on its machine
+description:
+  - Reads the manifests of the releases below the environment's directory. It changes nothing.
+  - In a play use C(playbooks/releases.yml); M(aiia.bulkhead.rollback) returns to one of them.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+attributes:
+  check_mode: {support: full, description: It never changes anything.}
+  diff_mode: {support: none, description: It never changes anything.}
+options:
+  directory: {type: path, required: true, description: The environment's directory.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  owner: {type: str, default: "", description: The user who owns the files.}
+  token: {type: str, default: "", description: The run that holds the environment's lock.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  wanted: {type: str, default: "", description: "A release that is meant, or V(previous)."}
+"""
+
+EXAMPLES = r"""
+- name: List the releases of an environment
+  aiia.bulkhead.releases:
+    directory: /home/ubuntu/staging/ai-ia-backend
+"""
+
+RETURN = r"""
+releases:
+  description: The kept releases, the newest first, each with its commit and images.
+  returned: success
+  type: list
+  elements: dict
+current:
+  description: The release in force.
+  returned: success
+  type: str
+target:
+  description: The release that is meant, with what the registry kept of its environment.
+  returned: when O(wanted) is given
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import current_release
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "prefix": {"type": "str", "default": ""},
+            "owner": {"type": "str", "default": ""},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "state_directory": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            "wanted": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        tree = Tree(module.params["directory"])
+        releases, current = Releases(tree), current_release(tree)
+        listed = [
+            {key: releases.manifest(name).get(key) for key in ("release", "commit", "images")}
+            for name in reversed(releases.kept())
+        ]
+        result = {"changed": False, "releases": listed, "current": current}
+        if module.params["wanted"]:
+            name = releases.resolve(module.params["wanted"], current)
+            manifest = releases.manifest(name)
+            result["target"] = {key: manifest.get(key) for key in ("release", "commit", "images", "environment")}
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
