@@ -25,6 +25,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.server_runs import runs
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
 
 #: Labels whose values are read. Those of others may hold anything, so only their names are taken.
@@ -90,7 +91,9 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
 def containers(engine: Engine) -> list[dict[str, Any]]:
     """Every container, running or not, without its environment: settings may be secret."""
     ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
-    return [summary(each) for each in engine.inspect(ids)]
+    found = [summary(each) for each in engine.inspect(ids)]
+    known = runs(found)
+    return [dict(each, run=known.get(each["id"], "")) for each in found]
 
 
 def summary(container: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +116,8 @@ def summary(container: dict[str, Any]) -> dict[str, Any]:
             name: {
                 "id": (each or {}).get("NetworkID", ""),
                 "address": (each or {}).get("IPAddress", ""),
+                "address6": (each or {}).get("GlobalIPv6Address", ""),
+                "gateways": [each[key] for key in ("Gateway", "IPv6Gateway") if (each or {}).get(key)],
                 "aliases": sorted(set((each or {}).get("Aliases") or ()) | set((each or {}).get("DNSNames") or ())),
             }
             for name, each in attached.items()

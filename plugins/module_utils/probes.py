@@ -38,6 +38,27 @@ _PARALLEL = 16
 _LIMIT = 60
 
 
+#: What stands in a question for the machine as containers see it.
+MACHINE = "machine"
+
+
+def targets(
+    connect: list[dict[str, Any]], own: list[dict[str, Any]], networks: list[dict[str, Any]]
+) -> list[list[Any]]:
+    """The [address, port] pairs to connect to: the machine is every gateway of the containers' networks, of both
+    families. Those are known only now: a first deployment makes the networks."""
+    attached = {name: network for each in own for name, network in each["networks"].items()}
+    gateways = [gateway for each in networks if each["name"] in attached for gateway in each["gateways"]]
+    # Networks do not tell a gateway that the engine chose by itself, and containers of internal ones have none.
+    gateways += [gateway for each in attached.values() for gateway in each.get("gateways", ())]
+    gateways = list(dict.fromkeys(gateways))
+    return [
+        [address, each["port"]]
+        for each in connect
+        for address in (gateways if each["address"] == MACHINE else [each["address"]])
+    ]
+
+
 class Prober:
     """Runs probes with a limit on each, and leaves nothing behind."""
 

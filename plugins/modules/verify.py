@@ -24,7 +24,11 @@ options:
   token: {type: str, default: "", description: The run that holds the environment's lock.}
   project: {type: str, default: "", description: The environment's Compose project.}
   resolve: {type: list, elements: str, default: [], description: Names of others to resolve from inside each container.}
-  connect: {type: list, elements: dict, default: [], description: Addresses and ports of others to connect to.}
+  connect:
+    type: list
+    elements: dict
+    default: []
+    description: Addresses and ports of others to connect to; C(machine) stands for the machine as containers see it.
   credentials:
     type: str
     default: ""
@@ -78,7 +82,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PR
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
-from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober, targets
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 
 
@@ -88,17 +92,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     engine = Engine(module, params["docker_host"])
     observation = observe(engine, params["state_directory"], params["directories"])
     prober = Prober(engine, params["timeout"])
-    targets = [[each["address"], each["port"]] for each in params["connect"]]
     own = [
         each
         for each in observation["containers"]
         if each["labels"].get(PROJECT) == params["project"] and each["running"] and each["networks"]
     ]
-    ask = {"resolve": params["resolve"], "connect": targets, "credentials": json.loads(params["credentials"] or "{}")}
+    connect = targets(params["connect"], own, observation["networks"])
+    ask = {"resolve": params["resolve"], "connect": connect, "credentials": json.loads(params["credentials"] or "{}")}
     return {
         "changed": False,
         "observation": observation,
-        "inside": prober.inside(own, ask) if params["resolve"] or targets else [],
+        "inside": prober.inside(own, ask) if params["resolve"] or connect else [],
         "answers": prober.requests(params["requests"]),
         "replies": prober.execute(params["questions"]),
     }

@@ -25,11 +25,35 @@ PROJECT = "com.docker.compose.project"
 DIRECTORY = "com.docker.compose.project.working_dir"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
+REDIS = "bulkhead-demo/redis:8"
 
 
 def idle(**more: Any) -> dict[str, Any]:
     """A service that does nothing, at once."""
     return {"image": IMAGE, "command": ["sleep", "infinity"], "stop_grace_period": "0s", "init": True, **more}
+
+
+#: Where a deployment leaves a Redis its password.
+KEPT = "./.bulkhead/private/keeper"
+
+
+def keeper() -> dict[str, Any]:
+    """A Redis that a shell starts again and again, so that it may end without its container."""
+    serve = "while :; do redis-server --save '' --requirepass \"$$(cat /usr/local/etc/redis/password)\"; done"
+    return {
+        "image": REDIS,
+        "command": ["sh", "-c", serve],
+        "volumes": [f"{KEPT}:/usr/local/etc/redis:ro"],
+        "stop_grace_period": "0s",
+        "init": True,
+        "x-bulkhead": {"files": [{"path": f"{KEPT[2:]}/password", "content": "keep it", "secret": True}]},
+    }
+
+
+def redis(container: str, *words: str) -> str:
+    """What the Redis of a container says."""
+    program = 'REDISCLI_AUTH="$(cat /usr/local/etc/redis/password)" redis-cli "$@"'
+    return docker("exec", container, "sh", "-c", program, "sh", *words, check=False)
 
 
 def slow(seconds: float, **more: Any) -> dict[str, Any]:
@@ -189,7 +213,8 @@ class Pair:
     def __init__(self, site: Site, ours_ports: list[str], theirs_ports: list[str]) -> None:
         self.site = site
         services = {"second": idle(), "third": idle(), "fourth": idle(volumes=["data:/data"])}
-        self.theirs = site.small("production", "prod", services=only(web=web(ports=theirs_ports), **services))
+        theirs = only(web=web(ports=theirs_ports), keeper=keeper(), **services)
+        self.theirs = site.small("production", "prod", services=theirs)
         self.ours = site.small("staging", "staging", services=only(web=web(ports=ours_ports), **services))
 
     def deploy(self) -> None:

@@ -17,9 +17,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.inside import Asker
-from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import containers
+from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import containers, networks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import IMAGE as PROBE
-from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import LABEL, Prober
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import LABEL, Prober, targets
 from observe import eventually
 from support import IMAGE, docker, free_port
 
@@ -50,8 +50,9 @@ def network() -> Iterator[Network]:
     secret = ["--env", f"POSTGRES_PASSWORD={PASSWORD}", "--env", "POSTGRES_USER=theirs"]
     run = ["run", "--detach", "--name"]
     try:
-        for each in (here, there):
-            docker("network", "create", each)
+        subnet = f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64"
+        docker("network", "create", "--ipv6", "--subnet", subnet, here)
+        docker("network", "create", there)
         docker(*run, f"{name}-near", "--network", here, "--init", IMAGE, "sleep", "600")
         serve = ["redis-server", "--save", "", "--protected-mode", "no"]
         docker(*run, f"{name}-open", "--network", there, "--publish", f"{port}:6379", REDIS, *serve)
@@ -82,21 +83,22 @@ def left_behind() -> list[str]:
 
 @pytest.mark.parametrize("enters", [True, False], ids=["as root", "without root"])
 def test_from_inside(network: Network, enters: bool) -> None:
-    """Own names resolve and foreign ones do not; a port published on every address is reached, and lets us in."""
+    """Own names resolve and foreign ones do not; a port published on every address is reached over IPv4 and IPv6, and
+    lets us in."""
     if enters and os.geteuid() != 0:
         pytest.skip("enters a network namespace, as root")
     near = network.seen[f"{network.name}-near"]
-    gateway = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", f"{network.name}-here")
-    ask = {
-        "resolve": [near["name"], f"{network.name}-open", f"{network.name}-postgresql"],
-        "connect": [[gateway.strip(), network.port], [network.address("open"), 6379], ["192.0.2.1", 80]],
-        "credentials": {},
-    }
+    wanted = [{"address": "machine", "port": network.port}, {"address": network.address("open"), "port": 6379}]
+    connect = targets([*wanted, {"address": "192.0.2.1", "port": 80}], [near], networks(network.engine))
+    gateways = [target for target in connect if target[1] == network.port]
+    assert ["." in address for address, _port in sorted(gateways)] == [True, False]
+    names = [near["name"], f"{network.name}-open", f"{network.name}-postgresql"]
+    ask = {"resolve": names, "connect": connect, "credentials": {}}
     (answer,) = Prober(network.engine, 1.0, enters=enters).inside([near], ask)
     assert answer["error"] == ""
     assert answer["resolved"] == [near["name"]]
-    assert answer["connected"] == [[gateway.strip(), network.port]]
-    assert answer["entered"] == [[gateway.strip(), network.port, "open"]]
+    assert answer["connected"] == gateways
+    assert answer["entered"] == [[*each, "open"] for each in gateways]
     assert left_behind() == []
 
 

@@ -37,6 +37,7 @@ from sabotage import (
     is_held,
     notes,
     receipt,
+    redis,
     slow,
     state,
     told,
@@ -238,6 +239,7 @@ def meddled(pair: Pair, drifted: Any) -> tuple[Run, Run]:
         docker("rm", "--force", f"{theirs}_second")
         docker("stop", "--timeout", "0", f"{theirs}_third")
         docker("rename", f"{theirs}_fourth", f"{theirs}_quatre")
+        redis(f"{theirs}_keeper", "shutdown", "nosave")
         (pair.theirs.directory / ".env").write_text("SAY=hacked\n")
         (pair.theirs.directory / "docker-compose.prod.yml").unlink()
         docker("volume", "create", "--label", f"io.bulkhead.prefix={theirs}", f"{theirs}_more_prod")
@@ -262,6 +264,7 @@ def meddled(pair: Pair, drifted: Any) -> tuple[Run, Run]:
         "container {theirs}_second is gone",
         "container {theirs}_third stopped",
         "container {theirs}_fourth was renamed to {theirs}_quatre",
+        "Redis in container {theirs}_keeper was restarted inside, by hand or by a crash",
         "/.env changed",
         "/docker-compose.prod.yml is gone",
         "volume {theirs}_more_prod is new",
@@ -291,7 +294,7 @@ def test_the_next_deployment_of_a_bystander_puts_it_right(meddled: tuple[Run, Ru
     _run, repaired = meddled
     repaired.succeeded()
     assert say(pair.theirs.prefix) == "hello"
-    assert len(running(pair.theirs.prefix)) == 4
+    assert len(running(pair.theirs.prefix)) == 5
     assert pair.ours.deploy().succeeded()
 
 

@@ -117,7 +117,9 @@ def test_a_container_is_told_in_full(home: Path, tmp_path: Path) -> None:
     assert container["name"] == "aiia_0_web" and container["condition"] == "healthy"
     assert container["restarts"] == 2 and container["policy"] == "unless-stopped"
     assert container["ports"] == [{"port": 8000, "address": "127.0.0.1"}] and container["exposed"] == [8000]
-    assert container["networks"] == {"net": {"id": "n", "address": "172.18.0.2", "aliases": ["web"]}}
+    assert container["networks"] == {
+        "net": {"id": "n", "address": "172.18.0.2", "address6": "", "gateways": [], "aliases": ["web"]}
+    }
     assert container["mounts"] == [["/data", "volume", "v", True]]
 
 

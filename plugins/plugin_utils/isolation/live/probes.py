@@ -21,6 +21,9 @@ MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60
 #: Where data listens when an image does not say which ports it exposes.
 _DATA_PORTS = (5432, 6379, 6432)
 
+#: Stands for the machine as a container sees it: the gateways of its networks, which are made by the deployment.
+MACHINE = "machine"
+
 #: HTTP answers that say that a host is not served here.
 _REFUSALS = (400, 403, 421)
 
@@ -39,6 +42,11 @@ class Probes:
     owners: dict[Any, str] = field(default_factory=dict)
     cut: bool = False
 
+    def owner(self, address: str, port: int) -> str:
+        """Whose server is behind an address and port that was reached."""
+        known = self.owners.get((address, port)) or self.owners.get((MACHINE, port))
+        return known or "another environment"
+
 
 def plan_probes(
     environment: Environment,
@@ -52,7 +60,6 @@ def plan_probes(
     names: list[str] = []
     targets: list[tuple[str, int]] = []
     own_names = _own_names(environment, observation)
-    gateways = _gateways(environment, observation)
     for container in observation["containers"]:
         owner = container["labels"].get(PREFIX, "")
         if owner not in bystanders or not container["running"]:
@@ -64,13 +71,13 @@ def plan_probes(
                     names.append(name)
                     owners[name] = owner
             for port in container["exposed"] or _DATA_PORTS:
-                if network["address"]:
-                    targets.append((network["address"], port))
-                    owners[network["address"], port] = owner
+                for address in filter(None, (network["address"], network.get("address6", ""))):
+                    targets.append((address, port))
+                    owners[address, port] = owner
         for port in container["ports"]:
             if port["port"] not in public:
-                targets += [(gateway, port["port"]) for gateway in gateways]
-                owners.update({(gateway, port["port"]): owner for gateway in gateways})
+                targets.append((MACHINE, port["port"]))
+                owners[MACHINE, port["port"]] = owner
     names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets))
     requests = list(_requests(environment, bystanders.values()))
     return Probes(
@@ -101,32 +108,30 @@ def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[
     return names
 
 
-def _gateways(environment: Environment, observation: Mapping[str, Any]) -> list[str]:
-    """The machine as own containers see it."""
-    own = {name for each in _own_containers(environment, observation) for name in each["networks"]}
-    return [gateway for network in observation["networks"] if network["name"] in own for gateway in network["gateways"]]
-
-
 def _requests(environment: Environment, others: Iterable[Environment]) -> Iterator[dict[str, Any]]:
     """Own domains, other environments' domains and an unknown one, on every published web port."""
     foreign = [domain for each in others for domain in each.domains[:1]]
     wanted = [(domain, "own") for domain in environment.domains[:3]]
     wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
-    address = str(environment.variables.get("bulkhead_bind_address") or "127.0.0.1")
+    bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
+    # What is published on every address is published on [::1] as well, where the machine has IPv6.
+    addresses = (("127.0.0.1", False), ("::1", True)) if bound in ("", "::") else ((bound, False),)
     for port, tls, standard in ((environment.http_port, False, 80), (environment.https_port, True, 443)):
         if port is None:
             continue
         for domain, kind in wanted:
             header = domain if port == standard else f"{domain}:{port}"
-            yield {
-                "kind": kind,
-                "address": address,
-                "port": port,
-                "tls": tls,
-                "host": domain,
-                "host_header": header,
-                "path": "/",
-            }
+            for address, optional in addresses:
+                yield {
+                    "kind": kind,
+                    "address": address,
+                    "optional": optional,
+                    "port": port,
+                    "tls": tls,
+                    "host": domain,
+                    "host_header": header,
+                    "path": "/",
+                }
 
 
 def judge_probes(
@@ -182,7 +187,7 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "run playbooks/verify.yml again when the machine has less to do",
             )
         for address, port, how in map(tuple, each.get("entered", ())):
-            owner = probes.owners.get((address, port), "another environment")
+            owner = probes.owner(address, port)
             does = "asks for no password" if how == "open" else f"accepts the password of {environment.prefix}"
             yield _finding(
                 environment,
@@ -195,7 +200,7 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "SE-04",
             )
         for address, port in map(tuple, each["connected"]):
-            owner = probes.owners.get((address, port), "another environment")
+            owner = probes.owner(address, port)
             yield _finding(
                 environment,
                 "foreign-port-connects",
@@ -214,6 +219,9 @@ def _answers(
     header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
     for each in answers:
         url = f"{'https' if each['tls'] else 'http'}://{each['host_header']}"
+        if not each["status"] and each.get("optional"):
+            continue
+        over = " over IPv6" if ":" in each.get("address", "") else ""
         if each["kind"] != "own":
             if each["status"] and each["status"] not in _REFUSALS:
                 yield _finding(
@@ -221,7 +229,8 @@ def _answers(
                     "answers-foreign-host",
                     Severity.HIGH,
                     url,
-                    f"{environment.prefix} answers {url} with {each['status']}, and {each['host']} is not its domain",
+                    f"{environment.prefix} answers {url}{over} with {each['status']}, and {each['host']} is not its "
+                    "domain",
                     "give its nginx a default server that refuses (return 444, ssl_reject_handshake on)",
                     "WB-01",
                     "WB-02",
@@ -233,7 +242,7 @@ def _answers(
                 "own-domain-unanswered",
                 Severity.HIGH,
                 url,
-                f"{url} is a domain of {environment.prefix}, and nobody answers it ({each['error']})",
+                f"{url} is a domain of {environment.prefix}, and nobody answers it{over} ({each['error']})",
                 "look at the log of the nginx container, and at what else listens on that port",
                 "PT-01",
             )
@@ -245,7 +254,7 @@ def _answers(
                 "own-domain-elsewhere",
                 Severity.CRITICAL,
                 url,
-                f"{url} is answered by {who or 'somebody who is not ' + environment.prefix}",
+                f"{url} is answered{over} by {who or 'somebody who is not ' + environment.prefix}",
                 "find out who listens on that port (ss -ltnp), and stop it or choose another port",
                 "PT-01",
                 "PT-02",

@@ -118,6 +118,10 @@ def _containers(before: Observation, after: Observation, target: str, again: boo
             by_policy = "by the engine's own policy" if current["restarts"] > was["restarts"] else one_off
             by_engine = "with the engine" if again and was["policy"] not in ("", "no") else by_policy
             yield Difference(owner, f"container {name} was restarted", by_engine)
+        elif was.get("run") and current.get("run") != was["run"]:
+            unasked = "" if current.get("run") else "it does not say which run of its server it is any more"
+            what = "could not be asked again" if unasked else "was restarted inside, by hand or by a crash"
+            yield Difference(owner, f"Redis in container {name} {what}", one_off or unasked)
     for identity, current in now.items():
         if identity not in then:
             one_off = "a one-off container" if current["labels"].get(ONE_OFF) == "True" else ""

@@ -48,8 +48,9 @@ def test_names_and_addresses_of_others_are_asked_for() -> None:
     """Not our own aliases, not ids, not what is public on purpose."""
     made = planned()
     assert made.resolve == ["aiia_prod_web", "postgresql"]
-    assert made.connect == [{"address": "172.19.0.5", "port": 5432}, {"address": "172.18.0.1", "port": 5433}]
-    assert made.owners["postgresql"] == THEIRS and made.owners["172.18.0.1", 5433] == THEIRS
+    assert made.connect == [{"address": "172.19.0.5", "port": 5432}, {"address": "machine", "port": 5433}]
+    assert made.owners["postgresql"] == THEIRS
+    assert made.owner("172.18.0.1", 5433) == THEIRS and made.owner("172.18.0.1", 80) == "another environment"
     assert not made.cut
 
 
@@ -78,6 +79,28 @@ def test_requests() -> None:
         ("foreign", "example.com:8443", True),
         ("unknown", "unknown.invalid:8443", True),
     }
+
+
+def test_requests_over_ipv6() -> None:
+    """What is published on every address is asked on both loopbacks; what is on one address, there alone."""
+    asked = {(each["address"], each["optional"]) for each in planned().requests}
+    assert asked == {("127.0.0.1", False), ("::1", True)}
+    for bound, where in (("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")):
+        bind = {"bulkhead_bind_address": bound}
+        made = plan_probes(environment(https_port=8443, variables=bind), [theirs()], machine())
+        assert {(each["address"], each["optional"]) for each in made.requests} == {(where, False)}
+
+
+def test_addresses_of_ipv6_are_asked_for() -> None:
+    """Containers of networks with IPv6 have two addresses."""
+    seen = machine()
+    (there,) = seen["containers"][1]["networks"].values()
+    there["address6"] = "fd00::5"
+    made = plan_probes(ours(), [theirs()], seen)
+    assert [(each["address"], each["port"]) for each in made.connect] == [
+        ("172.19.0.5", 5432), ("fd00::5", 5432), ("machine", 5433),
+    ]  # fmt: skip
+    assert made.owner("fd00::5", 5432) == made.owner("fd00:1::1", 5433) == THEIRS
 
 
 def test_bounds() -> None:
@@ -121,6 +144,10 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     "somebody else answers our domain": (
         "own-domain-elsewhere", 4, {"answers": [{**OWN, "headers": {"x-environment": THEIRS}}]},
     ),
+    "somebody else answers our domain over IPv6": (
+        "own-domain-elsewhere", 4,
+        {"answers": [{**OWN, "address": "::1", "optional": True, "headers": {"x-environment": THEIRS}}]},
+    ),
     "nobody knows who answers our domain": ("own-domain-elsewhere", 4, {"answers": [{**OWN, "headers": {}}]}),
     "a redirect to the standard port": (
         "redirect-leaves-ports", 3,
@@ -153,6 +180,7 @@ def test_bad_answers(case: str) -> None:
 NEAR: dict[str, dict[str, Any]] = {
     "nothing is reached": {"inside": [INSIDE]},
     "our domain is ours": {"answers": [OWN]},
+    "nobody answers over IPv6": {"answers": [{**OWN, "address": "::1", "optional": True, "status": 0, "error": "x"}]},
     "our domain needs a password": {"answers": [{**OWN, "status": 401}]},
     "a foreign host is refused by closing": {"answers": [{**FOREIGN, "status": 0, "error": "RemoteDisconnected"}]},
     "a foreign host is refused in words": {"answers": [{**FOREIGN, "status": 421}]},

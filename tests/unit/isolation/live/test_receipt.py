@@ -95,6 +95,30 @@ def test_what_fails_a_run(changes: dict[str, Any], says: list[str]) -> None:
     assert list(after(**changes).changes) == says
 
 
+def with_redis(run: str, **more: Any) -> dict[str, Any]:
+    """Both environments, their container being a Redis of this run."""
+    seen = machine()
+    seen["containers"][1] |= {"run": run, **more}
+    return seen
+
+
+def test_a_redis_that_was_restarted_inside_its_container() -> None:
+    """The same container since the same second, and another run of the server in it."""
+    assert compare(with_redis("1"), with_redis("1"), OURS).changes == ()
+    (change,) = compare(with_redis("1"), with_redis("2"), OURS).changes
+    assert change == "Redis in container aiia_prod_web was restarted inside, by hand or by a crash"
+
+
+def test_a_redis_that_cannot_be_compared() -> None:
+    """Near misses: one that says nothing any more is noted, one that never did is nothing, a restart is told once."""
+    (note,) = notes(with_redis("1"), with_redis(""))
+    assert "could not be asked again" in note
+    assert compare(with_redis(""), with_redis("2"), OURS) == Comparison((THEIRS,), 1)
+    assert compare(with_redis("1"), with_redis("2", started="2026-02"), OURS).changes == (
+        "container aiia_prod_web was restarted",
+    )
+
+
 def test_a_network_made_anew() -> None:
     """Another id under the same name."""
     seen = machine()
