@@ -72,6 +72,22 @@ class EnvironmentStep(ActionBase):
         )
         return answer
 
+    def confirm(self, what: str) -> None:
+        """Ask for the prefix, typed out by ``-e``, before something irrevocable is done to a protected environment.
+
+        Raises AnsibleActionFail where it is missing, or is another one.
+        """
+        prefix = self.declaration.prefix
+        typed = self.gate.inventory.extra_variables.get("bulkhead_confirm")
+        if typed is None and not self.declaration.values["bulkhead_protected"]:
+            return
+        if typed != prefix:
+            why = f"it says {typed}" if typed is not None else "it is protected (bulkhead_protected)"
+            raise AnsibleActionFail(
+                f"{prefix}: {what} needs the prefix typed out, and {why}: -e bulkhead_confirm={prefix}. "
+                "Nothing was changed"
+            )
+
     def common(self) -> dict[str, Any]:
         """The options that every module has that works on an environment."""
         values = self.declaration.values

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists what is exactly one environment's own, asks where it is protected, and takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import service_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+
+class ActionModule(EnvironmentStep):
+    """Destroy one environment."""
+
+    #: Only what carries the environment's own labels goes, so what stands in a deployment's way is no obstacle here.
+    JUDGES: ClassVar = False
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """List, ask, remove, and leave a receipt that nothing else went."""
+        prefix = self.declaration.prefix
+        found = self.module("destroy", self._arguments())
+        if found.get("failed"):
+            return found
+        Display().display(_listing(prefix, found))
+        if not found["goes"]:
+            self.live.conclude(self.session, "destroy", [])
+            return {**found, "msg": f"there is nothing of {prefix} on the machine"}
+        if self._task.check_mode:
+            self.live.conclude(self.session, "destroy", [])
+            return {**found, "msg": "check mode: nothing was removed"}
+        self.confirm("destroy")
+        answer = self.module("destroy", {**self._arguments(), "apply": True, "expected": found["goes"]})
+        if answer.get("failed"):
+            return answer
+        self.session.notes += [f"kept: {each}" for each in found["stays"]] + [f"left: {each}" for each in found["left"]]
+        self.live.conclude(self.session, "destroy", [f"remove {each}" for each in found["goes"]], gone=True)
+        return answer
+
+    def _arguments(self) -> dict[str, Any]:
+        values, prefix = self.declaration.values, self.declaration.prefix
+        release = self.gate.render(self.declaration)
+        mounts = [mount for each in service_arguments(release) for mount in each["mounts"]] if release else []
+        return {
+            "project": naming.project_name(prefix),
+            "image_repository": naming.image_name(prefix, values["bulkhead_app_service"]),
+            "firewall_chain": naming.firewall_chain(prefix),
+            "repository": split_credentials(values["bulkhead_source_repository"])[0],
+            "branch": values["bulkhead_source_branch"],
+            "mounts": [each.partition(":")[0][2:] for each in mounts],
+            "volumes": values["bulkhead_destroy_volumes"],
+            "backups": values["bulkhead_destroy_backups"],
+            "backup_directory": values["bulkhead_backup_directory"],
+        }
+
+
+def _listing(prefix: str, found: Mapping[str, Any]) -> str:
+    """The exact list, for the screen."""
+    if not found["goes"]:
+        lines = [f"there is nothing of {prefix} to remove"]
+    else:
+        lines = [f"of {prefix} this goes:", *(f"  {each}" for each in found["goes"])]
+    if found["stays"]:
+        lines += ["this stays (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
+        lines += [f"  {each}" for each in found["stays"]]
+    if found["left"]:
+        lines += ["this is left, for it is not the environment's own:", *(f"  {each}" for each in found["left"])]
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: destroy
+short_description: Take one environment away, and nothing else
+description:
+  - An action of the same name fills all options in from the inventory, prints the exact list of what would go, and asks
+    for the prefix where the environment is protected (O(ignore:bulkhead_confirm)). In a play it is called without any
+    option.
+  - What goes is known by its exact labels or by what the last deployment noted, never by a pattern or prefix. Volumes
+    and backups stay unless O(ignore:bulkhead_destroy_volumes) and O(ignore:bulkhead_destroy_backups) say otherwise.
+  - What is not the environment's own is left and told, such as containers that somebody made in its Compose project,
+    networks that others are attached to, a checkout with work in it, and files that no deployment wrote.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+attributes:
+  check_mode: {support: full, description: The list is printed and nothing goes.}
+  diff_mode: {support: none, description: The list is printed in any case.}
+options:
+  apply: {type: bool, default: false, description: Remove what O(expected) lists; otherwise only look.}
+  expected: {type: list, elements: str, default: [], description: The list that was printed.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  directory: {type: path, description: The environment's directory.}
+  project: {type: str, default: "", description: The environment's Compose project.}
+  image_repository: {type: str, default: "", description: The repository of images that were built for the environment.}
+  firewall_chain: {type: str, default: "", description: The environment's chain of the firewall.}
+  repository: {type: str, default: "", description: The repository of the environment's checkout.}
+  branch: {type: str, default: "", description: The environment's branch.}
+  schedules: {type: list, elements: path, default: [], description: Files of the environment's scheduled work.}
+  mounts: {type: list, elements: str, default: [], description: Directories that services mount; empty ones go.}
+  volumes: {type: bool, default: false, description: Whether volumes go too.}
+  backups: {type: bool, default: false, description: Whether backups go too.}
+  backup_directory: {type: str, default: "", description: Where the environment's backups are.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the directory.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+"""
+
+EXAMPLES = r"""
+- name: Destroy the environment
+  aiia.bulkhead.destroy:
+"""
+
+RETURN = r"""
+goes:
+  description: What was removed, or would be.
+  returned: success
+  type: list
+  elements: str
+stays:
+  description: What is kept on purpose, volumes and backups.
+  returned: success
+  type: list
+  elements: str
+left:
+  description: What is not the environment's own, with the reason.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.destruction import Destruction
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look; with ``apply`` remove exactly what was seen the first time."""
+    params = module.params
+    engine = Engine(module, params["docker_host"], params["project"], params["directory"])
+    checkout = None
+    if params["repository"]:
+        checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
+    found = Destruction(engine, Tree(params["directory"]), checkout, params)
+    goes = [each.text for each in found.goes]
+    result = {"changed": bool(goes), "goes": goes, "stays": found.stays, "left": found.left}
+    if not params["apply"] or module.check_mode:
+        return result
+    if goes != params["expected"]:
+        strange = sorted(set(goes) ^ set(params["expected"]))
+        raise EngineError(
+            "what is there changed since it was listed (%s). Nothing was removed; run it again"
+            % (", ".join(strange[:5]) or "its order")
+        )
+    found.apply()
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "apply": {"type": "bool", "default": False},
+            "expected": {"type": "list", "elements": "str", "default": []},
+            "prefix": {"type": "str", "default": ""},
+            "directory": {"type": "path"},
+            "project": {"type": "str", "default": ""},
+            "image_repository": {"type": "str", "default": ""},
+            "firewall_chain": {"type": "str", "default": ""},
+            "repository": {"type": "str", "default": ""},
+            "branch": {"type": "str", "default": ""},
+            "schedules": {"type": "list", "elements": "path", "default": []},
+            "mounts": {"type": "list", "elements": "str", "default": []},
+            "volumes": {"type": "bool", "default": False},
+            "backups": {"type": "bool", "default": False},
+            "backup_directory": {"type": "str", "default": ""},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "owner": {"type": "str", "default": ""},
+            "state_directory": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        with kept_lease(module):
+            result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
