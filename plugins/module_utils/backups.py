@@ -11,67 +11,35 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
+import json
 import os
 import shutil
 import time
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import ONE_OFF, PROJECT, SERVICE, labels_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
     FORMAT,
     PARTIAL,
     complete,
+    digest_of,
     remove,
     surplus,
     sweep,
     write_manifest,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files, listing
-from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import CHUNK
+from ansible_collections.aiia.bulkhead.plugins.module_utils.media import listing
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import recover
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import read
 
 #: What must stay free on the disk of the backups: a database whose disk is full stops.
 RESERVE = 256 << 20
 
-PREFIX = "io.bulkhead.prefix"
-
-
-def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
-    """The container of a service, found by its labels alone: running, if one of them is."""
-    found = engine.containers(
-        "%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (PROJECT, params["project"]), "%s=%s" % (SERVICE, part["key"])
-    )
-    found = [each for each in found if labels_of(each).get(ONE_OFF) != "True"]
-    found.sort(key=lambda each: not (each.get("State") or {}).get("Running"))
-    return found[0] if found else None
-
-
-def backup_directory(params: dict[str, Any]) -> str:
-    """Where an environment keeps its backups: as asked, else below the machine's state directory."""
-    below = os.path.join(state_directory(params["state_directory"]), "backups", params["prefix"])
-    return params["directory"] or below
-
-
-def digest_of(path: str) -> str:
-    """SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for chunk in iter(lambda: stream.read(CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Server:
-    """The database server of a part. Raises EngineError where it does not run."""
-    container = container_of(engine, params, part)
-    if container is None or not (container.get("State") or {}).get("Running"):
-        raise EngineError("the container of service %s does not run: start it first" % part["service"])
-    return Server(engine, container["Id"], part["admin"], params["timeout"])
+#: What the last deployment left, below the environment's directory.
+_STATE = ".bulkhead/state.json"
 
 
 class Backups:
@@ -96,17 +64,23 @@ class Backups:
         Raises EngineError; what was written of a backup that failed is gone then.
         """
         trigger = trigger or ("release" if release else "hand")
+        in_force = self._in_force()
+        why = {
+            "reason": reason,
+            "trigger": trigger,
+            "release": release or str(in_force.get("release", "")),
+            "commit": commit or str(in_force.get("commit", "")),
+        }
         began = time.monotonic()
         try:
             with self._alone():
                 sweep(self.directory)
+                recover(self.engine, self.params)
                 sources = self._sources(trigger == "release")
                 if not sources:
                     return {}
                 self._check_room(sources)
-                manifest = self._write(
-                    sources, {"reason": reason, "release": release, "commit": commit, "trigger": trigger}
-                )
+                manifest = self._write(sources, why)
                 gone = self._let_go({*spare, manifest["name"]})
         except Failure as error:
             raise EngineError("no backup was made: %s" % error.message, error.detail) from error
@@ -123,6 +97,14 @@ class Backups:
             "removed": [each["name"] for each in gone],
             "seconds": round(time.monotonic() - began, 1),
         }
+
+    def _in_force(self) -> dict[str, Any]:
+        """What the last deployment left: the release and commit that the data belongs to."""
+        try:
+            found = json.loads((read(os.path.join(self.params["home"], _STATE)) or b"{}").decode())
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -141,15 +123,14 @@ class Backups:
         """What there is to back up, each part with its container and about how large it is."""
         sources = []
         for part in self.params["parts"]:
-            if part["kind"] == "postgresql":
+            if part["kind"] == DATABASE:
                 server = server_of(self.engine, self.params, part)
                 sources.append(dict(part, server=server, about=server.describe(part["database"])))
                 continue
-            container = container_of(self.engine, self.params, part)
-            if container is None and not before_release:
+            files = files_of(self.engine, self.params, part)
+            if files is None and not before_release:
                 raise EngineError("service %s has no container to copy %s from" % (part["service"], part["path"]))
-            if container is not None:
-                files = Files(self.engine, container, part["path"], self.params["timeout"])
+            if files is not None:
                 sources.append(dict(part, files=files, about={"size": files.size(), "tables": 0}))
         empty = not any(each["about"]["tables"] for each in sources)
         return [] if before_release and empty else sources
@@ -160,7 +141,7 @@ class Backups:
         need = 0
         for each in sources:
             size, before = each["about"]["size"], last.get(_file_of(each))
-            need += size if before is None and size else min(size or before or 0, 2 * (before or 0) + CHUNK)
+            need += size if before is None and size else min(size or before or 0, 2 * (before or 0) + (1 << 20))
         found = os.statvfs(self.directory)
         free = found.f_bavail * found.f_frsize
         if free < need + RESERVE:
@@ -202,7 +183,7 @@ class Backups:
         name = _file_of(source)
         path = os.path.join(folder, name)
         part = {"kind": source["kind"], "service": source["service"], "file": name}
-        if source["kind"] == "postgresql":
+        if source["kind"] == DATABASE:
             with _new_file(path) as target:
                 source["server"].dump(source["database"], target)
             about = {key: source["about"][key] for key in ("server", "size", "stamp", "roles")}
@@ -245,7 +226,7 @@ class Backups:
 
 def _file_of(part: dict[str, Any]) -> str:
     """What a part of a backup is called: a service has one."""
-    return "%s.%s" % (part["service"], "dump" if part["kind"] == "postgresql" else "tar")
+    return "%s.%s" % (part["service"], "dump" if part["kind"] == DATABASE else "tar")
 
 
 @contextlib.contextmanager

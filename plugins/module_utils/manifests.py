@@ -10,6 +10,7 @@ what has a whole manifest is a whole backup.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterable
@@ -18,6 +19,7 @@ from typing import Any
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import seal, unseal
+from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import CHUNK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import read
 
 FORMAT = 1
@@ -97,3 +99,12 @@ def sweep(directory: str) -> list[str]:
     for name in left:
         shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
     return left
+
+
+def digest_of(path: str) -> str:
+    """SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -95,6 +95,24 @@ class Server:
             raise EngineError("the database server said no", last_lines(errors or output))
         return list(csv.reader(output.splitlines()))
 
+    def script(self, database: str, text: str) -> None:
+        """Run a script of the user's in one transaction. What it selects is not kept, and its data is not shown."""
+        code, _output, errors = self.engine.docker(
+            "exec", "--interactive", self.container, "psql", "--username", self.admin, "--dbname", database,
+            "--no-psqlrc", "--no-password", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1",
+            "--set", "VERBOSITY=terse", "--output=/dev/null", "--file=-",
+            data=text,
+        )  # fmt: skip
+        if code != 0:
+            raise EngineError("the script failed", last_lines(errors))
+
+    def free(self) -> int | None:
+        """Free bytes on the disk of the server's data; None where the image has nothing to tell by."""
+        directory = self.value("postgres", "SHOW data_directory;")
+        code, output, _errors = self.engine.docker("exec", self.container, "df", "-Pk", directory)
+        fields = output.splitlines()[-1].split() if code == 0 and output.strip() else []
+        return int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
+
     def value(self, database: str, sql: str) -> str:
         """The one answer to a question; empty where there is none."""
         rows = self.query(database, sql)
@@ -133,19 +151,22 @@ class Server:
         )  # fmt: skip
 
     def read_back(self, path: str) -> dict[str, Any]:
-        """Read a dump to its end: which database it is of, which environment it names, and the rows of each table.
+        """Read a dump to its end: what its head says, and the rows of each table.
 
         Raises ArchiveError or StreamError where it is damaged, or newer than this server.
         """
+        return dict(self.head(path), rows=self._restore(path, "--data-only", "--file=-", read=rows_of))
+
+    def head(self, path: str) -> dict[str, str]:
+        """Which database a dump is of, by which server it was made, and which environment it names."""
         listing = self._restore(path, "--list", read=lambda output: output.read().decode("utf-8", "replace"))
-        found: dict[str, Any] = {"database": "", "server": ""}
+        found = {"database": "", "server": ""}
         for line in listing.splitlines():
             for key, pattern in _LISTED.items():
                 match = pattern.match(line)
                 if match and not found[key]:
                     found[key] = match.group(1)
         found["stamp"] = self._restore(path, "--create", "--schema-only", "--file=-", read=_stamp_of)
-        found["rows"] = self._restore(path, "--data-only", "--file=-", read=rows_of)
         return found
 
     def _restore(self, path: str, *options: str, **streams: Any) -> Any:

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import unit_name
 
 from .declaration import Declaration
 from .isolation import naming
+from .isolation.schedules import times
 from .isolation.stack import Service
 from .rendering import Release
 
@@ -36,6 +40,7 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "project": naming.project_name(values["bulkhead_prefix"]),
         "directory": values["bulkhead_backup_directory"],
         "state_directory": values["bulkhead_state_directory"],
+        "home": values["bulkhead_directory"],
         "keep": values["bulkhead_backup_keep"],
         "timeout": values["bulkhead_backup_timeout"],
         "copy_command": values["bulkhead_backup_copy_command"],
@@ -60,3 +65,46 @@ def _parts(declaration: Declaration, service: Service) -> Iterator[dict[str, Any
         }
     elif part["kind"] == "files":
         yield {**part, "path": str(wanted.get("path") or "")}
+
+
+def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+    """When the machine makes backups by itself; empty where it shall not. Raises ValueError for no schedule."""
+    text = values["bulkhead_backup_schedule"]
+    if not text:
+        return {}
+    found = times(text, values["bulkhead_prefix"])
+    return {"cron": found.cron, "calendar": found.calendar, **engine}
+
+
+def is_scheduled(prefix: str, observation: Mapping[str, Any]) -> bool:
+    """Whether the machine has a schedule of ours for an environment."""
+    names = (unit_name(prefix), f"{unit_name(prefix)}.timer", f"{unit_name(prefix)}.service")
+    return any(PurePosixPath(each["path"]).name in names for each in observation.get("schedules", ()))
+
+
+def made(prefix: str, backup: Mapping[str, Any]) -> str:
+    """One line on a backup that was made."""
+    gone = f"; {len(backup['removed'])} older ones removed" if backup["removed"] else ""
+    return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){gone}"
+
+
+def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
+    """The complete backups of an environment, a line each, and how the last one on schedule went."""
+    lines = [f"{prefix}: {len(answer['backups'])} backups"]
+    for each in answer["backups"]:
+        total = size(sum(part["bytes"] for part in each["parts"]))
+        release = f", release {each['release']}" if each["release"] else ""
+        lines.append(f"  {each['name']}  {each['created']}  {total}  {each['reason']}{release}")
+    last = answer.get("last")
+    if last and not last["succeeded"]:
+        lines.append(f"  the last backup on schedule ({last['began']}) failed: {last['message'].splitlines()[0]}")
+    return lines
+
+
+def size(count: float) -> str:
+    """A number of bytes as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

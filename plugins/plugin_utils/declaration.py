@@ -37,6 +37,7 @@ EXTRA_ALLOWED = frozenset(
     {
         "bulkhead_allow_downtime",
         "bulkhead_allow_many",
+        "bulkhead_backup_before_restore",
         "bulkhead_command",
         "bulkhead_confirm",
         "bulkhead_destroy_backups",

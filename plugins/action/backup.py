@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backs up exactly one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils import backing_up
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+
+class ActionModule(EnvironmentStep):
+    """Make a backup, list backups, or bring their schedule into force."""
+
+    OPTIONS: ClassVar = {"job": {"type": "str", "default": "make", "choices": ["make", "list", "schedule"]}}
+    #: A backup only reads the environment's own containers, and is wanted most when something is wrong.
+    JUDGES: ClassVar = False
+
+    def only_reads(self, given: Mapping[str, Any]) -> bool:
+        """A list needs no lock."""
+        return given["job"] == "list"
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the job and say what came of it."""
+        job, values = given["job"], self.declaration.values
+        wanted: dict[str, Any] = {}
+        if job == "schedule":
+            wanted = backing_up.schedule_arguments(values, self._common())
+            if not wanted and not backing_up.is_scheduled(self.declaration.prefix, self.session.observation):
+                return {"changed": False, "steps": []}
+        release = self.release()
+        arguments = backing_up.all_arguments(self.declaration, release)
+        if not arguments["parts"] and job == "make":
+            raise AnsibleActionFail(
+                f"{self.declaration.prefix} has nothing to back up: no service has x-bulkhead.backup (docs/backups.md)"
+            )
+        given = {"job": job, "backup": arguments, "schedule": wanted if arguments["parts"] else {}}
+        answer: dict[str, Any] = mask(self.module("backup", given), secret_values(release))
+        if answer.get("failed"):
+            return answer
+        shown = backing_up.listing(self.declaration.prefix, answer) if job == "list" else []
+        if answer.get("backup"):
+            shown = [backing_up.made(self.declaration.prefix, answer["backup"])]
+        if shown:
+            Display().display("\n".join(shown))
+        if job == "make":
+            self.live.conclude(self.session, "backup", answer["steps"])
+        return answer
+
+    def _common(self) -> dict[str, Any]:
+        common = self.common()
+        return {key: common[key] for key in ("docker_host", "state_directory")}

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restores a backup into exactly one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils import backing_up
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import Intention, refusals, refusals_before
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+
+class ActionModule(EnvironmentStep):
+    """Look at the backup, judge, restore, and leave a receipt."""
+
+    #: A restore touches only the environment's own containers, and is wanted most when something is wrong.
+    JUDGES = False
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Refuse with every reason at once, and nothing changed; or restore."""
+        values, prefix = self.declaration.values, self.declaration.prefix
+        release = self.release()
+        arguments = backing_up.all_arguments(self.declaration, release)
+        script = self._script(values["bulkhead_restore_sanitise"])
+        intention = Intention(
+            prefix=prefix,
+            protected=bool(values["bulkhead_protected"]),
+            confirm=values["bulkhead_confirm"],
+            restore_from=values["bulkhead_restore_from"],
+            sanitise=bool(script),
+            guarded=[each.prefix for each in self.gate.declarations if each.values["bulkhead_protected"]],
+            databases=[part["service"] for part in arguments["parts"] if part["kind"] == "postgresql"],
+        )
+        self._refuse(list(refusals_before(intention)))
+        if not values["bulkhead_restore"]:
+            raise AnsibleActionFail(
+                f"{prefix}: bulkhead_restore does not say which backup: -e bulkhead_restore=latest, or a name that "
+                "aiia.bulkhead.backups lists"
+            )
+        origin = intention.restore_from or prefix
+        call = {
+            "wanted": values["bulkhead_restore"],
+            "origin": origin,
+            "place": self._place(origin),
+            "backup": arguments,
+        }
+        hidden = secret_values(release)
+        looked: dict[str, Any] = mask(self.module("restore", {**call, "look": True}), hidden)
+        if looked.get("failed"):
+            return looked
+        manifest = looked["manifest"]
+        self._refuse(list(refusals(intention, manifest, looked["seen"])))
+        steps = [f"restore {manifest['name']} of {manifest['prefix']}, made {manifest['created']}"]
+        if self._task.check_mode:
+            self.live.conclude(self.session, "restore", steps)
+            return {"changed": True, "manifest": manifest, "steps": steps}
+        foreign = manifest["prefix"] != prefix
+        call.update(wanted=manifest["path"], look=False, foreign=foreign, sanitise=script if foreign else "")
+        call["backup_first"] = values["bulkhead_backup_before_restore"]
+        answer: dict[str, Any] = mask(self.module("restore", call), hidden)
+        if answer.get("failed"):
+            return answer
+        done = answer["restored"]
+        Display().display(_told(prefix, manifest, done))
+        steps += [f"keep the earlier database as {name}" for name in done["kept"]]
+        steps += [f"remove the database {name}, which an earlier restore had kept" for name in done["removed"]]
+        self.live.conclude(self.session, "restore", steps)
+        return {"changed": True, "manifest": manifest, "restored": done, "steps": steps}
+
+    @staticmethod
+    def _refuse(reasons: list[str]) -> None:
+        if reasons:
+            raise AnsibleActionFail(
+                "refused, and nothing was changed: " + ("\n  ".join(["", *reasons]) if len(reasons) > 1 else reasons[0])
+            )
+
+    def _script(self, path: str) -> str:
+        if not path:
+            return ""
+        try:
+            return Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise AnsibleActionFail(
+                f"bulkhead_restore_sanitise: {path} cannot be read on the controller ({error})"
+            ) from error
+
+    def _place(self, origin: str) -> str:
+        """Where another environment of this machine says that it keeps its backups."""
+        machine = self.declaration.values["bulkhead_machine"]
+        found = [each.values for each in self.gate.declarations if each.prefix == origin]
+        return next((each["bulkhead_backup_directory"] for each in found if each["bulkhead_machine"] == machine), "")
+
+
+def _told(prefix: str, manifest: Mapping[str, Any], done: Mapping[str, Any]) -> str:
+    """What a restore did, on a few lines."""
+    what = f"{done.get('rows', 0)} rows, {done['files']} files, {done['seconds']} s"
+    lines = [f"{prefix}: {manifest['name']} is restored ({what})"]
+    lines += [f"  {note}" for note in done["notes"]]
+    lines += [f"  the earlier database is kept as {name}, closed" for name in done["kept"]]
+    if done.get("backup"):
+        lines.append(f"  backup made before: {done['backup']['path']}")
+    return "\n".join(lines)

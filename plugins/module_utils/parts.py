@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The containers of an environment that hold what is backed up. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import ONE_OFF, PROJECT, SERVICE, labels_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
+
+PREFIX = "io.bulkhead.prefix"
+
+DATABASE = "postgresql"
+
+
+def backup_directory(params: dict[str, Any]) -> str:
+    """Where an environment keeps its backups: as asked, else below the machine's state directory."""
+    return params["directory"] or default_directory(params["state_directory"], params["prefix"])
+
+
+def default_directory(state: str, prefix: str) -> str:
+    """Where backups are kept that nobody wanted elsewhere."""
+    return os.path.join(state_directory(state), "backups", prefix)
+
+
+def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
+    """The container of a service, found by its labels alone: a running one, if there is one."""
+    found = engine.containers(
+        "%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (PROJECT, params["project"]), "%s=%s" % (SERVICE, part["key"])
+    )
+    found = [each for each in found if labels_of(each).get(ONE_OFF) != "True"]
+    found.sort(key=lambda each: not _runs(each))
+    return found[0] if found else None
+
+
+def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Server:
+    """The database server of a part. Raises EngineError where it does not run."""
+    container = container_of(engine, params, part)
+    if container is None or not _runs(container):
+        raise EngineError("the container of service %s does not run: start it first" % part["service"])
+    return Server(engine, container["Id"], part["admin"], params["timeout"])
+
+
+def files_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Files | None:
+    """The files of a part; None where its service has no container."""
+    container = container_of(engine, params, part)
+    if container is None:
+        return None
+    # The database's image has a shell for sure: it was made with one.
+    databases = [container_of(engine, params, each) for each in params["parts"] if each["kind"] == DATABASE]
+    helpers = [each["Image"] for each in databases if each]
+    return Files(engine, container, part["path"], params["timeout"], (helpers or [""])[0])
+
+
+def _runs(container: dict[str, Any]) -> bool:
+    return bool((container.get("State") or {}).get("Running"))

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restore a backup into one environment, or leave everything as it was. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils import recovery
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import complete, digest_of, read_manifest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
+    DATABASE,
+    default_directory,
+    files_of,
+    server_of,
+)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement, stamp_now
+
+
+def find(wanted: str, directory: str, prefix: str) -> dict[str, Any]:
+    """The manifest of the backup that is meant: a directory, a name, or the latest. Raises EngineError."""
+    if wanted.startswith("/"):
+        return read_manifest(os.path.normpath(wanted))
+    there = complete(directory, prefix)
+    named = [each for each in there if wanted in ("latest", each["name"])]
+    if named:
+        return named[-1]
+    if os.sep not in wanted and os.path.isdir(os.path.join(directory, wanted)) and not wanted.startswith("."):
+        return read_manifest(os.path.join(directory, wanted))
+    names = ", ".join(each["name"] for each in there[-10:]) or "none"
+    raise EngineError(
+        "there is no backup %s of %s in %s; the complete ones there: %s" % (wanted, prefix, directory, names)
+    )
+
+
+class Restore:
+    """One backup, and the environment that it shall be restored into."""
+
+    def __init__(self, engine: Engine, params: dict[str, Any], wanted: str, origin: str = "", place: str = "") -> None:
+        self.engine = engine
+        self.params = params
+        self.backups = Backups(engine, params)
+        prefix = origin or params["prefix"]
+        own = self.backups.directory if prefix == params["prefix"] else ""
+        place = place or own or default_directory(params["state_directory"], prefix)
+        self.manifest = find(wanted, place, prefix)
+        self.pairs = [
+            (part, each)
+            for part in self.manifest["parts"]
+            for each in params["parts"]
+            if (part["service"], part["kind"]) == (each["service"], each["kind"])
+        ]
+
+    def look(self) -> dict[str, Any]:
+        """What there is to judge before anything is done: the manifest, what its dumps say themselves, the servers."""
+        self._check_sizes()
+        seen = {}
+        for part, own in self.pairs:
+            if part["kind"] == DATABASE:
+                server = server_of(self.engine, self.params, own)
+                here = server.value("postgres", "SHOW server_version;")
+                seen[part["service"]] = dict(server.head(self._path(part)), here=here)
+        return {"manifest": self.manifest, "seen": seen}
+
+    def run(self, sanitise: str, foreign: bool, backup_first: bool) -> dict[str, Any]:
+        """Restore. Raises EngineError after everything is as it was before."""
+        began = time.monotonic()
+        self._check_digests()
+        notes = [recovery.recover(self.engine, self.params)]
+        self._check_room()
+        stamp = stamp_now()
+        result: dict[str, Any] = {"kept": [], "removed": []}
+        if backup_first:
+            reason = "before %s was restored" % self.manifest["name"]
+            result["backup"] = self.backups.make(reason, trigger="restore", spare=[self.manifest["name"]])
+        recovery.begin(self.params, stamp, self.manifest["path"])
+        databases = [
+            (Replacement(server_of(self.engine, self.params, own), own["database"], stamp), part, own)
+            for part, own in self.pairs
+            if part["kind"] == DATABASE
+        ]
+        files = [(self._files(own), part) for part, own in self.pairs if part["kind"] != DATABASE]
+        kept = [(each, part) for each, part in files if not part["absent"]]
+        try:
+            for replacement, part, own in databases:
+                self._fill(replacement, part, own, sanitise if foreign else "", foreign)
+            for each, part in kept:
+                each.stage(self._path(part), stamp)
+            self._switch([each for each, _part, _own in databases], [each for each, _part in kept], stamp)
+        except BaseException as error:
+            self._take_back(error)
+            raise
+        for replacement, part, _own in databases:
+            result["kept"].append(replacement.old)
+            result["removed"] += replacement.drop_older()
+            result["rows"] = sum(part["rows"].values())
+        for each, _part in kept:
+            each.move("clean", stamp)
+        recovery.end(self.params)
+        result["files"] = sum(part["files"] for _each, part in kept)
+        result["notes"] = [note for note in notes if note]
+        result["seconds"] = round(time.monotonic() - began, 1)
+        return result
+
+    def _path(self, part: dict[str, Any]) -> str:
+        return os.path.join(self.manifest["path"], os.path.basename(part["file"]))
+
+    def _check_sizes(self) -> None:
+        for part in self.manifest["parts"]:
+            path = self._path(part)
+            size = os.path.getsize(path) if os.path.isfile(path) else None
+            if size != part["bytes"]:
+                how = "is missing" if size is None else "has %d bytes" % size
+                raise EngineError(
+                    "the backup %s is damaged: %s %s, and the manifest says %d bytes. Restore another one"
+                    % (self.manifest["path"], part["file"], how, part["bytes"])
+                )
+
+    def _check_digests(self) -> None:
+        self._check_sizes()
+        for part in self.manifest["parts"]:
+            if digest_of(self._path(part)) != part["digest"]:
+                raise EngineError(
+                    "the backup %s is damaged: %s is not what was written (its digest differs). Restore another one"
+                    % (self.manifest["path"], part["file"])
+                )
+
+    def _check_room(self) -> None:
+        for part, own in self.pairs:
+            if part["kind"] == DATABASE:
+                free = server_of(self.engine, self.params, own).free()
+                need = part["size"] + part["size"] // 10
+                if free is not None and free < need:
+                    raise EngineError(
+                        "the disk of the database has %d MiB free, and a second database beside the one in use needs "
+                        "about %d MiB. Make room first" % (free >> 20, (need >> 20) + 1)
+                    )
+
+    def _files(self, own: dict[str, Any]) -> Files:
+        files = files_of(self.engine, self.params, own)
+        if files is None:
+            raise EngineError("service %s has no container to restore %s into" % (own["service"], own["path"]))
+        return files
+
+    def _fill(
+        self, replacement: Replacement, part: dict[str, Any], own: dict[str, Any], sanitise: str, foreign: bool
+    ) -> None:
+        """Load a dump into the new database, check it, and make it the environment's own."""
+        replacement.drop_new()
+        replacement.create(part["roles"])
+        replacement.fill(self._path(part))
+        replacement.check(part["rows"])
+        if sanitise:
+            try:
+                replacement.sanitise(sanitise)
+            except EngineError as error:
+                raise EngineError("bulkhead_restore_sanitise failed", error.detail) from error
+        left = replacement.wiring(own["wiring"]) if foreign and sanitise else []
+        if left:
+            raise EngineError(
+                "after bulkhead_restore_sanitise the data still leads to %s: %s. Remove them in that script"
+                % (self.manifest["prefix"], "; ".join(left))
+            )
+        replacement.settle(own["user"], self.params["prefix"])
+
+    @staticmethod
+    def _switch(databases: list[Replacement], files: list[Files], stamp: str) -> None:
+        done: list[Replacement] = []
+        try:
+            for each in databases:
+                each.switch()
+                done.append(each)
+            for one in files:
+                one.move("switch", stamp)
+        except Failure:
+            for each in reversed(done):
+                each.switch_back()
+            raise
+
+    def _take_back(self, error: BaseException) -> None:
+        """Remove what was put beside; the error says so."""
+        try:
+            recovery.recover(self.engine, self.params)
+        except Failure as second:
+            if isinstance(error, Failure):
+                error.message += ". And taking the restore back failed: %s" % second.message
+            return
+        if isinstance(error, Failure):
+            error.message += ". The earlier data serves on, and nothing of it was changed"

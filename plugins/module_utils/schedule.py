@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Let a machine make an environment's backups by itself: a timer of systemd, else a file for cron. Runs on the targets.
+
+What runs is the very code that runs now, in a zip file that needs Python and nothing else. Everything is known by the
+environment's exact prefix.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import re
+import shlex
+import sys
+import zipfile
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import LAST, SETTINGS
+from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import dump
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
+
+PROGRAM = "backup.pyz"
+
+#: Where systemd says that it runs, where its units are, and where cron's files are.
+SYSTEMD = "/run/systemd/system"
+UNITS = "/etc/systemd/system"
+CRON = "/etc/cron.d"
+
+_PACKAGE = "ansible_collections.aiia.bulkhead.plugins.module_utils"
+_IMPORTS = re.compile(re.escape(_PACKAGE) + r"(?:\.(\w+) import| import (\w+))")
+_MAIN = "import sys\nfrom %s.scheduled import main\nsys.exit(main())\n" % _PACKAGE
+
+_SERVICE = """# %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
+[Unit]
+Description=Backup of %(prefix)s
+After=docker.service
+
+[Service]
+Type=oneshot
+ExecStart=%(command)s
+Nice=10
+IOSchedulingClass=idle
+"""
+
+_TIMER = """# %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
+[Unit]
+Description=Backup of %(prefix)s
+
+[Timer]
+OnCalendar=%(calendar)s
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+_CRON = """# %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
+SHELL=/bin/sh
+%(cron)s root %(command)s
+"""
+
+
+def unit_name(prefix: str) -> str:
+    """What an environment's timer, service and cron file are called. cron passes over names with a dot."""
+    return "bulkhead-%s-backup" % prefix
+
+
+def program() -> bytes:
+    """The backup as a program of one file, made of the modules that are loaded here."""
+    sources: dict[str, str] = {}
+    wanted = ["scheduled"]
+    while wanted:
+        name = wanted.pop()
+        if name not in sources:
+            sources[name] = _source(name)
+            wanted += [one or other for one, other in _IMPORTS.findall(sources[name])]
+    files = {"__main__.py": _MAIN}
+    parts = _PACKAGE.split(".")
+    # An import from a zip file needs every package to have a file of its own.
+    files.update({"/".join([*parts[: count + 1], "__init__.py"]): "" for count in range(len(parts))})
+    files.update({"/".join([*parts, "%s.py" % name]): text for name, text in sources.items()})
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(path), text)  # without a date: equal code is an equal file
+    return content.getvalue()
+
+
+def _source(name: str) -> str:
+    full = "%s.%s" % (_PACKAGE, name)
+    spec = importlib.util.find_spec(full)
+    text = spec.loader.get_source(full) if spec and spec.loader else None  # type: ignore[attr-defined]
+    if not text:
+        raise EngineError("the program of the schedule cannot be made: module %s has no source here" % name)
+    return str(text)
+
+
+class Schedule:
+    """The schedule of one environment's backups on its machine."""
+
+    def __init__(self, engine: Engine, prefix: str, state: str = "") -> None:
+        self.engine = engine
+        self.prefix = prefix
+        self.state = state_directory(state)
+        self.folder = os.path.join(self.state, "schedules", prefix)
+        self.name = unit_name(prefix)
+
+    def last(self) -> dict[str, Any]:
+        """How the last backup on schedule went; empty where there was none."""
+        try:
+            found = json.loads((read(os.path.join(self.folder, LAST)) or b"{}").decode())
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def bring(self, wanted: dict[str, Any], change: bool = True) -> list[str]:
+        """Make the machine's files what is wanted; empty means that there shall be none. Returns the steps.
+
+        ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
+        """
+        files = self._files(wanted) if wanted else {}
+        stale = [path for path in self._own_paths() if path not in files and os.path.lexists(path)]
+        different = {path: file for path, file in files.items() if Tree(os.path.dirname(path)).differs(file)}
+        steps = ["write %s" % path for path in sorted(different)] + ["remove %s" % path for path in stale]
+        if change and steps:
+            self._check_writable([*different, *stale])
+            self._stop(stale)
+            for path in stale:
+                os.unlink(path)
+            for path, file in different.items():
+                Tree(os.path.dirname(path)).write(file)
+            self._start(wanted)
+        return steps
+
+    def remove(self) -> list[str]:
+        """Let the machine make no more backups of this environment by itself. Returns the steps."""
+        return self.bring({})
+
+    def _own_paths(self) -> list[str]:
+        return [
+            os.path.join(UNITS, "%s.timer" % self.name),
+            os.path.join(UNITS, "%s.service" % self.name),
+            os.path.join(CRON, self.name),
+            os.path.join(self.folder, PROGRAM),
+            os.path.join(self.folder, SETTINGS),
+        ]
+
+    def _files(self, wanted: dict[str, Any]) -> dict[str, Wanted]:
+        python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+        command = [python, "-I", os.path.join(self.folder, PROGRAM)]
+        settings = {
+            "docker_host": wanted["docker_host"],
+            "backup": dict(wanted["backup"], state_directory=self.state),
+        }
+        texts = {"prefix": self.prefix, "cron": wanted["cron"], "calendar": wanted["calendar"]}
+        found = {
+            os.path.join(self.folder, PROGRAM): Wanted(PROGRAM, program(), 0o700),
+            os.path.join(self.folder, SETTINGS): Wanted(SETTINGS, dump(settings), 0o600),
+        }
+        if os.path.isdir(SYSTEMD):
+            texts["command"] = " ".join(_unit_word(each) for each in command)
+            for ending, template in (("service", _SERVICE), ("timer", _TIMER)):
+                name = "%s.%s" % (self.name, ending)
+                found[os.path.join(UNITS, name)] = Wanted(name, (template % texts).encode(), 0o644)
+        elif os.path.isdir(CRON):
+            texts["command"] = " ".join(shlex.quote(each) for each in command).replace("%", "\\%")
+            found[os.path.join(CRON, self.name)] = Wanted(self.name, (_CRON % texts).encode(), 0o644)
+        else:
+            raise EngineError(
+                "bulkhead_backup_schedule needs systemd or cron on the machine, and there is neither %s nor %s. "
+                "Install cron, or run playbook backup from a schedule of your own" % (SYSTEMD, CRON)
+            )
+        return found
+
+    @staticmethod
+    def _check_writable(paths: list[str]) -> None:
+        for folder in sorted({os.path.dirname(path) for path in paths}):
+            if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+                raise EngineError(
+                    "bulkhead_backup_schedule needs root, to write to %s: set ansible_become: true, or run playbook "
+                    "backup from a schedule of your own" % folder
+                )
+
+    def _start(self, wanted: dict[str, Any]) -> None:
+        if os.path.isdir(SYSTEMD):
+            self._systemctl("daemon-reload")
+            if wanted:
+                self._systemctl("enable", "%s.timer" % self.name)
+                self._systemctl("restart", "%s.timer" % self.name)
+
+    def _stop(self, stale: list[str]) -> None:
+        if os.path.isdir(SYSTEMD) and any(path.endswith(".timer") for path in stale):
+            self._systemctl("disable", "--now", "%s.timer" % self.name)
+
+    def _systemctl(self, *args: str) -> None:
+        code, output, errors = self.engine.tool("systemctl", *args)
+        if code != 0:
+            raise EngineError("systemctl %s failed" % " ".join(args), last_lines(errors or output))
+
+
+def _unit_word(word: str) -> str:
+    """A word of a command as systemd reads it."""
+    return '"%s"' % word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program that a machine runs on schedule: the same backup as everywhere, without Ansible.
+
+It stands in a zip file with the settings beside it; see ``schedule``. Runs on the targets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import dump
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted
+
+SETTINGS = "settings.json"
+LAST = "last.json"
+
+#: Seconds to wait for a deployment that holds the lock.
+_PATIENCE = 900
+
+
+class Runner:
+    """What :class:`Engine` needs of a module, where there is none."""
+
+    def get_bin_path(self, name: str, opt_dirs: Any = ()) -> str | None:
+        """Where a program is."""
+        return shutil.which(name, path=os.pathsep.join(opt_dirs))
+
+    def run_command(
+        self, command: list[str], data: Any = None, cwd: str | None = None, **_options: Any
+    ) -> tuple[int, str, str]:
+        """Run a program and return its exit code, output and errors."""
+        if isinstance(data, str):
+            data = (data + "\n").encode("utf-8", "surrogateescape")
+        how = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **how)
+        output, errors = (each.decode("utf-8", "surrogateescape") for each in (done.stdout, done.stderr))
+        return done.returncode, output, errors
+
+
+def run(settings: dict[str, Any]) -> str:
+    """Back up under the environment's lock. Returns where to. Raises Failure."""
+    params = settings["backup"]
+    locks, token = Locks(params["state_directory"]), uuid.uuid4().hex
+    locks.take(params["prefix"], token, "its own backup on schedule", _PATIENCE)
+    try:
+        with locks.kept(params["prefix"], token):
+            engine = Engine(Runner(), settings["docker_host"])  # type: ignore[arg-type]
+            return str(Backups(engine, params).make("on schedule", trigger="schedule")["path"])
+    finally:
+        locks.release(params["prefix"], token)
+
+
+def main() -> int:
+    """Run, say how it went, and keep that for those who ask later."""
+    folder = os.path.dirname(os.path.abspath(sys.argv[0]))
+    with open(os.path.join(folder, SETTINGS), encoding="utf-8") as stream:
+        settings = json.load(stream)
+    began = time.time()
+    try:
+        message, code = run(settings), 0
+    except Failure as error:
+        message, code = "\n".join(filter(None, [error.message, error.detail])), 1
+    last = {
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "seconds": round(time.time() - began, 1),
+        "succeeded": code == 0,
+        "message": message,
+    }
+    Tree(folder).write(Wanted(LAST, dump(last), 0o600))
+    print("%s: %s" % (settings["backup"]["prefix"], message), file=sys.stderr if code else sys.stdout)
+    return code

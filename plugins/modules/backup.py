@@ -1,0 +1,119 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup
+short_description: Back one environment up, list its backups, or put their schedule in force
+description:
+  - An action of the same name fills all other options in from the inventory. In a play only O(job) is given.
+  - A backup holds the databases of the environment in PostgreSQL's custom format and its files as tar archives, each read
+    back from the disk, and a manifest that says what they are. It counts as one only when it is complete.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+attributes:
+  check_mode: {support: full, description: Nothing is written.}
+  diff_mode: {support: none, description: There is nothing to compare.}
+options:
+  job:
+    type: str
+    default: make
+    choices: [make, list, schedule]
+    description:
+      - V(make) makes a backup now.
+      - V(list) lists the complete ones.
+      - V(schedule) lets the machine make them by itself, as O(ignore:bulkhead_backup_schedule) says, or no more.
+  backup: {type: dict, default: {}, description: What is backed up, and where to.}
+  schedule: {type: dict, default: {}, description: When the machine makes backups by itself. Empty means never.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  directory: {type: path, description: The environment's directory.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the directory.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+"""
+
+EXAMPLES = r"""
+- name: Back the environment up
+  aiia.bulkhead.backup:
+"""
+
+RETURN = r"""
+backup:
+  description: The backup that was made, with its C(name), C(path), C(bytes), C(digest) and C(seconds).
+  returned: V(make)
+  type: dict
+backups:
+  description: The manifests of the complete backups, the oldest first.
+  returned: V(list)
+  type: list
+  elements: dict
+last:
+  description: How the last backup on schedule went.
+  returned: V(list)
+  type: dict
+steps:
+  description: What was done, or would be in check mode.
+  returned: V(make), V(schedule)
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Do one job."""
+    params = module.params
+    engine = Engine(module, params["docker_host"])
+    schedule = Schedule(engine, params["prefix"], params["state_directory"])
+    if params["job"] == "schedule":
+        wanted = params["schedule"] and dict(params["schedule"], backup=params["backup"])
+        steps = schedule.bring(wanted, change=not module.check_mode)
+        return {"changed": bool(steps), "steps": steps}
+    backups = Backups(engine, params["backup"])
+    if params["job"] == "list":
+        return {"changed": False, "backups": backups.complete(), "last": schedule.last()}
+    if module.check_mode:
+        return {"changed": True, "steps": ["back up to %s" % backups.directory]}
+    made = backups.make("by hand", trigger="hand")
+    steps = ["back up to %s" % made["path"]] + ["remove the backup %s" % name for name in made["removed"]]
+    return {"changed": True, "backup": made, "steps": steps}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "job": {"type": "str", "default": "make", "choices": ["make", "list", "schedule"]},
+            "backup": {"type": "dict", "default": {}},
+            "schedule": {"type": "dict", "default": {}},
+            "prefix": {"type": "str", "default": ""},
+            "directory": {"type": "path"},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "owner": {"type": "str", "default": ""},
+            "state_directory": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        with kept_lease(module):
+            result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

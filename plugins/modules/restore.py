@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore
+short_description: Restore a backup into one environment, or leave everything as it was
+description:
+  - An action of the same name fills all options in from the inventory and from O(ignore:bulkhead_restore) and its like,
+    and judges between looking and restoring. In a play the task has no options.
+  - The dump is loaded into a new database and checked there. Then it takes the place of the old one, which is kept.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+attributes:
+  check_mode: {support: full, description: Looks and judges, and changes nothing.}
+  diff_mode: {support: none, description: There is nothing to compare.}
+options:
+  look: {type: bool, default: true, description: Only say what the backup is.}
+  wanted: {type: str, default: "", description: "The backup: its name, its directory, or V(latest)."}
+  origin: {type: str, default: "", description: The prefix of the environment that the backup is of.}
+  place: {type: str, default: "", description: Where that environment keeps its backups.}
+  foreign: {type: bool, default: false, description: Whether that is another environment.}
+  sanitise: {type: str, default: "", description: The SQL script that runs in another environment's data.}
+  backup_first: {type: bool, default: true, description: Make a backup before.}
+  backup: {type: dict, default: {}, description: What the environment has to be backed up, and where to.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  directory: {type: path, description: The environment's directory.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the directory.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+"""
+
+EXAMPLES = r"""
+- name: Restore what bulkhead_restore names
+  aiia.bulkhead.restore:
+"""
+
+RETURN = r"""
+manifest:
+  description: What the backup says of itself.
+  returned: success
+  type: dict
+restored:
+  description: What was restored, which backup was made before, and under which name the earlier database is kept.
+  returned: when something was restored
+  type: dict
+steps:
+  description: What was done, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look, or restore."""
+    params = module.params
+    engine = Engine(module, params["docker_host"])
+    restore = Restore(engine, params["backup"], params["wanted"], params["origin"], params["place"])
+    if params["look"] or module.check_mode:
+        return dict(restore.look(), changed=False)
+    done = restore.run(params["sanitise"], params["foreign"], params["backup_first"])
+    return {"changed": True, "restored": done}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "look": {"type": "bool", "default": True},
+            "wanted": {"type": "str", "default": ""},
+            "origin": {"type": "str", "default": ""},
+            "place": {"type": "str", "default": ""},
+            "foreign": {"type": "bool", "default": False},
+            "sanitise": {"type": "str", "default": "", "no_log": True},
+            "backup_first": {"type": "bool", "default": True},
+            "backup": {"type": "dict", "default": {}},
+            "prefix": {"type": "str", "default": ""},
+            "directory": {"type": "path"},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "owner": {"type": "str", "default": ""},
+            "state_directory": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        with kept_lease(module):
+            result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

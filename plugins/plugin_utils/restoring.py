@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What speaks against restoring a backup into an environment. Pure: what was read goes in, words come out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import major
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """Into which environment a backup shall be restored, and what the user said to it.
+
+    ``guarded`` are the prefixes of the environments that the inventory protects, ``databases`` the environment's
+    services that have one.
+    """
+
+    prefix: str
+    protected: bool
+    confirm: str
+    restore_from: str
+    sanitise: bool
+    guarded: Collection[str] = ()
+    databases: Collection[str] = ()
+
+
+def refusals_before(intention: Intention) -> Iterator[str]:
+    """What is refused before the machine is asked."""
+    prefix = intention.prefix
+    if intention.protected and intention.restore_from not in ("", prefix):
+        yield (
+            f"{prefix} is protected (bulkhead_protected): data of another environment ({intention.restore_from}, "
+            "bulkhead_restore_from) is never restored into it"
+        )
+    if intention.protected and intention.confirm != prefix:
+        yield (
+            f"{prefix} is protected (bulkhead_protected): type its prefix to restore into it, "
+            f"-e bulkhead_confirm={prefix}"
+        )
+
+
+def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:
+    """Everything that speaks against it, from what the backup and the dumps in it say themselves."""
+    prefix, origin = intention.prefix, str(manifest["prefix"])
+    allowed = intention.restore_from or prefix
+    if origin != allowed:
+        yield (
+            f"{manifest['name']} is a backup of {origin}, and this is {prefix}. If {origin}'s data is meant, say so: "
+            f"-e bulkhead_restore_from={origin}"
+        )
+    if origin != prefix and intention.protected:
+        yield f"{prefix} is protected (bulkhead_protected): data of {origin} is never restored into it"
+    if origin != prefix and (manifest["protected"] or origin in intention.guarded) and not intention.sanitise:
+        yield (
+            f"{origin} is protected, and so is its data: name an SQL script that removes what must not leave it, "
+            "such as customers' addresses, tokens and tasks (bulkhead_restore_sanitise)"
+        )
+    yield from _dumps(manifest, seen)
+    held = {part["service"] for part in manifest["parts"] if part["kind"] == "postgresql"}
+    for service in sorted(held ^ set(intention.databases)):
+        has, lacks = (f"the backup {manifest['name']}", prefix) if service in held else (prefix, "the backup")
+        yield f"{has} has a database of service {service}, and {lacks} has none"
+
+
+def _dumps(manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:
+    """A dump says itself of which database it is, of which environment, and who can read it."""
+    for part in manifest["parts"]:
+        found = seen.get(part["service"])
+        if part["kind"] != "postgresql" or found is None:
+            continue
+        if found["stamp"] not in ("", manifest["prefix"]):
+            yield (
+                f"the manifest of {manifest['name']} names {manifest['prefix']}, and {part['file']} is of "
+                f"{found['stamp']}"
+            )
+        elif found["database"] != part["database"]:
+            yield (
+                f"the manifest of {manifest['name']} names the database {part['database']}, and {part['file']} is of "
+                f"{found['database']}"
+            )
+        if major(part["server"]) > major(found["here"]):
+            yield (
+                f"{part['file']} was made by PostgreSQL {part['server']}, and {found['here']} runs here, which may not "
+                "be able to read it. Upgrade the server first"
+            )
