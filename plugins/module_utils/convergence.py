@@ -238,7 +238,8 @@ class Converger:
         for service in self.comparison.services:
             for each in self.comparison.of_service(service):
                 hashes[service["name"]] = labels_of(each).get(CONFIG_HASH)
-                images[service["image"]] = each.get("Image", "")
+                if service["image"]:
+                    images[service["image"]] = each.get("Image", "")
         state: dict[str, Any] = {
             "release": release,
             "digest": files_digest(self.comparison.files),

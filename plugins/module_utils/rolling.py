@@ -27,7 +27,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted
 
 #: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
 #: that a name had (``resolver … valid=1s``).
-_SETTLING = 1.5
+SETTLING = 1.5
 
 #: Seconds to wait where nobody can see whether connections are left.
 _UNSEEN = 5
@@ -112,7 +112,7 @@ class Rolling:
             self.comparison.tree.write(Wanted(path, b"", 0o644))
         else:
             os.unlink(self.comparison.tree.path(path))
-        time.sleep(_SETTLING)
+        time.sleep(SETTLING)
 
     def _drain(self, containers: list[dict[str, Any]]) -> None:
         """Let containers that get no new requests end those that they have; the limit is for open-ended ones."""

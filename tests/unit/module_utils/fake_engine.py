@@ -39,6 +39,11 @@ class FakeEngine:
         self.calls: list[str] = []
         self.sick: dict[str, str] = {}
         self.refuses: Callable[[str], bool] = lambda _call: False
+        #: What happens before a call is answered: tests look at the machine, or let the run be killed.
+        self.on_call: Callable[[str], None] = lambda _call: None
+        self.images_there: list[str] = []
+        #: What commands in one-off containers answer: (exit code, output, errors).
+        self.commands: dict[str, tuple[int, str, str]] = {}
         self._number = 0
 
     # ---- what Engine offers --------------------------------------------------------------------------------------
@@ -47,6 +52,7 @@ class FakeEngine:
         self.calls.append("versions")
 
     def project_containers(self) -> list[dict[str, Any]]:
+        self.on_call("look")
         return json.loads(json.dumps(list(self.running.values())))
 
     def inspect(self, wanted: list[str]) -> list[dict[str, Any]]:
@@ -62,11 +68,20 @@ class FakeEngine:
     def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         call = " ".join(args)
         self.calls.append(call)
+        self.on_call(call)
         if self.refuses(call):
             return 1, "", "refused by the test"
         if args[0] == "rm":
-            for identifier in args[2:]:
-                self.running = {key: each for key, each in self.running.items() if each["Id"] != identifier}
+            gone = set(args[2:])
+            self.running = {
+                key: each for key, each in self.running.items() if not {each["Id"], each["Name"].lstrip("/")} & gone
+            }
+        if args[0] == "stop":
+            for each in self.running.values():
+                if each["Id"] in args[1:]:
+                    each["State"] = {"Running": False, "Status": "exited", "ExitCode": 0}
+        if args[:2] == ("image", "ls"):
+            return 0, "\n".join(self.images_there), ""
         if args[1:2] == ("inspect",):
             return 0, json.dumps([each for each in self.objects[args[0]] if each["Name"] in args[2:]]), ""
         return 0, "\n".join(each["Id"] for each in [*self.running.values(), *self.strangers]), ""
@@ -77,14 +92,17 @@ class FakeEngine:
             raise EngineError("docker failed", errors)
         return output
 
-    def compose(self, *args: str, directory: str = "") -> tuple[int, str, str]:
+    def compose(self, *args: str, directory: str = "", limit: int = 0) -> tuple[int, str, str]:
         call = " ".join(args)
         self.calls.append(f"compose {call}")
+        self.on_call(f"compose {call}")
         if self.refuses(call):
             return 1, "", "refused by the test"
         wanted = json.loads(Path(directory or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
         if args[0] == "--dry-run":
             return 0, "".join(f" Container {name}  Recreate\n" for name in self._outdated(wanted)), ""
+        if args[0] == "run":
+            return self._run(args, wanted)
         if args[0] == "up":
             named = [each for each in args[1:] if each in wanted]
             for key, image in wanted.items():
@@ -111,23 +129,41 @@ class FakeEngine:
             if not found["State"]["Running"]:
                 found["State"] = self._state(image)
             return
+        if found:
+            del self.running[key]
+            self.on_call(f"between two containers of {key}")
         self._number += 1
-        self.running[key] = {
-            "Id": f"{key}-{self._number}",
-            "Name": "/" + NAMES.get(key, key),
+        self.running[key] = self._made(f"{key}-{self._number}", NAMES.get(key, key), key, image)
+
+    def _made(self, identifier: str, name: str, key: str, image: str, one_off: bool = False) -> dict[str, Any]:
+        return {
+            "Id": identifier,
+            "Name": f"/{name}",
             "RestartCount": 0,
             "Config": {
                 "Image": image,
                 "Labels": {
                     "com.docker.compose.project": PROJECT,
                     "com.docker.compose.service": key,
-                    "com.docker.compose.oneoff": "False",
+                    "com.docker.compose.oneoff": str(one_off),
                     "com.docker.compose.project.working_dir": self.directory,
-                    "com.docker.compose.config-hash": digest,
+                    "com.docker.compose.config-hash": hashlib.sha256(image.encode()).hexdigest(),
                 },
             },
             "State": self._state(image),
         }
+
+    def _run(self, args: tuple[str, ...], wanted: dict[str, str]) -> tuple[int, str, str]:
+        """A one-off container: one that stays, or one that runs a command and is gone."""
+        name = args[args.index("--name") + 1]
+        key = next(each for each in args if each in wanted)
+        if any(each["Name"] == f"/{name}" for each in self.running.values()):
+            return 1, "", f"the name {name} is in use"
+        if "--rm" in args:
+            return self.commands.get(" ".join(args[args.index(key) + 1 :]), (0, "", ""))
+        self._number += 1
+        self.running[name] = self._made(f"{name}-{self._number}", name, key, wanted[key], one_off=True)
+        return 0, "", ""
 
     def _state(self, image: str) -> dict[str, Any]:
         how = self.sick.get(image, "healthy")

@@ -17,13 +17,10 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import comparison as comparison_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils import tree as tree_module
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE, Comparison
-from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import GitError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign
-from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import RELEASES, Releases
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import (
     COMPOSE_FILE,
     FakeEngine,
@@ -32,77 +29,6 @@ from unit.module_utils.fake_engine import (
     service,
     snapshot,
 )
-
-WEB = {"files": ["web.conf"], "mounts": ["./conf:/etc/web:ro"]}
-
-
-class FakeCheckout:
-    """A checkout that is at a commit."""
-
-    branch = "main"
-
-    def __init__(self) -> None:
-        self.commit = ""
-        self.broken = False
-
-    def head(self) -> str:
-        return self.commit
-
-    def current_branch(self) -> str:
-        return self.branch if self.commit else ""
-
-    def move_to(self, commit: str) -> None:
-        if self.broken:
-            raise GitError("git checkout failed")
-        self.commit = commit
-
-
-class Machine:
-    """One environment on a machine: the engine, the directory, and calls of the module's two halves."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.engine = FakeEngine(directory)
-        self.checkout = FakeCheckout()
-
-    def params(self, **changes: Any) -> dict[str, Any]:
-        return {
-            "prefix": "aiia_prod",
-            "commit": "c1",
-            "networks": ["aiia_prod_network"],
-            "volumes": ["aiia_prod_pgdata_prod"],
-            "wait_timeout": 1,
-            "keep_releases": 2,
-            "allow_downtime": False,
-            "drain_timeout": 0,
-            "prepare_timeout": 5,
-            "image_repository": "",
-            "compose_file": COMPOSE_FILE,
-            "files": [file(COMPOSE_FILE, compose_text(web="web:1", db="db:1")), file("web.conf", "one")],
-            "secret_files": [file(".env", "A=1\n", "0600")],
-            "services": [service("web", **WEB), service("db")],
-            "ports": [],
-            **changes,
-        }
-
-    def look(self, **changes: Any) -> Comparison:
-        return Comparison(self.engine, Tree(str(self.directory)), self.checkout, self.params(**changes))
-
-    def plan(self, **changes: Any) -> list[str]:
-        return self.look(**changes).plan()
-
-    def deploy(self, **changes: Any) -> str:
-        return Converger(self.look(**changes), Releases(Tree(str(self.directory)))).apply()
-
-    def fails(self, **changes: Any) -> Failure:
-        """Deploy, and return the error that it ended with."""
-        with pytest.raises(Failure) as caught:
-            self.deploy(**changes)
-        return caught.value
-
-    def releases(self) -> list[str]:
-        folder = self.directory / RELEASES
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 @pytest.fixture
@@ -115,10 +41,6 @@ def deployed(machine: Machine) -> Machine:
     machine.deploy()
     machine.engine.calls.clear()
     return machine
-
-
-def files(web: str = "web:1", db: str = "db:1", conf: str = "one") -> dict[str, Any]:
-    return {"files": [file(COMPOSE_FILE, compose_text(web=web, db=db)), file("web.conf", conf)]}
 
 
 # ---- deciding ----------------------------------------------------------------------------------------------------

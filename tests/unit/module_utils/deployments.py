@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deployments of a small environment to an engine in memory, shared by the tests of what a deployment does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import GitError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import RELEASES, Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+from unit.module_utils.fake_engine import COMPOSE_FILE, FakeEngine, compose_text, file, service
+
+WEB = {"files": ["web.conf"], "mounts": ["./conf:/etc/web:ro"]}
+
+
+class FakeCheckout:
+    """A checkout that is at a commit."""
+
+    branch = "main"
+
+    def __init__(self) -> None:
+        self.commit = ""
+        self.broken = False
+
+    def head(self) -> str:
+        return self.commit
+
+    def current_branch(self) -> str:
+        return self.branch if self.commit else ""
+
+    def move_to(self, commit: str) -> None:
+        if self.broken:
+            raise GitError("git checkout failed")
+        self.commit = commit
+
+
+class Machine:
+    """One environment on a machine: the engine, the directory, and calls of the module's two halves."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.engine = FakeEngine(directory)
+        self.checkout = FakeCheckout()
+        self.backups: list[str] = []
+        self.back_up: Callable[[str], object] = self.backups.append
+
+    def params(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "prefix": "aiia_prod",
+            "commit": "c1",
+            "networks": ["aiia_prod_network"],
+            "volumes": ["aiia_prod_pgdata_prod"],
+            "wait_timeout": 1,
+            "keep_releases": 2,
+            "allow_downtime": False,
+            "drain_timeout": 0,
+            "prepare_timeout": 5,
+            "image_repository": "",
+            "compose_file": COMPOSE_FILE,
+            "files": [file(COMPOSE_FILE, compose_text(web="web:1", db="db:1")), file("web.conf", "one")],
+            "secret_files": [file(".env", "A=1\n", "0600")],
+            "services": [service("web", **WEB), service("db")],
+            "ports": [],
+            **changes,
+        }
+
+    @property
+    def tree(self) -> Tree:
+        return Tree(str(self.directory))
+
+    def look(self, **changes: Any) -> Comparison:
+        return Comparison(self.engine, self.tree, self.checkout, self.params(**changes))
+
+    def plan(self, **changes: Any) -> list[str]:
+        return self.look(**changes).plan()
+
+    def deploy(self, release: str = "", **changes: Any) -> str:
+        return Converger(self.look(**changes), Releases(self.tree), self.back_up).apply(release)
+
+    def fails(self, **changes: Any) -> Failure:
+        """Deploy, and return the error that it ended with."""
+        with pytest.raises(Failure) as caught:
+            self.deploy(**changes)
+        return caught.value
+
+    def releases(self) -> list[str]:
+        folder = self.directory / RELEASES
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def files(web: str = "web:1", db: str = "db:1", conf: str = "one") -> dict[str, Any]:
+    return {"files": [file(COMPOSE_FILE, compose_text(web=web, db=db)), file("web.conf", conf)]}

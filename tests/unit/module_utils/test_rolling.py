@@ -1,0 +1,332 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Replacing a service without a gap: at every call of the engine somebody serves, whoever is killed when."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils import rolling
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import TRAFFIC
+from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
+from unit.module_utils.deployments import WEB, Machine, files
+from unit.module_utils.fake_engine import service
+
+ROLLING = {**WEB, "rolling": True, "prepare": [["migrate"], ["collect"]], "prepare_status": ["plan"]}
+
+
+class Killed(BaseException):
+    """kill -9: nothing that was to be done afterwards is done."""
+
+
+class Rolled(Machine):
+    """An environment whose web is replaced without a gap, and nginx before it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.killed_at = 0
+        self.made = 0
+        self.steered: set[str] = set()
+
+    def params(self, **changes: Any) -> dict[str, Any]:
+        return super().params(**{"services": [service("web", **ROLLING), service("db", awaited=True)], **changes})
+
+    def watch(self) -> None:
+        """From here on somebody has to serve at every call."""
+        self.engine.on_call = self._look
+
+    def _look(self, call: str) -> None:
+        self.made += 1
+        if self.killed_at and self.made >= self.killed_at:
+            raise Killed
+        assert self.who_serves(), f"nobody serves when {call!r} is called"
+
+    def who_serves(self) -> str:
+        """The image that answers a request now; empty where none does."""
+        stand_in = (self.directory / TRAFFIC / "web.next").exists()
+        found = self.engine.running.get("aiia_prod_web_next" if stand_in else "web")
+        image = found["Config"]["Image"] if found else ""
+        if stand_in:
+            self.steered.add(image)
+        return image if found and found["State"].get("Health", {}).get("Status") == "healthy" else ""
+
+    def is_clean(self) -> bool:
+        """Whether nothing is left of what a deployment only needs while it works."""
+        return set(self.engine.running) == {"web", "db"} and not list((self.directory / TRAFFIC).glob("*"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rolling, "SETTLING", 0)
+
+
+@pytest.fixture
+def rolled(tmp_path: Path) -> Rolled:
+    machine = Rolled(tmp_path / "env")
+    machine.deploy()
+    machine.engine.calls.clear()
+    machine.watch()
+    return machine
+
+
+# ---- replacing ---------------------------------------------------------------------------------------------------
+
+
+def test_a_new_version(rolled: Rolled) -> None:
+    before = rolled.engine.ids()
+    assert "replace aiia_prod_web without a gap" not in rolled.plan()
+    rolled.deploy(**files(web="web:2"))
+    assert rolled.who_serves() == "web:2"
+    assert rolled.steered == {"web:2"}
+    assert rolled.is_clean()
+    assert rolled.engine.ids()["db"] == before["db"]
+    assert rolled.plan(**files(web="web:2")) == []
+
+
+def test_the_plan_says_how(rolled: Rolled) -> None:
+    changed = [service("web", **{**ROLLING, "input": "new"}), service("db", input="new", awaited=True)]
+    for each in rolled.engine.running.values():
+        each["Config"]["Labels"]["io.bulkhead.input"] = "old"
+    steps = rolled.plan(**files(web="web:2"), services=changed)
+    assert "replace aiia_prod_web without a gap" in steps
+    assert "recreate aiia_prod_db" in steps
+
+
+def test_files_that_it_reads_when_it_starts(rolled: Rolled) -> None:
+    before = rolled.engine.ids()
+    rolled.deploy(**files(conf="two"))
+    assert rolled.engine.ids()["web"] != before["web"]
+    assert rolled.is_clean()
+
+
+def test_a_new_version_that_does_not_get_healthy_gets_no_request(rolled: Rolled) -> None:
+    before = rolled.engine.ids()
+    rolled.engine.sick["web:2"] = "unhealthy"
+    error = rolled.fails(**files(web="web:2"))
+    assert "the new version of web did not get healthy (unhealthy) and was given no request" in error.message
+    assert error.message.endswith("The previous release serves again")
+    assert "probe: no answer" in error.detail and "last words of aiia_prod_web_next" in error.detail
+    assert rolled.steered == set()
+    assert rolled.engine.ids() == before
+    assert rolled.is_clean()
+
+
+def test_a_new_version_that_dies_at_once(rolled: Rolled) -> None:
+    rolled.engine.sick["web:2"] = "exited 3"
+    assert "did not get healthy (exited (3))" in rolled.fails(**files(web="web:2")).message
+    assert rolled.is_clean() and rolled.who_serves() == "web:1"
+
+
+def test_no_health_check(rolled: Rolled) -> None:
+    rolled.engine.sick["web:2"] = "none"
+    error = rolled.fails(**files(web="web:2"))
+    assert "web has no health check to judge it by" in error.message
+    assert rolled.is_clean() and rolled.who_serves() == "web:1"
+
+
+def test_a_second_container_that_does_not_get_healthy(rolled: Rolled) -> None:
+    """The stand-in was well, and its twin is not: the stand-in serves until the version before does."""
+
+    def sick_from_the_second(call: str) -> None:
+        rolled._look(call)
+        if call.startswith("compose up") and rolled.steered:
+            rolled.engine.sick["web:2"] = "unhealthy"
+
+    rolled.engine.on_call = sick_from_the_second
+    error = rolled.fails(**files(web="web:2"))
+    assert "The previous release serves again" in error.message
+    assert rolled.who_serves() == "web:1"
+    assert rolled.is_clean()
+
+
+def test_a_later_step_that_fails(rolled: Rolled) -> None:
+    """Back is without a gap as well."""
+    rolled.engine.sick["db:2"] = "unhealthy"
+    rolled.fails(**files(web="web:2", db="db:2"))
+    assert rolled.who_serves() == "web:1"
+    assert rolled.is_clean()
+
+
+# ---- whoever is killed, whenever ----------------------------------------------------------------------------------
+
+
+def calls_of_a_deployment(tmp_path: Path) -> int:
+    machine = Rolled(tmp_path / "count")
+    machine.deploy()
+    machine.watch()
+    machine.deploy(**files(web="web:2", conf="two"))
+    return machine.made
+
+
+def killed(rolled: Rolled, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """A deployment of web:2 that is killed at a call. Returns whether it got that far."""
+    rolled.made, rolled.killed_at = 0, at
+    with monkeypatch.context() as patch:
+        patch.setattr(Releases, "remove", lambda *_: None)
+        try:
+            rolled.deploy(**files(web="web:2", conf="two"))
+        except Killed:
+            assert rolled.who_serves()
+            return True
+        finally:
+            rolled.killed_at = 0
+    return False
+
+
+def test_killed_at_every_call_and_finished_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = calls_of_a_deployment(tmp_path)
+    assert count >= 20
+    for at in range(1, count + 1):
+        rolled = Rolled(tmp_path / f"again{at}")
+        rolled.deploy()
+        rolled.watch()
+        assert killed(rolled, at, monkeypatch)
+        rolled.deploy(**files(web="web:2", conf="two"))
+        assert (rolled.who_serves(), rolled.is_clean()) == ("web:2", True), at
+        assert rolled.plan(**files(web="web:2", conf="two")) == []
+        assert rolled.releases() == Releases(rolled.tree).kept()
+
+
+def test_killed_at_every_call_and_the_next_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes back is the release that was in force, not the half of another."""
+    for at in range(1, calls_of_a_deployment(tmp_path) + 1):
+        rolled = Rolled(tmp_path / f"bad{at}")
+        rolled.deploy()
+        rolled.engine.sick["web:3"] = "unhealthy"
+        rolled.watch()
+        assert killed(rolled, at, monkeypatch)
+        state = json.loads((rolled.directory / ".bulkhead/state.json").read_text())
+        rolled.fails(**files(web="web:3", conf="three"))
+        assert (rolled.who_serves(), rolled.is_clean()) == ("web:1", True), at
+        assert (rolled.directory / "web.conf").read_text() == "one"
+        assert json.loads((rolled.directory / ".bulkhead/state.json").read_text()) == state
+        assert rolled.plan() == []
+
+
+def test_killed_between_the_files_and_the_containers(rolled: Rolled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files in force are the wanted ones, and nothing runs them: the next run has something to do."""
+    rolled.engine.on_call = lambda _call: None
+    before = rolled.made
+    monkeypatch.setattr(Converger, "_serve", lambda *_: (_ for _ in ()).throw(Killed()))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Releases, "remove", lambda *_: None)
+        rolled.deploy(**files(web="web:2"))
+    monkeypatch.undo()
+    monkeypatch.setattr(rolling, "SETTLING", 0)
+    assert rolled.made == before and rolled.who_serves() == "web:1"
+    assert rolled.plan(**files(web="web:2")) == ["finish what an interrupted run began"]
+    rolled.deploy(**files(web="web:2"))
+    assert rolled.who_serves() == "web:2"
+
+
+# ---- preparing ---------------------------------------------------------------------------------------------------
+
+
+def prepared(machine: Machine) -> list[str]:
+    return [call.split(" web ")[1] for call in machine.engine.calls if "--rm" in call and " web " in call]
+
+
+def test_prepared_before_it_gets_requests_and_after_a_backup(rolled: Rolled) -> None:
+    rolled.back_up = lambda reason: rolled.engine.calls.append(f"backup {reason}")
+    rolled.look()  # web:1 was prepared by its own deployment
+    release = rolled.deploy(**files(web="web:2"), services=[service("web", **ROLLING, image="web:2"), service("db")])
+    calls = rolled.engine.calls
+    order = [
+        next(number for number, call in enumerate(calls) if part in call)
+        for part in (f"backup before release {release}", "web migrate", "web collect", "run --detach")
+    ]
+    assert order == sorted(order)
+
+
+def test_prepared_once_for_each_image(rolled: Rolled) -> None:
+    rolled.deploy(**files(conf="two"))
+    assert prepared(rolled) == [] and rolled.backups == []
+
+
+def test_the_first_deployment_has_nothing_to_lose(tmp_path: Path) -> None:
+    machine = Rolled(tmp_path / "first")
+    machine.deploy()
+    assert prepared(machine) == ["migrate", "collect"]
+    assert machine.backups == []
+    ups = [call for call in machine.engine.calls if call.startswith("compose up")]
+    assert ups[0].endswith(" db")  # what the preparation needs, and nothing else
+
+
+def test_a_preparation_that_fails(rolled: Rolled) -> None:
+    rolled.engine.commands = {"migrate": (1, "", "column is there already"), "plan": (0, "0004_headline\n", "")}
+    services = [service("web", **ROLLING, image="web:2"), service("db")]
+    error = rolled.fails(**files(web="web:2"), services=services)
+    assert "preparing the new release of web failed: migrate ended with exit code 1" in error.message
+    assert "column is there already" in error.detail
+    assert error.detail.endswith("how it stands (plan):\n0004_headline")
+    assert prepared(rolled) == ["migrate", "plan"]
+    assert rolled.who_serves() == "web:1" and rolled.steered == set()
+    assert (rolled.directory / ".bulkhead/state.json").exists()
+    rolled.engine.commands = {}
+    rolled.deploy(**files(web="web:2"), services=services)
+    assert rolled.who_serves() == "web:2"
+
+
+def test_a_backup_that_fails_stops_the_release(rolled: Rolled) -> None:
+    def no_room(_reason: str) -> None:
+        raise rolling.EngineError("no backup was made: the disk is full")
+
+    rolled.back_up = no_room
+    services = [service("web", **ROLLING, image="web:2"), service("db")]
+    error = rolled.fails(**files(web="web:2"), services=services)
+    assert "no backup was made: the disk is full. The previous release serves again" in error.message
+    assert prepared(rolled) == []
+
+
+# ---- gaps --------------------------------------------------------------------------------------------------------
+
+
+def steady(**changes: Any) -> dict[str, Any]:
+    return {"services": [service("web", **ROLLING), service("db", steady=True, **changes)]}
+
+
+def test_a_service_that_would_be_away(rolled: Rolled) -> None:
+    rolled.engine.container("db")["Config"]["Labels"]["io.bulkhead.input"] = "old"
+    changes = {**files(db="db:2"), **steady(input="new")}
+    before = rolled.engine.ids()
+    error = rolled.fails(**changes)
+    assert error.message.startswith("aiia_prod_db would be recreated and away until it is healthy again, at most 1 s")
+    assert "bulkhead_allow_downtime: true" in error.message and error.message.endswith("Nothing was changed")
+    assert rolled.engine.ids() == before
+    (step,) = [step for step in rolled.plan(**changes) if step.startswith("recreate")]
+    assert (
+        step
+        == "recreate aiia_prod_db: it is away until it is healthy again, at most 1 s (its definition or image changed)"
+    )
+    converger = Converger(rolled.look(**changes, allow_downtime=True), Releases(rolled.tree))
+    converger.apply()
+    assert 0 <= converger.serving.away["aiia_prod_db"] < 1
+
+
+def test_a_service_that_compose_would_recreate_for_reasons_of_its_own(rolled: Rolled) -> None:
+    """Another version of Compose computes other hashes."""
+    error = rolled.fails(**files(web="web:2", db="db:2"), **steady())
+    assert "Compose would recreate aiia_prod_db, although no definition changed" in error.message
+    assert rolled.who_serves() == "web:1"
+    rolled.deploy(**files(web="web:2", db="db:2"), **steady(), allow_downtime=True)
+
+
+def test_a_service_that_does_not_run_is_not_missed(rolled: Rolled) -> None:
+    rolled.engine.container("db")["Config"]["Labels"]["io.bulkhead.input"] = "old"
+    rolled.engine.container("db", State={"Running": False, "Status": "exited", "ExitCode": 1})
+    rolled.deploy(**files(db="db:2"), **steady(input="new"))
+    assert rolled.engine.images()["db"] == "db:2"
+
+
+def test_another_port_cannot_be_stood_in_for(rolled: Rolled) -> None:
+    rolled.engine.container("web")["Config"]["ExposedPorts"] = {"8000": {}, "9000/tcp": {}}
+    changes = {**files(web="web:2"), "services": [service("web", **ROLLING, expose=["8001"]), service("db")]}
+    assert "it listens on another port than before" in rolled.fails(**changes).message
+    same = [service("web", **ROLLING, expose=["8000"]), service("db")]
+    rolled.deploy(**files(web="web:2"), services=same)
