@@ -20,7 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.recording import wri
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.session import begun
 
 #: What a verification tells beside what is wrong.
-_TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver")
+_TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver", "in-maintenance")
 
 
 class ActionModule(ActionBase):

@@ -28,6 +28,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Regi
 from ansible_collections.aiia.bulkhead.plugins.module_utils.server_runs import runs
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
 
+#: The maintenance page of an environment, below its directory. As long as it is there nginx answers with it.
+PAGE = ".bulkhead/traffic/maintenance.html"
+
 #: Labels whose values are read. Those of others may hold anything, so only their names are taken.
 _LABELS = ("com.docker.compose.", "io.bulkhead.")
 
@@ -64,6 +67,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "files": {path: machine.files_digest(path, key) for path in paths},
         "checkouts": {path: machine.checkout(os.path.join(path, "code")) for path in paths},
         "places": {path: os.path.realpath(path) for path in sorted({*paths, *working})},
+        "maintenance": [path for path in paths if os.path.isfile(os.path.join(path, PAGE))],
         "schedules": machine.schedules(),
         "parents": machine.compose_files_above(paths),
     }

@@ -150,6 +150,18 @@ class Prober:
             answer["error"] = type(error).__name__
         return answer
 
+    def page(self, each: dict[str, Any]) -> tuple[int, bytes]:
+        """The status and the body that one request is answered with; ``(0, b"")`` where nobody answers."""
+        try:
+            connection = self._connection(each)
+            connection.request("GET", each["path"], headers={"Host": each["host_header"]})
+            response = connection.getresponse()
+            body = response.read(1 << 20)
+            connection.close()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
+        return response.status, body
+
     def _connection(self, each: dict[str, Any]) -> http.client.HTTPConnection:
         limit = max(self.timeout * 5, 5)
         sock = socket.create_connection((each["address"], each["port"]), limit)

@@ -33,7 +33,15 @@ from .session import Session, begun, holder, now
 _WAIT_PIECE = 10
 
 #: What a deployment tells although it does not stop it.
-_TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "moved-checkout", "foreign-mount")
+_TOLD = (
+    "drift",
+    "damaged-registry",
+    "rebuilt-registry",
+    "unregistered-environment",
+    "moved-checkout",
+    "foreign-mount",
+    "in-maintenance",
+)
 
 
 class LiveGate:

@@ -36,6 +36,7 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
     return [
         *_identity(environment, observation),
         *_other_directory(environment, observation),
+        *_maintenance(environment, observation),
         *_room(environment, observation),
         *_open_engine(environment, observation),
         *_parents(environment, observation),
@@ -95,6 +96,19 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
             "the machine as well",
             "CP-01",
             "CP-12",
+        )
+
+
+def _maintenance(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """The environment answers with its maintenance page: nothing is wrong with it, and nobody gets through."""
+    if environment.directory in observation["maintenance"]:
+        yield _finding(
+            environment,
+            "in-maintenance",
+            Severity.LOW,
+            environment.directory,
+            f"{environment.prefix} answers every request with its maintenance page; a deployment leaves that as it is",
+            "ansible-playbook aiia.bulkhead.maintenance -l <environment> -e bulkhead_maintenance=off",
         )
 
 

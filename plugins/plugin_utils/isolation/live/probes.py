@@ -134,6 +134,11 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
                 }
 
 
+def own_request(environment: Environment) -> dict[str, Any] | None:
+    """A request for the environment's first domain at its own HTTPS port; None where it has none."""
+    return next((each for each in _requests(environment, ()) if each["kind"] == "own" and each["tls"]), None)
+
+
 def judge_probes(
     environment: Environment, others: Iterable[Environment], probes: Probes, result: Mapping[str, Any]
 ) -> list[Finding]:

@@ -23,6 +23,7 @@ LIVE_RULES = {
     "foreign-port-connects": "A container of the environment reaches another environment's port.",
     "foreign-project": "The environment's Compose project runs from another directory.",
     "foreign-server-lets-in": "Another environment's server lets a container of the environment in.",
+    "in-maintenance": "The environment answers with its maintenance page.",
     "kernel-limit": "Something that the kernel counts for everybody runs out.",
     "linked-checkout": "The environment's checkout is a link to somewhere else.",
     "moved-checkout": "A checkout is not at the commit that was deployed.",

@@ -132,6 +132,7 @@ def observation(**more: Any) -> dict[str, Any]:
         "files": {},
         "checkouts": {},
         "places": {},
+        "maintenance": [],
         "schedules": [],
         "parents": [],
         **more,

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Puts the maintenance page of one environment up, or takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probes import own_request
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+
+class ActionModule(EnvironmentStep):
+    """Render the page, call the module of the same name, and leave a receipt."""
+
+    #: It is wanted most when the machine is not as it should be.
+    JUDGES: ClassVar = False
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Switch, and say what is seen."""
+        values, prefix = self.declaration.values, self.declaration.prefix
+        wanted = values["bulkhead_maintenance"]
+        if wanted not in ("on", "off"):
+            said = f"is {wanted!r}" if wanted else "is empty"
+            raise AnsibleActionFail(f"bulkhead_maintenance {said}: say -e bulkhead_maintenance=on or =off")
+        request = own_request(self.live.environment)
+        if request is None:
+            raise AnsibleActionFail(f"{prefix} has no domain and HTTPS port of its own that could answer with a page")
+        answer = self.module(
+            "maintenance",
+            {
+                "enabled": wanted == "on",
+                "page": self._page(values["bulkhead_maintenance_page"]) if wanted == "on" else "",
+                "request": request,
+                "timeout": values["bulkhead_probe_timeout"],
+            },
+        )
+        if answer.get("failed"):
+            return answer
+        self.live.conclude(self.session, f"maintenance {wanted}", answer["steps"])
+        if not self._task.check_mode:
+            Display().display(
+                f"{prefix} {'answers' if wanted == 'on' else 'no longer answers'} with its maintenance page"
+            )
+        return answer
+
+    def _page(self, template: str) -> str:
+        try:
+            return self.gate.renderer.templates.file(template, self.declaration.available)
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"bulkhead_maintenance_page cannot be rendered: {error.message}") from error

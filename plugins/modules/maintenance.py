@@ -1,0 +1,85 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: maintenance
+short_description: Put the maintenance page of one environment up, or take it away
+description:
+  - An action of the same name fills all options in from the inventory; O(ignore:bulkhead_maintenance) says which of the
+    two. In a play it is called without any option.
+  - nginx looks for the page at each request, so nothing is reloaded and no container is touched. It is done when the
+    environment's own port was seen to answer so.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+attributes:
+  check_mode: {support: full, description: It only says what it would do.}
+  diff_mode: {support: none, description: There is one file.}
+options:
+  enabled: {type: bool, default: false, description: Whether the page shall be up.}
+  page: {type: str, default: "", description: The page.}
+  request: {type: dict, default: {}, description: The request that must be answered so.}
+  timeout: {type: float, default: 1, description: Seconds for each probe.}
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  directory: {type: path, description: The environment's directory.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the directory.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+"""
+
+EXAMPLES = r"""
+- name: Put the page up or take it away, as bulkhead_maintenance says
+  aiia.bulkhead.maintenance:
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.maintenance import Maintenance
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "enabled": {"type": "bool", "default": False},
+            "page": {"type": "str", "default": ""},
+            "request": {"type": "dict", "default": {}},
+            "timeout": {"type": "float", "default": 1},
+            "prefix": {"type": "str", "default": ""},
+            "directory": {"type": "path"},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "owner": {"type": "str", "default": ""},
+            "state_directory": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        with kept_lease(module):
+            prober = Prober(Engine(module, params["docker_host"]), params["timeout"])
+            maintenance = Maintenance(Tree(params["directory"], params["owner"]), prober, params["request"])
+            steps = maintenance.switch(params["page"].encode(), params["enabled"], module.check_mode)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(changed=bool(steps), steps=steps)
+
+
+if __name__ == "__main__":
+    main()
