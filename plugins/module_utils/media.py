@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import os
 import tarfile
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import ONE_OFF, PROJECT, labels_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
@@ -115,7 +115,7 @@ class Files:
         mount, inside = self._mount()
         side = os.path.normpath(os.path.join(inside, "%srestore-%s" % (_OURS, stamp)))
 
-        def write(stream: BinaryIO) -> None:
+        def write(stream: IO[bytes]) -> None:
             with (
                 tarfile.open(path, mode="r|") as source,
                 tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as target,

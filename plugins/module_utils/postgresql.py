@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
@@ -50,7 +50,7 @@ def major(version: str) -> int:
     return int(digits.group()) if digits else 0
 
 
-def rows_of(script: BinaryIO) -> dict[str, int]:
+def rows_of(script: IO[bytes]) -> dict[str, int]:
     """How many rows each table has in the data that ``pg_restore`` writes as a script. Raises ArchiveError."""
     found: dict[str, int] = {}
     table = ""
@@ -185,7 +185,7 @@ class Server:
         )  # fmt: skip
 
 
-def _stamp_of(script: BinaryIO) -> str:
+def _stamp_of(script: IO[bytes]) -> str:
     """The environment that a dump's database names, from its script."""
     found = ""
     for line in script:

@@ -58,7 +58,7 @@ def run(settings: dict[str, Any]) -> str:
     locks.take(params["prefix"], token, "its own backup on schedule", _PATIENCE)
     try:
         with locks.kept(params["prefix"], token):
-            engine = Engine(Runner(), settings["docker_host"])  # type: ignore[arg-type]
+            engine = Engine(Runner(), settings["docker_host"])
             return str(Backups(engine, params).make("on schedule", trigger="schedule")["path"])
     finally:
         locks.release(params["prefix"], token)

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 
@@ -34,8 +34,8 @@ def stream(
     what: str,
     source: BinaryIO | None = None,
     target: BinaryIO | None = None,
-    write: Callable[[BinaryIO], None] | None = None,
-    read: Callable[[BinaryIO], Any] | None = None,
+    write: Callable[[IO[bytes]], None] | None = None,
+    read: Callable[[IO[bytes]], Any] | None = None,
     limit: float = 0,
 ) -> Any:
     """Run a program from ``source`` to ``target``, or fed by ``write``, or read by ``read``. Returns what that returns.

@@ -27,6 +27,7 @@ from ansible.parsing.dataloader import DataLoader
 from .inventory import SEAL, Declared, place, seal
 from .isolation import naming
 from .isolation.model import Finding, Severity, Where
+from .isolation.schedules import times
 from .isolation.writers import plain, setting_problem, setting_text
 from .templates import Templates, is_template
 
@@ -290,6 +291,7 @@ def _check_values(declaration: Declaration) -> None:
             f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
+    _check_backups(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:
             declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
@@ -302,6 +304,31 @@ def _check_values(declaration: Declaration) -> None:
             "machine as long as the engine is a single one, and two deployments of it would each have a database of "
             "their own",
             f"leave one host in group {declaration.group}, or make a second environment",
+        )
+
+
+def _check_backups(declaration: Declaration) -> None:
+    values = declaration.values
+    directory, schedule = values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]
+    if directory and (not directory.startswith("/") or os.path.normpath(directory) in _EVERYBODYS):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_backup_directory",
+            f"bulkhead_backup_directory is {directory}; backups need a directory of their own, as an absolute path",
+            "name a directory such as /srv/backups/{{ bulkhead_prefix }}, or leave it empty",
+        )
+    try:
+        if schedule:
+            times(schedule, declaration.prefix)
+    except ValueError as error:
+        message = f"bulkhead_backup_schedule: {error}"
+        declaration.problem("invalid-variable", "bulkhead_backup_schedule", message, "use one of these words")
+    if isinstance(values["bulkhead_backup_keep"], int) and values["bulkhead_backup_keep"] < 0:
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_backup_keep",
+            f"bulkhead_backup_keep is {values['bulkhead_backup_keep']}",
+            "use 0 to keep all backups, or how many to keep",
         )
 
 

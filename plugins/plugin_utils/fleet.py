@@ -6,19 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .declaration import Declaration, holds_seal
 from .isolation.assemble import RenderedArtefacts, assemble
-from .isolation.model import SEAL, SEALED, Environment, Sealed, Where
+from .isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
 from .rendering import Release
+
+#: Where a machine keeps its state when the inventory does not say so: that of root.
+STATE = "/var/lib/bulkhead"
 
 
 def build_environment(declaration: Declaration, release: Release | None) -> Environment:
     """The environment as the rules see it: what would be shipped, and the variables that it came from."""
     values = declaration.values
-    return assemble(
+    environment = assemble(
         prefix=declaration.prefix,
         name=str(values["bulkhead_environment"] or ""),
         project=str(values["bulkhead_project"] or ""),
@@ -33,6 +38,18 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
     )
+    return replace(environment, claims=(*environment.claims, *_backups(declaration, environment, release)))
+
+
+def _backups(declaration: Declaration, environment: Environment, release: Release | None) -> Iterator[Claim]:
+    """Where the environment keeps its backups on its machine, if it has any."""
+    values, variable = declaration.values, "bulkhead_backup_directory"
+    if release is None or not any(service.backup for service in release.stack.services):
+        return
+    state = values["bulkhead_state_directory"] or STATE
+    path = posixpath.normpath(values[variable] or f"{state}/backups/{declaration.prefix}")
+    where = declaration.origins.get(variable) or Where(item=variable)
+    yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "backup"})
 
 
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:

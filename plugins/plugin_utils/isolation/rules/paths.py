@@ -68,7 +68,7 @@ def foreign_path(fleet: Fleet) -> Judgement:
             if not owner:
                 continue
             secret = claim.attributes.get("kind") == "config"
-            does = "gives its containers the secret or config" if secret else "mounts"
+            does = "gives its containers the secret or config" if secret else _uses(claim)
             yield Hit(
                 (claim.owner, owner),
                 path,
@@ -99,7 +99,7 @@ def broad_mount(fleet: Fleet) -> Judgement:
             yield Hit(
                 (claim.owner, *others),
                 path,
-                f"{claim.owner} mounts {path} of {machine}, and with it {inside}.",
+                f"{claim.owner} {_uses(claim)} {path} of {machine}, and with it {inside}.",
                 "Mount only what the service needs, from inside the environment's own directory. An agent that watches "
                 "the whole machine belongs to no environment.",
                 (claim.where,),
@@ -108,10 +108,17 @@ def broad_mount(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("shared-path", "VP-04", "VP-05", "VP-08", "VP-09", "VP-10", "VP-11", "VP-12", "VP-13", severity=Severity.CRITICAL)
+@rule(
+    "shared-path",
+    *("VP-04", "VP-05", "VP-08", "VP-09", "VP-10", "VP-11", "VP-12", "VP-13", "OP-03"),
+    severity=Severity.CRITICAL,
+)
 def shared_path(fleet: Fleet) -> Judgement:
     """Two environments mount one path of a machine, or one inside the other's, and at least one of them writes."""
     for machine, path, claims in overlapping(fleet):
+        if any(claim.attributes.get("kind") == "backup" for claim in claims):
+            yield _shared_backups(machine, path, claims)
+            continue
         base = "VP-04" if any(claim.attributes.get("kind") == "device" for claim in claims) else "VP-05"
         mounts = [use for claim in claims[:4] for use in uses(fleet.by_prefix[claim.owner], claim.key)]
         place = contents(path, mounts, base)
@@ -128,6 +135,23 @@ def shared_path(fleet: Fleet) -> Judgement:
             severity=place.severity,
             hazards=place.hazards,
         )
+
+
+def _shared_backups(machine: str, path: str, claims: Sequence[Claim]) -> Hit:
+    kept = [claim.owner for claim in claims if claim.attributes.get("kind") == "backup"]
+    how = f"{listing(owners(claims))} keep their backups" if len(kept) > 1 else f"{kept[0]} keeps its backups"
+    return Hit(
+        owners(claims),
+        path,
+        f"{how} in {path} of {machine}"
+        + (": " if len(kept) > 1 else f", which {listing(set(owners(claims)) - set(kept))} can write: ")
+        + "what one writes or deletes there, the other loses.",
+        "Give each environment a directory of its own for backups (bulkhead_backup_directory), such as "
+        f"{path}/{{{{ bulkhead_prefix }}}}.",
+        places(claims),
+        machine,
+        hazards=("OP-03",),
+    )
 
 
 @rule("home-path", "VP-06", severity=Severity.HIGH)
@@ -220,6 +244,10 @@ def witness(known: list[Claim], claim: Claim) -> None:
     told = {other.owner for other in known if writes(other) >= writes(claim)}
     if len(told) < 2 and claim.owner not in told:
         known.append(claim)
+
+
+def _uses(claim: Claim) -> str:
+    return "keeps its backups in" if claim.attributes.get("kind") == "backup" else "mounts"
 
 
 def writes(claim: Claim) -> bool:
