@@ -10,8 +10,8 @@ module: backup
 short_description: Back one environment up, list its backups, or put their schedule in force
 description:
   - An action of the same name fills all other options in from the inventory. In a play only O(job) is given.
-  - A backup holds the databases of the environment in PostgreSQL's custom format and its files as tar archives, each read
-    back from the disk, and a manifest that says what they are. It counts as one only when it is complete.
+  - A backup holds the databases of the environment in PostgreSQL's custom format and its files as tar archives, each
+    read back from the disk, and a manifest that says what they are. It counts as one only when it is complete.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
