@@ -151,9 +151,13 @@ class Registry:
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
         self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
 
-    def remove(self, prefix: str, receipt: dict[str, Any]) -> str:
-        """Forget an environment that was destroyed. Returns where its receipts, with this last one, are kept."""
+    def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:
+        """Forget an environment that was destroyed. Returns where its receipts, with this last one, are kept; without
+        one they go as well."""
         gone, kept = os.path.join("environments", prefix), os.path.join("destroyed", prefix)
+        if receipt is None:
+            self._tree.remove(gone)
+            return ""
         self._tree.make_directory(os.path.join(kept, "receipts"))
         for path in glob.glob(os.path.join(glob.escape(os.path.join(self.directory, gone, "receipts")), "*.json")):
             os.replace(path, os.path.join(self.directory, kept, "receipts", os.path.basename(path)))
