@@ -20,6 +20,7 @@ DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
 PREFIX_LABEL = "io.bulkhead.prefix"
 ENVIRONMENT_LABEL = "io.bulkhead.environment"
 IMAGES_LABEL = "io.bulkhead.demo=images"
+IMAGES_REPOSITORY = "bulkhead-demo/"
 
 
 def demo_root() -> Path:
@@ -71,6 +72,11 @@ def images(label: str) -> list[str]:
     """Images of exactly that label: every tag by its name, an untagged one by its id."""
     shown = '{{if eq .Tag "<none>"}}{{.ID}}{{else}}{{.Repository}}:{{.Tag}}{{end}}'
     return sorted(set(docker("image", "ls", f"--format={shown}", f"--filter=label={label}").split()))
+
+
+def stack_images() -> list[str]:
+    """The images of the stack. Whatever was built from one of them has inherited its label, and is somebody's."""
+    return [image for image in images(IMAGES_LABEL) if image.startswith(IMAGES_REPOSITORY)]
 
 
 def inspect(identifiers: list[str]) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def main() -> int:
         return 1
     complaints = [line for environment in environments for line in remove_environment(environment)]
     print("images of the stack", flush=True)
-    complaints += remove("image", belongings.images(belongings.IMAGES_LABEL))
+    complaints += remove("image", belongings.stack_images())
     remove_paths(demo_paths())
     for line in complaints:
         print(line, file=sys.stderr)
