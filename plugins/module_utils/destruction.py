@@ -24,7 +24,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall, FirewallError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import backup_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.services import PREFIX, is_own
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
@@ -56,6 +58,7 @@ class Destruction:
         self.params = params
         self.prefix: str = params["prefix"]
         self.state_directory = state_directory(params["state_directory"])
+        self.schedule = Schedule(engine, self.prefix, params["state_directory"])
         self.survey()
 
     def survey(self) -> None:
@@ -93,9 +96,10 @@ class Destruction:
                 )
 
     def _schedules(self) -> None:
-        for path in self.params["schedules"]:
-            if os.path.isfile(path) and not os.path.islink(path):
-                self.goes.append(Thing("schedule", path))
+        remove = "remove "
+        found = [step[len(remove) :] for step in self.schedule.bring({}, change=False)]
+        folder = [self.schedule.folder] if os.path.isdir(self.schedule.folder) else []
+        self.goes += [Thing("schedule", path) for path in found + folder]
 
     def _firewall(self) -> None:
         guarded = self._state().get("firewall") is not None
@@ -187,7 +191,7 @@ class Destruction:
                 self.stays.append("backup %s" % path)
 
     def _backup_directory(self) -> str:
-        return self.params["backup_directory"] or os.path.join(self.state_directory, "backups", self.prefix)
+        return backup_directory(dict(self.params, directory=self.params["backup_directory"]))
 
     def _files(self) -> None:
         found = Belongings(self.tree, self._state().get("files") or (), self.params["mounts"], self.checkout)
@@ -233,7 +237,7 @@ class Destruction:
     def _removal(self, kind: str) -> Callable[[Thing], Any]:
         engine = self.engine
         return {
-            "schedule": lambda each: os.unlink(each.identity),
+            "schedule": self._unschedule,
             "container": lambda each: engine.docker_ok("rm", "--force", each.identity),
             "firewall chain": lambda _each: self._guard().apply(None),
             "network": lambda each: engine.docker_ok("network", "rm", each.identity),
@@ -245,6 +249,12 @@ class Destruction:
             # By the step that writes the receipt: as long as anything is left the environment stays registered.
             "registry entry": lambda _each: None,
         }[kind]
+
+    def _unschedule(self, thing: Thing) -> None:
+        if thing.identity == self.schedule.folder:
+            shutil.rmtree(thing.identity)
+        else:
+            self.schedule.remove()  # all of its files at once: a timer is stopped before its file goes
 
     def _remove_directory(self, thing: Thing) -> None:
         """What deployments filled goes with its content; any other directory has to be empty by now."""

@@ -32,7 +32,6 @@ options:
   firewall_chain: {type: str, default: "", description: The environment's chain of the firewall.}
   repository: {type: str, default: "", description: The repository of the environment's checkout.}
   branch: {type: str, default: "", description: The environment's branch.}
-  schedules: {type: list, elements: path, default: [], description: Files of the environment's scheduled work.}
   mounts: {type: list, elements: str, default: [], description: Directories that services mount; empty ones go.}
   volumes: {type: bool, default: false, description: Whether volumes go too.}
   backups: {type: bool, default: false, description: Whether backups go too.}
@@ -111,7 +110,6 @@ def main() -> None:
             "firewall_chain": {"type": "str", "default": ""},
             "repository": {"type": "str", "default": ""},
             "branch": {"type": "str", "default": ""},
-            "schedules": {"type": "list", "elements": "path", "default": []},
             "mounts": {"type": "list", "elements": "str", "default": []},
             "volumes": {"type": "bool", "default": False},
             "backups": {"type": "bool", "default": False},

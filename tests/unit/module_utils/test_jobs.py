@@ -1,0 +1,305 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The day's jobs on a machine: whose containers, what is hidden, which image is accepted, and what is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils import maintenance as maintenance_module
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.maintenance import PAGE, Maintenance
+from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry
+from ansible_collections.aiia.bulkhead.plugins.module_utils.services import Services
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+DIRECTORY = "/srv/staging"
+
+
+def container(name: str, **more: Any) -> dict[str, Any]:
+    """A healthy container of aiia_staging, as the engine inspects it."""
+    labels = {
+        "com.docker.compose.project": "aiia_staging",
+        "com.docker.compose.project.working_dir": DIRECTORY,
+        "com.docker.compose.service": name,
+        "com.docker.compose.oneoff": "False",
+        "io.bulkhead.prefix": "aiia_staging",
+        **more.pop("labels", {}),
+    }
+    state = {
+        "Running": True,
+        "Health": {"Status": "healthy"},
+        "StartedAt": "2026-01-01T10:00:00.5Z",
+        **more.pop("state", {}),
+    }
+    return {
+        "Id": f"id-{name}",
+        "Name": f"/aiia_staging_{name}",
+        "Image": "sha256:one",
+        "Config": {"Image": f"{name}:1", "Labels": labels, "Env": []},
+        "State": state,
+        **more,
+    }
+
+
+class FakeEngine:
+    """Containers, images and answers in memory."""
+
+    project = "aiia_staging"
+    directory = DIRECTORY
+
+    def __init__(self, *containers: dict[str, Any], images: dict[str, str] | None = None, **answers: Any) -> None:
+        self.found = list(containers)
+        self.images = images or {}
+        self.answers = answers
+        self.calls: list[tuple[str, ...]] = []
+
+    def containers(self, *_filters: str) -> list[dict[str, Any]]:
+        return self.found
+
+    def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
+        return [each for each in self.found if each["Id"] in ids]
+
+    def docker(self, *args: str) -> tuple[int, str, str]:
+        self.calls.append(args)
+        if args[:2] == ("image", "inspect"):
+            return (0, self.images[args[-1]], "") if args[-1] in self.images else (1, "", "no such image")
+        return cast("tuple[int, str, str]", self.answers.get(args[0], (0, "", "")))
+
+    def docker_ok(self, *args: str) -> str:
+        return self.docker(*args)[1]
+
+    def check_reachable(self, _errors: str) -> None:
+        pass
+
+    def logs(self, _identity: str) -> str:
+        return "its last words"
+
+
+def services(engine: FakeEngine, *names: str, secrets: tuple[str, ...] = ()) -> Services:
+    wanted = [{"name": each, "key": each, "one_shot": False} for each in names]
+    return Services(cast(Any, engine), "aiia_staging", wanted, list(secrets))
+
+
+# ---- services --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"io.bulkhead.prefix": "aiia_staging2"},
+        {"com.docker.compose.project.working_dir": "/srv/other"},
+        {"com.docker.compose.oneoff": "True"},
+        {"com.docker.compose.service": "other"},
+    ],
+)
+def test_what_is_not_exactly_ours_is_not_touched(labels: dict[str, str]) -> None:
+    engine = FakeEngine(container("web", labels=labels))
+    with pytest.raises(EngineError, match="service web has no container"):
+        services(engine, "web").restart(1)
+    assert engine.calls == []
+
+
+def test_both_outputs_of_a_log_in_the_order_of_time() -> None:
+    engine = FakeEngine(container("web"), logs=(0, "T1 one\nT3 three\n", "T2 two\nT4 four\n"))
+    assert services(engine, "web").logs(3) == [
+        {"container": "aiia_staging_web", "lines": ["T2 two", "T3 three", "T4 four"]}
+    ]
+
+
+def test_secrets_of_the_container_itself_are_hidden() -> None:
+    """Every line of one of several lines; too short ones would hide everything."""
+    settings = {
+        "Image": "i",
+        "Env": ["A=key one\nkey two", "B=xyz", "C=plain"],
+        "Labels": container("web")["Config"]["Labels"],
+    }
+    engine = FakeEngine(container("web", Config=settings), exec=(0, "key one, key two, xyz, plain", ""))
+    done = services(engine, "web", secrets=("A", "B")).execute(["env"])
+    assert done["lines"] == ["********, ********, xyz, plain"]
+
+
+def test_a_long_output_is_cut_and_says_so() -> None:
+    engine = FakeEngine(container("web"), exec=(0, "x" * 300_000, ""))
+    first, rest = services(engine, "web").execute(["yes"])["lines"]
+    assert "characters before this are left out" in first and len(rest) == 256 * 1024
+
+
+def test_nothing_is_run_in_a_container_that_stands_still() -> None:
+    engine = FakeEngine(container("web", state={"Running": False, "Status": "exited", "ExitCode": 1}))
+    with pytest.raises(EngineError, match=r"is not running \(exited \(1\)\)"):
+        services(engine, "web").execute(["id"])
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"Health": {"Status": "unhealthy"}}, "it is unhealthy"),
+        ({"Running": False, "Status": "exited", "ExitCode": 3}, r"it is exited \(3\)"),
+        ({"Health": {"Status": "starting"}}, "it is starting after 0 s"),
+    ],
+)
+def test_a_restart_that_ends_badly(state: dict[str, Any], words: str) -> None:
+    with pytest.raises(EngineError, match=words) as error:
+        services(FakeEngine(container("web", state=state)), "web").restart(0)
+    assert error.value.detail == "its last words"
+
+
+def test_a_missing_container_stops_the_whole_restart() -> None:
+    """Before the first is touched."""
+    engine = FakeEngine(container("web"))
+    with pytest.raises(EngineError, match="service store has no container"):
+        services(engine, "web", "store").restart(1)
+    assert engine.calls == []
+
+
+# ---- promotion -------------------------------------------------------------------------------------------------------
+
+#: An hour and a half after the containers above were started.
+NOW = 1767267000.5
+
+
+def promotion(tmp_path: Path, *containers: dict[str, Any], minutes: int = 60, **more: Any) -> Promotion:
+    """Production asks staging, whose verified deployment left the image sha256:one."""
+    registry = Registry(str(tmp_path))
+    for prefix, images in {"aiia_staging": ["sha256:one"], **more.get("registered", {})}.items():
+        deployed = {str(number): {"image": image} for number, image in enumerate(images)}
+        registry.write(prefix, {"prefix": prefix, "containers": deployed}, {"finished": "2026-01-01T10:00:00Z"})
+    engine = FakeEngine(*containers, images=more.get("images", {"app:1": "sha256:one"}))
+    params = {
+        "prefix": "aiia_staging", "project": "aiia_staging", "directory": DIRECTORY,
+        "state_directory": str(tmp_path), "minutes": minutes,
+    }  # fmt: skip
+    return Promotion(cast(Any, engine), "aiia_prod", str(tmp_path), params, now=lambda: NOW)
+
+
+def test_healthy_for_long_enough(tmp_path: Path) -> None:
+    assert promotion(tmp_path, container("web")).require(["app:1"]) == [
+        "app:1 (sha256:one) was healthy in aiia_staging since 2026-01-01T10:00:00Z (90 minutes)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "more", "words"),
+    [
+        ([container("web")], {"minutes": 120}, "wait 30 minutes more"),
+        ([container("web"), container("b", state={"StartedAt": "2026-01-01T11:29:00Z"})], {}, "wait 59 minutes more"),
+        ([container("web", Image="sha256:two")], {}, "does not run in aiia_staging"),
+        ([container("web", labels={"com.docker.compose.oneoff": "True"})], {}, "does not run in aiia_staging"),
+        (
+            [container("web", labels={"com.docker.compose.project.working_dir": "/x"})],
+            {},
+            "does not run in aiia_staging",
+        ),
+        (
+            [container("web"), container("b", state={"Health": {"Status": "unhealthy"}})],
+            {},
+            "aiia_staging_b is unhealthy",
+        ),
+        ([container("web", state={"Health": None})], {}, "has no health check"),
+        ([container("web")], {"images": {}}, "app:1 is not on this machine"),
+        ([container("web")], {"registered": {"aiia_staging": ["sha256:two"]}}, "no deployment of aiia_staging"),
+    ],
+)
+def test_what_is_not_accepted(tmp_path: Path, found: list[dict[str, Any]], more: dict[str, Any], words: str) -> None:
+    with pytest.raises(EngineError, match=words) as error:
+        promotion(tmp_path, *found, **more).require(["app:1"])
+    assert "Nothing was changed" in str(error.value)
+
+
+def test_everything_that_speaks_against_it_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(EngineError) as error:
+        promotion(tmp_path, container("web"), images={"a": "sha256:a", "b": "sha256:b"}).require(["b", "a", "c"])
+    assert all(f"{name} " in error.value.message for name in "abc")
+
+
+def test_a_registry_entry_that_was_edited_vouches_for_nothing(tmp_path: Path) -> None:
+    asked = promotion(tmp_path, container("web"))
+    place = tmp_path / "environments/aiia_staging/environment.json"
+    place.write_text(place.read_text().replace("sha256:one", "sha256:two"))
+    again = Promotion(asked.engine, "aiia_prod", str(tmp_path), asked.params, now=lambda: NOW)
+    with pytest.raises(EngineError, match="aiia_staging is not registered on this machine"):
+        again.require(["app:1"])
+
+
+def test_what_is_in_force_stays_accepted(tmp_path: Path) -> None:
+    """Staging has moved on; production changes a setting."""
+    asked = promotion(tmp_path, registered={"aiia_prod": ["sha256:old"]}, images={"app:0": "sha256:old"})
+    assert asked.require(["app:0"]) == []
+
+
+def test_the_image_of_the_same_files(tmp_path: Path) -> None:
+    built = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
+    asked = promotion(tmp_path, container("web", labels=built))
+    assert asked.of_tree("t" * 40, "i") == "sha256:one"
+    with pytest.raises(EngineError, match="runs no image that was built from these files"):
+        asked.of_tree("u" * 40, "i")
+    with pytest.raises(EngineError, match="was built otherwise"):
+        asked.of_tree("t" * 40, "j")
+
+
+# ---- maintenance -----------------------------------------------------------------------------------------------------
+
+
+class FakeProber:
+    """nginx: answers with the page that lies there; ``deaf`` does not look for one, ``gone`` does not answer."""
+
+    def __init__(self, directory: Path, how: str = "") -> None:
+        self.directory, self.how = directory, how
+
+    def page(self, _request: dict[str, Any]) -> tuple[int, bytes]:
+        path = self.directory / PAGE
+        if self.how == "gone":
+            return 0, b""
+        return (503, path.read_bytes()) if path.exists() and not self.how else (200, b"hello")
+
+
+def maintenance(directory: Path, how: str = "") -> Maintenance:
+    (directory / PAGE).parent.mkdir(parents=True, exist_ok=True)
+    request = {"tls": True, "host_header": "example.com"}
+    return Maintenance(Tree(str(directory)), cast(Any, FakeProber(directory, how)), request)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance_module, "_PATIENCE", 0)
+
+
+def test_the_page_goes_up_and_away(tmp_path: Path) -> None:
+    page = tmp_path / PAGE
+    assert maintenance(tmp_path).switch(b"soon", True, check_mode=True) and not page.exists()
+    assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == ["put the maintenance page up"]
+    assert page.read_bytes() == b"soon"
+    assert page.stat().st_mode & 0o777 == 0o644
+    assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == []
+    assert maintenance(tmp_path).switch(b"", False, check_mode=False) == ["take the maintenance page away"]
+    assert not page.exists()
+    assert maintenance(tmp_path).switch(b"", False, check_mode=False) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("deaf", "is answered with 200, and not with the page"), ("gone", "is not answered")]
+)
+def test_a_page_that_is_not_answered_is_not_left(tmp_path: Path, how: str, words: str) -> None:
+    with pytest.raises(EngineError, match=words):
+        maintenance(tmp_path, how).switch(b"soon", True, check_mode=False)
+    assert not (tmp_path / PAGE).exists()
+
+
+def test_the_page_before_comes_back(tmp_path: Path) -> None:
+    maintenance(tmp_path).switch(b"one", True, check_mode=False)
+    with pytest.raises(EngineError):
+        maintenance(tmp_path, "gone").switch(b"two", True, check_mode=False)
+    assert (tmp_path / PAGE).read_bytes() == b"one"
+
+
+def test_an_environment_that_is_not_deployed_has_no_page(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="is not deployed"):
+        Maintenance(Tree(str(tmp_path)), cast(Any, FakeProber(tmp_path)), {})
+    assert list(tmp_path.iterdir()) == []
