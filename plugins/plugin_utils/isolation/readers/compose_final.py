@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .compose_schema import LISTS, SCALARS, SIZES, TEXTS, WORDS
 from .compose_short import compose_text, posixpath_clean
 from .compose_values import (
     as_command,
@@ -270,6 +271,9 @@ def _pull_policy(value: Any) -> Any:
 
 
 _FINISH: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(SIZES, as_size),
+    **dict.fromkeys((*LISTS, *WORDS, *SCALARS), as_list),
+    **dict.fromkeys((*TEXTS, "pid"), as_text),
     "annotations": as_texts,
     "build": _build,
     "command": as_command,
@@ -295,49 +299,4 @@ _FINISH: dict[str, Callable[[Any], Any]] = {
     "sysctls": as_texts,
     "ulimits": _ulimits,
     "volumes": _volumes,
-    **dict.fromkeys(("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "shm_size"), as_size),
-    **dict.fromkeys(
-        (
-            "cap_add",
-            "cap_drop",
-            "device_cgroup_rules",
-            "dns",
-            "dns_opt",
-            "dns_search",
-            "expose",
-            "external_links",
-            "group_add",
-            "links",
-            "profiles",
-            "security_opt",
-            "tmpfs",
-            "volumes_from",
-        ),
-        as_list,
-    ),
-    **dict.fromkeys(
-        (
-            "cgroup",
-            "cgroup_parent",
-            "container_name",
-            "cpuset",
-            "domainname",
-            "hostname",
-            "image",
-            "ipc",
-            "isolation",
-            "mac_address",
-            "network_mode",
-            "pid",
-            "platform",
-            "restart",
-            "runtime",
-            "stop_signal",
-            "user",
-            "userns_mode",
-            "uts",
-            "working_dir",
-        ),
-        as_text,
-    ),
 }
