@@ -16,7 +16,7 @@ from ..readers.nginx_meaning import Listen, Server, all_directives, is_pattern
 from ..resolver import resolver
 from ..services import is_front_door
 from ..traits import listing
-from ..webspace import domains, instances, is_usual, neighbours, own_servers
+from ..webspace import domains, instances, is_usual, neighbours, own_servers, safe_expression
 from . import Hit, Judgement, rule
 
 
@@ -76,6 +76,29 @@ def server_name_pattern(fleet: Fleet) -> Judgement:
                         f"{listing(f'{domain} of {owner}' for domain, owner in taken)}: requests for it that arrive "
                         f"here are served by {environment.prefix}.",
                         "Write the names out, one by one, and leave a wildcard to a default server that refuses.",
+                        (server.names_where,),
+                        environment.machine,
+                    )
+
+
+@rule("untried-server-name", "WB-03", severity=Severity.LOW)
+def untried_server_name(fleet: Fleet) -> Judgement:
+    """A regular expression in server_name was not tried against the domains of others."""
+    known = domains(fleet)
+    for environment in fleet.environments:
+        if not any(names for owner, names in known.of.items() if owner != environment.prefix):
+            continue
+        for server in own_servers(environment):
+            for name in server.names if not server.rejects() else ():
+                if name.startswith("~") and safe_expression(name[1:]) is None:
+                    yield Hit(
+                        (environment.prefix,),
+                        f"server_name {name}",
+                        f"server_name {name} of {environment.prefix} is a regular expression that could run for very "
+                        "long, or that only nginx understands. It was not tried: whether it takes the domain of "
+                        "another environment is not known.",
+                        "Write the names out, one by one, or without a repetition inside a repetition and without "
+                        "references back.",
                         (server.names_where,),
                         environment.machine,
                     )
