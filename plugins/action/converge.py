@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.converging import release_arguments, run_arguments
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import require_promotion
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
@@ -30,6 +31,7 @@ class ActionModule(EnvironmentStep):
                 "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
+        require_promotion(self, release)
         arguments = {**run_arguments(self, release), **release_arguments(self, release), "commit": commit}
         masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
         return masked

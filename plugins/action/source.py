@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import labels
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import promotion_arguments
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
 
@@ -40,5 +41,6 @@ class ActionModule(EnvironmentStep):
             "target": values["bulkhead_build_target"],
             "arguments": values["bulkhead_build_arguments"],
             "ca_bundle": values["bulkhead_build_ca_bundle"] or None,
+            "promotion": promotion_arguments(self) if builds else {},
             "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
         }

@@ -39,6 +39,10 @@ options:
   ca_bundle: {type: path, description: CA certificates for the build.}
   labels: {type: dict, default: {}, description: Labels for the image.}
   run_labels: {type: dict, default: {}, description: Further labels; they do not cause a new build.}
+  promotion:
+    type: dict
+    default: {}
+    description: The environment whose image of the same files is taken instead of building one. Empty builds.
 """
 
 EXAMPLES = r"""
@@ -55,6 +59,10 @@ commit:
 image:
   description: The image with its tag.
   returned: when an image is built
+  type: str
+promoted:
+  description: What vouches for the image that was taken from another environment.
+  returned: where images are promoted
   type: str
 built:
   description: Whether the image was built now.
@@ -75,6 +83,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import TREE, Promotion
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
@@ -113,7 +122,7 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
     """Build the image from the commit. Raises EngineError with the last lines of the build."""
     inputs = build_inputs(params)
     labels = dict(params["labels"], **params["run_labels"])
-    labels.update({"io.bulkhead.commit": commit, "io.bulkhead.inputs": inputs})
+    labels.update({"io.bulkhead.commit": commit, "io.bulkhead.inputs": inputs, TREE: tree_of(checkout, commit)})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
@@ -127,6 +136,21 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
         raise EngineError(
             "the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20)
         )
+
+
+def tree_of(checkout: Checkout, commit: str) -> str:
+    """The git tree of a commit: the digest of its files and nothing else."""
+    return checkout.git("rev-parse", "--verify", "%s^{tree}" % commit)
+
+
+def take_over(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> str:
+    """Give the image that another environment proved our name. Returns what vouches for it; empty where ours is
+    accepted already. Raises EngineError where nothing does."""
+    promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
+    present = promotion.identity(image)
+    if present and (present in promotion.accepted or not promotion.problem(image, present)):
+        return ""
+    return promotion.promote(tree_of(checkout, commit), build_inputs(params), image)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -150,7 +174,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         engine = Engine(module, params["docker_host"])
         image = "%s:%s" % (params["image"], commit)
         result["image"] = image
-        if not image_is_there(engine, image, build_inputs(params)):
+        if params["promotion"]:
+            result["promoted"] = "" if module.check_mode else take_over(engine, checkout, params, commit, image)
+            result["changed"] |= bool(result["promoted"])
+        elif not image_is_there(engine, image, build_inputs(params)):
             result["changed"] = result["built"] = True
             if not module.check_mode:
                 build(engine, checkout, params, commit, image)
@@ -178,6 +205,7 @@ def main() -> None:
             "ca_bundle": {"type": "path"},
             "labels": {"type": "dict", "default": {}},
             "run_labels": {"type": "dict", "default": {}},
+            "promotion": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -68,7 +68,7 @@ class FakeEngine:
     def docker(self, *args: str) -> tuple[int, str, str]:
         self.calls.append(args)
         if args[:2] == ("image", "inspect"):
-            return (0, self.images[args[-1]], "") if args[-1] in self.images else (1, "", "no such image")
+            return (0, self.images[args[-1]], "") if args[-1] in self.images else (1, "", "Error: No such image: x")
         return cast("tuple[int, str, str]", self.answers.get(args[0], (0, "", "")))
 
     def docker_ok(self, *args: str) -> str:
@@ -242,6 +242,23 @@ def test_the_image_of_the_same_files(tmp_path: Path) -> None:
         asked.of_tree("u" * 40, "i")
     with pytest.raises(EngineError, match="was built otherwise"):
         asked.of_tree("t" * 40, "j")
+
+
+def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
+    """A commit that was taken back: what is in force is the image of these files, whatever staging runs by now."""
+    labels = '{"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}'
+    asked = promotion(tmp_path, registered={"aiia_prod": ["sha256:old"]}, images={"sha256:old": labels})
+    assert "in force here already" in asked.promote("t", "i", "app:2")
+    assert asked.engine.calls[-1] == ("image", "tag", "sha256:old", "app:2")
+    with pytest.raises(EngineError, match="runs no image that was built from these files"):
+        asked.promote("t", "j", "app:2")
+
+
+def test_an_engine_that_fails_is_no_missing_image(tmp_path: Path) -> None:
+    asked = promotion(tmp_path, container("web"))
+    asked.engine.docker = lambda *_args: (1, "", "timed out")
+    with pytest.raises(EngineError, match="image app:1 cannot be looked at"):
+        asked.require(["app:1"])
 
 
 # ---- maintenance -----------------------------------------------------------------------------------------------------

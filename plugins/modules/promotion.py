@@ -1,0 +1,78 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: promotion
+short_description: Refuse images that were not healthy in another environment for long enough
+description:
+  - Called by the action M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from) is set; a play does not need
+    it.
+  - The proof is the machine's own, the other environment's registry entry and its running containers.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+attributes:
+  check_mode: {support: full, description: It only reads.}
+  diff_mode: {support: none, description: It only reads.}
+options:
+  images: {type: list, elements: str, required: true, description: The images that are to be deployed.}
+  promotion: {type: dict, required: true, description: Which environment vouches for them and for how long.}
+  prefix: {type: str, required: true, description: The environment's prefix.}
+  directory: {type: path, description: The environment's directory.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the directory.}
+  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+"""
+
+EXAMPLES = r"""
+- name: Converge to the release, if its images may be deployed
+  aiia.bulkhead.converge:
+"""
+
+RETURN = r"""
+notes:
+  description: What vouches for each image that is new here.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "images": {"type": "list", "elements": "str", "required": True},
+            "promotion": {"type": "dict", "required": True},
+            "prefix": {"type": "str", "required": True},
+            "directory": {"type": "path"},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "owner": {"type": "str", "default": ""},
+            "state_directory": {"type": "str", "default": ""},
+            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        with kept_lease(module):
+            engine = Engine(module, params["docker_host"])
+            promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
+            notes = promotion.require(params["images"])
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(changed=False, notes=notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Promotion on the controller: who vouches for an environment's images, as the inventory says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from .declaration import Declaration
+from .isolation import naming
+from .rendering import Release
+from .step import EnvironmentStep
+
+#: Policies by which Compose would fetch another image than the one that was judged.
+_FETCHING = ("always", "daily", "weekly", "every_", "build")
+
+
+def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
+    """What the machine must know of the environment that vouches; empty where every image is accepted.
+
+    Raises AnsibleActionFail where that environment cannot be asked.
+    """
+    own = step.declaration
+    group = own.values["bulkhead_promotion_from"]
+    if not group:
+        return {}
+    fleet = [each for each in step.gate.declarations if each.prefix != own.prefix]
+    source = next((each for each in fleet if each.group == group), None)
+    if source is None:
+        names = ", ".join(sorted(each.group for each in fleet)) or "none"
+        raise AnsibleActionFail(
+            f"{own.prefix}: bulkhead_promotion_from is {group}, and the inventory has no other environment of that "
+            f"group (it has: {names})"
+        )
+    if own.values["bulkhead_promotion_minutes"] < 0:
+        raise AnsibleActionFail(f"{own.prefix}: bulkhead_promotion_minutes is negative")
+    _check_reach(own, source)
+    values = source.values
+    return {
+        "prefix": source.prefix,
+        "project": naming.project_name(source.prefix),
+        "directory": values["bulkhead_directory"],
+        "state_directory": values["bulkhead_state_directory"],
+        "minutes": own.values["bulkhead_promotion_minutes"],
+    }
+
+
+def _check_reach(own: Declaration, source: Declaration) -> None:
+    """The proof is what one engine shows of both."""
+    for variable, what in (("bulkhead_machine", "machine"), ("bulkhead_docker_host", "engine")):
+        here, there = own.values[variable], source.values[variable]
+        if here != there:
+            raise AnsibleActionFail(
+                f"{own.prefix} accepts only what was healthy in {source.prefix} (bulkhead_promotion_from), and that "
+                f"is on another {what} ({there}, not {here}): what runs there cannot be seen from here, and a claim in "
+                "the inventory is no proof. Deploy both on one machine, or leave bulkhead_promotion_from empty"
+            )
+
+
+def require_promotion(step: EnvironmentStep, release: Release) -> None:
+    """Go on only if every image of a release was healthy elsewhere for long enough, if that is demanded.
+
+    Raises AnsibleActionFail with everything that speaks against it.
+    """
+    promotion = promotion_arguments(step)
+    if not promotion:
+        return
+    fetched = [
+        key
+        for key, service in release.stack.compose["services"].items()
+        if str(service.get("pull_policy") or "").startswith(_FETCHING)
+    ]
+    if fetched:
+        raise AnsibleActionFail(
+            f"{step.declaration.prefix}: {', '.join(fetched)} has a pull_policy by which Compose may fetch another "
+            "image than the one that was healthy elsewhere (bulkhead_promotion_from): leave pull_policy out"
+        )
+    # In check mode the application's image has not got its name yet; the step before said whether it would.
+    application = {each.image for each in release.stack.services if each.application}
+    images = {each.image for each in release.stack.services if each.image}
+    wanted = images - application if step._task.check_mode else images
+    answer = step.module("promotion", {"images": sorted(wanted), "promotion": promotion})
+    if answer.get("failed"):
+        raise AnsibleActionFail(str(answer["msg"]), result={"detail": answer.get("detail", [])})
+    for note in answer["notes"]:
+        Display().display(f"promoted: {note}")
+    step.session.notes += [f"promoted: {note}" for note in answer["notes"]]
+    step.session.save()
