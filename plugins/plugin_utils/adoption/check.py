@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -26,6 +26,8 @@ from .request import Declared, Request
 
 #: Calls of Docker Compose that run side by side.
 _AT_ONCE = 4
+
+_Asking = tuple[Declared, ComposeProject, Future[compose_cli.Answer | None]]
 
 #: What is found here and not by a rule.
 DISAGREES, TWICE = "compose-disagrees", "environment-twice"
@@ -63,9 +65,8 @@ def check(request: Request, today: date) -> Answer:
     machine = {each.directory: _here(each, request.base) for each in declared}
     read = reader(request.base, machine)
     fleet = Fleet(tuple(_environment(each, read) for each in declared))
-    findings = [*_twice(declared), *judge(fleet)]
-    if request.compose_cli == "auto":
-        findings += _asked(declared, fleet, request.base)
+    asking = _ask(declared, fleet, request.base) if request.compose_cli == "auto" else ()
+    findings = [*_twice(declared), *judge(fleet), *_disagreements(asking, request.base)]
     findings = waivers.apply(fleet, findings, today, _waivers(request))
     return Answer(
         environments=tuple(dict.fromkeys(each.prefix for each in declared)),
@@ -140,17 +141,30 @@ def _twice(declared: list[Declared]) -> Iterator[Finding]:
             )
 
 
-def _asked(declared: list[Declared], fleet: Fleet, base: Path) -> Iterator[Finding]:
-    """Where Docker Compose, if it is at hand, reads a project differently."""
-    client = compose_cli.find() if any(each.compose_files for each in declared) else None
-    if client is None:
-        return
+def _ask(declared: list[Declared], fleet: Fleet, base: Path) -> list[_Asking]:
+    """Have Docker Compose, if it is at hand, read each project, while the rules judge: starting it takes long."""
     pairs = zip(declared, fleet.environments, strict=True)
     projects = [(each, project) for each, environment in pairs for project in environment.compose[:1]]
-    # Side by side: starting Compose takes longer than the whole check.
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        answers = list(pool.map(lambda pair: _answer(client, pair[0], pair[1], base), projects))
-    for (each, project), answer in zip(projects, answers, strict=True):
+    if not projects:
+        return []
+    pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
+    found = pool.submit(compose_cli.find)  # the first, so that it never waits for those that wait for it
+
+    def answer(each: Declared, project: ComposeProject) -> compose_cli.Answer | None:
+        client = found.result()
+        return _answer(client, each, project, base) if client else None
+
+    asking = [(each, project, pool.submit(answer, each, project)) for each, project in projects]
+    pool.shutdown(wait=False)
+    return asking
+
+
+def _disagreements(asking: Iterable[_Asking], base: Path) -> Iterator[Finding]:
+    """Where Docker Compose reads a project differently."""
+    for each, project, future in asking:
+        answer = future.result()
+        if answer is None:
+            continue
         if answer.model is None:
             yield _disagreement(each, f"Docker Compose refuses it: {answer.error}")
             continue
