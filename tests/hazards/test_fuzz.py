@@ -69,11 +69,11 @@ def survive(path: str, content: str) -> Sequence[Finding]:
     if classify(path) != "compose_files":
         files["docker-compose.yml"] = "name: aiia_prod\nservices: {django: {image: 'aiia_prod:1', env_file: .env}}\n"
     environments = ({"prefix": "aiia_prod", "directory": "/home/ubuntu/main/ai-ia-backend", "files": files}, OTHER)
-    start = time.monotonic()
+    start = time.process_time()
     fleet = Fleet(tuple(assemble(**arguments(each, reader(each, environments))) for each in environments))
     findings = arrange(judge(fleet))
     text(findings).encode("utf-8", "backslashreplace")
-    took = time.monotonic() - start
+    took = time.process_time() - start
     assert took < SECONDS, f"{path} took {took:.1f} s"
     return findings
 

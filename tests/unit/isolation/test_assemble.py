@@ -225,9 +225,9 @@ BOMB = "x0: &x0 [a, a, a, a, a, a, a, a]\n" + "".join(
 )
 def test_bad_input_becomes_one_finding(files: dict[str, str], rule: str, severity: Severity, says: str) -> None:
     """A finding with a rule, a place and a mend; no exception, no long wait."""
-    started = time.monotonic()
+    started = time.process_time()
     found = environment(files, compose_files=["docker-compose.yml"])
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert [(problem.rule, problem.severity) for problem in found.problems] == [(rule, severity)]
     (problem,) = found.problems
     assert says in problem.message and problem.fix and problem.environments == ("aiia_prod",)
@@ -404,7 +404,7 @@ def test_sealed_settings_stay_sealed() -> None:
 
 def test_a_thousand_environments_take_seconds() -> None:
     """Linear and without parsing: a regression to parsing or to pairs would take minutes."""
-    started = time.monotonic()
+    started = time.process_time()
     fleet = Fleet(tuple(rendered(f"aiia_e{n}", f"e{n}", n + 1) for n in range(1000)))
     assert len(fleet.claims("container")) == 3000
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

@@ -145,13 +145,13 @@ def test_colour_only_when_asked() -> None:
 def test_the_screen_stays_bounded() -> None:
     """Ten thousand findings are counted, not printed; the file has them all."""
     findings = [finding(f"rule-{number}") for number in range(10_000)]
-    start = time.monotonic()
+    start = time.process_time()
     shown = text(findings, stopping=findings)
     assert len(shown.splitlines()) < 400
     assert "Not shown: 9960 findings" in shown
     assert "10000 findings (10000 high). 10000 of them stop the run." in shown
     assert len(as_json(["aiia_prod", "aiia_staging"], findings)["findings"]) == 10_000
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_summary_counts() -> None:

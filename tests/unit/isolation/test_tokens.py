@@ -87,7 +87,7 @@ def test_long_texts_and_large_fleets() -> None:
     fleet = Fleet(tuple(Environment(prefix=f"aiia_e{n}", domains=(f"e{n}.example",)) for n in range(5000)))
     index = TokenIndex(fleet)
     text = " ".join(f"aiia_e{n}_db e{n}.example /srv/a/b" for n in range(0, 5000, 5))
-    started = time.monotonic()
+    started = time.process_time()
     assert len(index.owners_in(text, "aiia_e1")) == 2000
     index.owners_in("a" * 200_000 + "-b" * 200 + "." * 10_000 + "/" * 10_000, "aiia_e1")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -93,11 +93,11 @@ def test_merge_keys() -> None:
     ],
 )
 def test_what_cannot_be_read(text: str, rule: str, line: int) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ReaderError) as caught:
         read_yaml(text, "f")
     assert (caught.value.rule, caught.value.line) == (rule, line)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @given(st.text(max_size=300) | st.text(alphabet="ab:-[]{}&*!<>|\n '\"#,", max_size=120))
