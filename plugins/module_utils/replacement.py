@@ -26,6 +26,12 @@ _TEMPORARY = "made by Bulkhead for a restore"
 #: Settings whose values are lists that stand as they are.
 _LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
 
+_ROLE = """DO $bulkhead$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = %s) THEN
+CREATE ROLE %s NOLOGIN;
+COMMENT ON ROLE %s IS %s;
+END IF; END $bulkhead$;
+"""
+
 _SWITCH = """DO $bulkhead$ BEGIN
 PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (%s, %s) AND pid <> pg_backend_pid();
 ALTER DATABASE %s RENAME TO %s;
@@ -50,6 +56,11 @@ def is_aside(name: str, database: str, what: str) -> bool:
     """Whether a database was put beside this one by a restore."""
     stamp = name[-14:]
     return bool(re.match(r"\d{14}\Z", stamp)) and name == aside(database, what, stamp)
+
+
+def _temporary_role(name: str) -> str:
+    """The statement that makes a role where there is none of that name."""
+    return _ROLE % (literal(name), identifier(name), identifier(name), literal(_TEMPORARY))
 
 
 class Replacement:
@@ -84,16 +95,11 @@ class Replacement:
         elif provider == "b":
             like += " LOCALE_PROVIDER builtin BUILTIN_LOCALE %s" % literal(locale)
         self._admin(
-            "CREATE DATABASE %s TEMPLATE template0 %s TABLESPACE %s CONNECTION LIMIT %s;"
-            % (identifier(self.new), like, identifier(tablespace), limit)
+            "CREATE DATABASE %s TEMPLATE template0 %s TABLESPACE %s CONNECTION LIMIT %s;\n"
+            "REVOKE ALL ON DATABASE %s FROM PUBLIC;\n"
+            % (identifier(self.new), like, identifier(tablespace), limit, identifier(self.new))
+            + "".join(_temporary_role(each) for each in sorted(set(roles)))
         )
-        self._admin("REVOKE ALL ON DATABASE %s FROM PUBLIC;" % identifier(self.new))
-        known = {each for (each,) in self._admin("SELECT rolname FROM pg_roles;")}
-        for role in sorted(set(roles) - known):
-            self._admin(
-                "BEGIN; CREATE ROLE %s NOLOGIN; COMMENT ON ROLE %s IS %s; COMMIT;"
-                % (identifier(role), identifier(role), literal(_TEMPORARY))
-            )
 
     def fill(self, path: str) -> None:
         """Load a dump."""
@@ -206,11 +212,11 @@ class Replacement:
 
     def drop_new(self) -> None:
         """Remove the new database, and the roles that were made for it."""
-        for name in self.databases():
-            if is_aside(name, self.database, "restore"):
-                self._admin("DROP DATABASE %s WITH (FORCE);" % identifier(name))
-        for (role,) in self._temporary_roles():
-            self._admin("DROP ROLE %s;" % identifier(role))
+        left = [name for name in self.databases() if is_aside(name, self.database, "restore")]
+        statements = ["DROP DATABASE %s WITH (FORCE);\n" % identifier(name) for name in left]
+        statements += ["DROP ROLE %s;\n" % identifier(role) for (role,) in self._temporary_roles()]
+        if statements:
+            self._admin("".join(statements))
 
     def drop_older(self) -> list[str]:
         """Remove what earlier restores kept. Returns the names."""

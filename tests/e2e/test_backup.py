@@ -1,0 +1,390 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backups of a real database and real files, restored; what is refused or goes wrong leaves everything as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import recover
+from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
+from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
+from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import Runner
+from guide_stack import IMAGES
+from support import Place, Run, Site, docker, remove_project, web
+
+MEDIA = "/srv/storage/media"
+ROWS = "SELECT md5(string_agg(note::text, '|' ORDER BY id)) || ' ' || count(*) FROM note"
+TABLES = """
+CREATE TABLE note (id serial PRIMARY KEY, text text);
+INSERT INTO note (text) SELECT 'of {0} ' || number || E'\\n\\\\.\\t' FROM generate_series(1, 500) number;
+CREATE TABLE "Odd ""one"" name" (id int);
+INSERT INTO "Odd ""one"" name" VALUES (1), (2);
+CREATE TABLE django_site (domain text);
+INSERT INTO django_site VALUES ('{0}.example.com');
+ALTER TABLE note OWNER TO {0};
+ALTER TABLE django_site OWNER TO {0};
+ALTER DATABASE {0} SET search_path TO public, extra;
+"""
+
+
+@dataclass
+class Pair:
+    """Production, which is protected, and staging, on one machine."""
+
+    site: Site
+    production: Place
+    staging: Place
+
+
+def sql(place: Place, statement: str, database: str = "") -> str:
+    """Ask an environment's server, as its administrator."""
+    server = f"{place.prefix}_postgresql"
+    admin = ["--username", place.site.project, "--dbname", database or place.prefix]
+    return docker("exec", server, "psql", *admin, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement).strip()
+
+
+def databases(place: Place) -> list[str]:
+    """The databases that are not PostgreSQL's own."""
+    names = "SELECT datname FROM pg_database WHERE datname !~ '^(template|postgres$)' ORDER BY 1"
+    return sql(place, names, "postgres").split()
+
+
+def media(place: Place) -> str:
+    """Every file with mode, owner, size and content."""
+    look = f"cd {MEDIA} && find . -printf '%p %m %U %G %l\\n' | sort && find . -type f -exec md5sum {{}} + | sort"
+    return docker("exec", f"{place.prefix}_web", "sh", "-c", look)
+
+
+def put(place: Place, script: str) -> None:
+    """Change files below the directory of media, with every right."""
+    volume = f"{place.prefix}_storage_{place.name}"
+    shell = ["run", "--rm", "--network", "none", "--volume", f"{volume}:/srv/storage", "--entrypoint", "sh"]
+    docker(*shell, "bulkhead-demo/base:trixie", "-c", f"mkdir -p {MEDIA} && cd {MEDIA} && {script}")
+
+
+def parameters(place: Place, **more: Any) -> dict[str, Any]:
+    """What the modules get from the controller."""
+    state = str(place.site.directory / "machine-state")
+    own = {"prefix": place.prefix, "project": place.prefix, "environment": place.name, "protected": False}
+    dump = {"kind": "postgresql", "database": place.prefix, "user": place.prefix, "admin": place.site.project}
+    wiring = [{"what": "sites", "table": "django_site", "query": "SELECT domain FROM django_site"}]
+    return {
+        **own,
+        "directory": "",
+        "state_directory": state,
+        "home": str(place.directory),
+        "keep": 0,
+        "timeout": 120,
+        "copy_command": "",
+        "parts": [
+            {**dump, "service": "postgresql", "key": "postgresql", "wiring": wiring},
+            {"kind": "files", "service": "web", "key": "web", "path": MEDIA},
+        ],
+        **more,
+    }
+
+
+def engine() -> Engine:
+    """The engine as the machine's own program has it."""
+    return Engine(Runner(), "unix:///var/run/docker.sock")  # type: ignore[arg-type]
+
+
+def restore(pair: Pair, *arguments: str, group: str = "staging") -> Run:
+    """Run the playbook."""
+    return pair.site.play("-l", group, *arguments, playbook="playbooks/restore.yml")
+
+
+def add(site: Site, group: str, name: str, **variables: Any) -> Place:
+    """An environment of a database, its pooler, and a service with a volume."""
+    keeps = {"backup": {"kind": "files", "path": MEDIA}}
+    services = {
+        **dict.fromkeys(("nginx", "django", "redis")),
+        "postgresql": {**IMAGES["postgresql"], "stop_grace_period": "5s"},
+        "pgbouncer": {**IMAGES["pgbouncer"], "stop_grace_period": "0s"},
+        "web": web(volumes=["storage:/srv/storage"], **{"x-bulkhead": keeps}),
+    }
+    words = {"POSTGRES_PASSWORD": f"admin'{name}", "DB_PASSWORD": f"app'{name}$"}
+    return site.add(group, name, {"bulkhead_secrets": words}, services=services, wait_timeout=90, **variables)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Pair]:
+    """Both, deployed and filled; staging with a schedule, where this machine's may be written."""
+    site = Site(tmp_path_factory.mktemp("backup"), projects())
+    scheduled = {"backup_schedule": "daily"} if _may_schedule() else {}
+    production = add(site, "production", "prod", protected=True)
+    staging = add(site, "staging", "staging", **scheduled)
+    try:
+        for place in (production, staging):
+            place.deploy().succeeded()
+            sql(place, TABLES.format(place.prefix))
+            put(place, f"mkdir a && echo {place.name} > a/one && ln a/one two && ln -s a/one 'a link' && chmod 751 a")
+            put(place, "chown -hR 10001:10002 .")
+        yield Pair(site, production, staging)
+    finally:
+        for place in (production, staging):
+            _cron_file(place).unlink(missing_ok=True)
+        remove_project(site.project)
+
+
+def _may_schedule() -> bool:
+    return os.geteuid() == 0 and Path("/etc/cron.d").is_dir() and not Path("/run/systemd/system").is_dir()
+
+
+def _cron_file(place: Place) -> Path:
+    return Path("/etc/cron.d", f"bulkhead-{place.prefix}-backup")
+
+
+class Writer:
+    """Writes through the pooler all the while; knows which rows were acknowledged."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._over = threading.Event()
+        self.acknowledged: list[tuple[float, str]] = []
+        self._thread = threading.Thread(target=self._write)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        number = 0
+        password = self._place.secrets["bulkhead_secrets"]["DB_PASSWORD"]
+        address = f"host=pgbouncer port=6432 user={self._place.prefix} dbname={self._place.prefix}"
+        while not self._over.is_set():
+            number += 1
+            statement = f"INSERT INTO note (text) VALUES ('written {number}')"
+            command = ["psql", address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
+            inside = ["exec", "--env", f"PGPASSWORD={password}", f"{self._place.prefix}_postgresql", *command]
+            done = subprocess.run(["docker", *inside], capture_output=True, check=False)
+            if done.returncode == 0:
+                self.acknowledged.append((time.monotonic(), f"written {number}"))
+            time.sleep(0.1)
+
+
+def test_what_is_restored_is_what_was_backed_up(pair: Pair) -> None:
+    """Rows, files, owner and rights; the application goes on by itself, and no acknowledged row is lost."""
+    place = pair.staging
+    rows, files = sql(place, ROWS), media(place)
+    made = pair.site.play("-l", "staging", playbook="playbooks/backup.yml").succeeded().result("backup")["backup"]
+    sql(place, 'DELETE FROM note WHERE id > 7; DROP TABLE "Odd ""one"" name"')
+    put(place, "rm a/one && echo three > three")
+    with Writer(place) as writer:
+        run = restore(pair, "-e", f"bulkhead_restore={made['name']}").succeeded()
+        ended = time.monotonic()
+        while not any(at > ended for at, _text in writer.acknowledged) and time.monotonic() < ended + 30:
+            time.sleep(0.2)
+    kept = run.result("restore")["restored"]["kept"][0]
+    since = {text for at, text in writer.acknowledged if at > ended}
+    assert since, "the application cannot write after the restore"
+    now = set(sql(place, "SELECT text FROM note WHERE text LIKE 'written%'").splitlines())
+    sql(place, f"ALTER DATABASE {kept} ALLOW_CONNECTIONS true", "postgres")
+    before = set(sql(place, "SELECT text FROM note WHERE text LIKE 'written%'", kept).splitlines())
+    sql(place, f"ALTER DATABASE {kept} ALLOW_CONNECTIONS false", "postgres")
+    assert {text for _at, text in writer.acknowledged} <= now | before and since <= now and not now & before
+    sql(place, "DELETE FROM note WHERE text LIKE 'written%'")
+    assert sql(place, ROWS) == rows and sql(place, 'SELECT count(*) FROM "Odd ""one"" name"') == "2"
+    assert media(place) == files
+    assert databases(place) == [place.prefix, kept]
+    owner = sql(place, f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{place.prefix}'")
+    assert owner == place.prefix
+    assert sql(place, f"SELECT has_database_privilege('public', '{place.prefix}', 'CONNECT')") == "f"
+    assert sql(place, "SHOW search_path") == "public, extra" and sql(place, "SHOW bulkhead.prefix") == place.prefix
+    pair.site.play("-l", "staging", playbook="playbooks/verify.yml").succeeded()
+
+
+def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path: Path) -> None:
+    """And nothing in staging's server speaks of production afterwards."""
+    production, staging = pair.production, pair.staging
+    pair.site.play("-l", "production", playbook="playbooks/backup.yml").succeeded()
+    rows = sql(staging, ROWS)
+    wanted = ["-e", "bulkhead_restore=latest", "-e", f"bulkhead_restore_from={production.prefix}"]
+    assert "is protected, and so is its data" in restore(pair, *wanted).error
+    assert sql(staging, ROWS) == rows
+    script = tmp_path / "sanitise.sql"
+    script.write_text("UPDATE note SET text = 'removed ' || id; UPDATE django_site SET domain = 'example.com';")
+    restore(pair, *wanted, "-e", f"bulkhead_restore_sanitise={script}").succeeded()
+    assert sql(staging, "SELECT count(*) FROM note WHERE text = 'removed ' || id") == "500"
+    assert sql(staging, "SELECT tableowner FROM pg_tables WHERE tablename = 'note'") == staging.prefix
+    assert production.prefix not in sql(staging, "SELECT string_agg(rolname, ' ') FROM pg_roles")
+    assert "prod\n" in docker("exec", f"{staging.prefix}_web", "cat", f"{MEDIA}/two")
+    assert len(databases(staging)) == 2, "what an earlier restore kept goes with the next"
+    error = restore(pair, "-e", "bulkhead_restore=latest", group="production").error
+    assert f"-e bulkhead_confirm={production.prefix}" in error
+
+
+def made(place: Place, **more: Any) -> dict[str, Any]:
+    """One more backup."""
+    return Backups(engine(), parameters(place, **more)).make("by hand")
+
+
+def whole(place: Place) -> tuple[str, str, list[str]]:
+    """Everything that a restore could change."""
+    return sql(place, ROWS), media(place), databases(place)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "missing", "no manifest", "no backup"])
+def test_a_damaged_backup(pair: Pair, damage: str) -> None:
+    place = pair.staging
+    path = Path(made(place)["path"])
+    before = whole(place)
+    dump = path / "postgresql.dump"
+    content = dump.read_bytes()
+    if damage == "truncated":
+        dump.write_bytes(content[: len(content) // 2])
+    elif damage == "changed":
+        dump.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "missing":
+        dump.unlink()
+    elif damage == "no manifest":
+        (path / "manifest.json").unlink()
+    else:
+        shutil.rmtree(path)
+    words = {
+        "truncated": "bytes, and the manifest says",
+        "changed": "its digest differs",
+        "missing": r"postgresql\.dump is missing",
+        "no manifest": r"is no complete backup",
+        "no backup": r"there is no backup .*; the complete ones there: ",
+    }
+    with pytest.raises(EngineError, match=words[damage]):
+        Restore(engine(), parameters(place), path.name).run("", False, False)
+    assert whole(place) == before
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("SELECT no_such_thing();", "bulkhead_restore_sanitise failed.*serves on, and nothing of it was changed"),
+        ("SELECT 1;", "the data still leads to .*: sites"),
+    ],
+)
+def test_a_sanitising_that_does_not_do(pair: Pair, script: str, said: str) -> None:
+    place = pair.staging
+    sql(place, "INSERT INTO django_site SELECT 'left' WHERE NOT EXISTS (SELECT FROM django_site)")
+    made(place)
+    before = whole(place)
+    with pytest.raises(EngineError, match=said):
+        Restore(engine(), parameters(place), "latest").run(script, True, False)
+    assert whole(place) == before
+
+
+def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = pair.staging
+    made(place)
+    before = whole(place)
+    monkeypatch.setattr(Server, "free", lambda _self: 9)
+    with pytest.raises(EngineError, match="the disk of the database has 0 MiB free"):
+        Restore(engine(), parameters(place), "latest").run("", False, False)
+    assert whole(place) == before
+
+
+@pytest.mark.parametrize(
+    ("at", "restored"), [((Replacement, "switch"), False), ((Files, "move"), True)], ids=["before", "after"]
+)
+def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bool) -> None:
+    """Before the databases changed names the next run takes it back, and from then on it brings it to its end."""
+    place = pair.staging
+    made(place)
+    backed_up = whole(place)
+    sql(place, "DELETE FROM note WHERE id > 5")
+    put(place, "echo four > four")
+    before = whole(place)
+    child = os.fork()
+    if not child:
+        original = getattr(*at)
+
+        def die(self: Any, *arguments: Any) -> Any:
+            return os._exit(9) if arguments[:1] in ((), ("switch",)) else original(self, *arguments)
+
+        setattr(*at, die)
+        try:
+            Restore(engine(), parameters(place), "latest").run("", False, False)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert sql(place, ROWS) == (backed_up if restored else before)[0], "one of the two serves at any time"
+    said = recover(engine(), parameters(place))
+    assert ("brought to its end" if restored else "taken back") in said
+    rows, files, names = whole(place)
+    assert (rows, files) == (backed_up if restored else before)[:2]
+    assert not any("restore" in name for name in names)
+    assert recover(engine(), parameters(place)) == ""
+
+
+def test_retention_deletes_this_environments_own(pair: Pair) -> None:
+    folder = pair.site.directory / "machine-state/backups" / pair.staging.prefix
+    names = [made(pair.staging)["name"] for _number in range(2)]
+    foreign = Path(made(pair.production, directory=str(folder))["path"])
+    last = made(pair.staging, keep=1)
+    assert set(names) <= set(last["removed"]) and foreign.is_dir()
+    assert not any((folder / name).exists() for name in names) and Path(last["path"]).is_dir()
+    shutil.rmtree(foreign)
+
+
+def test_no_room_for_a_backup(pair: Pair, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounts a file system, as root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=True)
+    try:
+        with pytest.raises(EngineError, match="MiB free, and the backup needs about"):
+            made(pair.staging, directory=str(tmp_path / "backups"))
+        assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:
+    copied = made(pair.staging, copy_command=f'cp -a "$BULKHEAD_BACKUP" {shlex.quote(str(tmp_path))}/')
+    elsewhere = tmp_path / copied["name"]
+    look = Restore(engine(), parameters(pair.staging), str(elsewhere)).look()
+    assert look["manifest"]["path"] == str(elsewhere) and look["seen"]["postgresql"]["stamp"] == pair.staging.prefix
+    with pytest.raises(Failure, match="was not copied off the machine"):
+        made(pair.staging, copy_command="exit 4")
+
+
+def test_the_machine_backs_up_by_itself_and_no_more(pair: Pair) -> None:
+    """What cron would run, run by hand, without Ansible; it waits for nobody who is gone."""
+    place, cron = pair.staging, _cron_file(pair.staging)
+    if not _may_schedule():
+        pytest.skip("writes to /etc/cron.d, as root and without systemd")
+    line = cron.read_text().splitlines()[-1]
+    fields = line.split(None, 6)
+    assert 1 <= int(fields[1]) < 5 and fields[2:6] == ["*", "*", "*", "root"]
+    done = subprocess.run(["env", "-i", "/bin/sh", "-c", fields[6]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    path = Path(done.stdout.split(": ")[1].strip())
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert (manifest["trigger"], manifest["prefix"]) == ("schedule", place.prefix)
+    assert manifest["parts"][0]["rows"]["public.note"] == int(sql(place, "SELECT count(*) FROM note"))
+    listed = pair.site.play("-l", "staging", playbook="playbooks/backups.yml").succeeded()
+    assert f"{path.name}  " in listed.output and "on schedule" in listed.output
+    place.variables["bulkhead_backup_schedule"] = ""
+    place.deploy().succeeded()
+    folder = pair.site.directory / "machine-state/schedules" / place.prefix
+    assert not cron.exists() and [path.name for path in folder.iterdir()] == ["last.json"]
