@@ -49,6 +49,7 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     ),
     "no room for data": ("disk-full", 3, {"disk": {"/var/lib/docker": MINIMUM_FREE - 1}}),
     "no room for our files": ("disk-full", 3, {"disk": {HOME: MINIMUM_FREE - 1}}),
+    "our maintenance page": ("in-maintenance", 1, {"maintenance": [HOME]}),
     "an open engine": ("open-engine", 4, {"sockets": [{"address": "", "port": 2375, "process": ""}]}),
     "a Compose file above": ("compose-file-above", 1, {"parents": ["/srv/docker-compose.yml"]}),
     "a damaged entry": ("damaged-registry", 1, {"registry": {THEIRS: {"prefix": THEIRS, "damaged": "it is empty"}}}),
@@ -118,6 +119,7 @@ NEAR: dict[str, dict[str, Any]] = {
         "checkouts": {HOME: CODE, f"/srv/{THEIRS}": {"place": "x", "repository": "y", "branch": "main", "commit": ""}},
     },
     "a kernel table with room": {"limits": {"open files": [90, 100], "nothing": [5, 0]}},
+    "somebody else's maintenance page": {"maintenance": [f"/srv/{THEIRS}"]},
     "a job that does something else": {"schedules": [{"path": "/etc/cron.d/x", "lines": ["* docker compose ps"]}]},
 }  # fmt: skip
 
