@@ -163,10 +163,11 @@ class Converger:
     def _undo(back: Callable[..., str], error: Failure, *args: str) -> None:
         """Put back what was; the error says how that went."""
         try:
-            error.message += ". %s" % back(*args)
+            error.put_back = back(*args)
         except Failure as second:
-            error.message += ". And putting back what was failed: %s" % second.message
+            error.put_back = "And putting back what was failed: %s" % second.message
             error.detail += "\n" + second.detail
+        error.message += ". %s" % error.put_back
 
     def _back_to_previous(self, commit_before: str) -> str:
         """Files, checkout and containers of the release that was in force."""

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 
 class Failure(Exception):
-    """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it."""
+    """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it.
+
+    ``steps`` are what was being done, and ``put_back`` what became of it, where anything was.
+    """
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
+        self.steps: list[str] = []
+        self.put_back = ""
 
 
 def last_lines(text: str, count: int = 15) -> str:

@@ -46,18 +46,13 @@ def state_directory(wanted: str = "") -> str:
 
 @contextlib.contextmanager
 def kept_lease(module: AnsibleModule) -> Iterator[None]:
-    """Keep the environment's lease while a module works, and give it back when the module fails."""
+    """Keep the environment's lease while a module works. Who took it gives it back, also when the module fails."""
     params = module.params
     if module.check_mode or not params["token"]:
         yield
         return
-    locks = Locks(state_directory(params["state_directory"]))
-    try:
-        with locks.kept(params["prefix"], params["token"]):
-            yield
-    except Failure:
-        locks.release(params["prefix"], params["token"])
-        raise
+    with Locks(state_directory(params["state_directory"])).kept(params["prefix"], params["token"]):
+        yield
 
 
 class Registry:
@@ -126,8 +121,13 @@ class Registry:
         return entry if here and known else None
 
     def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any], owner: str = "") -> str:
-        """Keep a receipt and, unless it is empty, the environment's entry. Returns where the receipt is."""
+        """Keep a receipt and, unless it is empty, the environment's entry. Returns where the receipt is.
+
+        Without an entry, as of a first deployment that failed, receipts are kept apart: nothing is registered.
+        """
         folder = os.path.join("environments", prefix)
+        if not entry and not os.path.exists(os.path.join(self.directory, folder, "environment.json")):
+            folder = os.path.join("attempted", prefix)
         path = self._write_receipt(folder, receipt)
         if entry:
             self._write(prefix, entry)

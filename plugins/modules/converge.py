@@ -147,10 +147,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, or would be done in check mode.
-  returned: success
+  description: What was done, would be done in check mode, or was tried.
+  returned: always
   type: list
   elements: str
+put_back:
+  description: What became of what had been changed.
+  returned: failure
+  type: str
 release:
   description: The release that is in force.
   returned: success
@@ -243,7 +247,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         refuse_gaps(comparison)
     elif steps:
         converger = Converger(comparison, releases, back_up(comparison))
-        result["release"] = converger.apply(returning)
+        try:
+            result["release"] = converger.apply(returning)
+        except Failure as error:
+            error.steps = steps
+            raise
         result["steps"] = told(steps, converger.serving.away)
     result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
     return result
@@ -366,7 +374,12 @@ def main() -> None:
         with kept_lease(module):
             result = run(module)
     except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+        module.fail_json(
+            msg="%s: %s" % (module.params["prefix"], error.message),
+            detail=error.detail.splitlines(),
+            steps=error.steps,
+            put_back=error.put_back,
+        )
     module.exit_json(**result)
 
 

@@ -22,7 +22,7 @@ from .gate import Gate, Surroundings, surroundings
 from .isolation import report
 from .isolation.live.preflight import accepted, preflight, standing
 from .isolation.live.probes import judge_probes, plan_probes
-from .isolation.live.receipt import as_text, compare
+from .isolation.live.receipt import Comparison, as_text, compare
 from .isolation.live.registered import as_released, entry_of, registered
 from .isolation.model import Environment, Finding, Fleet, Severity
 from .isolation.rules import judge
@@ -31,6 +31,9 @@ from .session import Session, begun, holder, now
 
 #: Seconds of waiting for a lock between two signs of life.
 _WAIT_PIECE = 10
+
+#: The steps of a deployment that leave a receipt also where they fail before anything was done.
+_DEPLOYING = ("source", "converge", "verify")
 
 #: What a deployment tells although it does not stop it.
 _TOLD = (
@@ -111,7 +114,7 @@ class LiveGate:
             return session
         session = Session(self.declaration.prefix, uuid.uuid4().hex, now())
         self._begin(session)
-        with self.during(session):
+        with self.during(session, refusing=True):
             findings = self._accepted(preflight(self.environment, self.around.prefixes, session.observation))
             stopping = report.stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), session.prefix)
             if stopping and judge:
@@ -158,26 +161,51 @@ class LiveGate:
         return report.arrange(accepted(self.environment, findings, date.today(), complete))
 
     @contextmanager
-    def during(self, session: Session, result: dict[str, Any] | None = None) -> Iterator[None]:
-        """A step of a deployment. However it fails, the lock is given back and bystanders are compared."""
+    def during(self, session: Session, result: dict[str, Any] | None = None, refusing: bool = False) -> Iterator[None]:
+        """A step of a job. However it fails: bystanders are compared, a receipt of what was tried is left, and the lock
+        is given back. ``refusing`` says that nothing has been tried yet."""
         try:
             yield
         except BaseException as error:
             if session.over:
                 raise
-            changes = self._give_up(session)
-            if changes and isinstance(error, AnsibleError):
-                raise AnsibleActionFail(f"{error}. {_changed(changes)}") from error
+            failed = self._fail(session, {"msg": str(error)}, refusing)
+            more = f"{error}{failed.pop('msg')}"
+            if isinstance(error, AnsibleError) and any(failed.values()):
+                raise AnsibleActionFail(more, result={**getattr(error, "result", {}), **failed}) from None
             raise
         if result and result.get("failed") and not session.over:
-            changes = self._give_up(session)
-            if changes:
-                result["msg"] = f"{result.get('msg')}. {_changed(changes)}"
-                result["bystander_changes"] = list(changes)
+            failed = self._fail(session, result, refusing)
+            result.update({**failed, "msg": f"{result.get('msg')}{failed['msg']}"})
+
+    def _fail(self, session: Session, said: Mapping[str, Any], refusing: bool) -> dict[str, Any]:
+        """End a job that failed. Returns what is to be added to what it said: words about bystanders (``msg``), and the
+        receipt in short, which callbacks show last."""
+        session.end()
+        step = self._action._task.action.rpartition(".")[2]
+        tried = bool(session.steps) or step in _DEPLOYING
+        if refusing or not tried or not session.observation or self._action._task.check_mode:
+            return self._added(self._give_up(session))
+        try:
+            after = self._observe()
+            compared = compare(session.observation, after, session.prefix, self.around.prefixes)
+        except AnsibleError as error:
+            compared = Comparison((), 0, (), (f"other environments could not be compared: {error}",))
+        more = {"outcome": "failed", "step": step, "error": str(said.get("msg", "")), "tried": said.get("steps", [])}
+        written = receipt(session, compared, changed=(), proved=self._proved, put_back=said.get("put_back", ""), **more)
+        try:
+            written = self._write(session, written, {})
+            write_receipt(self.values["bulkhead_receipt"], written)
+        except AnsibleError as error:  # the lock was lost, or the machine is gone; then the lock ends by itself
+            Display().warning(f"{session.prefix}: this run leaves no receipt: {error}")
+        return {**self._added(compared.changes), "receipt": as_text(written)}
+
+    @staticmethod
+    def _added(changes: Sequence[str]) -> dict[str, Any]:
+        return {"msg": f". {_changed(changes)}" if changes else "", "bystander_changes": list(changes)}
 
     def _give_up(self, session: Session) -> tuple[str, ...]:
         """Give the lock back; what changed of bystanders while this run had it."""
-        session.end()
         try:
             answer = self._module("preflight", {**self._lease(session), **self._look(), "release": True})
         except AnsibleError as error:  # the machine is gone; the lock ends by itself

@@ -29,6 +29,7 @@ def receipt(
     """What every receipt says, and ``more`` of its own kind."""
     return {
         "prefix": session.prefix,
+        "outcome": "done",
         "began": session.began,
         "finished": now(),
         "by": holder(),

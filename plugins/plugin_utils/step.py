@@ -67,6 +67,7 @@ class EnvironmentStep(ActionBase):
 
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a module of this collection on the machine."""
+        self.session.steps.append(name)
         answer: dict[str, Any] = self._execute_module(
             f"aiia.bulkhead.{name}", {**self.common(), **arguments}, task_vars=self.task_vars
         )
@@ -82,6 +83,7 @@ class EnvironmentStep(ActionBase):
         if typed is None and not self.declaration.values["bulkhead_protected"]:
             return
         if typed != prefix:
+            self.session.steps.clear()  # nothing was tried yet: no receipt
             why = f"it says {typed}" if typed is not None else "it is protected (bulkhead_protected)"
             raise AnsibleActionFail(
                 f"{prefix}: {what} needs the prefix typed out, and {why}: -e bulkhead_confirm={prefix}. "

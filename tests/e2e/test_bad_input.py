@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -217,9 +218,14 @@ def test_a_container_that_never_gets_healthy(small: Small) -> None:
 
 def test_a_first_deployment_that_fails(site: Site) -> None:
     """No container, network or artefact of it stays behind."""
-    place = site.small(services=only(web=web(command=["false"])), wait_timeout=20)
+    kept = site.directory / "receipt.json"
+    place = site.small(services=only(web=web(command=["false"])), wait_timeout=20, receipt=str(kept))
     error = place.deploy().error
     assert "There was no release before" in error
+    (written,) = (site.directory / "machine-state/attempted" / place.prefix / "receipts").glob("*.json")
+    said = json.loads(kept.read_text())
+    assert said.pop("path") == str(written) and said == json.loads(written.read_text())
+    assert said["outcome"] == "failed" and f"start {place.prefix}_web" in said["tried"]
     after = moment(place)
     assert after.containers == {} and after.networks == []
     assert not [path for path, (_mode, content) in after.files.items() if content and not path.startswith(".bulkhead/")]

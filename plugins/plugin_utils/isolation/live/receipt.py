@@ -194,12 +194,23 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     probed, proved, what = receipt.get("probed"), receipt["proved"], receipt.get("what", "")
     changes, notes = receipt["bystander_changes"], receipt["notes"]
     names = receipt["bystanders"]
+    failed = receipt.get("outcome") == "failed"
+    what = f"FAILED in {receipt['step']}" if failed else what
     lines = [
         f"receipt of {receipt['prefix']}, {f'{what}, ' if what else ''}{receipt['finished']}",
         f"  proved    {len(proved['environments'])} environments, {proved['claims']} claims, none shared",
-        *(f"  {name:<10}{receipt[name] or 'none'}" for name in ("commit", "release") if name in receipt),
-        f"  changed   {_few(receipt['changed']) or 'nothing'}",
     ]
+    if failed:
+        lines += [
+            f"  failed    {textwrap.shorten(receipt['error'], 160, placeholder=' …')}",
+            f"  tried     {_few(receipt['tried']) or 'nothing on the machine'}",
+            f"  put back  {textwrap.shorten(receipt['put_back'], 160, placeholder=' …') or 'nothing had to be'}",
+        ]
+    else:
+        lines += [
+            *(f"  {name:<10}{receipt[name] or 'none'}" for name in ("commit", "release") if name in receipt),
+            f"  changed   {_few(receipt['changed']) or 'nothing'}",
+        ]
     if probed:
         lines.append(
             f"  probed    from {probed['containers']} containers: {probed['names']} names and {probed['addresses']} "

@@ -281,3 +281,21 @@ def test_the_receipt_of_a_job_says_which_it_was() -> None:
     )
     assert text.startswith(f"receipt of {RECEIPT['prefix']}, restart, ")
     assert not any(word in text for word in ("commit", "release", "probed"))
+
+
+def test_the_receipt_of_a_run_that_failed() -> None:
+    """Where, why, what was tried and what became of it; the rest is as ever."""
+    failed = {key: value for key, value in RECEIPT.items() if key not in ("probed", "commit", "release")} | {
+        "outcome": "failed", "step": "converge", "error": "the containers did not get healthy:\n" + "x" * 500,
+        "tried": ["write .env", "start web"], "put_back": "The previous release serves again", "notes": ["a note"],
+    }  # fmt: skip
+    text = as_text(failed)
+    assert text.splitlines()[0] == "receipt of aiia_staging, FAILED in converge, 2026-01-01T00:00:00Z"
+    for words in (
+        "failed    the containers", "tried     write .env; start web", "put back  The previous release serves again",
+        "unchanged aiia_prod", "kept in   /var",
+    ):  # fmt: skip
+        assert words in text
+    assert len(text.splitlines()) <= 10 and max(map(len, text.splitlines())) < 200
+    early = as_text(failed | {"tried": [], "put_back": ""})
+    assert "tried     nothing on the machine" in early and "put back  nothing had to be" in early
