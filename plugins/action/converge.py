@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.converging import release_arguments, run_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import to_mend
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import require_promotion
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
@@ -33,5 +34,6 @@ class ActionModule(EnvironmentStep):
         release = self.release(commit)
         require_promotion(self, release)
         arguments = {**run_arguments(self, release), **release_arguments(self, release), "commit": commit}
+        arguments["mend"] = to_mend(self.live.environment, self.session.observation)
         masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
         return masked

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import as_diff, differences
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
 
@@ -20,4 +21,7 @@ class ActionModule(EnvironmentStep):
         """Tell what the look had to tell; every step begins with it."""
         for note in self.session.notes:
             Display().display(f"note: {note}")
+        drift = differences(self.live.environment, self.session.observation) if self._task.diff else []
+        if drift:
+            Display().display(as_diff(drift))
         return {"changed": False, "notes": self.session.notes}

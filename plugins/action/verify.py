@@ -12,6 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import as_diff
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import as_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import stops, text
@@ -53,6 +54,8 @@ class ActionModule(ActionBase):
         shown = [each for each in findings if each in stopping or each.severity > Severity.LOW or each.rule in told]
         if shown:
             Display().display(text(shown, stopping=stopping))
+        if answer["drift"]:
+            Display().display(as_diff(answer["drift"]))
         Display().display(as_text(receipt) if receipt else _probed(declaration.prefix, answer["probed"], stopping))
         changes = receipt.get("bystander_changes", [])
         result.update(changed=False, probed=answer["probed"])

@@ -127,7 +127,7 @@ def changes(
     if not rules:
         if not present and not any(own.values()):
             return ""
-    elif present and _same_rules(existing[chain], rules) and _same_jumps(existing, own, wanted_jumps):
+    elif present and essence(existing[chain]) == essence(rules) and _same_jumps(existing, own, wanted_jumps, chain):
         return ""
     lines = ["*filter", ":%s - [0:0]" % chain]
     lines += rules
@@ -140,27 +140,29 @@ def changes(
     return "\n".join(lines + ["COMMIT", ""])
 
 
-def _same_rules(printed: list[str], wanted: list[str]) -> bool:
-    def essence(rules: list[str]) -> list[tuple[str, str]]:
-        return [(option(each, "--comment"), option(each, "-j")) for each in rules]
+def essence(rules: Iterable[str]) -> list[tuple[str, str]]:
+    """What of rules is compared."""
+    return [(option(each, "--comment"), option(each, "-j")) for each in rules]
 
-    return essence(printed) == essence(wanted)
+
+def is_ahead(printed: list[str], chain: str) -> bool:
+    """Whether the jumps to a chain stand above every rule of somebody else that could accept before them."""
+    last = max(at for at, each in enumerate(printed) if option(each, "-j", "-g") == chain)
+    return all(option(each, "-j").startswith(CHAINS) for each in printed[:last])
 
 
 def _same_jumps(
-    existing: Mapping[str, list[str]], own: Mapping[str, list[str]], wanted: Mapping[str, list[str]]
+    existing: Mapping[str, list[str]], own: Mapping[str, list[str]], wanted: Mapping[str, list[str]], chain: str
 ) -> bool:
-    """Whether the jumps are there, once each, and above every rule of somebody else that could accept before them."""
+    """Whether the jumps are there, once each, and ahead."""
     for parent in set(own) | set(wanted):
         found = own.get(parent, [])
         if sorted(option(each, "-i") for each in found) != sorted(
             option(each, "-i") for each in wanted.get(parent, ())
         ):
             return False
-        if found:
-            above = existing[parent][: existing[parent].index(found[-1])]
-            if not all(option(each, "-j").startswith(CHAINS) for each in above):
-                return False
+        if found and not is_ahead(existing[parent], chain):
+            return False
     return True
 
 

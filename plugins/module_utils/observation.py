@@ -9,6 +9,7 @@ The number of engine calls does not grow with the number of containers: one list
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     published_by,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.guards import guards
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.server_runs import runs
@@ -43,12 +45,12 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
     """
     place = state_directory(state)
     facts = engine_facts(engine)
-    found = containers(engine)
-    working = {each["labels"].get(WORKING_DIRECTORY, "") for each in found} - {""}
     registry = Registry(place)
+    key = registry.key(keep)
+    found = containers(engine, key)
+    working = {each["labels"].get(WORKING_DIRECTORY, "") for each in found} - {""}
     entries = registry.entries({*directories, *working}, keep)
     paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
-    key = registry.key(keep)
     return {
         "machine": machine.machine_id(),
         "generation": machine.generation(engine.docker_host),
@@ -70,6 +72,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "maintenance": [path for path in paths if os.path.isfile(os.path.join(path, PAGE))],
         "schedules": machine.schedules(),
         "parents": machine.compose_files_above(paths),
+        "guards": guards(engine),
     }
 
 
@@ -92,15 +95,15 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
     }
 
 
-def containers(engine: Engine) -> list[dict[str, Any]]:
-    """Every container, running or not, without its environment: settings may be secret."""
+def containers(engine: Engine, key: bytes = b"") -> list[dict[str, Any]]:
+    """Every container, running or not, without the values of its settings: they may be secret."""
     ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
-    found = [summary(each) for each in engine.inspect(ids)]
+    found = [summary(each, key) for each in engine.inspect(ids)]
     known = runs(found)
     return [dict(each, run=known.get(each["id"], "")) for each in found]
 
 
-def summary(container: dict[str, Any]) -> dict[str, Any]:
+def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
     """What a container is, as far as rules and receipts need it."""
     state = container.get("State") or {}
     host = container.get("HostConfig") or {}
@@ -142,7 +145,24 @@ def summary(container: dict[str, Any]) -> dict[str, Any]:
             if port.endswith("/tcp")
         ),
         "pid": state.get("Pid", 0),
+        "settings": _settings((container.get("Config") or {}).get("Env") or (), key),
+        "limits": {
+            "memory": host.get("Memory") or 0,
+            "swap": host.get("MemorySwap") or 0,
+            "cpus": (host.get("NanoCpus") or 0) / 1e9,
+            "pids": host.get("PidsLimit") or 0,
+            "restart": (host.get("RestartPolicy") or {}).get("Name") or "no",
+        },
     }
+
+
+def _settings(variables: Iterable[str], key: bytes) -> dict[str, str]:
+    """The names of settings, each with a digest under the machine's own key: a change shows, and no value."""
+    found = {}
+    for each in variables:
+        name, _equals, value = each.partition("=")
+        found[name] = hmac.new(key, value.encode("utf-8", "replace"), "sha256").hexdigest()[:8] if key else ""
+    return dict(sorted(found.items()))
 
 
 def networks(engine: Engine) -> list[dict[str, Any]]:

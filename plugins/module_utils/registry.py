@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 #: What of an entry changes with every deployment, or counts on this machine's key only: not in the copy.
-_VOLATILE = ("deployed", "by", "files", "key", "containers")
+_VOLATILE = ("deployed", "by", "files", "key", "containers", "guard")
 
 _KEY_BYTES = 32
 

@@ -57,6 +57,7 @@ options:
   prepare_timeout: {type: int, default: 600, description: Seconds for each command that prepares a release.}
   image_repository: {type: str, default: "", description: The environment's own images; those of no kept release go.}
   backup: {type: dict, default: {}, description: What is backed up before a release is prepared.}
+  mend: {type: dict, default: {}, description: Limits and networks that somebody changed on running containers.}
   environment: {type: dict, default: {}, description: "What the registry keeps of the environment, for the release."}
   files:
     type: list
@@ -176,6 +177,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import C
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.mending import mend, mending_steps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
@@ -237,7 +239,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     comparison = Comparison(engine, tree, checkout, params)
     if returning:
         check_images(comparison, releases, returning)
-    steps = comparison.plan()
+    plan = comparison.plan()
+    steps = mending_steps(params["mend"]) + plan
     result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
     result["commit"] = params["commit"]
     if module._diff:
@@ -246,6 +249,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         refuse_foreign(comparison)
         refuse_gaps(comparison)
     elif steps:
+        refuse_foreign(comparison)
+        mend(engine, params["mend"])
+    if plan and not module.check_mode:
         converger = Converger(comparison, releases, back_up(comparison))
         try:
             result["release"] = converger.apply(returning)
@@ -321,6 +327,7 @@ def main() -> None:
             "prepare_timeout": {"type": "int", "default": 600},
             "image_repository": {"type": "str", "default": ""},
             "backup": {"type": "dict", "default": {}},
+            "mend": {"type": "dict", "default": {}},
             "environment": {"type": "dict", "default": {}},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "secret_files": {

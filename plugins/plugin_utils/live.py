@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 from .declaration import Declaration
 from .gate import Gate, Surroundings, surroundings
 from .isolation import report
+from .isolation.live.drift import differences
 from .isolation.live.preflight import accepted, preflight, standing
 from .isolation.live.probes import judge_probes, plan_probes
 from .isolation.live.receipt import Comparison, as_text, compare
@@ -245,6 +246,7 @@ class LiveGate:
             *judge_probes(self.environment, others, probes, answer),
             *judged(self.environment, self.around.prefixes, answer["observation"]),
         ]
+        answer["drift"] = [] if session else differences(self.environment, answer["observation"])
         answer["probed"] = {
             "names": len(probes.resolve),
             "addresses": len(probes.connect),

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from .isolation.live.drift import deployed_containers
+from .isolation.live.drift import deployed_containers, deployed_guard
 from .isolation.live.receipt import Comparison
 from .session import Session, holder, now
 
@@ -56,6 +56,7 @@ def registry_entry(
         "files": after["files"].get(directory, {}),
         "key": after["key"],
         "containers": deployed_containers(receipt["prefix"], after),
+        "guard": deployed_guard(receipt["prefix"], after),
     }
 
 

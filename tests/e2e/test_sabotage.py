@@ -165,21 +165,44 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     return made
 
 
+@dataclass
+class Drifted:
+    """Ours, changed by hand in nine ways: what is said by a verification, in check mode, by the deployment that mends
+    it, and by the one after that."""
+
+    verified: Run
+    checked: Run
+    mended: Run
+    again: Run
+    networks: set[str]
+
+
 @pytest.fixture(scope="module")
-def drifted(pair: Pair) -> tuple[Run, Run, Run]:
-    """Ours, changed by hand in six ways: what a verification says, what a deployment says, and the one after it."""
+def drifted(pair: Pair) -> Drifted:
+    """The work of somebody who knows Docker and not the inventory."""
     place, prefix = pair.ours, pair.ours.prefix
+    stray = f"{pair.site.project}-stray"
     compose = place.directory / "docker-compose.staging.yml"
     compose.write_text(compose.read_text().replace("infinity", "1234"))
     (place.directory / ".env").write_text("SAY=hacked\n")
+    docker("network", "create", stray)
     docker("rm", "--force", f"{prefix}_second")
     docker("stop", "--timeout", "0", f"{prefix}_third")
+    docker("network", "disconnect", f"{prefix}_network", f"{prefix}_third")
+    docker("network", "connect", stray, f"{prefix}_third")
     docker("rename", f"{prefix}_fourth", f"{prefix}_quatre")
-    docker("update", "--restart", "no", f"{prefix}_web")
+    docker("update", "--restart", "no", "--memory", "300m", "--memory-swap", "300m", f"{prefix}_web")
     docker("stop", "--timeout", "0", f"{prefix}_web")
-    verified = pair.site.play("-l", "staging", playbook="playbooks/verify.yml")
-    mended = place.deploy()
-    return verified, mended, place.deploy()
+    try:
+        verified = pair.site.play("-l", "staging", playbook="playbooks/verify.yml")
+        checked = place.deploy("--check", "--diff")
+        mended = place.deploy()
+        found = docker("inspect", "--format", "{{range $k, $_ := .NetworkSettings.Networks}}{{$k}} {{end}}",
+                       f"{prefix}_third")  # fmt: skip
+    finally:
+        docker("network", "disconnect", "--force", stray, f"{prefix}_third", check=False)
+        docker("network", "rm", stray, check=False)
+    return Drifted(verified, checked, mended, place.deploy(), set(found.split()))
 
 
 @pytest.mark.parametrize(
@@ -191,19 +214,37 @@ def drifted(pair: Pair) -> tuple[Run, Run, Run]:
         ("container {prefix}_third", "was stopped"),
         ("container {prefix}_fourth", "was renamed to {prefix}_quatre by hand"),
         ("container {prefix}_web", "was stopped"),
+        ("container {prefix}_web", "was given other limits by hand"),
+        ("container {prefix}_third", "was given other networks by hand"),
     ],
 )
-def test_drift(drifted: tuple[Run, Run, Run], pair: Pair, what: str, how: str) -> None:
+def test_drift(drifted: Drifted, pair: Pair, what: str, how: str) -> None:
     """Found from what was recorded, by a verification as by a deployment."""
-    verified, mended, _again = drifted
+    verified, mended = drifted.verified, drifted.mended
     thing, says = what.format(prefix=pair.ours.prefix), how.format(prefix=pair.ours.prefix)
     assert thing in told(verified) and says in told(verified)
     assert any(f"{thing} {says}" in note for note in notes(mended)), notes(mended)
 
 
-def test_drift_is_mended_by_a_deployment(drifted: tuple[Run, Run, Run], pair: Pair) -> None:
+@pytest.mark.parametrize("run", ["verified", "checked"])
+def test_drift_is_shown_as_a_diff(drifted: Drifted, pair: Pair, run: str) -> None:
+    """What the deployment left, and what is there; no value of a setting."""
+    shown = getattr(drifted, run).output.splitlines()
+    prefix = pair.ours.prefix
+    assert any(line.startswith(f"--- container {prefix}_web, deployed 20") for line in shown), shown
+    for line in (
+        f"+++ container {prefix}_web, as it is", "-limit restart: unless-stopped", "+limit restart: no",
+        "-limit memory: 536870912", "+limit memory: 314572800", f"-network {prefix}_network, called third",
+        f"+network {pair.site.project}-stray", "-setting SAY",
+    ):  # fmt: skip
+        assert line in shown, line
+    assert "hello" not in "\n".join(line for line in shown if "SAY" in line)
+
+
+def test_drift_is_mended_by_a_deployment(drifted: Drifted, pair: Pair) -> None:
     """Everything is as declared again, and the next run has nothing to tell or to do."""
-    verified, mended, again = drifted
+    verified, mended, again = drifted.verified, drifted.mended, drifted.again
+    assert drifted.networks == {f"{pair.ours.prefix}_network"}
     assert verified.code != 0 and "unhealthy" in told(verified)
     mended.succeeded()
     assert say(pair.ours.prefix) == "hello"
@@ -229,7 +270,7 @@ def changing(pair: Pair, **service: Any) -> Iterator[Callable[[], bool]]:
 
 
 @pytest.fixture(scope="module")
-def meddled(pair: Pair, drifted: Any) -> tuple[Run, Run]:
+def meddled(pair: Pair, drifted: Drifted) -> tuple[Run, Run]:
     """A deployment of ours during which somebody meddles with theirs and others; and the next of theirs."""
     theirs, stray = pair.theirs.prefix, f"{pair.site.project}-passer-by"
     one_off = {PROJECT: theirs, ONE_OFF: "True", "io.bulkhead.prefix": theirs}

@@ -71,6 +71,9 @@ class Docker:
             found.append({"Id": name * 8, "Name": name, "Labels": None, "Options": options, "IPAM": {"Config": None}})
         return 0, json.dumps(found), ""
 
+    def find(self, _name: str) -> None:
+        """No program of the machine is there."""
+
     def check_reachable(self, _errors: str) -> None:
         raise AssertionError("not expected")
 

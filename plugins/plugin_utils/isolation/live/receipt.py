@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import naming
 from .registered import ONE_OFF, PREFIX, PROJECT, WORKING_DIRECTORY
 
 #: Containers of a verification that runs beside this one.
@@ -62,6 +63,7 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
         *_objects("volumes", before, after, target),
         *_sockets(before, after, target),
         *_files(before, after, known),
+        *_guards(before, after, known),
     ):
         if each.expected:
             notes.append(f"{each.text} ({each.expected})")
@@ -174,6 +176,18 @@ def _files(before: Observation, after: Observation, known: set[str]) -> Iterator
             if then.get(path) != now.get(path):
                 what = "is gone" if path not in now else "is new" if path not in then else "changed"
                 yield Difference(prefix, f"file {directory}/{path} {what}")
+
+
+def _guards(before: Observation, after: Observation, known: set[str]) -> Iterator[Difference]:
+    """What keeps others in by the firewall, where it can be seen both times."""
+    then, now = before.get("guards"), after.get("guards")
+    if then is None or now is None:
+        return
+    for prefix in sorted(known):
+        chain = naming.firewall_chain(prefix)
+        if then.get(chain) != now.get(chain):
+            what = "is new" if chain not in then else "is gone" if chain not in now else "changed"
+            yield Difference(prefix, f"the guard of {prefix} in the firewall {what}")
 
 
 def _directories(*observations: Observation) -> dict[str, str]:

@@ -70,6 +70,8 @@ def container(name: str, marks: dict[str, str] | None = None, **more: Any) -> di
         "ports": [],
         "exposed": [],
         "pid": 1,
+        "settings": {},
+        "limits": {"memory": 512, "swap": 1024, "cpus": 1.0, "pids": 512, "restart": "unless-stopped"},
         **more,
     }
 
@@ -135,5 +137,6 @@ def observation(**more: Any) -> dict[str, Any]:
         "maintenance": [],
         "schedules": [],
         "parents": [],
+        "guards": {},
         **more,
     }

@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live import preflight as subject
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import deployed_containers, drift
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import (
+    as_diff,
+    deployed_containers,
+    deployed_guard,
+    differences,
+    drift,
+    to_mend,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.machine import MINIMUM_FREE, machine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.preflight import (
     accepted,
@@ -24,6 +31,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.prefl
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of, environment_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.rules import LIVE_RULES
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Claim, Where
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from unit.isolation.live.observations import (
     INPUT,
     PROJECT,
@@ -283,3 +291,70 @@ def test_every_rule_of_the_machine_is_in_the_catalogue() -> None:
                 rule = node.args[1 if called == "_finding" else 0]  # type: ignore[attr-defined]
                 found |= {rule.value} if isinstance(rule, ast.Constant) else set()
     assert found == set(LIVE_RULES) and all(LIVE_RULES.values())
+
+
+def changed(**more: Any) -> dict[str, Any]:
+    """Ours as it was left, and then its container with something else."""
+    return {**state(), "containers": [deployed(OURS, **more)]}
+
+
+def test_drift_as_a_diff() -> None:
+    """Only what differs, in lines; of settings the name, and that there is another value."""
+    assert differences(environment(), state()) == []
+    seen = changed(settings={"SAY": "bbbb", "NEW": "cccc"}, ports=[{"port": 80, "address": ""}], networks={})
+    before = state()["registry"]
+    before[OURS]["containers"][f"{OURS}_web"]["settings"] = {"SAY": "aaaa", "OLD": "dddd"}
+    head, now, *lines = as_diff(differences(environment(), {**seen, "registry": before})).splitlines()
+    assert head == f"--- container {OURS}_web, deployed 2026-01-01T00:00:00Z"
+    assert now == f"+++ container {OURS}_web, as it is"
+    assert sorted(lines) == [
+        "+port *:80",
+        "+setting NEW",
+        "+setting SAY (another value, which is not shown)",
+        f"-network {OURS}_network, called web",
+        "-setting OLD",
+        "-setting SAY",
+    ]
+
+
+def test_a_container_that_is_gone_as_a_diff() -> None:
+    """All of it was there, and nothing is."""
+    (shown,) = differences(environment(), state(containers=[]))
+    assert shown["before"] and not shown["after"]
+
+
+def test_what_compose_would_not_put_back() -> None:
+    """Limits and networks of the same definition; another definition is Compose's own business."""
+    assert to_mend(environment(), state()) == {} == to_mend(environment(), state(containers=[]))
+    other = {**deployed(OURS)["limits"], "memory": 1}
+    assert to_mend(environment(), changed(limits=other)) == {f"{OURS}_web": {"limits": deployed(OURS)["limits"]}}
+    stray = {"stray": {"id": "s", "address": "", "aliases": []}}
+    assert to_mend(environment(), changed(networks=stray)) == {
+        f"{OURS}_web": {"connect": {f"{OURS}_network": ["web"]}, "disconnect": ["stray"]}
+    }
+    assert to_mend(environment(), changed(limits=other, labels=labels(OURS, **{INPUT: "2"}))) == {}
+
+
+def guarded(now: dict[str, Any] | None) -> dict[str, Any]:
+    """Ours with a guard in the firewall, and what of it is seen now."""
+    chain = firewall_chain(OURS)
+    seen = {**state(), "guards": {chain: {"4": "a", "6": "b"}}}
+    seen["registry"][OURS]["guard"] = deployed_guard(OURS, seen)
+    return {**seen, "guards": now if now is None else {chain: now} if now else {}}
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [({}, "is gone"), ({"4": "a"}, "is gone"), ({"4": "a", "6": "x"}, "was changed")],
+)
+def test_a_guard_that_drifted(now: dict[str, Any], says: str) -> None:
+    """By a hand or a reboot; a deployment puts it back."""
+    (finding,) = drift(environment(), guarded(now))
+    assert finding.rule == "drift" and says in finding.message and firewall_chain(OURS) in finding.resource
+
+
+def test_a_guard_that_did_not_drift() -> None:
+    """Near misses: the same one, one that this user cannot see, and none that was ever put up."""
+    assert drift(environment(), guarded({"4": "a", "6": "b"})) == []
+    assert drift(environment(), guarded(None)) == []
+    assert drift(environment(), {**state(), "guards": {}}) == []

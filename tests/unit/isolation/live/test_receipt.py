@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import Comparison, as_text, compare
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from unit.isolation.live.observations import (
     ONE_OFF,
     PREFIX,
@@ -299,3 +300,14 @@ def test_the_receipt_of_a_run_that_failed() -> None:
     assert len(text.splitlines()) <= 10 and max(map(len, text.splitlines())) < 200
     early = as_text(failed | {"tried": [], "put_back": ""})
     assert "tried     nothing on the machine" in early and "put back  nothing had to be" in early
+
+
+def test_the_guard_of_a_bystander() -> None:
+    """It is theirs; where one of the two looks could not see the firewall, nothing is said."""
+    chain = firewall_chain(THEIRS)
+    before, gone = machine() | {"guards": {chain: {"4": "a"}}}, machine() | {"guards": {}}
+    assert compare(before, gone, OURS).changes == ("the guard of aiia_prod in the firewall is gone",)
+    assert compare(before, machine() | {"guards": {chain: {"4": "b"}}}, OURS).changes
+    assert compare(before, machine() | {"guards": None}, OURS).changes == ()
+    own = machine() | {"guards": {chain: {"4": "a"}, firewall_chain(OURS): {"4": "new"}}}
+    assert compare(before, own, OURS).changes == ()
