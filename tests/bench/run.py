@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 import check
 import fleet
+import look
 import many
 import no_change
 import rules
@@ -24,6 +25,7 @@ from programs import Failed
 BENCHES: dict[str, tuple[str, Callable[[int], Iterator[Line | str]]]] = {
     "no-change": ("a deployment that changes nothing", no_change.lines),
     "many": ("ten environments in one run", many.lines),
+    "look": ("one look at a machine", look.lines),
     "fleet": ("the plan gate over a large fleet", fleet.lines),
     "rules": ("the rules over fleets of three sizes", rules.lines),
     "check": ("isolation_check of two projects", check.lines),
