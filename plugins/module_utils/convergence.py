@@ -164,10 +164,11 @@ class Converger:
         """Put back what was; the error says how that went."""
         try:
             error.put_back = back(*args)
+            error.message += ". %s" % error.put_back
         except Failure as second:
-            error.put_back = "And putting back what was failed: %s" % second.message
+            error.put_back = "not everything: %s" % second.message
+            error.message += ". And putting back what was failed: %s" % second.message
             error.detail += "\n" + second.detail
-        error.message += ". %s" % error.put_back
 
     def _back_to_previous(self, commit_before: str) -> str:
         """Files, checkout and containers of the release that was in force."""

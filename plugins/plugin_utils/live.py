@@ -178,6 +178,8 @@ class LiveGate:
         if result and result.get("failed") and not session.over:
             failed = self._fail(session, result, refusing)
             result.update({**failed, "msg": f"{result.get('msg')}{failed['msg']}"})
+            for told in ("steps", "put_back") if "receipt" in failed else ():
+                result.pop(told, None)  # the receipt has them, and callbacks show what comes after it in the alphabet
 
     def _fail(self, session: Session, said: Mapping[str, Any], refusing: bool) -> dict[str, Any]:
         """End a job that failed. Returns what is to be added to what it said: words about bystanders (``msg``), and the
