@@ -40,6 +40,7 @@ back)
   if [ -d "$old" ]; then move "$old" .; fi
   rm -rf -- "$new" "$moving" "$old" ;;
 look)
+  echo there
   if [ -d "$new" ] || [ -d "$moving" ] || [ -d "$old" ]; then echo present; fi ;;
 clean)
   rm -rf -- "$new" "$moving" "$old" ;;
@@ -81,6 +82,22 @@ def _inner(name: str) -> str | None:
     return None if ".." in parts else "/".join(parts[1:])
 
 
+def _copy_member(
+    source: tarfile.TarFile, target: tarfile.TarFile, member: tarfile.TarInfo, missing: str, side: str
+) -> None:
+    """Copy one member to the directory beside, which is root's; ``missing`` is the real one where there is none yet."""
+    moved = rerooted(member, side)
+    if moved is None:
+        return
+    if moved.name == side:
+        if missing:
+            place = copy.copy(moved)
+            place.name = missing
+            target.addfile(place)
+        moved.mode, moved.uid, moved.gid, moved.uname, moved.gname = 0o700, 0, 0, "", ""
+    target.addfile(moved, source.extractfile(member) if member.isreg() else None)
+
+
 class Files:
     """The files below a path of a container. ``helper`` is the image that has a shell to move files with."""
 
@@ -114,23 +131,13 @@ class Files:
         """Put the files of an archive beside those that are there, where the container's own user cannot see them."""
         mount, inside = self._mount()
         side = os.path.normpath(os.path.join(inside, "%srestore-%s" % (_OURS, stamp)))
+        missing = "" if "there" in self.move("look", stamp) else inside
 
         def write(stream: IO[bytes]) -> None:
-            with (
-                tarfile.open(path, mode="r|") as source,
-                tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as target,
-            ):
-                for member in source:
-                    moved = rerooted(member, side)
-                    if moved is None:
-                        continue
-                    if moved.name == side:
-                        if inside != ".":
-                            place = copy.copy(moved)
-                            place.name = inside
-                            target.addfile(place)
-                        moved.mode, moved.uid, moved.gid, moved.uname, moved.gname = 0o700, 0, 0, "", ""
-                    target.addfile(moved, source.extractfile(member) if member.isreg() else None)
+            with tarfile.open(path, mode="r|") as source:
+                with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as target:
+                    for member in source:
+                        _copy_member(source, target, member, missing, side)
 
         self.engine.stream(
             "copying to %s" % self.path,
