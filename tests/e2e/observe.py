@@ -154,7 +154,7 @@ def say(prefix: str, service: str = "web") -> str:
     return docker("exec", f"{prefix}_{service}", "python3", "-c", program).rstrip("\n")
 
 
-def eventually(what: Callable[[], Any], seconds: float = 20) -> Any:
+def eventually(what: Callable[[], Any], seconds: float = 60) -> Any:
     """Ask until something true comes back."""
     deadline = time.monotonic() + seconds
     while not (found := what()):

@@ -56,12 +56,35 @@ def redis(container: str, *words: str) -> str:
     return docker("exec", container, "sh", "-c", program, "sh", *words, check=False)
 
 
+#: A container is told with this file to go on.
+GATE = "/tmp/ready"
+_HEALTHY_WITH_GATE = {**health_check(), "test": ["CMD", "test", "-e", GATE]}
+
+
 def slow(seconds: float, **more: Any) -> dict[str, Any]:
-    """A service that gets healthy only after some seconds, so that something can happen meanwhile."""
-    marker = "/tmp/ready"
-    check = {**health_check(), "test": ["CMD", "test", "-e", marker]}
-    command = ["sh", "-c", f"sleep {seconds}; touch {marker}; exec sleep infinity"]
-    return idle(**{"command": command, "healthcheck": check, **more})
+    """A service that gets healthy only after some seconds: for runs that nobody waits for."""
+    command = ["sh", "-c", f"sleep {seconds}; touch {GATE}; exec sleep infinity"]
+    return idle(**{"command": command, "healthcheck": _HEALTHY_WITH_GATE, **more})
+
+
+def gated(ends_with: int | None = None, **more: Any) -> dict[str, Any]:
+    """A service that gets healthy, or ends with a code, only when the test says so: however slow the machine is,
+    something happens meanwhile."""
+    end = "sleep infinity" if ends_with is None else f"exit {ends_with}"
+    command = ["sh", "-c", f"until [ -e {GATE} ]; do sleep 0.2; done; {end}"]
+    return idle(**{"command": command, "healthcheck": _HEALTHY_WITH_GATE, **more})
+
+
+def not_ready(container: str) -> bool:
+    """Whether a container is being started."""
+    asked = docker("container", "inspect", "--format", "{{.State.Health.Status}}", container, check=False)
+    return asked == "starting\n"
+
+
+def open_gate(container: str) -> None:
+    """Let a gated container go on, once it is there."""
+    eventually(lambda: not_ready(container), 120)
+    docker("exec", container, "touch", GATE)
 
 
 def state(site: Site) -> Path:
@@ -189,14 +212,19 @@ def done(site: Site, action: str) -> bool:
 
 def kill(pid: int) -> None:
     """kill -9 a process and everything that it started, whatever session that is in."""
-    family = [pid]
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
-    for each in family:
-        family += _children(each)
-    for each in family:
+    for each in descendants(pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and everything that it started."""
+    family = [pid]
+    for each in family:
+        family += _children(each)
+    return family
 
 
 def _children(pid: int) -> list[int]:
@@ -214,8 +242,9 @@ class Pair:
         self.site = site
         services = {"second": idle(), "third": idle(), "fourth": idle(volumes=["data:/data"])}
         theirs = only(web=web(ports=theirs_ports), keeper=keeper(), **services)
-        self.theirs = site.small("production", "prod", services=theirs)
-        self.ours = site.small("staging", "staging", services=only(web=web(ports=ours_ports), **services))
+        self.theirs = site.small("production", "prod", services=theirs, wait_timeout=120)
+        ours = only(web=web(ports=ours_ports), **services)
+        self.ours = site.small("staging", "staging", services=ours, wait_timeout=120)
 
     def deploy(self) -> None:
         """Both, one after the other."""

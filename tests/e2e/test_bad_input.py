@@ -209,7 +209,7 @@ def test_a_container_that_ends(small: Small) -> None:
 
 def test_a_container_that_never_gets_healthy(small: Small) -> None:
     """Its health check's words and its log are shown, within the time that is given."""
-    check = {**health_check(1), "test": ["CMD-SHELL", "echo no pulse; exit 1"]}
+    check = {**health_check(1, interval=1), "test": ["CMD-SHELL", "echo no pulse; exit 1"]}
     small.fails(
         f"{small.place.prefix}_web is unhealthy", "no pulse", "serving", "The previous release serves again",
         same=False, services=only(web=web(healthcheck=check)),

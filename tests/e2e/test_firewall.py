@@ -12,7 +12,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,14 +19,15 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
-from support import Place, Run, Site, docker, free_port, only, web
+from observe import eventually
+from support import Place, Run, Site, docker, free_port, only, remove_project, web
 
 #: Says which of the addresses let it connect to the port.
 CONNECT = """
 import socket, sys
 for address in sys.argv[2:]:
     try:
-        socket.create_connection((address, int(sys.argv[1])), 2).close()
+        socket.create_connection((address, int(sys.argv[1])), 5).close()
         print(address, flush=True)
     except OSError:
         pass
@@ -123,6 +123,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     client.deploy().succeeded()
     yield Pair(server, client, port, own_port)
     drop_rules(client)
+    remove_project(site.project)
 
 
 def chain_of(place: Place, command: str = "iptables") -> list[str]:
@@ -144,7 +145,7 @@ def test_the_guard(pair: Pair) -> None:
     assert pair.reached(pair.port) == []
     assert pair.reached(pair.own_port) == pair.gateways(), "an own published port is out of reach"
     for place, port in ((pair.client, pair.own_port), (pair.server, pair.port)):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
             assert answer.read() == b"hello", place.prefix
     assert docker("exec", f"{pair.client.prefix}_web", "getent", "hosts", "web").split()[1:] == ["web"]
 
@@ -202,12 +203,9 @@ def test_the_way_out(pair: Pair) -> None:
         with subprocess.Popen(["ip", "netns", "exec", name, *listen], stderr=subprocess.DEVNULL) as outside:
             try:
                 ask = ["docker", "exec", f"{pair.client.prefix}_web", "python3", "-c", CONNECT, "8080"]
-                deadline = time.monotonic() + 15
-                reached = ""
-                while not reached and time.monotonic() < deadline:
-                    answered = subprocess.run([*ask, "198.51.100.2"], capture_output=True, text=True, check=True)
-                    reached = answered.stdout.strip()
-                assert reached == "198.51.100.2"
+                ask.append("198.51.100.2")
+                answered = eventually(lambda: subprocess.run(ask, capture_output=True, text=True, check=True).stdout)
+                assert answered.strip() == "198.51.100.2"
             finally:
                 outside.kill()
     finally:

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from guide_stack import IMAGES, environment
 from make_repository import make_repository
 from observe import ask, running
-from support import Place, Site, docker
+from support import Place, Site, docker, remove_project
 
 pytestmark = pytest.mark.full
 
@@ -22,7 +22,7 @@ DATA = ("pgbouncer", "postgresql", "redis")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Place:
+def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Place]:
     """The guide's production with the second network."""
     site = Site(tmp_path_factory.mktemp("internal"), projects())
     make_repository(site.directory / "origin.git")
@@ -34,7 +34,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
     }
     made = environment(site, "production", "prod", "main", ["eduaiia.com"], 8000)
     made.deploy().succeeded()
-    return made
+    yield made
+    remove_project(site.project)
 
 
 def members(name: str) -> tuple[bool, list[str]]:

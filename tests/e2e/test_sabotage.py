@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observe import containers, moment, running, say
+from observe import containers, eventually, moment, running, say
 from sabotage import (
     DIRECTORY,
+    GATE,
     ONE_OFF,
     PROJECT,
     SERVICE,
@@ -33,17 +34,17 @@ from sabotage import (
     by_hand,
     entry,
     exists,
+    gated,
     idle,
     is_held,
     notes,
     receipt,
     redis,
-    slow,
     state,
     told,
     words,
 )
-from support import Place, Run, Site, docker, free_port, only, web
+from support import Place, Run, Site, docker, free_port, only, remove_project, web
 
 
 @dataclass
@@ -158,11 +159,12 @@ def test_a_refusal_changes_nothing(refused: Refused) -> None:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Pair:
+def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Pair]:
     """Two environments, deployed; each test leaves them as it found them."""
     made = Pair(Site(tmp_path_factory.mktemp("pair"), projects()), [f"127.0.0.1:{free_port()}:8000"], [])
     made.deploy()
-    return made
+    yield made
+    remove_project(made.site.project)
 
 
 @dataclass
@@ -257,13 +259,28 @@ def test_drift_is_mended_by_a_deployment(drifted: Drifted, pair: Pair) -> None:
 
 
 @contextlib.contextmanager
-def changing(pair: Pair, **service: Any) -> Iterator[Callable[[], bool]]:
-    """Ours gets one more service for a while, so that a deployment takes some seconds; gives what says when."""
+def changing(pair: Pair, meanwhile: Callable[[], object], **service: Any) -> Iterator[None]:
+    """Ours gets one more service for a while, which gets healthy (or ends) only when something has happened."""
     name = f"{pair.ours.prefix}_slow"
     before = dict(pair.ours.variables["bulkhead_services"])
-    pair.ours.variables["bulkhead_services"] = {**before, "slow": slow(4, **service)}
+    pair.ours.variables["bulkhead_services"] = {**before, "slow": gated(**service)}
+
+    over = threading.Event()
+
+    def let_it_happen() -> None:
+        try:
+            meanwhile()
+        finally:
+            # Going back to an earlier release may make it once more.
+            while not over.wait(0.2):
+                docker("exec", name, "touch", GATE, check=False)
+
     try:
-        yield lambda: exists(name)
+        with Meanwhile(lambda: exists(name), let_it_happen):
+            try:
+                yield
+            finally:
+                over.set()
     finally:
         pair.ours.variables["bulkhead_services"] = before
         docker("rm", "--force", name, check=False)
@@ -289,7 +306,7 @@ def meddled(pair: Pair, drifted: Drifted) -> tuple[Run, Run]:
         by_hand(f"{theirs}_once", labels=one_off)
 
     try:
-        with changing(pair) as slow_is_there, Meanwhile(slow_is_there, meddle):
+        with changing(pair, meddle):
             run = pair.ours.deploy()
     finally:
         docker("rm", "--force", stray, f"{theirs}_once", check=False)
@@ -343,8 +360,8 @@ def test_the_next_deployment_of_a_bystander_puts_it_right(meddled: tuple[Run, Ru
 def test_compose_down_of_a_bystander_in_the_middle(pair: Pair, fails: bool) -> None:
     """Named in any case, also where the deployment fails by itself."""
     compose = ["compose", "-f", str(pair.theirs.directory / "docker-compose.prod.yml"), "down", "--timeout", "0"]
-    broken = {"command": ["sh", "-c", "sleep 5; exit 3"], "restart": "no"} if fails else {}
-    with changing(pair, **broken) as slow_is_there, Meanwhile(slow_is_there, lambda: docker(*compose)):
+    broken: dict[str, Any] = {"ends_with": 3, "restart": "no"} if fails else {}
+    with changing(pair, lambda: docker(*compose), **broken):
         run = pair.ours.deploy()
     assert run.code != 0
     assert f"container {pair.theirs.prefix}_web is gone" in words(run.output)
@@ -372,7 +389,7 @@ def test_a_bystander_that_is_deployed_meanwhile(pair: Pair) -> None:
     other.everyone["bulkhead_state_directory"] = str(state(pair.site))
     pair.theirs.variables["bulkhead_env"] = {"SAY": "changed"}
     runs: list[Run] = []
-    with changing(pair):
+    with changing(pair, lambda: eventually(lambda: is_held(pair.theirs) or runs, 120)):
         thread = threading.Thread(target=lambda: runs.append(other.play("-l", "production")))
         thread.start()
         run = pair.ours.deploy()

@@ -10,12 +10,13 @@ import http.server
 import json
 import secrets
 import subprocess
+import sys
 import threading
 
 import pytest
 import yaml
 from guide_stack import Guide
-from observe import ProcessArguments, containers
+from observe import ProcessArguments, containers, eventually
 from support import Place, Site, only, web
 
 
@@ -58,8 +59,10 @@ def test_the_whole_way(guide: Guide) -> None:
 def test_the_sampler_sees_arguments() -> None:
     """The control: a process with a secret in its arguments is noticed."""
     canary = secrets.token_hex(16)
-    with ProcessArguments([canary]) as arguments:
-        subprocess.run(["sh", "-c", "sleep 0.5", canary], check=True)
+    command = [sys.executable, "-c", "import time; time.sleep(90)", canary]
+    with ProcessArguments([canary]) as arguments, subprocess.Popen(command) as process:
+        eventually(lambda: arguments.seen)
+        process.kill()
     assert any(canary.encode() in each for each in arguments.seen)
 
 
