@@ -15,6 +15,9 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: Nothing is written.}
   diff_mode: {support: none, description: There is nothing to compare.}
@@ -27,14 +30,8 @@ options:
       - V(make) makes a backup now.
       - V(list) lists the complete ones.
       - V(schedule) lets the machine make them by itself, as O(ignore:bulkhead_backup_schedule) says, or no more.
-  backup: {type: dict, default: {}, description: What is backed up, and where to.}
+  backup: {type: dict, default: {}, description: "What is backed up, and where to."}
   schedule: {type: dict, default: {}, description: When the machine makes backups by itself. Empty means never.}
-  prefix: {type: str, default: "", description: The environment's prefix.}
-  directory: {type: path, description: The environment's directory.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
-  owner: {type: str, default: "", description: The user who owns the directory.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
 """
 
 EXAMPLES = r"""
@@ -66,6 +63,7 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
@@ -95,15 +93,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "job": {"type": "str", "default": "make", "choices": ["make", "list", "schedule"]},
             "backup": {"type": "dict", "default": {}},
             "schedule": {"type": "dict", "default": {}},
-            "prefix": {"type": "str", "default": ""},
-            "directory": {"type": "path"},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "owner": {"type": "str", "default": ""},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
         },
         supports_check_mode=True,
     )

@@ -18,13 +18,14 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: Nothing is changed; what would be done is in RV(steps).}
   diff_mode: {support: full, description: "Shows files except secret ones, which are only named."}
 options:
   commit: {type: str, default: "", description: The commit that M(aiia.bulkhead.source) returned.}
-  directory: {type: path, description: The environment's directory.}
-  prefix: {type: str, default: "", description: The environment's prefix.}
   project: {type: str, default: "", description: The Compose project.}
   networks: {type: list, elements: str, default: [], description: The environment's own networks.}
   firewall: {type: bool, default: false, description: Whether firewall rules guard other environments' ports.}
@@ -39,10 +40,6 @@ options:
       address: {type: str, default: "", description: The address; empty is every address.}
       ports: {type: str, required: true, description: "A port, or two with a colon between them."}
   volumes: {type: list, elements: str, default: [], description: The environment's own volumes.}
-  owner: {type: str, default: "", description: The user who shall own the files.}
-  token: {type: str, default: "", description: The run that holds the environment's lock.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   compose_file: {type: str, default: "", description: The name of the Compose file.}
   repository: {type: str, default: "", description: The git repository.}
   branch: {type: str, default: "", description: The environment's branch.}
@@ -170,6 +167,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
@@ -294,9 +292,8 @@ SECRET_FILE = dict(FILE, content={"type": "str", "default": "", "no_log": True})
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "commit": {"type": "str", "default": ""},
-            "directory": {"type": "path"},
-            "prefix": {"type": "str", "default": ""},
             "project": {"type": "str", "default": ""},
             "networks": {"type": "list", "elements": "str", "default": []},
             "firewall": {"type": "bool", "default": False},
@@ -312,10 +309,6 @@ def main() -> None:
                 },
             },
             "volumes": {"type": "list", "elements": "str", "default": []},
-            "owner": {"type": "str", "default": ""},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             "compose_file": {"type": "str", "default": ""},
             "repository": {"type": "str", "default": ""},
             "branch": {"type": "str", "default": ""},

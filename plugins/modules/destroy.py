@@ -19,14 +19,15 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: The list is printed and nothing goes.}
   diff_mode: {support: none, description: The list is printed in any case.}
 options:
   apply: {type: bool, default: false, description: Remove what O(expected) lists; otherwise only look.}
   expected: {type: list, elements: str, default: [], description: The list that was printed.}
-  prefix: {type: str, default: "", description: The environment's prefix.}
-  directory: {type: path, description: The environment's directory.}
   project: {type: str, default: "", description: The environment's Compose project.}
   image_repository: {type: str, default: "", description: The repository of images that were built for the environment.}
   firewall_chain: {type: str, default: "", description: The environment's chain of the firewall.}
@@ -36,10 +37,6 @@ options:
   volumes: {type: bool, default: false, description: Whether volumes go too.}
   backups: {type: bool, default: false, description: Whether backups go too.}
   backup_directory: {type: str, default: "", description: Where the environment's backups are.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
-  owner: {type: str, default: "", description: The user who owns the directory.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
 """
 
 EXAMPLES = r"""
@@ -68,6 +65,7 @@ left:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.destruction import Destruction
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
@@ -101,10 +99,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "apply": {"type": "bool", "default": False},
             "expected": {"type": "list", "elements": "str", "default": []},
-            "prefix": {"type": "str", "default": ""},
-            "directory": {"type": "path"},
             "project": {"type": "str", "default": ""},
             "image_repository": {"type": "str", "default": ""},
             "firewall_chain": {"type": "str", "default": ""},
@@ -114,10 +111,6 @@ def main() -> None:
             "volumes": {"type": "bool", "default": False},
             "backups": {"type": "bool", "default": False},
             "backup_directory": {"type": "str", "default": ""},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "owner": {"type": "str", "default": ""},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
         },
         supports_check_mode=True,
     )

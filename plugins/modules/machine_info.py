@@ -15,16 +15,12 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: It only reads.}
   diff_mode: {support: none, description: It only reads.}
 options:
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
-  state_directory:
-    type: str
-    default: ""
-    description:
-      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
   directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
 """
 
@@ -42,6 +38,7 @@ observation:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
@@ -50,8 +47,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import o
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
-            "state_directory": {"type": "str", "default": ""},
+            **MACHINE,
             "directories": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

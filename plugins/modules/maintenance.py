@@ -16,6 +16,9 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: It only says what it would do.}
   diff_mode: {support: none, description: There is one file.}
@@ -24,12 +27,6 @@ options:
   page: {type: str, default: "", description: The page.}
   request: {type: dict, default: {}, description: The request that must be answered so.}
   timeout: {type: float, default: 1, description: Seconds for each probe.}
-  prefix: {type: str, default: "", description: The environment's prefix.}
-  directory: {type: path, description: The environment's directory.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
-  owner: {type: str, default: "", description: The user who owns the directory.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
 """
 
 EXAMPLES = r"""
@@ -46,6 +43,7 @@ steps:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.maintenance import Maintenance
@@ -57,16 +55,11 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "enabled": {"type": "bool", "default": False},
             "page": {"type": "str", "default": ""},
             "request": {"type": "dict", "default": {}},
             "timeout": {"type": "float", "default": 1},
-            "prefix": {"type": "str", "default": ""},
-            "directory": {"type": "path"},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "owner": {"type": "str", "default": ""},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
         },
         supports_check_mode=True,
     )

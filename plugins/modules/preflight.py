@@ -15,6 +15,8 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: "It looks, and takes no lock."}
   diff_mode: {support: none, description: It changes nothing of an environment.}
@@ -26,12 +28,6 @@ options:
   takeover: {type: bool, default: false, description: Take the lock although somebody else holds it.}
   release: {type: bool, default: false, description: Give the lock back instead of taking it.}
   look: {type: bool, default: true, description: Whether to look at the machine.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
-  state_directory:
-    type: str
-    default: ""
-    description:
-      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
   directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
 """
 
@@ -58,6 +54,7 @@ note:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import LockError, Locks
@@ -91,6 +88,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **MACHINE,
             "prefix": {"type": "str", "required": True},
             "token": {"type": "str", "required": True, "no_log": False},
             "holder": {"type": "str", "required": True},
@@ -98,8 +96,6 @@ def main() -> None:
             "takeover": {"type": "bool", "default": False},
             "release": {"type": "bool", "default": False},
             "look": {"type": "bool", "default": True},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
-            "state_directory": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

@@ -15,18 +15,15 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: It only reads.}
   diff_mode: {support: none, description: It only reads.}
 options:
   images: {type: list, elements: str, required: true, description: The images that are to be deployed.}
   promotion: {type: dict, required: true, description: Which environment vouches for them and for how long.}
-  prefix: {type: str, required: true, description: The environment's prefix.}
-  directory: {type: path, description: The environment's directory.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
-  owner: {type: str, default: "", description: The user who owns the directory.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
 """
 
 EXAMPLES = r"""
@@ -43,6 +40,7 @@ notes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
@@ -52,14 +50,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "images": {"type": "list", "elements": "str", "required": True},
             "promotion": {"type": "dict", "required": True},
-            "prefix": {"type": "str", "required": True},
-            "directory": {"type": "path"},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "owner": {"type": "str", "default": ""},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
         },
         supports_check_mode=True,
     )

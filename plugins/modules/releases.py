@@ -14,16 +14,13 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: It never changes anything.}
   diff_mode: {support: none, description: It never changes anything.}
 options:
-  directory: {type: path, required: true, description: The environment's directory.}
-  prefix: {type: str, default: "", description: The environment's prefix.}
-  owner: {type: str, default: "", description: The user who owns the files.}
-  token: {type: str, default: "", description: The run that holds the environment's lock.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   wanted: {type: str, default: "", description: "A release that is meant, or V(previous)."}
 """
 
@@ -50,6 +47,7 @@ target:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import current_release
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
@@ -59,12 +57,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "directory": {"type": "path", "required": True},
-            "prefix": {"type": "str", "default": ""},
-            "owner": {"type": "str", "default": ""},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            **ENVIRONMENT,
             "wanted": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

@@ -15,8 +15,11 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: Looks and judges, and changes nothing.}
+  check_mode: {support: full, description: "Looks and judges, and changes nothing."}
   diff_mode: {support: none, description: There is nothing to compare.}
 options:
   look: {type: bool, default: true, description: Only say what the backup is.}
@@ -26,13 +29,7 @@ options:
   foreign: {type: bool, default: false, description: Whether that is another environment.}
   sanitise: {type: str, default: "", description: The SQL script that runs in another environment's data.}
   backup_first: {type: bool, default: true, description: Make a backup before.}
-  backup: {type: dict, default: {}, description: What the environment has to be backed up, and where to.}
-  prefix: {type: str, default: "", description: The environment's prefix.}
-  directory: {type: path, description: The environment's directory.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
-  owner: {type: str, default: "", description: The user who owns the directory.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  backup: {type: dict, default: {}, description: "What the environment has to be backed up, and where to."}
 """
 
 EXAMPLES = r"""
@@ -59,6 +56,7 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
@@ -79,6 +77,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "look": {"type": "bool", "default": True},
             "wanted": {"type": "str", "default": ""},
             "origin": {"type": "str", "default": ""},
@@ -87,12 +86,6 @@ def main() -> None:
             "sanitise": {"type": "str", "default": "", "no_log": True},
             "backup_first": {"type": "bool", "default": True},
             "backup": {"type": "dict", "default": {}},
-            "prefix": {"type": "str", "default": ""},
-            "directory": {"type": "path"},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "owner": {"type": "str", "default": ""},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
         },
         supports_check_mode=True,
     )

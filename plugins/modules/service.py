@@ -17,6 +17,9 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: Nothing is restarted and no command is run.}
   diff_mode: {support: none, description: There is nothing to compare.}
@@ -30,18 +33,12 @@ options:
       - V(restart) restarts services one after the other and waits until each is healthy.
       - V(shell) runs a command in the service's container, and without a command says how to get a terminal there.
       - V(manage) runs the service's own management command.
-  prefix: {type: str, default: "", description: The environment's prefix.}
-  directory: {type: path, description: The environment's directory.}
   project: {type: str, default: "", description: The environment's Compose project.}
   services: {type: list, elements: dict, default: [], description: The services that the job is about.}
   lines: {type: int, default: 200, description: How many lines of each log.}
   command: {type: list, elements: str, default: [], description: The command as a list of arguments.}
   secret_names: {type: list, elements: str, default: [], description: Names of settings whose values are hidden.}
   timeout: {type: int, default: 300, description: Seconds to wait until a restarted container is healthy.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
-  owner: {type: str, default: "", description: The user who owns the directory.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
 """
 
 EXAMPLES = r"""
@@ -76,6 +73,7 @@ lines:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
@@ -105,19 +103,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ENVIRONMENT,
             "job": {"type": "str", "required": True, "choices": ["list", "logs", "restart", "shell", "manage"]},
-            "prefix": {"type": "str", "default": ""},
-            "directory": {"type": "path"},
             "project": {"type": "str", "default": ""},
             "services": {"type": "list", "elements": "dict", "default": []},
             "lines": {"type": "int", "default": 200},
             "command": {"type": "list", "elements": "str", "default": []},
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "timeout": {"type": "int", "default": 300},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "owner": {"type": "str", "default": ""},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
         },
         supports_check_mode=True,
     )

@@ -17,16 +17,13 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: Resolves the commit and says whether an image would be built.}
   diff_mode: {support: none, description: The commit before and after are return values.}
 options:
-  directory: {type: path, required: true, description: The environment's directory.}
-  prefix: {type: str, required: true, description: The environment's prefix.}
-  owner: {type: str, default: "", description: The user who owns the checkout.}
-  token: {type: str, default: "", description: The run that holds the environment's lock.}
-  state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
   repository: {type: str, required: true, description: The git repository.}
   credentials: {type: str, default: "", description: "What git's credential store holds of the repository."}
   branch: {type: str, required: true, description: The environment's branch.}
@@ -80,6 +77,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
@@ -187,12 +185,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "directory": {"type": "path", "required": True},
-            "prefix": {"type": "str", "required": True},
-            "owner": {"type": "str", "default": ""},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "state_directory": {"type": "str", "default": ""},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            **ENVIRONMENT,
             "repository": {"type": "str", "required": True},
             "credentials": {"type": "str", "default": "", "no_log": True},
             "branch": {"type": "str", "required": True},

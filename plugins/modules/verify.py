@@ -15,6 +15,8 @@ description:
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: It only reads.}
   diff_mode: {support: none, description: It only reads.}
@@ -38,12 +40,6 @@ options:
   requests: {type: list, elements: dict, default: [], description: HTTP requests to make from the machine.}
   questions: {type: list, elements: dict, default: [], description: Read-only commands to run in own containers.}
   timeout: {type: float, default: 0.5, description: Seconds for each probe.}
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
-  state_directory:
-    type: str
-    default: ""
-    description:
-      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
   directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
 """
 
@@ -78,6 +74,7 @@ import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PROJECT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
@@ -111,6 +108,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **MACHINE,
             "converged": {"type": "dict", "default": {}},
             "prefix": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": False},
@@ -121,8 +119,6 @@ def main() -> None:
             "requests": {"type": "list", "elements": "dict", "default": []},
             "questions": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "float", "default": 0.5},
-            "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
-            "state_directory": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options of the modules that work on an environment or its machine; their types are in module_utils/arguments.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Filled in by the actions of the same names, from the inventory."""
+
+    DOCUMENTATION = r"""
+options:
+  prefix: {type: str, default: "", description: The environment's prefix.}
+  directory: {type: path, description: The environment's directory.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  owner: {type: str, default: "", description: The user who owns the directory.}
+"""
+
+    MACHINE = r"""
+options:
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  state_directory:
+    type: str
+    default: ""
+    description:
+      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
+"""
