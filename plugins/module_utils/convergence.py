@@ -109,7 +109,9 @@ class Converger:
         self.preparation.clear()
         self.serving.name_back(services)
         recreated = self._recreated(services, allowed=self.params["allow_downtime"])
-        early = [each for each in stale if each["awaited"] and self.comparison.of_service(each)]
+        # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
+        known = bool(self.comparison.state)
+        early = [each for each in stale if each["awaited"] and (self.comparison.of_service(each) or not known)]
         if early:
             self.serving.up(early, *[each["key"] for each in early])
             self.serving.bring_files(early)

@@ -102,6 +102,15 @@ def test_who_is_waited_for_takes_its_files_first(deployed: Machine) -> None:
     assert calls.index("exec db-2 psql") < calls.index("compose up --detach --no-build --quiet-pull")
 
 
+def test_volumes_may_be_older_than_the_first_deployment(machine: Machine) -> None:
+    """The directory was lost and they were kept: the database learns its new password before anybody uses it."""
+    services = [service("web"), service("db", files=["db.sql"], on_change=["psql"], awaited=True)]
+    files = [file(COMPOSE_FILE, compose_text(web="web:1", db="db:1")), file("db.sql", "new")]
+    machine.deploy(files=files, services=services)
+    calls = [call for call in machine.engine.calls if call.startswith(("exec", "compose up"))]
+    assert calls.index("exec db-1 psql") < calls.index("compose up --detach --no-build --quiet-pull")
+
+
 @pytest.mark.parametrize(
     ("spoilt", "step"),
     [
