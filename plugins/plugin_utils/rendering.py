@@ -22,7 +22,18 @@ from ansible.parsing.dataloader import DataLoader
 from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
 from .isolation import naming
-from .isolation.stack import INPUT_LABEL, Service, Stack, StackFile, build_stack, firewall_ports, merge, published_ports
+from .isolation.stack import (
+    INPUT_LABEL,
+    Service,
+    Stack,
+    StackFile,
+    build_stack,
+    firewall_ports,
+    merge,
+    mounted_directories,
+    named_volume,
+    published_ports,
+)
 from .isolation.writers import dump_compose, dump_settings, plain, texts
 from .templates import Templates
 
@@ -262,9 +273,7 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "files": [each.path for each in service.files],
         "validate": list(service.validate),
         "on_change": list(service.on_change),
-        "mounts": [
-            mount for mount in definition.get("volumes") or () if isinstance(mount, str) and mount.startswith("./")
-        ],
+        "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
         "one_shot": str(definition.get("restart", "")) == "no",
         "awaited": awaited,
         "steady": _is_steady(service, definition, awaited),
@@ -287,7 +296,7 @@ def _is_steady(service: Service, definition: Mapping[str, Any], awaited: bool) -
     """
     if service.rolling or service.application:
         return False
-    named = any(not str(mount).startswith((".", "/", "~")) for mount in definition.get("volumes") or ())
+    named = any(map(named_volume, definition.get("volumes") or ()))
     return bool(awaited or definition.get("ports") or named)
 
 

@@ -262,16 +262,16 @@ def _rename_references(service: dict[str, Any], keys: Mapping[str, str]) -> None
 
 def _named_volumes(service: Mapping[str, Any], prefix: str, environment: str) -> dict[str, Any]:
     """The named volumes that a service mounts, each with its name on the machine."""
-    found: dict[str, Any] = {}
-    for mount in service.get("volumes") or ():
-        if isinstance(mount, Mapping):
-            source = str(mount.get("source") or "") if mount.get("type") == "volume" else ""
-        else:
-            source, colon, _target = str(mount).partition(":")
-            source = source if colon and not source.startswith((".", "/", "~")) else ""
-        if source:
-            found[source] = {"name": naming.volume_name(prefix, environment, source)}
-    return found
+    sources = filter(None, map(named_volume, service.get("volumes") or ()))
+    return {source: {"name": naming.volume_name(prefix, environment, source)} for source in sources}
+
+
+def named_volume(mount: Any) -> str:
+    """The named volume that a mount of a service is of; empty where it is of something else."""
+    if isinstance(mount, Mapping):
+        return str(mount.get("source") or "") if mount.get("type") == "volume" else ""
+    source, colon, _target = str(mount).partition(":")
+    return source if colon and not source.startswith((".", "/", "~")) else ""
 
 
 def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:
@@ -328,7 +328,8 @@ def mounted_directories(service: Mapping[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for mount in service.get("volumes") or ():
         if isinstance(mount, Mapping):
-            source, target = str(mount.get("source") or ""), str(mount.get("target") or "")
+            bound = mount.get("type") == "bind"
+            source, target = str(mount.get("source") or "") if bound else "", str(mount.get("target") or "")
         else:
             source, target = [*str(mount).split(":"), ""][:2]
         if source.startswith("./"):

@@ -360,14 +360,31 @@ def test_compose_keys_of_the_users(tmp_path: Path) -> None:
 # ---- what the host is told ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("mount", "mounts", "steady"),
+    [
+        ("./conf:/conf:ro", ["./conf:/conf"], False),
+        ({"type": "bind", "source": "./conf", "target": "/conf", "read_only": True}, ["./conf:/conf"], False),
+        ("data:/data", [], True),
+        ({"type": "volume", "source": "data", "target": "/data"}, [], True),
+        ({"type": "tmpfs", "target": "/scratch"}, [], False),
+    ],
+)
+def test_both_ways_to_write_a_mount(tmp_path: Path, mount: Any, mounts: list[str], steady: bool) -> None:
+    services = {"tool": {"image": "tool:1", "volumes": [mount]}}
+    found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=services))}
+    assert found["tool"]["mounts"] == mounts
+    assert found["tool"]["steady"] is steady
+
+
 def test_what_the_host_must_know(tmp_path: Path) -> None:
     once = {"migrate": {"command": ["migrate"], "restart": "no"}}
     found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=once))}
     assert found["django"]["key"] == "django_prod"
     assert found["nginx"]["mounts"] == [
-        "./docker/nginx:/etc/nginx/conf.d:ro",
-        f"./{PRIVATE}/nginx:/etc/nginx/tls:ro",
-        "./.bulkhead/traffic:/etc/nginx/traffic:ro",
+        "./docker/nginx:/etc/nginx/conf.d",
+        f"./{PRIVATE}/nginx:/etc/nginx/tls",
+        "./.bulkhead/traffic:/etc/nginx/traffic",
     ]
     assert {name for name, each in found.items() if each["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
     assert (found["django"]["rolling"], found["django"]["expose"]) == (True, ["8000"])

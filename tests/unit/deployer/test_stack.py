@@ -265,4 +265,5 @@ def test_published_ports(ports: Any, expected: list[tuple[str, int]]) -> None:
 
 def test_mounted_directories() -> None:
     volumes = ["./conf/:/etc/web:ro", "data:/data", "/etc:/x", {"type": "bind", "source": "./more", "target": "/more"}]
+    volumes += [{"type": "volume", "source": "./named", "target": "/named"}, {"type": "tmpfs", "target": "/tmp"}]
     assert mounted_directories({"volumes": volumes}) == [("conf", "/etc/web"), ("more", "/more")]
