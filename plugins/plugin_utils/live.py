@@ -27,6 +27,7 @@ from .isolation.live.receipt import Comparison, as_text, compare
 from .isolation.live.registered import as_released, entry_of, registered
 from .isolation.model import Environment, Finding, Fleet, Severity
 from .isolation.rules import judge
+from .questions import credentials, questions
 from .recording import receipt, registry_entry, write_receipt
 from .session import Session, begun, holder, now
 
@@ -224,14 +225,14 @@ class LiveGate:
         observation = session.observation if session else self._observe()
         machine = self.environment.machine
         others = [*self.around.neighbours, *registered(observation, self.around.prefixes, machine)]
-        probes = plan_probes(self.environment, others, observation, self._questions())
+        probes = plan_probes(self.environment, others, observation, questions(self.gate.render(self.declaration)))
         answer = self._module(
             "verify",
             {
                 **self._look(),
                 "prefix": self.declaration.prefix,
                 "token": session.token if session else "",
-                "credentials": json.dumps(self._credentials()),
+                "credentials": json.dumps(credentials(self.values)),
                 "project": self.environment.compose[0].name,
                 "resolve": probes.resolve,
                 "connect": probes.connect,
@@ -258,34 +259,12 @@ class LiveGate:
         }
         return answer, self._accepted(findings, complete=session is None)
 
-    def _credentials(self) -> dict[str, dict[str, str]]:
-        """Who the environment is to its own servers: what another environment's servers must refuse."""
-        secrets = self.values["bulkhead_secrets"]
-        known = {key: value for key, value in dict(secrets or {}).items() if isinstance(value, str)}
-        database = {"user": "bulkhead_database_user", "database": "bulkhead_database_name"}
-        return {
-            "postgresql": {
-                **{key: str(self.values[name]) for key, name in database.items()},
-                "password": str(known.get("DB_PASSWORD", "")),
-            },
-            "redis": {"password": str(known.get("REDIS_PASSWORD", ""))},
-        }
-
     def _observe(self) -> dict[str, Any]:
         answer = self._module("machine_info", self._look())
         if answer.get("failed"):
             raise _failure(answer)
         observation: dict[str, Any] = answer["observation"]
         return observation
-
-    def _questions(self) -> list[dict[str, Any]]:
-        release = self.gate.render(self.declaration)
-        services = release.stack.services if release else ()
-        return [
-            {"kind": each.question_kind, "container": each.container, "command": list(each.question)}
-            for each in services
-            if each.question
-        ]
 
     def record(
         self, session: Session, answer: Mapping[str, Any], findings: list[Finding], state: Mapping[str, Any]

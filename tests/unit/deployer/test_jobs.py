@@ -153,6 +153,7 @@ def step(own: Declared, *others: Declared, **extra: str) -> EnvironmentStep:
     gate = SimpleNamespace(declarations=[own, *others], inventory=SimpleNamespace(extra_variables=extra))
     made = EnvironmentStep.__new__(EnvironmentStep)
     made.declaration, made.gate = cast(Any, own), cast(Any, gate)
+    made.session = cast(Any, SimpleNamespace(steps=["destroy"]))
     return made
 
 
@@ -177,6 +178,7 @@ def test_the_prefix_is_asked_for(protected: bool, extra: dict[str, str], words: 
     with pytest.raises(AnsibleActionFail, match=words) as error:
         made.confirm("destroy")
     assert "-e bulkhead_confirm=aiia_prod" in str(error.value)
+    assert made.session.steps == [], "a refusal leaves no receipt"
 
 
 def test_who_vouches() -> None:
