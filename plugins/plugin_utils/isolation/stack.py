@@ -185,7 +185,7 @@ def build_stack(
 def _replicas(service: Mapping[str, Any]) -> int:
     """How many containers a service has, by ``deploy.replicas`` or ``scale``."""
     count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
-    return int(count) if str(count or "").isdigit() else 1
+    return int(str(count)) if str(count or "").isdigit() else 1
 
 
 def _check_rolling(name: str, service: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
