@@ -17,6 +17,10 @@ class Failure(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail
+
+    def __str__(self) -> str:
+        """The message as it is now: who passes a failure on adds what became of it."""
+        return self.message
         self.steps: list[str] = []
         self.put_back = ""
 
