@@ -17,12 +17,12 @@ class Failure(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail
+        self.steps: list[str] = []
+        self.put_back = ""
 
     def __str__(self) -> str:
         """The message as it is now: who passes a failure on adds what became of it."""
         return self.message
-        self.steps: list[str] = []
-        self.put_back = ""
 
 
 def last_lines(text: str, count: int = 15) -> str:
