@@ -83,8 +83,8 @@ class Machine:
     def plan(self, **changes: Any) -> list[str]:
         return self.look(**changes).plan()
 
-    def deploy(self, release: str = "", **changes: Any) -> str:
-        return Converger(self.look(**changes), Releases(self.tree), self.back_up).apply(release)
+    def deploy(self, **changes: Any) -> str:
+        return Converger(self.look(**changes), Releases(self.tree), self.back_up).apply()
 
     def fails(self, **changes: Any) -> Failure:
         """Deploy, and return the error that it ended with."""
