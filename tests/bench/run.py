@@ -18,12 +18,14 @@ import fleet
 import look
 import many
 import no_change
+import releases
 import rules
 from measure import ROUNDS, Line
 from programs import Failed
 
 BENCHES: dict[str, tuple[str, Callable[[int], Iterator[Line | str]]]] = {
     "no-change": ("a deployment that changes nothing", no_change.lines),
+    "releases": ("releases under load", releases.lines),
     "many": ("ten environments in one run", many.lines),
     "look": ("one look at a machine", look.lines),
     "fleet": ("the plan gate over a large fleet", fleet.lines),

@@ -100,6 +100,10 @@ def deploy_guide(site: Site) -> Guide:
         "bulkhead_source_repository": str(repository),
         "bulkhead_bind_address": "127.0.0.1",
         "bulkhead_services": IMAGES,
+        # A deployment prepares each release; the image would else do it once more when it starts.
+        "bulkhead_env_shared": {"PREPARE_ON_START": "0"},
+        # Longer than any request of the tests; websockets, which would never end, are closed then.
+        "bulkhead_drain_timeout": 3,
     }
     production = environment(site, "production", "prod", "main", ["eduaiia.com", "www.eduaiia.com"], 8000)
     staging = environment(site, "staging", "staging", "staging", ["staging.eduaiia.com"], 8001)

@@ -4,11 +4,10 @@
 
 """Steady traffic to environments through their own nginx, and an exact account of what was answered.
 
-Requests are sent when they are due, whether those before them were answered or not, and latency counts from then: a
-stop of two seconds is seen by every request that fell into it. **Failed** is a request without a valid answer (5xx,
-another environment's, a wrong status or body, none within the time), after one retry where a *reused* connection ended
-before the first byte of the answer. A websocket that ends with a close frame is opened again at once and has not
-failed; one that just dies has.
+Requests are sent when they are due, whether those before them were answered or not: a stop of a second is seen by every
+request that fell into it. **Failed** is a request without a valid answer (5xx, another environment's, a wrong status or
+body, none within the time), after one retry where a *reused* connection ended before the first byte of the answer. A
+websocket that ends with a close frame is opened again at once and has not failed; one that just dies has.
 """
 
 from __future__ import annotations
@@ -38,7 +37,8 @@ class Pace:
     """How much of what. Bounds of the load: it ends by itself."""
 
     rate: float = 20.0  # ordinary requests a second, to each environment
-    timeout: float = 10.0  # for one answer
+    at_once: int = 24  # ordinary requests under way to each environment; those that are due beyond that are left out
+    timeout: float = 30.0  # for one answer: a busy machine is slow, and has not dropped a request
     slow: float = 2.0  # how long a long request and a slow upload take; one of each is always under way
     echo: float = 0.25  # between two texts over the websocket
     longest: float = 1800.0  # then it stops, whatever the caller does
@@ -53,6 +53,7 @@ class Target:
     writes: Writes = field(default_factory=Writes)
     idle: deque[Connection] = field(default_factory=deque)
     goodbyes: int = 0
+    left_out: int = 0
 
     def connection(self) -> Connection | None:
         """A connection that was used before and may be used again, the one that has rested longest."""
@@ -133,8 +134,12 @@ class Load:
         """The numbers of every environment before, during and after, as text."""
         # "after" is entered between other phases, too, and belongs at the end.
         phases = sorted(self.phases, key=lambda phase: phase == "after")
-        closed = ", ".join(f"{name} {each.goodbyes}" for name, each in self.targets.items())
-        return "\n".join([*table(self.records, phases), f"websockets closed with a goodbye: {closed}"])
+        more = [
+            f"{name}: {each.goodbyes} websockets were closed with a goodbye; {each.left_out} requests were due while"
+            f" {self.pace.at_once} were under way, and left out"
+            for name, each in self.targets.items()
+        ]
+        return "\n".join([*table(self.records, phases), *more])
 
     # The loop.
 
@@ -163,6 +168,7 @@ class Load:
 
     async def _ordinary(self, target: Target) -> None:
         began = asyncio.get_running_loop().time()
+        under_way: set[asyncio.Task[str]] = set()
         async with asyncio.TaskGroup() as group:
             for number in itertools.count():
                 await _until(began + number / self.pace.rate)
@@ -170,7 +176,12 @@ class Load:
                     break
                 kind = TURNS[number % len(TURNS)]
                 ask = self._post if kind.startswith("post") else self._get
-                group.create_task(self._record(target, kind, ask))
+                if len(under_way) >= self.pace.at_once:
+                    target.left_out += 1
+                    continue
+                task = group.create_task(self._record(target, kind, ask))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
 
     async def _back_to_back(self, target: Target, kind: str, ask: Ask) -> None:
         while not self._over.is_set():
@@ -179,7 +190,7 @@ class Load:
 
     async def _record(self, target: Target, kind: str, ask: Ask) -> str:
         """Do one thing, note how it went, and return why it failed."""
-        due, began = time.time(), time.monotonic()
+        due = time.time()
         blank = Record(target.peer.name, kind, self._phase, due, 0)
         try:
             async with asyncio.timeout(self.pace.timeout + (self.pace.slow if kind in ("slow", "upload") else 0)):
@@ -188,7 +199,7 @@ class Load:
             done = replace(blank, failure="no answer in time")
         except (OSError, ssl.SSLError, Unanswered, Broken, Failure) as error:
             done = replace(blank, failure=f"{type(error).__name__}: {error}")
-        self.records.append(replace(done, seconds=time.monotonic() - began))
+        self.records.append(replace(done, seconds=time.time() - due))
         return done.failure
 
     # The kinds.

@@ -77,7 +77,8 @@ DATABASES = {
         # connections kept here, since it keeps them.
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "CONN_MAX_AGE": int(os.environ.get("DB_CONN_MAX_AGE", "0")),
-        "OPTIONS": {"connect_timeout": 5},
+        # A busy machine is slow; a request that waits a little is better than one that fails.
+        "OPTIONS": {"connect_timeout": 20},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Releases under load: production and staging are asked all the time while staging gets new versions, good and bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from guide_stack import SERVICES, Guide
+from load import Load, Pace
+from load_guide import (
+    ADD_COLUMN,
+    FAIL,
+    faults_of_rows,
+    migration,
+    peer,
+    put_back,
+    release,
+    with_broken_health,
+    with_headline,
+)
+from observe import ask, by_hand, containers, running
+from support import Place, Run, docker
+
+PACE = Pace(rate=12)
+SETTING, GOOD, UNHEALTHY, UNPREPARED, ROLLBACK = (
+    "a changed setting", "a new version", "a failed health check", "a failed migration", "a rollback"
+)  # fmt: skip
+
+
+@dataclass
+class Story:
+    """What happened, in order; the tests below say what must be true of it."""
+
+    guide: Guide
+    load: Load
+    runs: dict[str, Run] = field(default_factory=dict)
+    commits: dict[str, str] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
+    production: list[object] = field(default_factory=list)
+
+    @property
+    def repository(self) -> Path:
+        """Where the source comes from."""
+        return Path(self.guide.site.everyone["bulkhead_source_repository"])
+
+    def step(self, name: str, *, playbook: str = "deploy.yml", fails: bool = False) -> None:
+        """One run on staging under load; production is looked at afterwards."""
+        with self.load.during(name):
+            run = self.guide.staging.deploy(playbook=playbook, passwords=["staging"])
+        self.load.rest(1)
+        self.runs[name] = run
+        answer = ask(self.guide.staging, "/whoami/")
+        self.served[name] = answer.json["commit"] if answer.status == 200 else f"answered {answer.status}"
+        self.production.append(running(self.guide.production.prefix))
+        print(f"\n{name}: exit code {run.code} after {run.seconds:.1f} s", flush=True)
+        if (run.code != 0) != fails:
+            print(run.output, flush=True)
+
+    def commit(self, name: str, changes: dict[str, str | None]) -> None:
+        """A commit on staging's branch."""
+        self.commits[name] = release(self.repository, "staging", changes, name)
+
+
+@pytest.fixture(scope="module")
+def story(guide: Guide) -> Iterator[Story]:
+    """All of it, once: about two minutes."""
+    first = guide.commits["staging"]
+    with Load([peer(place) for place in guide.both], PACE) as load:
+        told = Story(guide, load, commits={SETTING: first})
+        told.production.append(running(guide.production.prefix))
+        load.rest(4)
+        guide.staging.variables["bulkhead_env"] = {"GREETING": "hello again"}
+        guide.staging.variables["bulkhead_probe_timeout"] = 3  # under load an answer takes its time
+        told.step(SETTING)
+        column = migration("0002_colour", "0001_initial", ADD_COLUMN.format(name="colour"))
+        told.commit(GOOD, {**with_headline("Notes in colour"), **column})
+        told.step(GOOD)
+        told.commit(UNHEALTHY, {**with_broken_health(told.repository, "staging")})
+        # A version that starts well is healthy after seconds; the others need not be waited for any longer.
+        guide.staging.variables["bulkhead_wait_timeout"] = 30
+        told.step(UNHEALTHY, fails=True)
+        del guide.staging.variables["bulkhead_wait_timeout"]
+        put_back(told.repository, "staging", told.commits[GOOD])
+        half = migration("0003_size", "0002_colour", ADD_COLUMN.format(name="size"))
+        told.commit(UNPREPARED, {**half, **migration("0004_fails", "0003_size", FAIL)})
+        told.step(UNPREPARED, fails=True)
+        told.step(ROLLBACK, playbook="playbooks/rollback.yml")
+        load.rest(3)
+    del guide.staging.variables["bulkhead_probe_timeout"]
+    put_back(told.repository, "staging", first)
+    print(f"\n{load.report()}", flush=True)
+    yield told
+
+
+def test_no_request_failed(story: Story) -> None:
+    """Neither in staging, which was released to, nor in production beside it; in none of the phases."""
+    assert story.load.failures == [], story.load.report()
+
+
+def test_the_load_was_a_load(story: Story) -> None:
+    """There were enough requests of every kind, in each phase and to both, for the numbers to mean something."""
+    for place in story.guide.both:
+        for phase in ("before", *story.runs, "after"):
+            assert story.load.summary(place.prefix, phase).requests > 40, story.load.report()
+        kinds = {each.kind for each in story.load.records if each.target == place.prefix}
+        assert kinds >= {"get", "get new", "post", "post new", "slow", "upload", "websocket open", "websocket"}
+        assert len(story.load.targets[place.prefix].writes.acknowledged) > 100
+
+
+def test_every_acknowledged_write_is_there(story: Story) -> None:
+    """Asked of the database servers themselves; no row is in the other environment, none is there twice for nothing."""
+    assert faults_of_rows(story.load, *story.guide.both) == []
+
+
+def test_good_releases_are_served(story: Story) -> None:
+    """A setting, a new version and the way back each end with what was asked for."""
+    for name in (SETTING, GOOD, ROLLBACK):
+        story.runs[name].succeeded()
+    assert story.served[SETTING] == story.commits[SETTING]
+    assert story.served[GOOD] == story.commits[GOOD] != story.commits[SETTING]
+    assert story.served[ROLLBACK] == story.commits[SETTING]
+
+
+def test_old_and_new_are_not_mixed_for_long(story: Story) -> None:
+    """While one version takes over, each of the two answers for a while, and after that only the new one."""
+    seen = [each for each in story.load.records if each.commit and each.target == story.guide.staging.prefix]
+    seen.sort(key=lambda each: each.due)
+    order = [each.commit for each in seen if each.phase == GOOD]
+    first = order.index(story.commits[GOOD])
+    late = [each for each in order[first:] if each != story.commits[GOOD]]
+    assert set(order) == {story.commits[SETTING], story.commits[GOOD]}
+    assert len(late) <= PACE.rate, "the old version answered again, after the new one had taken over"
+
+
+@pytest.mark.parametrize("name", [UNHEALTHY, UNPREPARED])
+def test_a_bad_release_is_never_served(story: Story, name: str) -> None:
+    """The run fails with one clear error, and no request ever reaches the version that failed."""
+    assert "Traceback" not in story.runs[name].output
+    assert story.runs[name].error
+    assert story.served[name] == story.commits[GOOD]
+    assert story.commits[name] not in {each.commit for each in story.load.records}
+
+
+def test_a_failed_health_check_says_why(story: Story) -> None:
+    """What did not get healthy, what its health check said, and that the old version serves."""
+    said = story.runs[UNHEALTHY].error
+    assert "django" in said and "healthy" in said and "500" in said, said
+
+
+def test_a_failed_migration_says_how_the_schema_stands(story: Story) -> None:
+    """What failed, what the database said, and which migrations are still to be applied; the first of two is in."""
+    said = story.runs[UNPREPARED].error
+    assert "notes_nothing" in said, said
+    stands = said[said.index("how it stands") :]
+    assert "0004_fails" in stands and "0003_size" not in stands, "what is listed is what is still to be applied"
+    table = ["psql", "-U", story.guide.site.project, "-d", story.guide.staging.prefix, "-Atc"]
+    names = docker(
+        "exec", f"{story.guide.staging.prefix}_postgresql", *table,
+        "SELECT name FROM django_migrations WHERE app = 'notes' ORDER BY name",
+    ).split()  # fmt: skip
+    assert names == ["0001_initial", "0002_colour", "0003_size"]
+
+
+def test_production_is_what_it_was(story: Story) -> None:
+    """Not one of its containers was touched by anything that happened to staging."""
+    assert all(each == story.production[0] for each in story.production)
+
+
+def test_names_are_the_guides(story: Story) -> None:
+    """No stand-in is left, and what is there is called as ever."""
+    for place in story.guide.both:
+        found = containers(place.prefix)
+        assert sorted(found) == [f"{place.prefix}_{service}" for service in SERVICES]
+        assert {each["State"]["Health"]["Status"] for each in found.values()} == {"healthy"}
+
+
+def _up_by_hand(place: Place) -> None:
+    done = by_hand(place.directory, f"docker compose -f docker-compose.{place.name}.yml up -d")
+    assert done.returncode == 0, done.stderr
+
+
+def test_up_by_hand_recreates_nothing(story: Story) -> None:
+    """The guide's command, typed after a rollback, leaves every container as it is."""
+    before = [running(place.prefix) for place in story.guide.both]
+    for place in story.guide.both:
+        _up_by_hand(place)
+    assert [running(place.prefix) for place in story.guide.both] == before
+
+
+def test_what_was_rolled_back_to_is_not_deployed_again(story: Story) -> None:
+    """Deploying the commit and the setting that a rollback brought back finds nothing to do."""
+    before = running(story.guide.staging.prefix)
+    run = story.guide.staging.deploy(passwords=["staging"]).succeeded()
+    assert running(story.guide.staging.prefix) == before
+    assert run.result("converge").get("changed") is False, run.output
