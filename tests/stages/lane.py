@@ -52,7 +52,7 @@ class Lane:
 
     def news(self) -> list[str]:
         """What came to its end since this was asked last."""
-        return [self._news.popleft() for _ in range(len(self._news))]
+        return [self._news.popleft() for _unused in range(len(self._news))]
 
     def wait(self, name: str, say: Callable[[str], object], pulse: float = 30.0) -> str:
         """The result of a piece of work, or its failure. Says now and then how far the lane is."""
