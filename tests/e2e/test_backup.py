@@ -105,7 +105,7 @@ def parameters(place: Place, **more: Any) -> dict[str, Any]:
 
 def engine() -> Engine:
     """The engine as the machine's own program has it."""
-    return Engine(Runner(), "unix:///var/run/docker.sock")  # type: ignore[arg-type]
+    return Engine(Runner(), "unix:///var/run/docker.sock")
 
 
 def restore(pair: Pair, *arguments: str, group: str = "staging") -> Run:
@@ -113,13 +113,13 @@ def restore(pair: Pair, *arguments: str, group: str = "staging") -> Run:
     return pair.site.play("-l", group, *arguments, playbook="playbooks/restore.yml")
 
 
-def add(site: Site, group: str, name: str, **variables: Any) -> Place:
-    """An environment of a database, its pooler, and a service with a volume."""
+def add(site: Site, group: str, name: str, pooler: dict[str, Any] | None = None, **variables: Any) -> Place:
+    """An environment of a database, perhaps its pooler, and a service with a volume."""
     keeps = {"backup": {"kind": "files", "path": MEDIA}}
     services = {
         **dict.fromkeys(("nginx", "django", "redis")),
         "postgresql": {**IMAGES["postgresql"], "stop_grace_period": "5s"},
-        "pgbouncer": {**IMAGES["pgbouncer"], "stop_grace_period": "0s"},
+        "pgbouncer": pooler,
         "web": web(volumes=["storage:/srv/storage"], **{"x-bulkhead": keeps}),
     }
     words = {"POSTGRES_PASSWORD": f"admin'{name}", "DB_PASSWORD": f"app'{name}$"}
@@ -132,7 +132,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     site = Site(tmp_path_factory.mktemp("backup"), projects())
     scheduled = {"backup_schedule": "daily"} if _may_schedule() else {}
     production = add(site, "production", "prod", protected=True)
-    staging = add(site, "staging", "staging", **scheduled)
+    pooler = {**IMAGES["pgbouncer"], "stop_grace_period": "0s"}
+    staging = add(site, "staging", "staging", pooler, **scheduled)
     try:
         for place in (production, staging):
             place.deploy().succeeded()
@@ -220,7 +221,7 @@ def test_what_is_restored_is_what_was_backed_up(pair: Pair) -> None:
 def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path: Path) -> None:
     """And nothing in staging's server speaks of production afterwards."""
     production, staging = pair.production, pair.staging
-    pair.site.play("-l", "production", playbook="playbooks/backup.yml").succeeded()
+    made(production, protected=True)
     rows = sql(staging, ROWS)
     wanted = ["-e", "bulkhead_restore=latest", "-e", f"bulkhead_restore_from={production.prefix}"]
     assert "is protected, and so is its data" in restore(pair, *wanted).error
