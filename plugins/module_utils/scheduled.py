@@ -46,6 +46,8 @@ class Runner:
         if isinstance(data, str):
             data = (data + "\n").encode("utf-8", "surrogateescape")
         how = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
+        # There is no module here whose run_command could be called.
+        # pylint: disable-next=ansible-bad-function
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **how)
         output, errors = (each.decode("utf-8", "surrogateescape") for each in (done.stdout, done.stderr))
         return done.returncode, output, errors
@@ -81,5 +83,5 @@ def main() -> int:
         "message": message,
     }
     Tree(folder).write(Wanted(LAST, dump(last), 0o600))
-    print("%s: %s" % (settings["backup"]["prefix"], message), file=sys.stderr if code else sys.stdout)
+    (sys.stderr if code else sys.stdout).write("%s: %s\n" % (settings["backup"]["prefix"], message))
     return code
