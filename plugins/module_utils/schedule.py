@@ -90,7 +90,8 @@ def program() -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(path), text)  # without a date: equal code is an equal file
+            # Without a date: equal code is an equal file.
+            archive.writestr(zipfile.ZipInfo(path), text, zipfile.ZIP_DEFLATED)
     return content.getvalue()
 
 
