@@ -267,7 +267,8 @@ def back_up(comparison: Comparison) -> Callable[[str], object]:
     if not arguments:
         return lambda _reason: None
     backups = Backups(comparison.engine, arguments)
-    return lambda reason: backups.make(reason, release=state.get("release", ""), commit=state.get("commit", ""))
+    release, commit = state.get("release", ""), state.get("commit", "")
+    return lambda reason: backups.make(reason, release=release, commit=commit, trigger="release")
 
 
 def told(steps: list[str], away: dict[str, float]) -> list[str]:
