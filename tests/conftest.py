@@ -14,5 +14,10 @@ if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
 
 import checkout  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 checkout.install()
+
+# How fast a machine is, and what else it does, decides nothing; where time matters a test says so itself.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
