@@ -14,6 +14,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
     INPUT,
     ONE_OFF,
+    RELEASE,
     SERVICE,
     is_well,
     labels_of,
@@ -22,7 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest, new_name
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
 #: What the last successful deployment left, below the environment's directory.
@@ -60,6 +61,9 @@ class Comparison:
         self.stale = [each for each in self.services if applied.get(each["name"]) != self.digests[each["name"]]]
         self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
         self.changed = [each for each in self.services if self._is_changed(each)]
+        #: What this release is called if it is a new one.
+        self.release = new_name(self.files)
+        self._name_releases()
         self.broken = [each for each in self.services if not self._runs_as_recorded(each)]
         self.interrupted = bool(self.state) and self.state.get("digest") != files_digest(self.files)
         #: What services were prepared for, by this run too.
@@ -188,6 +192,22 @@ class Comparison:
         paths = set(service["files"])
         content = [(wanted.path, digest(wanted.content)) for wanted in self.files if wanted.path in paths]
         return digest(json.dumps(sorted(content)).encode())
+
+    def _name_releases(self) -> None:
+        """Say in the Compose file for which release each service's containers were made, or will be.
+
+        A container whose service did not change keeps its label: another one would recreate it at each deployment.
+        """
+        compose_file = next((each for each in self.files if each.path == self.engine.compose_file), None)
+        if compose_file is None:
+            return
+        content = compose_file.content
+        for service in self.services:
+            made_for = {labels_of(each).get(RELEASE, "") for each in self.of_service(service)}
+            kept = made_for.pop() if len(made_for) == 1 and service not in self.changed else ""
+            content = content.replace(service["release"].encode(), (kept or self.release).encode())
+        compose_file.content = content
+        self.changed_files = [wanted for wanted in self.files if self.tree.differs(wanted)]
 
     def _is_changed(self, service: dict[str, Any]) -> bool:
         """Whether a service's containers were made from another definition, other settings or another image."""

@@ -15,6 +15,8 @@ ONE_OFF = "com.docker.compose.oneoff"
 CONFIG_HASH = "com.docker.compose.config-hash"
 #: What a service was rendered from (``isolation/stack.py``).
 INPUT = "io.bulkhead.input"
+#: The release that a container was made for.
+RELEASE = "io.bulkhead.release"
 
 
 def labels_of(container: dict[str, Any]) -> dict[str, str]:

@@ -56,7 +56,9 @@ class Converger:
         refuse_foreign(self.comparison)
         refuse_gaps(self.comparison)
         kept = bool(release)
-        release = release or self.releases.stage(self.comparison.files, self.comparison.services)
+        release = release or self.releases.stage(
+            self.comparison.release, self.comparison.files, self.comparison.services
+        )
         try:
             validate(self.comparison, self.tree.path(self.releases.path(release)))
             self._bring_into_force(release, returning=kept)

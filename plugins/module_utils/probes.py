@@ -163,7 +163,8 @@ class Prober:
         return response.status, body
 
     def _connection(self, each: dict[str, Any]) -> http.client.HTTPConnection:
-        limit = max(self.timeout * 5, 5)
+        # An application that has just started answers its first request late; a port that nobody serves refuses at once.
+        limit = max(self.timeout * 15, 15)
         sock = socket.create_connection((each["address"], each["port"]), limit)
         if each["tls"]:
             context = ssl.create_default_context()

@@ -43,6 +43,11 @@ def files_digest(files: list[Wanted]) -> str:
     return digest(json.dumps([(each.path, digest(each.content), each.mode) for each in files]).encode())
 
 
+def new_name(files: list[Wanted]) -> str:
+    """What a release is called: when it was made, and a part of the digest of its files."""
+    return "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), files_digest(files)[:8])
+
+
 class Releases:
     """The kept releases of one environment."""
 
@@ -115,9 +120,8 @@ class Releases:
         except EngineError:
             return False
 
-    def stage(self, files: list[Wanted], services: list[dict[str, Any]]) -> str:
+    def stage(self, name: str, files: list[Wanted], services: list[dict[str, Any]]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""
-        name = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), files_digest(files)[:8])
         folder = self.path(name)
         try:
             for wanted in files:

@@ -122,6 +122,7 @@ options:
       expose: {type: list, elements: str, default: [], description: The ports on which it gets requests.}
       env_files: {type: list, elements: str, default: [], description: The files of settings that it reads.}
       input: {type: str, default: "", description: The digest of its definition.}
+      release: {type: str, default: "", description: What stands for its release in the Compose file.}
       stand_in: {type: str, default: "", description: The name of its stand-in.}
       preparing: {type: str, default: "", description: The name of the container that prepares it.}
       prepare: {type: list, elements: list, default: [], description: The commands that prepare a release.}
@@ -352,6 +353,7 @@ def main() -> None:
                     "expose": {"type": "list", "elements": "str", "default": []},
                     "env_files": {"type": "list", "elements": "str", "default": []},
                     "input": {"type": "str", "default": ""},
+                    "release": {"type": "str", "default": ""},
                     "stand_in": {"type": "str", "default": ""},
                     "preparing": {"type": "str", "default": ""},
                     "prepare": {"type": "list", "elements": "list", "default": []},

@@ -24,6 +24,7 @@ from .inventory import SEAL
 from .isolation import naming
 from .isolation.stack import (
     INPUT_LABEL,
+    RELEASE_LABEL,
     Service,
     Stack,
     StackFile,
@@ -282,6 +283,7 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "expose": [str(each) for each in definition.get("expose") or ()],
         "env_files": _env_files(definition),
         "input": definition["labels"][INPUT_LABEL],
+        "release": definition["labels"][RELEASE_LABEL],
         "stand_in": f"{service.container}_next",
         "preparing": f"{service.container}_prepare",
         "prepare": [list(command) for command in service.prepare],

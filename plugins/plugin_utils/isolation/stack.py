@@ -24,6 +24,10 @@ from . import naming
 #: The label with the digest of a service's rendered definition, by which drift is known without asking Compose.
 INPUT_LABEL = "io.bulkhead.input"
 
+#: The label with the release that a container was made for. Which that is knows only the machine, where a container
+#: whose service did not change keeps its own: a label that changed would recreate it (``module_utils/comparison.py``).
+RELEASE_LABEL = "io.bulkhead.release"
+
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
 
@@ -176,8 +180,8 @@ def build_stack(
         for volume in volumes.values():
             volume["labels"] = labels(project, environment, prefix)
         compose["volumes"] = volumes
-    for service in compose_services.values():
-        own = {**labels(project, environment, prefix), INPUT_LABEL: _digest(service)}
+    for key, service in compose_services.items():
+        own = {**labels(project, environment, prefix), INPUT_LABEL: _digest(service), RELEASE_LABEL: release_of(key)}
         service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
 
@@ -226,6 +230,11 @@ def _networks(more: Mapping[str, Any], prefix: str, own: Mapping[str, str]) -> d
 def _digest(service: Mapping[str, Any]) -> str:
     """What a service was rendered from, in sixteen digits."""
     return sha256(json.dumps(service, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def release_of(key: str) -> str:
+    """What stands for the release that a service's containers are made for, until the machine says which that is."""
+    return f"<release of {key}>"
 
 
 def labels(project: str, environment: str, prefix: str) -> dict[str, str]:

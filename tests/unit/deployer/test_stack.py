@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import (
     INPUT_LABEL,
+    RELEASE_LABEL,
     Service,
     Stack,
     build_stack,
@@ -125,7 +126,7 @@ def test_everything_is_labelled() -> None:
     for kind in ("services", "networks", "volumes"):
         for each in compose[kind].values():
             assert expected.items() <= each["labels"].items()
-            assert set(each["labels"]) - set(expected) <= {INPUT_LABEL}
+            assert set(each["labels"]) - set(expected) <= {INPUT_LABEL, RELEASE_LABEL}
 
 
 @pytest.mark.parametrize("given_labels", [{"team": "a=b"}, ["team=a=b"]])

@@ -148,6 +148,8 @@ class FakeEngine:
                     "com.docker.compose.oneoff": str(one_off),
                     "com.docker.compose.project.working_dir": self.directory,
                     "com.docker.compose.config-hash": hashlib.sha256(image.encode()).hexdigest(),
+                    # A test may write labels behind the image.
+                    **dict(part.split("=", 1) for part in image.split()[1:]),
                 },
             },
             "State": self._state(image),
@@ -222,6 +224,7 @@ def service(name: str, **other: Any) -> dict[str, Any]:
         "expose": [],
         "env_files": [],
         "input": "",
+        "release": f"<release of {name}>",
         "stand_in": f"{NAMES.get(name, name)}_next",
         "preparing": f"{NAMES.get(name, name)}_prepare",
         "prepare": [],

@@ -227,6 +227,35 @@ def test_old_releases_go(deployed: Machine) -> None:
     assert len(deployed.releases()) <= 2
 
 
+def test_a_container_says_for_which_release_it_was_made(machine: Machine) -> None:
+    """One whose service did not change keeps its label, and is kept."""
+
+    def changes(number: int) -> dict[str, Any]:
+        definitions = {
+            name: f"{name}:{version} io.bulkhead.release=<release-of-{name}> io.bulkhead.input={name}{version}"
+            for name, version in (("web", number), ("db", 1))
+        }
+        return {
+            "files": [file(COMPOSE_FILE, compose_text(**definitions)), file("web.conf", "one")],
+            "services": [
+                service("web", **WEB, input=f"web{number}", release="<release-of-web>"),
+                service("db", input="db1", release="<release-of-db>"),
+            ],
+        }
+
+    def labels() -> dict[str, str]:
+        return {key: each["Config"]["Labels"]["io.bulkhead.release"] for key, each in machine.engine.running.items()}
+
+    first = machine.deploy(**changes(1))
+    assert labels() == {"web": first, "db": first}
+    assert machine.plan(**changes(1)) == []
+    before = machine.engine.ids()
+    second = machine.deploy(**changes(2))
+    assert labels() == {"web": second, "db": first}
+    assert machine.engine.ids()["db"] == before["db"]
+    assert machine.plan(**changes(2)) == []
+
+
 # ---- refusing ----------------------------------------------------------------------------------------------------
 
 
