@@ -56,7 +56,8 @@ class Comparison:
         # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
         gone = [path for path in self.state.get("files", ()) if path not in kept and tree.holds(path)]
         self.gone_files = [path for path in gone if read(tree.path(path)) is not None]
-        self.digests = {service["name"]: self._files_digest(service) for service in self.services}
+        self.digests = {service["name"]: self._digest_of(service["files"]) for service in self.services}
+        self.settings = {service["name"]: self._digest_of(service["env_files"]) for service in self.services}
         applied = self.state.get("applied", {})
         self.stale = [each for each in self.services if applied.get(each["name"]) != self.digests[each["name"]]]
         self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
@@ -188,8 +189,7 @@ class Comparison:
             found.append(Wanted(each["path"], content, int(each["mode"], 8), sensitive, each.get("source") or ""))
         return found
 
-    def _files_digest(self, service: dict[str, Any]) -> str:
-        paths = set(service["files"])
+    def _digest_of(self, paths: list[str]) -> str:
         content = [(wanted.path, digest(wanted.content)) for wanted in self.files if wanted.path in paths]
         return digest(json.dumps(sorted(content)).encode())
 
@@ -211,7 +211,8 @@ class Comparison:
 
     def _is_changed(self, service: dict[str, Any]) -> bool:
         """Whether a service's containers were made from another definition, other settings or another image."""
-        settings = {wanted.path for wanted in self.changed_files} & set(service["env_files"])
+        made_with = self.state.get("settings", {}).get(service["name"])
+        settings = made_with is not None and made_with != self.settings[service["name"]]
         return any(
             settings
             or labels_of(each).get(INPUT, service["input"]) != service["input"]

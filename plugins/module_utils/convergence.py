@@ -252,6 +252,7 @@ class Converger:
             "commit": self.params["commit"],
             "files": [wanted.path for wanted in self.comparison.files],
             "applied": self.comparison.digests,
+            "settings": self.comparison.settings,
             "hashes": hashes,
             "prepared": self.comparison.prepared,
         }

@@ -17,7 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import TR
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from unit.module_utils.deployments import WEB, Machine, files
-from unit.module_utils.fake_engine import service
+from unit.module_utils.fake_engine import file, service
 
 ROLLING = {**WEB, "rolling": True, "prepare": [["migrate"], ["collect"]], "prepare_status": ["plan"]}
 
@@ -98,6 +98,16 @@ def test_the_plan_says_how(rolled: Rolled) -> None:
     steps = rolled.plan(**files(web="web:2"), services=changed)
     assert "replace aiia_prod_web without a gap" in steps
     assert "recreate aiia_prod_db" in steps
+
+
+def test_changed_settings(rolled: Rolled) -> None:
+    services = [service("web", **ROLLING, env_files=[".env"]), service("db")]
+    rolled.deploy(services=services)
+    changed = {"services": services, "secret_files": [file(".env", "A=2\n", "0600")]}
+    assert rolled.plan(**changed) == ["write .env", "replace aiia_prod_web without a gap"]
+    # What somebody did to the file is put right, and the container never saw it.
+    (rolled.directory / ".env").write_text("A=3\n")
+    assert rolled.plan(services=services) == ["write .env"]
 
 
 def test_files_that_it_reads_when_it_starts(rolled: Rolled) -> None:
