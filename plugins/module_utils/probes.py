@@ -163,7 +163,7 @@ class Prober:
         return response.status, body
 
     def _connection(self, each: dict[str, Any]) -> http.client.HTTPConnection:
-        # An application that has just started answers its first request late; a port that nobody serves refuses at once.
+        # An application that has just started answers its first request late; a port of nobody's refuses at once.
         limit = max(self.timeout * 15, 15)
         sock = socket.create_connection((each["address"], each["port"]), limit)
         if each["tls"]:

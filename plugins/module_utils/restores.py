@@ -118,7 +118,7 @@ class Restore:
             path = self._path(part)
             size = os.path.getsize(path) if os.path.isfile(path) else None
             if size != part["bytes"]:
-                how = "is missing" if size is None else "has %d bytes" % size
+                how = "is missing" if size is None else "has %s bytes" % size
                 raise EngineError(
                     "the backup %s is damaged: %s %s, and the manifest says %d bytes. Restore another one"
                     % (self.manifest["path"], part["file"], how, part["bytes"])

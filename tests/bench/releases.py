@@ -23,7 +23,8 @@ def lines(_rounds: int) -> Iterator[Line | str]:
     HERE.mkdir(parents=True)
     try:
         command = [str(BIN / "python"), "tests/e2e/many_releases.py", str(HERE), str(DEPLOYMENTS)]
-        seen = json.loads(next(line for line in run(command).splitlines() if line.startswith("{")))
+        said = [line for line in run(command).splitlines() if line.startswith("{")]
+        seen = json.loads(said[0])
     finally:
         shutil.rmtree(HERE, ignore_errors=True)
     yield from (f"      {line}" for line in seen["report"].splitlines())

@@ -268,14 +268,20 @@ class Load:
         while not self._over.is_set():
             made: list[Websocket] = []
 
-            async def open_one(target: Target, blank: Record, made: list[Websocket] = made) -> Record:
-                made.append(await Websocket.open(target.peer, "/ws/echo/"))
-                return blank
-
-            if await self._record(target, "websocket open", open_one):
+            if await self._record(target, "websocket open", self._opener(made)):
                 await asyncio.sleep(0.1)
                 continue
             await self._talk(target, made[0])
+
+    @staticmethod
+    def _opener(made: list[Websocket]) -> Ask:
+        """Opens a websocket and puts it where it is asked to."""
+
+        async def open_one(target: Target, blank: Record) -> Record:
+            made.append(await Websocket.open(target.peer, "/ws/echo/"))
+            return blank
+
+        return open_one
 
     async def _talk(self, target: Target, websocket: Websocket) -> None:
         """Talk until the load is over, a goodbye is said, or the websocket breaks."""

@@ -64,7 +64,7 @@ class Server:
 
     def befalls(self, call: Call) -> str:
         """The fault of this request, if it is to have one."""
-        where, _, what = self.fault.partition(": ")
+        where, _unused, what = self.fault.partition(": ")
         fits = {
             "new": not call.reused and not call.websocket,
             "reused": call.reused,
@@ -207,6 +207,14 @@ def serving(certificate: Path) -> Iterator[tuple[Server, Peer]]:
         thread.join()
 
 
+@contextmanager
+def under_load(certificate: Path, pace: Pace) -> Iterator[tuple[Server, Load]]:
+    """The server, and a load on it."""
+    with serving(certificate) as (server, peer):  # noqa: SIM117  (pylint takes the peer for unassigned in one line)
+        with Load([peer], pace) as load:
+            yield server, load
+
+
 def loaded(certificate: Path, fault: str) -> tuple[Load, Server]:
     """A short load on a server that this fault befalls three times."""
     with serving(certificate) as (server, peer):
@@ -258,7 +266,7 @@ def test_each_failure_counts_once(certificate: Path, fault: str, reason: str) ->
 
 def opened_again(certificate: Path, first: str, then: str) -> tuple[Load, Server]:
     """A websocket that is told goodbye, and then cannot be opened three times."""
-    with serving(certificate) as (server, peer), Load([peer], QUICK) as load:
+    with under_load(certificate, QUICK) as (server, load):
         load.rest(0.3)
         server.fault, server.left = first, 1
         while server.left:
@@ -287,7 +295,7 @@ def test_what_a_client_bears_is_no_failure(certificate: Path, fault: str) -> Non
 
 def test_a_second_end_without_answer_is_a_failure(certificate: Path) -> None:
     """One retry, not two: where the new connection ends as well, the request has failed."""
-    with serving(certificate) as (server, peer), Load([peer], QUICK) as load:
+    with under_load(certificate, QUICK) as (server, load):
         load.rest(0.3)
         server.fault, server.left = "any: drop", 10**6
         load.rest(0.5)
@@ -347,7 +355,7 @@ def test_numbers() -> None:
 
 def test_a_stop_is_seen_by_all_that_fell_into_it(certificate: Path) -> None:
     """Latency counts from the moment a request was due, so that a stop of half a second is not one slow request."""
-    with serving(certificate) as (server, peer), Load([peer], replace(QUICK, timeout=5)) as load:
+    with under_load(certificate, replace(QUICK, timeout=5)) as (server, load):
         load.rest(0.3)
         with load.during("stop"):
             assert server.loop is not None
@@ -361,7 +369,7 @@ def test_a_stop_is_seen_by_all_that_fell_into_it(certificate: Path) -> None:
 
 def test_it_ends_by_itself(certificate: Path) -> None:
     """A load that is forgotten does not go on for ever, and the caller is told."""
-    with serving(certificate) as (_server, peer), Load([peer], replace(QUICK, longest=0.2)) as load:
+    with under_load(certificate, replace(QUICK, longest=0.2)) as (_server, load):
         time.sleep(1)
         with pytest.raises(AssertionError, match="ended by itself"):
             load.rest(0)

@@ -180,7 +180,7 @@ def killed(rolled: Rolled, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     """A deployment of web:2 that is killed at a call. Returns whether it got that far."""
     rolled.made, rolled.killed_at = 0, at
     with monkeypatch.context() as patch:
-        patch.setattr(Releases, "remove", lambda *_: None)
+        patch.setattr(Releases, "remove", lambda *_args: None)
         try:
             rolled.deploy(**files(web="web:2", conf="two"))
         except Killed:
@@ -225,9 +225,13 @@ def test_killed_between_the_files_and_the_containers(rolled: Rolled, monkeypatch
     """The files in force are the wanted ones, and nothing runs them: the next run has something to do."""
     rolled.engine.on_call = lambda _call: None
     before = rolled.made
-    monkeypatch.setattr(Converger, "_serve", lambda *_: (_ for _ in ()).throw(Killed()))
+
+    def kill(*_args: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Converger, "_serve", kill)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Releases, "remove", lambda *_: None)
+        patch.setattr(Releases, "remove", lambda *_args: None)
         rolled.deploy(**files(web="web:2"))
     monkeypatch.undo()
     monkeypatch.setattr(rolling, "SETTLING", 0)
