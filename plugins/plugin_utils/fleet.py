@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,7 @@ def _backups(declaration: Declaration, environment: Environment, release: Releas
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
     texts = {each.path: each.content for each in release.brought if not each.secret and not each.source}
     nginx = {path: text for path, text in texts.items() if path.startswith("docker/nginx/") and path.endswith(".conf")}
+    texts.update(_commands(declaration, release))
     return RenderedArtefacts(
         compose=release.stack.compose,
         compose_file=release.compose_file,
@@ -64,6 +66,15 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
         nginx=nginx,
         files={path: text for path, text in texts.items() if path not in nginx and not holds_seal(text)},
     )
+
+
+def _commands(declaration: Declaration, release: Release) -> Iterator[tuple[str, str]]:
+    """What will be run for the environment, as scripts, by the variable that says it."""
+    copy = str(declaration.values["bulkhead_backup_copy_command"] or "")
+    prepare = [shlex.join(command) for service in release.stack.services for command in service.prepare]
+    for variable, lines in (("bulkhead_backup_copy_command", [copy] if copy else []), ("bulkhead_prepare", prepare)):
+        if lines:
+            yield variable, "\n".join(["#!/bin/sh", *lines, ""])
 
 
 def _setting(value: str) -> str | Sealed:

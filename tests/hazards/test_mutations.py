@@ -14,6 +14,7 @@ import yaml
 from checkout import ROOT
 from hazards.mutants import BOTH, NOBODY, PROD, SECRETS, STAGING, Mutant, prove, values, write
 
+BACKUPS = "/var/lib/bulkhead/backups"
 MAIN = "/home/ubuntu/main/ai-ia-backend"
 PRODUCTION = values("production")
 
@@ -113,6 +114,37 @@ VARIABLES = [
     *variable("bulkhead_report", NOBODY, ""),
     *variable("bulkhead_waivers", STAGING, "all", [{"rule": "shared-port"}]),
     *variable("bulkhead_waivers", NOBODY, []),
+    *variable("bulkhead_release", NOBODY, "20261123T113114Z-749e121a"),
+    *variable("bulkhead_allow_downtime", NOBODY, True),
+    *variable("bulkhead_drain_timeout", NOBODY, 30),
+    *variable("bulkhead_prepare", BOTH, [["psql", "postgresql://aiia_prod_postgresql/aiia_prod"]]),
+    *variable("bulkhead_prepare", NOBODY, [], [["./manage.py", "migrate"]]),
+    *variable("bulkhead_prepare_status", NOBODY, ["./manage.py", "showmigrations"]),
+    *variable("bulkhead_prepare_timeout", NOBODY, 60),
+    *variable("bulkhead_backup_directory", BOTH, f"{BACKUPS}/aiia_prod", f"{BACKUPS}/aiia_prod/staging"),
+    *variable("bulkhead_backup_directory", NOBODY, "/srv/backups/staging", f"{BACKUPS}/aiia_production"),
+    *variable("bulkhead_backup_keep", NOBODY, 2),
+    *variable("bulkhead_backup_schedule", NOBODY, "daily"),
+    *variable("bulkhead_backup_copy_command", STAGING, "docker system prune --all --force --volumes"),
+    *variable("bulkhead_backup_copy_command", BOTH, "docker rm --force aiia_prod_django"),
+    *variable("bulkhead_backup_copy_command", NOBODY, "rclone copy . s3:eduaiia-staging-backups"),
+    *variable("bulkhead_backup_timeout", NOBODY, 60),
+    *variable("bulkhead_backup_before_release", NOBODY, "all"),
+    *variable("bulkhead_backup_before_restore", NOBODY, False),
+    *variable("bulkhead_restore", NOBODY, "latest"),
+    *variable("bulkhead_restore_from", NOBODY, "aiia_prod"),
+    *variable("bulkhead_restore_sanitise", NOBODY, "sanitise.sql"),
+    *variable("bulkhead_confirm", NOBODY, "aiia_staging"),
+    *variable("bulkhead_lines", NOBODY, 20),
+    *variable("bulkhead_command", NOBODY, "id"),
+    *variable("bulkhead_manage", NOBODY, "check"),
+    *variable("bulkhead_maintenance", NOBODY, "on"),
+    *variable("bulkhead_maintenance_page", NOBODY, "maintenance.html.j2"),
+    *variable("bulkhead_destroy_volumes", NOBODY, True),
+    *variable("bulkhead_destroy_backups", NOBODY, True),
+    *variable("bulkhead_promotion_from", NOBODY, "production"),
+    *variable("bulkhead_promotion_minutes", NOBODY, 10),
+    *variable("bulkhead_service", NOBODY, "django"),
     *variable("bulkhead_env_shared", BOTH, {"DB_HOST": "aiia_prod_postgresql"}),
     *variable("bulkhead_env_shared", NOBODY, {"TZ": "Europe/Berlin"}),
 ]

@@ -142,7 +142,7 @@ def build_stack(
         replicas = _replicas(complete)
         if replicas == 1:
             complete.setdefault("container_name", naming.container_name(prefix, name))
-        _check_rolling(name, complete, extra)
+        _check_prepare(name, extra)
         _rename_references(complete, keys)
         volumes.update(_named_volumes(complete, prefix, environment))
         if keys[name] in compose_services:
@@ -165,7 +165,8 @@ def build_stack(
                 question=tuple((extra.get("question") or {}).get("command", ())),
                 backup=_backup(name, extra.get("backup") or {}),
                 manage=tuple(map(str, extra.get("manage") or ())),
-                rolling=bool(extra.get("rolling")),
+                # Old and new cannot both have one port of the machine.
+                rolling=bool(extra.get("rolling")) and not complete.get("ports"),
                 prepare=tuple(tuple(map(str, command)) for command in extra.get("prepare") or ()),
                 prepare_status=tuple(map(str, extra.get("prepare_status") or ())),
                 replicas=replicas,
@@ -192,17 +193,10 @@ def _replicas(service: Mapping[str, Any]) -> int:
     return int(str(count)) if str(count or "").isdigit() else 1
 
 
-def _check_rolling(name: str, service: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
-    """Raise ValueError where a service cannot be replaced without a gap although it says so."""
-    if not extra.get("rolling"):
-        return
-    if service.get("ports"):
-        raise ValueError(
-            f"bulkhead_services.{name} publishes ports and is to be replaced without a gap (x-bulkhead.rolling): old "
-            "and new cannot both have one port of the machine. Let nginx publish it, or set x-bulkhead.rolling: false"
-        )
+def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:
+    """Raise ValueError where what prepares a release is no list of commands."""
     commands = extra.get("prepare") or ()
-    if not isinstance(commands, list) or not all(isinstance(each, list) and each for each in commands):
+    if not isinstance(commands, (list, tuple)) or not all(isinstance(each, list) and each for each in commands):
         raise ValueError(f"bulkhead_services.{name}: x-bulkhead.prepare is a list of commands, each a list of words")
 
 

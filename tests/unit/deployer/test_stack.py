@@ -268,3 +268,23 @@ def test_mounted_directories() -> None:
     volumes = ["./conf/:/etc/web:ro", "data:/data", "/etc:/x", {"type": "bind", "source": "./more", "target": "/more"}]
     volumes += [{"type": "volume", "source": "./named", "target": "/named"}, {"type": "tmpfs", "target": "/tmp"}]
     assert mounted_directories({"volumes": volumes}) == [("conf", "/etc/web"), ("more", "/more")]
+
+
+def test_what_publishes_a_port_cannot_be_stood_in_for() -> None:
+    """Old and new cannot both have one port of the machine."""
+    ours = {"x-bulkhead": {"rolling": True, "prepare": [["migrate"]]}}
+    for ports, rolling in (([], True), (["8080:80"], False)):
+        found = described(build({"job": {**ours, "image": "i", "ports": ports}}), "job")
+        assert (found.rolling, found.prepare) == (rolling, (("migrate",),))
+
+
+def test_several_of_a_service_have_composes_own_names() -> None:
+    stack = build({"job": {"image": "i", "deploy": {"replicas": 3}}})
+    found = described(stack, "job")
+    assert (found.replicas, found.container) == (3, f"{stack.compose['name']}-job")
+    assert "container_name" not in definition(stack, "job")
+
+
+def test_what_prepares_a_release_is_a_list_of_commands() -> None:
+    with pytest.raises(ValueError, match=r"x-bulkhead\.prepare is a list of commands, each a list of words"):
+        build({"job": {"image": "i", "x-bulkhead": {"prepare": ["migrate --noinput"]}}})
