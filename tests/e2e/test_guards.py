@@ -163,7 +163,7 @@ def test_ignored_errors(traced: Traced) -> None:
     book = playbook(traced.site.directory, ignore_errors=True, tasks=[ROLE])
     run = traced.site.play(playbook=book)
     changing = {each.action: each for each in run.tasks if not each.action.endswith(".verify")}
-    assert set(changing) == {f"aiia.bulkhead.{each}" for each in ("plan", "preflight", "source", "converge")}
+    assert set(changing) == {f"aiia.bulkhead.{each}" for each in ("plan", "preflight", "source", "backup", "converge")}
     for action, task in changing.items():
         assert task.status == "ignored", action
         assert "no-limit" in task.result["msg"], action

@@ -152,6 +152,7 @@ def test_kill_9_in_each_step(place: Place) -> None:
     assert place.deploy().succeeded().changed == 0
 
 
+@pytest.mark.full
 def test_kill_9_of_the_module_alone(place: Place) -> None:
     """The run itself lives on: it fails, gives the lock back, and says so."""
     with Visitor(place) as visitor:

@@ -64,6 +64,7 @@ def test_up_and_away(place: Place) -> None:
     assert running(place.prefix)[f"{place.prefix}_nginx"] == before[f"{place.prefix}_nginx"]
 
 
+@pytest.mark.full
 def test_a_page_of_ones_own_that_nobody_answers_with(place: Place) -> None:
     """Said only when it was seen: with nginx stopped it fails, and the page is not left behind."""
     page = place.site.directory / "own.html.j2"
