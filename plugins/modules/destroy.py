@@ -68,9 +68,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.destruction import Destruction
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 
@@ -114,12 +113,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with kept_lease(module):
-            result = run(module)
-    except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
-    module.exit_json(**result)
+    answer(module, run)
 
 
 if __name__ == "__main__":

@@ -42,14 +42,24 @@ steps:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.maintenance import Maintenance
 from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Put the page up, or take it away."""
+    params = module.params
+    prober = Prober(Engine(module, params["docker_host"]), params["timeout"])
+    maintenance = Maintenance(Tree(params["directory"], params["owner"]), prober, params["request"])
+    steps = maintenance.switch(params["page"].encode(), params["enabled"], module.check_mode)
+    return {"changed": bool(steps), "steps": steps}
 
 
 def main() -> None:
@@ -63,15 +73,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        with kept_lease(module):
-            prober = Prober(Engine(module, params["docker_host"]), params["timeout"])
-            maintenance = Maintenance(Tree(params["directory"], params["owner"]), prober, params["request"])
-            steps = maintenance.switch(params["page"].encode(), params["enabled"], module.check_mode)
-    except Failure as error:
-        module.fail_json(msg="%s: %s" % (params["prefix"], error.message), detail=error.detail.splitlines())
-    module.exit_json(changed=bool(steps), steps=steps)
+    answer(module, run)
 
 
 if __name__ == "__main__":

@@ -39,12 +39,21 @@ notes:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Judge the images that are to be deployed."""
+    params = module.params
+    engine = Engine(module, params["docker_host"])
+    promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
+    return {"changed": False, "notes": promotion.require(params["images"])}
 
 
 def main() -> None:
@@ -56,15 +65,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        with kept_lease(module):
-            engine = Engine(module, params["docker_host"])
-            promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
-            notes = promotion.require(params["images"])
-    except Failure as error:
-        module.fail_json(msg="%s: %s" % (params["prefix"], error.message), detail=error.detail.splitlines())
-    module.exit_json(changed=False, notes=notes)
+    answer(module, run)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a module of this collection does its work and answers. Runs on the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+
+
+def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Do a module's work while the environment's lease is kept, and end with what it returns, or with its failure."""
+    try:
+        with kept_lease(module):
+            result = run(module)
+    except Failure as error:
+        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+    module.exit_json(**result)
