@@ -79,7 +79,10 @@ class Converger:
             if self.comparison.wants_code:
                 self.checkout.move_to(self.params["commit"])
             self._guard_first()
-            self._serve(release, returning)
+            self.preparation.clear()
+            # What an earlier release prepared, a later one has to be able to use: returning to one prepares nothing.
+            prepare = (lambda: None) if returning else (lambda: self._prepare(release))
+            self._serve(self.comparison.services, self.comparison.stale, self.params["allow_downtime"], prepare)
             self.serving.remove(self.comparison.orphans)
             if self.firewall:  # Compose may have replaced a network
                 self.firewall.apply(self.firewall.ports)
@@ -104,33 +107,41 @@ class Converger:
                 raise EngineError("the containers could not be made", last_lines(errors or output))
         self.firewall.apply(self.firewall.ports)
 
-    def _serve(self, release: str, returning: bool) -> None:
-        """Start what is on disk. Those that others wait for come first: an application that starts with a new password
-        needs a database that knows it, and so does the preparation of its schema."""
-        services, stale = self.comparison.services, self.comparison.stale
-        self.preparation.clear()
+    def _serve(
+        self,
+        services: list[dict[str, Any]],
+        stale: list[dict[str, Any]],
+        allowed: bool,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start what is on disk; ``stale`` are the services whose files changed. Those that others wait for come first:
+        an application that starts with a new password needs a database that knows it, and so does the preparation of
+        its schema."""
         self.serving.name_back(services)
-        recreated = self._recreated(services, allowed=self.params["allow_downtime"])
+        recreated = self._recreated(services, allowed)
         # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
         known = bool(self.comparison.state)
-        early = [each for each in stale if each["awaited"] and (self.comparison.of_service(each) or not known)]
+        awaited = [each for each in stale if each["awaited"] and not each["rolling"]]
+        early = [each for each in awaited if self.comparison.of_service(each) or not known]
         if early:
             self.serving.up(early, *[each["key"] for each in early])
             self.serving.bring_files(early)
-        # What an earlier release prepared, a later one has to be able to use: returning to one prepares nothing.
-        unprepared = [] if returning else self.preparation.open()
-        if unprepared:
-            awaited = [each for each in services if each["awaited"] and not each["rolling"]]
-            if awaited:
-                self.serving.up(awaited, *[each["key"] for each in awaited])
-            # The first deployment has nothing to lose.
-            self.preparation.run(
-                unprepared, lambda: self.comparison.state and self._back_up("before release %s" % release)
-            )
+        prepare()
         self._roll(services, stale, recreated)
         self.serving.up(services)
         self.serving.bring_files([each for each in stale if each not in early])
         self.serving.wait(services)
+
+    def _prepare(self, release: str) -> None:
+        """Run what has to be done once for this release's images, beside what serves."""
+        unprepared = self.preparation.open()
+        if not unprepared:
+            return
+        awaited = [each for each in self.comparison.services if each["awaited"] and not each["rolling"]]
+        if awaited:
+            self.serving.up(awaited, *[each["key"] for each in awaited])
+        # The first deployment has nothing to lose.
+        self.preparation.run(unprepared, lambda: self.comparison.state and self._back_up("before release %s" % release))
 
     def _recreated(self, services: list[dict[str, Any]], allowed: bool) -> set[str]:
         """The containers that Compose is going to replace. Raises EngineError for those that nobody expected."""
@@ -163,9 +174,9 @@ class Converger:
 
     # ---- going back ----------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _undo(back: Callable[..., str], error: Failure, *args: str) -> None:
+    def _undo(self, back: Callable[..., str], error: Failure, *args: str) -> None:
         """Put back what was; the error says how that went."""
+        self.engine.wait_for_return()
         try:
             error.put_back = back(*args)
             error.message += ". %s" % error.put_back
@@ -184,6 +195,7 @@ class Converger:
         if commit_before:
             self.checkout.move_to(self.comparison.state.get("commit") or commit_before)
         self.comparison.refresh()
+        self.preparation.clear()  # a command goes on where only the connection to it broke
         kept = self._service_keys_in_force()
         self.serving.remove([each for each in self._started() if labels_of(each).get(SERVICE) not in kept])
         # What runs now may have taken files of the failed release; what starts from here on has the earlier ones.
@@ -192,15 +204,7 @@ class Converger:
         services = [service for service in before if service["key"] in kept]
         names = {service["name"] for service in self.serving.brought}
         brought = [service for service in services if service["name"] in names]
-        self.serving.name_back(services)
-        early = [each for each in brought if each["awaited"]]
-        if early:
-            self.serving.up(early, *[each["key"] for each in early])
-            self.serving.bring_files(early)
-        self._roll(services, brought, self._recreated(services, allowed=True))
-        self.serving.up(services)
-        self.serving.bring_files([each for each in brought if each not in early])
-        self.serving.wait(services)
+        self._serve(services, brought, allowed=True)
         if self.firewall:
             self.firewall.apply(self.comparison.state.get("firewall"))
         return "The previous release serves again"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import time
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
 #: What engine and Compose must at least be: start intervals of health checks need engine 25.
 MINIMUM_ENGINE = (25, 0)
 MINIMUM_COMPOSE = (2, 24)
+
+#: Seconds in which an engine that was killed or upgraded is back, if something starts it again.
+_AWAY = 30
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -153,6 +157,12 @@ class Engine:
             raise EngineError(
                 "the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3)
             )
+
+    def wait_for_return(self) -> None:
+        """Wait until the engine answers, if it is about to: whoever wants to undo something needs it."""
+        deadline = time.monotonic() + _AWAY
+        while self.docker("version", "--format", "{{.Server.Version}}")[0] != 0 and time.monotonic() < deadline:
+            time.sleep(0.5)
 
     def compose(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run Compose for this environment's project and file, and nothing else.

@@ -2,15 +2,20 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tests of code for the hosts share: Ansible's own module object."""
+"""What tests of code for the hosts share: Ansible's own module object, and environments that are deployed."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.aiia.bulkhead.plugins.module_utils import rolling
+from unit.module_utils.deployments import Machine
+from unit.module_utils.rolled import Rolled
 
 
 @pytest.fixture
@@ -18,3 +23,34 @@ def module() -> Iterator[AnsibleModule]:
     """The real thing: what a module on a host has."""
     with patch_module_args({}):
         yield AnsibleModule(argument_spec={})
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine on which nothing is deployed yet."""
+    return Machine(tmp_path / "env")
+
+
+@pytest.fixture
+def deployed(machine: Machine) -> Machine:
+    """A machine with an environment."""
+    machine.deploy()
+    machine.engine.calls.clear()
+    return machine
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for nginx, nor for the disk."""
+    monkeypatch.setattr(rolling, "SETTLING", 0)
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
+def rolled(tmp_path: Path, quick: None) -> Rolled:
+    """An environment whose application is replaced without a gap; somebody has to serve at every call."""
+    machine = Rolled(tmp_path / "env")
+    machine.deploy()
+    machine.engine.calls.clear()
+    machine.watch()
+    return machine

@@ -41,21 +41,38 @@ class FakeEngine:
         self.refuses: Callable[[str], bool] = lambda _call: False
         #: What happens before a call is answered: tests look at the machine, or let the run be killed.
         self.on_call: Callable[[str], None] = lambda _call: None
+        #: Whether nobody answers; containers live on, as they do with live-restore.
+        self.away = False
         self.images_there: list[str] = []
         #: What commands in one-off containers answer: (exit code, output, errors).
         self.commands: dict[str, tuple[int, str, str]] = {}
         self._number = 0
 
+    def _hear(self, call: str) -> None:
+        """A call reaches the engine. Raises EngineError where that is away, or goes away by it."""
+        self.on_call(call)
+        if self.away:
+            raise EngineError("the Docker engine cannot be reached")
+
     # ---- what Engine offers --------------------------------------------------------------------------------------
 
     def check_versions(self) -> None:
         self.calls.append("versions")
+        self._hear("versions")
+
+    def check_reachable(self, errors: str) -> None:
+        if "cannot be reached" in errors:
+            raise EngineError(errors)
+
+    def wait_for_return(self) -> None:
+        self.calls.append("wait for the engine")
 
     def project_containers(self) -> list[dict[str, Any]]:
-        self.on_call("look")
+        self._hear("look")
         return json.loads(json.dumps(list(self.running.values())))
 
     def inspect(self, wanted: list[str]) -> list[dict[str, Any]]:
+        self._hear("inspect")
         known = [*self.running.values(), *self.strangers]
         return [each for each in known if each["Id"] in wanted or each["Name"].lstrip("/") in wanted]
 
@@ -68,7 +85,10 @@ class FakeEngine:
     def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         call = " ".join(args)
         self.calls.append(call)
-        self.on_call(call)
+        try:
+            self._hear(call)
+        except EngineError as error:
+            return 1, "", error.message
         if self.refuses(call):
             return 1, "", "refused by the test"
         if args[0] == "rm":
@@ -89,13 +109,20 @@ class FakeEngine:
     def docker_ok(self, *args: str, **options: Any) -> str:
         code, output, errors = self.docker(*args, **options)
         if code:
+            self.check_reachable(errors)
             raise EngineError("docker failed", errors)
         return output
 
     def compose(self, *args: str, directory: str = "", limit: int = 0) -> tuple[int, str, str]:
-        call = " ".join(args)
-        self.calls.append(f"compose {call}")
-        self.on_call(f"compose {call}")
+        call = f"compose {' '.join(args)}"
+        self.calls.append(call)
+        try:
+            self._hear(call)
+            return self._compose(call.removeprefix("compose "), args, directory)
+        except EngineError as error:
+            return 1, "", error.message
+
+    def _compose(self, call: str, args: tuple[str, ...], directory: str) -> tuple[int, str, str]:
         if self.refuses(call):
             return 1, "", "refused by the test"
         wanted = json.loads(Path(directory or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
@@ -131,7 +158,7 @@ class FakeEngine:
             return
         if found:
             del self.running[key]
-            self.on_call(f"between two containers of {key}")
+            self._hear(f"between two containers of {key}")
         self._number += 1
         self.running[key] = self._made(f"{key}-{self._number}", NAMES.get(key, key), key, image)
 

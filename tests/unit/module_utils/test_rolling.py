@@ -6,75 +6,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import rolling
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import TRAFFIC
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
-from unit.module_utils.deployments import WEB, Machine, files
+from unit.module_utils.deployments import Machine, files
 from unit.module_utils.fake_engine import file, service
+from unit.module_utils.rolled import ROLLING, Rolled
 
-ROLLING = {**WEB, "rolling": True, "prepare": [["migrate"], ["collect"]], "prepare_status": ["plan"]}
-
-
-class Killed(BaseException):
-    """kill -9: nothing that was to be done afterwards is done."""
-
-
-class Rolled(Machine):
-    """An environment whose web is replaced without a gap, and nginx before it."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.killed_at = 0
-        self.made = 0
-        self.steered: set[str] = set()
-
-    def params(self, **changes: Any) -> dict[str, Any]:
-        return super().params(**{"services": [service("web", **ROLLING), service("db", awaited=True)], **changes})
-
-    def watch(self) -> None:
-        """From here on somebody has to serve at every call."""
-        self.engine.on_call = self._look
-
-    def _look(self, call: str) -> None:
-        self.made += 1
-        if self.killed_at and self.made >= self.killed_at:
-            raise Killed
-        assert self.who_serves(), f"nobody serves when {call!r} is called"
-
-    def who_serves(self) -> str:
-        """The image that answers a request now; empty where none does."""
-        stand_in = (self.directory / TRAFFIC / "web.next").exists()
-        found = self.engine.running.get("aiia_prod_web_next" if stand_in else "web")
-        image = found["Config"]["Image"] if found else ""
-        if stand_in:
-            self.steered.add(image)
-        return image if found and found["State"].get("Health", {}).get("Status") == "healthy" else ""
-
-    def is_clean(self) -> bool:
-        """Whether nothing is left of what a deployment only needs while it works."""
-        return set(self.engine.running) == {"web", "db"} and not list((self.directory / TRAFFIC).glob("*"))
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rolling, "SETTLING", 0)
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
-
-
-@pytest.fixture
-def rolled(tmp_path: Path) -> Rolled:
-    machine = Rolled(tmp_path / "env")
-    machine.deploy()
-    machine.engine.calls.clear()
-    machine.watch()
-    return machine
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 # ---- replacing ---------------------------------------------------------------------------------------------------
@@ -114,6 +57,13 @@ def test_files_that_it_reads_when_it_starts(rolled: Rolled) -> None:
     before = rolled.engine.ids()
     rolled.deploy(**files(conf="two"))
     assert rolled.engine.ids()["web"] != before["web"]
+    assert rolled.is_clean()
+
+
+def test_one_that_others_wait_for_is_no_exception(rolled: Rolled) -> None:
+    services = [service("web", **ROLLING, awaited=True), service("db", awaited=True)]
+    rolled.deploy(**files(conf="two"), services=services)
+    assert rolled.steered == {"web:1"}
     assert rolled.is_clean()
 
 
@@ -163,82 +113,6 @@ def test_a_later_step_that_fails(rolled: Rolled) -> None:
     rolled.fails(**files(web="web:2", db="db:2"))
     assert rolled.who_serves() == "web:1"
     assert rolled.is_clean()
-
-
-# ---- whoever is killed, whenever ----------------------------------------------------------------------------------
-
-
-def calls_of_a_deployment(tmp_path: Path) -> int:
-    machine = Rolled(tmp_path / "count")
-    machine.deploy()
-    machine.watch()
-    machine.deploy(**files(web="web:2", conf="two"))
-    return machine.made
-
-
-def killed(rolled: Rolled, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """A deployment of web:2 that is killed at a call. Returns whether it got that far."""
-    rolled.made, rolled.killed_at = 0, at
-    with monkeypatch.context() as patch:
-        patch.setattr(Releases, "remove", lambda *_args: None)
-        try:
-            rolled.deploy(**files(web="web:2", conf="two"))
-        except Killed:
-            assert rolled.who_serves()
-            return True
-        finally:
-            rolled.killed_at = 0
-    return False
-
-
-def test_killed_at_every_call_and_finished_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    count = calls_of_a_deployment(tmp_path)
-    assert count >= 20
-    for at in range(1, count + 1):
-        rolled = Rolled(tmp_path / f"again{at}")
-        rolled.deploy()
-        rolled.watch()
-        assert killed(rolled, at, monkeypatch)
-        rolled.deploy(**files(web="web:2", conf="two"))
-        assert (rolled.who_serves(), rolled.is_clean()) == ("web:2", True), at
-        assert rolled.plan(**files(web="web:2", conf="two")) == []
-        assert rolled.releases() == Releases(rolled.tree).kept()
-
-
-def test_killed_at_every_call_and_the_next_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes back is the release that was in force, not the half of another."""
-    for at in range(1, calls_of_a_deployment(tmp_path) + 1):
-        rolled = Rolled(tmp_path / f"bad{at}")
-        rolled.deploy()
-        rolled.engine.sick["web:3"] = "unhealthy"
-        rolled.watch()
-        assert killed(rolled, at, monkeypatch)
-        state = json.loads((rolled.directory / ".bulkhead/state.json").read_text())
-        rolled.fails(**files(web="web:3", conf="three"))
-        assert (rolled.who_serves(), rolled.is_clean()) == ("web:1", True), at
-        assert (rolled.directory / "web.conf").read_text() == "one"
-        assert json.loads((rolled.directory / ".bulkhead/state.json").read_text()) == state
-        assert rolled.plan() == []
-
-
-def test_killed_between_the_files_and_the_containers(rolled: Rolled, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files in force are the wanted ones, and nothing runs them: the next run has something to do."""
-    rolled.engine.on_call = lambda _call: None
-    before = rolled.made
-
-    def kill(*_args: object) -> None:
-        raise Killed
-
-    monkeypatch.setattr(Converger, "_serve", kill)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Releases, "remove", lambda *_args: None)
-        rolled.deploy(**files(web="web:2"))
-    monkeypatch.undo()
-    monkeypatch.setattr(rolling, "SETTLING", 0)
-    assert rolled.made == before and rolled.who_serves() == "web:1"
-    assert rolled.plan(**files(web="web:2")) == ["finish what an interrupted run began"]
-    rolled.deploy(**files(web="web:2"))
-    assert rolled.who_serves() == "web:2"
 
 
 # ---- preparing ---------------------------------------------------------------------------------------------------
