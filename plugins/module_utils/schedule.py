@@ -33,6 +33,8 @@ PROGRAM = "backup.pyz"
 SYSTEMD = "/run/systemd/system"
 UNITS = "/etc/systemd/system"
 CRON = "/etc/cron.d"
+#: Where systemd keeps when a timer last ran, by which it makes up for what was missed.
+STAMPS = "/var/lib/systemd/timers"
 
 _PACKAGE = "ansible_collections.aiia.bulkhead.plugins.module_utils"
 _IMPORTS = re.compile(re.escape(_PACKAGE) + r"(?:\.(\w+) import| import (\w+))")
@@ -113,6 +115,7 @@ class Schedule:
         self.state = state_directory(state)
         self.folder = os.path.join(self.state, "schedules", prefix)
         self.name = unit_name(prefix)
+        self._stamp = os.path.join(STAMPS, "stamp-%s.timer" % self.name)
 
     def last(self) -> dict[str, Any]:
         """How the last backup on schedule went; empty where there was none."""
@@ -128,7 +131,8 @@ class Schedule:
         ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
         """
         files = self._files(wanted) if wanted else {}
-        stale = [path for path in self._own_paths() if path not in files and os.path.lexists(path)]
+        own = self._own_paths() + ([] if wanted else [self._stamp])
+        stale = [path for path in own if path not in files and os.path.lexists(path)]
         different = {path: file for path, file in files.items() if Tree(os.path.dirname(path)).differs(file)}
         steps = ["write %s" % path for path in sorted(different)] + ["remove %s" % path for path in stale]
         if change and steps:
@@ -198,8 +202,15 @@ class Schedule:
                 self._systemctl("restart", "%s.timer" % self.name)
 
     def _stop(self, stale: list[str]) -> None:
-        if os.path.isdir(SYSTEMD) and any(path.endswith(".timer") for path in stale):
-            self._systemctl("disable", "--now", "%s.timer" % self.name)
+        if not os.path.isdir(SYSTEMD):
+            return
+        timer, service = ("%s.%s" % (self.name, ending) for ending in ("timer", "service"))
+        if os.path.join(UNITS, timer) in stale:
+            self._systemctl("disable", "--now", timer)
+        if os.path.join(UNITS, service) in stale:
+            self._systemctl("stop", service)  # it may be waiting for whoever runs this
+            # A unit that failed is remembered when its file is gone. This says no where there is nothing to forget.
+            self.engine.tool("systemctl", "reset-failed", service)
 
     def _systemctl(self, *args: str) -> None:
         code, output, errors = self.engine.tool("systemctl", *args)

@@ -23,7 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import dump
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
 
 SETTINGS = "settings.json"
 LAST = "last.json"
@@ -53,15 +53,29 @@ class Runner:
         return done.returncode, output, errors
 
 
-def run(settings: dict[str, Any]) -> str:
+class TakenAwayError(Failure):
+    """The schedule is no more: its settings went while this waited."""
+
+
+def read_settings(folder: str) -> dict[str, Any]:
+    """What to back up, as it is now. Raises TakenAwayError where there is nothing to be done any more."""
+    content = read(os.path.join(folder, SETTINGS))
+    if content is None:
+        raise TakenAwayError("there is no schedule any more")
+    found: dict[str, Any] = json.loads(content.decode())
+    return found
+
+
+def run(folder: str) -> str:
     """Back up under the environment's lock. Returns where to. Raises Failure."""
-    params = settings["backup"]
+    params = read_settings(folder)["backup"]
     locks, token = Locks(params["state_directory"]), uuid.uuid4().hex
     locks.take(params["prefix"], token, "its own backup on schedule", _PATIENCE)
     try:
         with locks.kept(params["prefix"], token):
-            engine = Engine(Runner(), settings["docker_host"])
-            return str(Backups(engine, params).make("on schedule", trigger="schedule")["path"])
+            settings = read_settings(folder)  # whoever had the lock may have brought other ones
+            backups = Backups(Engine(Runner(), settings["docker_host"]), settings["backup"])
+            return str(backups.make("on schedule", trigger="schedule")["path"])
     finally:
         locks.release(params["prefix"], token)
 
@@ -69,11 +83,12 @@ def run(settings: dict[str, Any]) -> str:
 def main() -> int:
     """Run, say how it went, and keep that for those who ask later."""
     folder = os.path.dirname(os.path.abspath(sys.argv[0]))
-    with open(os.path.join(folder, SETTINGS), encoding="utf-8") as stream:
-        settings = json.load(stream)
     began = time.time()
     try:
-        message, code = run(settings), 0
+        message, code = run(folder), 0
+    except TakenAwayError as error:
+        sys.stdout.write("%s\n" % error.message)
+        return 0
     except Failure as error:
         message, code = "\n".join(filter(None, [error.message, error.detail])), 1
     last = {
@@ -83,5 +98,5 @@ def main() -> int:
         "message": message,
     }
     Tree(folder).write(Wanted(LAST, dump(last), 0o600))
-    (sys.stderr if code else sys.stdout).write("%s: %s\n" % (settings["backup"]["prefix"], message))
+    (sys.stderr if code else sys.stdout).write("%s: %s\n" % (os.path.basename(folder), message))
     return code

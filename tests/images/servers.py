@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the images of the servers that molecule deploys to: a bare Debian 12 and a bare Debian 13.
+"""Build the images of the servers that tests deploy to: a bare Debian 12 and a bare Debian 13, and, where it is asked
+for, one with Docker's client.
 
 They come from Debian's own image where a registry answers, from Debian packages elsewhere. Built once, until their
 inputs change.
@@ -9,11 +10,13 @@ inputs change.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -23,6 +26,7 @@ from images import build as stack
 SUITES = ("bookworm", "trixie")
 LABEL = "io.bulkhead.test=servers"
 RECIPE = stack.Image("server", "")
+MACHINE = stack.Image("machine", f"bulkhead-test/machine:{stack.SUITE}")
 
 
 def image_exists(tag: str) -> bool:
@@ -56,24 +60,37 @@ def rootfs(suite: str) -> str:
 
 def ensure_server(suite: str) -> bool:
     """Have the server image of a suite; True where it had to be built."""
-    tag = f"bulkhead-test/server:{suite}"
-    inputs = stack.digest(RECIPE, *sources(suite), *stack.BOOTSTRAP_OPTIONS)
-    if stack.built_digest(tag) == inputs:
+    server = stack.Image(RECIPE.directory, f"bulkhead-test/server:{suite}")
+    inputs = stack.digest(server, *sources(suite), *stack.BOOTSTRAP_OPTIONS)
+    return _build(server, lambda: rootfs(suite), inputs)
+
+
+def ensure_machine() -> bool:
+    """Have the image of a server with Docker's client; True where it had to be built."""
+    ensure_server(stack.SUITE)
+    server = f"bulkhead-test/server:{stack.SUITE}"
+    return _build(MACHINE, lambda: server, stack.digest(MACHINE, stack.built_digest(server)))
+
+
+def _build(image: stack.Image, base: Callable[[], str], inputs: str) -> bool:
+    if stack.built_digest(image.tag) == inputs:
         return False
     labels = ["--label", LABEL, "--label", f"{stack.INPUTS_LABEL}={inputs}"]
-    command = ["docker", "build", "--build-arg", f"BASE={rootfs(suite)}", *labels, "--tag", tag]
-    stack.run([*command, str(RECIPE.context)], stack.BUILD_SECONDS, "Its last lines:")
+    command = ["docker", "build", "--build-arg", f"BASE={base()}", *labels, "--tag", image.tag]
+    stack.run([*command, str(image.context)], stack.BUILD_SECONDS, "Its last lines:")
     return True
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the images of servers from Debian packages.")
+    parser.add_argument("names", nargs="*", choices=[*SUITES, "machine"], metavar="NAME")
     try:
-        for suite in SUITES:
+        for name in parser.parse_args().names or SUITES:
             began = time.monotonic()
             with stack.alone():
-                built = ensure_server(suite)
+                built = ensure_machine() if name == "machine" else ensure_server(name)
             if built:
-                print(f"built bulkhead-test/server:{suite} in {time.monotonic() - began:.0f} s", flush=True)
+                print(f"built the server {name} in {time.monotonic() - began:.0f} s", flush=True)
     except stack.BuildError as exc:
         print(f"ERROR: {exc}", file=sys.stderr)
         return os.EX_UNAVAILABLE

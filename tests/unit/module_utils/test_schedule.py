@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import schedule as module
+from ansible_collections.aiia.bulkhead.plugins.module_utils import scheduled
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule, program, unit_name
 
 WANTED: dict[str, Any] = {
@@ -44,7 +47,7 @@ def engine() -> Engine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with cron and without systemd, in a directory."""
-    for name in ("SYSTEMD", "UNITS", "CRON"):
+    for name in ("SYSTEMD", "UNITS", "CRON", "STAMPS"):
         monkeypatch.setattr(module, name, str(tmp_path / name.lower()))
     (tmp_path / "cron").mkdir()
     return tmp_path
@@ -107,9 +110,24 @@ def test_systemd_comes_first_and_takes_over(machine: Path, schedule: Schedule, e
     assert engine.calls == [
         f"systemctl {each}" for each in ("daemon-reload", f"enable {name}.timer", f"restart {name}.timer")
     ]
+    (machine / "stamps").mkdir()
+    (machine / f"stamps/stamp-{name}.timer").touch()
+    assert schedule.bring(WANTED) == [], "when the timer last ran is kept as long as there is a timer"
     schedule.remove()
-    assert engine.calls[3:] == [f"systemctl disable --now {name}.timer", "systemctl daemon-reload"]
+    ending = ["disable --now {}.timer", "stop {}.service", "reset-failed {}.service", "daemon-reload"]
+    assert engine.calls[3:] == [f"systemctl {each.format(name)}" for each in ending]
     assert files(machine) == []
+
+
+def test_what_somebody_took_away_is_not_stopped(machine: Path, schedule: Schedule, engine: Engine) -> None:
+    for name in ("systemd", "units", "stamps"):
+        (machine / name).mkdir()
+    schedule.bring(WANTED)
+    (machine / f"stamps/stamp-{schedule.name}.timer").touch()
+    (machine / f"units/{schedule.name}.timer").unlink()
+    (machine / f"units/{schedule.name}.service").unlink()
+    schedule.remove()
+    assert engine.calls[3:] == ["systemctl daemon-reload"] and files(machine) == []
 
 
 def test_a_machine_without_either_says_so(machine: Path, schedule: Schedule) -> None:
@@ -123,31 +141,76 @@ def test_a_percent_sign_is_no_line_end_for_cron(machine: Path, engine: Engine) -
     assert r"'" + str(machine / "a \\%b/schedules") in (machine / "cron/bulkhead-aiia_prod-backup").read_text()
 
 
-def test_the_program_is_always_the_same_and_runs_without_ansible(tmp_path: Path) -> None:
-    assert program() == program()
-    (tmp_path / "backup.pyz").write_bytes(program())
+def run_program(folder: Path, parts: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """What a machine runs on schedule, with the lock's state beside it."""
+    (folder / "backup.pyz").write_bytes(program())
     settings = {
-        "docker_host": f"unix://{tmp_path}/none.sock",
+        "docker_host": f"unix://{folder}/none.sock",
         "backup": {
             "prefix": "aiia_prod",
             "project": "aiia_prod",
             "directory": "",
-            "state_directory": str(tmp_path / "state"),
+            "state_directory": str(folder / "state"),
             "home": "/nowhere",
             "timeout": 5,
-            "parts": [{"service": "db", "key": "db", "kind": "postgresql", "admin": "a", "database": "d"}],
+            "parts": parts,
         },
     }
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", str(tmp_path / "backup.pyz")], capture_output=True, text=True, check=False
-    )
+    (folder / "settings.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-I", "-S", str(folder / "backup.pyz")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+DATABASE = {"service": "db", "key": "db", "kind": "postgresql", "admin": "a", "database": "d"}
+
+
+def test_the_program_is_always_the_same_and_runs_without_ansible(tmp_path: Path) -> None:
+    assert program() == program()
+    done = run_program(tmp_path, [DATABASE])
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert done.stderr.startswith("aiia_prod: no backup was made: "), done.stderr
+    assert done.stderr.startswith(f"{tmp_path.name}: no backup was made: "), done.stderr
     last = json.loads((tmp_path / "last.json").read_text())
     assert not last["succeeded"] and last["message"] in done.stderr
     lease = json.loads((tmp_path / "state/locks/aiia_prod.json").read_text())
     assert lease["owner"] == "its own backup on schedule" and lease["token"] == ""
+
+
+def test_the_settings_are_those_after_the_wait_for_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(self: Backups, *_args: Any, **_how: Any) -> dict[str, Any]:
+        seen.append(self.params["parts"])
+        return {"path": "/b/1"}
+
+    def wait(_self: Locks, *_args: Any) -> str:
+        (tmp_path / "settings.json").write_text(json.dumps({"docker_host": "", "backup": {**backup, "parts": ["new"]}}))
+        return ""
+
+    seen: list[Any] = []
+    backup = {"prefix": "aiia_prod", "state_directory": str(tmp_path), "directory": "/b", "parts": ["old"]}
+    (tmp_path / "settings.json").write_text(json.dumps({"docker_host": "", "backup": backup}))
+    monkeypatch.setattr(Locks, "take", wait)
+    monkeypatch.setattr(Locks, "renew", lambda *_args: None)
+    monkeypatch.setattr(Backups, "make", make)
+    assert scheduled.run(str(tmp_path)) == "/b/1" and seen == [["new"]]
+
+
+def test_a_schedule_that_went_meanwhile_is_not_run_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, state = tmp_path / "schedule", tmp_path / "state"
+    folder.mkdir()
+    backup = {"prefix": "aiia_prod", "state_directory": str(state), "parts": []}
+    (folder / "settings.json").write_text(json.dumps({"docker_host": "", "backup": backup}))
+    take = Locks.take
+
+    def wait(*args: Any) -> str:
+        (folder / "settings.json").unlink()
+        return take(*args)
+
+    monkeypatch.setattr(Locks, "take", wait)
+    monkeypatch.setattr(sys, "argv", [str(folder / "backup.pyz")])
+    assert scheduled.main() == 0 and capsys.readouterr().out == "there is no schedule any more\n"
+    assert list(folder.iterdir()) == []
+    assert json.loads((state / "locks/aiia_prod.json").read_text())["token"] == ""
 
 
 def test_how_the_last_one_went(machine: Path, schedule: Schedule) -> None:
