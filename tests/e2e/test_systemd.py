@@ -39,7 +39,7 @@ INIT = ["/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
 @pytest.fixture(scope="module")
 def image() -> str:
     """A Debian with systemd and Docker's client."""
-    subprocess.run([sys.executable, str(ROOT / "tests/images/servers.py"), "machine"], check=True)
+    subprocess.run([sys.executable, str(ROOT / "tests/images/servers.py"), "--only", "machine"], check=True)
     return "bulkhead-test/machine:trixie"
 
 

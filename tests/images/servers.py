@@ -83,9 +83,9 @@ def _build(image: stack.Image, base: Callable[[], str], inputs: str) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the images of servers from Debian packages.")
-    parser.add_argument("names", nargs="*", choices=[*SUITES, "machine"], metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=[*SUITES, "machine"], metavar="NAME")
     try:
-        for name in parser.parse_args().names or SUITES:
+        for name in parser.parse_args().only or SUITES:
             began = time.monotonic()
             with stack.alone():
                 built = ensure_machine() if name == "machine" else ensure_server(name)
