@@ -83,6 +83,7 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
     return {
         "id": facts.get("ID", ""),
         "version": facts.get("ServerVersion", ""),
+        "time": facts.get("SystemTime", ""),
         "root": facts.get("DockerRootDir", ""),
         "live_restore": bool(facts.get("LiveRestoreEnabled")),
         "rootless": any("rootless" in option for option in options),

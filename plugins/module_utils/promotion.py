@@ -2,183 +2,149 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which images an environment accepts: those that were healthy in another one of this machine for long enough.
+"""Which images an environment accepts: those that were healthy in another one for long enough.
 
-The proof is what the machine itself shows: the other environment's registry entry, which a verified deployment wrote,
-and its containers, which run that very image now, are healthy, and were not started again since. Runs on the targets.
+The proof is what the other environment's machine shows (``evidence``): the registry entry that a verified deployment
+wrote there, and containers that run that very image now and are healthy. Runs on the machine of the environment that
+accepts.
 """
 
 from __future__ import annotations
 
-import calendar
 import json
-import time
-from collections.abc import Callable, Iterable
-from typing import Any
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
-    ONE_OFF,
-    condition,
-    is_well,
-    labels_of,
-    name_of,
-)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import INPUTS, TREE, deployed_images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import text
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.services import PREFIX, is_own
 
-#: The label of an image with the git tree that it was built from: two commits with the same files have the same one.
-TREE = "io.bulkhead.tree"
+#: A name that says which image is meant wherever it is read; tag and the default registry's name do not count.
+_BY_DIGEST = re.compile(r"(?:(?:index\.)?docker\.io/)?(?:library/)?(.+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})\Z")
 
 
-class Promotion:
-    """Judges images. ``params`` says which environment vouches (``prefix``, ``project``, ``directory``,
-    ``state_directory``) and for how many ``minutes``."""
+class Image(NamedTuple):
+    """An image as the environment that is being deployed has it. ``id`` is empty where it is not on its machine."""
 
-    def __init__(
-        self, engine: Engine, prefix: str, state: str, params: dict[str, Any], now: Callable[[], float] = time.time
-    ) -> None:
-        self.engine = engine
-        self.prefix = prefix
-        self.params = params
-        self.source: str = params["prefix"]
-        self._now = now
-        entries = Registry(state_directory(params["state_directory"])).entries()
-        self.entry = entries.get(self.source, {})
-        own = Registry(state_directory(state)).entries().get(prefix, {})
-        #: What is in force here was accepted, or was here before anything was demanded.
-        self.accepted = _images_of(own)
-        self.containers = [
-            each
-            for each in engine.containers(
-                "com.docker.compose.project=%s" % params["project"], "%s=%s" % (PREFIX, self.source)
-            )
-            if is_own(each, self.source, params["directory"]) and labels_of(each).get(ONE_OFF) != "True"
-        ]
+    name: str
+    id: str
+    digests: tuple[str, ...] = ()
 
-    def require(self, names: Iterable[str]) -> list[str]:
-        """Raise EngineError with everything that speaks against these images; else what vouches for each new one."""
-        notes, problems = [], []
-        for name in sorted(set(names)):
-            identity = self.identity(name)
-            if identity in self.accepted:
-                continue
-            problem = self.problem(name, identity)
-            if problem:
-                problems.append(problem)
-            else:
-                notes.append(
-                    "%s (%s) was healthy in %s since %s" % (name, short(identity), self.source, self.since(identity))
-                )
-        self._refuse(problems)
-        return notes
 
-    def _refuse(self, problems: list[str]) -> None:
-        if problems:
-            raise EngineError(
-                "only images that were healthy in %s for %d minutes are accepted (bulkhead_promotion_from, "
-                "bulkhead_promotion_minutes): %s. Nothing was changed"
-                % (self.source, self.params["minutes"], "; ".join(problems))
-            )
+class Since(NamedTuple):
+    """Since when an image is known to be healthy, in seconds, and what was at that moment."""
 
-    def identity(self, name: str) -> str:
-        """The id of an image by its name or digest; empty where this machine does not have it."""
-        code, output, errors = self.engine.docker("image", "inspect", "--format", "{{.Id}}", name)
-        if code != 0 and "no such image" not in errors.lower():
-            self.engine.check_reachable(errors)
-            raise EngineError("image %s cannot be looked at" % name, last_lines(errors, 3))
-        return output.strip() if code == 0 else ""
+    moment: float
+    what: str
 
-    def problem(self, name: str, identity: str) -> str:
-        """What speaks against an image; empty where nothing does."""
-        if not self.entry or "damaged" in self.entry:
-            return "%s is not registered on this machine, so nothing is known of %s: deploy it there first" % (
-                self.source,
-                name,
-            )
-        if not identity:
-            return "%s is not on this machine, so %s cannot have run it: deploy it there first" % (name, self.source)
-        what = "%s (%s)" % (name, short(identity))
-        running = self._running(identity)
-        if not running:
-            return "%s does not run in %s: deploy it there first" % (what, self.source)
-        if identity not in _images_of(self.entry):
-            return "no deployment of %s that was verified left %s there" % (self.source, what)
-        sick = [each for each in running if not is_well(each)]
-        if sick:
-            return "%s is not well in %s: %s is %s" % (what, self.source, name_of(sick[0]), condition(sick[0]))
-        if not any(condition(each) == "healthy" for each in running):
-            return "%s has no health check in %s, so nobody knows how it is: give its service a healthcheck" % (
-                what,
-                self.source,
-            )
-        lacking = self.params["minutes"] * 60 - (self._now() - self._started(running))
-        if lacking > 0:
-            return "%s is healthy in %s since %s only: wait %d minutes more" % (
-                what,
-                self.source,
-                self.since(identity),
-                -(-lacking // 60),
-            )
-        return ""
 
-    def _running(self, identity: str) -> list[dict[str, Any]]:
-        return [each for each in self.containers if each.get("Image") == identity]
+# ---- the judgement: nothing but the evidence -------------------------------------------------------------------------
 
-    @staticmethod
-    def _started(running: list[dict[str, Any]]) -> float:
-        return max(_seconds((each.get("State") or {}).get("StartedAt", "")) for each in running)
 
-    def since(self, identity: str) -> str:
-        """Since when all containers of an image run, in words."""
-        began = self._started(self._running(identity))
-        return "%s (%d minutes)" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)), (self._now() - began) / 60)
+def running(evidence: dict[str, Any], image: Image) -> list[dict[str, Any]]:
+    """The containers that run this very image: the same id, or a digest that both registries' names have. Two engines
+    may keep the same image under other ids."""
+    return [
+        each
+        for each in evidence["containers"]
+        if (image.id and each["image"] == image.id) or set(each["digests"]) & set(image.digests)
+    ]
 
-    def of_tree(self, tree: str, inputs: str) -> str:
-        """The image that the other environment runs of these very files. Raises EngineError where there is none."""
-        found = [each for each in self.containers if labels_of(each).get(TREE) == tree]
-        if not found:
-            self._refuse(
-                [
-                    "%s runs no image that was built from these files (git tree %s): deploy a commit with the same "
-                    "files there first" % (self.source, tree[:12])
-                ]
-            )
-        # A container has the labels of its image, except those that Compose gave it.
-        matching = [each for each in found if labels_of(each).get("io.bulkhead.inputs") == inputs]
-        if not matching:
-            self._refuse(
-                [
-                    "the image of these files in %s was built otherwise (bulkhead_source_repository, "
-                    "bulkhead_build_*): give both environments the same" % self.source
-                ]
-            )
-        return str(matching[0]["Image"])
 
-    def in_force(self, tree: str, inputs: str) -> str:
-        """The image of these very files that is in force here already, under another commit's name; else empty."""
-        for identity in sorted(self.accepted):
-            code, output, _errors = self.engine.docker(
-                "image", "inspect", "--format", "{{json .Config.Labels}}", identity
-            )
-            labels = json.loads(output) if code == 0 else None
-            if labels and (labels.get(TREE), labels.get("io.bulkhead.inputs")) == (tree, inputs):
-                return identity
-        return ""
+def since(containers: list[dict[str, Any]]) -> Since:
+    """Since when all of these are healthy, as far as it can be seen: the latest of what began it anew."""
+    return max(
+        found
+        for each in containers
+        for found in (
+            Since(each["started"], "%s was started" % each["name"]),
+            Since(each["verified"], "the deployment of %s was verified" % each["name"]),
+            Since(each["failed"], "a health check of %s failed" % each["name"]),
+        )
+    )
 
-    def promote(self, tree: str, inputs: str, image: str) -> str:
-        """Give the image of these files our name: the one in force here, else the other environment's. Returns what
-        vouches for it. Raises EngineError where something speaks against it."""
-        identity = self.in_force(tree, inputs)
-        if identity:
-            self.engine.docker_ok("image", "tag", identity, image)
-            return "%s is the image that is in force here already" % image
-        identity = self.of_tree(tree, inputs)
-        problem = self.problem(image, identity)
-        self._refuse([problem] if problem else [])
-        self.engine.docker_ok("image", "tag", identity, image)
-        return "%s is the image that was healthy in %s since %s" % (image, self.source, self.since(identity))
+
+def period(evidence: dict[str, Any], containers: list[dict[str, Any]]) -> str:
+    """Since when these are healthy, and how long that is on their machine's clock."""
+    began = since(containers).moment
+    return "%s (%d minutes)" % (text(began), (evidence["now"] - began) / 60)
+
+
+def problem(evidence: dict[str, Any], minutes: int, image: Image) -> str:
+    """What speaks against an image; empty where nothing does."""
+    source, what = evidence["prefix"], "%s (%s)" % (image.name, short(image.id)) if image.id else image.name
+    if not evidence["registered"]:
+        return "%s is not registered on its machine, so nothing is known of %s: deploy it there first" % (source, what)
+    found = running(evidence, image)
+    if not found:
+        return _not_running(evidence, image, what)
+    if not all(each["image"] in evidence["deployed"] for each in found):
+        return "no deployment of %s that was verified left %s there" % (source, what)
+    for each in found:
+        if not each["well"]:
+            return "%s is not well in %s: %s is %s" % (what, source, each["name"], each["condition"])
+        if each["failing"]:
+            return "%s is not well in %s: the last health check of %s failed" % (what, source, each["name"])
+    if not any(each["condition"] == "healthy" for each in found):
+        return "%s has no health check in %s, so nobody knows how it is: give its service a healthcheck" % (
+            what,
+            source,
+        )
+    began = since(found)
+    lacking = minutes * 60 - (evidence["now"] - began.moment)
+    if lacking > 0:
+        return "%s is healthy in %s since %s only (%s): wait %d minutes more" % (
+            what,
+            source,
+            period(evidence, found),
+            began.what,
+            -(-lacking // 60),
+        )
+    return ""
+
+
+def _not_running(evidence: dict[str, Any], image: Image, what: str) -> str:
+    """Why no container runs an image, and what helps."""
+    source = evidence["prefix"]
+    same_name = [each for each in evidence["containers"] if each["reference"] == image.name]
+    here = "" if image.id or image.digests else " is not on this machine"
+    if not same_name:
+        return "%s%s does not run in %s: deploy it there first" % (what, here and "%s, and it" % here, source)
+    there = same_name[0]
+    names = (
+        "name it by its digest, %s" % there["digests"][0]
+        if there["digests"]
+        else ("push it to a registry from there and name it by its digest")
+    )
+    seen = "%s, so it cannot be compared with the one" % here if here else " is another image than the one"
+    return "%s%s that runs in %s under that name (%s): %s, or copy that one here (docker save, docker load)" % (
+        what,
+        seen,
+        source,
+        short(there["image"]),
+        names,
+    )
+
+
+def of_tree(evidence: dict[str, Any], tree: str, inputs: str) -> tuple[list[dict[str, Any]], str]:
+    """The containers that run the image of these very files; where there are none, why."""
+    source = evidence["prefix"]
+    found = [each for each in evidence["containers"] if each["tree"] == tree]
+    if not found:
+        return [], (
+            "%s runs no image that was built from these files (git tree %s): deploy a commit with the same files there "
+            "first" % (source, tree[:12])
+        )
+    matching = [each for each in found if each["inputs"] == inputs]
+    if not matching:
+        return [], (
+            "the image of these files in %s was built otherwise (bulkhead_source_repository, bulkhead_build_*): give "
+            "both environments the same" % source
+        )
+    return [each for each in matching if each["image"] == matching[0]["image"]], ""
 
 
 def short(identity: str) -> str:
@@ -186,11 +152,103 @@ def short(identity: str) -> str:
     return identity[: len("sha256:") + 12]
 
 
-def _images_of(entry: dict[str, Any]) -> set[str]:
-    """The ids of the images that a registry entry says were deployed."""
-    return {each.get("image", "") for each in (entry.get("containers") or {}).values()} - {""}
+def by_digest(name: str) -> str:
+    """A name that has a digest, as engines keep it; empty for every other name."""
+    found = _BY_DIGEST.match(name)
+    return "%s@%s" % found.groups() if found else ""
 
 
-def _seconds(moment: str) -> float:
-    """A moment as the engine writes it, in seconds since the epoch."""
-    return float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
+# ---- the images of this machine --------------------------------------------------------------------------------------
+
+
+class Promotion:
+    """Judges the images of one environment. ``params`` are the other one's ``evidence`` and for how many ``minutes`` it
+    must have been healthy."""
+
+    def __init__(self, engine: Engine, prefix: str, state: str, params: dict[str, Any]) -> None:
+        self.engine = engine
+        self.evidence: dict[str, Any] = params["evidence"]
+        self.minutes: int = params["minutes"]
+        #: What is in force here was accepted, or was here before anything was demanded.
+        self.accepted = deployed_images(Registry(state_directory(state)).entries().get(prefix, {}))
+
+    def require(self, names: Iterable[str]) -> list[str]:
+        """Raise EngineError with everything that speaks against these images; else what vouches for each new one."""
+        notes, problems = [], []
+        for name in sorted(set(names)):
+            image = self.image(name)
+            if image.id in self.accepted:
+                continue
+            found = self.problem(image)
+            if found:
+                problems.append(found)
+            else:
+                notes.append(self._note("%s%s" % (name, " (%s)" % short(image.id) if image.id else ""), image))
+        self._refuse(problems)
+        return notes
+
+    def problem(self, image: Image) -> str:
+        """What speaks against an image; empty where nothing does."""
+        return problem(self.evidence, self.minutes, image)
+
+    def _note(self, what: str, image: Image) -> str:
+        healthy = period(self.evidence, running(self.evidence, image))
+        return "%s was healthy in %s since %s" % (what, self.evidence["prefix"], healthy)
+
+    def _refuse(self, problems: list[str]) -> None:
+        if problems:
+            raise EngineError(
+                "only images that were healthy in %s for %d minutes are accepted (bulkhead_promotion_from, "
+                "bulkhead_promotion_minutes): %s. Nothing was changed"
+                % (self.evidence["prefix"], self.minutes, "; ".join(problems))
+            )
+
+    def image(self, name: str) -> Image:
+        """An image of this machine by its name, id or digest. A digest says which one it is also where it is not here:
+        Compose fetches that one and no other."""
+        code, output, errors = self.engine.docker("image", "inspect", "--format", "{{json .}}", name)
+        if code == 0:
+            found = json.loads(output)
+            return Image(name, found["Id"], tuple(found.get("RepoDigests") or ()))
+        if "no such image" not in errors.lower():
+            self.engine.check_reachable(errors)
+            raise EngineError("image %s cannot be looked at" % name, last_lines(errors, 3))
+        digest = by_digest(name)
+        return Image(name, "", (digest,) if digest else ())
+
+    def promote(self, tree: str, inputs: str, name: str) -> str:
+        """Give the image of these files our name: the one in force here, else the other environment's. Returns what
+        vouches for it. Raises EngineError where something speaks against it."""
+        identity = self._in_force(tree, inputs)
+        if identity:
+            self.engine.docker_ok("image", "tag", identity, name)
+            return "%s is the image that is in force here already" % name
+        containers, missing = of_tree(self.evidence, tree, inputs)
+        if missing:
+            self._refuse([missing])
+        there = Image(name, containers[0]["image"], tuple(containers[0]["digests"]))
+        here = next((found for found in map(self.image, [there.id, *there.digests]) if found.id), None)
+        problems = [self.problem(there), "" if here else self._not_here(containers[0])]
+        self._refuse([each for each in problems if each])
+        if here:
+            self.engine.docker_ok("image", "tag", here.id, name)
+        return self._note("%s is the image that" % name, there)
+
+    def _not_here(self, container: dict[str, Any]) -> str:
+        return (
+            "%s (%s), the image of these files in %s, is not on this machine, and one that is built here would be "
+            "another: copy it from there (docker save %s, and docker load here), or push it to a registry from there "
+            "and pull it here by its digest"
+            % (container["reference"], short(container["image"]), self.evidence["prefix"], container["reference"])
+        )
+
+    def _in_force(self, tree: str, inputs: str) -> str:
+        """The image of these very files that is in force here already, under another commit's name; else empty."""
+        for identity in sorted(self.accepted):
+            code, output, _errors = self.engine.docker(
+                "image", "inspect", "--format", "{{json .Config.Labels}}", identity
+            )
+            labels = json.loads(output) if code == 0 else None
+            if labels and (labels.get(TREE), labels.get(INPUTS)) == (tree, inputs):
+                return identity
+        return ""

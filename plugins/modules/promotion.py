@@ -11,7 +11,7 @@ short_description: Refuse images that were not healthy in another environment fo
 description:
   - Called by the action M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from) is set; a play does not need
     it.
-  - The proof is the machine's own, the other environment's registry entry and its running containers.
+  - The proof is what module M(aiia.bulkhead.evidence) read on the other environment's machine.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -23,7 +23,10 @@ attributes:
   diff_mode: {support: none, description: It only reads.}
 options:
   images: {type: list, elements: str, required: true, description: The images that are to be deployed.}
-  promotion: {type: dict, required: true, description: Which environment vouches for them and for how long.}
+  promotion:
+    type: dict
+    required: true
+    description: What was seen of the environment that vouches for them, and for how long they must have been healthy.
 """
 
 EXAMPLES = r"""

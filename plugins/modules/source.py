@@ -39,7 +39,9 @@ options:
   promotion:
     type: dict
     default: {}
-    description: The environment whose image of the same files is taken instead of building one. Empty builds.
+    description:
+      - What was seen of the environment whose image of the same files is taken instead of building one, and for how
+        many minutes it must have been healthy there. Empty builds.
 """
 
 EXAMPLES = r"""
@@ -79,9 +81,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import INPUTS, TREE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import TREE, Promotion
+from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
 from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
@@ -98,7 +101,7 @@ def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
     if code != 0:
         engine.check_reachable(_errors)
         return False
-    return (json.loads(output) or {}).get("io.bulkhead.inputs") == inputs
+    return (json.loads(output) or {}).get(INPUTS) == inputs
 
 
 def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any]) -> list[str]:
@@ -120,7 +123,7 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
     """Build the image from the commit. Raises EngineError with the last lines of the build."""
     inputs = build_inputs(params)
     labels = dict(params["labels"], **params["run_labels"])
-    labels.update({"io.bulkhead.commit": commit, "io.bulkhead.inputs": inputs, TREE: tree_of(checkout, commit)})
+    labels.update({"io.bulkhead.commit": commit, INPUTS: inputs, TREE: tree_of(checkout, commit)})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
@@ -145,8 +148,8 @@ def take_over(engine: Engine, checkout: Checkout, params: dict[str, Any], commit
     """Give the image that another environment proved our name. Returns what vouches for it; empty where ours is
     accepted already. Raises EngineError where nothing does."""
     promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
-    present = promotion.identity(image)
-    if present and (present in promotion.accepted or not promotion.problem(image, present)):
+    present = promotion.image(image)
+    if present.id and (present.id in promotion.accepted or not promotion.problem(present)):
         return ""
     return promotion.promote(tree_of(checkout, commit), build_inputs(params), image)
 

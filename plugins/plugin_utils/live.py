@@ -282,7 +282,8 @@ class LiveGate:
             **release,
         )
         entry = {**entry_of(self.environment), **release}
-        return self._write(session, written, registry_entry(entry, written, after, self.environment.directory))
+        entry = registry_entry(entry, written, session.observation, after, self.environment.directory)
+        return self._write(session, written, entry)
 
     def conclude(
         self,
@@ -308,7 +309,7 @@ class LiveGate:
         written = receipt(session, compared, changed=steps, proved=self._proved, what=what)
         keep = bool(steps or entry or gone or compared.changes)
         if entry:
-            entry = registry_entry(entry, written, after, self.environment.directory)
+            entry = registry_entry(entry, written, session.observation, after, self.environment.directory)
         written = self._write(session, written if keep else {}, entry or {}, gone)
         if keep:
             write_receipt(self.values["bulkhead_receipt"], written)

@@ -2,16 +2,17 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promotion on the controller: who vouches for an environment's images, as the inventory says."""
+"""Promotion on the controller: who vouches for an environment's images, and what is to be seen of it on its machine."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
-from .declaration import Declaration
+from .declaration import Declaration, holds_seal
+from .elsewhere import module_elsewhere
 from .isolation import naming
 from .rendering import Release
 from .step import EnvironmentStep
@@ -21,9 +22,10 @@ _FETCHING = ("always", "daily", "weekly", "every_", "build")
 
 
 def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
-    """What the machine must know of the environment that vouches; empty where every image is accepted.
+    """What was seen of the environment that vouches, and for how many minutes it must have been healthy; empty where
+    every image is accepted.
 
-    Raises AnsibleActionFail where that environment cannot be asked.
+    Raises AnsibleActionFail where that environment cannot be seen.
     """
     own = step.declaration
     group = own.values["bulkhead_promotion_from"]
@@ -39,27 +41,33 @@ def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
         )
     if own.values["bulkhead_promotion_minutes"] < 0:
         raise AnsibleActionFail(f"{own.prefix}: bulkhead_promotion_minutes is negative")
-    _check_reach(own, source)
-    values = source.values
-    return {
-        "prefix": source.prefix,
-        "project": naming.project_name(source.prefix),
-        "directory": values["bulkhead_directory"],
-        "state_directory": values["bulkhead_state_directory"],
-        "minutes": own.values["bulkhead_promotion_minutes"],
-    }
+    return {"minutes": own.values["bulkhead_promotion_minutes"], "evidence": _evidence(step, source)}
 
 
-def _check_reach(own: Declaration, source: Declaration) -> None:
-    """The proof is what one engine shows of both."""
-    for variable, what in (("bulkhead_machine", "machine"), ("bulkhead_docker_host", "engine")):
-        here, there = own.values[variable], source.values[variable]
-        if here != there:
-            raise AnsibleActionFail(
-                f"{own.prefix} accepts only what was healthy in {source.prefix} (bulkhead_promotion_from), and that "
-                f"is on another {what} ({there}, not {here}): what runs there cannot be seen from here, and a claim in "
-                "the inventory is no proof. Deploy both on one machine, or leave bulkhead_promotion_from empty"
-            )
+def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
+    """What the machine of the environment that vouches shows of it."""
+    values = {name: source.values[f"bulkhead_{name}"] for name in ("directory", "state_directory", "docker_host")}
+    own = step.declaration
+    unseen = (
+        f"{own.prefix} accepts only what was healthy in {source.prefix} (bulkhead_promotion_from), and what runs there "
+        "cannot be seen"
+    )
+    if not source.usable or holds_seal(list(values.values())):
+        faults = "; ".join(each.message for each in source.problems) or "where it runs is locked here"
+        raise AnsibleActionFail(f"{unseen}: {faults}. Nothing was changed")
+    arguments = {"prefix": source.prefix, "project": naming.project_name(source.prefix), "token": "", **values}
+    if source.values["bulkhead_machine"] == own.values["bulkhead_machine"]:
+        answer = step.module("evidence", arguments)
+    else:
+        try:
+            answer = module_elsewhere(step, source, step.gate.renderer.templates, "evidence", arguments)
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from error
+    if answer.get("failed") or "evidence" not in answer:
+        why = answer.get("msg") or "its machine gave no answer"
+        raise AnsibleActionFail(f"{unseen}: {why}. Nothing was changed", result={"detail": answer.get("detail", [])})
+    found: dict[str, Any] = answer["evidence"]
+    return found
 
 
 def require_promotion(step: EnvironmentStep, release: Release) -> None:

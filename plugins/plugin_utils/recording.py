@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
 
 from .isolation.live.drift import deployed_containers, deployed_guard
 from .isolation.live.receipt import Comparison
@@ -44,7 +45,11 @@ def receipt(
 
 
 def registry_entry(
-    base: Mapping[str, Any], receipt: Mapping[str, Any], after: Mapping[str, Any], directory: str
+    base: Mapping[str, Any],
+    receipt: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    directory: str,
 ) -> dict[str, Any]:
     """What the machine registers of an environment: who it is (``base``), and how it is now."""
     return {
@@ -55,9 +60,23 @@ def registry_entry(
         "by": receipt["by"],
         "files": after["files"].get(directory, {}),
         "key": after["key"],
-        "containers": deployed_containers(receipt["prefix"], after),
+        "containers": _containers(receipt["prefix"], before, after),
         "guard": deployed_guard(receipt["prefix"], after),
     }
+
+
+def _containers(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The containers, each with when it was first seen to be right with the image that it has (``verified``). A later
+    deployment that leaves a container as it was does not begin its time anew."""
+    known = (before["registry"].get(prefix) or {}).get("containers") or {}
+    started = {each["name"]: each["started"] for each in after["containers"]}
+    found = {}
+    for name, container in deployed_containers(prefix, after).items():
+        was = known.get(name) or {}
+        verified = str(was.get("verified") or "")
+        stays = was.get("image") == container["image"] and verified and seconds(verified) >= seconds(started[name])
+        found[name] = {**container, "verified": verified if stays else after["engine"]["time"]}
+    return found
 
 
 def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ IDENTITY = (
 
 
 #: What says which machine is meant; by ``-e`` it would count for every environment.
-_CONNECTION = ("ansible_host", "ansible_connection", "ansible_port")
+_CONNECTION = ("ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port")
 
 
 def _finding(

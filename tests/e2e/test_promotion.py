@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 from make_repository import commit
 from observe import moment, say
+from private_engine import private_engine
 from support import IMAGE, SERVER, Place, Site, docker, health_check, only, web
 
 DOCKERFILE = 'FROM bulkhead-demo/python:3.13\nCOPY . /srv\nCMD ["python3", "-u", "/srv/server.py"]\n'
 APPLICATION = {"stop_grace_period": "0s", "healthcheck": health_check()}
+
+
+def origin(site: Site) -> tuple[Path, str]:
+    """A repository with the same files on both branches, in another commit each: it, and the commit of main."""
+    repository = site.directory / "origin.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(repository)], check=True)
+    files = {"Dockerfile": DOCKERFILE, "server.py": SERVER, "release": "one"}
+    commit(repository, "staging", files, "In staging")
+    site.everyone = {"bulkhead_source_repository": str(repository)}
+    return repository, commit(repository, "main", files, "Merged: the same files, another commit")
 
 
 def image(place: Place) -> tuple[str, str]:
@@ -25,12 +37,7 @@ def image(place: Place) -> tuple[str, str]:
 
 def test_an_image_goes_from_staging_to_production(site: Site) -> None:
     """Refused while staging has not run it for long enough; then the same image under production's name."""
-    repository = site.directory / "origin.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(repository)], check=True)
-    files = {"Dockerfile": DOCKERFILE, "server.py": SERVER, "release": "one"}
-    commit(repository, "staging", files, "In staging")
-    merged = commit(repository, "main", files, "Merged: the same files, another commit")
-    site.everyone = {"bulkhead_source_repository": str(repository)}
+    repository, merged = origin(site)
     shared = {"app_service": "web", "services": only(web=APPLICATION)}
     staging = site.small("staging", "staging", source_branch="staging", **shared)
     production = site.small("production", "prod", source_branch="main", promotion_from="staging", **shared)
@@ -66,3 +73,45 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
     assert f"{IMAGE} (sha256:" in error and f"does not run in {staging.prefix}" in error
     assert moment(production) == before
     assert say(production.prefix) == "set"
+
+
+def test_staging_on_another_engine(site: Site) -> None:
+    """Seen on its own machine, without its secrets: refused until the very image was copied, and when it is gone."""
+    origin(site)
+    shared = {"app_service": "web", "services": only(web=APPLICATION), "promotion_minutes": 0}
+    with private_engine([IMAGE]) as engine:
+        there = {"machine": "staging-machine", "state_directory": str(site.directory / "staging-state")}
+        staging = site.small(
+            "staging", "staging", source_branch="staging", docker_host=engine.address, **there, **shared
+        )
+        staging.secrets = {"bulkhead_secrets": {"TOKEN": "a token of staging's own"}}
+        production = site.small("production", "prod", source_branch="main", promotion_from="staging", **shared)
+        staging.deploy().succeeded()
+        found = json.loads(engine.docker("container", "inspect", f"{staging.prefix}_web"))[0]
+
+        # Its vault is locked here. A claim by -e or in the inventory's facts would not help: it is looked at.
+        error = production.deploy(passwords=["production"]).error
+        assert "is not on this machine, and one that is built here would be another" in error
+        assert f"docker save {found['Config']['Image']}" in error and "Nothing was changed" in error
+        assert docker("ps", "--all", "--quiet", "--filter", f"label=io.bulkhead.prefix={production.prefix}") == ""
+
+        with subprocess.Popen(
+            ["docker", "--host", engine.address, "save", found["Config"]["Image"]], stdout=subprocess.PIPE
+        ) as saving:
+            subprocess.run(["docker", "load", "--quiet"], stdin=saving.stdout, check=True)
+        run = production.deploy(passwords=["production"]).succeeded()
+        assert image(production)[1] == found["Image"]
+        assert f"was healthy in {staging.prefix} since" in run.output
+        assert say(production.prefix) == "hello"
+
+        # Staging's engine does not answer, then its machine: production serves on as it is.
+        before = moment(production)
+        engine.stop()
+        unseen = f"only what was healthy in {staging.prefix} (bulkhead_promotion_from), and what runs there cannot be"
+        error = production.deploy(passwords=["production"]).error
+        assert unseen in error and f"the Docker engine at {engine.address} cannot be reached" in error
+    nowhere = {"connection": "ssh", "host": "192.0.2.1", "ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes"}
+    staging.variables |= {f"ansible_{name}": value for name, value in nowhere.items()}
+    error = production.deploy(passwords=["production"]).error
+    assert unseen in error and "staging-host cannot be reached" in error and "192.0.2.1" in error
+    assert moment(production) == before

@@ -13,7 +13,6 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils import jobs
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import Service, Stack
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import promotion_arguments
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
 SOCKET = "unix:///var/run/docker.sock"
@@ -142,9 +141,9 @@ class Declared(SimpleNamespace):
 
     def __init__(self, group: str, prefix: str, **values: Any) -> None:
         given = {
-            "protected": False, "machine": "m1", "docker_host": SOCKET, "state_directory": "", "directory": "/srv/x",
-            "app_service": "web", "promotion_from": "", "promotion_minutes": 60, **values,
-        }  # fmt: skip
+            "protected": False,
+            **values,
+        }
         super().__init__(group=group, prefix=prefix, values={f"bulkhead_{key}": value for key, value in given.items()})
 
 
@@ -179,32 +178,3 @@ def test_the_prefix_is_asked_for(protected: bool, extra: dict[str, str], words: 
         made.confirm("destroy")
     assert "-e bulkhead_confirm=aiia_prod" in str(error.value)
     assert made.session.steps == [], "a refusal leaves no receipt"
-
-
-def test_who_vouches() -> None:
-    staging = Declared("staging", "aiia_staging", directory="/srv/staging", state_directory="/var/state")
-    assert promotion_arguments(step(Declared("production", "aiia_prod"), staging)) == {}
-    assert promotion_arguments(step(Declared("production", "aiia_prod", promotion_from="staging"), staging)) == {
-        "prefix": "aiia_staging",
-        "project": "aiia_staging",
-        "directory": "/srv/staging",
-        "state_directory": "/var/state",
-        "minutes": 60,
-    }
-
-
-@pytest.mark.parametrize(
-    ("own", "other", "words"),
-    [
-        ({"promotion_from": "stagign"}, {}, "no other environment of that group .it has: staging"),
-        ({"promotion_from": "production"}, {}, "no other environment of that group"),
-        ({"promotion_from": "staging", "promotion_minutes": -1}, {}, "negative"),
-        ({"promotion_from": "staging"}, {"machine": "m2"}, "another machine .m2, not m1."),
-        ({"promotion_from": "staging"}, {"docker_host": "unix:///x"}, "another engine"),
-    ],
-)
-def test_who_cannot_be_asked_does_not_vouch(own: dict[str, Any], other: dict[str, Any], words: str) -> None:
-    with pytest.raises(AnsibleActionFail, match=words):
-        promotion_arguments(
-            step(Declared("production", "aiia_prod", **own), Declared("staging", "aiia_staging", **other))
-        )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The day's jobs on a machine: whose containers, what is hidden, which image is accepted, and what is answered."""
+"""The day's jobs on a machine: whose containers, what is hidden, and what is answered."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import maintenance as maintenance_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.maintenance import PAGE, Maintenance
-from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry
 from ansible_collections.aiia.bulkhead.plugins.module_utils.services import Services
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
@@ -40,7 +38,6 @@ def container(name: str, **more: Any) -> dict[str, Any]:
     return {
         "Id": f"id-{name}",
         "Name": f"/aiia_staging_{name}",
-        "Image": "sha256:one",
         "Config": {"Image": f"{name}:1", "Labels": labels, "Env": []},
         "State": state,
         **more,
@@ -48,14 +45,13 @@ def container(name: str, **more: Any) -> dict[str, Any]:
 
 
 class FakeEngine:
-    """Containers, images and answers in memory."""
+    """Containers and answers in memory."""
 
     project = "aiia_staging"
     directory = DIRECTORY
 
-    def __init__(self, *containers: dict[str, Any], images: dict[str, str] | None = None, **answers: Any) -> None:
+    def __init__(self, *containers: dict[str, Any], **answers: Any) -> None:
         self.found = list(containers)
-        self.images = images or {}
         self.answers = answers
         self.calls: list[tuple[str, ...]] = []
 
@@ -67,8 +63,6 @@ class FakeEngine:
 
     def docker(self, *args: str) -> tuple[int, str, str]:
         self.calls.append(args)
-        if args[:2] == ("image", "inspect"):
-            return (0, self.images[args[-1]], "") if args[-1] in self.images else (1, "", "Error: No such image: x")
         return cast("tuple[int, str, str]", self.answers.get(args[0], (0, "", "")))
 
     def docker_ok(self, *args: str) -> str:
@@ -157,108 +151,6 @@ def test_a_missing_container_stops_the_whole_restart() -> None:
     with pytest.raises(EngineError, match="service store has no container"):
         services(engine, "web", "store").restart(1)
     assert engine.calls == []
-
-
-# ---- promotion -------------------------------------------------------------------------------------------------------
-
-#: An hour and a half after the containers above were started.
-NOW = 1767267000.5
-
-
-def promotion(tmp_path: Path, *containers: dict[str, Any], minutes: int = 60, **more: Any) -> Promotion:
-    """Production asks staging, whose verified deployment left the image sha256:one."""
-    registry = Registry(str(tmp_path))
-    for prefix, images in {"aiia_staging": ["sha256:one"], **more.get("registered", {})}.items():
-        deployed = {str(number): {"image": image} for number, image in enumerate(images)}
-        registry.write(prefix, {"prefix": prefix, "containers": deployed}, {"finished": "2026-01-01T10:00:00Z"})
-    engine = FakeEngine(*containers, images=more.get("images", {"app:1": "sha256:one"}))
-    params = {
-        "prefix": "aiia_staging", "project": "aiia_staging", "directory": DIRECTORY,
-        "state_directory": str(tmp_path), "minutes": minutes,
-    }  # fmt: skip
-    return Promotion(cast(Any, engine), "aiia_prod", str(tmp_path), params, now=lambda: NOW)
-
-
-def test_healthy_for_long_enough(tmp_path: Path) -> None:
-    assert promotion(tmp_path, container("web")).require(["app:1"]) == [
-        "app:1 (sha256:one) was healthy in aiia_staging since 2026-01-01T10:00:00Z (90 minutes)"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("found", "more", "words"),
-    [
-        ([container("web")], {"minutes": 120}, "wait 30 minutes more"),
-        ([container("web"), container("b", state={"StartedAt": "2026-01-01T11:29:00Z"})], {}, "wait 59 minutes more"),
-        ([container("web", Image="sha256:two")], {}, "does not run in aiia_staging"),
-        ([container("web", labels={"com.docker.compose.oneoff": "True"})], {}, "does not run in aiia_staging"),
-        (
-            [container("web", labels={"com.docker.compose.project.working_dir": "/x"})],
-            {},
-            "does not run in aiia_staging",
-        ),
-        (
-            [container("web"), container("b", state={"Health": {"Status": "unhealthy"}})],
-            {},
-            "aiia_staging_b is unhealthy",
-        ),
-        ([container("web", state={"Health": None})], {}, "has no health check"),
-        ([container("web")], {"images": {}}, "app:1 is not on this machine"),
-        ([container("web")], {"registered": {"aiia_staging": ["sha256:two"]}}, "no deployment of aiia_staging"),
-    ],
-)
-def test_what_is_not_accepted(tmp_path: Path, found: list[dict[str, Any]], more: dict[str, Any], words: str) -> None:
-    with pytest.raises(EngineError, match=words) as error:
-        promotion(tmp_path, *found, **more).require(["app:1"])
-    assert "Nothing was changed" in str(error.value)
-
-
-def test_everything_that_speaks_against_it_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(EngineError) as error:
-        promotion(tmp_path, container("web"), images={"a": "sha256:a", "b": "sha256:b"}).require(["b", "a", "c"])
-    assert all(f"{name} " in error.value.message for name in "abc")
-
-
-def test_a_registry_entry_that_was_edited_vouches_for_nothing(tmp_path: Path) -> None:
-    asked = promotion(tmp_path, container("web"))
-    place = tmp_path / "environments/aiia_staging/environment.json"
-    place.write_text(place.read_text().replace("sha256:one", "sha256:two"))
-    again = Promotion(asked.engine, "aiia_prod", str(tmp_path), asked.params, now=lambda: NOW)
-    with pytest.raises(EngineError, match="aiia_staging is not registered on this machine"):
-        again.require(["app:1"])
-
-
-def test_what_is_in_force_stays_accepted(tmp_path: Path) -> None:
-    """Staging has moved on; production changes a setting."""
-    asked = promotion(tmp_path, registered={"aiia_prod": ["sha256:old"]}, images={"app:0": "sha256:old"})
-    assert asked.require(["app:0"]) == []
-
-
-def test_the_image_of_the_same_files(tmp_path: Path) -> None:
-    built = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
-    asked = promotion(tmp_path, container("web", labels=built))
-    assert asked.of_tree("t" * 40, "i") == "sha256:one"
-    with pytest.raises(EngineError, match="runs no image that was built from these files"):
-        asked.of_tree("u" * 40, "i")
-    with pytest.raises(EngineError, match="was built otherwise"):
-        asked.of_tree("t" * 40, "j")
-
-
-def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
-    """A commit that was taken back: what is in force is the image of these files, whatever staging runs by now."""
-    labels = '{"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}'
-    asked = promotion(tmp_path, registered={"aiia_prod": ["sha256:old"]}, images={"sha256:old": labels})
-    assert "in force here already" in asked.promote("t", "i", "app:2")
-    assert asked.engine.calls[-1] == ("image", "tag", "sha256:old", "app:2")
-    with pytest.raises(EngineError, match="runs no image that was built from these files"):
-        asked.promote("t", "j", "app:2")
-
-
-def test_an_engine_that_fails_is_no_missing_image(tmp_path: Path) -> None:
-    asked = promotion(tmp_path, container("web"))
-    asked.engine.docker = lambda *_args: (1, "", "timed out")
-    with pytest.raises(EngineError, match="image app:1 cannot be looked at"):
-        asked.require(["app:1"])
 
 
 # ---- maintenance -----------------------------------------------------------------------------------------------------

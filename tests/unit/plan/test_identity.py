@@ -40,7 +40,9 @@ def test_what_may_be_set(name: str) -> None:
     assert forged({name: "x"}, {name: "x"}, {}, "staging") == []
 
 
-@pytest.mark.parametrize("name", ["ansible_host", "ansible_connection", "ansible_port"])
+@pytest.mark.parametrize(
+    "name", ["ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port"]
+)
 def test_the_machine_is_identity_too(name: str) -> None:
     assert only(forged({name: "x"}, {}, {}, "staging")).rule == "extra-variable"
 

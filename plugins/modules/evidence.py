@@ -1,0 +1,68 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: evidence
+short_description: Read what a machine shows of the images that an environment runs there
+description:
+  - Called by the actions M(aiia.bulkhead.source) and M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from)
+    is set, on the machine of that environment; a play does not need it.
+  - It only reads, takes no lock and needs no secret of that environment. What it finds is judged where the images are
+    to be deployed.
+version_added: 0.1.0
+author:
+  - Bulkhead authors (@bulkhead)
+extends_documentation_fragment:
+  - aiia.bulkhead.environment
+  - aiia.bulkhead.environment.machine
+attributes:
+  check_mode: {support: full, description: It only reads.}
+  diff_mode: {support: none, description: It only reads.}
+options:
+  project: {type: str, required: true, description: The environment's Compose project.}
+"""
+
+EXAMPLES = r"""
+- name: Converge to the release, if its images may be deployed
+  aiia.bulkhead.converge:
+"""
+
+RETURN = r"""
+evidence:
+  description: >-
+    Whether the environment is registered, which images its last verified deployment left, and image, health and times
+    of each container, on the clock of the engine.
+  returned: success
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import collect
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look at the environment's registry entry and containers."""
+    params = module.params
+    engine = Engine(module, params["docker_host"])
+    where = (params["prefix"], params["project"], params["directory"], params["state_directory"])
+    return {"changed": False, "evidence": collect(engine, *where)}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={**ENVIRONMENT, "project": {"type": "str", "required": True}}, supports_check_mode=True
+    )
+    answer(module, run)
+
+
+if __name__ == "__main__":
+    main()
