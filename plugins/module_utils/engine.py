@@ -146,6 +146,7 @@ class Engine:
             "permission denied while trying to connect",
             "dial unix",
             "failed to connect to the docker API",
+            "error waiting for container: unexpected EOF",
         )
         if any(sign in errors for sign in signs):
             why = (

@@ -38,6 +38,7 @@ class Serving:
         """The containers that Compose would replace now, for whatever reason: it is asked, not second-guessed."""
         code, output, errors = self.engine.compose("--dry-run", "up", "--detach", "--no-build", "--quiet-pull")
         if code != 0:
+            self.engine.check_reachable(errors)
             raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
         return set(_RECREATE.findall("%s\n%s" % (output, errors)))
 

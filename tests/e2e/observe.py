@@ -102,9 +102,15 @@ def trust(place: Place) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=place.secrets["bulkhead_tls_certificate"])
 
 
+def address(place: Place) -> str:
+    """Where an environment's ports are reached."""
+    given = str(place.variables.get("bulkhead_bind_address", ""))
+    return "127.0.0.1" if given in ("", "0.0.0.0") else given
+
+
 def connect(place: Place, name: str, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
     """A TLS connection to the environment's HTTPS port, asking for a name."""
-    plain = socket.create_connection(("127.0.0.1", place.variables["bulkhead_https_port"]), timeout=20)
+    plain = socket.create_connection((address(place), place.variables["bulkhead_https_port"]), timeout=20)
     return (context or trust(place)).wrap_socket(plain, server_hostname=name)
 
 
@@ -114,7 +120,7 @@ def ask(
     """Ask an environment's nginx over HTTPS (or HTTP), with its own certificate trusted and checked."""
     name = sni or place.variables["bulkhead_domains"][0]
     port = place.variables["bulkhead_https_port" if tls else "bulkhead_http_port"]
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    link = http.client.HTTPConnection(address(place), port, timeout=20)
     if tls:
         link.sock = connect(place, name)
     text = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()

@@ -47,7 +47,7 @@ class PrivateEngine:
         own = Path("/proc/self/ns/net").stat().st_ino
         eventually(lambda: self.network_namespace.stat().st_ino != own, 10)
         paths = {"config-file": "daemon.json", "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-        command = ["nsenter", f"--net={self.network_namespace}", "dockerd", "--host", self.address]
+        command = [*self.inside, "dockerd", "--host", self.address]
         command += [f"--{option}={self.directory / name}" for option, name in paths.items()]
         command += ["--containerd-namespace=e2e", "--containerd-plugins-namespace=e2e-plugins"]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
@@ -87,6 +87,11 @@ class PrivateEngine:
             ["docker", "--host", self.address, *arguments], capture_output=True, text=True, check=False
         )
         return done.stdout.strip() if done.returncode == 0 else ""
+
+    @property
+    def inside(self) -> list[str]:
+        """The command that runs another where the engine publishes ports."""
+        return ["nsenter", f"--net={self.network_namespace}"]
 
     def enter_network(self) -> None:
         """Let the calling thread, and no other, make its connections where the engine publishes ports."""

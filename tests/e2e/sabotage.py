@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +178,12 @@ def exists(container: str) -> bool:
 
 
 @contextlib.contextmanager
-def started(site: Site, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(site: Site, *arguments: str, before: Sequence[str] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """A deployment that the test can kill. It is dead in any case when the block ends."""
     site.write()
     record = site.directory / "record.jsonl"
     record.unlink(missing_ok=True)
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(site.inventory)]
+    command = [*before, str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(site.inventory)]
     for group in site.places:
         command += ["--vault-id", f"{group}@{site.directory / f'{group}.password'}"]
     with (site.directory / "killed.log").open("wb") as log:
