@@ -38,7 +38,7 @@ class ActionModule(EnvironmentStep):
             restore_from=values["bulkhead_restore_from"],
             sanitise=bool(script),
             guarded=[each.prefix for each in self.gate.declarations if each.values["bulkhead_protected"]],
-            databases=[part["service"] for part in arguments["parts"] if part["kind"] == "postgresql"],
+            databases=[part["name"] for part in arguments["parts"] if part["kind"] == "postgresql"],
         )
         self._refuse(list(refusals_before(intention)))
         if not values["bulkhead_restore"]:

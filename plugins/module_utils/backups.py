@@ -123,6 +123,8 @@ class Backups:
         """What there is to back up, each part with its container and about how large it is."""
         sources = []
         for part in self.params["parts"]:
+            if part["kind"] not in self.params["kinds"]:
+                continue
             if part["kind"] == DATABASE:
                 server = server_of(self.engine, self.params, part)
                 sources.append(dict(part, server=server, about=server.describe(part["database"])))
@@ -182,7 +184,7 @@ class Backups:
         """Write one part and read it back from the disk."""
         name = _file_of(source)
         path = os.path.join(folder, name)
-        part = {"kind": source["kind"], "service": source["service"], "file": name}
+        part = {**{key: source[key] for key in ("kind", "service", "name")}, "file": name}
         if source["kind"] == DATABASE:
             with _new_file(path) as target:
                 source["server"].dump(source["database"], target)
@@ -225,8 +227,8 @@ class Backups:
 
 
 def _file_of(part: dict[str, Any]) -> str:
-    """What a part of a backup is called: a service has one."""
-    return "%s.%s" % (part["service"], "dump" if part["kind"] == DATABASE else "tar")
+    """What the file of a part is called."""
+    return "%s.%s" % (part["name"], "dump" if part["kind"] == DATABASE else "tar")
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.sealing import seal,
 from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import CHUNK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import read
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 #: How the directory of a backup that is not complete begins.

@@ -95,12 +95,15 @@ class Server:
             raise EngineError("the database server said no", last_lines(errors or output))
         return list(csv.reader(output.splitlines()))
 
-    def script(self, database: str, text: str) -> None:
-        """Run a script of the user's in one transaction. What it selects is not kept, and its data is not shown."""
+    def script(self, database: str, text: str, part: str) -> None:
+        """Run a script of the user's in one transaction. What it selects is not kept, and its data is not shown.
+
+        ``part`` is what the database is called in backups, which the script has as its variable ``bulkhead_part``.
+        """
         code, _output, errors = self.engine.docker(
             "exec", "--interactive", self.container, "psql", "--username", self.admin, "--dbname", database,
             "--no-psqlrc", "--no-password", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1",
-            "--set", "VERBOSITY=terse", "--output=/dev/null", "--file=-",
+            "--set", "VERBOSITY=terse", "--set", "bulkhead_part=%s" % part, "--output=/dev/null", "--file=-",
             data=text,
         )  # fmt: skip
         if code != 0:
@@ -117,6 +120,10 @@ class Server:
         """The one answer to a question; empty where there is none."""
         rows = self.query(database, sql)
         return rows[0][0] if rows and rows[0] else ""
+
+    def databases(self) -> list[str]:
+        """All databases of the server."""
+        return [each for (each,) in self.query("postgres", "SELECT datname FROM pg_database ORDER BY 1;")]
 
     def describe(self, database: str) -> dict[str, Any]:
         """Version and size of a database, who it says it is, its tables, and the roles that it speaks of."""

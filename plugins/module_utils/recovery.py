@@ -4,17 +4,19 @@
 
 """A restore that did not come to its end: what the next run on the same backups does about it. Runs on the targets.
 
-A restore writes down what it is about before it changes anything. Databases change names in one transaction of their
-server; until then everything can be taken back, and from then on it is brought to its end.
+A restore writes down what it is about before it changes anything. The databases of a server change names in one
+transaction. Until the first server's did everything can be taken back, and from then on it is brought to its end.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import exchanges, switch_back
 from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
@@ -22,9 +24,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wa
 _JOURNAL = ".restore.json"
 
 
-def begin(params: dict[str, Any], stamp: str, backup: str) -> None:
-    """Write down that a restore begins."""
-    entry = json.dumps({"stamp": stamp, "backup": backup}).encode()
+def begin(params: dict[str, Any], stamp: str, backup: str, names: Iterable[str]) -> None:
+    """Write down that a restore begins, and the parts whose databases are to be replaced."""
+    entry = json.dumps({"stamp": stamp, "backup": backup, "databases": sorted(names)}).encode()
     Tree(backup_directory(params)).write(Wanted(_JOURNAL, entry, 0o600))
 
 
@@ -41,31 +43,37 @@ def recover(engine: Engine, params: dict[str, Any]) -> str:
     if content is None:
         return ""
     try:
-        stamp = str(json.loads(content.decode())["stamp"])
+        journal = json.loads(content.decode())
+        stamp, names = str(journal["stamp"]), frozenset(journal["databases"])
     except (ValueError, KeyError, TypeError):  # it was cut off before it had changed anything
         end(params)
         return ""
-    databases = [each for each in params["parts"] if each["kind"] == DATABASE]
-    done = [_database(engine, params, each, stamp) for each in databases]  # each of them, whatever the first says
-    switched = any(done)
+    restored = _databases(engine, params, stamp, names)
     for part in params["parts"]:
         files = files_of(engine, params, part) if part["kind"] != DATABASE else None
         if files is None or not files.staged(stamp):
             continue
-        if switched:
+        if restored:
             files.move("switch", stamp)
             files.move("clean", stamp)
         else:
             files.move("back", stamp)
     end(params)
-    return "an earlier restore that was cut off was %s" % ("brought to its end" if switched else "taken back")
+    return "an earlier restore that was cut off was %s" % ("brought to its end" if restored else "taken back")
 
 
-def _database(engine: Engine, params: dict[str, Any], part: dict[str, Any], stamp: str) -> bool:
-    """Whether the databases of a part had changed names; where not, the new one goes."""
-    replacement = Replacement(server_of(engine, params, part), part["database"], stamp)
-    if replacement.old in replacement.databases():
-        replacement.close_old()
-        return True
-    replacement.drop_new()
-    return False
+def _databases(engine: Engine, params: dict[str, Any], stamp: str, names: Collection[str]) -> bool:
+    """Let all databases be the restored ones, or all the earlier ones. Returns whether they are the restored ones."""
+    parts = [each for each in params["parts"] if each["kind"] == DATABASE and each["name"] in names]
+    wanted = exchanges(Replacement(server_of(engine, params, each), each["database"], stamp) for each in parts)
+    done = [each for each in wanted if each.is_done()]
+    left = [each for each in wanted if each not in done]
+    restored = bool(done) and all(each.is_ready() for each in left)
+    if restored:
+        for each in left:
+            each.forward()
+    else:
+        switch_back(done)
+        for each in wanted:
+            each.discard()
+    return restored

@@ -2,10 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Put a dump into a new database beside the one in use, and let the two change names. Runs on the targets.
+"""Put a dump into a new database beside the one in use, until the two change names. Runs on the targets.
 
-Nobody but the administrator gets into the new database before it is in force. The change of names is one transaction of
-the server: whoever is killed, either the one or the other serves.
+Nobody but the administrator gets into the new database before it is in force.
 """
 
 from __future__ import annotations
@@ -32,14 +31,6 @@ COMMENT ON ROLE %s IS %s;
 END IF; END $bulkhead$;
 """
 
-_SWITCH = """DO $bulkhead$ BEGIN
-PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (%s, %s) AND pid <> pg_backend_pid();
-ALTER DATABASE %s RENAME TO %s;
-ALTER DATABASE %s RENAME TO %s;
-END $bulkhead$;"""
-
-_ATTEMPTS = 6
-
 
 def stamp_now() -> str:
     """The time as it stands in names."""
@@ -63,6 +54,12 @@ def _temporary_role(name: str) -> str:
     return _ROLE % (literal(name), identifier(name), identifier(name), literal(_TEMPORARY))
 
 
+def temporary_roles(server: Server) -> list[str]:
+    """The roles that were made for a restore, and are still there."""
+    sql = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s;" % literal(_TEMPORARY)
+    return [role for (role,) in server.query("postgres", sql)]
+
+
 class Replacement:
     """A database that shall take the place of another of the same server."""
 
@@ -71,10 +68,6 @@ class Replacement:
         self.database = database
         self.new = aside(database, "restore", stamp)
         self.old = aside(database, "before", stamp)
-
-    def databases(self) -> list[str]:
-        """All databases of the server."""
-        return [each for (each,) in self._admin("SELECT datname FROM pg_database ORDER BY 1;")]
 
     def _admin(self, sql: str) -> list[list[str]]:
         return self.server.query("postgres", sql)
@@ -122,9 +115,9 @@ class Replacement:
         asked = "SELECT 1 FROM pg_depend WHERE objid = to_regclass(%s) AND deptype = 'e';" % literal(table)
         return bool(self.server.query(self.new, asked))
 
-    def sanitise(self, script: str) -> None:
+    def sanitise(self, script: str, part: str) -> None:
         """Run the user's script in the new database, whole or not at all."""
-        self.server.script(self.new, script)
+        self.server.script(self.new, script, part)
 
     def wiring(self, questions: Iterable[dict[str, str]]) -> list[str]:
         """What the new database holds that leads to the environment that it came from."""
@@ -141,7 +134,7 @@ class Replacement:
     def settle(self, user: str, prefix: str) -> None:
         """Give the new database to the application, with the settings and rights of the old one."""
         new = identifier(self.new)
-        for (role,) in self._temporary_roles():
+        for role in temporary_roles(self.server):
             name = identifier(role)
             self.server.query(
                 self.new,
@@ -155,11 +148,6 @@ class Replacement:
         ]
         statements += ["REVOKE ALL ON DATABASE %s FROM PUBLIC" % new]
         self._admin(";\n".join(statements) + ";")
-
-    def _temporary_roles(self) -> list[list[str]]:
-        return self._admin(
-            "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s;" % literal(_TEMPORARY)
-        )
 
     def _settings(self) -> list[str]:
         """The settings of the old database for everybody, as ``ALTER DATABASE`` takes them."""
@@ -181,46 +169,10 @@ class Replacement:
             " WHERE datname = %s AND grantee <> datdba;" % literal(self.database)
         )
 
-    def switch(self) -> None:
-        """Let the new database take the old one's name. Sessions end, and nobody can begin one in between."""
-        self._rename(self.database, self.old, self.new)
-        self.close_old()
-
-    def close_old(self) -> None:
-        """Let nobody write to the database that is kept."""
-        self._admin("ALTER DATABASE %s ALLOW_CONNECTIONS false;" % identifier(self.old))
-
-    def switch_back(self) -> None:
-        """Undo :meth:`switch`."""
-        self._admin("ALTER DATABASE %s ALLOW_CONNECTIONS true;" % identifier(self.old))
-        self._rename(self.database, self.new, self.old)
-
-    def _rename(self, current: str, away: str, coming: str) -> None:
-        statement = _SWITCH % (
-            literal(current), literal(coming), identifier(current), identifier(away), identifier(coming),
-            identifier(current),
-        )  # fmt: skip
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self._admin(statement)
-                return
-            except EngineError as error:
-                if attempt == _ATTEMPTS or "being accessed" not in error.detail:
-                    raise EngineError(
-                        "the database %s could not be replaced, and serves on" % current, error.detail
-                    ) from error
-
-    def drop_new(self) -> None:
-        """Remove the new database, and the roles that were made for it."""
-        left = [name for name in self.databases() if is_aside(name, self.database, "restore")]
-        statements = ["DROP DATABASE %s WITH (FORCE);\n" % identifier(name) for name in left]
-        statements += ["DROP ROLE %s;\n" % identifier(role) for (role,) in self._temporary_roles()]
-        if statements:
-            self._admin("".join(statements))
-
     def drop_older(self) -> list[str]:
         """Remove what earlier restores kept. Returns the names."""
-        older = [each for each in self.databases() if is_aside(each, self.database, "before") and each != self.old]
+        there = self.server.databases()
+        older = [each for each in there if is_aside(each, self.database, "before") and each != self.old]
         for name in older:
             self._admin("DROP DATABASE %s WITH (FORCE);" % identifier(name))
         return older

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.aiia.bulkhead.plugins.module_utils import recovery
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange, exchanges, switch, switch_back
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import complete, digest_of, read_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
@@ -56,7 +57,7 @@ class Restore:
             (part, each)
             for part in self.manifest["parts"]
             for each in params["parts"]
-            if (part["service"], part["kind"]) == (each["service"], each["kind"])
+            if (part["name"], part["kind"]) == (each["name"], each["kind"])
         ]
 
     def look(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Restore:
             if part["kind"] == DATABASE:
                 server = server_of(self.engine, self.params, own)
                 here = server.value("postgres", "SHOW server_version;")
-                seen[part["service"]] = dict(server.head(self._path(part)), here=here)
+                seen[part["name"]] = dict(server.head(self._path(part)), here=here)
         return {"manifest": self.manifest, "seen": seen}
 
     def run(self, sanitise: str, foreign: bool, backup_first: bool) -> dict[str, Any]:
@@ -81,27 +82,30 @@ class Restore:
         if backup_first:
             reason = "before %s was restored" % self.manifest["name"]
             result["backup"] = self.backups.make(reason, trigger="restore", spare=[self.manifest["name"]])
-        recovery.begin(self.params, stamp, self.manifest["path"])
-        databases = [
+        replacements = [
             (Replacement(server_of(self.engine, self.params, own), own["database"], stamp), part, own)
             for part, own in self.pairs
             if part["kind"] == DATABASE
         ]
+        wanted = exchanges(each for each, _part, _own in replacements)
         files = [(self._files(own), part) for part, own in self.pairs if part["kind"] != DATABASE]
         kept = [(each, part) for each, part in files if not part["absent"]]
+        recovery.begin(self.params, stamp, self.manifest["path"], [own["name"] for _r, _part, own in replacements])
         try:
-            for replacement, part, own in databases:
+            for one in wanted:
+                one.discard()
+            for replacement, part, own in replacements:
                 self._fill(replacement, part, own, sanitise if foreign else "", foreign)
             for each, part in kept:
                 each.stage(self._path(part), stamp)
-            self._switch([each for each, _part, _own in databases], [each for each, _part in kept], stamp)
+            self._switch(wanted, [each for each, _part in kept], stamp)
         except BaseException as error:
             self._take_back(error)
             raise
-        for replacement, part, _own in databases:
+        for replacement, part, _own in replacements:
             result["kept"].append(replacement.old)
             result["removed"] += replacement.drop_older()
-            result["rows"] = sum(part["rows"].values())
+            result["rows"] = result.get("rows", 0) + sum(part["rows"].values())
         for each, _part in kept:
             each.move("clean", stamp)
         recovery.end(self.params)
@@ -154,13 +158,12 @@ class Restore:
         self, replacement: Replacement, part: dict[str, Any], own: dict[str, Any], sanitise: str, foreign: bool
     ) -> None:
         """Load a dump into the new database, check it, and make it the environment's own."""
-        replacement.drop_new()
         replacement.create(part["roles"])
         replacement.fill(self._path(part))
         replacement.check(part["rows"])
         if sanitise:
             try:
-                replacement.sanitise(sanitise)
+                replacement.sanitise(sanitise, own["name"])
             except EngineError as error:
                 raise EngineError("bulkhead_restore_sanitise failed", error.detail) from error
         left = replacement.wiring(own["wiring"]) if foreign and sanitise else []
@@ -172,17 +175,13 @@ class Restore:
         replacement.settle(own["user"], self.params["prefix"])
 
     @staticmethod
-    def _switch(databases: list[Replacement], files: list[Files], stamp: str) -> None:
-        done: list[Replacement] = []
+    def _switch(databases: list[Exchange], files: list[Files], stamp: str) -> None:
+        switch(databases)
         try:
-            for each in databases:
-                each.switch()
-                done.append(each)
-            for one in files:
-                one.move("switch", stamp)
+            for each in files:
+                each.move("switch", stamp)
         except Failure:
-            for each in reversed(done):
-                each.switch_back()
+            switch_back(databases)
             raise
 
     def _take_back(self, error: BaseException) -> None:

@@ -26,8 +26,8 @@ def backup_arguments(declaration: Declaration, release: Release) -> dict[str, An
     """What ``Backups`` must know to make a backup before a release; empty where none is wanted."""
     kinds = _BEFORE_RELEASE.get(declaration.values["bulkhead_backup_before_release"], ())
     arguments = all_arguments(declaration, release)
-    parts = [part for part in arguments["parts"] if part["kind"] in kinds]
-    return {**arguments, "parts": parts} if parts else {}
+    wanted = any(part["kind"] in kinds for part in arguments["parts"])
+    return {**arguments, "kinds": list(kinds)} if wanted else {}
 
 
 def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
@@ -44,18 +44,19 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "keep": values["bulkhead_backup_keep"],
         "timeout": values["bulkhead_backup_timeout"],
         "copy_command": values["bulkhead_backup_copy_command"],
+        "kinds": list(_BEFORE_RELEASE["all"]),
         "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
     }
 
 
 def _parts(declaration: Declaration, service: Service) -> Iterator[dict[str, Any]]:
     """What a service has to be backed up; the environment's own database where it does not say which."""
-    wanted = dict(service.backup)
-    if not wanted:
-        return
     values = declaration.values
-    part = {"service": service.name, "key": service.key, "kind": str(wanted.get("kind") or "")}
-    if part["kind"] == "postgresql":
+    for wanted in service.backup:
+        part = {"service": service.name, "key": service.key, "name": wanted["name"], "kind": wanted["kind"]}
+        if part["kind"] == "files":
+            yield {**part, "path": str(wanted["path"])}
+            continue
         yield {
             **part,
             "database": str(wanted.get("database") or values["bulkhead_database_name"]),
@@ -63,8 +64,6 @@ def _parts(declaration: Declaration, service: Service) -> Iterator[dict[str, Any
             "admin": str(wanted.get("admin") or values["bulkhead_database_admin"]),
             "wiring": [dict(each) for each in wanted.get("wiring") or ()],
         }
-    elif part["kind"] == "files":
-        yield {**part, "path": str(wanted.get("path") or "")}
 
 
 def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import ma
 class Intention:
     """Into which environment a backup shall be restored, and what the user said to it.
 
-    ``guarded`` are the prefixes of the environments that the inventory protects, ``databases`` the environment's
-    services that have one.
+    ``guarded`` are the prefixes of the environments that the inventory protects, ``databases`` what the environment's
+    own are called in its backups.
     """
 
     prefix: str
@@ -62,16 +62,16 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
             "such as customers' addresses, tokens and tasks (bulkhead_restore_sanitise)"
         )
     yield from _dumps(manifest, seen)
-    held = {part["service"] for part in manifest["parts"] if part["kind"] == "postgresql"}
-    for service in sorted(held ^ set(intention.databases)):
-        has, lacks = (f"the backup {manifest['name']}", prefix) if service in held else (prefix, "the backup")
-        yield f"{has} has a database of service {service}, and {lacks} has none"
+    held = {part["name"] for part in manifest["parts"] if part["kind"] == "postgresql"}
+    for name in sorted(held ^ set(intention.databases)):
+        has, lacks = (f"the backup {manifest['name']}", prefix) if name in held else (prefix, "the backup")
+        yield f"{has} has a database {name}, and {lacks} has none of that name (x-bulkhead.backup)"
 
 
 def _dumps(manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:
     """A dump says itself of which database it is, of which environment, and who can read it."""
     for part in manifest["parts"]:
-        found = seen.get(part["service"])
+        found = seen.get(part["name"])
         if part["kind"] != "postgresql" or found is None:
             continue
         if found["stamp"] not in ("", manifest["prefix"]):

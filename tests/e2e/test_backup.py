@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,15 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
 from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import recover
-from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
 from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import Runner
 from guide_stack import IMAGES
+from observe import eventually
 from support import Place, Run, Site, docker, remove_project, web
 
 MEDIA = "/srv/storage/media"
@@ -57,9 +59,14 @@ class Pair:
 
 def sql(place: Place, statement: str, database: str = "") -> str:
     """Ask an environment's server, as its administrator."""
-    server = f"{place.prefix}_postgresql"
+    return docker(*psql(place, database)[1:], statement).strip()
+
+
+def psql(place: Place, database: str = "") -> list[str]:
+    """The command that a statement is given to."""
     admin = ["--username", place.site.project, "--dbname", database or place.prefix]
-    return docker("exec", server, "psql", *admin, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement).strip()
+    server = f"{place.prefix}_postgresql"
+    return ["docker", "exec", server, "psql", *admin, "-qAt", "-v", "ON_ERROR_STOP=1", "-c"]
 
 
 def databases(place: Place) -> list[str]:
@@ -95,9 +102,10 @@ def parameters(place: Place, **more: Any) -> dict[str, Any]:
         "keep": 0,
         "timeout": 120,
         "copy_command": "",
+        "kinds": ["postgresql", "files"],
         "parts": [
-            {**dump, "service": "postgresql", "key": "postgresql", "wiring": wiring},
-            {"kind": "files", "service": "web", "key": "web", "path": MEDIA},
+            {**dump, "service": "postgresql", "name": "postgresql", "key": "postgresql", "wiring": wiring},
+            {"kind": "files", "service": "web", "name": "web", "key": "web", "path": MEDIA},
         ],
         **more,
     }
@@ -227,7 +235,8 @@ def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path
     assert "is protected, and so is its data" in restore(pair, *wanted).error
     assert sql(staging, ROWS) == rows
     script = tmp_path / "sanitise.sql"
-    script.write_text("UPDATE note SET text = 'removed ' || id; UPDATE django_site SET domain = 'example.com';")
+    change = "UPDATE note SET text = 'removed ' || id; UPDATE django_site SET domain = 'example.com';"
+    script.write_text(f"SELECT :'bulkhead_part' = 'postgresql' AS own \\gset\n\\if :own\n{change}\n\\endif\n")
     restore(pair, *wanted, "-e", f"bulkhead_restore_sanitise={script}").succeeded()
     assert sql(staging, "SELECT count(*) FROM note WHERE text = 'removed ' || id") == "500"
     assert sql(staging, "SELECT tableowner FROM pg_tables WHERE tablename = 'note'") == staging.prefix
@@ -306,7 +315,7 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("at", "restored"), [((Replacement, "switch"), False), ((Files, "move"), True)], ids=["before", "after"]
+    ("at", "restored"), [((Exchange, "forward"), False), ((Files, "move"), True)], ids=["before", "after"]
 )
 def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bool) -> None:
     """Before the databases changed names the next run takes it back, and from then on it brings it to its end."""
@@ -336,6 +345,51 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
     assert (rows, files) == (backed_up if restored else before)[:2]
     assert not any("restore" in name for name in names)
     assert recover(engine(), parameters(place)) == ""
+
+
+def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
+    """While the second one's name is held nothing is seen of the first one's change, and without it both stay."""
+    place = pair.staging
+    names = [place.prefix, f"{place.prefix}_extra"]
+    given = parameters(place)
+    own = given["parts"][0]
+    given["parts"] = [own, {**own, "name": "extra", "database": names[1], "wiring": []}]
+    sql(place, f"CREATE DATABASE {names[1]} OWNER {names[0]}", "postgres")
+    try:
+        for name in names:
+            sql(place, "CREATE TABLE moment AS SELECT 'backed up' AS text", name)
+        Backups(engine(), given).make("by hand")
+        for name in names:
+            sql(place, "UPDATE moment SET text = 'later'", name)
+        there = databases(place)
+        holding = f"BEGIN; COMMENT ON DATABASE {names[1]} IS 'held'; SELECT pg_sleep(60)"
+        with ThreadPoolExecutor(2) as pool:
+            holder = pool.submit(subprocess.run, [*psql(place, "postgres"), holding], capture_output=True, check=False)
+            blocked = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DO %RENAME%'"
+            restoring = pool.submit(Restore(engine(), given, "latest").run, "", False, False)
+            eventually(lambda: sql(place, f"SELECT count(*) {blocked}", "postgres") == "1", 30)
+            assert {*there} <= {*databases(place)} and not any(
+                "before" in name for name in {*databases(place)} - {*there}
+            )
+            sql(place, f"SELECT pg_terminate_backend(pid) {blocked}", "postgres")
+            sql(
+                place,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COMM%'",
+                "postgres",
+            )
+            holder.result()
+            with pytest.raises(EngineError, match=f"serves on: database {', '.join(names)}"):
+                restoring.result()
+        assert [sql(place, "SELECT text FROM moment", name) for name in names] == ["later", "later"]
+        assert databases(place) == there
+        done = Restore(engine(), given, "latest").run("", False, False)
+        assert [sql(place, "SELECT text FROM moment", name) for name in names] == ["backed up", "backed up"]
+        assert done["kept"] == [f"{name}_before_{done['kept'][0][-14:]}" for name in names]
+    finally:
+        for name in databases(place):
+            if name.startswith(names[1]):
+                sql(place, f"DROP DATABASE {name} WITH (FORCE)", "postgres")
+        sql(place, "DROP TABLE IF EXISTS moment")
 
 
 def test_retention_deletes_this_environments_own(pair: Pair) -> None:

@@ -20,6 +20,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from . import naming
+from .backup_parts import backup_parts, check_names
 
 #: The label with the digest of a service's rendered definition, by which drift is known without asking Compose.
 INPUT_LABEL = "io.bulkhead.input"
@@ -52,7 +53,8 @@ class Service:
     ``validate`` is the command that judges the files before they are in force. ``question`` is a read-only
     command whose output verification judges, as its kind says. ``rolling`` is replaced without a gap, by way of a
     stand-in. ``prepare`` are the commands that run once for each image before it gets requests, and ``prepare_status``
-    is the one that says how things stand when one of them failed.
+    is the one that says how things stand when one of them failed. ``backup`` are the parts of it that are backed up,
+    each with the ``name`` that its file has.
     """
 
     name: str
@@ -68,7 +70,7 @@ class Service:
     application: bool = False
     question_kind: str = ""
     question: tuple[str, ...] = ()
-    backup: Mapping[str, Any] = field(default_factory=dict)
+    backup: tuple[Mapping[str, Any], ...] = ()
     manage: tuple[str, ...] = ()
     rolling: bool = False
     prepare: tuple[tuple[str, ...], ...] = ()
@@ -163,7 +165,7 @@ def build_stack(
                 application=application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
-                backup=_backup(name, extra.get("backup") or {}),
+                backup=backup_parts(name, extra.get("backup")),
                 manage=tuple(map(str, extra.get("manage") or ())),
                 # Old and new cannot both have one port of the machine.
                 rolling=bool(extra.get("rolling")) and not complete.get("ports"),
@@ -172,6 +174,7 @@ def build_stack(
                 replicas=replicas,
             )
         )
+    check_names(part for service in described for part in service.backup)
     compose: dict[str, Any] = {
         "name": naming.project_name(prefix),
         "services": compose_services,
@@ -198,19 +201,6 @@ def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:
     commands = extra.get("prepare") or ()
     if not isinstance(commands, (list, tuple)) or not all(isinstance(each, list) and each for each in commands):
         raise ValueError(f"bulkhead_services.{name}: x-bulkhead.prepare is a list of commands, each a list of words")
-
-
-def _backup(name: str, backup: Any) -> dict[str, Any]:
-    """What a service says is to be backed up of it. Raises ValueError for what cannot be."""
-    if not backup:
-        return {}
-    known = isinstance(backup, Mapping) and backup.get("kind") in ("postgresql", "files")
-    if not known or (backup["kind"] == "files" and not str(backup.get("path") or "").startswith("/")):
-        raise ValueError(
-            f"bulkhead_services.{name}: x-bulkhead.backup is {{kind: postgresql}} or "
-            "{kind: files, path: <an absolute path in the container>}"
-        )
-    return dict(backup)
 
 
 def _networks(more: Mapping[str, Any], prefix: str, own: Mapping[str, str]) -> dict[str, Any]:

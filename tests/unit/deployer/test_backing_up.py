@@ -31,7 +31,14 @@ STAGING_ALONE = Intention("aiia_staging", False, "", "", False, databases=("post
 
 def backup(prefix: str = "aiia_staging", protected: bool = False, **dump: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A manifest, and what its dump says itself."""
-    part = {"kind": "postgresql", "service": "postgresql", "file": "p.dump", "database": prefix, "server": "17.5"}
+    part = {
+        "kind": "postgresql",
+        "service": "postgresql",
+        "name": "postgresql",
+        "file": "p.dump",
+        "database": prefix,
+        "server": "17.5",
+    }
     seen = {"stamp": prefix, "database": prefix, "here": "17.2 (Debian)", **dump}
     return {"name": "b", "prefix": prefix, "protected": protected, "parts": [part]}, {"postgresql": seen}
 
@@ -93,9 +100,11 @@ def test_a_dump_without_a_name_in_it_is_of_the_database_that_it_names() -> None:
 def test_a_backup_without_the_database_is_none() -> None:
     manifest, seen = backup()
     (reason,) = reasons(STAGING_ALONE, {**manifest, "parts": []}, seen)
-    assert reason == "aiia_staging has a database of service postgresql, and the backup has none"
+    assert reason == "aiia_staging has a database postgresql, and the backup has none of that name (x-bulkhead.backup)"
     (reason,) = reasons(Intention("aiia_staging", False, "", "", False), manifest, seen)
-    assert reason == "the backup b has a database of service postgresql, and aiia_staging has none"
+    assert (
+        reason == "the backup b has a database postgresql, and aiia_staging has none of that name (x-bulkhead.backup)"
+    )
 
 
 # ---- what is backed up -------------------------------------------------------------------------------------------
@@ -124,13 +133,25 @@ def test_what_is_backed_up_is_said_by_the_stack(tmp_path: Path) -> None:
     assert "'prod.example.com'" in sites["query"]
 
 
+def test_a_server_may_have_more_databases(tmp_path: Path) -> None:
+    also = [{"name": "reports", "database": "aiia_prod_reports"}, {"kind": "files", "name": "wal", "path": "/wal"}]
+    services = {"postgresql": {"x-bulkhead": {"backup": {"also": also}}}}
+    found = all_arguments(*rendered(tmp_path, p={**PRODUCTION, "bulkhead_services": services})["p"])
+    own, reports, wal = (part for part in found["parts"] if part["service"] == "postgresql")
+    assert [each["name"] for each in (own, reports, wal)] == ["postgresql", "reports", "wal"]
+    assert (own["database"], reports["database"], reports["user"]) == ("aiia_prod", "aiia_prod_reports", "aiia_prod")
+    assert own["wiring"] and reports["wiring"] == own["wiring"] and wal["path"] == "/wal" and wal["key"] == own["key"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "kinds"), [("all", ["files", "postgresql"]), ("database", ["postgresql"]), ("nothing", [])]
 )
 def test_before_a_release(tmp_path: Path, wanted: str, kinds: list[str]) -> None:
     declared = {**PRODUCTION, "bulkhead_backup_before_release": wanted}
     found = backup_arguments(*rendered(tmp_path, p=declared)["p"])
-    assert sorted(part["kind"] for part in found.get("parts", ())) == kinds and bool(found) == bool(kinds)
+    assert sorted(found.get("kinds", ())) == kinds and bool(found) == bool(kinds)
+    # What an earlier restore left of the others is seen to all the same.
+    assert {part["kind"] for part in found.get("parts", ())} == ({"files", "postgresql"} if kinds else set())
 
 
 @pytest.mark.parametrize(

@@ -288,3 +288,29 @@ def test_several_of_a_service_have_composes_own_names() -> None:
 def test_what_prepares_a_release_is_a_list_of_commands() -> None:
     with pytest.raises(ValueError, match=r"x-bulkhead\.prepare is a list of commands, each a list of words"):
         build({"job": {"image": "i", "x-bulkhead": {"prepare": ["migrate --noinput"]}}})
+
+
+@pytest.mark.parametrize(
+    "backup",
+    [
+        "postgresql",
+        {"kind": "mysql"},
+        {"kind": "files", "path": "media"},
+        {"kind": "postgresql", "also": 1},
+        {"kind": "postgresql", "also": ["reports"]},
+        {"kind": "postgresql", "also": [{"database": "reports"}]},
+        {"kind": "postgresql", "also": [{"name": "../reports"}]},
+    ],
+)
+def test_what_cannot_be_backed_up(backup: Any) -> None:
+    with pytest.raises(ValueError, match=r"bulkhead_services\.job: x-bulkhead\.backup is {kind: postgresql} or"):
+        build({"job": {"image": "i", "x-bulkhead": {"backup": backup}}})
+
+
+def test_each_part_of_a_backup_has_a_name_of_its_own() -> None:
+    more = {"kind": "postgresql", "also": [{"name": "web"}]}
+    job = {"image": "i", "x-bulkhead": {"backup": more}}
+    found = described(build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "files", "path": "/m"}}}}), "job")
+    assert [each["name"] for each in found.backup] == ["job", "web"], "a database and files may share a name"
+    with pytest.raises(ValueError, match=r"two parts of kind postgresql in .* are called 'web'"):
+        build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "postgresql"}}}})

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
+    FORMAT,
     MANIFEST,
     PARTIAL,
     complete,
@@ -100,9 +101,11 @@ def parameters(tmp_path: Path, **more: Any) -> dict[str, Any]:
         "keep": 2,
         "timeout": 60,
         "copy_command": "",
+        "kinds": ["postgresql", "files"],
         "parts": [
             {
                 "service": "postgresql",
+                "name": "postgresql",
                 "key": "postgresql",
                 "kind": "postgresql",
                 "database": "aiia_prod",
@@ -124,7 +127,7 @@ def there(tmp_path: Path) -> list[str]:
 
 
 def manifest(name: str, trigger: str = "hand", prefix: str = "aiia_prod") -> dict[str, Any]:
-    return {"format": 1, "name": name, "created": name, "trigger": trigger, "prefix": prefix, "parts": []}
+    return {"format": FORMAT, "name": name, "created": name, "trigger": trigger, "prefix": prefix, "parts": []}
 
 
 def place(directory: Path, entry: dict[str, Any]) -> Path:

@@ -153,6 +153,7 @@ def run_program(folder: Path, parts: list[dict[str, Any]]) -> subprocess.Complet
             "state_directory": str(folder / "state"),
             "home": "/nowhere",
             "timeout": 5,
+            "kinds": ["postgresql"],
             "parts": parts,
         },
     }
@@ -161,7 +162,7 @@ def run_program(folder: Path, parts: list[dict[str, Any]]) -> subprocess.Complet
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-DATABASE = {"service": "db", "key": "db", "kind": "postgresql", "admin": "a", "database": "d"}
+DATABASE = {"service": "db", "name": "db", "key": "db", "kind": "postgresql", "admin": "a", "database": "d"}
 
 
 def test_the_program_is_always_the_same_and_runs_without_ansible(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a service says is to be backed up of it: databases and directories, under ``x-bulkhead.backup``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+#: What a part may be called: its file is.
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*\Z", re.ASCII)
+
+#: What the databases of one server have in common: its administrator, and what must not come along with them.
+_SHARED = ("kind", "admin", "wiring")
+
+
+def backup_parts(service: str, backup: Any) -> tuple[dict[str, Any], ...]:
+    """The parts of a service. The first has the service's own name. Raises ValueError for what is none."""
+    if not backup:
+        return ()
+    first = {"name": service, **backup} if isinstance(backup, Mapping) else {}
+    also = first.pop("also", None) or []
+    shared = {key: first[key] for key in _SHARED if key in first}
+    more = (
+        [{**shared, **each} if isinstance(each, Mapping) else {} for each in also] if isinstance(also, list) else [{}]
+    )
+    parts = (first, *more)
+    if not all(map(_is_part, parts)):
+        raise ValueError(
+            f"bulkhead_services.{service}: x-bulkhead.backup is {{kind: postgresql}} or "
+            "{kind: files, path: <an absolute path in the container>}, and more of them are a list under `also`, each "
+            "with a name"
+        )
+    return parts
+
+
+def check_names(parts: Iterable[Mapping[str, Any]]) -> None:
+    """Raise ValueError where two parts of a stack would have one file."""
+    names = [(part["kind"], part["name"]) for part in parts]
+    for kind, name in names:
+        if names.count((kind, name)) > 1:
+            raise ValueError(f"two parts of kind {kind} in x-bulkhead.backup are called {name!r}: rename one")
+
+
+def _is_part(part: Mapping[str, Any]) -> bool:
+    kind, path = part.get("kind"), str(part.get("path") or "")
+    can_be = kind == "postgresql" or (kind == "files" and path.startswith("/"))
+    return can_be and bool(_NAME.match(str(part.get("name") or "")))

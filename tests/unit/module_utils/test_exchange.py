@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Databases that change names: all of a server at once, all servers or none, whoever is killed in between."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils import exchange as module
+from ansible_collections.aiia.bulkhead.plugins.module_utils import recovery
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange, exchanges, switch
+from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
+
+STAMP = "20260725031500"
+HELD = "ERROR:  database is being accessed by other users"
+
+
+class Server:
+    """A server that renames and drops databases as it is told; ``refuses`` says how often it will not, and why."""
+
+    def __init__(self, container: str, *names: str) -> None:
+        self.container = container
+        self.names = set(names)
+        self.open = dict.fromkeys(names, True)
+        self.roles: list[str] = []
+        self.refusals = 0
+        self.said = HELD
+        self.statements: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+
+    def databases(self) -> list[str]:
+        return sorted(self.names)
+
+    def query(self, database: str, sql: str) -> list[list[str]]:
+        assert database == "postgres"
+        if "pg_roles" in sql:
+            return [[role] for role in self.roles]
+        self.statements.append(sql)
+        if "RENAME" in sql:
+            self.before()
+            if self.refusals:
+                self.refusals -= 1
+                raise EngineError("the database server said no", self.said)
+            assert sql.startswith("DO ") and sql.count("$bulkhead$") == 2, "one statement is one transaction"
+        for verb, name, rest in re.findall(r'(ALTER|DROP) DATABASE "(\w+)" ?(.*)', sql):
+            self.names.remove(name)
+            if "RENAME TO" in rest:
+                self.names.add(rest.split('"')[1])
+                self.open[rest.split('"')[1]] = self.open.pop(name)
+            elif verb == "ALTER":
+                self.names.add(name)
+                self.open[name] = "true" in rest
+        return []
+
+
+def prepared(server: Server, *names: str) -> list[Replacement]:
+    """Databases of a server, each with its restored one beside it."""
+    found = [Replacement(server, name, STAMP) for name in names]
+    for each in found:
+        server.names |= {each.database, each.new}
+        server.open |= {each.database: True, each.new: True}
+    return found
+
+
+def test_all_databases_of_a_server_change_names_in_one_statement() -> None:
+    server = Server("c1")
+    (one,) = exchanges(prepared(server, "shop", "reports"))
+    assert one.is_ready() and not one.is_done()
+    one.forward()
+    assert len(server.statements) == 1 and server.statements[0].count("RENAME TO") == 4
+    assert server.statements[0].count("pg_terminate_backend") == 2
+    assert server.names == {"shop", "reports", f"shop_before_{STAMP}", f"reports_before_{STAMP}"}
+    assert {name for name, is_open in server.open.items() if not is_open} == {
+        f"shop_before_{STAMP}",
+        f"reports_before_{STAMP}",
+    }
+    assert one.is_done() and not one.is_ready()
+    one.back()
+    assert len(server.statements) == 2 and one.is_ready() and not one.is_done()
+    assert all(server.open.values())
+
+
+def test_a_held_database_is_tried_again() -> None:
+    server = Server("c1")
+    (one,) = exchanges(prepared(server, "shop"))
+    server.refusals = 2
+    one.forward()
+    assert len(server.statements) == 3 and one.is_done()
+
+
+@pytest.mark.parametrize("said", [HELD, "permission denied"])
+def test_databases_that_stay_held_serve_on(said: str) -> None:
+    server = Server("c1")
+    server.refusals, server.said = 99, said
+    with pytest.raises(EngineError, match="serves on: database shop, reports") as caught:
+        Exchange(prepared(server, "shop", "reports")).forward()
+    assert caught.value.detail == said
+    assert len(server.statements) == (module._ATTEMPTS if said == HELD else 1)
+
+
+def test_where_one_server_will_not_all_go_back() -> None:
+    first, second, third = (Server(f"c{number}") for number in range(3))
+    wanted = exchanges(each for server in (first, second, third) for each in prepared(server, "shop"))
+    third.refusals, third.said = 1, "no"
+    with pytest.raises(EngineError, match="serves on"):
+        switch(wanted)
+    assert [each.is_done() for each in wanted] == [False] * 3 and all(each.is_ready() for each in wanted)
+
+
+def test_what_is_not_in_force_goes_before_the_roles_that_own_it() -> None:
+    server = Server("c1", "other", f"other_restore_{STAMP}", "shop_restore_20250101000000")
+    server.roles = ["guest"]
+    Exchange(prepared(server, "shop", "reports")).discard()
+    assert server.names == {"shop", "reports", "other", f"other_restore_{STAMP}"}
+    assert server.statements[-1].splitlines()[-1] == 'DROP ROLE "guest";'
+
+
+# ---- a restore that was cut off ----------------------------------------------------------------------------------
+
+
+class Files:
+    """The files of a service, half restored."""
+
+    def __init__(self) -> None:
+        self.moves: list[str] = []
+
+    def staged(self, _stamp: str) -> bool:
+        return True
+
+    def move(self, step: str, _stamp: str) -> None:
+        self.moves.append(step)
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An environment with two database servers and files, of which a restore began."""
+
+    parts = [
+        {"kind": "postgresql", "name": "one", "database": "shop"},
+        {"kind": "postgresql", "name": "two", "database": "reports"},
+        {"kind": "postgresql", "name": "late", "database": "late"},
+        {"kind": "files", "name": "web"},
+    ]
+
+    class Two:
+        params: ClassVar = {"directory": str(tmp_path), "parts": parts}
+        one, two, late, files = Server("c1"), Server("c2"), Server("c3", "late"), Files()
+        wanted = exchanges([*prepared(one, "shop"), *prepared(two, "reports")])
+
+        def recover(self) -> str:
+            return recovery.recover(None, self.params)
+
+    found = Two()
+    servers = {"one": found.one, "two": found.two, "late": found.late}
+    monkeypatch.setattr(recovery, "server_of", lambda _engine, _params, part: servers[part["name"]])
+    monkeypatch.setattr(recovery, "files_of", lambda *_args: found.files)
+    recovery.begin(found.params, STAMP, "/b/1", ["one", "two"])
+    return found
+
+
+def test_killed_before_the_first_server_all_is_taken_back(two: Any) -> None:
+    assert "taken back" in two.recover()
+    assert (two.one.names, two.two.names, two.files.moves) == ({"shop"}, {"reports"}, ["back"])
+    assert two.recover() == ""
+
+
+def test_killed_between_two_servers_all_is_brought_to_its_end(two: Any) -> None:
+    two.wanted[0].forward()
+    assert "brought to its end" in two.recover()
+    assert [each.is_done() for each in two.wanted] == [True, True] and two.files.moves == ["switch", "clean"]
+    assert two.late.statements == [], "what was not to be restored is left alone"
+    assert two.recover() == ""
+
+
+def test_killed_between_two_servers_with_the_second_one_lost_all_is_taken_back(two: Any) -> None:
+    two.wanted[0].forward()
+    two.two.names.remove(f"reports_restore_{STAMP}")
+    assert "taken back" in two.recover()
+    assert (two.one.names, two.two.names, two.files.moves) == ({"shop"}, {"reports"}, ["back"])
+    assert all(two.one.open.values())
+
+
+def test_a_server_that_will_not_is_for_the_next_run(two: Any) -> None:
+    two.wanted[0].forward()
+    two.two.refusals, two.two.said = 1, "no"
+    with pytest.raises(EngineError, match="serves on: database reports"):
+        two.recover()
+    assert two.files.moves == []
+    assert "brought to its end" in two.recover() and two.wanted[1].is_done()
+
+
+def test_a_journal_that_was_cut_off_was_written_before_anything(two: Any, tmp_path: Path) -> None:
+    (tmp_path / ".restore.json").write_text(json.dumps({"stamp": STAMP})[:-3])
+    assert two.recover() == "" and two.one.statements == [] and not (tmp_path / ".restore.json").exists()
