@@ -216,6 +216,32 @@ def test_a_container_that_never_gets_healthy(small: Small) -> None:
     )  # fmt: skip
 
 
+@pytest.fixture
+def shell_less(small: Small) -> Iterator[str]:
+    """An image that has a Python and no shell."""
+    name = f"{small.site.project}:shell-less"
+    shells = "[os.unlink(path) for path in ('/bin/bash', '/bin/rbash', '/bin/sh', '/bin/dash')]"
+    recipe = f'FROM {IMAGE}\nUSER root\nRUN ["python3", "-c", "import os; {shells}"]\n'
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=recipe, text=True, check=True)
+    yield name
+    docker("image", "rm", "--force", name)
+
+
+def test_an_image_without_a_shell(small: Small, shell_less: str) -> None:
+    """A health check that wants one never succeeds, and the engine's own word says why; one that does not is served."""
+    check = {**health_check(1, interval=1), "test": ["CMD-SHELL", "true"]}
+    small.fails(
+        f"{small.place.prefix}_web is unhealthy", "/bin/sh", "no such file", "The previous release serves again",
+        same=False, services=only(web=web(image=shell_less, healthcheck=check)),
+    )  # fmt: skip
+    check["test"] = ["CMD", "python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 8000), 2)"]
+    small.place.variables["bulkhead_services"] = only(web=web(image=shell_less, healthcheck=check))
+    small.place.deploy().succeeded()
+    assert say(small.place.prefix) == "hello"
+    small.place.variables["bulkhead_services"] = only(web=web())
+    small.place.deploy().succeeded()
+
+
 def test_a_first_deployment_that_fails(site: Site) -> None:
     """No container, network or artefact of it stays behind."""
     kept = site.directory / "receipt.json"
