@@ -30,15 +30,18 @@ class ActionModule(EnvironmentStep):
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.release()
         arguments = backing_up.all_arguments(self.declaration, release)
-        script = self._script(values["bulkhead_restore_sanitise"])
+        scripts = {key: self._script(f"bulkhead_restore_{key}") for key in ("sanitise", "sanitise_files")}
         intention = Intention(
             prefix=prefix,
             protected=bool(values["bulkhead_protected"]),
             confirm=values["bulkhead_confirm"],
             restore_from=values["bulkhead_restore_from"],
-            sanitise=bool(script),
+            sanitise=bool(scripts["sanitise"]),
             guarded=[each.prefix for each in self.gate.declarations if each.values["bulkhead_protected"]],
             databases=[part["name"] for part in arguments["parts"] if part["kind"] == "postgresql"],
+            directories=[part["name"] for part in arguments["parts"] if part["kind"] == "files"],
+            files=values["bulkhead_restore_files"],
+            sanitise_files=bool(scripts["sanitise_files"]),
         )
         self._refuse(list(refusals_before(intention)))
         if not values["bulkhead_restore"]:
@@ -64,13 +67,15 @@ class ActionModule(EnvironmentStep):
             self.live.conclude(self.session, "restore", steps)
             return {"changed": True, "manifest": manifest, "steps": steps}
         foreign = manifest["prefix"] != prefix
-        call.update(wanted=manifest["path"], look=False, foreign=foreign, sanitise=script if foreign else "")
+        call.update(wanted=manifest["path"], look=False, foreign=foreign, **(scripts if foreign else {}))
+        call["files"] = intention.files != "leave"
         call["backup_first"] = values["bulkhead_backup_before_restore"]
         answer: dict[str, Any] = mask(self.module("restore", call), hidden)
         if answer.get("failed"):
             return answer
         done = answer["restored"]
         Display().display(_told(prefix, manifest, done))
+        steps[0] += f"; {_files_told(done)}"
         steps += [f"keep the earlier database as {name}" for name in done["kept"]]
         steps += [f"remove the database {name}, which an earlier restore had kept" for name in done["removed"]]
         self.live.conclude(self.session, "restore", steps)
@@ -83,15 +88,17 @@ class ActionModule(EnvironmentStep):
                 "refused, and nothing was changed: " + ("\n  ".join(["", *reasons]) if len(reasons) > 1 else reasons[0])
             )
 
-    def _script(self, path: str) -> str:
+    def _script(self, variable: str) -> str:
+        path = self.declaration.values[variable]
         if not path:
             return ""
         try:
-            return Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise AnsibleActionFail(
-                f"bulkhead_restore_sanitise: {path} cannot be read on the controller ({error})"
-            ) from error
+            raise AnsibleActionFail(f"{variable}: {path} cannot be read on the controller ({error})") from error
+        if not text.strip():
+            raise AnsibleActionFail(f"{variable}: {path} is empty")
+        return text
 
     def _place(self, origin: str) -> str:
         """Where another environment of this machine says that it keeps its backups."""
@@ -100,9 +107,15 @@ class ActionModule(EnvironmentStep):
         return next((each["bulkhead_backup_directory"] for each in found if each["bulkhead_machine"] == machine), "")
 
 
+def _files_told(done: Mapping[str, Any]) -> str:
+    if done["files"] is None:
+        return "its own files stay"
+    return f"{done['files']} files" + (", sanitised" if done["sanitised_files"] else "")
+
+
 def _told(prefix: str, manifest: Mapping[str, Any], done: Mapping[str, Any]) -> str:
     """What a restore did, on a few lines."""
-    what = f"{done.get('rows', 0)} rows, {done['files']} files, {done['seconds']} s"
+    what = f"{done.get('rows', 0)} rows, {_files_told(done)}, {done['seconds']} s"
     lines = [f"{prefix}: {manifest['name']} is restored ({what})"]
     lines += [f"  {note}" for note in done["notes"]]
     lines += [f"  the earlier database is kept as {name}, closed" for name in done["kept"]]

@@ -20,6 +20,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import StreamError
 
+#: The label of containers that work on files for a restore: its stamp.
+RESTORE = "io.bulkhead.restore"
+
 #: How everything begins that a restore puts beside the files: restored ones, and those that were there.
 _OURS = ".bulkhead-"
 
@@ -46,6 +49,9 @@ clean)
   rm -rf -- "$new" "$moving" "$old" ;;
 esac
 """
+
+#: Runs a script of the user's that comes in as input: nobody sees it in a command line, and it cannot read itself.
+_SCRIPT = 'script=$(cat); exec </dev/null; eval "$script"'
 
 
 def listing(path: str) -> dict[str, int]:
@@ -149,20 +155,49 @@ class Files:
         """Whether a restore has put something beside the files."""
         return "present" in self.move("look", stamp)
 
+    def sanitise(self, script: str, stamp: str) -> None:
+        """Run a script of the user's over the staged files, in a container of the service's image that has no network
+        and sees nothing else. Raises EngineError when it fails."""
+        mount, inside = self._mount()
+        staged = os.path.normpath(os.path.join(mount["Source"], inside, "%srestore-%s" % (_OURS, stamp)))
+        source = '"source=%s"' % staged.replace('"', '""')
+        identity = self.engine.docker_ok(
+            "create", "--interactive", *self._alone(stamp), "--mount", "type=bind,%s,target=/files" % source,
+            "--workdir", "/files", self.container["Image"], "-euc", _SCRIPT,
+        ).strip()  # fmt: skip
+        try:
+            code, output, errors = self.engine.docker(
+                "start", "--attach", "--interactive", identity, data=script, limit=self.limit
+            )
+        finally:
+            self.engine.docker("rm", "--force", "--volumes", identity)
+        if code != 0:
+            raise EngineError(
+                "bulkhead_restore_sanitise_files failed on the files of %s (exit code %d)" % (self.path, code),
+                last_lines("%s\n%s" % (output, errors)),
+            )
+
     def move(self, step: str, stamp: str) -> str:
         """``switch`` lets the staged files take their place, ``back`` undoes that, ``clean`` removes what was there."""
         mount, inside = self._mount()
-        labels = labels_of(self.container)
-        own = {key: value for key, value in labels.items() if key.startswith("io.bulkhead.") or key == PROJECT}
-        command = ["run", "--rm", "--network", "none", "--user", "0:0", "--entrypoint", "sh"]
-        for key, value in sorted({**own, ONE_OFF: "True"}.items()):
-            command += ["--label", "%s=%s" % (key, value)]
         volume = mount.get("Name") if mount.get("Type") == "volume" else mount["Source"]
-        command += ["--volume", "%s:/bulkhead" % volume, self.helper, "-c", _MOVES, "-", step, inside, stamp]
-        code, output, errors = self.engine.docker(*command, limit=self.limit)
+        code, output, errors = self.engine.docker(
+            "run", "--rm", *self._alone(stamp), "--volume", "%s:/bulkhead" % volume,
+            self.helper, "-c", _MOVES, "-", step, inside, stamp,
+            limit=self.limit,
+        )  # fmt: skip
         if code != 0:
             raise EngineError("the files of %s could not be moved" % self.path, last_lines(errors or output))
         return output
+
+    def _alone(self, stamp: str) -> list[str]:
+        """Options of a container that works on the files: root, a shell, no network, and labels to be known by."""
+        labels = labels_of(self.container)
+        own = {key: value for key, value in labels.items() if key.startswith("io.bulkhead.") or key == PROJECT}
+        options = ["--network", "none", "--user", "0:0", "--entrypoint", "sh"]
+        for key, value in sorted({**own, ONE_OFF: "True", RESTORE: stamp}.items()):
+            options += ["--label", "%s=%s" % (key, value)]
+        return options
 
     def _mount(self) -> tuple[dict[str, Any], str]:
         """The volume or directory that the files are on, and where in it they are."""

@@ -17,7 +17,14 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import exchanges, switch_back
-from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.media import RESTORE
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
+    DATABASE,
+    PREFIX,
+    backup_directory,
+    files_of,
+    server_of,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
 
@@ -48,6 +55,8 @@ def recover(engine: Engine, params: dict[str, Any]) -> str:
     except (ValueError, KeyError, TypeError):  # it was cut off before it had changed anything
         end(params)
         return ""
+    for each in engine.containers("%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (RESTORE, stamp)):
+        engine.docker("rm", "--force", "--volumes", each["Id"])  # whoever started it is gone, and it still moves files
     restored = _databases(engine, params, stamp, names)
     for part in params["parts"]:
         files = files_of(engine, params, part) if part["kind"] != DATABASE else None

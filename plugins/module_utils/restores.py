@@ -71,8 +71,18 @@ class Restore:
                 seen[part["name"]] = dict(server.head(self._path(part)), here=here)
         return {"manifest": self.manifest, "seen": seen}
 
-    def run(self, sanitise: str, foreign: bool, backup_first: bool) -> dict[str, Any]:
-        """Restore. Raises EngineError after everything is as it was before."""
+    def run(
+        self,
+        sanitise: str = "",
+        sanitise_files: str = "",
+        foreign: bool = False,
+        files: bool = True,
+        backup_first: bool = True,
+    ) -> dict[str, Any]:
+        """Restore; the scripts run in the data of a ``foreign`` environment. Without ``files`` those there stay.
+
+        Raises EngineError after everything is as it was before.
+        """
         began = time.monotonic()
         self._check_digests()
         notes = [recovery.recover(self.engine, self.params)]
@@ -88,17 +98,22 @@ class Restore:
             if part["kind"] == DATABASE
         ]
         wanted = exchanges(each for each, _part, _own in replacements)
-        files = [(self._files(own), part) for part, own in self.pairs if part["kind"] != DATABASE]
-        kept = [(each, part) for each, part in files if not part["absent"]]
+        brought = [
+            (self._files(own), part)
+            for part, own in self.pairs
+            if files and part["kind"] != DATABASE and not part["absent"]
+        ]
         recovery.begin(self.params, stamp, self.manifest["path"], [own["name"] for _r, _part, own in replacements])
         try:
             for one in wanted:
                 one.discard()
             for replacement, part, own in replacements:
                 self._fill(replacement, part, own, sanitise if foreign else "", foreign)
-            for each, part in kept:
+            for each, part in brought:
                 each.stage(self._path(part), stamp)
-            self._switch(wanted, [each for each, _part in kept], stamp)
+                if foreign and sanitise_files:
+                    each.sanitise(sanitise_files, stamp)
+            self._switch(wanted, [each for each, _part in brought], stamp)
         except BaseException as error:
             self._take_back(error)
             raise
@@ -106,10 +121,11 @@ class Restore:
             result["kept"].append(replacement.old)
             result["removed"] += replacement.drop_older()
             result["rows"] = result.get("rows", 0) + sum(part["rows"].values())
-        for each, _part in kept:
+        for each, _part in brought:
             each.move("clean", stamp)
         recovery.end(self.params)
-        result["files"] = sum(part["files"] for _each, part in kept)
+        result["files"] = sum(part["files"] for _each, part in brought) if files else None
+        result["sanitised_files"] = bool(foreign and sanitise_files)
         result["notes"] = [note for note in notes if note]
         result["seconds"] = round(time.monotonic() - began, 1)
         return result

@@ -28,6 +28,11 @@ options:
   place: {type: str, default: "", description: Where that environment keeps its backups.}
   foreign: {type: bool, default: false, description: Whether that is another environment.}
   sanitise: {type: str, default: "", description: The SQL script that runs in another environment's data.}
+  files: {type: bool, default: true, description: Restore files too. Else the environment's own stay.}
+  sanitise_files:
+    type: str
+    default: ""
+    description: The shell script that runs over another environment's files.
   backup_first: {type: bool, default: true, description: Make a backup before.}
   backup: {type: dict, default: {}, description: "What the environment has to be backed up, and where to."}
 """
@@ -69,7 +74,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     restore = Restore(engine, params["backup"], params["wanted"], params["origin"], params["place"])
     if params["look"] or module.check_mode:
         return dict(restore.look(), changed=False)
-    done = restore.run(params["sanitise"], params["foreign"], params["backup_first"])
+    how = {key: params[key] for key in ("sanitise", "sanitise_files", "foreign", "files", "backup_first")}
+    done = restore.run(**how)
     return {"changed": True, "restored": done}
 
 
@@ -83,6 +89,8 @@ def main() -> None:
             "place": {"type": "str", "default": ""},
             "foreign": {"type": "bool", "default": False},
             "sanitise": {"type": "str", "default": "", "no_log": True},
+            "files": {"type": "bool", "default": True},
+            "sanitise_files": {"type": "str", "default": "", "no_log": True},
             "backup_first": {"type": "bool", "default": True},
             "backup": {"type": "dict", "default": {}},
         },

@@ -17,8 +17,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import ma
 class Intention:
     """Into which environment a backup shall be restored, and what the user said to it.
 
-    ``guarded`` are the prefixes of the environments that the inventory protects, ``databases`` what the environment's
-    own are called in its backups.
+    ``sanitise`` and ``sanitise_files`` say whether there are scripts for what comes from elsewhere, ``files`` is
+    ``bulkhead_restore_files``. ``guarded`` are the prefixes of the environments that the inventory protects,
+    ``databases`` and ``directories`` what the environment's own are called in its backups.
     """
 
     prefix: str
@@ -28,6 +29,9 @@ class Intention:
     sanitise: bool
     guarded: Collection[str] = ()
     databases: Collection[str] = ()
+    directories: Collection[str] = ()
+    files: str = "sanitise"
+    sanitise_files: bool = False
 
 
 def refusals_before(intention: Intention) -> Iterator[str]:
@@ -56,16 +60,33 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
         )
     if origin != prefix and intention.protected:
         yield f"{prefix} is protected (bulkhead_protected): data of {origin} is never restored into it"
-    if origin != prefix and (manifest["protected"] or origin in intention.guarded) and not intention.sanitise:
-        yield (
-            f"{origin} is protected, and so is its data: name an SQL script that removes what must not leave it, "
-            "such as customers' addresses, tokens and tasks (bulkhead_restore_sanitise)"
-        )
-    yield from _dumps(manifest, seen)
     held = {part["name"] for part in manifest["parts"] if part["kind"] == "postgresql"}
+    if origin != prefix and (manifest["protected"] or origin in intention.guarded):
+        if held and not intention.sanitise:
+            yield (
+                f"{origin} is protected, and so is its data: name an SQL script that removes what must not leave it, "
+                "such as customers' addresses, tokens and tasks (bulkhead_restore_sanitise)"
+            )
+        yield from _files(intention, manifest)
+    yield from _dumps(manifest, seen)
     for name in sorted(held ^ set(intention.databases)):
         has, lacks = (f"the backup {manifest['name']}", prefix) if name in held else (prefix, "the backup")
         yield f"{has} has a database {name}, and {lacks} has none of that name (x-bulkhead.backup)"
+
+
+def _files(intention: Intention, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Whoever takes another's files says what becomes of them: nothing in them tells whose they are."""
+    there = [part for part in manifest["parts"] if part["kind"] == "files" and not part["absent"]]
+    coming = [part for part in there if part["name"] in intention.directories]
+    if coming and intention.files == "sanitise" and not intention.sanitise_files:
+        count = sum(part["files"] for part in coming)
+        origin, names = manifest["prefix"], " and ".join(part["name"] for part in coming)
+        yield (
+            f"{origin} is protected, and so are its {count} files of {names}. Say what becomes of them: "
+            f"-e bulkhead_restore_files=leave ({intention.prefix} keeps its own), "
+            "-e bulkhead_restore_sanitise_files=<a shell script that runs over them before they are in force>, or "
+            "-e bulkhead_restore_files=take (they come as they are)"
+        )
 
 
 def _dumps(manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:

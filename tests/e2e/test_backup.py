@@ -47,6 +47,13 @@ ALTER TABLE django_site OWNER TO {0};
 ALTER DATABASE {0} SET search_path TO public, extra;
 """
 
+#: Changes a file that has two names, and writes down what it sees: files, networks, settings of the service.
+FILES_SCRIPT = """
+text=$(cat a/one)
+echo "of $text" > a/one
+{ ls; ls /sys/class/net; env | grep -c SAY || echo none; cat; } > seen
+"""
+
 
 @dataclass
 class Pair:
@@ -227,21 +234,32 @@ def test_what_is_restored_is_what_was_backed_up(pair: Pair) -> None:
 
 
 def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path: Path) -> None:
-    """And nothing in staging's server speaks of production afterwards."""
+    """Rows and files; and nothing in staging's server speaks of production afterwards."""
     production, staging = pair.production, pair.staging
     made(production, protected=True)
-    rows = sql(staging, ROWS)
+    rows, files = sql(staging, ROWS), media(staging)
     wanted = ["-e", "bulkhead_restore=latest", "-e", f"bulkhead_restore_from={production.prefix}"]
-    assert "is protected, and so is its data" in restore(pair, *wanted).error
+    error = restore(pair, *wanted).error
+    assert "is protected, and so is its data" in error and "so are its 3 files of web" in error
     assert sql(staging, ROWS) == rows
     script = tmp_path / "sanitise.sql"
     change = "UPDATE note SET text = 'removed ' || id; UPDATE django_site SET domain = 'example.com';"
     script.write_text(f"SELECT :'bulkhead_part' = 'postgresql' AS own \\gset\n\\if :own\n{change}\n\\endif\n")
-    restore(pair, *wanted, "-e", f"bulkhead_restore_sanitise={script}").succeeded()
+    one = Restore(engine(), parameters(staging), "latest", production.prefix)
+    assert one.run(script.read_text(), foreign=True, files=False, backup_first=False)["files"] is None
+    assert media(staging) == files and sql(staging, ROWS) != rows
+    (tmp_path / "files.sh").write_text(FILES_SCRIPT)
+    wanted += ["-e", f"bulkhead_restore_sanitise={script}"]
+    run = restore(pair, *wanted, "-e", f"bulkhead_restore_sanitise_files={tmp_path / 'files.sh'}").succeeded()
+    assert "3 files, sanitised" in run.output
     assert sql(staging, "SELECT count(*) FROM note WHERE text = 'removed ' || id") == "500"
     assert sql(staging, "SELECT tableowner FROM pg_tables WHERE tablename = 'note'") == staging.prefix
     assert production.prefix not in sql(staging, "SELECT string_agg(rolname, ' ') FROM pg_roles")
-    assert "prod\n" in docker("exec", f"{staging.prefix}_web", "cat", f"{MEDIA}/two")
+    assert docker("exec", f"{staging.prefix}_web", "cat", f"{MEDIA}/two") == "of prod\n"
+    found = docker("exec", f"{staging.prefix}_web", "cat", f"{MEDIA}/seen").splitlines()
+    assert found == ["a", "a link", "seen", "two", "lo", "0", "none"], (
+        "its input is empty, and nothing else is to be seen"
+    )
     assert len(databases(staging)) == 2, "what an earlier restore kept goes with the next"
     error = restore(pair, "-e", "bulkhead_restore=latest", group="production").error
     assert f"-e bulkhead_confirm={production.prefix}" in error
@@ -282,25 +300,26 @@ def test_a_damaged_backup(pair: Pair, damage: str) -> None:
         "no backup": r"there is no backup .*; the complete ones there: ",
     }
     with pytest.raises(EngineError, match=words[damage]):
-        Restore(engine(), parameters(place), path.name).run("", False, False)
+        Restore(engine(), parameters(place), path.name).run(backup_first=False)
     assert whole(place) == before
     shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "files", "said"),
     [
-        ("SELECT no_such_thing();", "bulkhead_restore_sanitise failed.*serves on, and nothing of it was changed"),
-        ("SELECT 1;", "the data still leads to .*: sites"),
+        ("SELECT no_such_thing();", "", "bulkhead_restore_sanitise failed.*serves on, and nothing of it was changed"),
+        ("SELECT 1;", "", "the data still leads to .*: sites"),
+        ("DELETE FROM django_site;", "rm two; false", r"files failed on the files of .* \(exit code 1\).*serves on"),
     ],
 )
-def test_a_sanitising_that_does_not_do(pair: Pair, script: str, said: str) -> None:
+def test_a_sanitising_that_does_not_do(pair: Pair, script: str, files: str, said: str) -> None:
     place = pair.staging
     sql(place, "INSERT INTO django_site SELECT 'left' WHERE NOT EXISTS (SELECT FROM django_site)")
     made(place)
     before = whole(place)
     with pytest.raises(EngineError, match=said):
-        Restore(engine(), parameters(place), "latest").run(script, True, False)
+        Restore(engine(), parameters(place), "latest").run(script, files, foreign=True, backup_first=False)
     assert whole(place) == before
 
 
@@ -310,7 +329,7 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
     before = whole(place)
     monkeypatch.setattr(Server, "free", lambda _self: 9)
     with pytest.raises(EngineError, match="the disk of the database has 0 MiB free"):
-        Restore(engine(), parameters(place), "latest").run("", False, False)
+        Restore(engine(), parameters(place), "latest").run(backup_first=False)
     assert whole(place) == before
 
 
@@ -334,7 +353,7 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
 
         setattr(*at, die)
         try:
-            Restore(engine(), parameters(place), "latest").run("", False, False)
+            Restore(engine(), parameters(place), "latest").run(backup_first=False)
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -366,7 +385,7 @@ def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
         with ThreadPoolExecutor(2) as pool:
             holder = pool.submit(subprocess.run, [*psql(place, "postgres"), holding], capture_output=True, check=False)
             blocked = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DO %RENAME%'"
-            restoring = pool.submit(Restore(engine(), given, "latest").run, "", False, False)
+            restoring = pool.submit(Restore(engine(), given, "latest").run, backup_first=False)
             eventually(lambda: sql(place, f"SELECT count(*) {blocked}", "postgres") == "1", 30)
             assert {*there} <= {*databases(place)} and not any(
                 "before" in name for name in {*databases(place)} - {*there}
@@ -382,7 +401,7 @@ def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
                 restoring.result()
         assert [sql(place, "SELECT text FROM moment", name) for name in names] == ["later", "later"]
         assert databases(place) == there
-        done = Restore(engine(), given, "latest").run("", False, False)
+        done = Restore(engine(), given, "latest").run(backup_first=False)
         assert [sql(place, "SELECT text FROM moment", name) for name in names] == ["backed up", "backed up"]
         assert done["kept"] == [f"{name}_before_{done['kept'][0][-14:]}" for name in names]
     finally:

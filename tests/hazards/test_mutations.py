@@ -134,6 +134,8 @@ VARIABLES = [
     *variable("bulkhead_restore", NOBODY, "latest"),
     *variable("bulkhead_restore_from", NOBODY, "aiia_prod"),
     *variable("bulkhead_restore_sanitise", NOBODY, "sanitise.sql"),
+    *variable("bulkhead_restore_files", NOBODY, "leave"),
+    *variable("bulkhead_restore_sanitise_files", NOBODY, "sanitise.sh"),
     *variable("bulkhead_confirm", NOBODY, "aiia_staging"),
     *variable("bulkhead_lines", NOBODY, 20),
     *variable("bulkhead_command", NOBODY, "id"),

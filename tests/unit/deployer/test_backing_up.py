@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,48 @@ def test_protected_data_leaves_only_sanitised(protected: bool, guarded: tuple[st
     assert "bulkhead_restore_sanitise" in reason
     sanitised = Intention("aiia_staging", False, "", "aiia_prod", True, guarded, ("postgresql",))
     assert reasons(sanitised, *backup("aiia_prod", protected)) == []
+
+
+FILES = {"kind": "files", "service": "django", "name": "django", "file": "django.tar", "files": 12, "absent": False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "files", "refused"),
+    [
+        ({}, {}, True),
+        ({"files": "leave"}, {}, False),
+        ({"files": "take"}, {}, False),
+        ({"sanitise_files": True}, {}, False),
+        ({"directories": ("other",)}, {}, False),
+        ({}, {"absent": True}, False),
+    ],
+)
+def test_files_leave_a_protected_environment_only_as_somebody_says(
+    changes: dict[str, Any], files: dict[str, Any], refused: bool
+) -> None:
+    asked = Intention("aiia_staging", False, "", "aiia_prod", True, (), ("postgresql",), ("django",))
+    found, seen = backup("aiia_prod", protected=True)
+    found["parts"].append({**FILES, **files})
+    said = reasons(replace(asked, **changes), found, seen)
+    assert len(said) == refused
+    for word in ("12 files of django", "files=leave (aiia_staging keeps its own)", "restore_sanitise_files=", "=take"):
+        assert not refused or word in said[0]
+
+
+def test_files_of_its_own_or_of_an_open_environment_come_as_they_are() -> None:
+    asked = Intention("aiia_staging", False, "", "aiia_pr-1", False, (), ("postgresql",), ("django",))
+    found, seen = backup("aiia_pr-1")
+    found["parts"].append(FILES)
+    assert reasons(asked, found, seen) == []
+    own, seen = backup(protected=True)
+    own["parts"].append(FILES)
+    assert reasons(replace(asked, restore_from=""), own, seen) == []
+
+
+def test_files_alone_need_no_sql() -> None:
+    asked = Intention("aiia_staging", False, "", "aiia_prod", False, (), (), ("django",), sanitise_files=True)
+    found, _seen = backup("aiia_prod", protected=True)
+    assert reasons(asked, {**found, "parts": [FILES]}, {}) == []
 
 
 def test_a_protected_environment_takes_its_own_data_alone_and_by_its_name() -> None:

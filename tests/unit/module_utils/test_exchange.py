@@ -126,6 +126,20 @@ def test_what_is_not_in_force_goes_before_the_roles_that_own_it() -> None:
 # ---- a restore that was cut off ----------------------------------------------------------------------------------
 
 
+class Engine:
+    """An engine in which a container still moves files for a restore whose process was killed."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    def containers(self, *filters: str) -> list[dict[str, Any]]:
+        assert filters == ("io.bulkhead.prefix=aiia_prod", f"io.bulkhead.restore={STAMP}")
+        return [{"Id": "mover"}]
+
+    def docker(self, *args: str) -> None:
+        self.calls.append(args)
+
+
 class Files:
     """The files of a service, half restored."""
 
@@ -151,12 +165,13 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ]
 
     class Two:
-        params: ClassVar = {"directory": str(tmp_path), "parts": parts}
+        params: ClassVar = {"prefix": "aiia_prod", "directory": str(tmp_path), "parts": parts}
+        engine = Engine()
         one, two, late, files = Server("c1"), Server("c2"), Server("c3", "late"), Files()
         wanted = exchanges([*prepared(one, "shop"), *prepared(two, "reports")])
 
         def recover(self) -> str:
-            return recovery.recover(None, self.params)
+            return recovery.recover(self.engine, self.params)
 
     found = Two()
     servers = {"one": found.one, "two": found.two, "late": found.late}
@@ -169,6 +184,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_killed_before_the_first_server_all_is_taken_back(two: Any) -> None:
     assert "taken back" in two.recover()
     assert (two.one.names, two.two.names, two.files.moves) == ({"shop"}, {"reports"}, ["back"])
+    assert two.engine.calls == [("rm", "--force", "--volumes", "mover")]
     assert two.recover() == ""
 
 
