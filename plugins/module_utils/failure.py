@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Failure(Exception):
     """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it.
@@ -19,6 +21,10 @@ class Failure(Exception):
         self.detail = detail
         self.steps: list[str] = []
         self.put_back = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What a module's answer says beside message and detail."""
+        return {"steps": self.steps, "put_back": self.put_back} if self.steps else {}
 
     def __str__(self) -> str:
         """The message as it is now: who passes a failure on adds what became of it."""

@@ -38,6 +38,9 @@ _BUSY = (
 class LockError(Failure):
     """Somebody else deploys this environment, or took the lock over."""
 
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "busy": True}
+
 
 class Locks:
     """``<state directory>/locks/<prefix>.json``, changed only under the machine's lock."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -14,11 +15,14 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 
 
-def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]) -> None:
-    """Do a module's work while the environment's lease is kept, and end with what it returns, or with its failure."""
+def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]], leased: bool = True) -> None:
+    """Do a module's work, while the environment's lease is kept where it works under one, and end with what it returns,
+    or with its failure."""
     try:
-        with kept_lease(module):
+        with kept_lease(module) if leased else nullcontext():
             result = run(module)
     except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
+        prefix = module.params.get("prefix")
+        message = "%s: %s" % (prefix, error.message) if prefix else error.message
+        module.fail_json(msg=message, detail=error.detail.splitlines(), **error.facts())
     module.exit_json(**result)

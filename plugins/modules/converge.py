@@ -178,9 +178,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.mending import mend, mending_steps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 
@@ -373,17 +373,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with kept_lease(module):
-            result = run(module)
-    except Failure as error:
-        module.fail_json(
-            msg="%s: %s" % (module.params["prefix"], error.message),
-            detail=error.detail.splitlines(),
-            steps=error.steps,
-            put_back=error.put_back,
-        )
-    module.exit_json(**result)
+    answer(module, run)
 
 
 if __name__ == "__main__":

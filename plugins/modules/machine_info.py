@@ -37,11 +37,20 @@ observation:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look."""
+    params = module.params
+    engine = Engine(module, params["docker_host"])
+    return {"changed": False, "observation": observe(engine, params["state_directory"], params["directories"])}
 
 
 def main() -> None:
@@ -52,13 +61,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        engine = Engine(module, params["docker_host"])
-        observation = observe(engine, params["state_directory"], params["directories"])
-    except Failure as error:
-        module.fail_json(msg=error.message, detail=error.detail.splitlines())
-    module.exit_json(changed=False, observation=observation)
+    answer(module, run, leased=False)
 
 
 if __name__ == "__main__":

@@ -56,10 +56,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import LockError, Locks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -100,15 +100,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except Failure as error:
-        module.fail_json(
-            msg="%s: %s" % (module.params["prefix"], error.message),
-            detail=error.detail.splitlines(),
-            busy=isinstance(error, LockError),
-        )
-    module.exit_json(**result)
+    answer(module, run, leased=False)
 
 
 if __name__ == "__main__":

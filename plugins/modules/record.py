@@ -41,9 +41,9 @@ path:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -85,11 +85,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
-    module.exit_json(**result)
+    answer(module, run, leased=False)
 
 
 if __name__ == "__main__":

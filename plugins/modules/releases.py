@@ -46,12 +46,30 @@ target:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import current_release
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """List the releases, and find the one that is asked for."""
+    tree = Tree(module.params["directory"])
+    releases, current = Releases(tree), current_release(tree)
+    listed = [
+        {key: releases.manifest(name).get(key) for key in ("release", "commit", "images")}
+        for name in reversed(releases.kept())
+    ]
+    result: dict[str, Any] = {"changed": False, "releases": listed, "current": current}
+    if module.params["wanted"]:
+        name = releases.resolve(module.params["wanted"], current)
+        manifest = releases.manifest(name)
+        result["target"] = {key: manifest.get(key) for key in ("release", "commit", "images", "environment")}
+    return result
 
 
 def main() -> None:
@@ -62,21 +80,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        tree = Tree(module.params["directory"])
-        releases, current = Releases(tree), current_release(tree)
-        listed = [
-            {key: releases.manifest(name).get(key) for key in ("release", "commit", "images")}
-            for name in reversed(releases.kept())
-        ]
-        result = {"changed": False, "releases": listed, "current": current}
-        if module.params["wanted"]:
-            name = releases.resolve(module.params["wanted"], current)
-            manifest = releases.manifest(name)
-            result["target"] = {key: manifest.get(key) for key in ("release", "commit", "images", "environment")}
-    except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["prefix"], error.message), detail=error.detail.splitlines())
-    module.exit_json(**result)
+    answer(module, run, leased=False)
 
 
 if __name__ == "__main__":

@@ -77,10 +77,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PROJECT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
 from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober, targets
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import kept_lease
+from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -123,12 +122,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with kept_lease(module):
-            result = run(module)
-    except Failure as error:
-        module.fail_json(msg="%s: %s" % (module.params["project"], error.message), detail=error.detail.splitlines())
-    module.exit_json(**result)
+    answer(module, run)
 
 
 if __name__ == "__main__":

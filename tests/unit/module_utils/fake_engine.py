@@ -43,6 +43,8 @@ class FakeEngine:
         self.on_call: Callable[[str], None] = lambda _call: None
         #: Whether nobody answers; containers live on, as they do with live-restore.
         self.away = False
+        #: Whether it is back when somebody waited for it.
+        self.returns = True
         self.images_there: list[str] = []
         #: What commands in one-off containers answer: (exit code, output, errors).
         self.commands: dict[str, tuple[int, str, str]] = {}
@@ -65,7 +67,7 @@ class FakeEngine:
             raise EngineError(errors)
 
     def wait_for_return(self) -> None:
-        self.calls.append("wait for the engine")
+        self.away = self.away and not self.returns
 
     def project_containers(self) -> list[dict[str, Any]]:
         self._hear("look")

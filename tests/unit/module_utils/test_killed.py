@@ -98,12 +98,7 @@ def test_killed_between_the_files_and_the_containers(rolled: Rolled, monkeypatch
 
 def goes_away(rolled: Rolled, at: int, comes_back: bool) -> Failure | None:
     """A deployment of web:2 during which the engine goes away at a call. Returns how it ended."""
-    rolled.made, rolled.lost_at = 0, at
-
-    def wait_for_return() -> None:
-        rolled.engine.away = not comes_back
-
-    rolled.engine.wait_for_return = wait_for_return
+    rolled.made, rolled.lost_at, rolled.engine.returns = 0, at, comes_back
     try:
         rolled.deploy(**files(web="web:2", conf="two"))
     except Failure as error:
