@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible import constants as C
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
@@ -48,9 +48,9 @@ def module_elsewhere(
     )
     try:
         answer: dict[str, Any] = call.run(task_vars=variables)
-    except AnsibleConnectionFailure as error:
-        hint = f" (locked here: {', '.join(locked)})" if locked else ""
-        raise AnsibleConnectionFailure(f"{there.hosts[0]} cannot be reached{hint}: {error.message}") from error
+    except AnsibleError as error:
+        hint = f" (locked here, if it is needed for that: {', '.join(locked)})" if locked else ""
+        raise AnsibleConnectionFailure(f"{there.hosts[0]} cannot be asked{hint}: {error.message}") from None
     finally:
         call.cleanup()
         connection.close()

@@ -62,7 +62,7 @@ def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
         try:
             answer = module_elsewhere(step, source, step.gate.renderer.templates, "evidence", arguments)
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from error
+            raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from None
     if answer.get("failed") or "evidence" not in answer:
         why = answer.get("msg") or "its machine gave no answer"
         raise AnsibleActionFail(f"{unseen}: {why}. Nothing was changed", result={"detail": answer.get("detail", [])})

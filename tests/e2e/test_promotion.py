@@ -89,7 +89,7 @@ def test_staging_on_another_engine(site: Site) -> None:
         staging.deploy().succeeded()
         found = json.loads(engine.docker("container", "inspect", f"{staging.prefix}_web"))[0]
 
-        # Its vault is locked here. A claim by -e or in the inventory's facts would not help: it is looked at.
+        # Its vault is locked here, and so far the image is on its engine only.
         error = production.deploy(passwords=["production"]).error
         assert "is not on this machine, and one that is built here would be another" in error
         assert f"docker save {found['Config']['Image']}" in error and "Nothing was changed" in error
@@ -113,5 +113,5 @@ def test_staging_on_another_engine(site: Site) -> None:
     nowhere = {"connection": "ssh", "host": "192.0.2.1", "ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes"}
     staging.variables |= {f"ansible_{name}": value for name, value in nowhere.items()}
     error = production.deploy(passwords=["production"]).error
-    assert unseen in error and "staging-host cannot be reached" in error and "192.0.2.1" in error
+    assert unseen in error and "staging-host cannot be asked (locked here" in error and "192.0.2.1" in error
     assert moment(production) == before
