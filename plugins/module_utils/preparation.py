@@ -26,6 +26,9 @@ _TIMED_OUT = (124, 137)
 #: Seconds that the question how the schema stands may take.
 _STATUS_LIMIT = 60
 
+#: How many lines of the answer are shown.
+_STATUS_LINES = 20
+
 
 class Preparation:
     """The commands that services of one environment want to have run before they get requests."""
@@ -85,12 +88,37 @@ class Preparation:
         return done
 
     def _fail(self, service: dict[str, Any], why: str, said: str) -> NoReturn:
-        lines = [said]
-        if service["prepare_status"]:
-            _code, output, errors = self._in_new_container(service, service["prepare_status"], _STATUS_LIMIT)
-            stands = last_lines(output) or last_lines(errors) or "(no answer)"
-            lines += ["how it stands (%s):" % " ".join(service["prepare_status"]), stands]
-        raise EngineError("preparing the new release of %s failed: %s" % (service["name"], why), "\n".join(lines))
+        detail = "\n".join([said, *self._status(service)])
+        raise EngineError("preparing the new release of %s failed: %s" % (service["name"], why), detail)
+
+    def _status(self, service: dict[str, Any]) -> list[str]:
+        """How things stand, in the words of the service's own command.
+
+        What the version that serves answers as well was so before: without it there is what this release brings along,
+        done or not.
+        """
+        command = service["prepare_status"]
+        if not command:
+            return []
+        code, output, errors = self._in_new_container(service, command, _STATUS_LIMIT)
+        lines = [line.rstrip() for line in (output if code == 0 else "").splitlines() if line.strip()]
+        known = self._said_before(service, command) if lines else frozenset()
+        fresh = [line for line in lines if line not in known]
+        title = "how it stands (%s)" % " ".join(command)
+        if known and fresh:
+            title += ", beyond what the version that serves knows"
+        else:
+            fresh = lines or last_lines(errors or output).splitlines() or ["(no answer)"]
+        left_out = ["… %d lines before" % (len(fresh) - _STATUS_LINES)] if len(fresh) > _STATUS_LINES else []
+        return ["%s:" % title, *left_out, *fresh[-_STATUS_LINES:]]
+
+    def _said_before(self, service: dict[str, Any], command: list[str]) -> frozenset[str]:
+        """What the version that serves answers to the same question."""
+        for container in self.comparison.of_service(service):
+            code, output, _errors = self.engine.docker("exec", container["Id"], *command, limit=_STATUS_LIMIT)
+            if code == 0:
+                return frozenset(line.rstrip() for line in output.splitlines())
+        return frozenset()
 
     def _key(self, service: dict[str, Any]) -> str:
         """What a service was prepared for: image, commands, and the very volumes that hold what they changed."""

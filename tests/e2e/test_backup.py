@@ -245,7 +245,9 @@ def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path
     script = tmp_path / "sanitise.sql"
     change = "UPDATE note SET text = 'removed ' || id; UPDATE django_site SET domain = 'example.com';"
     script.write_text(f"SELECT :'bulkhead_part' = 'postgresql' AS own \\gset\n\\if :own\n{change}\n\\endif\n")
-    one = Restore(engine(), parameters(staging), "latest", production.prefix)
+    given = parameters(staging)
+    given["parts"][0]["wiring"] = []
+    one = Restore(engine(), given, "latest", production.prefix)
     assert one.run(script.read_text(), foreign=True, files=False, backup_first=False)["files"] is None
     assert media(staging) == files and sql(staging, ROWS) != rows
     (tmp_path / "files.sh").write_text(FILES_SCRIPT)

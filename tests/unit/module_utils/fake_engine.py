@@ -46,7 +46,7 @@ class FakeEngine:
         #: Whether it is back when somebody waited for it.
         self.returns = True
         self.images_there: list[str] = []
-        #: What commands in one-off containers answer: (exit code, output, errors).
+        #: What commands answer in one-off containers, and after ``exec`` in running ones: (exit code, output, errors).
         self.commands: dict[str, tuple[int, str, str]] = {}
         self._number = 0
 
@@ -93,6 +93,8 @@ class FakeEngine:
             return 1, "", error.message
         if self.refuses(call):
             return 1, "", "refused by the test"
+        if args[0] == "exec":
+            return self.commands.get(" ".join(("exec", *args[2:])), (0, "", ""))
         if args[0] == "rm":
             gone = set(args[2:])
             self.running = {

@@ -163,6 +163,34 @@ def test_a_preparation_that_fails(rolled: Rolled) -> None:
     assert rolled.who_serves() == "web:2"
 
 
+@pytest.mark.parametrize(
+    ("new", "old", "told"),
+    [
+        (
+            (0, "[X] 1\n[X] 2\n[ ] 3\n", ""),
+            (0, "[X] 1\n", ""),
+            "(plan), beyond what the version that serves knows:\n[X] 2\n[ ] 3",
+        ),
+        ((0, "[X] 1\n", ""), (0, "[X] 1\n[X] 2\n", ""), "(plan):\n[X] 1"),
+        ((0, "[X] 1\n[ ] 2\n", ""), (1, "", "no such command"), "(plan):\n[X] 1\n[ ] 2"),
+        ((1, "half", "no connection"), (0, "half\n", ""), "(plan):\nno connection"),
+        ((0, "", ""), (0, "[X] 1\n", ""), "(plan):\n(no answer)"),
+        (
+            (0, "".join(f"{number}\n" for number in range(25)), ""),
+            (0, "0\n", ""),
+            "knows:\n… 4 lines before\n5\n" + "\n".join(map(str, range(6, 25))),
+        ),
+    ],
+)
+def test_how_things_stand_after_a_preparation_failed(
+    rolled: Rolled, new: tuple[int, str, str], old: tuple[int, str, str], told: str
+) -> None:
+    rolled.engine.commands = {"migrate": (1, "", "no"), "plan": new, "exec plan": old}
+    services = [service("web", **ROLLING, image="web:2"), service("db")]
+    detail = rolled.fails(**files(web="web:2"), services=services).detail
+    assert detail.startswith("no\nhow it stands (plan)") and detail.endswith(told), detail
+
+
 def test_a_backup_that_fails_stops_the_release(rolled: Rolled) -> None:
     def no_room(_reason: str) -> None:
         raise rolling.EngineError("no backup was made: the disk is full")
