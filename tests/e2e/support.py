@@ -81,10 +81,17 @@ def only(**services: Any) -> dict[str, Any]:
     return {**dict.fromkeys(("nginx", "django", "pgbouncer", "postgresql", "redis")), **services}
 
 
+def ports() -> range:
+    """Ports below the ephemeral ones; each worker of pytest-xdist has some of its own, so that no two draw the same."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(20000 + worker, 30000, workers)
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, below the ephemeral ones."""
+    """A port of this worker that nobody listens on."""
     while True:
-        port = random.randint(20000, 29999)
+        port = random.choice(ports())
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make test` does: one pytest run over everything, cheapest first, so that its last line sums all of it up.
+"""What `make test` does: one pytest run over everything, so that its last line sums all of it up.
 
-Sanity and molecule run beside the others from the start (tests/stages/lane.py): end-to-end tests mostly wait, and what
-comes before them needs one processor. Their own tests are the last and wait for them.
+Two workers of pytest-xdist share it, a file or a named group of tests at a time: what is cheap first, then what takes
+minutes, and last the small files, so that both workers come to their end together.
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ GROUPS = {
     "unit": ["tests/unit", "tests/app", "tests/images"],
     "hazards": ["tests/hazards"],
     "differential": ["tests/differential"],
-    "e2e": ["tests/e2e"],
     "sanity": ["tests/stages/test_sanity.py"],
     "molecule": ["tests/stages/test_molecule.py"],
+    "e2e": ["tests/e2e"],
 }
 LEFT_TO_FULL = "full"
+# End-to-end tests mostly wait for one engine and one disk: more workers would only wait for each other.
+WORKERS = 2
 
 
 def paths(only: list[str]) -> list[str]:
     chosen = [path for name, paths in GROUPS.items() if not only or name in only for path in paths]
     return [path for path in chosen if (REPOSITORY / path).exists()]
+
+
+def workers() -> int:
+    return min(WORKERS, len(os.sched_getaffinity(0)))
 
 
 def main() -> int:
@@ -50,7 +56,9 @@ def main() -> int:
         # The tests' own words, whatever the user's configuration of Ansible says.
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
     }
-    command = [str(venv / "python"), "-m", "pytest", "-p", "stages.progress", *selection, *paths(options.only)]
+    plugins = ["-p", "stages.progress", "-p", "stages.sharing", "-o", "console_output_style=classic"]
+    shared = ["-n", str(workers()), "--dist", "loadscope", "--no-loadscope-reorder"]
+    command = [str(venv / "python"), "-m", "pytest", *plugins, *shared, *selection, *paths(options.only)]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
 
 

@@ -1,17 +1,24 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pytest plugin for `make test`: says which group of tests runs, how long it took, and what was left out."""
+"""A pytest plugin for `make test`: says which groups of tests run, what was slow or failed, and what was left out.
+
+It speaks where results meet: in the process that gives the workers of pytest-xdist their tests, or in the only one.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import pytest
-from stages.lane import LANE
+from stages.tools import last_line
 
 SLOW_SECONDS = 5.0
+PULSE_SECONDS = 50.0
 LEFT_TO_FULL = "full"
 
 
@@ -23,60 +30,120 @@ def group_of(nodeid: str) -> str:
     return parts[1] if len(parts) > 1 else nodeid
 
 
+def title(nodeid: str) -> str:
+    """A test as a line names it: its file and itself."""
+    path, _colons, name = nodeid.partition("::")
+    return f"{path.rpartition('/')[2].removesuffix('.py')}::{name}"
+
+
 class Progress:
-    """One line for each group, one for each slow test."""
+    """A line where a group of tests begins and ends, one for each test that was slow or failed, and a pulse."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._began = time.monotonic()
-        self._groups: list[str] = []
-        self._group = ""
-        self._left_out: list[str] = []
+        self._speaking = threading.Lock()
+        self._spoke = self._began
+        self._over = threading.Event()
+        self._expected: list[str] = []
+        self._groups: dict[str, float] = {}
+        self._to_come: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._running: dict[str, float] = {}
+        self._left_out: dict[str, None] = {}
 
     def _say(self, line: str) -> None:
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        with self._speaking:
+            self._spoke = time.monotonic()
             reporter.ensure_newline()
-            reporter.write_line(f"{line}  {time.monotonic() - self._began:.0f} s", flush=True)
+            reporter.write_line(f"{line}  {self._spoke - self._began:.0f} s", flush=True)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self._groups = list(dict.fromkeys(group_of(item.nodeid) for item in items))
+    def _expect(self, nodeids: Sequence[str]) -> None:
+        self._expected = list(dict.fromkeys(map(group_of, nodeids)))
+        self._to_come = Counter(map(group_of, nodeids))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._expect([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """A worker knows its tests. While one test runs in it, this process is free for a pulse."""
+        if not self._expected:
+            self._expect(ids)
+            threading.Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        while not self._over.wait(PULSE_SECONDS / 10):
+            silent = time.monotonic() - self._spoke
+            if silent >= PULSE_SECONDS:
+                self._pulse(silent)
+
+    def _pulse(self, silent: float) -> None:
+        """What has been running in the silence, and the last word of a tool that said something meanwhile."""
+        now = time.monotonic()
+        running = [f"{title(nodeid)} for {now - began:.0f} s" for nodeid, began in list(self._running.items())]
+        said = last_line(silent)
+        self._say(f"    … {', '.join(running) or 'ending'}{f'; {said}' if said else ''}; since the start")
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        self._left_out += [item.nodeid for item in items if item.get_closest_marker(LEFT_TO_FULL)]
-        kept = dict.fromkeys(self._groups)
-        self._groups = list(kept)
+        self._left_out |= {item.nodeid: None for item in items if item.get_closest_marker(LEFT_TO_FULL)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Only workers choose; each has left out the same."""
+        self._left_out |= dict.fromkeys(getattr(node, "workeroutput", {}).get("left out", ()))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        if lane := self._config.stash.get(LANE, None):
-            for news in lane.news():
-                self._say(f"    {news}; since the start")
+        self._running[nodeid] = time.monotonic()
         group = group_of(nodeid)
-        if group != self._group:
-            self._group = group
-            known = group in self._groups
-            number = self._groups.index(group) + 1 if known else "?"
-            self._say(f"==> {number}/{len(self._groups)} {group}")
+        if group not in self._groups:
+            self._groups[group] = time.monotonic()
+            self._say(f"==> {len(self._groups)}/{len(self._expected)} {group}, {self._to_come[group]} tests")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.duration >= SLOW_SECONDS and report.when != "teardown":
-            name = report.nodeid.rpartition("::")[2]
+        self._failed[group_of(report.nodeid)] += report.failed
+        slow = report.duration >= SLOW_SECONDS and report.when != "teardown"
+        if slow or report.failed:
+            worker = f"{report.node.gateway.id} " if hasattr(report, "node") else ""
             what = "" if report.when == "call" else f" ({report.when})"
-            self._say(f"    {name}{what} {report.outcome} in {report.duration:.0f} s; since the start")
+            took = f"{report.duration:.0f} s; since the start"
+            self._say(f"    {worker}{title(report.nodeid)}{what} {report.outcome} in {took}")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """No dots: a line for each group and each slow test says more."""
-        if report.when == "call" and report.passed:
-            return "passed", "", "PASSED"
-        return None
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._running.pop(nodeid, None)
+        group = group_of(nodeid)
+        self._to_come[group] -= 1
+        if not self._to_come[group]:
+            how = f"{self._failed[group]} failed" if self._failed[group] else "passed"
+            took = time.monotonic() - self._groups[group]
+            self._say(f"<== {group} {how} in {took:.0f} s; since the start")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, tuple[str, str, Any], tuple[str, str, Any]]:
+        """No letters: a line for each group and for each slow or failed test says more."""
+        category, _letter, word = yield
+        return category, "", word
 
     def pytest_terminal_summary(self) -> None:
+        self._over.set()
         if self._left_out:
             self._say(f"left to `make test-full`: {len(self._left_out)} tests")
             for nodeid in self._left_out:
                 self._say(f"    {nodeid}")
 
 
+class Silent:
+    """What a worker tells at its end: the tests that it left out."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        left_out = [item.nodeid for item in items if item.get_closest_marker(LEFT_TO_FULL)]
+        self._output["left out"] = [*self._output.get("left out", ()), *left_out]
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Progress(config), "bulkhead-progress")
+    made = Silent(config) if hasattr(config, "workerinput") else Progress(config)
+    config.pluginmanager.register(made, "bulkhead-progress")

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from stages.tools import run_tool
 
@@ -25,5 +23,5 @@ ENVIRONMENTS = {"mypy-e2e": {"MYPYPATH": "tests/e2e:tests/app:tests/images"}}
 
 
 @pytest.mark.parametrize("name", LINTERS)
-def test_lint(name: str, say: Callable[[str], None]) -> None:
-    run_tool(name, LINTERS[name], say, ENVIRONMENTS.get(name))
+def test_lint(name: str) -> None:
+    run_tool(name, LINTERS[name], ENVIRONMENTS.get(name))

@@ -15,13 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from stages.tools import CACHE, REPOSITORY, run_tool
 
-Say = Callable[[str], object]
 SANITY = CACHE / "sanity"
 CORES = {
     "oldest": ("ansible-core>=2.19,<2.20", ("3.11",)),
@@ -50,14 +48,14 @@ def find_python(version: str) -> Path | None:
     return None
 
 
-def prepare_core(name: str, requirement: str, python: Path, say: Say) -> Path:
+def prepare_core(name: str, requirement: str, python: Path) -> Path:
     """A virtual environment with that core and nothing else; made once."""
     venv = SANITY / name
     stamp = venv / ".requirement"
     wanted = f"{requirement} {python}"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
-        run_tool(f"sanity-{name}-venv", [str(python), "-m", "venv", "--clear", str(venv)], say)
-        run_tool(f"sanity-{name}-core", [str(venv / "bin/python"), "-m", "pip", "install", "-qq", requirement], say)
+        run_tool(f"sanity-{name}-venv", [str(python), "-m", "venv", "--clear", str(venv)])
+        run_tool(f"sanity-{name}-core", [str(venv / "bin/python"), "-m", "pip", "install", "-qq", requirement])
         stamp.write_text(wanted, encoding="utf-8")
     return venv
 
@@ -91,7 +89,7 @@ def copy_collection(parent: Path) -> Path:
     return target
 
 
-def sanity(say: Say, name: str) -> str:
+def sanity(name: str) -> str:
     requirement, versions = CORES[name]
     found = [(version, python) for version in versions if (python := find_python(version))]
     if not found:
@@ -99,7 +97,7 @@ def sanity(say: Say, name: str) -> str:
             f"{requirement} needs Python {' or '.join(versions)}, and none is in the PATH or in ~/.pyenv/versions"
         )
     version, python = found[0]
-    venv = prepare_core(name, requirement, python, say)
+    venv = prepare_core(name, requirement, python)
     home = SANITY / "home"
     prepare_pip(venv, home)
     pip_configuration = Path.home() / ".config/pip/pip.conf"
@@ -112,11 +110,10 @@ def sanity(say: Say, name: str) -> str:
     command = [str(venv / "bin/ansible-test"), "sanity", "--local", "--color", "no", "--python", version]
     with tempfile.TemporaryDirectory(prefix="bulkhead-sanity-") as parent:
         tree = copy_collection(Path(parent))
-        return run_tool(f"sanity-{name}", command, say, environment, tree, complaint="^(ERROR|FATAL): ")
+        return run_tool(f"sanity-{name}", command, environment, tree, complaint="^(ERROR|FATAL): ")
 
 
-@pytest.mark.beside(work=sanity)
 @pytest.mark.parametrize("name", CORES)
-def test_sanity(name: str, beside: Callable[[], str]) -> None:
-    ran = re.findall(r"^Running sanity test \"([a-z0-9-]+)\"", beside(), re.MULTILINE)
+def test_sanity(name: str) -> None:
+    ran = re.findall(r"^Running sanity test \"([a-z0-9-]+)\"", sanity(name), re.MULTILINE)
     assert {"validate-modules", "import", "pylint", "yamllint"} <= set(ran)
