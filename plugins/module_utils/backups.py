@@ -38,6 +38,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import read
 #: What must stay free on the disk of the backups: a database whose disk is full stops.
 RESERVE = 256 << 20
 
+#: The file in the directory of backups by which one process writes there at a time.
+LOCK = ".lock"
+
 #: What the last deployment left, below the environment's directory.
 _STATE = ".bulkhead/state.json"
 
@@ -111,7 +114,7 @@ class Backups:
         """The backup directory, for this process alone. The kernel lets the lock go when the process ends."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         os.chmod(self.directory, 0o700)
-        descriptor = os.open(os.path.join(self.directory, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(os.path.join(self.directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -203,7 +206,7 @@ class Backups:
     def _let_go(self, spare: Collection[str]) -> list[dict[str, Any]]:
         gone = surplus(self.complete(), self.params["keep"], spare)
         for each in gone:
-            remove(self.directory, each)
+            remove(self.directory, each["name"])
         return gone
 
     def _copy(self, path: str, manifest: dict[str, Any]) -> None:

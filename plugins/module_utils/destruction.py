@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import manifests
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import LOCK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.belongings import Belongings
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PROJECT, belongs_to, labels_of, name_of
@@ -183,12 +184,18 @@ class Destruction:
 
     def _backups(self) -> None:
         folder = self._backup_directory()
-        for each in manifests.complete(folder, self.prefix):
-            path = os.path.join(folder, each["name"])
-            if self.params["backups"]:
-                self.goes.append(Thing("backup", path))
-            else:
-                self.stays.append("backup %s" % path)
+        names = [each["name"] for each in manifests.complete(folder, self.prefix)]
+        if not self.params["backups"]:
+            self.stays += ["backup %s" % os.path.join(folder, name) for name in names]
+            return
+        there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        # What killed runs left goes as it would with the next backup.
+        own = names + [name for name in there if name.startswith(manifests.PARTIAL)]
+        self.goes += [Thing("backup", os.path.join(folder, name)) for name in own]
+        strange = [name for name in there if name not in (*own, LOCK)]
+        self.left += ["%s: it is no backup of %s" % (os.path.join(folder, name), self.prefix) for name in strange]
+        if there and not strange and not self.params["backup_directory"]:
+            self.goes.append(Thing("backup directory", folder))
 
     def _backup_directory(self) -> str:
         return backup_directory(dict(self.params, directory=self.params["backup_directory"]))
@@ -219,7 +226,7 @@ class Destruction:
             self.engine.docker("stop", *stopping)
         problems: list[str] = []
         for each in goes:
-            if problems and each.kind in ("file", "directory"):
+            if problems and each.kind in ("file", "directory", "backup directory"):
                 continue  # the next run needs what they say
             try:
                 self._removal(each.kind)(each)
@@ -243,7 +250,8 @@ class Destruction:
             "network": lambda each: engine.docker_ok("network", "rm", each.identity),
             "volume": lambda each: engine.docker_ok("volume", "rm", each.identity),
             "image": lambda each: engine.docker_ok("image", "rm", each.identity),
-            "backup": _remove_backup,
+            "backup": lambda each: manifests.remove(*os.path.split(each.identity)),
+            "backup directory": lambda each: shutil.rmtree(each.identity),
             "file": lambda each: os.unlink(each.identity),
             "directory": self._remove_directory,
             # By the step that writes the receipt: as long as anything is left the environment stays registered.
@@ -263,14 +271,6 @@ class Destruction:
             shutil.rmtree(thing.identity)
         else:
             os.rmdir(thing.identity)
-
-
-def _remove_backup(thing: Thing) -> None:
-    folder, name = os.path.split(thing.identity)
-    manifests.remove(folder, {"name": name})
-    left = [each for each in os.listdir(folder) if each != ".lock"]
-    if not left and os.path.basename(os.path.dirname(folder)) == "backups":
-        shutil.rmtree(folder)
 
 
 def _networks_of(container: dict[str, Any]) -> set[str]:

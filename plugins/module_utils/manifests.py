@@ -86,10 +86,10 @@ def surplus(manifests: Iterable[dict[str, Any]], keep: int, spare: Collection[st
     return [each for each in old if each["name"] not in spare]
 
 
-def remove(directory: str, manifest: dict[str, Any]) -> None:
+def remove(directory: str, name: str) -> None:
     """Remove one backup: first it stops counting as one, then its files go."""
-    hidden = os.path.join(directory, PARTIAL + manifest["name"])
-    os.rename(os.path.join(directory, manifest["name"]), hidden)
+    hidden = os.path.join(directory, name if name.startswith(PARTIAL) else PARTIAL + name)
+    os.rename(os.path.join(directory, name), hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 

@@ -83,6 +83,16 @@ def moment(place: Place, without: Iterable[str] = BOOKKEEPING) -> Moment:
     )
 
 
+def may_schedule() -> bool:
+    """Whether this machine's cron is where a deployment puts its schedule, and may be written."""
+    return os.geteuid() == 0 and Path("/etc/cron.d").is_dir() and not Path("/run/systemd/system").is_dir()
+
+
+def cron_file(place: Place) -> Path:
+    """Where cron finds an environment's schedule."""
+    return Path("/etc/cron.d", f"bulkhead-{place.prefix}-backup")
+
+
 @dataclass
 class Answer:
     """An HTTP answer."""

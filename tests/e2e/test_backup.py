@@ -30,7 +30,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import reco
 from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import Runner
 from guide_stack import IMAGES
-from observe import eventually
+from observe import cron_file, eventually, may_schedule
 from support import Place, Run, Site, docker, remove_project, web
 
 MEDIA = "/srv/storage/media"
@@ -145,7 +145,7 @@ def add(site: Site, group: str, name: str, pooler: dict[str, Any] | None = None,
 def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Pair]:
     """Both, deployed and filled; staging with a schedule, where this machine's may be written."""
     site = Site(tmp_path_factory.mktemp("backup"), projects())
-    scheduled = {"backup_schedule": "daily"} if _may_schedule() else {}
+    scheduled = {"backup_schedule": "daily"} if may_schedule() else {}
     production = add(site, "production", "prod", protected=True)
     pooler = {**IMAGES["pgbouncer"], "stop_grace_period": "0s"}
     staging = add(site, "staging", "staging", pooler, **scheduled)
@@ -158,16 +158,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
         yield Pair(site, production, staging)
     finally:
         for place in (production, staging):
-            _cron_file(place).unlink(missing_ok=True)
+            cron_file(place).unlink(missing_ok=True)
         remove_project(site.project)
-
-
-def _may_schedule() -> bool:
-    return os.geteuid() == 0 and Path("/etc/cron.d").is_dir() and not Path("/run/systemd/system").is_dir()
-
-
-def _cron_file(place: Place) -> Path:
-    return Path("/etc/cron.d", f"bulkhead-{place.prefix}-backup")
 
 
 class Writer:
@@ -446,8 +438,8 @@ def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:
 
 def test_the_machine_backs_up_by_itself_and_no_more(pair: Pair) -> None:
     """What cron would run, run by hand, without Ansible; it waits for nobody who is gone."""
-    place, cron = pair.staging, _cron_file(pair.staging)
-    if not _may_schedule():
+    place, cron = pair.staging, cron_file(pair.staging)
+    if not may_schedule():
         pytest.skip("writes to /etc/cron.d, as root and without systemd")
     line = cron.read_text().splitlines()[-1]
     fields = line.split(None, 6)

@@ -7,14 +7,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import LOCK
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
+from filter_table import COMMANDS, chain_of, drop_rules, unable
 from make_repository import commit
-from observe import moment, running
-from support import IMAGE, SERVER, Run, Site, docker, health_check, only, remove_project
+from observe import cron_file, may_schedule, moment, running
+from support import IMAGE, SERVER, Place, Run, Site, docker, health_check, only, remove_project, web
+
+BACKED_UP = {"x-bulkhead": {"backup": {"kind": "files", "path": "/data"}}, "volumes": ["data:/data"]}
 
 DOCKERFILE = 'FROM bulkhead-demo/python:3.13\nCOPY . /srv\nCMD ["python3", "-u", "/srv/server.py"]\n'
 
@@ -33,10 +40,41 @@ class Pair:
             source_repository=str(repository),
             source_branch="main",
             app_service="web",
-            services=only(web={"stop_grace_period": "0s", "healthcheck": health_check(), "volumes": ["data:/data"]}),
+            services=only(web={"stop_grace_period": "0s", "healthcheck": health_check(), **BACKED_UP}),
+            **self.around,
         )
-        self.theirs = site.small("production", "prod")
+        self.theirs = site.small("production", "prod", services=only(web=web(**BACKED_UP)), **self.around)
         self.theirs.deploy().succeeded()
+        self.back_up("production")
+
+    @property
+    def around(self) -> dict[str, Any]:
+        """What is beside an environment on a machine, where this one's may be changed: a guard and a schedule."""
+        return {
+            **({} if unable() else {"firewall": True}),
+            **({"backup_schedule": "daily"} if may_schedule() else {}),
+        }
+
+    def back_up(self, group: str) -> Path:
+        """Make one more backup."""
+        run = self.site.play("-l", group, playbook="playbooks/backup.yml").succeeded()
+        return Path(run.result("backup")["backup"]["path"])
+
+    def receipt(self) -> dict[str, Any]:
+        """The receipt of the last destruction."""
+        kept = sorted((self.state / "destroyed" / self.ours.prefix / "receipts").iterdir())
+        found: dict[str, Any] = json.loads(kept[-1].read_text())
+        return found
+
+    def beside(self, place: Place) -> dict[str, Any]:
+        """What of an environment is on the machine beside its directory and the engine's objects."""
+        rules = [] if unable() else [line for command in COMMANDS for line in chain_of(place, command)]
+        paths = [*Path("/etc/cron.d").glob(f"bulkhead-{place.prefix}-*"), *self.state.glob(f"*/{place.prefix}/**/*")]
+        kept = [path for path in paths if "receipts" not in path.parts and path.name != LOCK]
+        return {
+            "rules": rules,
+            "files": {str(path): path.read_bytes() for path in kept if path.is_file()},
+        }
 
     def destroy(self, *arguments: str) -> Run:
         """Run the playbook on our environment."""
@@ -56,7 +94,12 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Pair]:
     site = Site(tmp_path_factory.mktemp("destroy"), projects())
-    yield Pair(site)
+    made = Pair(site)
+    yield made
+    for place in (made.ours, made.theirs):
+        cron_file(place).unlink(missing_ok=True)
+        if not unable():
+            drop_rules(place)
     remove_project(site.project)
 
 
@@ -64,7 +107,8 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
     """Listed first; volumes stay; what is somebody's own is left and told; the other environment is as it was."""
     ours, theirs = pair.ours, pair.theirs
     ours.deploy().succeeded()
-    other, before = moment(theirs), moment(ours)
+    backup = pair.back_up("staging")
+    other, before, beside = moment(theirs), moment(ours), pair.beside(theirs)
     project, network = f"com.docker.compose.project={ours.prefix}", f"{ours.prefix}_network"
     name = f"{ours.prefix}_mine"
     strange = docker(
@@ -83,7 +127,7 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         assert found["goes"] == listed["goes"]
         assert f"container {ours.prefix}_web" in found["goes"]
         assert f"image {ours.prefix}_web:" in " ".join(found["goes"])
-        assert found["stays"] == [f"volume {ours.prefix}_data_staging"]
+        assert found["stays"] == [f"volume {ours.prefix}_data_staging", f"backup {backup}"]
         left = "\n".join(found["left"])
         for words in (
             f"container {name} of the Compose project {ours.prefix}",
@@ -98,8 +142,9 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         assert len(pair.names("volume")) == len(pair.names("network")) == 1
         assert docker("container", "inspect", "--format", "{{.State.Running}}", strange).strip() == "true"
         assert sorted(each.name for each in ours.directory.iterdir() if each.name != "docker") == ["code", "notes.txt"]
-        assert moment(theirs) == other
-        receipt = json.loads(sorted((pair.state / "destroyed" / ours.prefix / "receipts").iterdir())[-1].read_text())
+        assert moment(theirs) == other and pair.beside(theirs) == beside
+        assert (backup / "manifest.json").exists()
+        receipt = pair.receipt()
         assert receipt["what"] == "destroy" and receipt["bystanders"] == [theirs.prefix]
         assert receipt["bystander_changes"] == [] and f"remove container {ours.prefix}_web" in receipt["changed"]
         assert sorted(each.name for each in (pair.state / "environments").iterdir()) == [theirs.prefix]
@@ -108,20 +153,48 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
 
 
 def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None:
-    """Without the stranger and the work in the checkout all of it goes, the directory too; a second run says so."""
-    ours = pair.ours
+    """Without the stranger and the work in the checkout all of it goes: directory, volumes, backups, schedule, guard.
+
+    The last run says so. Of the other environment nothing goes, not even a backup that lies among ours.
+    """
+    ours, theirs = pair.ours, pair.theirs
     ours.variables["bulkhead_protected"] = False
     (ours.directory / "code" / "work.txt").unlink(missing_ok=True)
     (ours.directory / "notes.txt").unlink(missing_ok=True)
     ours.deploy().succeeded()
-    run = pair.destroy("-e", "bulkhead_destroy_volumes=true").succeeded()
-    assert run.result("destroy")["left"] == run.result("destroy")["stays"] == []
+    if may_schedule():
+        line = cron_file(ours).read_text().splitlines()[-1]
+        subprocess.run(["/bin/sh", "-c", line.split(None, 6)[6]], check=True, capture_output=True)
+    backups = pair.state / "backups"
+    theirs_here = next(path for path in (backups / theirs.prefix).iterdir() if path.is_dir())
+    guest = shutil.copytree(theirs_here, backups / ours.prefix / theirs_here.name)
+    (backups / ours.prefix / ".partial-killed").mkdir()
+    own = [path for path in (backups / ours.prefix).iterdir() if path.is_dir() and path != guest]
+    other, beside = moment(theirs), pair.beside(theirs)
+    run = pair.destroy("-e", "bulkhead_destroy_volumes=true", "-e", "bulkhead_destroy_backups=true").succeeded()
+    found = run.result("destroy")
+    assert found["stays"] == [] and found["left"] == [f"{guest}: it is no backup of {ours.prefix}"]
+    assert {f"backup {path}" for path in own} == {each for each in found["goes"] if each.startswith("backup ")}
     assert not ours.directory.exists()
     assert not any(pair.names(kind) for kind in ("container", "network", "volume", "image"))
-    again = pair.destroy().succeeded()
+    assert sorted(pair.beside(ours)["files"]) == sorted(str(path) for path in guest.iterdir())
+    assert pair.beside(ours)["rules"] == [] and (moment(theirs), pair.beside(theirs)) == (other, beside)
+    receipt = pair.receipt()
+    assert receipt["bystander_changes"] == [] and set(receipt["changed"]) == {
+        f"remove {each}" for each in found["goes"]
+    }
+    if may_schedule():
+        last = pair.state / "schedules" / ours.prefix
+        assert {f"schedule {cron_file(ours)}", f"schedule {last}"} <= set(found["goes"]) and len(own) == 3
+    if not unable():
+        assert f"firewall chain {firewall_chain(ours.prefix)}" in found["goes"]
+    shutil.rmtree(guest)
+    folder = pair.destroy("-e", "bulkhead_destroy_backups=true").succeeded().result("destroy")
+    assert folder["goes"] == [f"backup directory {backups / ours.prefix}"]
+    again = pair.destroy("-e", "bulkhead_destroy_backups=true").succeeded()
     assert again.changed == 0
     assert again.result("destroy")["msg"] == f"there is nothing of {ours.prefix} on the machine"
-    assert running(pair.theirs.prefix)
+    assert pair.beside(theirs) == beside
 
 
 def test_exactly_one_environment(pair: Pair) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
+from filter_table import COMMANDS, chain_of, drop_rules, of_others, unable
 from observe import eventually
 from support import Place, Run, Site, docker, free_port, only, remove_project, web
 
@@ -34,47 +34,7 @@ for address in sys.argv[2:]:
 """.strip()
 
 
-def filter_rules(command: str = "iptables") -> list[str]:
-    """The rules of the filter table."""
-    done = subprocess.run([f"{command}-save", "-t", "filter"], capture_output=True, text=True, check=True)
-    return [line for line in done.stdout.splitlines() if line.startswith(("-A", ":"))]
-
-
-def of_others(prefix: str, command: str = "iptables") -> list[str]:
-    """The rules that are not the environment's, without counters; what the engine adds for its networks is left out."""
-    chain = firewall_chain(prefix)
-    return [line.split(" [")[0] for line in filter_rules(command) if chain not in line and "br-" not in line]
-
-
-def unable() -> str:
-    """Why this machine cannot take firewall rules; empty when it can."""
-    if os.geteuid() != 0:
-        return "firewall rules need root"
-    text = "*filter\n:BULKHEAD-e2e-can - [0:0]\n-A BULKHEAD-e2e-can -m addrtype --dst-type LOCAL -j REJECT\nCOMMIT\n"
-    try:
-        done = subprocess.run(
-            ["iptables-restore", "--noflush"], input=text, capture_output=True, text=True, check=False
-        )
-        subprocess.run(["iptables", "-F", "BULKHEAD-e2e-can"], capture_output=True, check=False)
-        subprocess.run(["iptables", "-X", "BULKHEAD-e2e-can"], capture_output=True, check=False)
-    except FileNotFoundError:
-        return "there is no iptables command"
-    return done.stderr.strip()
-
-
 pytestmark = pytest.mark.skipif(bool(unable()), reason=f"no firewall rules here: {unable()}")
-
-
-def drop_rules(place: Place) -> None:
-    """Remove an environment's chain and the jumps to it, whatever became of the test."""
-    chain = firewall_chain(place.prefix)
-    for command in ("iptables", "ip6tables"):
-        for line in filter_rules(command):
-            if f"-j {chain}" in line:
-                subprocess.run([command, "-D", *shlex.split(line)[1:]], check=True)
-        if any(line.startswith(f":{chain} ") for line in filter_rules(command)):
-            subprocess.run([command, "-F", chain], check=True)
-            subprocess.run([command, "-X", chain], check=True)
 
 
 @dataclass
@@ -126,14 +86,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     remove_project(site.project)
 
 
-def chain_of(place: Place, command: str = "iptables") -> list[str]:
-    """The rules of an environment's chain, and the jumps to it."""
-    return [line for line in filter_rules(command) if firewall_chain(place.prefix) in line]
-
-
 def test_the_guard(pair: Pair) -> None:
     """Without the guard every gateway leads to the other's port; with it none does, and all else works on."""
-    before = {command: of_others(pair.client.prefix, command) for command in ("iptables", "ip6tables")}
+    before = {command: of_others(pair.client.prefix, command) for command in COMMANDS}
     assert pair.reached(pair.port) == pair.gateways(), "nothing has to be guarded here, so this test shows nothing"
     assert chain_of(pair.client) == []
 

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter table of this machine: whose rules are in it, and whether it can be changed here."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
+from support import Place
+
+#: The commands for both kinds of addresses.
+COMMANDS = ("iptables", "ip6tables")
+
+
+def filter_rules(command: str = "iptables") -> list[str]:
+    """The rules of the filter table."""
+    done = subprocess.run([f"{command}-save", "-t", "filter"], capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if line.startswith(("-A", ":"))]
+
+
+def of_others(prefix: str, command: str = "iptables") -> list[str]:
+    """The rules that are not the environment's, without counters; what the engine adds for its networks is left out."""
+    chain = firewall_chain(prefix)
+    return [line.split(" [")[0] for line in filter_rules(command) if chain not in line and "br-" not in line]
+
+
+def unable() -> str:
+    """Why this machine cannot take firewall rules; empty when it can."""
+    if os.geteuid() != 0:
+        return "firewall rules need root"
+    text = "*filter\n:BULKHEAD-e2e-can - [0:0]\n-A BULKHEAD-e2e-can -m addrtype --dst-type LOCAL -j REJECT\nCOMMIT\n"
+    try:
+        done = subprocess.run(
+            ["iptables-restore", "--noflush"], input=text, capture_output=True, text=True, check=False
+        )
+        subprocess.run(["iptables", "-F", "BULKHEAD-e2e-can"], capture_output=True, check=False)
+        subprocess.run(["iptables", "-X", "BULKHEAD-e2e-can"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return "there is no iptables command"
+    return done.stderr.strip()
+
+
+def chain_of(place: Place, command: str = "iptables") -> list[str]:
+    """The rules of an environment's chain, and the jumps to it."""
+    return [line for line in filter_rules(command) if firewall_chain(place.prefix) in line]
+
+
+def drop_rules(place: Place) -> None:
+    """Remove an environment's chain and the jumps to it, whatever became of the test."""
+    chain = firewall_chain(place.prefix)
+    for command in COMMANDS:
+        for line in filter_rules(command):
+            if f"-j {chain}" in line:
+                subprocess.run([command, "-D", *shlex.split(line)[1:]], check=True)
+        if any(line.startswith(f":{chain} ") for line in filter_rules(command)):
+            subprocess.run([command, "-F", chain], check=True)
+            subprocess.run([command, "-X", chain], check=True)
