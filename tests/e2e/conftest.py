@@ -60,3 +60,12 @@ def guide(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
     deployed = deploy_guide(Site(tmp_path_factory.mktemp("guide"), projects()))
     print(f"\nboth environments of the guide are up after {time.monotonic() - began:.0f} s", flush=True)
     return deployed
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """With the last of its tests the guide goes: ten health checks all the while are the next tests' processor time."""
+    users = [each for each in item.session.items if "guide" in getattr(each, "fixturenames", ())]
+    deployed = getattr(item, "funcargs", {}).get("guide")
+    if isinstance(deployed, Guide) and item is users[-1]:
+        remove_project(deployed.site.project)

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from interruption import STEPS, Visitor, assert_whole, interrupted, rolling_place
 from observe import eventually
 from sabotage import descendants, is_held, let_time_pass, notes
-from support import Place, Site
+from support import Place, Site, remove_project
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Place:
+def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Place]:
     """An environment that serves."""
     made = rolling_place(Site(tmp_path_factory.mktemp("interrupted"), projects()))
     made.deploy().succeeded()
-    return made
+    yield made
+    remove_project(made.site.project)
 
 
 def test_kill_9_in_each_step(place: Place) -> None:
