@@ -28,25 +28,26 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
 
-_JOURNAL = ".restore.json"
+#: What a restore is about, in the directory of the backups, as long as it is not at its end.
+JOURNAL = ".restore.json"
 
 
 def begin(params: dict[str, Any], stamp: str, backup: str, names: Iterable[str]) -> None:
     """Write down that a restore begins, and the parts whose databases are to be replaced."""
     entry = json.dumps({"stamp": stamp, "backup": backup, "databases": sorted(names)}).encode()
-    Tree(backup_directory(params)).write(Wanted(_JOURNAL, entry, 0o600))
+    Tree(backup_directory(params)).write(Wanted(JOURNAL, entry, 0o600))
 
 
 def end(params: dict[str, Any]) -> None:
     """Write down that nothing is left to do."""
-    path = os.path.join(backup_directory(params), _JOURNAL)
+    path = os.path.join(backup_directory(params), JOURNAL)
     if os.path.lexists(path):
         os.unlink(path)
 
 
 def recover(engine: Engine, params: dict[str, Any]) -> str:
     """Bring a restore to its end that was cut off, or take it back. Returns what was done; empty where nothing was."""
-    content = read(os.path.join(backup_directory(params), _JOURNAL))
+    content = read(os.path.join(backup_directory(params), JOURNAL))
     if content is None:
         return ""
     try:
