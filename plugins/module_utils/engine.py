@@ -146,7 +146,6 @@ class Engine:
             "permission denied while trying to connect",
             "dial unix",
             "failed to connect to the docker API",
-            "error waiting for container: unexpected EOF",
         )
         if any(sign in errors for sign in signs):
             why = (
@@ -158,6 +157,12 @@ class Engine:
             raise EngineError(
                 "the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3)
             )
+
+    def check_answers(self) -> None:
+        """Raise EngineError where the engine does not answer: then nothing that a command said counts."""
+        code, _output, errors = self.docker("version", "--format", "{{.Server.Version}}")
+        if code != 0:
+            self.check_reachable(errors)
 
     def wait_for_return(self) -> None:
         """Wait until the engine answers, if it is about to: whoever wants to undo something needs it."""

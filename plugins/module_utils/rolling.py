@@ -53,6 +53,8 @@ class Rolling:
         self._start(service)
         self._steer(service, True)
         self._drain(self.comparison.of_service(service))
+        if service["files"]:
+            self.serving.brought.append(service)
         if forced:
             self.serving.recreate(service)
         else:

@@ -42,8 +42,8 @@ observation:
   returned: success, if it looked
   type: dict
 busy:
-  description: Whether somebody else holds the lock.
-  returned: failure
+  description: That somebody else holds the lock.
+  returned: failure, if that is why
   type: bool
 note:
   description: A lock that had ended or was taken over.

@@ -67,6 +67,12 @@ EXTRA_ALLOWED = frozenset(
 #: Directories that no environment can have for itself.
 _EVERYBODYS = ("/", "/etc", "/home", "/root", "/usr", "/var")
 
+#: Numbers that are never below 0 and never empty, and what to do about one that is.
+_COUNTED = {
+    "bulkhead_backup_keep": "use 0 to keep all backups, or how many to keep",
+    "bulkhead_promotion_minutes": "use 0 to accept what is healthy now, or for how many minutes it must have been",
+}
+
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "bool": check_type_bool,
     "dict": check_type_dict,
@@ -294,6 +300,7 @@ def _check_values(declaration: Declaration) -> None:
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
     _check_backups(declaration)
+    _check_numbers(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:
             declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
@@ -325,13 +332,16 @@ def _check_backups(declaration: Declaration) -> None:
     except ValueError as error:
         message = f"bulkhead_backup_schedule: {error}"
         declaration.problem("invalid-variable", "bulkhead_backup_schedule", message, "use one of these words")
-    if isinstance(values["bulkhead_backup_keep"], int) and values["bulkhead_backup_keep"] < 0:
-        declaration.problem(
-            "invalid-variable",
-            "bulkhead_backup_keep",
-            f"bulkhead_backup_keep is {values['bulkhead_backup_keep']}",
-            "use 0 to keep all backups, or how many to keep",
-        )
+
+
+def _check_numbers(declaration: Declaration) -> None:
+    for name, mend in _COUNTED.items():
+        value = declaration.values[name]
+        if holds_seal(value):
+            continue
+        if not isinstance(value, int) or value < 0:
+            said = "empty" if value is None else value
+            declaration.problem("invalid-variable", name, f"{name} is {said}", mend)
 
 
 def holds_seal(value: Any) -> bool:

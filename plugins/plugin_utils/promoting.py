@@ -39,8 +39,6 @@ def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
             f"{own.prefix}: bulkhead_promotion_from is {group}, and the inventory has no other environment of that "
             f"group (it has: {names})"
         )
-    if own.values["bulkhead_promotion_minutes"] < 0:
-        raise AnsibleActionFail(f"{own.prefix}: bulkhead_promotion_minutes is negative")
     return {"minutes": own.values["bulkhead_promotion_minutes"], "evidence": _evidence(step, source)}
 
 

@@ -111,7 +111,6 @@ def test_where_it_is_looked_at(fleet: Any, machines: dict[str, str], where: str)
     [
         ({"bulkhead_promotion_from": "stagign"}, {}, "no other environment of that group .it has: staging"),
         ({"bulkhead_promotion_from": "production"}, {}, "no other environment of that group"),
-        ({"bulkhead_promotion_minutes": -1}, {}, "negative"),
         ({}, {"bulkhead_directory": None}, "cannot be seen: bulkhead_directory is not set"),
     ],
 )

@@ -85,6 +85,17 @@ def test_a_new_version_that_dies_at_once(rolled: Rolled) -> None:
     assert rolled.is_clean() and rolled.who_serves() == "web:1"
 
 
+def test_files_that_it_reads_come_back_with_the_rest(rolled: Rolled) -> None:
+    """Compose sees no difference between two containers that read other files, so it is not left to Compose."""
+    services = [service("web", **ROLLING, awaited=True), service("db")]
+    rolled.engine.sick["db:2"] = "unhealthy"
+    rolled.fails(**files(db="db:2", conf="two"), services=services)
+    assert (rolled.directory / "web.conf").read_text() == "one"
+    stopped = [call for call in rolled.engine.calls if call.startswith("stop web-")]
+    assert len(stopped) == 2, stopped  # for the new file, and for the earlier one
+    assert rolled.is_clean()
+
+
 def test_no_health_check(rolled: Rolled) -> None:
     rolled.engine.sick["web:2"] = "none"
     error = rolled.fails(**files(web="web:2"))
