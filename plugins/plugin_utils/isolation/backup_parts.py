@@ -13,8 +13,9 @@ from typing import Any
 #: What a part may be called: its file is.
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*\Z", re.ASCII)
 
-#: What the databases of one server have in common: its administrator, and what must not come along with them.
-_SHARED = ("kind", "admin", "wiring")
+#: What the databases of one server have in common unless they say otherwise: whose they are, the server's
+#: administrator, and what must not come along with them.
+_SHARED = ("kind", "user", "admin", "wiring")
 
 
 def backup_parts(service: str, backup: Any) -> tuple[dict[str, Any], ...]:
@@ -28,12 +29,13 @@ def backup_parts(service: str, backup: Any) -> tuple[dict[str, Any], ...]:
         [{**shared, **each} if isinstance(each, Mapping) else {} for each in also] if isinstance(also, list) else [{}]
     )
     parts = (first, *more)
-    if not all(map(_is_part, parts)):
+    if not all(map(_is_part, parts)) or not all(map(_says_which, more)):
         raise ValueError(
             f"bulkhead_services.{service}: x-bulkhead.backup is {{kind: postgresql}} or "
             "{kind: files, path: <an absolute path in the container>}, and more of them are a list under `also`, each "
-            "with a name"
+            "with a name, and a database with its name in the server (database)"
         )
+    _check_databases(service, parts)
     return parts
 
 
@@ -43,6 +45,25 @@ def check_names(parts: Iterable[Mapping[str, Any]]) -> None:
     for kind, name in names:
         if names.count((kind, name)) > 1:
             raise ValueError(f"two parts of kind {kind} in x-bulkhead.backup are called {name!r}: rename one")
+
+
+def _check_databases(service: str, parts: Iterable[Mapping[str, Any]]) -> None:
+    """Raise ValueError where two parts are one database: only the last one would be restored, over the other."""
+    found: dict[str, str] = {}
+    for part in parts:
+        if part["kind"] == "postgresql" and part.get("database"):
+            name, database = part["name"], str(part["database"])
+            if database in found:
+                raise ValueError(
+                    f"bulkhead_services.{service}: {found[database]} and {name} in x-bulkhead.backup are both the "
+                    f"database {database}: say another `database`, or leave one of them out"
+                )
+            found[database] = name
+
+
+def _says_which(part: Mapping[str, Any]) -> bool:
+    """Whether one more part says which database it is: without a name it would be the environment's own once more."""
+    return part["kind"] != "postgresql" or bool(part.get("database"))
 
 
 def _is_part(part: Mapping[str, Any]) -> bool:

@@ -244,6 +244,15 @@ def test_only_what_can_be_backed_up(tmp_path: Path) -> None:
     assert "an absolute path in the container" in declaration.problems[0].message
 
 
+def test_the_environments_own_database_is_backed_up_once(tmp_path: Path) -> None:
+    also = [{"name": "again", "database": "app_prod"}]
+    services = {"postgresql": {"x-bulkhead": {"backup": {"also": also}}}}
+    inventory = read(write(tmp_path, {"p": {**PRODUCTION, "bulkhead_services": services}}))
+    (declaration,) = declarations(inventory).values()
+    assert Renderer(inventory.loader).render(declaration) is None
+    assert "postgresql and again in x-bulkhead.backup are both the database" in declaration.problems[0].message
+
+
 def test_what_is_said() -> None:
     part = {"bytes": 3 << 20}
     backup = {"path": "/b/x", "bytes": 3 << 20, "seconds": 2.0, "removed": ["y"]}

@@ -299,7 +299,9 @@ def test_what_prepares_a_release_is_a_list_of_commands() -> None:
         {"kind": "postgresql", "also": 1},
         {"kind": "postgresql", "also": ["reports"]},
         {"kind": "postgresql", "also": [{"database": "reports"}]},
-        {"kind": "postgresql", "also": [{"name": "../reports"}]},
+        {"kind": "postgresql", "also": [{"name": "../reports", "database": "reports"}]},
+        {"kind": "postgresql", "also": [{"name": "reports"}]},
+        {"kind": "files", "path": "/m", "also": [{"kind": "postgresql", "name": "reports"}]},
     ],
 )
 def test_what_cannot_be_backed_up(backup: Any) -> None:
@@ -308,9 +310,26 @@ def test_what_cannot_be_backed_up(backup: Any) -> None:
 
 
 def test_each_part_of_a_backup_has_a_name_of_its_own() -> None:
-    more = {"kind": "postgresql", "also": [{"name": "web"}]}
+    more = {"kind": "postgresql", "also": [{"name": "web", "database": "more"}]}
     job = {"image": "i", "x-bulkhead": {"backup": more}}
     found = described(build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "files", "path": "/m"}}}}), "job")
     assert [each["name"] for each in found.backup] == ["job", "web"], "a database and files may share a name"
     with pytest.raises(ValueError, match=r"two parts of kind postgresql in .* are called 'web'"):
         build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "postgresql"}}}})
+
+
+def test_no_database_is_backed_up_twice() -> None:
+    """Of two parts that are one database each would be restored over the other."""
+    for first, second in (("own", "own"), (None, "own")):
+        also = [{"name": "archive", "database": second}, {"name": "again", "database": "own"}]
+        backup = {"kind": "postgresql", "database": first, "also": also}
+        with pytest.raises(ValueError, match=r"bulkhead_services\.job: .* and .* are both the database own"):
+            build({"job": {"image": "i", "x-bulkhead": {"backup": backup}}})
+
+
+def test_databases_of_one_server_share_what_they_do_not_say() -> None:
+    also = [{"name": "archive", "database": "archive"}, {"name": "other", "database": "other", "user": "somebody"}]
+    backup = {"kind": "postgresql", "database": "reports", "user": "reports", "admin": "root", "also": also}
+    found = described(build({"job": {"image": "i", "x-bulkhead": {"backup": backup}}}), "job").backup
+    assert [each["user"] for each in found] == ["reports", "reports", "somebody"]
+    assert [each["admin"] for each in found] == ["root"] * 3
