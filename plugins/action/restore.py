@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -15,6 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils import backing_up
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restore_scripts import read_scripts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import Intention, refusals, refusals_before
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
@@ -30,26 +30,28 @@ class ActionModule(EnvironmentStep):
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.release()
         arguments = backing_up.all_arguments(self.declaration, release)
-        scripts = {key: self._script(f"bulkhead_restore_{key}") for key in ("sanitise", "sanitise_files")}
+        origin = values["bulkhead_restore_from"] or prefix
+        foreign = origin != prefix
+        # An environment's own data is restored as it is. A backup of anybody but `origin` is refused below.
+        scripts, unread = read_scripts(values) if foreign else ({}, [])
         intention = Intention(
             prefix=prefix,
             protected=bool(values["bulkhead_protected"]),
             confirm=values["bulkhead_confirm"],
             restore_from=values["bulkhead_restore_from"],
-            sanitise=bool(scripts["sanitise"]),
+            sanitise=bool(values["bulkhead_restore_sanitise"]),
             guarded=[each.prefix for each in self.gate.declarations if each.values["bulkhead_protected"]],
             databases=[part["name"] for part in arguments["parts"] if part["kind"] == "postgresql"],
             directories=[part["name"] for part in arguments["parts"] if part["kind"] == "files"],
             files=values["bulkhead_restore_files"],
-            sanitise_files=bool(scripts["sanitise_files"]),
+            sanitise_files=bool(values["bulkhead_restore_sanitise_files"]),
         )
-        self._refuse(list(refusals_before(intention)))
+        self._refuse([*refusals_before(intention), *unread])
         if not values["bulkhead_restore"]:
             raise AnsibleActionFail(
                 f"{prefix}: bulkhead_restore does not say which backup: -e bulkhead_restore=latest, or a name that "
                 "aiia.bulkhead.backups lists"
             )
-        origin = intention.restore_from or prefix
         call = {
             "wanted": values["bulkhead_restore"],
             "origin": origin,
@@ -66,8 +68,7 @@ class ActionModule(EnvironmentStep):
         if self._task.check_mode:
             self.live.conclude(self.session, "restore", steps)
             return {"changed": True, "manifest": manifest, "steps": steps}
-        foreign = manifest["prefix"] != prefix
-        call.update(wanted=manifest["path"], look=False, foreign=foreign, **(scripts if foreign else {}))
+        call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
         call["files"] = intention.files != "leave"
         call["backup_first"] = values["bulkhead_backup_before_restore"]
         answer: dict[str, Any] = mask(self.module("restore", call), hidden)
@@ -87,18 +88,6 @@ class ActionModule(EnvironmentStep):
             raise AnsibleActionFail(
                 "refused, and nothing was changed: " + ("\n  ".join(["", *reasons]) if len(reasons) > 1 else reasons[0])
             )
-
-    def _script(self, variable: str) -> str:
-        path = self.declaration.values[variable]
-        if not path:
-            return ""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise AnsibleActionFail(f"{variable}: {path} cannot be read on the controller ({error})") from error
-        if not text.strip():
-            raise AnsibleActionFail(f"{variable}: {path} is empty")
-        return text
 
     def _place(self, origin: str) -> str:
         """Where another environment of this machine says that it keeps its backups."""

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The user's scripts that run in another environment's data before it is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def read_scripts(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """The texts of the scripts that are to run, and what is wrong with them.
+
+    A script for files is one only where files are sanitised, so it may lack where they stay or come as they are.
+    """
+    names = ["sanitise", *(["sanitise_files"] if values["bulkhead_restore_files"] == "sanitise" else [])]
+    found: dict[str, str] = {}
+    problems: list[str] = []
+    for name in names:
+        variable = f"bulkhead_restore_{name}"
+        path = values[variable]
+        if not path:
+            continue
+        try:
+            found[name] = _text(path)
+        except ValueError as error:
+            problems.append(
+                f"{values['bulkhead_prefix']}: {variable} is {path}, and {error}. Name a script on the controller that "
+                "is to run in another environment's data, or leave the variable empty"
+            )
+    return found, problems
+
+
+def _text(path: str) -> str:
+    """What a script holds. Raises ValueError where that is nothing."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"that cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError("that is no text (UTF-8)") from None
+    if not text.strip():
+        raise ValueError("that is empty")
+    return text
