@@ -15,7 +15,12 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils import backing_up
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restore_scripts import read_scripts
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import Intention, refusals, refusals_before
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import (
+    Intention,
+    refusals,
+    refusals_before,
+    staying,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
 
@@ -65,7 +70,9 @@ class ActionModule(EnvironmentStep):
         manifest = looked["manifest"]
         self._refuse(list(refusals(intention, manifest, looked["seen"])))
         steps = [f"restore {manifest['name']} of {manifest['prefix']}, made {manifest['created']}"]
+        stay = [f"the files of {name} stay as they are: the backup has none" for name in staying(intention, manifest)]
         if self._task.check_mode:
+            steps += stay
             self.live.conclude(self.session, "restore", steps)
             return {"changed": True, "manifest": manifest, "steps": steps}
         call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
@@ -75,6 +82,7 @@ class ActionModule(EnvironmentStep):
         if answer.get("failed"):
             return answer
         done = answer["restored"]
+        done["notes"] += stay
         Display().display(_told(prefix, manifest, done))
         steps[0] += f"; {_files_told(done)}"
         steps += [f"keep the earlier database as {name}" for name in done["kept"]]

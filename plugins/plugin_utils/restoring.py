@@ -60,7 +60,7 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
         )
     if origin != prefix and intention.protected:
         yield f"{prefix} is protected (bulkhead_protected): data of {origin} is never restored into it"
-    held = {part["name"] for part in manifest["parts"] if part["kind"] == "postgresql"}
+    held = _held(manifest, "postgresql")
     if origin != prefix and (manifest["protected"] or origin in intention.guarded):
         if held and not intention.sanitise:
             yield (
@@ -72,6 +72,22 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
     for name in sorted(held ^ set(intention.databases)):
         has, lacks = (f"the backup {manifest['name']}", prefix) if name in held else (prefix, "the backup")
         yield f"{has} has a database {name}, and {lacks} has none of that name (x-bulkhead.backup)"
+    if intention.files != "leave":
+        for name in sorted(_held(manifest, "files") - set(intention.directories)):
+            yield (
+                f"the backup {manifest['name']} has files of {name}, and {prefix} has no place of that name for them "
+                "(x-bulkhead.backup). Give it one, or restore the databases alone: -e bulkhead_restore_files=leave"
+            )
+
+
+def staying(intention: Intention, manifest: Mapping[str, Any]) -> list[str]:
+    """The directories that stay as they are because the backup has none: it may be one of the databases alone."""
+    return sorted(set(intention.directories) - _held(manifest, "files")) if intention.files != "leave" else []
+
+
+def _held(manifest: Mapping[str, Any], kind: str) -> set[str]:
+    """What a backup holds of a kind. A directory that did not exist when it was made is in its manifest alone."""
+    return {part["name"] for part in manifest["parts"] if part["kind"] == kind and not part.get("absent")}
 
 
 def _files(intention: Intention, manifest: Mapping[str, Any]) -> Iterator[str]:

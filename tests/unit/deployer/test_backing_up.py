@@ -24,7 +24,12 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.fleet import build_e
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import Release, Renderer
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import Intention, refusals, refusals_before
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import (
+    Intention,
+    refusals,
+    refusals_before,
+    staying,
+)
 from unit.fleets import PRODUCTION, STAGING, declarations, problems, read, write
 
 STAGING_ALONE = Intention("aiia_staging", False, "", "", False, databases=("postgresql",))
@@ -80,7 +85,7 @@ FILES = {"kind": "files", "service": "django", "name": "django", "file": "django
         ({"files": "leave"}, {}, False),
         ({"files": "take"}, {}, False),
         ({"sanitise_files": True}, {}, False),
-        ({"directories": ("other",)}, {}, False),
+        ({"directories": ("django", "other")}, {}, True),
         ({}, {"absent": True}, False),
     ],
 )
@@ -104,6 +109,31 @@ def test_files_of_its_own_or_of_an_open_environment_come_as_they_are() -> None:
     own, seen = backup(protected=True)
     own["parts"].append(FILES)
     assert reasons(replace(asked, restore_from=""), own, seen) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "absent", "refused", "stay"),
+    [
+        (("django",), "sanitise", False, False, []),
+        (("django", "docs"), "sanitise", False, False, ["docs"]),
+        (("docs",), "sanitise", False, True, ["docs"]),
+        (("docs",), "leave", False, False, []),
+        ((), "take", False, True, []),
+        ((), "sanitise", True, False, []),
+        (("django",), "sanitise", True, False, ["django"]),
+    ],
+)
+def test_no_files_are_passed_over_without_a_word(
+    own: tuple[str, ...], files: str, absent: bool, refused: bool, stay: list[str]
+) -> None:
+    """Those of the backup need a place; those of the environment that it has none of stay, and that is told."""
+    asked = replace(STAGING_ALONE, directories=own, files=files)
+    found, seen = backup()
+    found["parts"].append({**FILES, "absent": absent})
+    said = reasons(asked, found, seen)
+    assert len(said) == refused and staying(asked, found) == stay
+    assert not refused or "has files of django, and aiia_staging has no place of that name for them" in said[0]
+    assert not refused or "-e bulkhead_restore_files=leave" in said[0]
 
 
 def test_files_alone_need_no_sql() -> None:
