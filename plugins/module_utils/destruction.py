@@ -26,6 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall, FirewallError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import backup_directory
+from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import JOURNAL
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.services import PREFIX, is_own
@@ -188,14 +189,21 @@ class Destruction:
         if not self.params["backups"]:
             self.stays += ["backup %s" % os.path.join(folder, name) for name in names]
             return
-        there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        if not os.path.isdir(folder):
+            return
+        there = sorted(os.listdir(folder))
         # What killed runs left goes as it would with the next backup.
         own = names + [name for name in there if name.startswith(manifests.PARTIAL)]
         self.goes += [Thing("backup", os.path.join(folder, name)) for name in own]
-        strange = [name for name in there if name not in (*own, LOCK)]
-        self.left += ["%s: it is no backup of %s" % (os.path.join(folder, name), self.prefix) for name in strange]
-        if there and not strange and not self.params["backup_directory"]:
+        beside = [name for name in there if name in (LOCK, JOURNAL)]
+        strange = [name for name in there if name not in (*own, *beside)]
+        if not strange and not self.params["backup_directory"]:
             self.goes.append(Thing("backup directory", folder))
+            return
+        self.goes += [Thing("file", os.path.join(folder, name)) for name in beside]
+        self.left += ["%s: it is no backup of %s" % (os.path.join(folder, name), self.prefix) for name in strange]
+        if not strange:
+            self.left.append("%s: it may have been there before any backup (bulkhead_backup_directory)" % folder)
 
     def _backup_directory(self) -> str:
         return backup_directory(dict(self.params, directory=self.params["backup_directory"]))
