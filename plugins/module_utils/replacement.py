@@ -9,6 +9,7 @@ Nobody but the administrator gets into the new database before it is in force.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Iterable
@@ -40,7 +41,10 @@ def stamp_now() -> str:
 def aside(database: str, what: str, stamp: str) -> str:
     """What a database beside the one in use is called: ``aiia_prod_before_20260725031500``."""
     name = "%s_%s_%s" % (database, what, stamp)
-    return name if len(name.encode()) <= _LONGEST else "bulkhead_%s_%s" % (what, stamp)
+    if len(name.encode()) <= _LONGEST:
+        return name
+    # Two databases with names that are too long are still two.
+    return "bulkhead_%s_%s_%s" % (hashlib.sha256(database.encode()).hexdigest()[:12], what, stamp)
 
 
 def is_aside(name: str, database: str, what: str) -> bool:

@@ -17,8 +17,15 @@ def test_names_beside() -> None:
     assert name == f"aiia_prod_before_{STAMP}" and is_aside(name, "aiia_prod", "before")
     assert not is_aside(name, "aiia_prod", "restore") and not is_aside(name, "aiia", "before")
     assert not is_aside("aiia_prod_before_christmas_day", "aiia_prod", "before")
-    long = aside("x" * 60, "before", STAMP)
-    assert len(long) <= 63 and is_aside(long, "x" * 60, "before") and STAMP in long
+
+
+def test_names_beside_databases_with_long_names() -> None:
+    """Two of one server never have one name, and each is known by its own."""
+    one, other = "x" * 60, "x" * 59 + "y"
+    for what in ("before", "restore"):
+        name = aside(one, what, STAMP)
+        assert len(name) <= 63 and name.endswith(f"_{what}_{STAMP}") and is_aside(name, one, what)
+        assert name != aside(other, what, STAMP) and not is_aside(name, other, what)
 
 
 def test_versions() -> None:
