@@ -33,16 +33,13 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import listing
 from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import recover
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, read
 
 #: What must stay free on the disk of the backups: a database whose disk is full stops.
 RESERVE = 256 << 20
 
 #: The file in the directory of backups by which one process writes there at a time.
 LOCK = ".lock"
-
-#: What the last deployment left, below the environment's directory.
-_STATE = ".bulkhead/state.json"
 
 
 class Backups:
@@ -104,7 +101,7 @@ class Backups:
     def _in_force(self) -> dict[str, Any]:
         """What the last deployment left: the release and commit that the data belongs to."""
         try:
-            found = json.loads((read(os.path.join(self.params["home"], _STATE)) or b"{}").decode())
+            found = json.loads((read(os.path.join(self.params["home"], STATE)) or b"{}").decode())
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}

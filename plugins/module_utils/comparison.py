@@ -24,10 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest, new_name
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
-
-#: What the last successful deployment left, below the environment's directory.
-STATE = ".bulkhead/state.json"
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Tree, Wanted, digest, read
 
 #: Where nginx looks where requests go: to a stand-in (``<service>.next``), or to nobody (``maintenance.html``).
 TRAFFIC = ".bulkhead/traffic"

@@ -13,6 +13,8 @@ SERVICE = "com.docker.compose.service"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
 ONE_OFF = "com.docker.compose.oneoff"
 CONFIG_HASH = "com.docker.compose.config-hash"
+#: The environment that something was made for.
+PREFIX = "io.bulkhead.prefix"
 #: What a service was rendered from (``isolation/stack.py``).
 INPUT = "io.bulkhead.input"
 #: The release that a container was made for.

@@ -19,8 +19,14 @@ from typing import Any
 from ansible_collections.aiia.bulkhead.plugins.module_utils import manifests
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import LOCK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.belongings import Belongings
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PROJECT, belongs_to, labels_of, name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import load_state
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    PREFIX,
+    PROJECT,
+    belongs_to,
+    labels_of,
+    name_of,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall, FirewallError
@@ -29,8 +35,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import backup_
 from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import JOURNAL
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.services import PREFIX, is_own
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.services import is_own
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 #: The label of a volume that has no name but its id.
 _ANONYMOUS = "com.docker.volume.anonymous"
@@ -104,7 +110,7 @@ class Destruction:
         self.goes += [Thing("schedule", path) for path in found + folder]
 
     def _firewall(self) -> None:
-        guarded = self._state().get("firewall") is not None
+        guarded = load_state(self.tree).get("firewall") is not None
         if os.geteuid() != 0 and not guarded:
             return
         try:
@@ -209,19 +215,12 @@ class Destruction:
         return backup_directory(dict(self.params, directory=self.params["backup_directory"]))
 
     def _files(self) -> None:
-        found = Belongings(self.tree, self._state().get("files") or (), self.params["mounts"], self.checkout)
+        found = Belongings(self.tree, load_state(self.tree).get("files") or (), self.params["mounts"], self.checkout)
         for path in found.own:
             whole = self.tree.path(path) if path else self.tree.directory
             folder = os.path.isdir(whole)
             self.goes.append(Thing("directory" if folder else "file", whole + ("/" if folder else ""), whole))
         self.left += ["%s: %s" % (self.tree.path(path), reason) for path, reason in found.left]
-
-    def _state(self) -> dict[str, Any]:
-        try:
-            state = json.loads((read(self.tree.path(STATE)) or b"{}").decode())
-        except ValueError:
-            return {}
-        return state if isinstance(state, dict) else {}
 
     # ---- removing ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     ONE_OFF,
+    PREFIX,
     condition,
     is_well,
     labels_of,
@@ -23,7 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.services import PREFIX, is_own
+from ansible_collections.aiia.bulkhead.plugins.module_utils.services import is_own
 
 #: The label of an image with the git tree that it was built from: two commits with the same files have the same one.
 TREE = "io.bulkhead.tree"

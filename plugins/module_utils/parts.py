@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import ONE_OFF, PROJECT, SERVICE, labels_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    ONE_OFF,
+    PREFIX,
+    PROJECT,
+    SERVICE,
+    labels_of,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
-
-PREFIX = "io.bulkhead.prefix"
 
 DATABASE = "postgresql"
 

@@ -19,13 +19,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREFIX
 from ansible_collections.aiia.bulkhead.plugins.module_utils.inside import speak_redis
 
 #: Where a container of the default stack finds the file with its password.
 PASSWORD = "/usr/local/etc/redis"
 
 _PORT = 6379
-_PREFIX = "io.bulkhead.prefix"
 
 #: Bounds: servers that are asked, at once, and seconds for each word of the first and of the second attempt.
 MOST, _PARALLEL, _LIMITS = 64, 16, (0.5, 2.0)
@@ -35,7 +35,7 @@ _RUN = re.compile(rb"^run_id:([0-9a-f]{40})\r?$", re.MULTILINE)
 
 def runs(containers: Iterable[dict[str, Any]]) -> dict[str, str]:
     """The run ids of environments' Redis servers by container id; without those that cannot be asked."""
-    asked = [each for each in containers if each["running"] and _PREFIX in each["labels"] and _is_redis(each)][:MOST]
+    asked = [each for each in containers if each["running"] and PREFIX in each["labels"] and _is_redis(each)][:MOST]
     if not asked:
         return {}
     with ThreadPoolExecutor(_PARALLEL) as pool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     ONE_OFF,
+    PREFIX,
     SERVICE,
     WORKING_DIRECTORY,
     condition,
@@ -21,8 +22,6 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
-
-PREFIX = "io.bulkhead.prefix"
 
 #: What is shown of a command's output, from its end.
 _MOST = 256 * 1024

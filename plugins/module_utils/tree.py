@@ -20,6 +20,9 @@ from collections.abc import Iterable
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 
+#: What the last successful deployment left, below the environment's directory.
+STATE = ".bulkhead/state.json"
+
 
 class TreeError(Failure):
     """A file that could not be written, with the reason in words for the user."""
