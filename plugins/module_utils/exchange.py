@@ -46,25 +46,37 @@ class Exchange:
     def forward(self) -> None:
         """Let the restored databases take the names. Nobody can write to those that are kept."""
         renames = [_rename(each.database, each.old, each.new) for each in self.replacements]
-        self._run(renames + [_ALLOW % (identifier(each.old), "false") for each in self.replacements])
+        self._run(renames + [_ALLOW % (identifier(each.old), "false") for each in self.replacements], done=True)
 
     def back(self) -> None:
         """Undo :meth:`forward`."""
         allowed = [_ALLOW % (identifier(each.old), "true") for each in self.replacements]
-        self._run(allowed + [_rename(each.database, each.new, each.old) for each in self.replacements])
+        self._run(allowed + [_rename(each.database, each.new, each.old) for each in self.replacements], done=False)
 
-    def _run(self, statements: list[str]) -> None:
+    def _run(self, statements: list[str], done: bool) -> None:
+        """Run them in one transaction, after which it is ``done`` or not."""
         script = "DO $bulkhead$ BEGIN\n%sEND $bulkhead$;" % "".join(statements)
+        names = ", ".join(each.database for each in self.replacements)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 self.server.query("postgres", script)
                 return
             except EngineError as error:
+                if self._came_to(done, names):  # the answer was lost, and not what was asked for
+                    return
                 if attempt == _ATTEMPTS or "being accessed" not in error.detail:
-                    names = ", ".join(each.database for each in self.replacements)
                     raise EngineError(
                         "what is in use could not be replaced, and serves on: database %s" % names, error.detail
                     ) from error
+
+    def _came_to(self, done: bool, names: str) -> bool:
+        try:
+            return self.is_done() is done
+        except EngineError as error:
+            raise EngineError(
+                "the server was lost while databases changed names, and does not say which serve: %s" % names,
+                error.detail,
+            ) from error
 
     def discard(self) -> None:
         """Remove what was restored and is not in force, and the roles that were made for it."""

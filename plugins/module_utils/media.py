@@ -15,10 +15,15 @@ import os
 import tarfile
 from typing import IO, Any, BinaryIO
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import ONE_OFF, PROJECT, labels_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    ONE_OFF,
+    PROJECT,
+    WORKING_DIRECTORY,
+    labels_of,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import StreamError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import CHUNK, StreamError
 
 #: The label of containers that work on files for a restore: its stamp.
 RESTORE = "io.bulkhead.restore"
@@ -26,27 +31,32 @@ RESTORE = "io.bulkhead.restore"
 #: How everything begins that a restore puts beside the files: restored ones, and those that were there.
 _OURS = ".bulkhead-"
 
-#: Moves files within one directory of a volume. Each step may be repeated after it was cut off.
+#: Moves files within one directory of a volume. Each step may be repeated after it was cut off. What came into the
+#: directory after that is nowhere else: nothing of it is removed, and where it is kept is the answer.
 _MOVES = """set -eu
 [ -d "/bulkhead/$2" ] || exit 0
 cd "/bulkhead/$2"
-new=.bulkhead-restore-$3 moving=.bulkhead-moving-$3 old=.bulkhead-before-$3
+new=.bulkhead-restore-$3 moving=.bulkhead-moving-$3 old=.bulkhead-before-$3 undone=.bulkhead-undone-$3
 move() {
   find "$1" -mindepth 1 -maxdepth 1 ! -name '.bulkhead-*' -exec sh -c 'to=$1; shift; mv -- "$@" "$to"/' - "$2" {} +
 }
 case $1 in
 switch)
   if [ -d "$new" ]; then mkdir -p "$old"; chmod 700 "$old"; move . "$old"; mv -- "$new" "$moving"; fi
-  if [ -d "$moving" ]; then move "$moving" .; rmdir -- "$moving"; fi ;;
+  if [ -d "$moving" ]; then move "$moving" .; rmdir -- "$moving"; fi
+  if [ -d "$old" ]; then echo "$old"; fi ;;
 back)
-  if [ ! -d "$new" ] && [ -d "$old" ]; then mkdir -p "$new"; move . "$new"; fi
+  if [ ! -d "$new" ] && [ -d "$old" ]; then
+    mkdir -p "$undone"; chmod 700 "$undone"; move . "$undone"; mkdir "$new"
+  fi
   if [ -d "$old" ]; then move "$old" .; fi
-  rm -rf -- "$new" "$moving" "$old" ;;
+  rm -rf -- "$old"; rm -rf -- "$new" "$moving"
+  if [ -d "$undone" ]; then echo "$undone"; fi ;;
 look)
   echo there
-  if [ -d "$new" ] || [ -d "$moving" ] || [ -d "$old" ]; then echo present; fi ;;
+  if [ -d "$new" ]; then echo present; elif [ -d "$moving" ] || [ -d "$old" ]; then echo present switched; fi ;;
 clean)
-  rm -rf -- "$new" "$moving" "$old" ;;
+  rm -rf -- "$new" "$moving" .bulkhead-before-* .bulkhead-undone-* ;;
 esac
 """
 
@@ -88,20 +98,28 @@ def _inner(name: str) -> str | None:
     return None if ".." in parts else "/".join(parts[1:])
 
 
-def _copy_member(
-    source: tarfile.TarFile, target: tarfile.TarFile, member: tarfile.TarInfo, missing: str, side: str
-) -> None:
-    """Copy one member to the directory beside, which is root's; ``missing`` is the real one where there is none yet."""
-    moved = rerooted(member, side)
-    if moved is None:
-        return
-    if moved.name == side:
-        if missing:
-            place = copy.copy(moved)
-            place.name = missing
-            target.addfile(place)
-        moved.mode, moved.uid, moved.gid, moved.uname, moved.gname = 0o700, 0, 0, "", ""
-    target.addfile(moved, source.extractfile(member) if member.isreg() else None)
+def _copy(source: IO[bytes], target: IO[bytes], root: str, missing: str = "", hide: bool = False) -> None:
+    """Copy an archive to an archive of another directory, which is root's alone if it shall ``hide``.
+
+    ``missing`` is the directory that it shall take the place of, where there is none yet.
+    """
+    with (
+        tarfile.open(fileobj=source, mode="r|") as old,
+        tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
+    ):
+        for member in old:
+            moved = rerooted(member, root)
+            if moved is None:
+                continue
+            if moved.name == root and missing:
+                place = copy.copy(moved)
+                place.name = missing
+                new.addfile(place)
+            if moved.name == root and hide:
+                moved.mode, moved.uid, moved.gid, moved.uname, moved.gname = 0o700, 0, 0, "", ""
+            new.addfile(moved, old.extractfile(member) if member.isreg() else None)
+    while source.read(CHUNK):  # whoever writes more than the archive's end shall not find it closed
+        pass
 
 
 class Files:
@@ -133,57 +151,71 @@ class Files:
             raise
         return True
 
-    def stage(self, path: str, stamp: str) -> None:
-        """Put the files of an archive beside those that are there, where the container's own user cannot see them."""
-        mount, inside = self._mount()
+    def free(self) -> int | None:
+        """Free bytes on the disk of the files; None where the image has nothing to tell by."""
+        code, output, _errors = self.engine.docker(
+            "exec", self.container["Id"], "df", "-Pk", self.mount()["Destination"], limit=60
+        )
+        fields = output.splitlines()[-1].split() if code == 0 and output.strip() else []
+        return int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
+
+    def stage(self, path: str, stamp: str, script: str = "") -> None:
+        """Put the files of an archive beside those that are there, where the container's own user cannot see them.
+
+        If there is a script of the user's, it runs over them before. Raises Failure.
+        """
+        with open(path, "rb") as archive:
+            if script:
+                self._sanitised(archive, stamp, script)
+            else:
+                self._put(archive, stamp)
+
+    def _put(self, archive: IO[bytes], stamp: str) -> None:
+        inside = self._inside()
         side = os.path.normpath(os.path.join(inside, "%srestore-%s" % (_OURS, stamp)))
-        missing = "" if "there" in self.move("look", stamp) else inside
-
-        def write(stream: IO[bytes]) -> None:
-            with tarfile.open(path, mode="r|") as source:
-                with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as target:
-                    for member in source:
-                        _copy_member(source, target, member, missing, side)
-
+        missing = "" if "there" in self.look(stamp) else inside
         self.engine.stream(
             "copying to %s" % self.path,
-            "cp", "-", "%s:%s" % (self.container["Id"], mount["Destination"]),
-            write=write, limit=self.limit,
+            "cp", "-", "%s:%s" % (self.container["Id"], self.mount()["Destination"]),
+            write=lambda stream: _copy(archive, stream, side, missing, hide=True), limit=self.limit,
         )  # fmt: skip
 
-    def staged(self, stamp: str) -> bool:
-        """Whether a restore has put something beside the files."""
-        return "present" in self.move("look", stamp)
-
-    def sanitise(self, script: str, stamp: str) -> None:
-        """Run a script of the user's over the staged files, in a container of the service's image that has no network
-        and sees nothing else. Raises EngineError when it fails."""
-        mount, inside = self._mount()
-        staged = os.path.normpath(os.path.join(mount["Source"], inside, "%srestore-%s" % (_OURS, stamp)))
-        source = '"source=%s"' % staged.replace('"', '""')
+    def _sanitised(self, archive: IO[bytes], stamp: str, script: str) -> None:
+        """Run a script of the user's over the files before they are put anywhere: in a container of the service's
+        image that has no network, and a volume of its own with nothing but them. What it prints is not kept."""
+        what = "bulkhead_restore_sanitise_files on the files of %s" % self.path
         identity = self.engine.docker_ok(
-            "create", "--interactive", *self._alone(stamp), "--mount", "type=bind,%s,target=/files" % source,
+            "create", "--interactive", *self._alone(stamp), "--mount", "type=volume,target=/files,volume-nocopy",
             "--workdir", "/files", self.container["Image"], "-euc", _SCRIPT,
         ).strip()  # fmt: skip
         try:
-            code, output, errors = self.engine.docker(
-                "start", "--attach", "--interactive", identity, data=script, limit=self.limit
-            )
+            self.engine.stream(
+                what, "cp", "-", "%s:/" % identity,
+                write=lambda stream: _copy(archive, stream, "files"), limit=self.limit,
+            )  # fmt: skip
+            self.engine.stream(
+                what, "start", "--attach", "--interactive", identity,
+                write=lambda stream: stream.write(script.encode()), limit=self.limit,
+            )  # fmt: skip
+            self.engine.stream(
+                what, "cp", "%s:/files" % identity, "-",
+                read=lambda stream: self._put(stream, stamp), limit=self.limit,
+            )  # fmt: skip
         finally:
             self.engine.docker("rm", "--force", "--volumes", identity)
-        if code != 0:
-            raise EngineError(
-                "bulkhead_restore_sanitise_files failed on the files of %s (exit code %d)" % (self.path, code),
-                last_lines("%s\n%s" % (output, errors)),
-            )
+
+    def look(self, stamp: str) -> list[str]:
+        """``there`` is the directory, ``present`` is what a restore put beside the files; or it ``switched`` them."""
+        return self.move("look", stamp).split() if self._found_mount() else []
 
     def move(self, step: str, stamp: str) -> str:
-        """``switch`` lets the staged files take their place, ``back`` undoes that, ``clean`` removes what was there."""
-        mount, inside = self._mount()
+        """``switch`` lets the staged files take their place, ``back`` undoes that: both tell as what they keep the
+        files that were there. ``clean`` removes what this and earlier restores kept."""
+        mount = self.mount()
         volume = mount.get("Name") if mount.get("Type") == "volume" else mount["Source"]
         code, output, errors = self.engine.docker(
             "run", "--rm", *self._alone(stamp), "--volume", "%s:/bulkhead" % volume,
-            self.helper, "-c", _MOVES, "-", step, inside, stamp,
+            self.helper, "-c", _MOVES, "-", step, self._inside(), stamp,
             limit=self.limit,
         )  # fmt: skip
         if code != 0:
@@ -193,22 +225,34 @@ class Files:
     def _alone(self, stamp: str) -> list[str]:
         """Options of a container that works on the files: root, a shell, no network, and labels to be known by."""
         labels = labels_of(self.container)
-        own = {key: value for key, value in labels.items() if key.startswith("io.bulkhead.") or key == PROJECT}
+        own = {
+            key: value
+            for key, value in labels.items()
+            if key.startswith("io.bulkhead.") or key in (PROJECT, WORKING_DIRECTORY)
+        }
         options = ["--network", "none", "--user", "0:0", "--entrypoint", "sh"]
         for key, value in sorted({**own, ONE_OFF: "True", RESTORE: stamp}.items()):
             options += ["--label", "%s=%s" % (key, value)]
         return options
 
-    def _mount(self) -> tuple[dict[str, Any], str]:
-        """The volume or directory that the files are on, and where in it they are."""
+    def mount(self) -> dict[str, Any]:
+        """The volume or directory that the files are on. Raises EngineError where they are on none."""
+        found = self._found_mount()
+        if not found:
+            raise EngineError(
+                "%s of service container %s is on no volume: files there are gone with the container"
+                % (self.path, self.container.get("Name", "").lstrip("/"))
+            )
+        return found
+
+    def _found_mount(self) -> dict[str, Any]:
         best: dict[str, Any] = {}
         for each in self.container.get("Mounts") or ():
             destination = each.get("Destination", "")
             if (self.path + "/").startswith(destination.rstrip("/") + "/"):
                 best = max(best, each, key=lambda one: len(one.get("Destination", "")))
-        if not best:
-            raise EngineError(
-                "%s of service container %s is on no volume: files there are gone with the container"
-                % (self.path, self.container.get("Name", "").lstrip("/"))
-            )
-        return best, os.path.relpath(self.path, best["Destination"])
+        return best
+
+    def _inside(self) -> str:
+        """Where on their volume the files are."""
+        return os.path.relpath(self.path, self.mount()["Destination"])

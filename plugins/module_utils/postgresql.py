@@ -99,15 +99,15 @@ class Server:
         """Run a script of the user's in one transaction. What it selects is not kept, and its data is not shown.
 
         ``part`` is what the database is called in backups, which the script has as its variable ``bulkhead_part``.
+        Raises StreamError when it fails or does not end; what goes on in the server ends with its database.
         """
-        code, _output, errors = self.engine.docker(
+        self.engine.stream(
+            "bulkhead_restore_sanitise",
             "exec", "--interactive", self.container, "psql", "--username", self.admin, "--dbname", database,
             "--no-psqlrc", "--no-password", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1",
             "--set", "VERBOSITY=terse", "--set", "bulkhead_part=%s" % part, "--output=/dev/null", "--file=-",
-            data=text,
+            write=lambda stream: stream.write(text.encode()), limit=self.limit,
         )  # fmt: skip
-        if code != 0:
-            raise EngineError("the script failed", last_lines(errors))
 
     def free(self) -> int | None:
         """Free bytes on the disk of the server's data; None where the image has nothing to tell by."""

@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import recovery
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import RESERVE, Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange, exchanges, switch, switch_back
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import complete, digest_of, read_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
 from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
@@ -23,6 +25,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
     files_of,
     server_of,
 )
+from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement, stamp_now
 
 
@@ -85,8 +88,16 @@ class Restore:
         """
         began = time.monotonic()
         self._check_digests()
-        notes = [recovery.recover(self.engine, self.params)]
-        self._check_room()
+        recovered = recovery.recover(self.engine, self.params)
+        if recovered and recovered.waiting:
+            raise EngineError(recovered.note())
+        script = sanitise_files if foreign else ""
+        brought = [
+            (self._files(own), part)
+            for part, own in self.pairs
+            if files and part["kind"] != DATABASE and not part["absent"]
+        ]
+        self._check_room(brought, twice=bool(script))
         stamp = stamp_now()
         result: dict[str, Any] = {"kept": [], "removed": []}
         if backup_first:
@@ -98,35 +109,38 @@ class Restore:
             if part["kind"] == DATABASE
         ]
         wanted = exchanges(each for each, _part, _own in replacements)
-        brought = [
-            (self._files(own), part)
-            for part, own in self.pairs
-            if files and part["kind"] != DATABASE and not part["absent"]
-        ]
-        recovery.begin(self.params, stamp, self.manifest["path"], [own["name"] for _r, _part, own in replacements])
+        recovery.begin(
+            self.params,
+            stamp,
+            self.manifest["path"],
+            databases=[own["name"] for _r, _part, own in replacements],
+            files=[part["name"] for _files, part in brought],
+        )
         try:
             for one in wanted:
                 one.discard()
             for replacement, part, own in replacements:
                 self._fill(replacement, part, own, sanitise if foreign else "", foreign)
             for each, part in brought:
-                each.stage(self._path(part), stamp)
-                if foreign and sanitise_files:
-                    each.sanitise(sanitise_files, stamp)
+                each.stage(self._path(part), stamp, script)
             self._switch(wanted, [each for each, _part in brought], stamp)
         except BaseException as error:
             self._take_back(error)
             raise
+        notes = [recovered.note()] if recovered else []
+        with _told(notes, "the restore is not written down as ended, and the next run looks after it again"):
+            recovery.end(self.params)
         for replacement, part, _own in replacements:
             result["kept"].append(replacement.old)
-            result["removed"] += replacement.drop_older()
             result["rows"] = result.get("rows", 0) + sum(part["rows"].values())
+            with _told(notes, "what an earlier restore kept of database %s is still there" % replacement.database):
+                result["removed"] += replacement.drop_older()
         for each, _part in brought:
-            each.move("clean", stamp)
-        recovery.end(self.params)
+            with _told(notes, "the earlier files of %s are still there" % each.path):
+                each.move("clean", stamp)
         result["files"] = sum(part["files"] for _each, part in brought) if files else None
-        result["sanitised_files"] = bool(foreign and sanitise_files)
-        result["notes"] = [note for note in notes if note]
+        result["sanitised_files"] = bool(script)
+        result["notes"] = notes
         result["seconds"] = round(time.monotonic() - began, 1)
         return result
 
@@ -153,21 +167,31 @@ class Restore:
                     % (self.manifest["path"], part["file"])
                 )
 
-    def _check_room(self) -> None:
+    def _check_room(self, brought: list[tuple[Files, dict[str, Any]]], twice: bool) -> None:
+        """Refuse before anything is written; files stand ``twice`` beside those in use while a script changes them."""
+        servers: dict[str, Server] = {}
+        needs: dict[str, int] = {}
         for part, own in self.pairs:
             if part["kind"] == DATABASE:
-                free = server_of(self.engine, self.params, own).free()
-                need = part["size"] + part["size"] // 10
-                if free is not None and free < need:
-                    raise EngineError(
-                        "the disk of the database has %d MiB free, and a second database beside the one in use needs "
-                        "about %d MiB. Make room first" % (free >> 20, (need >> 20) + 1)
-                    )
+                server = server_of(self.engine, self.params, own)
+                servers[server.container] = server
+                needs[server.container] = needs.get(server.container, 0) + part["size"] + part["size"] // 10
+        rooms = [("the database", server.free(), needs[each]) for each, server in servers.items()]
+        rooms += [(files.path, files.free(), part["size"] * (1 + twice)) for files, part in brought]
+        for what, free, need in rooms:
+            if free is not None and free < need + RESERVE:
+                raise EngineError(
+                    "the disk of %s has %d MiB free, and what is restored beside what is in use needs about %d MiB, "
+                    "beside the %d MiB that stay free. Make room first"
+                    % (what, free >> 20, (need >> 20) + 1, RESERVE >> 20)
+                )
 
     def _files(self, own: dict[str, Any]) -> Files:
+        """The files of a part. Raises EngineError where they cannot be restored."""
         files = files_of(self.engine, self.params, own)
         if files is None:
             raise EngineError("service %s has no container to restore %s into" % (own["service"], own["path"]))
+        files.mount()
         return files
 
     def _fill(
@@ -178,10 +202,7 @@ class Restore:
         replacement.fill(self._path(part))
         replacement.check(part["rows"])
         if sanitise:
-            try:
-                replacement.sanitise(sanitise, own["name"])
-            except EngineError as error:
-                raise EngineError("bulkhead_restore_sanitise failed", error.detail) from error
+            replacement.sanitise(sanitise, own["name"])
         left = replacement.wiring(own["wiring"]) if foreign and sanitise else []
         if left:
             raise EngineError(
@@ -196,17 +217,34 @@ class Restore:
         try:
             for each in files:
                 each.move("switch", stamp)
-        except Failure:
+        except Failure as error:
             switch_back(databases)
+            error.message += recovery.Recovered(False, recovery.move(files, "back", stamp)).more()
             raise
 
     def _take_back(self, error: BaseException) -> None:
-        """Remove what was put beside; the error says so."""
+        """Remove what was put beside, or bring the restore to its end if there is no way back; the error says which."""
         try:
-            recovery.recover(self.engine, self.params)
+            recovered = recovery.recover(self.engine, self.params)
         except Failure as second:
             if isinstance(error, Failure):
                 error.message += ". And taking the restore back failed: %s" % second.message
             return
-        if isinstance(error, Failure):
+        if not isinstance(error, Failure):
+            return
+        if recovered and recovered.restored:
+            error.message += ". There was no way back, and the restored data serves now"
+        else:
             error.message += ". The earlier data serves on, and nothing of it was changed"
+        error.message += recovered.more() if recovered else ""
+
+
+@contextlib.contextmanager
+def _told(notes: list[str], what: str) -> Iterator[None]:
+    """What goes wrong once the restored data serves is a note: the restore has not failed."""
+    try:
+        yield
+    except Failure as error:
+        notes.append(": ".join(each for each in (what, error.message, last_lines(error.detail, 1)) if each))
+    except OSError as error:
+        notes.append("%s: %s: %s" % (what, error.filename or "", error.strerror))

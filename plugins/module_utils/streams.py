@@ -79,7 +79,7 @@ def stream(
                 process.kill()
                 process.wait()
         if late.is_set():
-            raise StreamError("%s was stopped: it had not ended after %d s" % (what, limit))
+            raise StreamError("%s was stopped: it had not ended after %d s (bulkhead_backup_timeout)" % (what, limit))
         if code != 0:
             size = complaints.seek(0, 2)
             complaints.seek(max(0, size - _COMPLAINTS))

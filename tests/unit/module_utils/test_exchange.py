@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import exchange as module
-from ansible_collections.aiia.bulkhead.plugins.module_utils import recovery
+from ansible_collections.aiia.bulkhead.plugins.module_utils import media, recovery
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange, exchanges, switch
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
@@ -35,6 +35,7 @@ class Server:
         self.said = HELD
         self.statements: list[str] = []
         self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
 
     def databases(self) -> list[str]:
         return sorted(self.names)
@@ -58,6 +59,8 @@ class Server:
             elif verb == "ALTER":
                 self.names.add(name)
                 self.open[name] = "true" in rest
+        if "RENAME" in sql:
+            self.after()
         return []
 
 
@@ -115,6 +118,35 @@ def test_where_one_server_will_not_all_go_back() -> None:
     assert [each.is_done() for each in wanted] == [False] * 3 and all(each.is_ready() for each in wanted)
 
 
+def test_an_answer_that_was_lost_is_asked_for() -> None:
+    """The engine was restarted after the server had done it: the restored databases serve, and nobody says no."""
+
+    def lose() -> None:
+        raise EngineError("the database server said no", "unexpected EOF")
+
+    first, second = Server("c1"), Server("c2")
+    wanted = exchanges([*prepared(first, "shop"), *prepared(second, "reports")])
+    first.after = lose
+    switch(wanted)
+    assert [each.is_done() for each in wanted] == [True, True]
+    wanted[0].back()
+    assert not wanted[0].is_done()
+
+
+def test_a_server_that_is_lost_does_not_serve_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server("c1")
+    (one,) = exchanges(prepared(server, "shop"))
+
+    def gone() -> list[str]:
+        raise EngineError("the database server said no", "is not running")
+
+    server.refusals, server.said = 1, "unexpected EOF"
+    monkeypatch.setattr(server, "databases", gone)
+    with pytest.raises(EngineError, match="does not say which serve: shop") as caught:
+        one.forward()
+    assert caught.value.detail == "is not running"
+
+
 def test_what_is_not_in_force_goes_before_the_roles_that_own_it() -> None:
     server = Server("c1", "other", f"other_restore_{STAMP}", "shop_restore_20250101000000")
     server.roles = ["guest"]
@@ -143,14 +175,19 @@ class Engine:
 class Files:
     """The files of a service, half restored."""
 
+    path = "/srv/media"
+
     def __init__(self) -> None:
         self.moves: list[str] = []
+        self.seen = ["there", "present"]
+        self.keeps = ""
 
-    def staged(self, _stamp: str) -> bool:
-        return True
+    def look(self, _stamp: str) -> list[str]:
+        return self.seen
 
-    def move(self, step: str, _stamp: str) -> None:
+    def move(self, step: str, _stamp: str) -> str:
         self.moves.append(step)
+        return f"{self.keeps}\n" if self.keeps else ""
 
 
 @pytest.fixture
@@ -161,7 +198,8 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         {"kind": "postgresql", "name": "one", "database": "shop"},
         {"kind": "postgresql", "name": "two", "database": "reports"},
         {"kind": "postgresql", "name": "late", "database": "late"},
-        {"kind": "files", "name": "web"},
+        {"kind": "files", "name": "web", "service": "web"},
+        {"kind": "files", "name": "later", "service": "later"},
     ]
 
     class Two:
@@ -171,13 +209,15 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         wanted = exchanges([*prepared(one, "shop"), *prepared(two, "reports")])
 
         def recover(self) -> str:
-            return recovery.recover(self.engine, self.params)
+            done = recovery.recover(self.engine, self.params)
+            return done.note() if done else ""
 
     found = Two()
     servers = {"one": found.one, "two": found.two, "late": found.late}
     monkeypatch.setattr(recovery, "server_of", lambda _engine, _params, part: servers[part["name"]])
-    monkeypatch.setattr(recovery, "files_of", lambda *_args: found.files)
-    recovery.begin(found.params, STAMP, "/b/1", ["one", "two"])
+    places = {"web": lambda: found.files}
+    monkeypatch.setattr(recovery, "files_of", lambda _engine, _params, part: places[part["name"]]())
+    recovery.begin(found.params, STAMP, "/b/1", ["one", "two"], ["web"])
     return found
 
 
@@ -191,7 +231,7 @@ def test_killed_before_the_first_server_all_is_taken_back(two: Any) -> None:
 def test_killed_between_two_servers_all_is_brought_to_its_end(two: Any) -> None:
     two.wanted[0].forward()
     assert "brought to its end" in two.recover()
-    assert [each.is_done() for each in two.wanted] == [True, True] and two.files.moves == ["switch", "clean"]
+    assert [each.is_done() for each in two.wanted] == [True, True] and two.files.moves == ["switch"]
     assert two.late.statements == [], "what was not to be restored is left alone"
     assert two.recover() == ""
 
@@ -216,3 +256,38 @@ def test_a_server_that_will_not_is_for_the_next_run(two: Any) -> None:
 def test_a_journal_that_was_cut_off_was_written_before_anything(two: Any, tmp_path: Path) -> None:
     (tmp_path / ".restore.json").write_text(json.dumps({"stamp": STAMP})[:-3])
     assert two.recover() == "" and two.one.statements == [] and not (tmp_path / ".restore.json").exists()
+
+
+def test_what_came_into_a_directory_since_is_kept_and_told(two: Any) -> None:
+    """A day of uploads is in no backup when the next one comes upon the restore that was cut off."""
+    two.wanted[0].forward()
+    two.files.keeps = f".bulkhead-before-{STAMP}"
+    assert f"is kept until the next restore: /srv/media/.bulkhead-before-{STAMP}" in two.recover()
+    assert "clean" not in two.files.moves
+
+
+def test_files_without_a_container_are_waited_for(two: Any) -> None:
+    """And what was decided for the databases holds for them."""
+    files, two.files = two.files, None
+    two.wanted[0].forward()
+    assert two.recover().endswith("Its files wait for a container of service web: deploy it")
+    for server in (two.one, two.two):
+        server.names = {name for name in server.names if "before" not in name}
+    two.files = files
+    assert "brought to its end" in two.recover() and files.moves == ["switch"]
+    assert two.recover() == ""
+
+
+def test_files_alone_that_began_to_take_their_places_take_them(two: Any) -> None:
+    for seen, moved in ((["there", "present"], "back"), (["there", "present", "switched"], "switch")):
+        recovery.begin(two.params, STAMP, "/b/1", [], ["web"])
+        two.files.seen = seen
+        two.recover()
+        assert two.files.moves.pop() == moved
+    assert two.one.statements == []
+
+
+def test_a_directory_on_no_volume_holds_nothing_of_a_restore(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loose = media.Files(two.engine, {"Id": "c1", "Image": "i1", "Mounts": []}, "/srv/media")
+    monkeypatch.setattr(recovery, "files_of", lambda *_args: loose)
+    assert "taken back" in two.recover() and two.recover() == ""
