@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import LOCK
+from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import JOURNAL
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from filter_table import COMMANDS, chain_of, drop_rules, unable
 from make_repository import commit
@@ -169,12 +170,14 @@ def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None
     theirs_here = next(path for path in (backups / theirs.prefix).iterdir() if path.is_dir())
     guest = shutil.copytree(theirs_here, backups / ours.prefix / theirs_here.name)
     (backups / ours.prefix / ".partial-killed").mkdir()
+    (backups / ours.prefix / JOURNAL).write_text("{}")
     own = [path for path in (backups / ours.prefix).iterdir() if path.is_dir() and path != guest]
     other, beside = moment(theirs), pair.beside(theirs)
     run = pair.destroy("-e", "bulkhead_destroy_volumes=true", "-e", "bulkhead_destroy_backups=true").succeeded()
     found = run.result("destroy")
     assert found["stays"] == [] and found["left"] == [f"{guest}: it is no backup of {ours.prefix}"]
     assert {f"backup {path}" for path in own} == {each for each in found["goes"] if each.startswith("backup ")}
+    assert {f"file {backups / ours.prefix / name}" for name in (LOCK, JOURNAL)} <= set(found["goes"])
     assert not ours.directory.exists()
     assert not any(pair.names(kind) for kind in ("container", "network", "volume", "image"))
     assert sorted(pair.beside(ours)["files"]) == sorted(str(path) for path in guest.iterdir())

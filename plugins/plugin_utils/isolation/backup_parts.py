@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 #: What a part may be called: its file is.
@@ -29,11 +29,11 @@ def backup_parts(service: str, backup: Any) -> tuple[dict[str, Any], ...]:
         [{**shared, **each} if isinstance(each, Mapping) else {} for each in also] if isinstance(also, list) else [{}]
     )
     parts = (first, *more)
-    if not all(map(_is_part, parts)) or not all(map(_says_which, more)):
+    if not all(map(_is_part, parts)) or not _all_say_which(parts):
         raise ValueError(
             f"bulkhead_services.{service}: x-bulkhead.backup is {{kind: postgresql}} or "
             "{kind: files, path: <an absolute path in the container>}, and more of them are a list under `also`, each "
-            "with a name, and a database with its name in the server (database)"
+            "with a name; databases of one service say each which one it is (database)"
         )
     _check_databases(service, parts)
     return parts
@@ -61,9 +61,11 @@ def _check_databases(service: str, parts: Iterable[Mapping[str, Any]]) -> None:
             found[database] = name
 
 
-def _says_which(part: Mapping[str, Any]) -> bool:
-    """Whether one more part says which database it is: without a name it would be the environment's own once more."""
-    return part["kind"] != "postgresql" or bool(part.get("database"))
+def _all_say_which(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every database says its name where there are more than the first: those that do not are one and the same,
+    the environment's own."""
+    databases = [part for part in parts if part["kind"] == "postgresql"]
+    return all(part.get("database") for part in databases) or databases == [parts[0]]
 
 
 def _is_part(part: Mapping[str, Any]) -> bool:

@@ -300,7 +300,8 @@ def test_what_prepares_a_release_is_a_list_of_commands() -> None:
         {"kind": "postgresql", "also": ["reports"]},
         {"kind": "postgresql", "also": [{"database": "reports"}]},
         {"kind": "postgresql", "also": [{"name": "../reports", "database": "reports"}]},
-        {"kind": "postgresql", "also": [{"name": "reports"}]},
+        {"kind": "postgresql", "database": "own", "also": [{"name": "reports"}]},
+        {"kind": "postgresql", "also": [{"name": "reports", "database": "reports"}]},
         {"kind": "files", "path": "/m", "also": [{"kind": "postgresql", "name": "reports"}]},
     ],
 )
@@ -310,7 +311,7 @@ def test_what_cannot_be_backed_up(backup: Any) -> None:
 
 
 def test_each_part_of_a_backup_has_a_name_of_its_own() -> None:
-    more = {"kind": "postgresql", "also": [{"name": "web", "database": "more"}]}
+    more = {"kind": "postgresql", "database": "one", "also": [{"name": "web", "database": "more"}]}
     job = {"image": "i", "x-bulkhead": {"backup": more}}
     found = described(build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "files", "path": "/m"}}}}), "job")
     assert [each["name"] for each in found.backup] == ["job", "web"], "a database and files may share a name"
@@ -320,10 +321,10 @@ def test_each_part_of_a_backup_has_a_name_of_its_own() -> None:
 
 def test_no_database_is_backed_up_twice() -> None:
     """Of two parts that are one database each would be restored over the other."""
-    for first, second in (("own", "own"), (None, "own")):
+    for first, second in (("own", "other"), ("other", "own"), ("other", "other")):
         also = [{"name": "archive", "database": second}, {"name": "again", "database": "own"}]
         backup = {"kind": "postgresql", "database": first, "also": also}
-        with pytest.raises(ValueError, match=r"bulkhead_services\.job: .* and .* are both the database own"):
+        with pytest.raises(ValueError, match=r"bulkhead_services\.job: .* and .* are both the database (own|other)"):
             build({"job": {"image": "i", "x-bulkhead": {"backup": backup}}})
 
 
