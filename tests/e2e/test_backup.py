@@ -304,7 +304,11 @@ def test_a_damaged_backup(pair: Pair, damage: str) -> None:
     [
         ("SELECT no_such_thing();", "", "bulkhead_restore_sanitise failed.*serves on, and nothing of it was changed"),
         ("SELECT 1;", "", "the data still leads to .*: sites"),
-        ("DELETE FROM django_site;", "rm two; false", r"files failed on the files of .* \(exit code 1\).*serves on"),
+        (
+            "DELETE FROM django_site;",
+            "rm two; false",
+            r"sanitise_files on the files of .* failed \(exit code 1\).*serves on",
+        ),
     ],
 )
 def test_a_sanitising_that_does_not_do(pair: Pair, script: str, files: str, said: str) -> None:
@@ -312,7 +316,7 @@ def test_a_sanitising_that_does_not_do(pair: Pair, script: str, files: str, said
     sql(place, "INSERT INTO django_site SELECT 'left' WHERE NOT EXISTS (SELECT FROM django_site)")
     made(place)
     before = whole(place)
-    with pytest.raises(EngineError, match=said):
+    with pytest.raises(Failure, match=said):
         Restore(engine(), parameters(place), "latest").run(script, files, foreign=True, backup_first=False)
     assert whole(place) == before
 
@@ -331,7 +335,10 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
     ("at", "restored"), [((Exchange, "forward"), False), ((Files, "move"), True)], ids=["before", "after"]
 )
 def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bool) -> None:
-    """Before the databases changed names the next run takes it back, and from then on it brings it to its end."""
+    """Before the databases changed names the next run takes it back, and from then on it brings it to its end.
+
+    What was uploaded in between is lost neither way.
+    """
     place = pair.staging
     made(place)
     backed_up = whole(place)
@@ -352,12 +359,17 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert sql(place, ROWS) == (backed_up if restored else before)[0], "one of the two serves at any time"
-    said = recover(engine(), parameters(place))
-    assert ("brought to its end" if restored else "taken back") in said
+    put(place, "echo five > five")
+    done = recover(engine(), parameters(place))
+    assert done is not None and done.restored == restored
+    assert [Path(kept).parent for kept in done.kept] == [Path(MEDIA)] * restored
+    if restored:
+        put(place, f"grep four {done.kept[0]}/four && mv {done.kept[0]}/five . && rm -r {done.kept[0]}")
+    put(place, "grep five five && rm five")
     rows, files, names = whole(place)
     assert (rows, files) == (backed_up if restored else before)[:2]
     assert not any("restore" in name for name in names)
-    assert recover(engine(), parameters(place)) == ""
+    assert recover(engine(), parameters(place)) is None
 
 
 def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
