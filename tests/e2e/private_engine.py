@@ -74,7 +74,9 @@ class PrivateEngine:
         self._namespace.kill()
         self._namespace.wait()
         self._log.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        # An engine mounts its data upon itself, and leaves it so.
+        subprocess.run(["umount", "--lazy", str(self.directory / "data")], capture_output=True, check=False)
+        shutil.rmtree(self.directory)
 
     def load(self, *images: str) -> None:
         """Give it images that the machine's engine has."""
