@@ -103,21 +103,19 @@ def _copy(source: IO[bytes], target: IO[bytes], root: str, missing: str = "", hi
 
     ``missing`` is the directory that it shall take the place of, where there is none yet.
     """
-    with (
-        tarfile.open(fileobj=source, mode="r|") as old,
-        tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
-    ):
-        for member in old:
-            moved = rerooted(member, root)
-            if moved is None:
-                continue
-            if moved.name == root and missing:
-                place = copy.copy(moved)
-                place.name = missing
-                new.addfile(place)
-            if moved.name == root and hide:
-                moved.mode, moved.uid, moved.gid, moved.uname, moved.gname = 0o700, 0, 0, "", ""
-            new.addfile(moved, old.extractfile(member) if member.isreg() else None)
+    with tarfile.open(fileobj=source, mode="r|") as old:
+        with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new:
+            for member in old:
+                moved = rerooted(member, root)
+                if moved is None:
+                    continue
+                if moved.name == root and missing:
+                    place = copy.copy(moved)
+                    place.name = missing
+                    new.addfile(place)
+                if moved.name == root and hide:
+                    moved.mode, moved.uid, moved.gid, moved.uname, moved.gname = 0o700, 0, 0, "", ""
+                new.addfile(moved, old.extractfile(member) if member.isreg() else None)
     while source.read(CHUNK):  # whoever writes more than the archive's end shall not find it closed
         pass
 
