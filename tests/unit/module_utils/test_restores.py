@@ -319,7 +319,8 @@ def test_what_cannot_be_tidied_up_is_a_note(whole: Any) -> None:
     assert done["kept"] == ["one_old", "two_old"] and not whole.journal()
 
 
-def test_a_directory_on_no_volume_is_refused_before_anything(whole: Any) -> None:
+def test_a_directory_on_no_volume_is_refused_before_anything(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Files, "free", lambda _self: None)
     whole.container = {**WEB, "Name": "/web", "Mounts": []}
     with pytest.raises(EngineError, match="/srv/media of service container web is on no volume"):
         whole.run()
