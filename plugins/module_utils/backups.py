@@ -75,7 +75,9 @@ class Backups:
         try:
             with self._alone():
                 sweep(self.directory)
-                recover(self.engine, self.params)
+                recovered = recover(self.engine, self.params)
+                if recovered:
+                    why["reason"] += "; %s" % recovered.note()
                 sources = self._sources(trigger == "release")
                 if not sources:
                     return {}

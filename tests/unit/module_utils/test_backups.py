@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils import backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
@@ -28,6 +29,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import rerooted
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import ArchiveError, identifier, literal, rows_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import Recovered
 from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import CHUNK, StreamError, stream
 
 DUMP = b"PGDMP and more"
@@ -181,6 +183,17 @@ def test_what_a_killed_backup_left_counts_for_nothing_and_goes(
     assert names(tmp_path) == []
     made = make()
     assert names(tmp_path) == [made["name"]] and not left.exists()
+
+
+def test_a_backup_tells_of_the_restore_that_it_brought_to_its_end(
+    tmp_path: Path, make: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = "/srv/media/.bulkhead-before-20260725031500"
+    monkeypatch.setattr(backups, "recover", lambda *_args: Recovered(True, [kept]))
+    make("on schedule")
+    (entry,) = complete(str(tmp_path / "backups"), "aiia_prod")
+    assert entry["reason"].startswith("on schedule; an earlier restore that was cut off was brought to its end")
+    assert kept in entry["reason"]
 
 
 def test_room_is_looked_for_before_anything_is_written(
