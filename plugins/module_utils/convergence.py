@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE, Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
     SERVICE,
@@ -25,7 +25,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases, files_digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.rolling import Rolling
 from ansible_collections.aiia.bulkhead.plugins.module_utils.serving import Serving
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Wanted
 from ansible_collections.aiia.bulkhead.plugins.module_utils.validation import validate
 
 

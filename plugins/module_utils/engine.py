@@ -158,17 +158,23 @@ class Engine:
                 "the Docker engine at %s cannot be reached; %s" % (self.docker_host, why), last_lines(errors, 3)
             )
 
-    def check_answers(self) -> None:
-        """Raise EngineError where the engine does not answer: then nothing that a command said counts."""
-        code, _output, errors = self.docker("version", "--format", "{{.Server.Version}}")
+    def version(self) -> str:
+        """The engine's version. Raises EngineError where it does not answer."""
+        code, output, errors = self.docker("version", "--format", "{{.Server.Version}}")
         if code != 0:
             self.check_reachable(errors)
+            raise EngineError("docker version failed", last_lines(errors))
+        return output.strip()
 
     def wait_for_return(self) -> None:
         """Wait until the engine answers, if it is about to: whoever wants to undo something needs it."""
         deadline = time.monotonic() + _AWAY
-        while self.docker("version", "--format", "{{.Server.Version}}")[0] != 0 and time.monotonic() < deadline:
-            time.sleep(0.5)
+        while time.monotonic() < deadline:
+            try:
+                self.version()
+                return
+            except EngineError:
+                time.sleep(0.5)
 
     def compose(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run Compose for this environment's project and file, and nothing else.
@@ -199,11 +205,7 @@ class Engine:
 
     def check_versions(self) -> tuple[str, str]:
         """Refuse an engine or a Compose that is too old. Returns both versions as text."""
-        code, output, errors = self.docker("version", "--format", "{{.Server.Version}}")
-        if code != 0:
-            self.check_reachable(errors)
-            raise EngineError("docker version failed", last_lines(errors))
-        engine = output.strip()
+        engine = self.version()
         code, output, errors = self.docker("compose", "version", "--short")
         if code != 0:
             raise EngineError(

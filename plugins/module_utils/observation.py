@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import machine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    PREFIX,
     WORKING_DIRECTORY,
     condition,
     labels_of,
@@ -215,7 +216,7 @@ def images(engine: Engine) -> list[dict[str, Any]]:
             "names": each.get("RepoTags") or [],
             **_labels((each.get("Config") or {}).get("Labels") or {}),
         }
-        for each in _inspect_all(engine, "image", "--filter", "label=io.bulkhead.prefix")
+        for each in _inspect_all(engine, "image", "--filter", "label=%s" % PREFIX)
     ]
 
 

@@ -70,7 +70,7 @@ class Preparation:
         code, output, errors = self._in_new_container(service, command, limit)
         if code == 0:
             return
-        self.engine.check_answers()
+        self.engine.version()  # where it does not answer, nothing that the command said counts
         said = " ".join(command)
         if code in _TIMED_OUT and time.monotonic() - began >= limit:
             why = "%s did not end within %d s (bulkhead_prepare_timeout) and was stopped" % (said, limit)

@@ -16,16 +16,11 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREFIX
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import exchanges, switch_back
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import RESTORE, Files
-from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
-    DATABASE,
-    PREFIX,
-    backup_directory,
-    files_of,
-    server_of,
-)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
 

@@ -16,6 +16,7 @@ import os
 import time
 from typing import Any
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREFIX
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
@@ -177,7 +178,7 @@ class Releases:
         """
         wanted = {image for name in self.kept() for image in self.manifest(name).get("images", {})}
         code, output, _errors = engine.docker(
-            "image", "ls", "--filter", "label=io.bulkhead.prefix", "--format", "{{.Repository}}:{{.Tag}}", repository
+            "image", "ls", "--filter", "label=%s" % PREFIX, "--format", "{{.Repository}}:{{.Tag}}", repository
         )
         for image in output.split() if code == 0 else []:
             if image.rpartition(":")[0] == repository and image not in wanted and not image.endswith(":<none>"):

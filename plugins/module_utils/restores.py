@@ -99,7 +99,7 @@ class Restore:
         ]
         self._check_room(brought, twice=bool(script))
         stamp = stamp_now()
-        result: dict[str, Any] = {"kept": [], "removed": []}
+        result: dict[str, Any] = {}
         if backup_first:
             reason = "before %s was restored" % self.manifest["name"]
             result["backup"] = self.backups.make(reason, trigger="restore", spare=[self.manifest["name"]])
@@ -127,22 +127,32 @@ class Restore:
         except BaseException as error:
             self._take_back(error)
             raise
-        notes = [recovered.note()] if recovered else []
-        with _told(notes, "the restore is not written down as ended, and the next run looks after it again"):
-            recovery.end(self.params)
-        for replacement, part, _own in replacements:
-            result["kept"].append(replacement.old)
-            result["rows"] = result.get("rows", 0) + sum(part["rows"].values())
-            with _told(notes, "what an earlier restore kept of database %s is still there" % replacement.database):
-                result["removed"] += replacement.drop_older()
-        for each, _part in brought:
-            with _told(notes, "the earlier files of %s are still there" % each.path):
-                each.move("clean", stamp)
+        tidied = self._tidy(
+            [replacement for replacement, _part, _own in replacements], [each for each, _part in brought], stamp
+        )
+        if recovered:
+            tidied["notes"].insert(0, recovered.note())
+        result.update(tidied)
+        if replacements:
+            result["rows"] = sum(sum(part["rows"].values()) for _replacement, part, _own in replacements)
         result["files"] = sum(part["files"] for _each, part in brought) if files else None
         result["sanitised_files"] = bool(script)
-        result["notes"] = notes
         result["seconds"] = round(time.monotonic() - began, 1)
         return result
+
+    def _tidy(self, replacements: list[Replacement], files: list[Files], stamp: str) -> dict[str, Any]:
+        """Remove what nobody needs any more. What fails is only told: the restored data serves by now."""
+        removed: list[str] = []
+        notes: list[str] = []
+        with _told(notes, "the restore is not written down as ended, and the next run looks after it again"):
+            recovery.end(self.params)
+        for each in replacements:
+            with _told(notes, "what an earlier restore kept of database %s is still there" % each.database):
+                removed += each.drop_older()
+        for one in files:
+            with _told(notes, "the earlier files of %s are still there" % one.path):
+                one.move("clean", stamp)
+        return {"kept": [each.old for each in replacements], "removed": removed, "notes": notes}
 
     def _path(self, part: dict[str, Any]) -> str:
         return os.path.join(self.manifest["path"], os.path.basename(part["file"]))

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREFIX
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 
@@ -31,7 +32,7 @@ def validate(comparison: Comparison, directory: str) -> None:
 def _validate_service(comparison: Comparison, service: dict[str, Any], directory: str) -> None:
     command = ["run", "--rm", "--network", "none", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     command += ["--cap-add=%s" % capability for capability in _CAPABILITIES]
-    command += ["--label", "io.bulkhead.prefix=%s" % comparison.params["prefix"]]
+    command += ["--label", "%s=%s" % (PREFIX, comparison.params["prefix"])]
     for mount in service["mounts"]:
         source, target = mount.split(":")[:2]
         command += ["--volume", "%s:%s:ro" % (os.path.normpath(os.path.join(directory, source)), target)]

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,20 +34,13 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateEngine]:
 
 def within(engine: PrivateEngine, do: Callable[[], Any]) -> None:
     """Do something where the engine publishes ports."""
-    failed: list[BaseException] = []
 
     def act() -> None:
         engine.enter_network()
-        try:
-            do()
-        except BaseException as error:
-            failed.append(error)
+        do()
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
+    with Meanwhile(lambda: True, act):
+        pass
 
 
 def test_kill_9_of_the_engine_in_each_step(site: Site, engine: PrivateEngine) -> None:

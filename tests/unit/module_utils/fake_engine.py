@@ -66,9 +66,10 @@ class FakeEngine:
         if "cannot be reached" in errors:
             raise EngineError(errors)
 
-    def check_answers(self) -> None:
+    def version(self) -> str:
         if self.away:
             raise EngineError("the Docker engine cannot be reached")
+        return "26.1"
 
     def wait_for_return(self) -> None:
         self.away = self.away and not self.returns
