@@ -70,9 +70,12 @@ def slow(seconds: float, **more: Any) -> dict[str, Any]:
 def gated(ends_with: int | None = None, **more: Any) -> dict[str, Any]:
     """A service that gets healthy, or ends with a code, only when the test says so: however slow the machine is,
     something happens meanwhile."""
-    end = "sleep infinity" if ends_with is None else f"exit {ends_with}"
+    end, healthcheck = "sleep infinity", _HEALTHY_WITH_GATE
+    if ends_with is not None:
+        # Never healthy: a probe between the gate and the end would see the gate open.
+        end, healthcheck = f"exit {ends_with}", {**health_check(), "test": ["CMD", "false"]}
     command = ["sh", "-c", f"until [ -e {GATE} ]; do sleep 0.2; done; {end}"]
-    return idle(**{"command": command, "healthcheck": _HEALTHY_WITH_GATE, **more})
+    return idle(**{"command": command, "healthcheck": healthcheck, **more})
 
 
 def not_ready(container: str) -> bool:
