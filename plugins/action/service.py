@@ -85,6 +85,7 @@ class ActionModule(EnvironmentStep):
                 "command": command,
                 "secret_names": [each.key for each in release.settings if each.secret],
                 "timeout": values["bulkhead_wait_timeout"],
+                "readiness_delay": values["bulkhead_readiness_delay"],
             },
         )
 

@@ -16,12 +16,12 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     SERVICE,
     WORKING_DIRECTORY,
     condition,
-    is_well,
     labels_of,
     name_of,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.readiness import Readiness
 
 #: What is shown of a command's output, from its end.
 _MOST = 256 * 1024
@@ -104,27 +104,29 @@ class Services:
                 found.append({"container": name_of(each), "lines": [self.hide(line) for line in both[-lines:]]})
         return found
 
-    def restart(self, timeout: float, check_mode: bool = False) -> list[str]:
-        """Restart the services one after the other, each until it is healthy. Returns what was done."""
+    def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[str]:
+        """Restart the services one after the other, each until it is ready. Returns what was done."""
         planned = [
             (service, each) for service in self.services if not service["one_shot"] for each in self._needed(service)
         ]
         for service, each in planned:
             if not check_mode:
                 self.engine.docker_ok("restart", each["Id"])
-                self._wait(service, each, timeout)
+                self._wait(service, each, timeout, readiness_delay)
         return ["restart %s" % name_of(each) for _service, each in planned]
 
-    def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        restarts = container.get("RestartCount", 0)
+    def _wait(
+        self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float
+    ) -> None:
+        readiness = Readiness(readiness_delay)
+        deadline = time.monotonic() + max(timeout, readiness_delay + 1)
         while True:
             found = self.engine.inspect([container["Id"]])
             how = condition(found[0]) if found else "gone"
-            again = found[0].get("RestartCount", 0) - restarts if found else 0
-            if found and is_well(found[0]) and again < 3:
+            judged = readiness.judge(found[0]) if found else "failed"
+            if judged == "well":
                 return
-            if how == "unhealthy" or how == "gone" or how.startswith("exited") or again > 2:
+            if judged == "failed":
                 break
             if time.monotonic() > deadline:
                 how += " after %d s" % timeout

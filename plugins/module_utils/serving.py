@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, is_well, name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.readiness import Readiness
 
 #: How Compose says, in a dry run, that it would replace a container.
 _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
-
-#: A container that was started this often again will not get well.
-_RESTARTS = 3
 
 
 class Serving:
@@ -29,6 +27,7 @@ class Serving:
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
         self.engine = comparison.engine
+        self._readiness = Readiness(comparison.params["readiness_delay"])
         #: Services that took changed files, and would have to take the earlier ones again.
         self.brought: list[dict[str, Any]] = []
         #: Seconds for which services that cannot be replaced without a gap were away, by container.
@@ -120,15 +119,11 @@ class Serving:
 
     def judge(self, container: dict[str, Any], one_shot: bool = False) -> str:
         """``well``, ``waiting``, or ``failed`` where there is no hope left."""
-        how = condition(container)
-        restarts = container.get("RestartCount", 0) - self.comparison.before.get(container["Id"], 0)
-        if is_well(container, one_shot) and (how != "running" or restarts < _RESTARTS):
-            return "well"
-        hopeless = how == "unhealthy" or how.startswith(("exited", "dead")) or restarts >= _RESTARTS
-        return "failed" if hopeless else "waiting"
+        return self._readiness.judge(container, self.comparison.before.get(container["Id"]), one_shot)
 
     def _until(self, look: Callable[[], tuple[bool, bool]], fail: Callable[[], NoReturn]) -> None:
-        deadline = time.monotonic() + self.comparison.params["wait_timeout"]
+        # A container that only has to run is not given up for having been looked at too early.
+        deadline = time.monotonic() + max(self.comparison.params["wait_timeout"], self._readiness.delay + 1)
         while True:
             waiting, failed = look()
             if failed or (waiting and time.monotonic() > deadline):
@@ -144,9 +139,11 @@ class Serving:
         bad = []
         for service in self.comparison.services:
             for each in self.comparison.of_service(service):
-                if is_well(each, service["one_shot"]):
+                if self.judge(each, service["one_shot"]) == "well":
                     continue
-                bad.append("%s is %s" % (name_of(each), condition(each)))
+                again = each.get("RestartCount", 0) - self.comparison.before.get(each["Id"], 0)
+                ended = ", started again %d times" % again if again > 0 else ""
+                bad.append("%s is %s%s" % (name_of(each), condition(each), ended))
                 lines += self.last_words(each)
         raise EngineError(
             "the containers did not get healthy: %s" % ("; ".join(bad) or "Compose failed"), "\n".join(lines)

@@ -44,6 +44,7 @@ options:
   repository: {type: str, default: "", description: The git repository.}
   branch: {type: str, default: "", description: The environment's branch.}
   wait_timeout: {type: int, default: 300, description: Seconds until every container must be healthy.}
+  readiness_delay: {type: int, default: 5, description: Seconds that a container without a health check has to run.}
   keep_releases: {type: int, default: 5, description: How many releases are kept.}
   release:
     type: str
@@ -315,6 +316,7 @@ def main() -> None:
             "repository": {"type": "str", "default": ""},
             "branch": {"type": "str", "default": ""},
             "wait_timeout": {"type": "int", "default": 300},
+            "readiness_delay": {"type": "int", "default": 5},
             "keep_releases": {"type": "int", "default": 5},
             "release": {"type": "str", "default": ""},
             "allow_downtime": {"type": "bool", "default": False},

@@ -30,7 +30,7 @@ options:
     choices: [list, logs, restart, shell, manage]
     description:
       - V(list) and V(logs) only read and take no lock.
-      - V(restart) restarts services one after the other and waits until each is healthy.
+      - V(restart) restarts services one after the other and waits until each is ready.
       - V(shell) runs a command in the service's container, and without a command says how to get a terminal there.
       - V(manage) runs the service's own management command.
   project: {type: str, default: "", description: The environment's Compose project.}
@@ -39,6 +39,8 @@ options:
   command: {type: list, elements: str, default: [], description: The command as a list of arguments.}
   secret_names: {type: list, elements: str, default: [], description: Names of settings whose values are hidden.}
   timeout: {type: int, default: 300, description: Seconds to wait until a restarted container is healthy.}
+  readiness_delay:
+    {type: int, default: 5, description: Seconds that a restarted container without a health check has to run.}
 """
 
 EXAMPLES = r"""
@@ -89,7 +91,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if job == "logs":
         return {"changed": False, "logs": services.logs(params["lines"])}
     if job == "restart":
-        steps = services.restart(params["timeout"], module.check_mode)
+        steps = services.restart(params["timeout"], params["readiness_delay"], module.check_mode)
         return {"changed": bool(steps), "steps": steps}
     done = services.execute(params["command"], module.check_mode)
     said = services.hide(" ".join(params["command"]))
@@ -110,6 +112,7 @@ def main() -> None:
             "command": {"type": "list", "elements": "str", "default": []},
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "timeout": {"type": "int", "default": 300},
+            "readiness_delay": {"type": "int", "default": 5},
         },
         supports_check_mode=True,
     )

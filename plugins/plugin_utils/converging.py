@@ -29,6 +29,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
         "repository": split_credentials(values["bulkhead_source_repository"])[0],
         "branch": values["bulkhead_source_branch"],
         "wait_timeout": values["bulkhead_wait_timeout"],
+        "readiness_delay": values["bulkhead_readiness_delay"],
         "keep_releases": values["bulkhead_keep_releases"],
         "allow_downtime": values["bulkhead_allow_downtime"],
         "drain_timeout": values["bulkhead_drain_timeout"],

@@ -70,6 +70,7 @@ _EVERYBODYS = ("/", "/etc", "/home", "/root", "/usr", "/var")
 #: Numbers that are never below 0 and never empty, and what to do about one that is.
 _COUNTED = {
     "bulkhead_backup_keep": "use 0 to keep all backups, or how many to keep",
+    "bulkhead_readiness_delay": "use 0 where to run is enough, or for how many seconds a container has to",
     "bulkhead_promotion_minutes": "use 0 to accept what is healthy now, or for how many minutes it must have been",
 }
 

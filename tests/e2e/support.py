@@ -233,8 +233,13 @@ class Site:
         groups = {group: {"hosts": {f"{group}-host": None}} for group in self.places}
         self._write(self.inventory / "hosts.yml", yaml.safe_dump({"all": {"children": groups}}))
         state = str(self.directory / "machine-state")
-        # Small stacks publish their only service's port: each change of theirs is a gap.
-        own = {"bulkhead_state_directory": state, "bulkhead_allow_downtime": True}
+        own = {
+            "bulkhead_state_directory": state,
+            # Small stacks publish their only service's port: each change of theirs is a gap.
+            "bulkhead_allow_downtime": True,
+            # Most of what they run has no health check, and does not die.
+            "bulkhead_readiness_delay": 0,
+        }
         everyone = {"bulkhead_project": self.project, **own, **self.everyone}
         text = yaml.safe_dump(self.host_variables) + yaml.dump(everyone, Dumper=_Dumper, allow_unicode=False)
         self._write(self.inventory / "group_vars/all/main.yml", text)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from observe import moment, running, say
+from sabotage import idle
 from support import IMAGE, SERVER, Run, Site, docker, free_port, health_check, only, remove_project, web
 
 #: Files that the service reads when it starts: a bad one stops it.
@@ -205,6 +206,19 @@ def test_a_container_that_ends(small: Small) -> None:
         f"{small.place.prefix}_web is", "the last word", "The previous release serves again",
         same=False, services=only(web=web(command=command)),
     )  # fmt: skip
+
+
+def test_a_container_that_starts_and_dies(small: Small) -> None:
+    """A worker without a health check has to run for a while before it is taken for deployed."""
+    worker = idle(command=["sh", "-c", "sleep 1; echo no such module; exit 7"])
+    small.fails(
+        f"{small.place.prefix}_worker is",
+        "started again 3 times",
+        "no such module",
+        "The previous release serves again",
+        services=only(web=web(), worker=worker),
+        readiness_delay=5,
+    )
 
 
 def test_a_container_that_never_gets_healthy(small: Small) -> None:

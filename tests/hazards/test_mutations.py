@@ -99,6 +99,7 @@ VARIABLES = [
     *variable("bulkhead_pgbouncer_pool_size", NOBODY, 5),
     *variable("bulkhead_pgbouncer_max_clients", NOBODY, 50),
     *variable("bulkhead_wait_timeout", NOBODY, 60),
+    *variable("bulkhead_readiness_delay", NOBODY, 0),
     *variable("bulkhead_keep_releases", NOBODY, 2),
     *variable("bulkhead_state_directory", NOBODY, "/srv/bulkhead"),
     *variable("bulkhead_lock_wait", NOBODY, 60),

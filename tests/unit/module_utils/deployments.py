@@ -60,6 +60,7 @@ class Machine:
             "networks": ["aiia_prod_network"],
             "volumes": ["aiia_prod_pgdata_prod"],
             "wait_timeout": 1,
+            "readiness_delay": 0,
             "keep_releases": 2,
             "allow_downtime": False,
             "drain_timeout": 0,

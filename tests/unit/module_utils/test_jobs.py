@@ -95,7 +95,7 @@ def services(engine: FakeEngine, *names: str, secrets: tuple[str, ...] = ()) -> 
 def test_what_is_not_exactly_ours_is_not_touched(labels: dict[str, str]) -> None:
     engine = FakeEngine(container("web", labels=labels))
     with pytest.raises(EngineError, match="service web has no container"):
-        services(engine, "web").restart(1)
+        services(engine, "web").restart(1, 0)
     assert engine.calls == []
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_run_in_a_container_that_stands_still() -> None:
 )
 def test_a_restart_that_ends_badly(state: dict[str, Any], words: str) -> None:
     with pytest.raises(EngineError, match=words) as error:
-        services(FakeEngine(container("web", state=state)), "web").restart(0)
+        services(FakeEngine(container("web", state=state)), "web").restart(0, 0)
     assert error.value.detail == "its last words"
 
 
@@ -149,7 +149,7 @@ def test_a_missing_container_stops_the_whole_restart() -> None:
     """Before the first is touched."""
     engine = FakeEngine(container("web"))
     with pytest.raises(EngineError, match="service store has no container"):
-        services(engine, "web", "store").restart(1)
+        services(engine, "web", "store").restart(1, 0)
     assert engine.calls == []
 
 
