@@ -115,9 +115,7 @@ class Services:
                 self._wait(service, each, timeout, readiness_delay)
         return ["restart %s" % name_of(each) for _service, each in planned]
 
-    def _wait(
-        self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float
-    ) -> None:
+    def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
         readiness = Readiness(readiness_delay)
         deadline = time.monotonic() + max(timeout, readiness_delay + 1)
         while True:
