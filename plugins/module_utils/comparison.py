@@ -23,18 +23,23 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import (
+    sign_of,
+    unfinished_files,
+    unknown_containers,
+    unknown_signs,
+)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest, new_name
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Tree, Wanted, digest, read
-
-#: Where nginx looks where requests go: to a stand-in (``<service>.next``), or to nobody (``maintenance.html``).
-TRAFFIC = ".bulkhead/traffic"
 
 
 class Comparison:
     """One environment as it is and as it shall be.
 
     ``stale`` are services whose files changed since they last took them, ``broken`` those that do not run as recorded,
-    ``changed`` those whose containers were made from something else, ``orphans`` containers of services that are gone.
+    ``changed`` those whose containers were made from something else, ``orphans`` containers of services that are gone,
+    ``abandoned`` those that a killed run of such a service left.
     ``interrupted`` says that a run ended after it had brought its files into force, and before everything ran them.
     """
 
@@ -48,15 +53,21 @@ class Comparison:
         self.files = params["release_files"] if "release_files" in params else self._wanted_files()
         self.refresh()
         self.before = {each["Id"]: each.get("RestartCount", 0) for each in self.containers}
+        self.ran_before = {labels_of(each).get(SERVICE) for each in self.containers}
         self.changed_files = [wanted for wanted in self.files if tree.differs(wanted)]
         kept = {wanted.path for wanted in self.files}
         # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
         gone = [path for path in self.state.get("files", ()) if path not in kept and tree.holds(path)]
+        gone += [path for path in unfinished_files(tree) if path not in kept and path not in gone]
         self.gone_files = [path for path in gone if read(tree.path(path)) is not None]
         self.digests = {service["name"]: self._digest_of(service["files"]) for service in self.services}
         self.settings = {service["name"]: self._digest_of(service["env_files"]) for service in self.services}
         applied = self.state.get("applied", {})
-        self.stale = [each for each in self.services if applied.get(each["name"]) != self.digests[each["name"]]]
+        self.stale = [
+            each
+            for each in self.services
+            if applied.get(each["name"]) != self.digests[each["name"]] or self._may_have_read_others(each)
+        ]
         self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
         self.changed = [each for each in self.services if self._is_changed(each)]
         #: What this release is called if it is a new one.
@@ -72,6 +83,7 @@ class Comparison:
             for each in self.containers
             if labels_of(each).get(ONE_OFF) != "True" and labels_of(each).get(SERVICE) not in keys
         ]
+        self.abandoned = unknown_containers(self.containers, params["prefix"], self.services)
         self.wants_code = self._wants_code()
         self.firewall = self._firewall()
 
@@ -99,7 +111,8 @@ class Comparison:
         """The containers that only a deployment needs while it works, and that are there now."""
         names = [name for each in self.services for name in (each["stand_in"], each["preparing"])]
         steered = [each["stand_in"] for each in self.services if self.is_steered(each)]
-        return [name for name in names if name in steered or self.named(name)]
+        found = [name for name in names if name in steered or self.named(name)]
+        return found + [name_of(each) for each in self.abandoned] + unknown_signs(self.tree, self.services)
 
     @staticmethod
     def names_of(service: dict[str, Any]) -> list[str]:
@@ -110,7 +123,7 @@ class Comparison:
 
     def is_steered(self, service: dict[str, Any]) -> bool:
         """Whether requests go to a service's stand-in."""
-        return os.path.exists(self.tree.path(os.path.join(TRAFFIC, "%s.next" % service["name"])))
+        return os.path.exists(self.tree.path(sign_of(service["name"])))
 
     def volumes_made(self) -> list[str]:
         """When each of the environment's volumes was made: a new one has to be filled anew."""
@@ -124,6 +137,8 @@ class Comparison:
         found = []
         for service in self.services:
             if not any(is_well(each) for each in self.of_service(service)):
+                if any(is_well(each) for each in self.in_the_way_of(service)):
+                    found.append((service, "its name is that of a container whose service is gone"))
                 continue
             if self.moves(service):
                 found.append((service, "it listens on another port than before"))
@@ -132,6 +147,10 @@ class Comparison:
             elif service["steady"] and service in self.stale and service["files"] and not service["on_change"]:
                 found.append((service, "files that it reads only when it starts changed"))
         return found
+
+    def in_the_way_of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+        """Containers of services that are gone which have the name that this service's container shall have."""
+        return [each for each in self.orphans if name_of(each) in self.names_of(service)]
 
     def moves(self, service: dict[str, Any]) -> bool:
         """Whether a service that is replaced without a gap changes the port that nginx sends requests to."""
@@ -228,6 +247,21 @@ class Comparison:
             for each in found
         )
 
+    def _may_have_read_others(self, service: dict[str, Any]) -> bool:
+        """Whether a service may run with files that are not as the state says, a killed run's or a person's.
+
+        One that is told of changed files may have been told of these. Any other reads them when it starts.
+        """
+        for wanted in self.changed_files:
+            path = self.tree.path(wanted.path)
+            found = read(path) if wanted.path in service["files"] else None
+            if found is None or found == wanted.content:
+                continue
+            since = os.lstat(path).st_mtime
+            if service["on_change"] or any(_started(each) >= since for each in self.of_service(service)):
+                return True
+        return False
+
     def _wants_code(self) -> bool:
         if not self.checkout or not self.params["commit"]:
             return False
@@ -241,6 +275,11 @@ class Comparison:
         ports = self.params["firewall_ports"] if wanted else None
         chain, networks = self.params["firewall_chain"], self.params["networks"]
         return Firewall(self.engine, self.params["prefix"], chain, networks, ports)
+
+
+def _started(container: dict[str, Any]) -> float:
+    """When a container was started, in seconds since the epoch."""
+    return seconds(container["State"]["StartedAt"])
 
 
 def _port(text: str) -> str:

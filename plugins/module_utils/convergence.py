@@ -46,6 +46,8 @@ class Converger:
         self.serving = Serving(comparison)
         self.rolling = Rolling(self.serving)
         self.preparation = Preparation(comparison)
+        # Without a state, volumes and containers may still hold all the data that there is.
+        self._has_data = bool(comparison.state or comparison.containers or comparison.volumes_made())
 
     def apply(self, release: str = "") -> str:
         """Bring the wanted release into force, or return to a kept one.
@@ -82,19 +84,26 @@ class Converger:
             self.preparation.clear()
             # What an earlier release prepared, a later one has to be able to use: returning to one prepares nothing.
             prepare = (lambda: None) if returning else (lambda: self._prepare(release))
+            self.serving.remove(
+                each for service in self.comparison.services for each in self.comparison.in_the_way_of(service)
+            )
             self._serve(self.comparison.services, self.comparison.stale, self.params["allow_downtime"], prepare)
+            self.rolling.clear_up()
             self.serving.remove(self.comparison.orphans)
             if self.firewall:  # Compose may have replaced a network
                 self.firewall.apply(self.firewall.ports)
             self._save_state(release)
-        except Failure as error:
+        except (Failure, OSError, ValueError) as caught:
+            error = caught if isinstance(caught, Failure) else EngineError("the machine said no: %s" % caught)
             if not returning:
                 self.releases.remove(release)  # a full disk needs the room to put files back
             if self.comparison.state:
                 self._undo(self._back_to_previous, error, commit_before)
             else:
                 self._undo(self._back_to_nothing, error)
-            raise
+            if error is caught:
+                raise
+            raise error from caught
 
     def _guard_first(self) -> None:
         """Put the firewall's guard up before a container starts: networks are made without starting anything."""
@@ -118,7 +127,10 @@ class Converger:
         an application that starts with a new password needs a database that knows it, and so does the preparation of
         its schema."""
         self.serving.name_back(services)
-        recreated = self._recreated(services, allowed)
+        recreated = self._recreated()
+        rolled = [each for each in services if each["rolling"] and recreated & self._names(each)]
+        if not allowed and not rolled:
+            self._refuse_surprises(services, recreated)
         # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
         known = bool(self.comparison.state)
         awaited = [each for each in stale if each["awaited"] and not each["rolling"]]
@@ -128,6 +140,9 @@ class Converger:
             self.serving.bring_files(early)
         prepare()
         self._roll(services, stale, recreated)
+        if not allowed and rolled:
+            # Before, Compose would have recreated what depends on these as well.
+            self._refuse_surprises(services, self._recreated())
         self.serving.up(services)
         self.serving.bring_files([each for each in stale if each not in early])
         self.serving.wait(services)
@@ -141,31 +156,36 @@ class Converger:
         if awaited:
             self.serving.up(awaited, *[each["key"] for each in awaited])
         # The first deployment has nothing to lose.
-        self.preparation.run(unprepared, lambda: self.comparison.state and self._back_up("before release %s" % release))
+        self.preparation.run(unprepared, lambda: self._has_data and self._back_up("before release %s" % release))
 
-    def _recreated(self, services: list[dict[str, Any]], allowed: bool) -> set[str]:
-        """The containers that Compose is going to replace. Raises EngineError for those that nobody expected."""
-        if not self.comparison.containers:
-            return set()
-        recreated = self.serving.to_recreate()
+    def _recreated(self) -> set[str]:
+        """The containers that Compose is going to replace."""
+        return self.serving.to_recreate() if self.comparison.containers else set()
+
+    def _names(self, service: dict[str, Any]) -> set[str]:
+        """What a service's containers are called now: with another number of replicas they will be called otherwise."""
+        return {name_of(each) for each in self.comparison.of_service(service)}
+
+    def _refuse_surprises(self, services: list[dict[str, Any]], recreated: set[str]) -> None:
+        """Raise EngineError where Compose is going to replace what serves and what nobody expected to be replaced."""
         surprising = [
             service["container"]
             for service in services
             if service["steady"]
-            and recreated & set(self.comparison.names_of(service))
+            and recreated & self._names(service)
             and any(is_well(each) for each in self.comparison.of_service(service))
         ]
-        if surprising and not allowed:
+        if surprising:
             raise EngineError(
-                "Compose would recreate %s, although no definition changed (is this another version of Compose?). "
-                "Allow that they are away meanwhile with bulkhead_allow_downtime: true" % " and ".join(surprising)
+                "Compose would recreate %s, although no definition changed (they were made anew for another release "
+                "since, or by another version of Compose). Allow that they are away meanwhile with "
+                "bulkhead_allow_downtime: true" % " and ".join(surprising)
             )
-        return recreated
 
     def _roll(self, services: list[dict[str, Any]], stale: list[dict[str, Any]], recreated: set[str]) -> None:
         """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
         for service in (each for each in services if each["rolling"]):
-            names = recreated & set(self.comparison.names_of(service))
+            names = recreated & self._names(service)
             reads = service in stale and service["files"] and not service["on_change"]
             if (names or reads) and self.comparison.of_service(service) and not self.comparison.moves(service):
                 self.rolling.replace(service, forced=not names)
@@ -217,14 +237,17 @@ class Converger:
     def _back_to_nothing(self) -> str:
         """There was no release: what this run started goes, volumes stay."""
         self.comparison.refresh()
-        self.serving.remove(self._started())
+        started = [each for each in self._started() if labels_of(each).get(SERVICE) not in self.comparison.ran_before]
+        self.serving.remove(started)
         if self.firewall:
             self.firewall.apply(None)
         if not self.comparison.containers:
             for network in self.params["networks"]:
                 self.engine.docker("network", "rm", network)
         self.tree.restore()
-        return "There was no release before: what this run had started was removed, volumes were kept"
+        said = "There was no release before: what this run had started was removed, volumes were kept"
+        left = " and ".join(sorted(name_of(each) for each in self.comparison.containers))
+        return "%s. Kept is what ran before this run or took its place: %s" % (said, left) if left else said
 
     def _started(self) -> list[dict[str, Any]]:
         """What this run made; stand-ins go on until those that they stand in for are back."""

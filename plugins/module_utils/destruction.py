@@ -10,7 +10,6 @@ listed, and is removed by its id or full name.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     labels_of,
     name_of,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall, FirewallError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
@@ -129,19 +128,12 @@ class Destruction:
         """The networks or volumes that carry the environment's label and are of its Compose project."""
         listing = self.engine.docker_ok(kind, "ls", "--quiet", "--filter", "label=%s=%s" % (PREFIX, self.prefix))
         found = []
-        for each in self._inspect(kind, listing.split()):
+        for each in described(self.engine, kind, listing.split()):
             labels = each.get("Labels") or {}
             if labels.get(PROJECT) == self.engine.project:
                 found.append(each)
             else:
                 self.left.append("%s %s: it belongs to %s" % (kind, each["Name"], belongs_to(labels)))
-        return found
-
-    def _inspect(self, kind: str, names: list[str]) -> list[dict[str, Any]]:
-        if not names:
-            return []
-        _code, output, _errors = self.engine.docker(kind, "inspect", *names)
-        found: list[dict[str, Any]] = json.loads(output or "[]")
         return found
 
     def _networks(self) -> None:
@@ -158,7 +150,7 @@ class Destruction:
         known = {each["Name"] for each in found}
         found += [
             each
-            for each in self._inspect("volume", sorted(nameless - known))
+            for each in described(self.engine, "volume", sorted(nameless - known))
             if _ANONYMOUS in (each.get("Labels") or {})
         ]
         for each in found:
@@ -180,7 +172,7 @@ class Destruction:
         label = "label=%s=%s" % (PREFIX, self.prefix)
         nameless = ("image", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
         listing += self.engine.docker_ok(*nameless).split()
-        for each in self._inspect("image", list(dict.fromkeys(listing))):
+        for each in described(self.engine, "image", list(dict.fromkeys(listing))):
             tags = each.get("RepoTags") or []
             names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [each["Id"]]
             # A name may go from an image that another container runs: the image stays as long as it has another one.

@@ -15,9 +15,10 @@ import json
 import os
 import pwd
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines, run_command
 from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import stream
 
 if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
@@ -102,14 +103,8 @@ class Engine:
         if options.get("limit") and self.find("timeout"):
             bounded = ["timeout", "--kill-after=5", str(options["limit"])]
         command = self._argv(bounded + [self.docker_path()] + list(args), options.get("environment"))
-        return self.module.run_command(
-            command,
-            data=options.get("data"),
-            binary_data=bool(options.get("binary")),
-            cwd=options.get("cwd"),
-            handle_exceptions=True,
-            expand_user_and_vars=False,
-        )
+        given = {"data": options.get("data"), "binary_data": bool(options.get("binary")), "cwd": options.get("cwd")}
+        return run_command(self.module, "docker", command, EngineError, **given)
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:
         """Run docker with input or output that is too large to be held; see :func:`streams.stream`."""
@@ -125,8 +120,7 @@ class Engine:
 
     def tool(self, name: str, *args: str, data: str | None = None) -> tuple[int, str, str]:
         """Run a program of the machine as hermetically as docker. ``data`` is standard input."""
-        code, output, errors = self.module.run_command(self._argv([self.find(name) or name, *args]), data=data)
-        return code, output, errors
+        return run_command(self.module, name, self._argv([self.find(name) or name, *args]), EngineError, data=data)
 
     def docker_ok(self, *args: str, **options: Any) -> str:
         """Run docker and return its output. Raises EngineError when it fails."""
@@ -235,22 +229,13 @@ class Engine:
 
     def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
         """Inspect containers; those that vanished in between are left out."""
-        if not ids:
-            return []
-        code, output, errors = self.docker("container", "inspect", *ids)
-        if code != 0 and not output.strip():
-            self.check_reachable(errors)
-            return []
-        return json.loads(output or "[]")
+        return described(self, "container", ids)
 
     def image_ids(self, names: list[str]) -> dict[str, str]:
         """The ids of the images that carry these names here; a name may have moved to another image since a container
         was made from it."""
-        if not names:
-            return {}
-        _code, output, _errors = self.docker("image", "inspect", *sorted(set(names)))
         found: dict[str, str] = {}
-        for image in json.loads(output or "[]"):
+        for image in described(self, "image", sorted(set(names))):
             for name in (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
                 found[name] = image["Id"]
         return {name: found[name] for name in names if name in found}
@@ -263,3 +248,18 @@ class Engine:
         """The last lines that a container wrote."""
         code, output, errors = self.docker("logs", "--tail", str(lines), container_id)
         return last_lines("%s\n%s" % (output, errors), lines)
+
+
+def described(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What the engine says of containers, images, networks or volumes, without those that are not there.
+
+    Raises EngineError where it does not answer: the client prints an empty list then too, and exits as for a name that
+    is not there.
+    """
+    if not names:
+        return []
+    code, output, errors = engine.docker(kind, "inspect", *names)
+    if code != 0:
+        engine.check_reachable(errors)
+    found: list[dict[str, Any]] = json.loads(output or "[]")
+    return found

@@ -10,7 +10,6 @@ all moments are of.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
@@ -21,7 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     labels_of,
     name_of,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.services import is_own
@@ -84,12 +83,7 @@ def _container(container: dict[str, Any], entry: dict[str, Any], digests: dict[s
 
 def _digests(engine: Engine, images: set[str]) -> dict[str, list[str]]:
     """By which names with a digest registries know these images; one that is gone has none."""
-    if not images:
-        return {}
-    _code, output, errors = engine.docker("image", "inspect", *sorted(images))
-    if not output.strip():
-        engine.check_reachable(errors)
-    return {each["Id"]: list(each.get("RepoDigests") or ()) for each in json.loads(output or "[]")}
+    return {each["Id"]: list(each.get("RepoDigests") or ()) for each in described(engine, "image", sorted(images))}
 
 
 def _moment(text: str) -> float:

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
 import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 
 #: What the chain of every environment begins with.
@@ -274,10 +273,7 @@ class Firewall:
         found: dict[int, list[str]] = {4: [], 6: []}
         if ports is None or not self.networks:
             return found, False
-        _code, output, errors = self.engine.docker("network", "inspect", *self.networks)
-        if not output.strip():
-            self.engine.check_reachable(errors)
-        inspected = json.loads(output or "[]")
+        inspected = described(self.engine, "network", self.networks)
         for each in inspected:
             if each.get("Driver") != "bridge":
                 continue

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines, run_command
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -84,7 +84,7 @@ class Checkout:
             command = ["runuser", "-u", self.owner, "--"] + command
         where = ["-C", options["cwd"]] if options.get("cwd") else []
         command += ["git"] + where + list(args)
-        return self.module.run_command(command, handle_exceptions=True, expand_user_and_vars=False)
+        return run_command(self.module, "git", command, GitError)
 
     def run_remote(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run git with the repository's credentials in a file that only the owner can read and that goes away."""

@@ -26,13 +26,14 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.guards import guards
+from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import TRAFFIC
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.server_runs import runs
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
 
 #: The maintenance page of an environment, below its directory. As long as it is there nginx answers with it.
-PAGE = ".bulkhead/traffic/maintenance.html"
+PAGE = "%s/maintenance.html" % TRAFFIC
 
 #: Labels whose values are read. Those of others may hold anything, so only their names are taken.
 _LABELS = ("com.docker.compose.", "io.bulkhead.")

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import PREPARING
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
 
 #: What ``timeout`` exits with when it had to end a command.
@@ -57,12 +59,12 @@ class Preparation:
 
     def clear(self) -> None:
         """Let commands that a killed run left come to their end, within the limit, and remove their containers."""
-        for service in self.comparison.services:
-            left = self.comparison.named(service["preparing"])
-            if left:
-                self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])
-                self.engine.docker("rm", "--force", left["Id"])
-                self.comparison.refresh()
+        names = [each["preparing"] for each in self.comparison.services]
+        names += [name_of(each) for each in self.comparison.abandoned if name_of(each).endswith(PREPARING)]
+        for left in filter(None, map(self.comparison.named, names)):
+            self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])
+            self.engine.docker("rm", "--force", left["Id"])
+            self.comparison.refresh()
 
     def _run(self, service: dict[str, Any], command: list[str]) -> None:
         began = time.monotonic()

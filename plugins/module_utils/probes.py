@@ -25,7 +25,7 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import inside
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines, run_command
 
 #: The image of a probe: nothing but a label. Each run makes its own, and removes it after use.
 IMAGE = "bulkhead-probe"
@@ -98,9 +98,7 @@ class Prober:
         question = json.dumps(dict(ask, own=addresses[0] if addresses else "", timeout=self.timeout))
         if self._enters:
             command = ["nsenter", "--net=/proc/%d/ns/net" % container["pid"], sys.executable, "-I", "-c", self._program]
-            code, output, errors = self.engine.module.run_command(
-                command, data=question, handle_exceptions=True, expand_user_and_vars=False
-            )
+            code, output, errors = run_command(self.engine.module, "nsenter", command, EngineError, data=question)
         else:
             command = self._run(container["id"])
             code, output, errors = self.engine.docker(

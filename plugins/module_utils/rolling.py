@@ -18,10 +18,10 @@ import time
 from typing import Any, NoReturn
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import TRAFFIC
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, is_well
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import sign_of, unknown_signs
 from ansible_collections.aiia.bulkhead.plugins.module_utils.serving import Serving
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted
 
@@ -76,6 +76,20 @@ class Rolling:
             self.engine.docker("stop", stand_in["Id"])
             self.serving.remove([stand_in])
 
+    def clear_up(self) -> None:
+        """Let stand-ins go that a killed run left of services that are not replaced in this way any more, or gone."""
+        for service in self.comparison.services:
+            if not service["rolling"] and (self.comparison.stand_in(service) or self.comparison.is_steered(service)):
+                self.dismiss(service)
+        for path in unknown_signs(self.comparison.tree, self.comparison.services):
+            os.unlink(self.comparison.tree.path(path))
+        if self.comparison.abandoned:
+            time.sleep(SETTLING)
+            self._drain(self.comparison.abandoned)
+            for each in self.comparison.abandoned:
+                self.engine.docker("stop", each["Id"])
+            self.serving.remove(self.comparison.abandoned)
+
     def _serves(self, service: dict[str, Any]) -> bool:
         found = self.comparison.of_service(service)
         return bool(found) and all(is_well(each) for each in found)
@@ -107,7 +121,7 @@ class Rolling:
 
     def _steer(self, service: dict[str, Any], to_stand_in: bool) -> None:
         """Say by a file where requests go, and wait until everybody has heard it."""
-        path = os.path.join(TRAFFIC, "%s.next" % service["name"])
+        path = sign_of(service["name"])
         if to_stand_in == self.comparison.is_steered(service):
             return
         if to_stand_in:

@@ -116,7 +116,8 @@ options:
       validate: {type: list, elements: str, default: [], description: The command that judges its files.}
       on_change: {type: list, elements: str, default: [], description: The command that makes it take changed files.}
       one_shot: {type: bool, default: false, description: Whether it runs once and ends.}
-      awaited: {type: bool, default: false, description: Whether other services depend on it.}
+      awaited:
+        {type: bool, default: false, description: "Whether others wait for it, and it not for the application."}
       steady: {type: bool, default: false, description: Whether others miss it while it is recreated.}
       rolling: {type: bool, default: false, description: Whether a stand-in serves while it is replaced.}
       replicas: {type: int, default: 1, description: How many containers it has.}

@@ -265,7 +265,8 @@ def service_arguments(release: Release) -> list[dict[str, Any]]:
 
 def _service_argument(release: Release, service: Service) -> dict[str, Any]:
     definition = plain(release.stack.compose["services"][service.key])
-    awaited = any(service.key in (each.get("depends_on") or ()) for each in release.stack.compose["services"].values())
+    definitions = release.stack.compose["services"]
+    awaited = any(service.key in (each.get("depends_on") or ()) for each in definitions.values())
     return {
         "name": service.name,
         "key": service.key,
@@ -276,7 +277,7 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "on_change": list(service.on_change),
         "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
         "one_shot": str(definition.get("restart", "")) == "no",
-        "awaited": awaited,
+        "awaited": awaited and not _needs_application(release, service.key),
         "steady": _is_steady(service, definition, awaited),
         "rolling": service.rolling,
         "replicas": service.replicas,
@@ -289,6 +290,16 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "prepare": [list(command) for command in service.prepare],
         "prepare_status": list(service.prepare_status),
     }
+
+
+def _needs_application(release: Release, key: str) -> bool:
+    """Whether a service runs the application, or waits for one that does: Compose starts what one waits for with it."""
+    definitions, met, left = release.stack.compose["services"], set(), [key]
+    application = {each.key for each in release.stack.services if each.rolling or each.application}
+    while left:
+        met.add(left[-1])
+        left += [each for each in definitions[left.pop()].get("depends_on") or () if each not in met]
+    return bool(met & application)
 
 
 def _is_steady(service: Service, definition: Mapping[str, Any], awaited: bool) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,7 @@ class FakeEngine:
         return {
             "Running": True,
             "Status": "running",
+            "StartedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1)),
             "Health": {"Status": how, "Log": [{"Output": "probe: no answer"}]},
         }
 
