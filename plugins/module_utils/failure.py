@@ -44,8 +44,8 @@ def run_command(
 ) -> tuple[int, str, str]:
     """Run a program. Returns (exit code, output, errors).
 
-    Raises a Failure of a kind where the machine cannot run one more (memory, processes, files). A module's own way is to
-    end there and then, and whoever began something could not undo it.
+    Raises a Failure of a kind where the machine cannot run one more (memory, processes, open files): a module would end
+    there and then, and whoever began something could not undo it.
     """
     try:
         done: tuple[int, str, str] = module.run_command(

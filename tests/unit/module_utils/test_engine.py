@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import (
     Engine,
     EngineError,
+    described,
     home_directory,
     last_lines,
     parse_version,
@@ -143,8 +146,16 @@ def test_new_enough(module: AnsibleModule, tmp_path: Path) -> None:
     ],
 )
 def test_an_engine_out_of_reach(module: AnsibleModule, tmp_path: Path, said: str, advice: str) -> None:
-    engine = with_docker(module, tmp_path, f'#!/bin/sh\necho "{said}" >&2\nexit 1\n')
-    for call in (engine.project_containers, engine.check_versions, lambda: engine.docker_ok("rm", "x")):
+    # Asked to inspect something the client prints an empty list then, as for names that are not there.
+    engine = with_docker(module, tmp_path, f'#!/bin/sh\necho "[]"\necho "{said}" >&2\nexit 1\n')
+    for call in (
+        engine.project_containers,
+        engine.check_versions,
+        lambda: engine.docker_ok("rm", "x"),
+        lambda: engine.inspect(["c"]),
+        lambda: engine.image_ids(["web:1"]),
+        lambda: described(engine, "volume", ["data"]),
+    ):
         with pytest.raises(EngineError, match=advice) as caught:
             call()
         assert "unix:///run/ours.sock cannot be reached" in caught.value.message
@@ -172,6 +183,34 @@ def test_containers_that_vanish_are_left_out(module: AnsibleModule, tmp_path: Pa
     esac
     """
     assert with_docker(module, tmp_path, script).project_containers() == [{"Id": "one"}]
+
+
+def test_what_is_not_there_is_left_out(module: AnsibleModule, tmp_path: Path) -> None:
+    engine = with_docker(module, tmp_path, "#!/bin/sh\necho '[]'\necho 'Error: No such object: x' >&2\nexit 1\n")
+    assert (engine.inspect(["x"]), engine.image_ids(["x"]), described(engine, "volume", ["x"])) == ([], {}, [])
+
+
+def test_nobody_is_asked_about_nothing(module: AnsibleModule, tmp_path: Path) -> None:
+    engine = with_docker(module, tmp_path, "#!/bin/sh\nexit 1\n")
+    assert (engine.inspect([]), engine.image_ids([]), described(engine, "volume", [])) == ([], {}, [])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda engine: engine.docker("ps"), lambda engine: engine.tool("iptables-save"), Engine.project_containers],
+    ids=["docker", "tool", "containers"],
+)
+def test_a_machine_that_runs_no_further_program_is_a_failure_that_can_be_undone(
+    module: AnsibleModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Engine], object]
+) -> None:
+    """A module's own way is to end there and then, past everybody who would put back what was."""
+
+    def fork(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("subprocess.Popen", fork)
+    with pytest.raises(EngineError, match=r"(docker|iptables-save) cannot be run on this machine: Cannot allocate"):
+        call(with_docker(module, tmp_path, TELLS))
 
 
 def test_containers_are_asked_for_by_exact_label(module: AnsibleModule, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -229,6 +230,17 @@ def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(checkout.module, "get_bin_path", lambda *_args, **_options: None)
     with pytest.raises(GitError, match="there is no git on this machine; install the package git"):
         checkout.refuse_local_changes()
+
+
+def test_a_machine_that_runs_no_further_program(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed(checkout)
+
+    def fork(*_args: object, **_options: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen", fork)
+    with pytest.raises(GitError, match="git cannot be run on this machine: Resource temporarily unavailable"):
+        checkout.move_to("0" * 40)
 
 
 @pytest.mark.parametrize(
