@@ -20,7 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     labels_of,
     name_of,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import (
@@ -127,9 +127,8 @@ class Comparison:
 
     def volumes_made(self) -> list[str]:
         """When each of the environment's volumes was made: a new one has to be filled anew."""
-        names = self.params["volumes"]
-        _code, output, _errors = self.engine.docker("volume", "inspect", *names) if names else (0, "[]", "")
-        return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in json.loads(output or "[]"))
+        found = described(self.engine, "volume", self.params["volumes"])
+        return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in found)
 
     def gaps(self) -> list[tuple[dict[str, Any], str]]:
         """Services that serve and would be away while they are replaced, and why they are: those that hold data or

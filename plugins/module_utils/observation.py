@@ -24,7 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     name_of,
     published_by,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.guards import guards
 from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import TRAFFIC
 from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
@@ -228,10 +228,4 @@ def _labels(labels: dict[str, str]) -> dict[str, Any]:
 
 def _inspect_all(engine: Engine, kind: str, *filters: str) -> list[dict[str, Any]]:
     names = list(dict.fromkeys(engine.docker_ok(kind, "ls", "--quiet", *filters).split()))
-    if not names:
-        return []
-    _code, output, errors = engine.docker(kind, "inspect", *names)
-    if not output.strip():
-        engine.check_reachable(errors)
-    found: list[dict[str, Any]] = json.loads(output or "[]")
-    return found
+    return described(engine, kind, names)

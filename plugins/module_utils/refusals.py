@@ -9,7 +9,6 @@ Everything is looked at before anything is changed, and all of it is told at onc
 
 from __future__ import annotations
 
-import json
 import os
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils import sockets
@@ -22,7 +21,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     name_of,
     published_by,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, described
 
 
 def refuse_foreign(comparison: Comparison) -> None:
@@ -80,12 +79,9 @@ def _foreign_containers(comparison: Comparison) -> list[str]:
 
 
 def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
     engine = comparison.engine
-    _code, output, _errors = engine.docker(kind, "inspect", *names)
     problems = []
-    for each in json.loads(output or "[]"):
+    for each in described(engine, kind, names):
         labels = each.get("Labels") or {}
         if labels.get(PROJECT) != engine.project:
             problems.append(
