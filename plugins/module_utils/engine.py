@@ -236,9 +236,10 @@ class Engine:
         was made from it."""
         found: dict[str, str] = {}
         for image in described(self, "image", sorted(set(names))):
-            for name in (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
+            for name in [image["Id"]] + (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
                 found[name] = image["Id"]
-        return {name: found[name] for name in names if name in found}
+        listed = {name: name if name in found else listed_name(name) for name in names}
+        return {name: found[listed[name]] for name in names if listed[name] in found}
 
     def project_containers(self) -> list[dict[str, Any]]:
         """Every container of this environment's Compose project, one-off ones included."""
@@ -248,6 +249,18 @@ class Engine:
         """The last lines that a container wrote."""
         code, output, errors = self.docker("logs", "--tail", str(lines), container_id)
         return last_lines("%s\n%s" % (output, errors), lines)
+
+
+def listed_name(name: str) -> str:
+    """An image's name as the engine lists it: without the default registry, and with one of tag and digest."""
+    name, at, digest = name.partition("@")
+    for default in ("index.docker.io/", "docker.io/", "library/"):
+        name = name[len(default) :] if name.startswith(default) else name
+    untagged, colon, tag = name.rpartition(":")
+    tagged = bool(colon) and "/" not in tag
+    if at:
+        return "%s@%s" % (untagged if tagged else name, digest)
+    return name if tagged else "%s:latest" % name
 
 
 def described(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -190,6 +190,36 @@ def test_what_is_not_there_is_left_out(module: AnsibleModule, tmp_path: Path) ->
     assert (engine.inspect(["x"]), engine.image_ids(["x"]), described(engine, "volume", ["x"])) == ([], {}, [])
 
 
+DIGEST = "sha256:" + "d" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("web", True),
+        ("web:latest", True),
+        ("docker.io/library/web", True),
+        ("docker.io/library/web:latest", True),
+        (f"web@{DIGEST}", True),
+        (f"web:1.2@{DIGEST}", True),
+        ("sha256:one", True),
+        ("web:1.2", False),
+        ("registry.example:5000/web", False),
+    ],
+)
+def test_an_image_however_it_is_named(module: AnsibleModule, tmp_path: Path, name: str, found: bool) -> None:
+    """The engine finds it by each of these, and lists it by one."""
+    image = {"Id": "sha256:one", "RepoTags": ["web:latest"], "RepoDigests": [f"web@{DIGEST}"]}
+    engine = with_docker(module, tmp_path, f"#!/bin/sh\necho '{json.dumps([image])}'\n")
+    assert engine.image_ids([name]) == ({name: "sha256:one"} if found else {})
+
+
+def test_an_image_of_a_registry_with_a_port(module: AnsibleModule, tmp_path: Path) -> None:
+    image = {"Id": "sha256:two", "RepoTags": ["registry.example:5000/web:latest"], "RepoDigests": []}
+    engine = with_docker(module, tmp_path, f"#!/bin/sh\necho '{json.dumps([image])}'\n")
+    assert engine.image_ids(["registry.example:5000/web"]) == {"registry.example:5000/web": "sha256:two"}
+
+
 def test_nobody_is_asked_about_nothing(module: AnsibleModule, tmp_path: Path) -> None:
     engine = with_docker(module, tmp_path, "#!/bin/sh\nexit 1\n")
     assert (engine.inspect([]), engine.image_ids([]), described(engine, "volume", [])) == ([], {}, [])
