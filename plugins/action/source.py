@@ -13,6 +13,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_cre
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import labels
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import promotion_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import inputs_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
 
 
@@ -41,6 +42,7 @@ class ActionModule(EnvironmentStep):
             "target": values["bulkhead_build_target"],
             "arguments": values["bulkhead_build_arguments"],
             "ca_bundle": values["bulkhead_build_ca_bundle"] or None,
+            "inputs": inputs_of(values) if builds else "",
             "promotion": promotion_arguments(self) if builds else {},
             "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
         }

@@ -36,6 +36,7 @@ options:
   ca_bundle: {type: path, description: CA certificates for the build.}
   labels: {type: dict, default: {}, description: Labels for the image.}
   run_labels: {type: dict, default: {}, description: Further labels; they do not cause a new build.}
+  inputs: {type: str, default: "", description: "The digest of what, beside the commit, the image is built from."}
   promotion:
     type: dict
     default: {}
@@ -73,13 +74,13 @@ before:
   type: str
 """
 
-import hashlib
 import json
 import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
+from ansible_collections.aiia.bulkhead.plugins.module_utils.building import image_tag
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import INPUTS, TREE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
@@ -87,12 +88,6 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
 from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
-
-
-def build_inputs(params: dict[str, Any]) -> str:
-    """A digest of what, beside the commit, decides what the image contains."""
-    parts = [params[key] for key in ("repository", "dockerfile", "context", "target", "arguments")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
@@ -121,9 +116,8 @@ def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[
 
 def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
     """Build the image from the commit. Raises EngineError with the last lines of the build."""
-    inputs = build_inputs(params)
     labels = dict(params["labels"], **params["run_labels"])
-    labels.update({"io.bulkhead.commit": commit, INPUTS: inputs, TREE: tree_of(checkout, commit)})
+    labels.update({"io.bulkhead.commit": commit, INPUTS: params["inputs"], TREE: tree_of(checkout, commit)})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
@@ -151,7 +145,7 @@ def take_over(engine: Engine, checkout: Checkout, params: dict[str, Any], commit
     present = promotion.image(image)
     if present.id and (present.id in promotion.accepted or not promotion.problem(present)):
         return ""
-    return promotion.promote(tree_of(checkout, commit), build_inputs(params), image)
+    return promotion.promote(tree_of(checkout, commit), params["inputs"], image)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -173,12 +167,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     result["commit"] = commit
     if params["image"]:
         engine = Engine(module, params["docker_host"])
-        image = "%s:%s" % (params["image"], commit)
+        image = "%s:%s" % (params["image"], image_tag(commit, params["inputs"]))
         result["image"] = image
         if params["promotion"]:
             result["promoted"] = "" if module.check_mode else take_over(engine, checkout, params, commit, image)
             result["changed"] |= bool(result["promoted"])
-        elif not image_is_there(engine, image, build_inputs(params)):
+        elif not image_is_there(engine, image, params["inputs"]):
             result["changed"] = result["built"] = True
             if not module.check_mode:
                 build(engine, checkout, params, commit, image)
@@ -201,6 +195,7 @@ def main() -> None:
             "ca_bundle": {"type": "path"},
             "labels": {"type": "dict", "default": {}},
             "run_labels": {"type": "dict", "default": {}},
+            "inputs": {"type": "str", "default": ""},
             "promotion": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

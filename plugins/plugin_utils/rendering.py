@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
+from ansible_collections.aiia.bulkhead.plugins.module_utils.building import build_inputs, image_tag
+from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 
 from .declaration import ROLE, Declaration, holds_seal
 from .inventory import SEAL
@@ -168,14 +170,23 @@ def _derived(values: Mapping[str, Any], commit: str) -> dict[str, Any]:
     host = f"[{address}]:" if ":" in address else f"{address}:" if address else ""
     port = values["bulkhead_https_port"]
     service = values["bulkhead_app_service"]
+    tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
     return {
-        "bulkhead_application_image": f"{naming.image_name(values['bulkhead_prefix'], service)}:{commit}",
+        "bulkhead_application_image": f"{naming.image_name(values['bulkhead_prefix'], service)}:{tag}",
         "bulkhead_published_ports": [f"{host}{values['bulkhead_http_port']}:80", f"{host}{port}:443"],
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],
         "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], service),
     }
+
+
+def inputs_of(values: Mapping[str, Any]) -> str:
+    """A digest of what, beside the commit, decides what the application's image contains."""
+    return build_inputs(
+        split_credentials(values["bulkhead_source_repository"])[0],
+        *(values[f"bulkhead_build_{what}"] for what in ("dockerfile", "context", "target", "arguments")),
+    )
 
 
 #: Secrets that the default stack's templates ask for, as long as the environment's vault is absent or locked.
@@ -320,4 +331,4 @@ def _env_files(definition: Mapping[str, Any]) -> list[str]:
     return [str(each.get("path") if isinstance(each, Mapping) else each).removeprefix("./") for each in files]
 
 
-__all__ = ["Release", "Renderer", "holds_seal", "secret_values", "service_arguments"]
+__all__ = ["Release", "Renderer", "holds_seal", "inputs_of", "secret_values", "service_arguments"]

@@ -9,6 +9,7 @@ file, check the same commit out, find the same image built and leave the same fi
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ PORT_OFFSET = 19000
 PORT = 27180
 #: Where nginx reads which container a request goes to: the playbook by hand replaces its application with a gap.
 TRAFFIC = "/etc/nginx/traffic"
+#: What a tag says beside the commit; the playbook by hand leaves that out.
+INPUTS = re.compile(r"-[0-9a-f]{12}\Z")
 SERVICES = ("django", "nginx", "pgbouncer", "postgresql", "redis")
 VARIABLES = {
     "BULKHEAD_DEMO_ROOT": str(HERE / "ours"),
@@ -91,7 +94,8 @@ def shape(project: str, directory: Path) -> str:
         for name, service in model["services"].items()
     }
     services = {
-        name: (service["image"], service["container_name"], mounts[name]) for name, service in model["services"].items()
+        name: (INPUTS.sub("", service["image"]), service["container_name"], mounts[name])
+        for name, service in model["services"].items()
     }
     return repr((files, sorted(services.items()))).replace(project, "PREFIX")
 

@@ -51,7 +51,8 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
     production.variables["bulkhead_promotion_minutes"] = 0
     run = production.deploy().succeeded()
     assert run.result("source")["built"] is False
-    assert image(production) == (f"{production.prefix}_web:{merged}", image(staging)[1])
+    inputs = image(staging)[0].rpartition("-")[2]
+    assert image(production) == (f"{production.prefix}_web:{merged}-{inputs}", image(staging)[1])
     assert f"was healthy in {staging.prefix} since" in run.output
     assert "promoted" in json.dumps(run.result("verify")["receipt"]["notes"])
     assert say(production.prefix) == "hello"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def sourced(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str
 
 def test_the_image_is_the_commit(sourced: Sourced) -> None:
     """Tagged with it, named after the environment, built from it, and the checkout stands at it on its branch."""
-    assert sourced.image == f"{sourced.place.prefix}_web:{sourced.new}"
+    assert re.fullmatch(f"{sourced.place.prefix}_web:{sourced.new}-[0-9a-f]{{12}}", sourced.image)
     assert inside(sourced.place, "/srv/release") == "new"
     assert inside(sourced.place, "/built") == f"{sourced.new} none"
     assert git(sourced.code, "rev-parse", "HEAD") == sourced.new
@@ -178,19 +179,21 @@ def test_an_older_commit_and_back(sourced: Sourced) -> None:
     work.write_text("only here")
     run = sourced.place.deploy("-e", f"bulkhead_source_commit={sourced.old}").succeeded()
     assert run.result("source")["built"] is True
-    assert sourced.image.endswith(f":{sourced.old}")
+    assert f":{sourced.old}-" in sourced.image
     assert inside(sourced.place, "/srv/release") == "old"
     assert git(sourced.code, "rev-parse", "HEAD") == sourced.old
     assert inside(sourced.place, "/srv/local.txt") == "absent", "ignored files of the work tree are not of the commit"
     run = sourced.place.deploy().succeeded()
     assert run.result("source")["built"] is False
-    assert sourced.image.endswith(f":{sourced.new}") and say(sourced.place.prefix) == "hello"
+    assert f":{sourced.new}-" in sourced.image and say(sourced.place.prefix) == "hello"
     assert work.read_text() == "only here", "ignored files are left alone"
     work.unlink()
 
 
 def test_arguments_target_and_ca_bundle_reach_the_build(sourced: Sourced, tmp_path: Path) -> None:
-    """Each causes a build of the same commit; the bundle is there during the build and not in the image."""
+    """They make another image of the same commit, which does not take the name of the one before. The bundle is there
+    during the build and not in the image."""
+    plain = sourced.image
     bundle = tmp_path / "ca.pem"
     bundle.write_text("-----CERTIFICATES-----\n")
     kept = dict(sourced.place.variables)
@@ -205,9 +208,12 @@ def test_arguments_target_and_ca_bundle_reach_the_build(sourced: Sourced, tmp_pa
         assert inside(sourced.place, "/special") == ""
         assert inside(sourced.place, "/ca-size") == str(bundle.stat().st_size)
         assert inside(sourced.place, "/run/secrets/ca-bundle") == "absent"
+        assert sourced.image.rpartition("-")[0] == plain.rpartition("-")[0] and sourced.image != plain
+        sourced.place.deploy(playbook="playbooks/rollback.yml").succeeded()
+        assert (sourced.image, inside(sourced.place, "/built")) == (plain, f"{sourced.new} none")
     finally:
         sourced.place.variables = kept
-    sourced.place.deploy().succeeded()
+    assert sourced.place.deploy().succeeded().result("source")["built"] is False
 
 
 def test_a_build_that_fails(sourced: Sourced) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.writers im
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
     Release,
     Renderer,
+    inputs_of,
     secret_values,
     service_arguments,
 )
@@ -288,6 +289,24 @@ def test_an_application_that_is_not_django(tmp_path: Path) -> None:
     assert release.ports == (("web", "127.0.0.1", 9000),)
     assert settings(release) == {"COMPOSE_PROJECT_NAME": "app_prod"}
     assert not release.stack.uses_application_image
+
+
+def test_the_image_is_named_by_what_it_is_built_from(tmp_path: Path) -> None:
+    """The commit and the other inputs; who may read the repository is none of them."""
+    images = []
+    for number, variables in enumerate(
+        (
+            {"bulkhead_source_repository": "https://git.example/app.git"},
+            {"bulkhead_source_repository": "https://somebody:token@git.example/app.git"},
+            {"bulkhead_source_repository": "https://git.example/app.git", "bulkhead_build_target": "special"},
+        )
+    ):
+        declaration = declared(tmp_path / str(number), **variables)
+        release = Renderer(read(write(tmp_path / f"any{number}", {})).loader).render(declaration, "4f2a91c")
+        assert release is not None
+        images.append(service(release, "django_prod")["image"])
+        assert images[-1] == f"app_prod_django:4f2a91c-{inputs_of(declaration.values)}"
+    assert images[0] == images[1] != images[2]
 
 
 # ---- nginx and templates -----------------------------------------------------------------------------------------
