@@ -62,7 +62,9 @@ class Converger:
             self.comparison.release, self.comparison.files, self.comparison.services
         )
         try:
-            validate(self.comparison, self.tree.path(self.releases.path(release)))
+            directory = self.tree.path(self.releases.path(release))
+            self.serving.pull(directory)
+            validate(self.comparison, directory)
             self._bring_into_force(release, returning=kept)
         except BaseException:
             if not kept:

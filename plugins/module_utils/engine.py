@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
 MINIMUM_ENGINE = (25, 0)
 MINIMUM_COMPOSE = (2, 24)
 
+#: What a call with a limit exits with when its time is over.
+TIMED_OUT = (124, 137)
+
 #: Seconds in which an engine that was killed or upgraded is back, if something starts it again.
 _AWAY = 30
 

@@ -17,13 +17,10 @@ from typing import Any, NoReturn
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import name_of
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import TIMED_OUT, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import PREPARING
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
-
-#: What ``timeout`` exits with when it had to end a command.
-_TIMED_OUT = (124, 137)
 
 #: Seconds that the question how the schema stands may take.
 _STATUS_LIMIT = 60
@@ -74,7 +71,7 @@ class Preparation:
             return
         self.engine.version()  # where it does not answer, nothing that the command said counts
         said = " ".join(command)
-        if code in _TIMED_OUT and time.monotonic() - began >= limit:
+        if code in TIMED_OUT and time.monotonic() - began >= limit:
             why = "%s did not end within %d s (bulkhead_prepare_timeout) and was stopped" % (said, limit)
         else:
             why = "%s ended with exit code %d" % (said, code)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import TIMED_OUT, EngineError, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.readiness import Readiness
 
@@ -48,14 +48,38 @@ class Serving:
             if len(found) == 1 and service["replicas"] == 1 and name_of(found[0]) != service["container"]:
                 self.engine.docker_ok("rename", found[0]["Id"], service["container"])
 
+    def pull(self, directory: str) -> None:
+        """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
+        has changed yet: starting containers, which has a limit, finds every image here."""
+        absent = [each for each in self.comparison.services if each["image"] not in ("", *self.comparison.images)]
+        missing = [each for each in absent if not described(self.engine, "image", [each["image"]])]
+        if not missing:
+            return
+        keys = [each["key"] for each in missing]
+        code, output, errors = self.engine.compose("pull", "--quiet", *keys, directory=directory)
+        if code != 0:
+            self.engine.check_reachable(errors)
+            names = sorted({each["image"] for each in missing})
+            raise EngineError(
+                "this machine lacks %s, and cannot fetch it" % " and ".join(names), last_lines(errors or output, 6)
+            )
+        self.comparison.images.update(self.engine.image_ids([each["image"] for each in missing]))
+
     def up(self, services: list[dict[str, Any]], *arguments: str) -> None:
-        """``docker compose up`` with more arguments, until the services are well."""
+        """``docker compose up`` with more arguments, until the services are well.
+
+        Compose itself waits for services that others depend on, for ever if need be: the limit is for both together.
+        """
         began, before = time.monotonic(), set(self.comparison.before)
-        code, output, errors = self.engine.compose("up", "--detach", "--no-build", "--quiet-pull", *arguments)
+        command = ("up", "--detach", "--no-build", "--quiet-pull", *arguments)
+        code, output, errors = self.engine.compose(*command, limit=self._limit)
+        took = time.monotonic() - began
         self.comparison.refresh()
+        if code in TIMED_OUT and took >= self._limit:
+            self.fail("", late=True)
         if code != 0:
             self.fail(last_lines(errors or output, 6))
-        self.wait(services)
+        self.wait(services, took)
         for service in services:
             if service["steady"] and any(each["Id"] not in before for each in self.comparison.of_service(service)):
                 self.away.setdefault(service["container"], round(time.monotonic() - began, 1))
@@ -92,8 +116,11 @@ class Serving:
         self.comparison.refresh()
         self.wait(services)
 
-    def wait(self, services: list[dict[str, Any]]) -> None:
-        """Wait until every container of the services is well. Raises EngineError as soon as one never will be."""
+    def wait(self, services: list[dict[str, Any]], waited: float = 0) -> None:
+        """Wait until every container of the services is well. Raises EngineError as soon as one never will be.
+
+        ``waited``: seconds of the limit that are over.
+        """
 
         def look() -> tuple[bool, bool]:
             waiting = failed = False
@@ -105,7 +132,7 @@ class Serving:
                     waiting, failed = waiting or how == "waiting", failed or how == "failed"
             return waiting, failed
 
-        self._until(look, lambda: self.fail(""))
+        self._until(look, lambda late: self.fail("", late), waited)
 
     def wait_for(self, container: str, fail: Callable[[dict[str, Any] | None], NoReturn]) -> None:
         """Wait until one container, given by its name, is well; ``fail`` is told how it is where it will not be."""
@@ -115,38 +142,54 @@ class Serving:
             how = self.judge(found) if found else "failed"
             return how == "waiting", how == "failed"
 
-        self._until(look, lambda: fail(self.comparison.named(container)))
+        self._until(look, lambda _late: fail(self.comparison.named(container)))
 
     def judge(self, container: dict[str, Any], one_shot: bool = False) -> str:
         """``well``, ``waiting``, or ``failed`` where there is no hope left."""
         return self._readiness.judge(container, self.comparison.before.get(container["Id"]), one_shot)
 
-    def _until(self, look: Callable[[], tuple[bool, bool]], fail: Callable[[], NoReturn]) -> None:
-        # A container that only has to run is not given up for having been looked at too early.
-        deadline = time.monotonic() + max(self.comparison.params["wait_timeout"], self._readiness.delay + 1)
+    @property
+    def _limit(self) -> int:
+        """Seconds to wait. A container that only has to run is not given up for having been looked at too early."""
+        return int(max(self.comparison.params["wait_timeout"], self._readiness.delay + 1))
+
+    def _until(
+        self, look: Callable[[], tuple[bool, bool]], fail: Callable[[bool], NoReturn], waited: float = 0
+    ) -> None:
+        deadline = time.monotonic() + max(self._limit - waited, self._readiness.delay + 1)
         while True:
             waiting, failed = look()
-            if failed or (waiting and time.monotonic() > deadline):
-                fail()
+            late = waiting and time.monotonic() > deadline
+            if failed or late:
+                fail(late and not failed)
             if not waiting:
                 return
             time.sleep(0.3)
             self.comparison.refresh()
 
-    def fail(self, said: str) -> NoReturn:
-        """Raise EngineError with every container that is not as it should be, and its last lines."""
+    def fail(self, said: str, late: bool = False) -> NoReturn:
+        """Raise EngineError with every container that is not as it should be, and its last lines.
+
+        ``late`` says that none of them failed, and time is over.
+        """
         lines = [said] if said else []
         bad = []
         for service in self.comparison.services:
-            for each in self.comparison.of_service(service):
-                if self.judge(each, service["one_shot"]) == "well":
+            found = self.comparison.of_service(service)
+            if late and not found:
+                bad.append("%s has no container" % service["container"])
+            for each in found:
+                unfinished = late and service["one_shot"] and condition(each) == "running"
+                if self.judge(each, service["one_shot"]) == "well" and not unfinished:
                     continue
                 again = each.get("RestartCount", 0) - self.comparison.before.get(each["Id"], 0)
                 ended = ", started again %d times" % again if again > 0 else ""
-                bad.append("%s is %s%s" % (name_of(each), condition(each), ended))
+                how = "running and did not end" if unfinished else condition(each)
+                bad.append("%s is %s%s" % (name_of(each), how, ended))
                 lines += self.last_words(each)
+        limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
         raise EngineError(
-            "the containers did not get healthy: %s" % ("; ".join(bad) or "Compose failed"), "\n".join(lines)
+            "the containers did not get healthy%s: %s" % (limit, "; ".join(bad) or "Compose failed"), "\n".join(lines)
         )
 
     def last_words(self, container: dict[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ class FakeEngine:
         self.directory = str(directory)
         self.running: dict[str, dict[str, Any]] = {}
         self.strangers: list[dict[str, Any]] = []
-        self.objects: dict[str, list[dict[str, Any]]] = {"network": [], "volume": []}
+        self.objects: dict[str, list[dict[str, Any]]] = {"network": [], "volume": [], "image": []}
         self.calls: list[str] = []
         self.sick: dict[str, str] = {}
         self.refuses: Callable[[str], bool] = lambda _call: False
