@@ -86,6 +86,33 @@ def test_a_first_deployment_that_fails_leaves_nothing(machine: Machine) -> None:
     assert machine.plan() == []
 
 
+def test_a_failure_without_a_state_leaves_what_ran(deployed: Machine) -> None:
+    """What took the place of a container that was there is all that there is."""
+    (deployed.directory / ".bulkhead/state.json").unlink()
+    deployed.engine.sick["db:2"] = "unhealthy"
+    services = [service("web", **WEB), service("db"), service("more")]
+    error = deployed.fails(
+        files=[file(COMPOSE_FILE, compose_text(web="web:2", db="db:2", more="more:1")), file("web.conf", "one")],
+        services=services,
+    )
+    assert "Kept is what ran before this run or took its place: aiia_prod_db and aiia_prod_web" in error.message
+    assert sorted(deployed.engine.running) == ["db", "web"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOMEM, "Cannot allocate memory"), ValueError("Expecting value")])
+def test_what_nobody_expected_is_undone_as_well(deployed: Machine, error: Exception) -> None:
+    """The machine cannot start a process, or answers with nonsense."""
+
+    def fail(call: str) -> None:
+        if call.startswith("compose up"):
+            deployed.engine.on_call = lambda _call: None
+            raise error
+
+    deployed.engine.on_call = fail
+    said = assert_as_before(deployed, lambda: deployed.fails(**files(web="web:2")), "serves again")
+    assert str(error) in said.message
+
+
 def full_from(monkeypatch: pytest.MonkeyPatch, number: int, room_again: int = 10**6) -> None:
     """Let the disk be full for the nth file and those after it."""
     calls: list[int] = []

@@ -140,6 +140,17 @@ def test_a_one_off_container_of_somebody_else_stays(rolled: Rolled, labels: dict
     assert rolled.plan() == []
 
 
+def test_a_preparation_of_a_service_that_is_gone_comes_to_its_end(rolled: Rolled) -> None:
+    """A migration is not cut off, whoever began it."""
+    left = rolled.engine._made("gone-1", "aiia_prod_gone_prepare", "gone", "gone:1", one_off=True)
+    left["Config"]["Labels"]["io.bulkhead.prefix"] = "aiia_prod"
+    rolled.engine.running["gone"] = left
+    rolled.deploy()
+    calls = rolled.engine.calls
+    assert calls.index("wait gone-1") < calls.index("rm --force gone-1")
+    assert rolled.is_clean()
+
+
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 

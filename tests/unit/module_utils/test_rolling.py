@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import rolling
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
-from unit.module_utils.deployments import Machine, files
-from unit.module_utils.fake_engine import file, service
+from unit.module_utils.deployments import WEB, Machine, files
+from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
 from unit.module_utils.rolled import ROLLING, Rolled
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -159,6 +159,20 @@ def test_the_first_deployment_has_nothing_to_lose(tmp_path: Path) -> None:
     assert ups[0].endswith(" db")  # what the preparation needs, and nothing else
 
 
+@pytest.mark.parametrize("containers", [True, False], ids=["containers", "a volume"])
+def test_a_lost_state_does_not_make_it_a_first_deployment(rolled: Rolled, containers: bool) -> None:
+    """There is a database full of data, and nobody but its volume knows."""
+    (rolled.directory / ".bulkhead/state.json").unlink()
+    rolled.engine.on_call = lambda _call: None
+    if not containers:
+        rolled.engine.running.clear()
+    ours = {"com.docker.compose.project": PROJECT}
+    rolled.engine.objects["volume"] = [{"Name": "aiia_prod_pgdata_prod", "CreatedAt": "2026", "Labels": ours}]
+    before = len(rolled.backups)
+    rolled.deploy(**files(web="web:2"))
+    assert len(rolled.backups) == before + 1
+
+
 def test_a_preparation_that_fails(rolled: Rolled) -> None:
     rolled.engine.commands = {"migrate": (1, "", "column is there already"), "plan": (0, "0004_headline\n", "")}
     services = [service("web", **ROLLING, image="web:2"), service("db")]
@@ -251,6 +265,39 @@ def test_a_service_that_does_not_run_is_not_missed(rolled: Rolled) -> None:
     rolled.engine.container("db", State={"Running": False, "Status": "exited", "ExitCode": 1})
     rolled.deploy(**files(db="db:2"), **steady(input="new"))
     assert rolled.engine.images()["db"] == "db:2"
+
+
+def test_another_number_of_replicas(rolled: Rolled) -> None:
+    """Compose calls one container otherwise than several: what is replaced is what there is."""
+    three = [service("web", **ROLLING, replicas=3), service("db", awaited=True)]
+    rolled.deploy(**files(web="web:2"), services=three)
+    assert rolled.steered == {"web:2"} and rolled.is_clean()
+
+
+def test_what_depends_on_the_replaced_is_no_surprise(rolled: Rolled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose says of an nginx that waits for the application that it would be recreated as well, until that is."""
+    outdated = rolled.engine._outdated
+    monkeypatch.setattr(
+        rolled.engine, "_outdated", lambda wanted: outdated(wanted) and ["aiia_prod_web", "aiia_prod_db"]
+    )
+    before = rolled.engine.ids()
+    rolled.deploy(**files(web="web:2"), **steady())
+    assert rolled.who_serves() == "web:2" and rolled.engine.ids()["db"] == before["db"]
+
+
+def test_a_name_that_a_service_takes_over(deployed: Machine) -> None:
+    """Compose would find it in use: the container of the service that is gone goes first, and that is a gap."""
+    changes = {
+        "files": [file(COMPOSE_FILE, compose_text(web="web:1", store="store:1"))],
+        "services": [service("web", **WEB), service("store", container="aiia_prod_db")],
+    }
+    error = deployed.fails(**changes)
+    assert "aiia_prod_db would be recreated" in error.message and "whose service is gone" in error.message
+    taken: list[str] = []
+    deployed.engine.on_call = lambda call: taken.append(call) if call.startswith(("rm", "compose up")) else None
+    deployed.deploy(**changes, allow_downtime=True)
+    assert taken.index("rm --force db-2") < taken.index("compose up --detach --no-build --quiet-pull")
+    assert sorted(deployed.engine.running) == ["store", "web"]
 
 
 def test_another_port_cannot_be_stood_in_for(rolled: Rolled) -> None:
