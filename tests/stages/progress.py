@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pytest plugin for `make test`: says which groups of tests run, what was slow or failed, and what was left out.
+"""A pytest plugin for `make test`: says which groups of tests run, what was slow or failed, what a test has to report,
+and what was left out.
 
 It speaks where results meet: in the process that gives the workers of pytest-xdist their tests, or in the only one.
 """
@@ -20,6 +21,9 @@ from stages.tools import last_line
 SLOW_SECONDS = 5.0
 PULSE_SECONDS = 50.0
 LEFT_TO_FULL = "full"
+
+#: The property under which a test records what is worth reading although it passes.
+REPORT = "report"
 
 
 def group_of(nodeid: str) -> str:
@@ -52,12 +56,12 @@ class Progress:
         self._running: dict[str, float] = {}
         self._left_out: dict[str, None] = {}
 
-    def _say(self, line: str) -> None:
+    def _say(self, line: str, *more: str) -> None:
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         with self._speaking:
             self._spoke = time.monotonic()
             reporter.ensure_newline()
-            reporter.write_line(f"{line}  {self._spoke - self._began:.0f} s", flush=True)
+            reporter.write_line("\n".join([f"{line}  {self._spoke - self._began:.0f} s", *more]), flush=True)
 
     def _expect(self, nodeids: Sequence[str]) -> None:
         self._expected = list(dict.fromkeys(map(group_of, nodeids)))
@@ -109,6 +113,10 @@ class Progress:
             what = "" if report.when == "call" else f" ({report.when})"
             took = f"{report.duration:.0f} s; since the start"
             self._say(f"    {worker}{title(report.nodeid)}{what} {report.outcome} in {took}")
+        if report.when == "call":
+            for text in (value for name, value in report.user_properties if name == REPORT):
+                lines = [f"        {line}" for line in str(text).splitlines()]
+                self._say(f"    {title(report.nodeid)} reports; since the start", *lines)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self._running.pop(nodeid, None)

@@ -29,7 +29,7 @@ TESTS = {
         def test_slow(): import time; time.sleep(0.6)
         """,
     "tests/e2e/test_guide.py": """
-        def test_here(): pass
+        def test_here(record_property): record_property("report", "requests  failed\\n     120       0")
         """,
     "tests/e2e/test_traffic.py": """
         import pytest
@@ -89,9 +89,16 @@ def test_workers(tmp_path: Path, workers: int) -> None:
     assert [line for line in lines if re.match(r" {4}gw\d test_traffic::test_fails failed in \d s; since", line)], lines
     assert re.search(r"^    … .*test_lint::test_slow for [01] s.*; since the start  \d+ s$", done.stdout, re.M), lines
     at = lines.index("left to `make test-full`: 2 tests")
+    assert_reported(done.stdout)
     names = ["tests/e2e/test_traffic.py::test_everything", "tests/unit/test_one.py::test_long"]
     assert sorted(lines[at + 1 : at + 3]) == [f"    {name}" for name in names]
     assert re.fullmatch(r"=+ 1 failed, 7 passed in .* =+", done.stdout.splitlines()[-1])
+
+
+def assert_reported(output: str) -> None:
+    """What a test that passes has to report is told as it stands, once."""
+    told = r"^    test_guide::test_here reports; .*  \d+ s\n        requests  failed\n             120       0$"
+    assert len(re.findall(told, output, re.M)) == 1, output
 
 
 def test_by_hand(tmp_path: Path) -> None:
@@ -100,6 +107,7 @@ def test_by_hand(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     for words in ("==> 1/3 lint, 1 tests", "    test_traffic::test_fails failed in 0 s", "1 failed, 9 passed"):
         assert words in done.stdout, done.stdout
+    assert_reported(done.stdout)
 
 
 def test_a_tool_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
