@@ -461,3 +461,18 @@ def test_each_line_of_a_secret_is_hidden(tmp_path: Path) -> None:
     assert {"first line\nsecond line", "first line", "second line", key, "MIGHAgEAMBMGByqGSM49"} <= set(hidden)
     assert "appendonly yes" not in hidden, "lines of configuration are no secrets"
     assert hidden == sorted(hidden, key=len, reverse=True)
+
+
+def test_what_waits_for_the_application_comes_after_it(tmp_path: Path) -> None:
+    """Compose starts what somebody waits for along with them: the application before its schema is ready, in its old
+    container's place."""
+    services = {
+        "worker": {"depends_on": ["django"]},
+        "beat": {"depends_on": ["worker"], "image": "beat:1"},
+        "front": {"depends_on": ["django"], "image": "front:1"},
+        "edge": {"depends_on": ["front"], "image": "edge:1"},
+        "more": {"depends_on": ["edge", "beat"], "image": "more:1"},
+    }
+    found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=services))}
+    assert {name for name, each in found.items() if each["awaited"]} == {"pgbouncer", "postgresql", "redis"}
+    assert found["front"]["steady"] and found["edge"]["steady"]
