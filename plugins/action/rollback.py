@@ -27,8 +27,8 @@ class ActionModule(EnvironmentStep):
             return kept
         target = kept["target"]
         self.live.judge_release(self.session, target["environment"])
-        if target["release"] == kept["current"]:
-            Display().display(f"{self.declaration.prefix}: {target['release']} is in force already")
         arguments = {**run_arguments(self, release), "release": target["release"]}
         masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
+        if not (masked.get("changed") or masked.get("failed")):
+            Display().display(f"{self.declaration.prefix}: {target['release']} is in force already")
         return masked

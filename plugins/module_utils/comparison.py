@@ -216,12 +216,20 @@ class Comparison:
         compose_file = next((each for each in self.files if each.path == self.engine.compose_file), None)
         if compose_file is None:
             return
-        content = compose_file.content
+        template, known = compose_file.content, {}
         for service in self.services:
-            made_for = {labels_of(each).get(RELEASE, "") for each in self.of_service(service)}
-            kept = made_for.pop() if len(made_for) == 1 and service not in self.changed else ""
-            content = content.replace(service["release"].encode(), (kept or self.release).encode())
-        compose_file.content = content
+            found = {labels_of(each).get(RELEASE, "") for each in self.of_service(service)}
+            known[service["name"]] = found.pop() if len(found) == 1 and service not in self.changed else ""
+        # A container that somebody removed is made again for its release, where that is wanted as it was.
+        recorded = self.state.get("made_for", {})
+        again = {each["name"]: recorded.get(each["name"], "") for each in self.services if not self.of_service(each)}
+        for made_for in (dict(known, **again), known):
+            compose_file.content = template
+            for service in self.services:
+                label = made_for[service["name"]] or self.release
+                compose_file.content = compose_file.content.replace(service["release"].encode(), label.encode())
+            if files_digest(self.files) == self.state.get("digest"):
+                break
         self.changed_files = [wanted for wanted in self.files if self.tree.differs(wanted)]
 
     def _is_changed(self, service: dict[str, Any]) -> bool:

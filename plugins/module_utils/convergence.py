@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     CONFIG_HASH,
+    RELEASE,
     SERVICE,
     is_well,
     labels_of,
@@ -57,17 +58,18 @@ class Converger:
         self.engine.check_versions()
         refuse_foreign(self.comparison)
         refuse_gaps(self.comparison)
-        kept = bool(release)
-        release = release or self.releases.stage(
-            self.comparison.release, self.comparison.files, self.comparison.services
-        )
+        returning = bool(release)
+        release = release or self._same_release()
+        fresh = not release
+        if fresh:
+            release = self.releases.stage(self.comparison.release, self.comparison.files, self.comparison.services)
         try:
             directory = self.tree.path(self.releases.path(release))
             self.serving.pull(directory)
             validate(self.comparison, directory)
-            self._bring_into_force(release, returning=kept)
+            self._bring_into_force(release, returning, fresh)
         except BaseException:
-            if not kept:
+            if fresh:
                 self.releases.remove(release)
             raise
         self.releases.prune(self.params["keep_releases"], release)
@@ -75,7 +77,13 @@ class Converger:
             self.releases.prune_images(self.engine, self.params["image_repository"])
         return release
 
-    def _bring_into_force(self, release: str, returning: bool) -> None:
+    def _same_release(self) -> str:
+        """The release in force where it is wanted once more, because a container had died, say; empty otherwise."""
+        name = self.comparison.state.get("release", "")
+        same = self.releases.is_same(name, self.params) and self.releases.is_whole(name)
+        return name if same and not self.comparison.interrupted else ""
+
+    def _bring_into_force(self, release: str, returning: bool, fresh: bool) -> None:
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         try:
             self.tree.sweep(wanted.path for wanted in self.comparison.files)
@@ -97,7 +105,7 @@ class Converger:
             self._save_state(release)
         except (Failure, OSError, ValueError) as caught:
             error = caught if isinstance(caught, Failure) else EngineError("the machine said no: %s" % caught)
-            if not returning:
+            if fresh:
                 self.releases.remove(release)  # a full disk needs the room to put files back
             if self.comparison.state:
                 self._undo(self._back_to_previous, error, commit_before)
@@ -229,7 +237,17 @@ class Converger:
         self._serve(services, brought, allowed=True)
         if self.firewall:
             self.firewall.apply(self.comparison.state.get("firewall"))
-        return "The previous release serves again"
+        return "The previous release serves again%s" % self._with_other_images(in_force)
+
+    def _with_other_images(self, in_force: dict[str, Any]) -> str:
+        """What is not as it was: a name that somebody moved, or this run's ``pull_policy``, is not ours to give back."""
+        containers = {
+            service["image"]: each.get("Image", "")
+            for service in in_force.get("services", ())
+            for each in self.comparison.of_service(service)
+        }
+        moved = self.releases.moved_images(in_force.get("release", ""), containers)
+        return ", but not with the same images: %s" % "; ".join(moved) if moved else ""
 
     def _in_force(self) -> dict[str, Any]:
         """The manifest of the release in force, if that is kept whole."""
@@ -270,8 +288,10 @@ class Converger:
         self.comparison.refresh()
         hashes = {}
         images = {}
+        made_for = {}
         for service in self.comparison.services:
             for each in self.comparison.of_service(service):
+                made_for[service["name"]] = labels_of(each).get(RELEASE, "")
                 hashes[service["name"]] = labels_of(each).get(CONFIG_HASH)
                 if service["image"]:
                     images[service["image"]] = each.get("Image", "")
@@ -283,10 +303,12 @@ class Converger:
             "applied": self.comparison.digests,
             "settings": self.comparison.settings,
             "hashes": hashes,
+            "made_for": made_for,
             "prepared": self.comparison.prepared,
         }
         if self.firewall and self.firewall.ports is not None:
             state["firewall"] = self.firewall.ports
-        self.releases.complete(release, self.comparison.files, self.params, images)
+        before = self.comparison.state.get("release", "")
+        self.releases.complete(release, self.comparison.files, self.params, images, before)
         self.tree.write(Wanted(STATE, json.dumps(state, indent=1).encode(), 0o600))
         self.comparison.state = state

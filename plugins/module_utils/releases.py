@@ -6,7 +6,8 @@
 
 ``<directory>/.bulkhead/releases/<id>/`` holds the files of a release, and ``release.json``, its manifest: what a
 deployment must know beside the files. The manifest is written once the release is in force, so that a directory without
-one is what a failed or killed run left.
+one is what a failed or killed run left. It also says which release this one followed: the one before is not simply the
+one that is older, since somebody may have gone back in between.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wa
 
 RELEASES = ".bulkhead/releases"
 MANIFEST = "release.json"
+
+#: What a manifest calls the release that was in force before.
+FOLLOWS = "follows"
+
+#: How much of an image's id people read.
+_SHORT = len("sha256:") + 12
 
 #: What ``bulkhead_release`` says to mean the one before the one in force.
 PREVIOUS = "previous"
@@ -86,9 +93,9 @@ class Releases:
         """The name of a kept release. Raises EngineError, with those that there are, for any other."""
         kept = self.kept()
         if wanted == PREVIOUS:
-            earlier = [name for name in kept if name < current]
-            if earlier:
-                return earlier[-1]
+            earlier = current if self._holds_others(current) else self.manifest(current).get(FOLLOWS, "")
+            if earlier in kept:
+                return earlier
             raise EngineError(
                 "there is no release before %s to return to; kept are %s" % (current or "the first", _list(kept))
             )
@@ -121,6 +128,24 @@ class Releases:
         except EngineError:
             return False
 
+    def is_same(self, name: str, params: dict[str, Any]) -> bool:
+        """Whether a kept release was made from the same arguments; what its files say is another question."""
+        manifest = self.manifest(name)
+        return bool(manifest) and all(manifest.get(key) == value for key, value in _of_a_release(params).items())
+
+    def _holds_others(self, current: str) -> bool:
+        """Whether files of another release stand where those of the one in force stood: a killed run's."""
+        own = self.tree.path(self.path(current))
+        for name in self.names() if self.manifest(current) else ():
+            other = self.tree.path(self.path(name))
+            for folder, _folders, files in os.walk(other):
+                for relative in (os.path.relpath(os.path.join(folder, each), other) for each in files):
+                    found = read(self.tree.path(relative)) if relative != MANIFEST else None
+                    brought = found is not None and found == read(os.path.join(other, relative))
+                    if brought and found != read(os.path.join(own, relative)):
+                        return True
+        return False
+
     def stage(self, name: str, files: list[Wanted], services: list[dict[str, Any]]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""
         folder = self.path(name)
@@ -135,11 +160,16 @@ class Releases:
             raise
         return name
 
-    def complete(self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str]) -> None:
-        """The release is in force: keep what it takes to return to it."""
+    def complete(
+        self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str], before: str = ""
+    ) -> None:
+        """The release is in force, ``before`` was until now: keep what it takes to return to it. One that is returned
+        to follows what it followed."""
+        earlier = self.manifest(name)
         manifest = dict(
-            {key: params[key] for key in OF_A_RELEASE if key in params},
+            _of_a_release(params),
             release=name,
+            follows=earlier.get(FOLLOWS, "") if earlier else before,
             images=images,
             environment=params.get("environment") or {},
             files=[
@@ -161,15 +191,37 @@ class Releases:
         self.tree.remove(self.path(name))
 
     def prune(self, keep: int, current: str) -> None:
-        """Keep the newest ones and the one in force; what never was in force goes as well."""
-        kept = set(self.kept()[-max(1, keep) :]) | {current}
+        """Keep the one in force, those before it, and then the newest; what never was in force goes as well."""
+        line = self.line(current)
+        kept = (line + [name for name in reversed(self.kept()) if name not in line])[: max(1, keep)]
         for name in self.names():
             if name not in kept:
                 self.remove(name)
 
+    def line(self, name: str) -> list[str]:
+        """A release, the one that it followed, and so on, as far as they are kept."""
+        found: list[str] = []
+        while name not in found and self.manifest(name):
+            found.append(name)
+            name = self.manifest(name).get(FOLLOWS, "")
+        return found
+
     def missing_images(self, name: str, present: dict[str, str]) -> list[str]:
         """The images of a release that this machine does not have."""
         return sorted(image for image in self.manifest(name).get("images", {}) if image not in present)
+
+    def moved_images(self, name: str, now: dict[str, str], own: str = "") -> list[str]:
+        """What is to be said of images of a release that have the same name ``now`` and are others; not of those of the
+        environment's ``own`` repository, whose names say what they were built from."""
+        manifest = self.manifest(name)
+        found = []
+        for image, before in sorted(manifest.get("images", {}).items()):
+            ours = own and image.rpartition(":")[0] == own
+            if before and now.get(image, before) != before and not ours:
+                services = [each["name"] for each in manifest["services"] if each["image"] == image]
+                ids = (before[:_SHORT], now[image][:_SHORT])
+                found.append("%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids))
+        return found
 
     def prune_images(self, engine: Engine, repository: str) -> None:
         """Remove the images of this environment's own repository that no kept release runs.
@@ -183,6 +235,12 @@ class Releases:
         for image in output.split() if code == 0 else []:
             if image.rpartition(":")[0] == repository and image not in wanted and not image.endswith(":<none>"):
                 engine.docker("image", "rm", image)
+
+
+def _of_a_release(params: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that belong to a release, as its manifest has them."""
+    kept: dict[str, Any] = json.loads(json.dumps({key: params[key] for key in OF_A_RELEASE if key in params}))
+    return kept
 
 
 def _list(names: list[str]) -> str:

@@ -35,10 +35,18 @@ def secret_texts(files: list[Wanted]) -> set[str]:
 
 
 def check_images(comparison: Comparison, releases: Releases, name: str) -> None:
-    """Raise EngineError where an image of a kept release is gone."""
+    """Raise EngineError where an image of a kept release is gone, or where its name means another one now."""
     missing = releases.missing_images(name, comparison.images)
     if missing:
         raise EngineError(
             "release %s cannot be returned to: this machine no longer has its image %s. Choose another release (-e "
             "bulkhead_release=…), or deploy its commit again. Nothing was changed" % (name, " and ".join(missing))
+        )
+    # An image of ours that was built once more, from the same commit and inputs, does as well.
+    moved = releases.moved_images(name, comparison.images, own=comparison.params["image_repository"])
+    if moved:
+        raise EngineError(
+            "release %s cannot be returned to: %s. The name was given to another image since, and giving it back could "
+            "change what others run by it. Choose another release (-e bulkhead_release=…), or deploy, with the image "
+            "named by its digest or by a tag that is not moved. Nothing was changed" % (name, "; ".join(moved))
         )

@@ -47,6 +47,8 @@ class FakeEngine:
         #: Whether it is back when somebody waited for it.
         self.returns = True
         self.images_there: list[str] = []
+        #: Which image each name means, where a test cares; containers are made from it, and made anew where it moved.
+        self.named: dict[str, str] = {}
         #: What commands answer in one-off containers, and after ``exec`` in running ones: (exit code, output, errors).
         self.commands: dict[str, tuple[int, str, str]] = {}
         self._number = 0
@@ -84,8 +86,8 @@ class FakeEngine:
         known = [*self.running.values(), *self.strangers]
         return [each for each in known if each["Id"] in wanted or each["Name"].lstrip("/") in wanted]
 
-    def image_ids(self, _names: list[str]) -> dict[str, str]:
-        return {}
+    def image_ids(self, names: list[str]) -> dict[str, str]:
+        return {name: self.named[name] for name in names if name in self.named}
 
     def logs(self, container_id: str) -> str:
         return f"last words of {container_id}"
@@ -152,17 +154,19 @@ class FakeEngine:
         return [
             each["Name"].lstrip("/")
             for key, each in self.running.items()
-            if key in wanted
-            and each["Config"]["Labels"]["com.docker.compose.config-hash"]
-            != hashlib.sha256(wanted[key].encode()).hexdigest()
+            if key in wanted and not self._is_made_of(each, wanted[key])
         ]
+
+    def _is_made_of(self, container: dict[str, Any], image: str) -> bool:
+        digest = hashlib.sha256(image.encode()).hexdigest()
+        made_with = container["Config"]["Labels"]["com.docker.compose.config-hash"]
+        return made_with == digest and container.get("Image") == self.named.get(image.split()[0])
 
     # ---- what tests use ------------------------------------------------------------------------------------------
 
     def _start(self, key: str, image: str, anew: bool) -> None:
-        digest = hashlib.sha256(image.encode()).hexdigest()
         found = self.running.get(key)
-        if found and found["Config"]["Labels"]["com.docker.compose.config-hash"] == digest and not anew:
+        if found and self._is_made_of(found, image) and not anew:
             if not found["State"]["Running"]:
                 found["State"] = self._state(image)
             return
@@ -177,6 +181,7 @@ class FakeEngine:
             "Id": identifier,
             "Name": f"/{name}",
             "RestartCount": 0,
+            "Image": self.named.get(image.split()[0]),
             "Config": {
                 "Image": image,
                 "Labels": {
