@@ -12,7 +12,7 @@ import pwd
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -20,6 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import home_d
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines, run_command
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 
 
 class GitError(Failure):
@@ -121,8 +122,11 @@ class Checkout:
         code, output, _errors = self.run("rev-parse", "--verify", "--quiet", "HEAD", cwd=self.path)
         return output.strip() if code == 0 else ""
 
-    def refuse_local_changes(self) -> None:
-        """Raise GitError where a deployment would lose work or would use another repository."""
+    def refuse_local_changes(self, deployed: Iterable[str] = ()) -> None:
+        """Raise GitError where a deployment would lose work or would use another repository.
+
+        ``deployed`` are commits that were deployed here: they came from the repository, whatever its branch says now.
+        """
         if not self.module.get_bin_path("git"):
             raise GitError("there is no git on this machine; install the package git")
         if not self.exists():
@@ -148,12 +152,25 @@ class Checkout:
                 "%s has local changes (%s). They would be lost or left out of the image: commit and push them to "
                 "%s, or remove them" % (self.path, shown, self.branch)
             )
-        own = self.git("rev-list", "--max-count=5", "HEAD", "--not", "--remotes=origin").splitlines()
+        own = self._not_in("--remotes=origin")
+        if own:  # somebody may have rewritten the branch since
+            own = self._not_in("--remotes=origin", *filter(_COMMIT.match, deployed), *self._fetched())
         if own:
             raise GitError(
                 "%s has commits that are not in the repository (%s). Push them to %s, or move them away"
                 % (self.path, ", ".join(commit[:12] for commit in own), self.branch)
             )
+
+    def _not_in(self, *known: str) -> list[str]:
+        """Some of the commits that are checked out and that cannot be reached from known ones."""
+        return self.git("rev-list", "--ignore-missing", "--max-count=5", "HEAD", "--not", *known).splitlines()
+
+    def _fetched(self) -> list[str]:
+        """What the repository's branch was at each time that it was fetched, as long as git remembers it."""
+        code, output, _errors = self.run(
+            "log", "--walk-reflogs", "--format=%H", self.remote_branch, "--", cwd=self.path
+        )
+        return output.split() if code == 0 else []
 
     def remote_commit(self, commit: str = "") -> str:
         """The commit to deploy, asked without changing anything here."""

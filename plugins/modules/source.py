@@ -81,11 +81,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.building import image_tag
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import load_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import INPUTS, TREE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
@@ -133,6 +135,13 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
         )
 
 
+def deployed_commits(tree: Tree) -> list[str]:
+    """The commits of the release in force and of those that are kept."""
+    releases = Releases(tree)
+    manifests = [releases.manifest(name) for name in releases.kept()]
+    return [str(each["commit"]) for each in (load_state(tree), *manifests) if each.get("commit")]
+
+
 def tree_of(checkout: Checkout, commit: str) -> str:
     """The git tree of a commit: the digest of its files and nothing else."""
     return checkout.git("rev-parse", "--verify", "%s^{tree}" % commit)
@@ -155,7 +164,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     tree = Tree(params["directory"], params["owner"])
     where = (params["directory"], params["repository"], params["branch"], params["owner"], params["credentials"])
     checkout = Checkout(module, *where)
-    checkout.refuse_local_changes()
+    checkout.refuse_local_changes(deployed_commits(tree))
     result["before"] = checkout.head()
     if module.check_mode:
         commit = checkout.remote_commit(params["commit"])

@@ -19,7 +19,10 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.git import (
     split_credentials,
     without_credentials,
 )
+from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
+from ansible_collections.aiia.bulkhead.plugins.modules.source import deployed_commits
 from app.make_repository import commit
+from unit.module_utils.deployments import Machine, files
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -141,6 +144,58 @@ def test_local_commits_are_refused(checkout: Checkout) -> None:
     git(path, "commit", "--quiet", "--all", "--message", "hotfix")
     with pytest.raises(GitError, match=r"has commits that are not in the repository \([0-9a-f]{12}\)"):
         checkout.refuse_local_changes()
+
+
+def rewritten(origin: Path) -> str:
+    """Amend the branch's newest commit and push it with force."""
+    git(origin, "update-ref", "refs/heads/staging", tip(origin, "staging~1"))
+    return commit(origin, "staging", {"README": "amended\n"}, "amended")
+
+
+def forgetful(path: Path) -> None:
+    """A checkout whose reflogs are over."""
+    git(path, "reflog", "expire", "--expire=all", "--expire-unreachable=all", "--all")
+
+
+@pytest.mark.parametrize("remembered", ["by git", "by the release"])
+def test_a_rewritten_branch_whose_new_commit_failed(checkout: Checkout, origin: Path, remembered: str) -> None:
+    """The checkout went back to a commit that is on no branch any more; that is nobody's unpushed work."""
+    path = deployed(checkout)
+    before = checkout.head()
+    new = rewritten(origin)
+    assert checkout.fetch() == new
+    checkout.move_to(new)
+    checkout.move_to(before)
+    if remembered == "by git":
+        checkout.refuse_local_changes()
+    else:
+        forgetful(path)
+        with pytest.raises(GitError, match="has commits that are not in the repository"):
+            checkout.refuse_local_changes()
+        checkout.refuse_local_changes([before])
+    checkout.move_to(checkout.fetch())
+    assert checkout.head() == new
+
+
+def test_a_local_commit_on_a_rewritten_one_is_refused(checkout: Checkout, origin: Path) -> None:
+    path = deployed(checkout)
+    before = checkout.head()
+    rewritten(origin)
+    checkout.fetch()
+    (path / "README").write_text("hotfix\n")
+    git(path, "commit", "--quiet", "--all", "--message", "hotfix")
+    with pytest.raises(GitError, match=rf"not in the repository \({checkout.head()[:12]}\)"):
+        checkout.refuse_local_changes([before])
+
+
+@pytest.mark.parametrize("known", ["", "0" * 40, "--all", "HEAD", "staging"])
+def test_only_commits_that_were_deployed_excuse_others(checkout: Checkout, known: str) -> None:
+    """Not a commit that is gone from the checkout, and no word that git would take for something else."""
+    path = deployed(checkout)
+    (path / "README").write_text("hotfix\n")
+    git(path, "commit", "--quiet", "--all", "--message", "hotfix")
+    with pytest.raises(GitError, match="has commits that are not in the repository"):
+        checkout.refuse_local_changes([known])
 
 
 def test_a_directory_that_is_no_checkout_is_left_alone(checkout: Checkout) -> None:
@@ -306,3 +361,14 @@ def test_no_argument_of_git_has_the_credentials(tmp_path: Path) -> None:
     assert commands
     assert not any("t0ken" in word for command in commands for word in command)
     assert not stores[0].exists()
+
+
+def test_the_commits_that_were_deployed(machine: Machine) -> None:
+    """Those of the state, which may be all that there is, and of every kept release."""
+    assert deployed_commits(machine.tree) == []
+    machine.deploy(commit="c1")
+    machine.deploy(**files(web="web:2"), commit="c2")
+    assert set(deployed_commits(machine.tree)) == {"c1", "c2"}
+    for name in machine.releases():
+        Releases(machine.tree).remove(name)
+    assert deployed_commits(machine.tree) == ["c2"]
