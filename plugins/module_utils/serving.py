@@ -61,7 +61,7 @@ class Serving:
             self.engine.check_reachable(errors)
             names = sorted({each["image"] for each in missing})
             raise EngineError(
-                "this machine lacks %s, and cannot fetch it" % " and ".join(names), last_lines(errors or output, 6)
+                "cannot fetch what this machine lacks: %s" % ", ".join(names), last_lines(errors or output, 6)
             )
         self.comparison.images.update(self.engine.image_ids([each["image"] for each in missing]))
 
@@ -106,11 +106,8 @@ class Serving:
                 for each in self.comparison.of_service(service):
                     code, output, errors = self.engine.docker("exec", each["Id"], *service["on_change"])
                     if code != 0:
-                        raise EngineError(
-                            "service %s did not take its changed files (%s)"
-                            % (service["name"], " ".join(service["on_change"][:3])),
-                            last_lines(errors or output),
-                        )
+                        said = [last_lines(errors or output), *self.last_words(each)]
+                        raise EngineError("service %s did not take its changed files" % service["name"], "\n".join(said))
             elif not fresh:
                 self.recreate(service)
         self.comparison.refresh()
