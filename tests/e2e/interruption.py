@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ def rolling_place(site: Site, **variables: Any) -> Place:
         domains=["interrupted.example"],
         http_port=free_port(),
         https_port=free_port(),
-        drain_timeout=1,
+        drain_timeout=30,  # ends with the last request; a slow machine takes its time for one
         wait_timeout=60,
         **{"bind_address": "127.0.0.1", **variables},
     )
@@ -77,6 +77,10 @@ def identity(container: str) -> str:
     return docker("container", "inspect", "--format", "{{.Id}}", container, check=False).strip()
 
 
+#: Longer than nginx itself waits for an application that is not there.
+PATIENCE = 90
+
+
 class Visitor:
     """Asks the environment's nginx again and again, and keeps whatever was no valid answer.
 
@@ -95,12 +99,17 @@ class Visitor:
         self._enter()
         while not self._over.wait(0.1):
             try:
-                answer = ask(self.place, "/")
+                answer = ask(self.place, "/", timeout=PATIENCE)
                 self.answers.append(answer.body.decode().strip())
                 if answer.status != 200:
                     self.failed.append(f"{answer.status} after {len(self.answers)}")
-            except OSError as error:
+            except Exception as error:  # whatever it is, the thread goes on
                 self.failed.append(f"{error!r} after {len(self.answers)}")
+
+    def was_served(self, versions: Iterable[object]) -> None:
+        """Every request was answered, by one of these versions."""
+        assert self.failed == []
+        assert self.answers and set(self.answers) <= set(map(str, versions)), set(self.answers)
 
     def __enter__(self) -> Visitor:
         self._thread.start()

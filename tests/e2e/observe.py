@@ -118,21 +118,22 @@ def address(place: Place) -> str:
     return "127.0.0.1" if given in ("", "0.0.0.0") else given
 
 
-def connect(place: Place, name: str, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+def connect(place: Place, name: str, context: ssl.SSLContext | None = None, timeout: float = 20) -> ssl.SSLSocket:
     """A TLS connection to the environment's HTTPS port, asking for a name."""
-    plain = socket.create_connection((address(place), place.variables["bulkhead_https_port"]), timeout=20)
+    plain = socket.create_connection((address(place), place.variables["bulkhead_https_port"]), timeout)
     return (context or trust(place)).wrap_socket(plain, server_hostname=name)
 
 
 def ask(
-    place: Place, path: str, method: str = "GET", body: Any = None, host: str = "", tls: bool = True, sni: str = ""
-) -> Answer:
+    place: Place, path: str, method: str = "GET", body: Any = None, host: str = "", tls: bool = True, sni: str = "",
+    timeout: float = 20,
+) -> Answer:  # fmt: skip
     """Ask an environment's nginx over HTTPS (or HTTP), with its own certificate trusted and checked."""
     name = sni or place.variables["bulkhead_domains"][0]
     port = place.variables["bulkhead_https_port" if tls else "bulkhead_http_port"]
-    link = http.client.HTTPConnection(address(place), port, timeout=20)
+    link = http.client.HTTPConnection(address(place), port, timeout=timeout)
     if tls:
-        link.sock = connect(place, name)
+        link.sock = connect(place, name, timeout=timeout)
     text = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
     link.request(method, path, text, {"Host": host or f"{name}:{port}", "Content-Type": "application/json"})
     answer = link.getresponse()
