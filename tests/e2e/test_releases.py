@@ -27,7 +27,7 @@ from load_guide import (
 from observe import ask, by_hand, containers, running
 from support import Place, Run, docker
 
-PACE = Pace(rate=12)
+PACE = Pace(rate=12, slow=1)  # well below the time that a container may drain for
 SETTING, GOOD, UNHEALTHY, UNPREPARED, ROLLBACK = (
     "a changed setting", "a new version", "a failed health check", "a failed migration", "a rollback"
 )  # fmt: skip
