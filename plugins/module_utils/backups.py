@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -33,7 +32,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import listing
 from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import recover
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 #: What must stay free on the disk of the backups: a database whose disk is full stops.
 RESERVE = 256 << 20
@@ -64,7 +64,7 @@ class Backups:
         Raises EngineError; what was written of a backup that failed is gone then.
         """
         trigger = trigger or ("release" if release else "hand")
-        in_force = self._in_force()
+        in_force = load_state(Tree(self.params["home"]))  # what the data belongs to
         why = {
             "reason": reason,
             "trigger": trigger,
@@ -99,14 +99,6 @@ class Backups:
             "removed": [each["name"] for each in gone],
             "seconds": round(time.monotonic() - began, 1),
         }
-
-    def _in_force(self) -> dict[str, Any]:
-        """What the last deployment left: the release and commit that the data belongs to."""
-        try:
-            found = json.loads((read(os.path.join(self.params["home"], STATE)) or b"{}").decode())
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -31,7 +31,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest, new_name
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Tree, Wanted, digest, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
 
 
 class Comparison:
@@ -130,6 +131,10 @@ class Comparison:
         found = described(self.engine, "volume", self.params["volumes"])
         return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in found)
 
+    def unprepared(self) -> list[dict[str, Any]]:
+        """Services that were prepared, and whose data a restore has replaced since."""
+        return [each for each in self.services if each["prepare"] and self.prepared.get(each["name"]) == ""]
+
     def gaps(self) -> list[tuple[dict[str, Any], str]]:
         """Services that serve and would be away while they are replaced, and why they are: those that hold data or
         ports of the machine and do not run the application, and those that no stand-in can stand in for."""
@@ -183,6 +188,8 @@ class Comparison:
         ]
         steps += ["remove %s, whose service is gone" % name_of(each) for each in self.orphans]
         steps += ["clear up %s, which an interrupted run left" % name for name in self.leftovers()]
+        if "release_files" not in self.params:  # returning to a release prepares nothing
+            steps += ["prepare %s again: its data was restored" % each["container"] for each in self.unprepared()]
         if self.interrupted and not steps:
             steps.append("finish what an interrupted run began")
         if self.firewall:
@@ -292,18 +299,3 @@ def _started(container: dict[str, Any]) -> float:
 def _port(text: str) -> str:
     """A port as the engine writes it; Compose leaves the protocol out."""
     return text if "/" in text else "%s/tcp" % text
-
-
-def load_state(tree: Tree) -> dict[str, Any]:
-    """What the last successful deployment left; empty where there was none."""
-    content = read(tree.path(STATE))
-    try:
-        state = json.loads(content.decode()) if content else {}
-    except ValueError:
-        return {}
-    return state if isinstance(state, dict) else {}
-
-
-def current_release(tree: Tree) -> str:
-    """The name of the release in force."""
-    return str(load_state(tree).get("release", ""))

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +25,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases, files_digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.rolling import Rolling
 from ansible_collections.aiia.bulkhead.plugins.module_utils.serving import Serving
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import save_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.validation import validate
 
 
@@ -240,7 +239,7 @@ class Converger:
         return "The previous release serves again%s" % self._with_other_images(in_force)
 
     def _with_other_images(self, in_force: dict[str, Any]) -> str:
-        """What is not as it was: a name that somebody moved, or this run's ``pull_policy``, is not ours to give back."""
+        """What is not as it was: a name that somebody moved, or this run's ``pull_policy``, cannot be given back."""
         containers = {
             service["image"]: each.get("Image", "")
             for service in in_force.get("services", ())
@@ -310,5 +309,5 @@ class Converger:
             state["firewall"] = self.firewall.ports
         before = self.comparison.state.get("release", "")
         self.releases.complete(release, self.comparison.files, self.params, images, before)
-        self.tree.write(Wanted(STATE, json.dumps(state, indent=1).encode(), 0o600))
+        save_state(self.tree, state)
         self.comparison.state = state

@@ -18,7 +18,6 @@ from typing import Any
 from ansible_collections.aiia.bulkhead.plugins.module_utils import manifests
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import LOCK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.belongings import Belongings
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import load_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     PREFIX,
     PROJECT,
@@ -35,6 +34,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import JOUR
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.services import is_own
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 #: The label of a volume that has no name but its id.

@@ -22,6 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import exch
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import RESTORE, Files
 from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE, backup_directory, files_of, server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import forget_prepared
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, read
 
 #: What a restore is about, in the directory of the backups, as long as it is not at its end.
@@ -90,6 +91,8 @@ def recover(engine: Engine, params: dict[str, Any]) -> Recovered | None:
     else:  # all files are there before the first ones take their places
         restored = any("switched" in seen for _files, seen in looked)
     kept = move([files for files, seen in looked if "present" in seen], "switch" if restored else "back", stamp)
+    if restored and "restored" not in journal:  # a deployment since then prepared what was there
+        forget_prepared(params["home"])
     waiting = [part for part, files in found if files is None]
     if waiting:  # what was decided holds for them too, whatever becomes of the databases meanwhile
         _write(params, dict(journal, restored=restored, files=[each["name"] for each in waiting]))

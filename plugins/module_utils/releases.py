@@ -220,7 +220,9 @@ class Releases:
             if before and now.get(image, before) != before and not ours:
                 services = [each["name"] for each in manifest["services"] if each["image"] == image]
                 ids = (before[:_SHORT], now[image][:_SHORT])
-                found.append("%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids))
+                found.append(
+                    "%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids)
+                )
         return found
 
     def prune_images(self, engine: Engine, repository: str) -> None:

@@ -27,6 +27,13 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement, stamp_now
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import forget_prepared
+
+#: What is still to be done where services prepare what they need, such as the schema.
+PREPARE_AGAIN = (
+    "deploy now: the data may be of an older schema, and %s is prepared again then (its migrations run), for the same "
+    "image too"
+)
 
 
 def find(wanted: str, directory: str, prefix: str) -> dict[str, Any]:
@@ -123,6 +130,8 @@ class Restore:
                 self._fill(replacement, part, own, sanitise if foreign else "", foreign)
             for each, part in brought:
                 each.stage(self._path(part), stamp, script)
+            # Before: one time too many is harmless, whatever becomes of the restore.
+            unprepared = forget_prepared(self.params["home"])
             self._switch(wanted, [each for each, _part in brought], stamp)
         except BaseException as error:
             self._take_back(error)
@@ -132,6 +141,8 @@ class Restore:
         )
         if recovered:
             tidied["notes"].insert(0, recovered.note())
+        if unprepared:
+            tidied["notes"].append(PREPARE_AGAIN % " and ".join(unprepared))
         result.update(tidied)
         if replacements:
             result["rows"] = sum(sum(part["rows"].values()) for _replacement, part, _own in replacements)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison, current_release
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import OF_A_RELEASE, Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import current_release
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted
 
 

@@ -107,7 +107,9 @@ class Serving:
                     code, output, errors = self.engine.docker("exec", each["Id"], *service["on_change"])
                     if code != 0:
                         said = [last_lines(errors or output), *self.last_words(each)]
-                        raise EngineError("service %s did not take its changed files" % service["name"], "\n".join(said))
+                        raise EngineError(
+                            "service %s did not take its changed files" % service["name"], "\n".join(said)
+                        )
             elif not fresh:
                 self.recreate(service)
         self.comparison.refresh()

@@ -50,9 +50,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import current_release
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import current_release
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 

@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: Resolves the commit and says whether an image would be built.}
+  check_mode: {support: full, description: Resolves the commit and says whether an image would be built or taken over.}
   diff_mode: {support: none, description: The commit before and after are return values.}
 options:
   repository: {type: str, required: true, description: The git repository.}
@@ -81,7 +81,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.building import image_tag
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import load_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import INPUTS, TREE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
@@ -89,6 +88,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 
@@ -119,7 +119,7 @@ def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[
 def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
     """Build the image from the commit. Raises EngineError with the last lines of the build."""
     labels = dict(params["labels"], **params["run_labels"])
-    labels.update({"io.bulkhead.commit": commit, INPUTS: params["inputs"], TREE: tree_of(checkout, commit)})
+    labels.update({"io.bulkhead.commit": commit, INPUTS: params["inputs"], TREE: checkout.tree(commit)})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
@@ -142,19 +142,17 @@ def deployed_commits(tree: Tree) -> list[str]:
     return [str(each["commit"]) for each in (load_state(tree), *manifests) if each.get("commit")]
 
 
-def tree_of(checkout: Checkout, commit: str) -> str:
-    """The git tree of a commit: the digest of its files and nothing else."""
-    return checkout.git("rev-parse", "--verify", "%s^{tree}" % commit)
-
-
-def take_over(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> str:
-    """Give the image that another environment proved our name. Returns what vouches for it; empty where ours is
-    accepted already. Raises EngineError where nothing does."""
+def take_over(
+    engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str, check: bool = False
+) -> str:
+    """Give the image that another environment proved our name; ``check`` only judges it. Returns what vouches for it;
+    empty where ours is accepted already. Raises EngineError where nothing does."""
     promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
     present = promotion.image(image)
     if present.id and (present.id in promotion.accepted or not promotion.problem(present)):
         return ""
-    return promotion.promote(tree_of(checkout, commit), params["inputs"], image)
+    tree = checkout.remote_tree(commit) if check else checkout.tree(commit)
+    return promotion.promote(tree, params["inputs"], image, check)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -179,7 +177,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         image = "%s:%s" % (params["image"], image_tag(commit, params["inputs"]))
         result["image"] = image
         if params["promotion"]:
-            result["promoted"] = "" if module.check_mode else take_over(engine, checkout, params, commit, image)
+            result["promoted"] = take_over(engine, checkout, params, commit, image, check=module.check_mode)
             result["changed"] |= bool(result["promoted"])
         elif not image_is_there(engine, image, params["inputs"]):
             result["changed"] = result["built"] = True

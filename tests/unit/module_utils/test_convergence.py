@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import (
     COMPOSE_FILE,

@@ -18,6 +18,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils import media, recove
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange, exchanges, switch
 from ansible_collections.aiia.bulkhead.plugins.module_utils.replacement import Replacement
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state, save_state
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 STAMP = "20260725031500"
 HELD = "ERROR:  database is being accessed by other users"
@@ -203,7 +205,12 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ]
 
     class Two:
-        params: ClassVar = {"prefix": "aiia_prod", "directory": str(tmp_path), "parts": parts}
+        params: ClassVar = {
+            "prefix": "aiia_prod",
+            "directory": str(tmp_path),
+            "home": str(tmp_path / "home"),
+            "parts": parts,
+        }
         engine = Engine()
         one, two, late, files = Server("c1"), Server("c2"), Server("c3", "late"), Files()
         wanted = exchanges([*prepared(one, "shop"), *prepared(two, "reports")])
@@ -212,7 +219,15 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             done = recovery.recover(self.engine, self.params)
             return done.note() if done else ""
 
+        def deploy(self) -> None:
+            """As a deployment leaves it that migrated."""
+            save_state(Tree(self.params["home"]), {"release": "r1", "prepared": {"web": "key"}})
+
+        def prepared(self) -> str:
+            return str(load_state(Tree(self.params["home"]))["prepared"]["web"])
+
     found = Two()
+    found.deploy()
     servers = {"one": found.one, "two": found.two, "late": found.late}
     monkeypatch.setattr(recovery, "server_of", lambda _engine, _params, part: servers[part["name"]])
     places = {"web": lambda: found.files}
@@ -225,7 +240,7 @@ def test_killed_before_the_first_server_all_is_taken_back(two: Any) -> None:
     assert "taken back" in two.recover()
     assert (two.one.names, two.two.names, two.files.moves) == ({"shop"}, {"reports"}, ["back"])
     assert two.engine.calls == [("rm", "--force", "--volumes", "mover")]
-    assert two.recover() == ""
+    assert two.recover() == "" and two.prepared() == "key"
 
 
 def test_killed_between_two_servers_all_is_brought_to_its_end(two: Any) -> None:
@@ -233,7 +248,7 @@ def test_killed_between_two_servers_all_is_brought_to_its_end(two: Any) -> None:
     assert "brought to its end" in two.recover()
     assert [each.is_done() for each in two.wanted] == [True, True] and two.files.moves == ["switch"]
     assert two.late.statements == [], "what was not to be restored is left alone"
-    assert two.recover() == ""
+    assert two.recover() == "" and two.prepared() == "", "a deployment since then migrated what is gone now"
 
 
 def test_killed_between_two_servers_with_the_second_one_lost_all_is_taken_back(two: Any) -> None:
@@ -271,11 +286,13 @@ def test_files_without_a_container_are_waited_for(two: Any) -> None:
     files, two.files = two.files, None
     two.wanted[0].forward()
     assert two.recover().endswith("Its files wait for a container of service web: deploy it")
+    assert two.prepared() == ""
+    two.deploy()
     for server in (two.one, two.two):
         server.names = {name for name in server.names if "before" not in name}
     two.files = files
     assert "brought to its end" in two.recover() and files.moves == ["switch"]
-    assert two.recover() == ""
+    assert two.recover() == "" and two.prepared() == "key", "the databases were decided on before"
 
 
 def test_files_alone_that_began_to_take_their_places_take_them(two: Any) -> None:

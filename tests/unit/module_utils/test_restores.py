@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
 from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state, save_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import StreamError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Tree
 
 STAMP = "20260725031500"
 LABELS = {
@@ -261,9 +264,15 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         free: int | None = None
         recovered: Any = None
         switched: list[object]
+        home = Tree(str(tmp_path / "home"))
 
         def run(self) -> dict[str, Any]:
-            params = {"prefix": "aiia_prod", "directory": str(tmp_path / "backups"), "parts": parts}
+            params = {
+                "prefix": "aiia_prod",
+                "directory": str(tmp_path / "backups"),
+                "home": str(self.home.directory),
+                "parts": parts,
+            }
             restore = Restore(self.engine, {**params, "state_directory": ""}, "latest")
             return restore.run(backup_first=False)
 
@@ -305,6 +314,27 @@ def test_a_restore_that_fails_says_which_data_serves(
     with pytest.raises(EngineError, match=rf"said no\. {said}.*kept until the next restore: /srv/media/\.bulkhead"):
         whole.run()
     assert whole.journal()
+
+
+def test_what_was_prepared_for_other_data_is_prepared_again(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is forgotten before the data changes: a run that is killed in between shall not leave it."""
+    save_state(whole.home, {"release": "r1", "prepared": {"web": "key"}})
+    os.chown(whole.home.path(STATE), *(2 * [os.getuid() or 4242]))
+    seen: list[Any] = []
+    monkeypatch.setattr(Restore, "_switch", lambda *_args: seen.append(load_state(whole.home)))
+    for _again in range(2):
+        (note,) = whole.run()["notes"]
+        assert "deploy now" in note and "web is prepared again then" in note
+    assert seen == 2 * [{"release": "r1", "prepared": {"web": ""}}]
+    assert Path(whole.home.path(STATE)).stat().st_uid == (os.getuid() or 4242), "its owner can read it still"
+
+
+def test_a_restore_that_ends_before_the_data_changes_leaves_what_was_prepared(whole: Any) -> None:
+    save_state(whole.home, {"release": "r1", "prepared": {"web": "key"}})
+    Database.trouble = "fill"
+    with pytest.raises(EngineError):
+        whole.run()
+    assert load_state(whole.home)["prepared"] == {"web": "key"}
 
 
 def test_what_cannot_be_tidied_up_is_a_note(whole: Any) -> None:
