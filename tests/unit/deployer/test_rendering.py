@@ -294,13 +294,12 @@ def test_an_application_that_is_not_django(tmp_path: Path) -> None:
 def test_the_image_is_named_by_what_it_is_built_from(tmp_path: Path) -> None:
     """The commit and the other inputs; who may read the repository is none of them."""
     images = []
-    for number, variables in enumerate(
-        (
-            {"bulkhead_source_repository": "https://git.example/app.git"},
-            {"bulkhead_source_repository": "https://somebody:token@git.example/app.git"},
-            {"bulkhead_source_repository": "https://git.example/app.git", "bulkhead_build_target": "special"},
-        )
-    ):
+    given: tuple[dict[str, Any], ...] = (
+        {"bulkhead_source_repository": "https://git.example/app.git"},
+        {"bulkhead_source_repository": "https://somebody:token@git.example/app.git"},
+        {"bulkhead_source_repository": "https://git.example/app.git", "bulkhead_build_target": "special"},
+    )
+    for number, variables in enumerate(given):
         declaration = declared(tmp_path / str(number), **variables)
         release = Renderer(read(write(tmp_path / f"any{number}", {})).loader).render(declaration, "4f2a91c")
         assert release is not None

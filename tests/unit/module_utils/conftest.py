@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.aiia.bulkhead.plugins.module_utils import releases as releases_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils import rolling
-from unit.module_utils.deployments import Machine
+from unit.module_utils.deployments import Machine, files
 from unit.module_utils.rolled import Rolled
 
 
@@ -53,4 +55,26 @@ def rolled(tmp_path: Path, quick: None) -> Rolled:
     machine.deploy()
     machine.engine.calls.clear()
     machine.watch()
+    return machine
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Releases are named by the second: each deployment gets one of its own."""
+    seconds, real = [0], time.strftime
+
+    def strftime(form: str, _when: object) -> str:
+        seconds[0] += 1
+        return real(form, time.gmtime(seconds[0]))
+
+    monkeypatch.setattr(releases_module.time, "strftime", strftime)
+    yield seconds
+
+
+@pytest.fixture
+def three(tmp_path: Path, clock: list[int]) -> Machine:
+    """An environment with three releases, of which the last is in force."""
+    machine = Machine(tmp_path / "env")
+    for number in (1, 2, 3):
+        machine.deploy(**files(web=f"web:{number}", conf=str(number)), commit=f"c{number}", keep_releases=3)
     return machine

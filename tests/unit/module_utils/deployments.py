@@ -16,6 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import C
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import GitError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import RELEASES, Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 from unit.module_utils.fake_engine import COMPOSE_FILE, FakeEngine, compose_text, file, service
 
@@ -100,3 +101,26 @@ class Machine:
 
 def files(web: str = "web:1", db: str = "db:1", conf: str = "one") -> dict[str, Any]:
     return {"files": [file(COMPOSE_FILE, compose_text(web=web, db=db)), file("web.conf", conf)]}
+
+
+class Hidden:
+    """The part of Ansible's module that returning needs."""
+
+    def __init__(self) -> None:
+        self.no_log_values: set[str] = set()
+
+
+def roll_back(machine: Machine, wanted: str = "previous", **changes: Any) -> Comparison:
+    """Return to a kept release, as the module does. Returns what it saw before."""
+    releases, hidden = Releases(machine.tree), Hidden()
+    name, params = as_kept(
+        hidden,
+        releases,
+        machine.params(
+            **{"files": [], "secret_files": [], "services": [], "keep_releases": 3, **changes}, release=wanted
+        ),
+    )
+    comparison = Comparison(machine.engine, machine.tree, machine.checkout, params)
+    check_images(comparison, releases, name)
+    Converger(comparison, releases).apply(name)
+    return comparison

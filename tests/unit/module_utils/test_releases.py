@@ -7,61 +7,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils import releases as releases_module
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison, current_release
-from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import RELEASES, Releases
-from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images, secret_texts
+from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, secret_texts
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state import current_release
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Wanted
-from unit.module_utils.deployments import Machine, files
+from unit.module_utils.deployments import Hidden, Machine, files, roll_back
 from unit.module_utils.fake_engine import service
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Releases are named by the second: each deployment gets one of its own."""
-    seconds, real = [0], time.strftime
-
-    def strftime(form: str, _when: object) -> str:
-        seconds[0] += 1
-        return real(form, time.gmtime(seconds[0]))
-
-    monkeypatch.setattr(releases_module.time, "strftime", strftime)
-    yield seconds
-
-
-class Hidden:
-    """The part of Ansible's module that returning needs."""
-
-    def __init__(self) -> None:
-        self.no_log_values: set[str] = set()
-
-
-def roll_back(machine: Machine, wanted: str = "previous") -> Comparison:
-    """Return to a kept release, as the module does. Returns what it saw before."""
-    releases, hidden = Releases(machine.tree), Hidden()
-    name, params = as_kept(
-        hidden, releases, machine.params(release=wanted, files=[], secret_files=[], services=[], keep_releases=3)
-    )
-    comparison = Comparison(machine.engine, machine.tree, machine.checkout, params)
-    check_images(comparison, releases, name)
-    Converger(comparison, releases).apply(name)
-    return comparison
-
-
-@pytest.fixture
-def three(tmp_path: Path, clock: list[int]) -> Machine:
-    """An environment with three releases, of which the last is in force."""
-    machine = Machine(tmp_path / "env")
-    for number in (1, 2, 3):
-        machine.deploy(**files(web=f"web:{number}", conf=str(number)), commit=f"c{number}", keep_releases=3)
-    return machine
 
 
 def test_back_to_the_release_before(three: Machine) -> None:
