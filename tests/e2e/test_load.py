@@ -6,172 +6,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import socket
-import ssl
-import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import wsproto
+from faulty_server import DOMAIN, NAME, QUICK, Server, serving
 from guide_stack import self_signed
-from load import Load, Pace
+from load import TURNS, Load, Pace
 from load_report import Record, Summary, Writes, percentile
-from wire import Peer
-from wsproto import events
 
-DOMAIN = "load.example"
-NAME = "aiia_test"
 TIMES = 3
-#: A timeout that a machine with other things to do keeps as well; only the tests of silence wait for it.
-QUICK = Pace(rate=80, timeout=2, slow=0.1, echo=0.02)
-
-
-@dataclass
-class Call:
-    """One request as the server sees it."""
-
-    method: str
-    path: str
-    body: bytes
-    reused: bool
-    writer: asyncio.StreamWriter
-
-    @property
-    def websocket(self) -> bool:
-        return self.path.startswith("/ws/")
-
-    @property
-    def posts(self) -> bool:
-        return self.method == "POST"
-
-
-@dataclass
-class Server:
-    """The demo's application in small, with faults: `fault` befalls the next `left` requests that it fits."""
-
-    fault: str = ""
-    left: int = 0
-    rows: Counter[str] = field(default_factory=Counter)
-    port: int = 0
-    loop: asyncio.AbstractEventLoop | None = None
-
-    def befalls(self, call: Call) -> str:
-        """The fault of this request, if it is to have one."""
-        where, _unused, what = self.fault.partition(": ")
-        fits = {
-            "new": not call.reused and not call.websocket,
-            "reused": call.reused,
-            "any": not call.websocket,
-            "post": call.posts,
-            "reused post": call.posts and call.reused,
-            "opening": call.websocket,
-            "websocket": False,  # befalls a text, not the handshake
-        }
-        if not self.left or not fits.get(where):
-            return ""
-        self.left -= 1
-        return what
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        reused = False
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                method, path, _version = head.split(b"\r\n")[0].decode().split()
-                headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
-                body = await reader.readexactly(int(headers.get(b"content-length", 0)))
-                call = Call(method, path, body, reused, writer)
-                if not await self.answer(call, head, reader):
-                    break
-                reused = True
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def answer(self, call: Call, head: bytes, reader: asyncio.StreamReader) -> bool:
-        """Answer one request; returns whether the connection goes on."""
-        fault = self.befalls(call)
-        if fault == "drop":
-            return False
-        if fault == "reset":
-            reset(call.writer)
-            return False
-        if fault == "silent":
-            await asyncio.sleep(QUICK.timeout + 0.2)
-            return False
-        if call.websocket and not fault:
-            await self.echo(head, reader, call.writer)
-            return False
-        status, text = 200, "{}"
-        if call.path == "/whoami/":
-            text = json.dumps({"commit": "c0ffee"})
-        elif call.path.startswith("/slow/"):
-            await asyncio.sleep(QUICK.slow)
-            text = json.dumps({"slept": QUICK.slow})
-        elif call.posts:
-            status, text = 201, call.body.decode()
-            if fault != "forget":
-                self.rows[json.loads(text)["text"]] += 1
-        if fault == "keep and drop":
-            return False
-        if fault == "502":
-            status = 502
-        if fault == "another note":
-            text = json.dumps({"text": "another"})
-        name = "aiia_other" if fault == "stranger" else NAME
-        answer = f"HTTP/1.1 {status} x\r\nX-Environment: {name}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
-        call.writer.write(answer[:-1] if fault == "cut" else answer)
-        await call.writer.drain()
-        return not call.websocket and fault not in ("cut", "close afterwards")
-
-    async def echo(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A websocket, until it is over or its fault befalls it."""
-        protocol = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
-        protocol.receive_data(head)
-        data = b""
-        while True:
-            for event in protocol.events():
-                if isinstance(event, events.Request):
-                    writer.write(protocol.send(events.AcceptConnection()))
-                elif isinstance(event, events.CloseConnection):
-                    return
-                elif isinstance(event, events.TextMessage):
-                    text, fault = event.data, ""
-                    if self.left and self.fault.startswith("websocket: "):
-                        self.left -= 1
-                        fault = self.fault.removeprefix("websocket: ")
-                    if fault == "end":
-                        return
-                    if fault == "reset":
-                        reset(writer)
-                        return
-                    if fault.startswith("goodbye"):
-                        writer.write(protocol.send(events.CloseConnection(code=int(fault.split()[1]))))
-                        await writer.drain()
-                        await reader.read(100)
-                        return
-                    if fault == "silent":
-                        continue
-                    writer.write(protocol.send(events.TextMessage(data="x" if fault == "another" else text)))
-            if not (data := await reader.read(65536)):
-                return
-            protocol.receive_data(data)
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection with a TCP reset."""
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 @pytest.fixture(scope="module")
@@ -183,32 +32,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(certificate: Path) -> Iterator[tuple[Server, Peer]]:
-    """The server in a thread of its own, and where it is."""
-    made, ready, over = Server(), threading.Event(), threading.Event()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-
-    async def run() -> None:
-        server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
-        made.loop = asyncio.get_running_loop()
-        made.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        while not over.is_set():
-            await asyncio.sleep(0.02)
-        server.close()
-
-    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield made, Peer(NAME, made.port, DOMAIN, ssl.create_default_context(cafile=str(certificate)))
-    finally:
-        over.set()
-        thread.join()
-
-
-@contextmanager
 def under_load(certificate: Path, pace: Pace) -> Iterator[tuple[Server, Load]]:
     """The server, and a load on it."""
     with serving(certificate) as (server, peer):  # noqa: SIM117  (pylint takes the peer for unassigned in one line)
@@ -216,19 +39,23 @@ def under_load(certificate: Path, pace: Pace) -> Iterator[tuple[Server, Load]]:
             yield server, load
 
 
-def loaded(certificate: Path, fault: str) -> tuple[Load, Server]:
-    """A short load on a server that this fault befalls three times."""
-    with serving(certificate) as (server, peer):
-        with Load([peer], QUICK) as load:
-            load.rest(0.25)
-            server.fault, server.left = fault, TIMES
-            with load.during("fault"):
-                until = time.monotonic() + 15
-                while server.left and time.monotonic() < until:
-                    load.rest(0.05)
-                load.rest(0.15)
-            load.rest(0.1)
-        assert server.left == 0, "the fault did not befall as many requests as it should"
+def wait(load: Load, what: Callable[[], object]) -> None:
+    """Go on until something is so; where it never is, the assertions that follow say it better."""
+    deadline = time.monotonic() + 15
+    while not what() and time.monotonic() < deadline:
+        load.rest(0.05)
+
+
+def loaded(certificate: Path, fault: str, enough: Callable[[Load], object] = lambda _load: True) -> tuple[Load, Server]:
+    """A short load on a server that this fault befalls three times; it goes on until there is enough to look at."""
+    with under_load(certificate, QUICK) as (server, load):
+        load.rest(0.25)
+        server.fault, server.left = fault, TIMES
+        with load.during("fault"):
+            wait(load, lambda: not server.left)
+            load.rest(0.15)
+        wait(load, lambda: enough(load))
+    assert server.left == 0, "the fault did not befall as many requests as it should"
     return load, server
 
 
@@ -265,18 +92,20 @@ def test_each_failure_counts_once(certificate: Path, fault: str, reason: str) ->
     assert reason in load.report()
 
 
+def failed(load: Load) -> set[str]:
+    """The kinds of what failed."""
+    return {each.kind for each in load.failures}
+
+
 def opened_again(certificate: Path, first: str, then: str) -> tuple[Load, Server]:
     """A websocket that is told goodbye, and then cannot be opened three times."""
     with under_load(certificate, QUICK) as (server, load):
         load.rest(0.3)
+        server.then = then, TIMES
         server.fault, server.left = first, 1
-        while server.left:
-            time.sleep(0.0005)
-        server.fault, server.left = then, TIMES
-        until = time.monotonic() + 15
-        while server.left and time.monotonic() < until:
-            load.rest(0.05)
+        wait(load, lambda: not server.left)
         load.rest(0.2)
+    assert server.left == 0, "the websocket was not opened as often as it should"
     return load, server
 
 
@@ -285,7 +114,7 @@ def opened_again(certificate: Path, first: str, then: str) -> tuple[Load, Server
 )
 def test_what_a_client_bears_is_no_failure(certificate: Path, fault: str) -> None:
     """A reused connection that ends without an answer is tried once again; a row that this doubles is no fault."""
-    load, server = loaded(certificate, fault)
+    load, server = loaded(certificate, fault, lambda load: len(load.targets[NAME].writes.acknowledged) > 10)
     assert load.failures == [], load.report()
     if fault.startswith("reused"):
         assert load.summary().retried == TIMES, load.report()
@@ -299,30 +128,34 @@ def test_a_second_end_without_answer_is_a_failure(certificate: Path) -> None:
     with under_load(certificate, QUICK) as (server, load):
         load.rest(0.3)
         server.fault, server.left = "any: drop", 10**6
-        load.rest(0.5)
-        server.left = 0
+        wait(load, lambda: failed(load) >= {*TURNS})
+        server.fault = ""
         load.rest(0.3)
-    kinds = {each.kind for each in load.failures}
-    assert {"get", "post", "get new", "post new"} <= kinds, load.report()
+    assert failed(load) >= {*TURNS}, load.report()
     assert all("Unanswered" in each.failure for each in load.failures if not each.kind.startswith("websocket"))
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1012])
 def test_goodbyes_are_counted_and_are_no_failures(certificate: Path, code: int) -> None:
     """A websocket that is closed on purpose is opened again at once."""
-    load, _server = loaded(certificate, f"websocket: goodbye {code}")
+
+    def opened(load: Load) -> int:
+        return sum(each.kind == "websocket open" for each in load.records)
+
+    load, _server = loaded(certificate, f"websocket: goodbye {code}", lambda load: opened(load) > TIMES)
     assert load.failures == [], load.report()
     assert load.targets[NAME].goodbyes == TIMES
-    assert sum(each.kind == "websocket open" for each in load.records) == TIMES + 1
+    assert opened(load) == TIMES + 1
 
 
 def test_nobody_listens(certificate: Path) -> None:
     """A refused connection is a failure of every kind."""
     with serving(certificate) as (_server, peer):
         pass
+    kinds = {*TURNS, "slow", "upload", "websocket open"}
     with Load([peer], QUICK) as load:
-        load.rest(0.3)
-    assert {each.kind for each in load.failures} >= {"get", "post", "get new", "slow", "upload", "websocket open"}
+        wait(load, lambda: failed(load) >= kinds and len(load.records) > 10)
+    assert failed(load) == kinds
     assert len(load.failures) == len(load.records) > 10
 
 
@@ -355,22 +188,27 @@ def test_numbers() -> None:
 
 
 def test_a_stop_is_seen_by_all_that_fell_into_it(certificate: Path) -> None:
-    """Latency counts from the moment a request was due, so that a stop of half a second is not one slow request."""
-    with under_load(certificate, replace(QUICK, timeout=5)) as (server, load):
+    """Latency counts from the moment a request was due, so that a stop of a second is not one slow request."""
+    over = threading.Event()
+
+    def stop() -> None:
+        time.sleep(1)
+        over.set()
+
+    with under_load(certificate, replace(QUICK, timeout=15)) as (server, load):
         load.rest(0.3)
         with load.during("stop"):
             assert server.loop is not None
-            server.loop.call_soon_threadsafe(time.sleep, 0.5)
-            load.rest(0.5)
-        load.rest(0.2)
-    seen = load.summary(phase="stop")
+            server.loop.call_soon_threadsafe(stop)
+            wait(load, over.is_set)
+    late = [each for each in load.records if each.phase == "stop" and each.kind in TURNS and each.seconds > 0.1]
     assert load.failures == []
-    assert seen.p50 > 0.1 and 0.4 < seen.worst < 2, load.report()
+    assert len(late) >= 10 and load.summary(phase="stop").worst > 0.5, load.report()
 
 
 def test_it_ends_by_itself(certificate: Path) -> None:
     """A load that is forgotten does not go on for ever, and the caller is told."""
     with under_load(certificate, replace(QUICK, longest=0.2)) as (_server, load):
-        time.sleep(1)
+        load._thread.join(15)
         with pytest.raises(AssertionError, match="ended by itself"):
             load.rest(0)
