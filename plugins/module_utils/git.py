@@ -179,7 +179,22 @@ class Checkout:
         self._check_remote(code, errors)
         return commit or output.split()[0]
 
-    def fetch(self, commit: str = "") -> str:
+    def tree(self, commit: str) -> str:
+        """The git tree of a commit: the digest of its files and nothing else."""
+        return self.git("rev-list", "--max-count=1", "--format=%T", commit).splitlines()[-1]
+
+    def remote_tree(self, commit: str) -> str:
+        """The git tree of a commit of the environment's branch, fetched to a place of its own: here nothing changes."""
+        folder = tempfile.mkdtemp(prefix="bulkhead-")
+        try:
+            if self.owner:
+                os.chown(folder, pwd.getpwnam(self.owner).pw_uid, -1)
+            aside = Checkout(self.module, folder, self.repository, self.branch, self.owner, self._credentials)
+            return aside.tree(aside.fetch(commit, "--filter=tree:0"))  # commits without their files
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def fetch(self, commit: str = "", *options: str) -> str:
         """Fetch the environment's branch and nothing else; returns the commit to deploy."""
         if not self.exists():
             code, output, errors = self.run("init", "--quiet", "--initial-branch", self.branch, self.path)
@@ -190,6 +205,7 @@ class Checkout:
             "fetch",
             "--quiet",
             "--no-tags",
+            *options,
             "origin",
             "+refs/heads/%s:%s" % (self.branch, self.remote_branch),
             cwd=self.path,

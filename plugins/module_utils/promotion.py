@@ -216,13 +216,19 @@ class Promotion:
         digest = by_digest(name)
         return Image(name, "", (digest,) if digest else ())
 
-    def promote(self, tree: str, inputs: str, name: str) -> str:
+    def promote(self, tree: str, inputs: str, name: str, check: bool = False) -> str:
         """Give the image of these files our name: the one in force here, else the other environment's. Returns what
-        vouches for it. Raises EngineError where something speaks against it."""
+        vouches for it. Raises EngineError where something speaks against it. ``check`` only judges."""
         identity = self._in_force(tree, inputs)
-        if identity:
+        note = "%s is the image that is in force here already" % name
+        if not identity:
+            identity, note = self._elsewhere(tree, inputs, name)
+        if not check:
             self.engine.docker_ok("image", "tag", identity, name)
-            return "%s is the image that is in force here already" % name
+        return note
+
+    def _elsewhere(self, tree: str, inputs: str, name: str) -> tuple[str, str]:
+        """The image of these files that the other environment runs, as it is called here, and what vouches for it."""
         containers, missing = of_tree(self.evidence, tree, inputs)
         if missing:
             self._refuse([missing])
@@ -230,9 +236,7 @@ class Promotion:
         here = next((found for found in map(self.image, [there.id, *there.digests]) if found.id), None)
         problems = [self.problem(there), "" if here else self._not_here(containers[0])]
         self._refuse([each for each in problems if each])
-        if here:
-            self.engine.docker_ok("image", "tag", here.id, name)
-        return self._note("%s is the image that" % name, there)
+        return (here.id if here else ""), self._note("%s is the image that" % name, there)
 
     def _not_here(self, container: dict[str, Any]) -> str:
         return (

@@ -86,7 +86,7 @@ def require_promotion(step: EnvironmentStep, release: Release) -> None:
             f"{step.declaration.prefix}: {', '.join(fetched)} has a pull_policy by which Compose may fetch another "
             "image than the one that was healthy elsewhere (bulkhead_promotion_from): leave pull_policy out"
         )
-    # In check mode the application's image has not got its name yet; the step before said whether it would.
+    # In check mode the application's image has not got its name yet; the step before has judged it, by its files.
     application = {each.image for each in release.stack.services if each.application}
     images = {each.image for each in release.stack.services if each.image}
     wanted = images - application if step._task.check_mode else images

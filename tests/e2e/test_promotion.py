@@ -46,9 +46,13 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
     error = production.deploy().error
     assert "are accepted (bulkhead_promotion_from" in error and "wait 60 minutes more" in error
     assert image(staging)[1][:19] in error
+    assert "wait 60 minutes more" in production.deploy("--check").error
     assert docker("ps", "--all", "--quiet", "--filter", f"label=io.bulkhead.prefix={production.prefix}") == ""
 
     production.variables["bulkhead_promotion_minutes"] = 0
+    judged = production.deploy("--check").succeeded().result("source")["promoted"]
+    assert f"was healthy in {staging.prefix} since" in judged
+    assert docker("image", "ls", "--quiet", f"{production.prefix}_web") == ""
     run = production.deploy().succeeded()
     assert run.result("source")["built"] is False
     inputs = image(staging)[0].rpartition("-")[2]
@@ -67,7 +71,8 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
     # Other files than staging's, and a named image that staging does not run: each refused, production serves on.
     before = moment(production)
     commit(repository, "main", {"release": "three"}, "Not in staging")
-    assert "runs no image that was built from these files" in production.deploy().error
+    for arguments in (["--check"], []):
+        assert "runs no image that was built from these files" in production.deploy(*arguments).error
     production.variables["bulkhead_source_commit"] = merged
     production.variables["bulkhead_services"] = only(web=APPLICATION, other=web())
     error = production.deploy().error

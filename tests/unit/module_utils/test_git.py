@@ -233,6 +233,24 @@ def test_asking_changes_nothing(checkout: Checkout, origin: Path) -> None:
     assert not Path(checkout.path).exists()
 
 
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_the_files_of_a_commit_that_is_not_here(
+    checkout: Checkout, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filters: str
+) -> None:
+    """Asked without its files, where the repository's server can do that, and without a change of the checkout."""
+    git(origin, "config", "uploadpack.allowFilter", filters)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    earlier = tip(origin, "staging~1")
+    assert checkout.remote_tree(tip(origin, "staging")) == tip(origin, "staging^{tree}")
+    assert checkout.remote_tree(earlier[:12]) == tip(origin, "staging~1^{tree}")
+    with pytest.raises(GitError, match="is not on branch staging"):
+        checkout.remote_tree(tip(origin, "main"))
+    assert not Path(checkout.path).exists() and not list(aside.iterdir())
+    assert checkout.tree(checkout.fetch(earlier)) == tip(origin, "staging~1^{tree}")
+
+
 def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path) -> None:
     """Neither what lies around in the checkout nor .git gets into the image, and nothing stays behind."""
     path = deployed(checkout)

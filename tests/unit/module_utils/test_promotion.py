@@ -360,6 +360,17 @@ def test_the_image_of_the_same_files_gets_our_name(tmp_path: Path) -> None:
     assert calls(asked)[-1] == ("image", "tag", "sha256:one", "app:c2")
 
 
+@pytest.mark.parametrize("in_force", ["", "sha256:one"])
+def test_judging_gives_no_name(tmp_path: Path, in_force: str) -> None:
+    """In check mode, be it our own image of these files or the other environment's: the same words, and no change."""
+    register(tmp_path, "aiia_prod", web={"image": in_force})
+    labels = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
+    asked = promotion(tmp_path, evidence(one(**BUILT)), {"sha256:one": image("sha256:one", **labels)})
+    judged = asked.promote("t" * 40, "i", "app:c2", check=True)
+    assert not any(call[:2] == ("image", "tag") for call in calls(asked))
+    assert asked.promote("t" * 40, "i", "app:c2") == judged
+
+
 def test_it_may_be_kept_under_another_id_here(tmp_path: Path) -> None:
     """Pulled by its digest into an engine that keeps images otherwise."""
     found = evidence(one(**BUILT, digests=[DIGEST]))
@@ -384,8 +395,11 @@ def test_what_does_not_get_our_name(
     tmp_path: Path, tree: str, inputs: str, minutes: int, images: dict[str, Any], words: list[str]
 ) -> None:
     asked = promotion(tmp_path, evidence(one(**BUILT)), images, minutes)
+    with pytest.raises(EngineError) as checked:
+        asked.promote(tree, inputs, "app:c2", check=True)
     with pytest.raises(EngineError) as error:
         asked.promote(tree, inputs, "app:c2")
+    assert error.value.message == checked.value.message
     assert all(each in error.value.message for each in words), error.value.message
     assert not any(call[:2] == ("image", "tag") for call in calls(asked))
 
