@@ -225,7 +225,9 @@ class LiveGate:
         observation = session.observation if session else self._observe()
         machine = self.environment.machine
         others = [*self.around.neighbours, *registered(observation, self.around.prefixes, machine)]
-        probes = plan_probes(self.environment, others, observation, questions(self.gate.render(self.declaration)))
+        in_force = session.released if session else observation["registry"].get(self.declaration.prefix)
+        asked = questions(self.gate.render(self.declaration), in_force)
+        probes = plan_probes(self.environment, others, observation, asked)
         answer = self._module(
             "verify",
             {

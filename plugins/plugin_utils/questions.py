@@ -26,10 +26,16 @@ def credentials(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     }
 
 
-def questions(release: Release | None) -> list[dict[str, Any]]:
-    """The read-only commands that the services of a release bring along."""
+def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The read-only commands that the services of a release bring along.
+
+    ``entry`` is what was registered of the release in force, where that is another one: after a rollback, or where the
+    inventory is ahead. Then those are left out whose container it has not.
+    """
+    claims = (entry or {}).get("claims") or ()
+    there = {each["key"] for each in claims if each["namespace"] == "container"}
     return [
         {"kind": each.question_kind, "container": each.container, "command": list(each.question)}
         for each in (release.stack.services if release else ())
-        if each.question
+        if each.question and (each.container in there or not claims)
     ]
