@@ -71,6 +71,15 @@ class Verdict:
         return Answer(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
+def _template_directories(playbook: str) -> list[Path]:
+    """Where templates of one's own are: beside the playbook that was typed, and beside the one that it imports.
+
+    Ansible only knows the latter, and that of ``import_playbook: aiia.bulkhead.deploy`` is ours.
+    """
+    typed = [Path(each).resolve().parent for each in context.CLIARGS.get("args", ()) if Path(each).is_file()]
+    return list(dict.fromkeys(each / "templates" for each in [*typed, Path(playbook)]))
+
+
 class Gate:
     """The running play's fleet: its declarations, its releases, and the verdict on them."""
 
@@ -79,7 +88,7 @@ class Gate:
         loader = action._loader
         playbook = str(task_vars.get("playbook_dir") or loader.get_basedir())
         self.inventory = Inventory(task_vars["ansible_inventory_sources"], loader._vault.secrets, playbook)
-        self.renderer = Renderer(self.inventory.loader, [Path(playbook) / "templates"])
+        self.renderer = Renderer(self.inventory.loader, _template_directories(playbook))
         self.fleet: Fleet | None = None
 
     @cached_property

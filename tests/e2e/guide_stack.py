@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from make_repository import make_repository
 from observe import Moment, moment
-from support import Place, Run, Site, free_port
+from support import Place, Run, Site, free_port, only, web
 
 IMAGES = {
     "nginx": {"image": "bulkhead-demo/nginx:1.26"},
@@ -70,6 +71,21 @@ def self_signed(names: list[str]) -> tuple[str, str]:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return certificate.public_bytes(pem).decode(), private.decode()
+
+
+def behind_nginx(site: Site, **variables: Any) -> Place:
+    """nginx before the small server, and nothing else."""
+    certificate, key = self_signed(["small.example.com"])
+    return site.small(
+        secrets={"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key},
+        app_service="web",
+        services=only(web=web(), nginx=IMAGES["nginx"]),
+        domains=["small.example.com"],
+        bind_address="127.0.0.1",
+        http_port=free_port(),
+        https_port=free_port(),
+        **variables,
+    )
 
 
 def environment(site: Site, group: str, name: str, branch: str, domains: list[str], app_port: int) -> Place:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from guide_stack import IMAGES, self_signed
+from guide_stack import behind_nginx
 from observe import ask, moment, running
-from support import Place, Run, Site, docker, free_port, only, remove_project, web
+from support import Place, Run, Site, docker, remove_project
 
 
 def switch(place: Place, *arguments: str) -> Run:
@@ -24,16 +24,7 @@ def switch(place: Place, *arguments: str) -> Run:
 def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Place]:
     """nginx before the small server."""
     site = Site(tmp_path_factory.mktemp("maintenance"), projects())
-    certificate, key = self_signed(["small.example.com"])
-    made = site.small(
-        secrets={"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key},
-        app_service="web",
-        services=only(web=web(), nginx=IMAGES["nginx"]),
-        domains=["small.example.com"],
-        bind_address="127.0.0.1",
-        http_port=free_port(),
-        https_port=free_port(),
-    )
+    made = behind_nginx(site)
     made.deploy().succeeded()
     yield made
     remove_project(site.project)
