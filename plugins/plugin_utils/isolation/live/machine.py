@@ -42,7 +42,7 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
         *_parents(environment, observation),
         *_registry(environment, observation),
         *_unregistered(environment, observation),
-        *_checkouts(environment, observation),
+        *_moved_checkouts(environment, observation),
         *_shared_checkout(environment, observation),
         *_engine(environment, observation),
         *_limits(environment, observation),
@@ -202,22 +202,29 @@ def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> I
         )
 
 
-def _checkouts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checkouts that are not where the last deployment left them: somebody pulled or switched by hand."""
-    for prefix, entry in sorted(observation["registry"].items()):
-        found = observation["checkouts"].get(str(entry.get("directory"))) or {}
-        wanted = str(entry.get("commit") or "")
-        if wanted and found.get("commit") and found["commit"] != wanted:
-            yield _finding(
-                environment,
-                "moved-checkout",
-                Severity.LOW,
-                f"{entry['directory']}/code",
-                f"the checkout of {prefix} is at {found['commit'][:12]} on {found['branch'] or 'no branch'}, and "
-                f"{wanted[:12]} was deployed: somebody pulled or switched there by hand",
-                f"deploy {prefix} to bring it back; nothing is built from the work tree in any case",
-                "CI-09",
-            )
+def _moved_checkouts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Others' checkouts that are not where their last deployment left them. One whose lock is held is just being
+    deployed: the registry learns its commit at the end."""
+    for prefix in sorted({*observation["registry"]} - {environment.prefix, *observation["locks"]}):
+        yield from moved_checkout(environment, prefix, observation)
+
+
+def moved_checkout(environment: Environment, prefix: str, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """The checkout of one environment, where somebody pulled or switched by hand since its last deployment."""
+    entry = observation["registry"].get(prefix) or {}
+    found = observation["checkouts"].get(str(entry.get("directory"))) or {}
+    wanted = str(entry.get("commit") or "")
+    if wanted and found.get("commit") and found["commit"] != wanted:
+        yield _finding(
+            environment,
+            "moved-checkout",
+            Severity.LOW,
+            f"{entry['directory']}/code",
+            f"the checkout of {prefix} is at {found['commit'][:12]} on {found['branch'] or 'no branch'}, and "
+            f"{wanted[:12]} was deployed: somebody pulled or switched there by hand",
+            f"deploy {prefix} to bring it back; nothing is built from the work tree in any case",
+            "CI-09",
+        )
 
 
 def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:

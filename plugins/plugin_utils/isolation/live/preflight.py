@@ -15,7 +15,7 @@ from ..model import Environment, Finding, Fleet
 from ..rules import judge, waive
 from ..waivers import UNUSED, apply
 from .drift import drift
-from .machine import machine
+from .machine import machine, moved_checkout
 from .ownership import ownership
 from .registered import registered, strangers
 
@@ -27,11 +27,16 @@ def preflight(environment: Environment, fleet: Collection[str], observation: Map
     port that the inventory has given to somebody else is taken until its holder gives it up. Findings among others are
     theirs: only those in which this environment has a part are given.
     """
-    return [*standing(environment, fleet, observation), *drift(environment, observation)]
+    return [
+        *standing(environment, fleet, observation),
+        *moved_checkout(environment, environment.prefix, observation),
+        *drift(environment, observation),
+    ]
 
 
 def standing(environment: Environment, fleet: Collection[str], observation: Mapping[str, Any]) -> list[Finding]:
-    """What holds before a deployment and after it."""
+    """What holds before a deployment and after it. What the last deployment left is not asked for: after this one the
+    registry still knows the one before."""
     deployed = list(registered(observation, {environment.prefix}, environment.machine))
     projects = (project.name for project in environment.compose)
     known = {*fleet, *(each.prefix for each in deployed), *projects, environment.prefix}

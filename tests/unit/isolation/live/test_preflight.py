@@ -64,7 +64,8 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     "a rebuilt entry": ("rebuilt-registry", 1, {"registry": {THEIRS: entry(THEIRS, rebuilt="it was lost")}}),
     "an environment that nobody registered": ("unregistered-environment", 1, {"containers": [deployed(THEIRS)]}),
     "a checkout that was moved": (
-        "moved-checkout", 1, {"registry": {OURS: entry(OURS, commit="a" * 40)}, "checkouts": {HOME: CODE}},
+        "moved-checkout", 1,
+        {"registry": {THEIRS: entry(THEIRS, commit="a" * 40)}, "checkouts": {f"/srv/{THEIRS}": CODE}},
     ),
     "code that is a link": (
         "linked-checkout", 3, {"checkouts": {HOME: {**CODE, "place": "/srv/aiia_prod/code"}}},
@@ -118,6 +119,10 @@ NEAR: dict[str, dict[str, Any]] = {
     "an environment that is registered": {"containers": [deployed(THEIRS)], "registry": {THEIRS: entry(THEIRS)}},
     "a checkout where it was left": {
         "registry": {OURS: entry(OURS, commit="b" * 40)}, "checkouts": {HOME: CODE},
+    },
+    "a checkout that is being deployed": {
+        "registry": {THEIRS: entry(THEIRS, commit="a" * 40)}, "checkouts": {f"/srv/{THEIRS}": CODE},
+        "locks": {THEIRS: {"owner": "ann@laptop"}},
     },
     "code below a directory that is a link itself": {
         "checkouts": {HOME: {**CODE, "place": "/data/code", "repository": "/data/code/.git"}},
@@ -258,6 +263,14 @@ def test_drift_is_no_finding_after_a_deployment() -> None:
     seen = state(files={HOME: {".env": "2"}})
     assert "drift" in rules(preflight(environment(), [OURS], seen))
     assert "drift" not in rules(standing(environment(), [OURS], seen))
+
+
+def test_our_checkout_was_moved_by_somebody_else_only_before_we_move_it() -> None:
+    """The lock that is held then is our own."""
+    registry = {OURS: entry(OURS, commit="a" * 40)}
+    seen = observation(registry=registry, checkouts={HOME: CODE}, locks={OURS: {"owner": "me@here"}})
+    assert rules(preflight(environment(), [OURS], seen)) == {"moved-checkout"}
+    assert standing(environment(), [OURS], seen) == []
 
 
 def test_a_waiver_accepts_a_finding_of_the_machine() -> None:
