@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry
 from observe import eventually, running, say
 from sabotage import (
+    GATE,
     Meanwhile,
     done,
     entry,
@@ -76,12 +77,14 @@ def test_kill_9_of_the_controller(place: Place, step: str) -> None:
     """The lock stays until it ends by itself; the next run says so and puts everything right."""
     place.variables["bulkhead_env"] = {"SAY": f"killed in {step}"}
     if step == "converge":
-        place.variables["bulkhead_services"]["slow"] = slow(3, labels={"step": step})
+        place.variables["bulkhead_services"]["slow"] = gated(labels={"step": step})
     reached = moments(place)[step]
     with started(place.site, "-l", "small") as process:
         eventually(reached, 120)
         assert process.poll() is None, (place.site.directory / "killed.log").read_text()
     assert is_held(place)
+    if step == "converge":
+        docker("exec", f"{place.prefix}_slow", "touch", GATE)
     busy = place.deploy("-e", "bulkhead_lock_wait=0").error
     assert f"{place.prefix} is being deployed by" in busy and "bulkhead_lock_takeover: true" in busy
     let_time_pass(place)

@@ -173,9 +173,12 @@ def test_a_step_whose_lock_was_taken_over_fails_at_its_end(tmp_path: Path, monke
     monkeypatch.setattr(subject, "RENEWAL", 0.02)
     locks = Locks(str(tmp_path))
     locks.take("aiia_prod", "one", "ann", 0)
+    before = set(threading.enumerate())
     with pytest.raises(LockError, match="held by bob"), locks.kept("aiia_prod", "one"):
+        (keeper,) = set(threading.enumerate()) - before
         locks.take("aiia_prod", "two", "bob", 0, takeover=True)
-        time.sleep(0.3)
+        keeper.join(15)
+        assert not keeper.is_alive()
 
 
 def test_a_step_without_a_lock_runs(locks: Locks) -> None:
