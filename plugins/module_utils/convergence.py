@@ -26,7 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Rele
 from ansible_collections.aiia.bulkhead.plugins.module_utils.rolling import Rolling
 from ansible_collections.aiia.bulkhead.plugins.module_utils.serving import Serving
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state import save_state
-from ansible_collections.aiia.bulkhead.plugins.module_utils.validation import validate
+from ansible_collections.aiia.bulkhead.plugins.module_utils.validation import check_compose, validate
 
 
 class Converger:
@@ -64,6 +64,7 @@ class Converger:
             release = self.releases.stage(self.comparison.release, self.comparison.files, self.comparison.services)
         try:
             directory = self.tree.path(self.releases.path(release))
+            check_compose(self.comparison, directory)
             self.serving.pull(directory)
             validate(self.comparison, directory)
             self._bring_into_force(release, returning, fresh)

@@ -34,8 +34,11 @@ class Serving:
         self.away: dict[str, float] = {}
 
     def to_recreate(self) -> set[str]:
-        """The containers that Compose would replace now, for whatever reason: it is asked, not second-guessed."""
-        code, output, errors = self.engine.compose("--dry-run", "up", "--detach", "--no-build", "--quiet-pull")
+        """The containers that Compose would replace now, for whatever reason: it is asked, not second-guessed.
+
+        Without starting them: it would wait in earnest for a service that has to end first and that only seems to run.
+        """
+        code, output, errors = self.engine.compose("--dry-run", "up", "--no-start", "--no-build", "--quiet-pull")
         if code != 0:
             self.engine.check_reachable(errors)
             raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))

@@ -18,11 +18,15 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_
 _CAPABILITIES = ("CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID")
 
 
-def validate(comparison: Comparison, directory: str) -> None:
-    """Raise EngineError where the release in a directory would not be accepted."""
+def check_compose(comparison: Comparison, directory: str) -> None:
+    """Raise EngineError where Compose would not accept the release in a directory."""
     code, output, errors = comparison.engine.compose("config", "--quiet", directory=directory)
     if code != 0:
         raise EngineError("Compose does not accept %s" % comparison.engine.compose_file, last_lines(errors or output))
+
+
+def validate(comparison: Comparison, directory: str) -> None:
+    """Raise EngineError where a service would not accept its files of the release in a directory."""
     changed = {wanted.path for wanted in comparison.changed_files}
     for service in comparison.services:
         if service["validate"] and changed & set(service["files"]):

@@ -191,7 +191,10 @@ def test_a_port_that_is_free(small: Small) -> None:
 
 def test_an_image_that_is_not_there(small: Small) -> None:
     """The image is named."""
-    small.fails("web Error", "127.0.0.1:9", "connection refused", services=only(web=web(image="127.0.0.1:9/nothing:1")))
+    small.fails(
+        "cannot fetch what this machine lacks: 127.0.0.1:9/nothing:1", "connection refused",
+        services=only(web=web(image="127.0.0.1:9/nothing:1")),
+    )  # fmt: skip
 
 
 def test_a_definition_that_compose_refuses(small: Small) -> None:
@@ -228,6 +231,20 @@ def test_a_container_that_never_gets_healthy(small: Small) -> None:
         f"{small.place.prefix}_web is unhealthy", "no pulse", "serving", "The previous release serves again",
         same=False, services=only(web=web(healthcheck=check)),
     )  # fmt: skip
+
+
+def test_a_service_that_others_wait_for_and_that_never_ends(small: Small) -> None:
+    """Compose would wait for it without a limit."""
+    waiting = web(depends_on={"init": {"condition": "service_completed_successfully"}})
+    small.fails(
+        "did not get healthy within 8 s (bulkhead_wait_timeout)",
+        f"{small.place.prefix}_init is running and did not end",
+        f"{small.place.prefix}_web is created",
+        "The previous release serves again",
+        same=False,
+        services=only(web=waiting, init=idle(restart="no")),
+        wait_timeout=8,
+    )
 
 
 @pytest.fixture
