@@ -131,6 +131,10 @@ class Comparison:
         found = described(self.engine, "volume", self.params["volumes"])
         return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in found)
 
+    def has_data(self) -> bool:
+        """Whether there may be data that a backup could hold: volumes and containers may do so without a state."""
+        return bool(self.state or self.containers or self.volumes_made())
+
     def unprepared(self) -> list[dict[str, Any]]:
         """Services that were prepared, and whose data a restore has replaced since."""
         return [each for each in self.services if each["prepare"] and self.prepared.get(each["name"]) == ""]
@@ -162,12 +166,17 @@ class Comparison:
         exposed = [(each.get("Config") or {}).get("ExposedPorts") for each in self.of_service(service)]
         return bool(service["rolling"]) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
 
-    def plan(self) -> list[str]:
-        """What would be done, one line each; empty when everything is as it should be."""
+    def file_steps(self) -> list[str]:
+        """What would be done to files."""
         steps = ["write %s" % wanted.path for wanted in self.changed_files]
         steps += ["remove %s" % path for path in self.gone_files]
         if self.wants_code:
             steps.append("check out %s in code" % self.params["commit"][:12])
+        return steps
+
+    def plan(self) -> list[str]:
+        """What would be done, one line each; empty when everything is as it should be."""
+        steps = self.file_steps()
         running = [each for each in self.services if self.of_service(each)]
         away = {service["name"]: why for service, why in self.gaps()}
         steps += ["start %s" % each["container"] for each in self.broken if each not in self.changed]

@@ -21,6 +21,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
 from ansible_collections.aiia.bulkhead.plugins.module_utils.preparation import Preparation
+from ansible_collections.aiia.bulkhead.plugins.module_utils.progress import Progress
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases, files_digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.rolling import Rolling
@@ -33,7 +34,7 @@ class Converger:
     """Makes a machine what a comparison says it shall be, and undoes what it did when that fails."""
 
     def __init__(
-        self, comparison: Comparison, releases: Releases, back_up: Callable[[str], object] = lambda _reason: None
+        self, comparison: Comparison, releases: Releases, back_up: Callable[[str], str] = lambda _reason: ""
     ) -> None:
         self.comparison = comparison
         self.releases = releases
@@ -45,9 +46,9 @@ class Converger:
         self.firewall = comparison.firewall
         self.serving = Serving(comparison)
         self.rolling = Rolling(self.serving)
-        self.preparation = Preparation(comparison)
-        # Without a state, volumes and containers may still hold all the data that there is.
-        self._has_data = bool(comparison.state or comparison.containers or comparison.volumes_made())
+        self.progress = Progress(comparison.plan())
+        self.preparation = Preparation(comparison, self.progress.tell)
+        self._has_data = comparison.has_data()
 
     def apply(self, release: str = "") -> str:
         """Bring the wanted release into force, or return to a kept one.
@@ -68,9 +69,11 @@ class Converger:
             self.serving.pull(directory)
             validate(self.comparison, directory)
             self._bring_into_force(release, returning, fresh)
-        except BaseException:
+        except BaseException as error:
             if fresh:
                 self.releases.remove(release)
+            if isinstance(error, Failure) and not error.put_back:
+                error.message += ". Nothing was changed"
             raise
         self.releases.prune(self.params["keep_releases"], release)
         if self.params["image_repository"]:
@@ -86,6 +89,7 @@ class Converger:
     def _bring_into_force(self, release: str, returning: bool, fresh: bool) -> None:
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         try:
+            self.progress.begin(self.comparison.file_steps())
             self.tree.sweep(wanted.path for wanted in self.comparison.files)
             self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
             if self.comparison.wants_code:
@@ -98,6 +102,7 @@ class Converger:
                 each for service in self.comparison.services for each in self.comparison.in_the_way_of(service)
             )
             self._serve(self.comparison.services, self.comparison.stale, self.params["allow_downtime"], prepare)
+            self.progress.begin_rest()
             self.rolling.clear_up()
             self.serving.remove(self.comparison.orphans)
             if self.firewall:  # Compose may have replaced a network
@@ -124,6 +129,7 @@ class Converger:
             self.comparison.refresh()
             if code != 0:
                 raise EngineError("the containers could not be made", last_lines(errors or output))
+        self.progress.begin(self.firewall.plan())
         self.firewall.apply(self.firewall.ports)
 
     def _serve(
@@ -146,6 +152,7 @@ class Converger:
         awaited = [each for each in stale if each["awaited"] and not each["rolling"]]
         early = [each for each in awaited if self.comparison.of_service(each) or not known]
         if early:
+            self.progress.begin_services(early)
             self.serving.up(early, *[each["key"] for each in early])
             self.serving.bring_files(early)
         prepare()
@@ -153,6 +160,7 @@ class Converger:
         if not allowed and rolled:
             # Before, Compose would have recreated what depends on these as well.
             self._refuse_surprises(services, self._recreated())
+        self.progress.begin_services(services)
         self.serving.up(services)
         self.serving.bring_files([each for each in stale if each not in early])
         self.serving.wait(services)
@@ -164,9 +172,15 @@ class Converger:
             return
         awaited = [each for each in self.comparison.services if each["awaited"] and not each["rolling"]]
         if awaited:
+            self.progress.begin_services(awaited)
             self.serving.up(awaited, *[each["key"] for each in awaited])
         # The first deployment has nothing to lose.
-        self.preparation.run(unprepared, lambda: self._has_data and self._back_up("before release %s" % release))
+        self.preparation.run(unprepared, lambda: self._make_backup("before release %s" % release))
+
+    def _make_backup(self, reason: str) -> None:
+        made = self._back_up(reason) if self._has_data else ""
+        if made:
+            self.progress.tell("make the backup %s" % made)
 
     def _recreated(self) -> set[str]:
         """The containers that Compose is going to replace."""
@@ -198,6 +212,7 @@ class Converger:
             names = recreated & self._names(service)
             reads = service in stale and service["files"] and not service["on_change"]
             if (names or reads) and self.comparison.of_service(service) and not self.comparison.moves(service):
+                self.progress.begin_services([service])
                 self.rolling.replace(service, forced=not names)
             elif self.comparison.stand_in(service) or self.comparison.is_steered(service):
                 self.rolling.settle(service)
@@ -206,6 +221,7 @@ class Converger:
 
     def _undo(self, back: Callable[..., str], error: Failure, *args: str) -> None:
         """Put back what was; the error says how that went."""
+        self.progress.stop()
         self.engine.wait_for_return()
         try:
             error.put_back = back(*args)

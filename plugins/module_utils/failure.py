@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
 class Failure(Exception):
     """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it.
 
-    ``steps`` are what was being done, and ``put_back`` what became of it, where anything was.
+    ``steps`` are what was begun, and ``put_back`` what became of it, where anything was.
     """
 
     def __init__(self, message: str, detail: str = "") -> None:
@@ -27,7 +27,7 @@ class Failure(Exception):
 
     def facts(self) -> dict[str, Any]:
         """What a module's answer says beside message and detail."""
-        return {"steps": self.steps, "put_back": self.put_back} if self.steps else {}
+        return {"steps": self.steps, "put_back": self.put_back} if self.steps or self.put_back else {}
 
     def __str__(self) -> str:
         """The message as it is now: who passes a failure on adds what became of it."""

@@ -29,12 +29,18 @@ _STATUS_LIMIT = 60
 _STATUS_LINES = 20
 
 
+def step_of(service: dict[str, Any], command: list[str]) -> str:
+    """How a command is called in a plan and a receipt."""
+    return "prepare %s: %s" % (service["container"], " ".join(command))
+
+
 class Preparation:
     """The commands that services of one environment want to have run before they get requests."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, tell: Callable[[str], object] = lambda _step: None) -> None:
         self.comparison = comparison
         self.engine = comparison.engine
+        self._tell = tell
 
     def open(self) -> list[dict[str, Any]]:
         """The services that this image was not prepared for yet, on these volumes."""
@@ -51,6 +57,7 @@ class Preparation:
             before()
         for service in services:
             for command in service["prepare"]:
+                self._tell(step_of(service, command))
                 self._run(service, command)
             self.comparison.prepared[service["name"]] = self._key(service)
 

@@ -148,7 +148,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, would be done in check mode, or was tried.
+  description: What was done, would be done in check mode, or was begun before it failed.
   returned: always
   type: list
   elements: str
@@ -179,6 +179,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.mending import mend, mending_steps
+from ansible_collections.aiia.bulkhead.plugins.module_utils.preparation import Preparation, step_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
@@ -186,8 +187,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answe
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 
-def difference(comparison: Comparison) -> list[dict[str, str]]:
-    """Before and after of every file that changes; secret ones are only named."""
+def difference(comparison: Comparison, steps: list[str]) -> list[dict[str, str]]:
+    """Before and after of every file that changes, secret ones are only named; and what else would be done."""
     shown = []
     for wanted in comparison.changed_files:
         path = comparison.tree.path(wanted.path)
@@ -210,7 +211,7 @@ def difference(comparison: Comparison) -> list[dict[str, str]]:
         before, after = comparison.firewall.difference()
         if before != after:
             shown.append({"before_header": "firewall", "after_header": "firewall", "before": before, "after": after})
-    steps = [step for step in comparison.plan() if not step.startswith("write ")]
+    steps = [step for step in steps if not step.startswith("write ")]
     if steps:
         shown.append(
             {
@@ -241,37 +242,47 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if returning:
         check_images(comparison, releases, returning)
     plan = comparison.plan()
-    steps = mending_steps(params["mend"]) + plan
+    mended = mending_steps(params["mend"])
+    steps = mended + (foreseen(comparison, plan) if plan and not returning else plan)
     result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
     result["commit"] = params["commit"]
     if module._diff:
-        result["diff"] = difference(comparison)
-    if steps and module.check_mode:
+        result["diff"] = difference(comparison, steps)
+    if steps:
         refuse_foreign(comparison)
         refuse_gaps(comparison)
-    elif steps:
-        refuse_foreign(comparison)
+    if steps and not module.check_mode:
         mend(engine, params["mend"])
     if plan and not module.check_mode:
         converger = Converger(comparison, releases, back_up(comparison))
         try:
             result["release"] = converger.apply(returning)
         except Failure as error:
-            error.steps = steps
+            error.steps = mended + converger.progress.tried
             raise
-        result["steps"] = told(steps, converger.serving.away)
+        result["steps"] = mended + told(converger.progress.tried, converger.serving.away)
     result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
     return result
 
 
-def back_up(comparison: Comparison) -> Callable[[str], object]:
-    """What makes a backup before the database's schema may change."""
+def back_up(comparison: Comparison) -> Callable[[str], str]:
+    """What makes a backup before the database's schema may change, and returns its name; empty where none is needed."""
     arguments, state = comparison.params["backup"], comparison.state
     if not arguments:
-        return lambda _reason: None
+        return lambda _reason: ""
     backups = Backups(comparison.engine, arguments)
     release, commit = state.get("release", ""), state.get("commit", "")
-    return lambda reason: backups.make(reason, release=release, commit=commit, trigger="release")
+    return lambda reason: str(backups.make(reason, release=release, commit=commit, trigger="release").get("name", ""))
+
+
+def foreseen(comparison: Comparison, plan: list[str]) -> list[str]:
+    """The plan with what is prepared for images that are new here, where it comes: after files, before containers."""
+    services = Preparation(comparison).open()
+    prepared = [step_of(service, command) for service in services for command in service["prepare"]]
+    if prepared and comparison.params["backup"] and comparison.has_data():
+        prepared.insert(0, "make a backup")
+    files = len(comparison.file_steps())
+    return plan[:files] + prepared + plan[files:]
 
 
 def told(steps: list[str], away: dict[str, float]) -> list[str]:

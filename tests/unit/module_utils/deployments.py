@@ -52,7 +52,8 @@ class Machine:
         self.engine = FakeEngine(directory)
         self.checkout = FakeCheckout()
         self.backups: list[str] = []
-        self.back_up: Callable[[str], object] = self.backups.append
+        self.back_up: Callable[[str], str] = self._make_backup
+        self.tried: list[str] = []
 
     def params(self, **changes: Any) -> dict[str, Any]:
         return {
@@ -86,7 +87,13 @@ class Machine:
         return self.look(**changes).plan()
 
     def deploy(self, **changes: Any) -> str:
-        return Converger(self.look(**changes), Releases(self.tree), self.back_up).apply()
+        converger = Converger(self.look(**changes), Releases(self.tree), self.back_up)
+        self.tried = converger.progress.tried
+        return converger.apply()
+
+    def _make_backup(self, reason: str) -> str:
+        self.backups.append(reason)
+        return f"backup-{len(self.backups)}"
 
     def fails(self, **changes: Any) -> Failure:
         """Deploy, and return the error that it ended with."""

@@ -97,7 +97,7 @@ def test_what_compose_does_not_accept(deployed: Machine) -> None:
     before = snapshot(deployed.directory)
     deployed.engine.refuses = lambda call: call.startswith("config --quiet")
     error = deployed.fails(**files(web="web:2"))
-    assert error.message == f"Compose does not accept {COMPOSE_FILE}"
+    assert error.message == f"Compose does not accept {COMPOSE_FILE}. Nothing was changed"
     assert error.detail == "refused by the test"
     assert snapshot(deployed.directory) == before
     assert deployed.engine.images()["web"] == "web:1"
@@ -109,7 +109,7 @@ def test_what_the_services_program_does_not_accept(deployed: Machine) -> None:
     services = [service("web", **WEB, image="web:1", validate=["web", "-t"]), service("db")]
     deployed.engine.refuses = lambda call: call.startswith("run ")
     error = deployed.fails(**files(conf="broken"), services=services)
-    assert error.message == "web of service web does not accept its new configuration"
+    assert error.message == "web of service web does not accept its new configuration. Nothing was changed"
     (call,) = [call for call in deployed.engine.calls if call.startswith("run ")]
     assert "--network none" in call
     assert "--entrypoint web web:1 -t" in call

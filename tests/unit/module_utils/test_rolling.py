@@ -134,7 +134,11 @@ def prepared(machine: Machine) -> list[str]:
 
 
 def test_prepared_before_it_gets_requests_and_after_a_backup(rolled: Rolled) -> None:
-    rolled.back_up = lambda reason: rolled.engine.calls.append(f"backup {reason}")
+    def back_up(reason: str) -> str:
+        rolled.engine.calls.append(f"backup {reason}")
+        return "backup"
+
+    rolled.back_up = back_up
     rolled.look()  # web:1 was prepared by its own deployment
     release = rolled.deploy(**files(web="web:2"), services=[service("web", **ROLLING, image="web:2"), service("db")])
     calls = rolled.engine.calls
@@ -217,7 +221,7 @@ def test_how_things_stand_after_a_preparation_failed(
 
 
 def test_a_backup_that_fails_stops_the_release(rolled: Rolled) -> None:
-    def no_room(_reason: str) -> None:
+    def no_room(_reason: str) -> str:
         raise rolling.EngineError("no backup was made: the disk is full")
 
     rolled.back_up = no_room
