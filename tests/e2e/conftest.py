@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ for folder in (HERE, HERE.parent / "images", HERE.parent / "app"):
 
 import build  # noqa: E402
 from guide_stack import Guide, deploy_guide  # noqa: E402
-from support import Site, remove_project  # noqa: E402
+from support import IMAGE, Site, docker, remove_project  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,6 +52,17 @@ def site(tmp_path: Path, projects: Callable[[], str]) -> Iterator[Site]:
     made = Site(tmp_path, projects())
     yield made
     remove_project(made.project)
+
+
+@pytest.fixture
+def shell_less(projects: Callable[[], str]) -> Iterator[str]:
+    """An image that has a Python and no shell."""
+    name = f"{projects()}:shell-less"
+    shells = "[os.unlink(path) for path in ('/bin/bash', '/bin/rbash', '/bin/sh', '/bin/dash')]"
+    recipe = f'FROM {IMAGE}\nUSER root\nRUN ["python3", "-c", "import os; {shells}"]\n'
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=recipe, text=True, check=True)
+    yield name
+    docker("image", "rm", "--force", name)
 
 
 @pytest.fixture(scope="session")

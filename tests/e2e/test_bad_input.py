@@ -247,17 +247,6 @@ def test_a_service_that_others_wait_for_and_that_never_ends(small: Small) -> Non
     )
 
 
-@pytest.fixture
-def shell_less(small: Small) -> Iterator[str]:
-    """An image that has a Python and no shell."""
-    name = f"{small.site.project}:shell-less"
-    shells = "[os.unlink(path) for path in ('/bin/bash', '/bin/rbash', '/bin/sh', '/bin/dash')]"
-    recipe = f'FROM {IMAGE}\nUSER root\nRUN ["python3", "-c", "import os; {shells}"]\n'
-    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=recipe, text=True, check=True)
-    yield name
-    docker("image", "rm", "--force", name)
-
-
 def test_an_image_without_a_shell(small: Small, shell_less: str) -> None:
     """A health check that wants one never succeeds, and the engine's own word says why; one that does not is served."""
     check = {**health_check(1, interval=1), "test": ["CMD-SHELL", "true"]}

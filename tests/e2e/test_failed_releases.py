@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Releases that fail of a service that is replaced without a gap: nobody notices, and nothing of them is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from interruption import Visitor, identity, rolling_place
+from observe import moment
+from support import Place, Site, health_check, remove_project
+
+HANGS, DIES, SHELL_LESS = "a migration that hangs", "a container that dies", "an image without a shell"
+
+#: What a release brings, and the words of the error that it ends with.
+FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    HANGS: (
+        {"x-bulkhead": {"prepare": [["sleep", "600"]], "prepare_status": ["echo", "half of it"]}},
+        [
+            "preparing the new release of django failed",
+            "sleep 600 did not end within 3 s (bulkhead_prepare_timeout) and was stopped",
+            "how it stands (echo half of it)",
+        ],
+    ),
+    DIES: (
+        {"command": ["sh", "-c", "echo no such module; exit 7"]},
+        ["the new version of django did not get healthy (exited (7)) and was given no request", "no such module"],
+    ),
+    SHELL_LESS: (
+        {"healthcheck": {**health_check(1, interval=1), "test": ["CMD-SHELL", "true"]}},
+        ["the new version of django did not get healthy (unhealthy)", "/bin/sh", "no such file"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Place]:
+    """An environment that serves."""
+    made = rolling_place(Site(tmp_path_factory.mktemp("failed"), projects()))
+    made.deploy().succeeded()
+    yield made
+    remove_project(made.site.project)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_release_that_fails(place: Place, name: str, request: pytest.FixtureRequest) -> None:
+    """One error with the cause; the old version alone answers, from the very containers that it had."""
+    changes, words = FAILURES[name]
+    if name == SHELL_LESS:
+        changes = {**changes, "image": request.getfixturevalue("shell_less")}
+    kept, before = deepcopy(place.variables), moment(place)
+    if name == HANGS:
+        place.variables["bulkhead_prepare_timeout"] = 3
+    service = place.variables["bulkhead_services"]["django"]
+    own = {**service["x-bulkhead"], **changes.get("x-bulkhead", {})}
+    place.variables["bulkhead_services"]["django"] = {**service, **changes, "x-bulkhead": own}
+    place.variables["bulkhead_env"] = {"SAY": "new"}
+    try:
+        with Visitor(place) as visitor:
+            run = place.deploy()
+    finally:
+        place.variables = kept
+    for word in (*words, "The previous release serves again"):
+        assert word in run.error, run.output
+    visitor.was_served([0])
+    assert len(visitor.answers) > 10
+    assert moment(place) == before
+    assert not [suffix for suffix in ("_next", "_prepare") if identity(f"{place.prefix}_django{suffix}")]
+    assert place.deploy().succeeded().changed == 0
