@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from functools import cache
 
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from support import Place
 
 #: The commands for both kinds of addresses.
 COMMANDS = ("iptables", "ip6tables")
+#: Others change the table at the same time, and the lock is held by one of them.
+WAIT = ("-w", "30")
 
 
 def filter_rules(command: str = "iptables") -> list[str]:
@@ -30,18 +33,19 @@ def of_others(prefix: str, command: str = "iptables") -> list[str]:
     return [line.split(" [")[0] for line in rules if firewall_chain(prefix) not in line]
 
 
+@cache
 def unable() -> str:
-    """Why this machine cannot take firewall rules; empty when it can."""
+    """Why this machine cannot take firewall rules; empty when it can. Asked once: the answer stays the same."""
     if os.geteuid() != 0:
         return "firewall rules need root"
     chain = f"BULKHEAD-e2e-{os.getpid()}"  # another worker may ask at the same time
     text = f"*filter\n:{chain} - [0:0]\n-A {chain} -m addrtype --dst-type LOCAL -j REJECT\nCOMMIT\n"
     try:
         done = subprocess.run(
-            ["iptables-restore", "--noflush"], input=text, capture_output=True, text=True, check=False
+            ["iptables-restore", *WAIT, "--noflush"], input=text, capture_output=True, text=True, check=False
         )
-        subprocess.run(["iptables", "-F", chain], capture_output=True, check=False)
-        subprocess.run(["iptables", "-X", chain], capture_output=True, check=False)
+        subprocess.run(["iptables", *WAIT, "-F", chain], capture_output=True, check=False)
+        subprocess.run(["iptables", *WAIT, "-X", chain], capture_output=True, check=False)
     except FileNotFoundError:
         return "there is no iptables command"
     return done.stderr.strip()
@@ -58,7 +62,7 @@ def drop_rules(place: Place) -> None:
     for command in COMMANDS:
         for line in filter_rules(command):
             if f"-j {chain}" in line:
-                subprocess.run([command, "-D", *shlex.split(line)[1:]], check=True)
+                subprocess.run([command, *WAIT, "-D", *shlex.split(line)[1:]], check=True)
         if any(line.startswith(f":{chain} ") for line in filter_rules(command)):
-            subprocess.run([command, "-F", chain], check=True)
-            subprocess.run([command, "-X", chain], check=True)
+            subprocess.run([command, *WAIT, "-F", chain], check=True)
+            subprocess.run([command, *WAIT, "-X", chain], check=True)

@@ -215,19 +215,28 @@ def done(site: Site, action: str) -> bool:
 
 def kill(pid: int) -> None:
     """kill -9 a process and everything that it started, whatever session that is in."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
-    for each in descendants(pid):
+    for each in descendants(pid, halt=True):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
 
 
-def descendants(pid: int) -> list[int]:
-    """A process and everything that it started."""
+def descendants(pid: int, halt: bool = False) -> list[int]:
+    """A process and everything that it started, parents first. Each can be halted before its children are read: one
+    that runs may start another that nobody has listed."""
     family = [pid]
     for each in family:
+        if halt:
+            _halt(each)
         family += _children(each)
     return family
+
+
+def _halt(pid: int) -> None:
+    """Stop a process, and wait until it stands still; one that has ended does."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TtZX":
+            time.sleep(0.001)
 
 
 def _children(pid: int) -> list[int]:

@@ -88,16 +88,23 @@ def ports() -> range:
     return range(20000 + worker, 30000, workers)
 
 
+#: Nobody may listen on one of these either: its container is being replaced, or not there yet.
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of this worker that nobody listens on."""
+    """A port of this worker that nobody listens on, and that was not given before."""
     while True:
         port = random.choice(ports())
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("0.0.0.0", port))
             except OSError:
                 continue
+        _given.add(port)
         return port
 
 

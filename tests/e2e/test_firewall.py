@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
-from filter_table import COMMANDS, chain_of, drop_rules, of_others, unable
+from filter_table import COMMANDS, WAIT, chain_of, drop_rules, of_others, unable
 from observe import eventually
 from support import Place, Run, Site, docker, free_port, only, remove_project, web
 
@@ -172,8 +172,8 @@ def test_rules_that_somebody_took_away(pair: Pair) -> None:
     pair.guard().succeeded()
     chain, as_wanted = firewall_chain(pair.client.prefix), sorted(chain_of(pair.client))
     shadow = ["INPUT", "-m", "comment", "--comment", f"{pair.client.prefix} by hand", "-j", "ACCEPT"]
-    subprocess.run(["iptables", "-F", chain], check=True)
-    subprocess.run(["iptables", "-I", *shadow], check=True)
+    subprocess.run(["iptables", *WAIT, "-F", chain], check=True)
+    subprocess.run(["iptables", *WAIT, "-I", *shadow], check=True)
     try:
         assert pair.reached(pair.port) != []
         seen = pair.client.site.play("-l", "client", playbook="playbooks/verify.yml").succeeded()
@@ -182,7 +182,7 @@ def test_rules_that_somebody_took_away(pair: Pair) -> None:
         assert pair.reached(pair.port) == []
         assert sorted(chain_of(pair.client)) == as_wanted
     finally:
-        subprocess.run(["iptables", "-D", *shadow], check=True)
+        subprocess.run(["iptables", *WAIT, "-D", *shadow], check=True)
 
 
 def test_before_the_first_start(pair: Pair) -> None:

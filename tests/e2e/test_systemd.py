@@ -93,7 +93,7 @@ class Machine:
             if started:
                 break
             docker("rm", "--force", self.name, check=False)
-        eventually(lambda: self.run("test", "-S", "/run/dbus/system_bus_socket").returncode == 0, 30)
+        eventually(lambda: self.run("test", "-S", "/run/dbus/system_bus_socket").returncode == 0, 120)
         state = self.run("systemctl", "is-system-running", "--wait").stdout.strip()
         assert state in ("running", "degraded"), docker("logs", self.name, check=False)
 
