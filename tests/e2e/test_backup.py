@@ -387,21 +387,21 @@ def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
         for name in names:
             sql(place, "UPDATE moment SET text = 'later'", name)
         there = databases(place)
-        holding = f"BEGIN; COMMENT ON DATABASE {names[1]} IS 'held'; SELECT pg_sleep(60)"
+        holding = f"BEGIN; COMMENT ON DATABASE {names[1]} IS 'held'; SELECT pg_sleep(600)"
+        held = "FROM pg_stat_activity WHERE query LIKE 'BEGIN; COMM%'"
         with ThreadPoolExecutor(2) as pool:
             holder = pool.submit(subprocess.run, [*psql(place, "postgres"), holding], capture_output=True, check=False)
             blocked = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DO %RENAME%'"
-            restoring = pool.submit(Restore(engine(), given, "latest").run, backup_first=False)
-            eventually(lambda: sql(place, f"SELECT count(*) {blocked}", "postgres") == "1", 30)
-            assert {*there} <= {*databases(place)} and not any(
-                "before" in name for name in {*databases(place)} - {*there}
-            )
-            sql(place, f"SELECT pg_terminate_backend(pid) {blocked}", "postgres")
-            sql(
-                place,
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COMM%'",
-                "postgres",
-            )
+            try:
+                eventually(lambda: sql(place, f"SELECT count(*) {held} AND wait_event = 'PgSleep'", "postgres") == "1")
+                restoring = pool.submit(Restore(engine(), given, "latest").run, backup_first=False)
+                eventually(lambda: sql(place, f"SELECT count(*) {blocked}", "postgres") == "1", 120)
+                assert {*there} <= {*databases(place)} and not any(
+                    "before" in name for name in {*databases(place)} - {*there}
+                )
+                sql(place, f"SELECT pg_terminate_backend(pid) {blocked}", "postgres")
+            finally:
+                sql(place, f"SELECT pg_terminate_backend(pid) {held}", "postgres")
             holder.result()
             with pytest.raises(EngineError, match=f"serves on: database {', '.join(names)}"):
                 restoring.result()
