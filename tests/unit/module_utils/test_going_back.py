@@ -61,7 +61,8 @@ def test_files_that_a_service_does_not_take(deployed: Machine) -> None:
     error = assert_as_before(
         deployed, lambda: deployed.fails(**files(conf="two"), services=services), "The previous release serves again"
     )
-    assert "service web did not take its changed files (web reload)" in error.message
+    assert error.message == "service web did not take its changed files. The previous release serves again"
+    assert "refused by the test" in error.detail and "last words of web-" in error.detail
 
 
 def test_a_new_service_of_a_failed_release_goes(deployed: Machine) -> None:
