@@ -30,7 +30,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import reco
 from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import Runner
 from guide_stack import IMAGES
-from observe import cron_file, eventually, may_schedule
+from observe import cron_file, eventually, may_schedule, moment, say
 from support import Place, Run, Site, docker, remove_project, web
 
 MEDIA = "/srv/storage/media"
@@ -428,6 +428,7 @@ def test_retention_deletes_this_environments_own(pair: Pair) -> None:
 
 
 def test_no_room_for_a_backup(pair: Pair, tmp_path: Path) -> None:
+    """Nothing is written; and where a release wants one, nothing is prepared, and what serves goes on serving."""
     if os.geteuid() != 0:
         pytest.skip("mounts a file system, as root")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=True)
@@ -435,8 +436,26 @@ def test_no_room_for_a_backup(pair: Pair, tmp_path: Path) -> None:
         with pytest.raises(EngineError, match="MiB free, and the backup needs about"):
             made(pair.staging, directory=str(tmp_path / "backups"))
         assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
+        _a_release_that_cannot_be_backed_up(pair, tmp_path / "backups")
     finally:
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def _a_release_that_cannot_be_backed_up(pair: Pair, full: Path) -> None:
+    place, kept = pair.staging, dict(pair.staging.variables)
+    services = dict(kept["bulkhead_services"])
+    own = {**services["web"]["x-bulkhead"], "prepare": [["touch", "/srv/storage/prepared"]]}
+    services["web"] = {**services["web"], "x-bulkhead": own, "environment": {"SAY": "changed"}}
+    before = moment(place)
+    place.variables |= {"bulkhead_backup_directory": str(full), "bulkhead_services": services}
+    try:
+        error = place.deploy().error
+    finally:
+        place.variables = kept
+    assert f"no backup was made: {full} has " in error and "MiB free, and the backup needs about" in error
+    assert error.count("bulkhead_backup_directory") == 1 and "The previous release serves again" in error
+    assert moment(place) == before and say(place.prefix) == ""
+    docker("exec", f"{place.prefix}_web", "test", "!", "-e", "/srv/storage/prepared")
 
 
 def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from make_repository import commit
 from observe import files, moment, running, say
-from support import SERVER, Place, Site, docker, health_check, only, remove_project
+from support import IMAGE, SERVER, Place, Site, docker, health_check, only, remove_project
 
 DOCKERFILE = """\
 FROM bulkhead-demo/python:3.13 AS plain
@@ -230,3 +230,53 @@ def test_a_build_that_fails(sourced: Sourced) -> None:
     sourced.new = commit(sourced.repository, "main", {"Dockerfile": DOCKERFILE, "release": "mended"}, "Mended")
     sourced.place.deploy().succeeded()
     assert inside(sourced.place, "/srv/release") == "mended"
+
+
+def tags(repository: str) -> set[str]:
+    """The images of a repository, by their whole names."""
+    return set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).split())
+
+
+def test_kept_releases_and_their_images(sourced: Sourced) -> None:
+    """Two are kept, with the images that they run; older images of this repository go, and nobody else's. One that is
+    kept is returned to by its name; without its image it is not, until its commit is built again."""
+    place = sourced.place
+    repository, _colon, first = sourced.image.partition(":")
+    place.variables["bulkhead_keep_releases"] = 2
+    mine, owner = f"{repository}:by-hand", "LABEL io.bulkhead.prefix="
+    others = {
+        mine: "",
+        f"{place.prefix}-2_web:{first}": f"{owner}{place.prefix}-2",
+        f"{repository}_old:{first}": f"{owner}{place.prefix}",
+    }
+    for name, label in others.items():
+        recipe = f"FROM {IMAGE}\nLABEL io.bulkhead.project={place.site.project}\n{label}\n"
+        subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=recipe, text=True, check=True)
+    kept: dict[str, str] = {}
+    for word in ("second", "third"):
+        sourced.new = commit(sourced.repository, "main", {"release": word}, word.capitalize())
+        release = place.deploy().succeeded().result("converge")["release"]
+        kept[release] = sourced.image
+    second, third = kept
+    assert len({first, *kept.values()}) == 3
+    assert tags(repository) == {*kept.values(), mine}
+    assert others.keys() <= tags(f"{place.site.project}*")
+
+    run = place.deploy(playbook="playbooks/releases.yml").succeeded()
+    lines = [each.split() for each in run.output.splitlines() if sourced.place.prefix in each and "Z-" in each]
+    assert lines == [
+        ["*", third, sourced.new[:12], kept[third]],
+        [second, kept[second].partition(":")[2][:12], kept[second]],
+    ]
+    place.deploy("-e", f"bulkhead_release={second}", playbook="playbooks/rollback.yml").succeeded()
+    assert (sourced.image, inside(place, "/srv/release")) == (kept[second], "second")
+    assert tags(repository) == {*kept.values(), mine}
+
+    docker("image", "rm", "--force", kept[third])
+    before = moment(place)
+    error = place.deploy("-e", f"bulkhead_release={third}", playbook="playbooks/rollback.yml").error
+    assert f"release {third} cannot be returned to: this machine no longer has its image {kept[third]}." in error
+    assert "deploy its commit again" in error and error.endswith("Nothing was changed")
+    assert moment(place) == before and inside(place, "/srv/release") == "second"
+    assert place.deploy().succeeded().result("source")["built"] is True
+    assert (sourced.image, inside(place, "/srv/release")) == (kept[third], "third")
