@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from guide_stack import IMAGES, SERVICES, Guide
 from observe import ask, by_hand, containers, eventually, moment, running
+from sabotage import receipt
 from support import Place, Run, docker
 from test_traffic import query, sign_in
 
@@ -108,12 +110,28 @@ def test_a_new_database_password(guide: Guide) -> None:
 
 
 def test_a_new_redis_password(guide: Guide) -> None:
-    """Redis starts anew with it and keeps its data; the application uses it, and the old one opens nothing."""
+    """Redis is away while it starts anew: that has to be allowed, and is told before and after. It keeps its data; the
+    application uses the new password, and the old one opens nothing."""
     place = guide.staging
     ask(place, "/redis/kept", "PUT", b"still here")
     old, new = place.secrets["bulkhead_secrets"]["REDIS_PASSWORD"], f"new/@:%'{secrets.token_hex(8)}"
     place.secrets["bulkhead_secrets"]["REDIS_PASSWORD"] = new
-    _run, before, after = deploy(guide)
+    untouched, redis = moment(place), f"{place.prefix}_redis"
+    place.variables["bulkhead_allow_downtime"] = False
+    try:
+        error = place.deploy(passwords=["staging"]).error
+        shown = place.deploy("--check", "-e", "bulkhead_allow_downtime=true", passwords=["staging"]).succeeded()
+    finally:
+        del place.variables["bulkhead_allow_downtime"]
+    assert f"{redis} would be recreated and away until it is healthy again, at most " in error
+    assert "Allow it with bulkhead_allow_downtime: true" in error and "_django would" not in error
+    assert moment(place) == untouched
+    (announced,) = (each for each in shown.result("converge")["steps"] if each.startswith(f"recreate {redis}: "))
+    assert announced.startswith(f"recreate {redis}: it is away until it is healthy again, at most ")
+    run, before, after = deploy(guide)
+    (told,) = (each for each in receipt(run)["changed"] if each.startswith(f"recreate {redis}: "))
+    away = re.fullmatch(rf"recreate {redis}: it was away for (\d+\.\d) s", told)
+    assert away and 0 < float(away[1]) < min(run.seconds, 60), told
     assert touched(before, after) == {"django", "redis"}
     assert healthy(place)
     assert ask(place, "/redis/kept").body == b"still here"

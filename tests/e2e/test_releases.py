@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,7 @@ from load_guide import (
     faults_of_rows,
     migration,
     peer,
+    project_file,
     put_back,
     release,
     with_broken_health,
@@ -26,11 +29,39 @@ from load_guide import (
 )
 from observe import ask, by_hand, containers, running
 from support import Place, Run, docker
+from test_changes import variables_of
 
 PACE = Pace(rate=12, slow=1)  # well below the time that a container may drain for
 SETTING, GOOD, UNHEALTHY, UNPREPARED, ROLLBACK = (
     "a changed setting", "a new version", "a failed health check", "a failed migration", "a rollback"
 )  # fmt: skip
+STYLE = "notes/static/notes/style.css"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What staging is like: which setting its application has, which body nginx takes, and which style its page asks
+    for, with the path and what comes back."""
+
+    greeting: str
+    large_body: int
+    style: str
+    content: bytes
+
+
+def look(place: Place) -> Look:
+    """See what is in force after a step."""
+    greeting = variables_of(place)["GREETING"]
+    large_body = ask(place, "/redis/size", "PUT", b"x" * 5000).status
+    found = re.search(r'rel="stylesheet" href="([^"]+)"', ask(place, "/").body.decode())
+    assert found, "the page asks for no style"
+    return Look(greeting, large_body, found[1], style(place, found[1]))
+
+
+def style(place: Place, path: str) -> bytes:
+    """A file that nginx serves by itself."""
+    answer = ask(place, path)
+    return answer.body if answer.status == 200 else b"answered %d" % answer.status
 
 
 @dataclass
@@ -42,6 +73,8 @@ class Story:
     runs: dict[str, Run] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict)
+    old_styles: dict[str, bytes] = field(default_factory=dict)
     production: list[object] = field(default_factory=list)
 
     @property
@@ -57,6 +90,8 @@ class Story:
         self.runs[name] = run
         answer = ask(self.guide.staging, "/whoami/")
         self.served[name] = answer.json["commit"] if answer.status == 200 else f"answered {answer.status}"
+        self.looks[name] = look(self.guide.staging)
+        self.old_styles[name] = style(self.guide.staging, self.looks[SETTING].style)
         self.production.append(running(self.guide.production.prefix))
         print(f"\n{name}: exit code {run.code} after {run.seconds:.1f} s", flush=True)
         if (run.code != 0) != fails:
@@ -79,7 +114,9 @@ def story(guide: Guide) -> Iterator[Story]:
         guide.staging.variables["bulkhead_probe_timeout"] = 3  # under load an answer takes its time
         told.step(SETTING)
         column = migration("0002_colour", "0001_initial", ADD_COLUMN.format(name="colour"))
-        told.commit(GOOD, {**with_headline("Notes in colour"), **column})
+        in_colour = {STYLE: project_file(told.repository, "staging", STYLE) + "body { color: #036; }\n"}
+        told.commit(GOOD, {**with_headline("Notes in colour"), **in_colour, **column})
+        guide.staging.variables |= {"bulkhead_env": {"GREETING": "in colour"}, "bulkhead_nginx_body_size": "4k"}
         told.step(GOOD)
         told.commit(UNHEALTHY, {**with_broken_health(told.repository, "staging")})
         # A version that starts well is healthy after seconds; the others need not be waited for any longer.
@@ -92,7 +129,9 @@ def story(guide: Guide) -> Iterator[Story]:
         told.step(UNPREPARED, fails=True)
         told.step(ROLLBACK, playbook="playbooks/rollback.yml")
         load.rest(3)
-    del guide.staging.variables["bulkhead_probe_timeout"]
+    for name in ("bulkhead_probe_timeout", "bulkhead_nginx_body_size"):
+        del guide.staging.variables[name]
+    guide.staging.variables["bulkhead_env"] = {"GREETING": "hello again"}
     put_back(told.repository, "staging", first)
     yield told
 
@@ -125,6 +164,22 @@ def test_good_releases_are_served(story: Story) -> None:
     assert story.served[SETTING] == story.commits[SETTING]
     assert story.served[GOOD] == story.commits[GOOD] != story.commits[SETTING]
     assert story.served[ROLLBACK] == story.commits[SETTING]
+
+
+def test_a_release_is_all_of_it(story: Story) -> None:
+    """A setting and nginx's configuration come with a release, and go with it: the inventory still says the new ones
+    when staging is rolled back."""
+    seen = {name: (each.greeting, each.large_body) for name, each in story.looks.items()}
+    before, after = ("hello again", 204), ("in colour", 413)
+    assert seen == {SETTING: before, GOOD: after, UNHEALTHY: after, UNPREPARED: after, ROLLBACK: before}
+
+
+def test_pages_of_the_release_before_find_their_style(story: Story) -> None:
+    """The new release has another style, under another name; what open pages of the old one ask for is still there."""
+    old, new = story.looks[SETTING], story.looks[GOOD]
+    assert new.style != old.style
+    assert new.content == old.content + b"body { color: #036; }\n"
+    assert set(story.old_styles.values()) == {old.content} and len(story.old_styles) == len(story.runs)
 
 
 def test_old_and_new_are_not_mixed_for_long(story: Story) -> None:
@@ -166,6 +221,27 @@ def test_a_failed_migration_says_how_the_schema_stands(story: Story) -> None:
         "SELECT name FROM django_migrations WHERE app = 'notes' ORDER BY name",
     ).split()  # fmt: skip
     assert names == ["0001_initial", "0002_colour", "0003_size"]
+
+
+def test_a_backup_was_made_before_the_migration(story: Story) -> None:
+    """It is listed as the release's, belongs to the release before, and its table lacks what the migration added."""
+    place = story.guide.staging
+    before, release_name = (story.runs[name].result("converge")["release"] for name in (SETTING, GOOD))
+    run = place.deploy(playbook="playbooks/backups.yml", passwords=["staging"]).succeeded()
+    reason = f"before release {release_name}"
+    (made,) = (each for each in run.result("backup")["backups"] if each["reason"] == reason)
+    assert (made["trigger"], made["release"], made["commit"]) == ("release", before, story.commits[SETTING])
+    (line,) = (each for each in run.output.splitlines() if reason in each)
+    assert made["name"] in line and line.endswith(f", release {before}")
+    folder = story.guide.site.directory / "machine-state/backups" / place.prefix / made["name"]
+    (dump,) = (folder / part["file"] for part in made["parts"] if part["kind"] == "postgresql")
+    command = ["docker", "exec", "--interactive", f"{place.prefix}_postgresql", "pg_restore"]
+    with dump.open("rb") as stream:
+        restored = [*command, "--schema-only", "--table=notes_note", "--file=-"]
+        table = subprocess.run(restored, stdin=stream, capture_output=True, text=True, check=True).stdout
+    assert "CREATE TABLE public.notes_note" in table and " text " in table and "colour" not in table
+    own = ["pg_dump", "-U", story.guide.site.project, "--schema-only", "--table=notes_note", place.prefix]
+    assert " colour " in docker("exec", f"{place.prefix}_postgresql", *own)
 
 
 def test_production_is_what_it_was(story: Story) -> None:
