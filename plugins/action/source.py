@@ -24,7 +24,11 @@ class ActionModule(EnvironmentStep):
         """Call the module on the host."""
         if not self.declaration.values["bulkhead_source_repository"]:
             return {"changed": False, "commit": "", "built": False, "before": ""}
-        return self.module("source", self._arguments())
+        answer = self.module("source", self._arguments())
+        if self._task.check_mode and not answer.get("failed"):
+            answer["steps"] = [f"build {answer['image']}"] if answer["built"] else []
+            answer["steps"] += [answer["promoted"]] if answer.get("promoted") else []
+        return answer
 
     def _arguments(self) -> dict[str, Any]:
         values = self.declaration.values

@@ -46,9 +46,10 @@ class ActionModule(ActionBase):
         receipt: dict[str, Any] = {}
         with live.during(session) if session else nullcontext():
             answer, findings = live.verify()
+            stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
+            rules = list(dict.fromkeys(each.rule for each in stopping))
             if session is not None:
-                receipt = live.record(session, answer, findings, given["converged"])
-        stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
+                receipt = live.record(session, answer, findings, given["converged"], rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
         told = () if receipt else _TOLD
         shown = [each for each in findings if each in stopping or each.severity > Severity.LOW or each.rule in told]
@@ -62,12 +63,12 @@ class ActionModule(ActionBase):
         if not (stopping or changes):
             result.update(findings=[each.as_dict() for each in findings], receipt=receipt)
         else:
-            rules = ", ".join(dict.fromkeys([each.rule for each in stopping] + ["bystander-changed"] * bool(changes)))
+            found = ", ".join(rules + ["bystander-changed"] * bool(changes))
             result.update(
                 failed=True,
-                msg=f"{declaration.prefix} is deployed, and what was seen afterwards is not as proved: {rules}"
+                msg=f"{declaration.prefix} is deployed, and what was seen afterwards is not as proved: {found}"
                 if receipt
-                else f"{declaration.prefix} is not as it should be: {rules}",
+                else f"{declaration.prefix} is not as it should be: {found}",
             )
         return result
 

@@ -28,14 +28,14 @@ from .isolation.live.registered import as_released, entry_of, registered
 from .isolation.model import Environment, Finding, Fleet, Severity
 from .isolation.rules import judge
 from .questions import credentials, questions
-from .recording import receipt, registry_entry, write_receipt
+from .recording import outcome, receipt, registry_entry, write_receipt
 from .session import Session, begun, holder, now
 
 #: Seconds of waiting for a lock between two signs of life.
 _WAIT_PIECE = 10
 
-#: The steps of a deployment that leave a receipt also where they fail before anything was done.
-_DEPLOYING = ("source", "converge", "verify")
+#: The steps of a deployment: they leave a receipt also where they fail before anything was done.
+_DEPLOYING = ("source", "converge", "rollback", "verify")
 
 #: What a deployment tells although it does not stop it.
 _TOLD = (
@@ -186,17 +186,20 @@ class LiveGate:
         """End a job that failed. Returns what is to be added to what it said: words about bystanders (``msg``), and the
         receipt in short, which callbacks show last."""
         session.end()
-        step = self._action._task.action.rpartition(".")[2]
-        tried = bool(session.steps) or step in _DEPLOYING
-        if refusing or not tried or not session.observation or self._action._task.check_mode:
+        step = self._step
+        began = bool(session.steps) or step in _DEPLOYING
+        if refusing or not began or not session.observation or self._action._task.check_mode:
             return self._added(self._give_up(session))
         try:
             after = self._observe()
             compared = compare(session.observation, after, session.prefix, self.around.prefixes)
         except AnsibleError as error:
             compared = Comparison((), 0, (), (f"other environments could not be compared: {error}",))
-        more = {"outcome": "failed", "step": step, "error": str(said.get("msg", "")), "tried": said.get("steps", [])}
-        written = receipt(session, compared, changed=(), proved=self._proved, put_back=said.get("put_back", ""), **more)
+        # A job of one step was tried as a whole; a deployment says itself what of it was begun.
+        tried = said.get("steps", [] if step in _DEPLOYING else [step])
+        more = outcome(step, str(said.get("msg") or "the module ended without an answer"))
+        more |= {"tried": tried, "put_back": said.get("put_back", "")}
+        written = receipt(session, compared, changed=session.changed, proved=self._proved, **more)
         try:
             written = self._write(session, written, {})
             write_receipt(self.values["bulkhead_receipt"], written)
@@ -269,16 +272,27 @@ class LiveGate:
         return observation
 
     def record(
-        self, session: Session, answer: Mapping[str, Any], findings: list[Finding], state: Mapping[str, Any]
+        self,
+        session: Session,
+        answer: Mapping[str, Any],
+        findings: list[Finding],
+        state: Mapping[str, Any],
+        stopping: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Write the receipt and the registry entry on the machine, and give the lock back. Returns the receipt."""
+        """Write the receipt and the registry entry on the machine, and give the lock back. Returns the receipt.
+
+        ``stopping`` are the rules that fail the run; it fails as well where a bystander changed.
+        """
         after = answer["observation"]
         release = {name: state.get(name, "") for name in ("commit", "release")}
+        compared = compare(session.observation, after, session.prefix, self.around.prefixes)
+        wrong = f"what was seen afterwards is not as proved: {', '.join(stopping)}" if stopping else ""
         written = receipt(
             session,
-            compare(session.observation, after, session.prefix, self.around.prefixes),
-            changed=state.get("steps", ()),
+            compared,
+            changed=session.changed,
             proved=self._proved,
+            **outcome(self._step, wrong, _changed(compared.changes)),
             probed=answer["probed"],
             findings=[each.as_dict() for each in findings],
             **release,
@@ -308,7 +322,8 @@ class LiveGate:
             return {}
         after = self._observe()
         compared = compare(session.observation, after, session.prefix, self.around.prefixes)
-        written = receipt(session, compared, changed=steps, proved=self._proved, what=what)
+        ended = outcome(self._step, _changed(compared.changes))
+        written = receipt(session, compared, changed=steps, proved=self._proved, what=what, **ended)
         keep = bool(steps or entry or gone or compared.changes)
         if entry:
             entry = registry_entry(entry, written, session.observation, after, self.environment.directory)
@@ -322,6 +337,10 @@ class LiveGate:
                 result={"bystander_changes": list(compared.changes)},
             )
         return written
+
+    @property
+    def _step(self) -> str:
+        return str(self._action._task.action.rpartition(".")[2])
 
     @property
     def _proved(self) -> dict[str, Any]:
@@ -357,4 +376,6 @@ def _failure(answer: Mapping[str, Any], more: str = "") -> AnsibleActionFail:
 
 
 def _changed(changes: Sequence[str]) -> str:
+    if not changes:
+        return ""
     return f"While this run had the lock, what belongs to other environments changed: {'; '.join(changes)}"

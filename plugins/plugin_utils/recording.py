@@ -30,7 +30,6 @@ def receipt(
     """What every receipt says, and ``more`` of its own kind."""
     return {
         "prefix": session.prefix,
-        "outcome": "done",
         "began": session.began,
         "finished": now(),
         "by": holder(),
@@ -42,6 +41,12 @@ def receipt(
         "notes": [*session.notes, *compared.notes],
         **more,
     }
+
+
+def outcome(step: str, *errors: str) -> dict[str, Any]:
+    """How a run ended, as its exit code says it too: with an error it failed, in a step. Empty errors are none."""
+    error = ". ".join(filter(None, errors))
+    return {"outcome": "failed", "step": step, "error": error} if error else {"outcome": "done"}
 
 
 def registry_entry(

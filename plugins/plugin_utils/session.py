@@ -25,7 +25,7 @@ class Session:
     """One job on one environment: its lock's token, when it began, and the machine as it was before.
 
     ``over`` says that the lock was given back and bystanders were compared. ``released`` is what was registered of the
-    environment with the kept release that this job returns to.
+    environment with the kept release that this job returns to. ``changed`` is what steps of this job did that are over.
     """
 
     prefix: str
@@ -34,6 +34,7 @@ class Session:
     observation: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     over: bool = False
     released: dict[str, Any] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from .declaration import Declaration
 from .gate import Gate, require_proof
@@ -19,6 +20,12 @@ from .isolation.model import Severity
 from .live import LiveGate
 from .rendering import Release
 from .session import Session, now
+
+
+def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
+    """What a step would do, for the screen; empty where it would do nothing, fails, or its diff shows it."""
+    steps = [] if result.get("failed") or (diff and "diff" in result) else result.get("steps", [])
+    return "\n".join([f"{prefix}: this would be done:", *(f"  {step}" for step in steps)]) if steps else ""
 
 
 class EnvironmentStep(ActionBase):
@@ -55,6 +62,13 @@ class EnvironmentStep(ActionBase):
         self.session = self.live.ensure(self.JUDGES)
         with self.live.during(self.session, result):
             result.update(self.act(given))
+        if self._task.check_mode:
+            foreseen = as_foreseen(self.declaration.prefix, result, self._task.diff)
+            if foreseen:
+                Display().display(foreseen)
+        elif not self.session.over and not result.get("failed"):
+            self.session.changed += result.get("steps", [])
+            self.session.save()
         return result
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:

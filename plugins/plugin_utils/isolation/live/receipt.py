@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -215,15 +215,14 @@ def as_text(receipt: Mapping[str, Any]) -> str:
         f"  proved    {len(proved['environments'])} environments, {proved['claims']} claims, none shared",
     ]
     if failed:
+        lines.append(f"  failed    {textwrap.shorten(receipt['error'], 160, placeholder=' …')}")
+    lines += [f"  {name:<10}{receipt[name] or 'none'}" for name in ("commit", "release") if name in receipt]
+    if receipt["changed"] or not failed:
+        lines.append(f"  changed   {_few(_shown(receipt['changed'])) or 'nothing'}")
+    if "tried" in receipt:
         lines += [
-            f"  failed    {textwrap.shorten(receipt['error'], 160, placeholder=' …')}",
-            f"  tried     {_few(receipt['tried']) or 'nothing on the machine'}",
+            f"  tried     {_few(_shown(receipt['tried'])) or 'nothing on the machine'}",
             f"  put back  {textwrap.shorten(receipt['put_back'], 160, placeholder=' …') or 'nothing had to be'}",
-        ]
-    else:
-        lines += [
-            *(f"  {name:<10}{receipt[name] or 'none'}" for name in ("commit", "release") if name in receipt),
-            f"  changed   {_few(receipt['changed']) or 'nothing'}",
         ]
     if probed:
         lines.append(
@@ -240,6 +239,13 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     lines += [f"  note      {_few(notes)}"] if notes else []
     lines.append(f"  kept in   {receipt['path']}" if receipt.get("path") else "  kept      nowhere")
     return "\n".join(lines)
+
+
+def _shown(steps: Sequence[str]) -> list[str]:
+    """Steps for a person: data and containers first, files at the end and counted."""
+    files = [step for step in steps if step.startswith("write ")]
+    rest = [step for step in steps if step not in files]
+    return [*rest, *(files if len(files) < 2 else [f"write {len(files)} files"])]
 
 
 def _few(items: Any, count: int = 4) -> str:

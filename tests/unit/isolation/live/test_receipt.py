@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import Comparison, as_text, compare
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.recording import outcome
 from unit.isolation.live.observations import (
     ONE_OFF,
     PREFIX,
@@ -293,13 +294,35 @@ def test_the_receipt_of_a_run_that_failed() -> None:
     text = as_text(failed)
     assert text.splitlines()[0] == "receipt of aiia_staging, FAILED in converge, 2026-01-01T00:00:00Z"
     for words in (
-        "failed    the containers", "tried     write .env; start web", "put back  The previous release serves again",
+        "failed    the containers", "tried     start web; write .env", "put back  The previous release serves again",
         "unchanged aiia_prod", "kept in   /var",
     ):  # fmt: skip
         assert words in text
     assert len(text.splitlines()) <= 10 and max(map(len, text.splitlines())) < 200
     early = as_text(failed | {"tried": [], "put_back": ""})
     assert "tried     nothing on the machine" in early and "put back  nothing had to be" in early
+
+
+def test_the_receipt_of_a_deployment_that_is_not_as_proved() -> None:
+    """It failed as its run did, and what it brought into force is there."""
+    ended = outcome("verify", "what was seen afterwards is not as proved: own-domain-unanswered", "")
+    text = as_text(RECEIPT | ended | {"notes": ["a note"]})
+    assert "FAILED in verify" in text and "failed    what was seen afterwards is not as proved: own-" in text
+    assert "commit    abc" in text and "release   r1" in text and "changed   write .env" in text
+    assert "tried" not in text and len(text.splitlines()) == 10
+    assert outcome("verify", "", "") == {"outcome": "done"}
+
+
+def test_a_later_step_that_fails_does_not_hide_what_was_changed() -> None:
+    failed = {key: value for key, value in RECEIPT.items() if key not in ("probed", "commit", "release")}
+    text = as_text(failed | outcome("verify", "no route") | {"tried": [], "put_back": "", "changed": ["start web"]})
+    assert "changed   start web" in text and "tried     nothing on the machine" in text
+
+
+def test_containers_and_data_come_before_files() -> None:
+    steps = [*(f"write file{number}" for number in range(9)), "make the backup b", "start web"]
+    assert "changed   make the backup b; start web; write 9 files" in as_text(RECEIPT | {"changed": steps})
+    assert "changed   start web; write .env" in as_text(RECEIPT | {"changed": ["write .env", "start web"]})
 
 
 def test_the_guard_of_a_bystander() -> None:
