@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, Verdict
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.collector import collector_paused
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json, text
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json, number, text
 
 
 class ActionModule(ActionBase):
@@ -46,11 +46,11 @@ def _summary(verdict: Verdict, deploying: bool) -> str:
     shown = [each for each in verdict.findings if each not in advice]
     lines = [text(shown, stopping=verdict.stopping)] if shown else []
     if not verdict.stopping:
-        aim = f"; deploying {', '.join(verdict.targets)}" if verdict.targets else ""
-        hint = f" (advice on {len(advice)} points: ansible-playbook aiia.bulkhead.plan)" if advice else ""
-        lines.append(
-            f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared{aim}{hint}"
-        )
+        aim = f"; this run is for {', '.join(verdict.targets)}" if verdict.targets else ""
+        points = number(len(advice), "point")
+        hint = f" (advice on {points}: ansible-playbook aiia.bulkhead.plan)" if advice else ""
+        proved = f"{number(len(verdict.prefixes), 'environment')}, {number(verdict.claims, 'claim')}"
+        lines.append(f"proved on paper: {proved}, none shared{aim}{hint}")
     return "\n".join([*lines, *(verdict.open if not deploying else ())])
 
 

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
+
+#: A commit in an image's tag; its beginning is enough for people.
+_COMMIT = re.compile(r"(?<=:)([0-9a-f]{12})[0-9a-f]{28}\b")
 
 
 class ActionModule(ActionBase):
@@ -27,8 +31,11 @@ class ActionModule(ActionBase):
         values = declaration.values
         arguments = {"directory": values["bulkhead_directory"], "prefix": declaration.prefix}
         result.update(self._execute_module("aiia.bulkhead.releases", arguments, task_vars=task_vars))
+        if result.get("releases") == []:
+            Display().display(f"{declaration.prefix} keeps no releases here: it is not deployed")
         for each in result.get("releases", ()):
             mark = "*" if each["release"] == result["current"] else " "
-            images = ", ".join(image for image in each["images"] if image.startswith(f"{declaration.prefix}_"))
+            own = (image for image in each["images"] if image.startswith(f"{declaration.prefix}_"))
+            images = ", ".join(_COMMIT.sub(r"\1…", image) for image in own)
             Display().display(f"{mark} {each['release']}  {(each['commit'] or '')[:12]:12}  {images}".rstrip())
         return result

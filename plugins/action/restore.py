@@ -17,6 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import sec
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restore_scripts import read_scripts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import (
     Intention,
+    another,
     refusals,
     refusals_before,
     staying,
@@ -66,7 +67,7 @@ class ActionModule(EnvironmentStep):
         hidden = secret_values(release)
         looked: dict[str, Any] = mask(self.module("restore", {**call, "look": True}), hidden)
         if looked.get("failed"):
-            return looked
+            return {**looked, "msg": f"{looked['msg']}{another(values['bulkhead_restore'], origin)}"}
         manifest = looked["manifest"]
         self._refuse(list(refusals(intention, manifest, looked["seen"])))
         steps = [f"restore {manifest['name']} of {manifest['prefix']}, made {manifest['created']}"]

@@ -48,7 +48,7 @@ class ActionModule(EnvironmentStep):
         if answer.get("failed"):
             return answer
         if job == "shell" and not command:
-            return {**answer, "command": self._terminal(answer["services"][0]["container"] or services[0].container)}
+            return {**answer, "command": self._terminal(services[0], answer["services"][0]["container"])}
         if not self.only_reads(given):
             self.live.conclude(self.session, job, answer["steps"])
         return answer
@@ -99,7 +99,11 @@ class ActionModule(EnvironmentStep):
         if shown:
             Display().display("\n".join(shown))
 
-    def _terminal(self, container: str) -> str:
+    def _terminal(self, service: Service, container: str) -> str:
+        if not container:
+            raise AnsibleActionFail(
+                f"{self.declaration.prefix} is not deployed here: service {service.name} has no container. Deploy first"
+            )
         usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
         host = self.declaration.values["bulkhead_docker_host"]
         line = jobs.terminal_command(container, host, usual, self.task_vars)

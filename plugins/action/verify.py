@@ -15,7 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import as_diff
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import as_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import stops, text
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import number, stops, text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.recording import write_receipt
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.session import begun
@@ -46,6 +46,9 @@ class ActionModule(ActionBase):
         receipt: dict[str, Any] = {}
         with live.during(session) if session else nullcontext():
             answer, findings = live.verify()
+            if session is None and not _is_deployed(declaration.prefix, answer):
+                why = f"{declaration.prefix} is not deployed here, so there is nothing to verify. Deploy first"
+                return {**result, "failed": True, "msg": why}
             stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
             rules = list(dict.fromkeys(each.rule for each in stopping))
             if session is not None:
@@ -73,9 +76,15 @@ class ActionModule(ActionBase):
         return result
 
 
+def _is_deployed(prefix: str, answer: dict[str, Any]) -> bool:
+    """Whether there is anything of an environment: an entry of a deployment that was verified, or a container."""
+    return bool(prefix in answer["observation"]["registry"] or answer["probed"]["containers"])
+
+
 def _probed(prefix: str, probed: dict[str, Any], stopping: list[Any]) -> str:
     """One line for a verification without a deployment."""
+    asked = [(probed["names"], "name"), (probed["addresses"], "address"), (probed["requests"], "request")]
     return (
-        f"{prefix}: probed from {probed['containers']} containers: {probed['names']} names, {probed['addresses']} "
-        f"addresses, {probed['requests']} requests; {'not as it should be' if stopping else 'isolated'}"
+        f"{prefix}: probed from {number(probed['containers'], 'container')}: "
+        f"{', '.join(number(*each) for each in asked)}; {'not as it should be' if stopping else 'isolated'}"
     )

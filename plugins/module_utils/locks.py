@@ -30,7 +30,7 @@ RENEWAL = 30
 _POLL = 1.0
 
 _BUSY = (
-    "%s is being deployed by %s. Wait for it, raise bulkhead_lock_wait, or, if that run is dead for sure, set "
+    "%s is locked by %s. Wait for it, raise bulkhead_lock_wait, or, if that run is dead for sure, set "
     "bulkhead_lock_takeover: true"
 )
 
@@ -109,7 +109,7 @@ class Locks:
             lease = self._read(prefix)
             if not lease or lease["token"] != token:
                 holder = self.describe(lease) if lease and self._holds(lease) else "nobody"
-                raise LockError("the lock of %s was lost: it is held by %s now. Deploy again" % (prefix, holder))
+                raise LockError("the lock of %s was lost: it is held by %s now. Run this again" % (prefix, holder))
             lease["expires"] = self._now() + LEASE
             self._write(prefix, lease)
 

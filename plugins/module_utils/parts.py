@@ -47,7 +47,11 @@ def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -
 def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Server:
     """The database server of a part. Raises EngineError where it does not run."""
     container = container_of(engine, params, part)
-    if container is None or not _runs(container):
+    if container is None:
+        raise EngineError(
+            "%s is not deployed here: service %s has no container. Deploy first" % (params["prefix"], part["service"])
+        )
+    if not _runs(container):
         raise EngineError("the container of service %s does not run: start it first" % part["service"])
     return Server(engine, container["Id"], part["admin"], params["timeout"])
 

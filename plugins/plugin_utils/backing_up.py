@@ -14,6 +14,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import unit
 
 from .declaration import Declaration
 from .isolation import naming
+from .isolation.report import number
 from .isolation.schedules import times
 from .isolation.stack import Service
 from .rendering import Release
@@ -83,13 +84,13 @@ def is_scheduled(prefix: str, observation: Mapping[str, Any]) -> bool:
 
 def made(prefix: str, backup: Mapping[str, Any]) -> str:
     """One line on a backup that was made."""
-    gone = f"; {len(backup['removed'])} older ones removed" if backup["removed"] else ""
+    gone = f"; {number(len(backup['removed']), 'older one')} removed" if backup["removed"] else ""
     return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){gone}"
 
 
 def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
     """The complete backups of an environment, a line each, and how the last one on schedule went."""
-    lines = [f"{prefix}: {len(answer['backups'])} backups"]
+    lines = [f"{prefix}: {number(len(answer['backups']), 'backup')}"]
     for each in answer["backups"]:
         total = size(sum(part["bytes"] for part in each["parts"]))
         release = f", release {each['release']}" if each["release"] else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -63,6 +63,12 @@ EXTRA_ALLOWED = frozenset(
         "bulkhead_wait_timeout",
     }
 )
+
+#: The variables that hold settings: names with their texts.
+_SETTINGS = ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets")
+
+#: What to do about a name that resembles none of ours.
+_UNKNOWN = "remove it, or give it a name that does not begin with bulkhead_"
 
 #: Directories that no environment can have for itself.
 _EVERYBODYS = ("/", "/etc", "/home", "/root", "/usr", "/var")
@@ -136,12 +142,11 @@ class Declaration:
         resource: str = "",
     ) -> None:
         """Note what is wrong with a variable, or with a part of it that ``resource`` names."""
-        finding = self._finding(rule, variable, message, fix, severity)
-        self.problems.append(replace(finding, resource=resource) if resource else finding)
+        self.problems.append(self._finding(rule, resource or variable, message, fix, severity, variable))
 
     def lacks(self, rule: str, variable: str, message: str, fix: str) -> None:
         """Note what only a deployment of this very environment needs: secrets, which nobody else has to hold."""
-        finding = self._finding(rule, variable, message, fix, Severity.HIGH)
+        finding = self._finding(rule, variable, message, fix, Severity.HIGH, variable.partition(".")[0])
         if finding not in self.lacking:
             self.lacking.append(finding)
 
@@ -165,9 +170,9 @@ class Declaration:
             fix = "rename the setting or change its value"
             self.problem("invalid-setting", variable, f"{key} cannot be set: {problem}", fix, resource=resource)
 
-    def _finding(self, rule: str, variable: str, message: str, fix: str, severity: Severity) -> Finding:
-        where = self.origins.get(variable) or Where(item=variable)
-        return Finding(rule, severity, (self.prefix,), variable, message, fix, (where,))
+    def _finding(self, rule: str, resource: str, message: str, fix: str, severity: Severity, variable: str) -> Finding:
+        where = self.origins.get(resource) or replace(self.origins.get(variable) or Where(), item=resource)
+        return Finding(rule, severity, (self.prefix,), resource, message, fix, (where,))
 
 
 def declare(environment: Declared, loader: DataLoader, templates: Templates | None = None) -> Declaration:
@@ -181,7 +186,7 @@ def declare(environment: Declared, loader: DataLoader, templates: Templates | No
         hosts=environment.hosts,
         values={},
         available=available,
-        origins={name: place(value, name) for name, value in environment.variables.items() if name in mine},
+        origins=_origins(environment.variables),
         locked=environment.locked,
     )
     templates = templates or Templates(loader)
@@ -192,6 +197,16 @@ def declare(environment: Declared, loader: DataLoader, templates: Templates | No
     _check_values(declaration)
     declaration.available = {**available, **declaration.values}
     return declaration
+
+
+def _origins(variables: Mapping[str, Any]) -> dict[str, Where]:
+    """Where each variable of ours was set, and each entry of those that are settings."""
+    found = {name: place(value, name) for name, value in variables.items() if name.startswith("bulkhead_")}
+    for name in _SETTINGS:
+        entries = variables.get(name)
+        if isinstance(entries, Mapping):
+            found.update({f"{name}.{key}": place(value, f"{name}.{key}") for key, value in entries.items()})
+    return found
 
 
 def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any]) -> Any:
@@ -245,13 +260,16 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
+    # What all names begin with would make any two of them alike.
+    known = {name.removeprefix("bulkhead_"): name for name in specification()}
     for name in sorted(set(mine) - set(specification())):
-        near = difflib.get_close_matches(name, specification(), n=1, cutoff=0.6)
+        near = difflib.get_close_matches(name.removeprefix("bulkhead_"), known, n=1, cutoff=0.6)
+        fix = f"did you mean {known[near[0]]}?" if near else _UNKNOWN
         declaration.problem(
             "unknown-variable",
             name,
             f"{name} is no variable of Bulkhead, so it would have no effect",
-            f"did you mean {near[0]}?" if near else "remove it, or give it a name that does not begin with bulkhead_",
+            fix,
         )
 
 
@@ -281,7 +299,7 @@ def _purpose(name: str) -> str:
 
 def _check_values(declaration: Declaration) -> None:
     values = declaration.values
-    for variable in ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets"):
+    for variable in _SETTINGS:
         for key, value in values[variable].items():
             declaration.check_setting(variable, key, value)
     noted = {problem.resource for problem in declaration.problems}
@@ -333,6 +351,23 @@ def _check_backups(declaration: Declaration) -> None:
     except ValueError as error:
         message = f"bulkhead_backup_schedule: {error}"
         declaration.problem("invalid-variable", "bulkhead_backup_schedule", message, "use one of these words")
+
+
+def check_promotion(fleet: Sequence[Declaration]) -> None:
+    """Note where an environment takes its images from one that the inventory does not have."""
+    for own in fleet:
+        group, others = own.values["bulkhead_promotion_from"], [each.group for each in fleet if each is not own]
+        if not group or holds_seal(group) or group in others:
+            continue
+        near = difflib.get_close_matches(group, others, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "name the group of another environment."
+        own.problem(
+            "invalid-variable",
+            "bulkhead_promotion_from",
+            f"bulkhead_promotion_from is {group}, and the inventory has no other environment of that group, so no "
+            "image would be accepted",
+            f"{hint} There are: {', '.join(sorted(others)) or 'none'}",
+        )
 
 
 def _check_numbers(declaration: Declaration) -> None:

@@ -23,7 +23,7 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 
 from .adoption.check import Answer
-from .declaration import Declaration, declare, defaults
+from .declaration import Declaration, check_promotion, declare, defaults
 from .fleet import build_environment
 from .inventory import Inventory
 from .isolation import report
@@ -34,7 +34,7 @@ from .isolation.rules import judge, rules
 from .isolation.rules.secrets import open_checks
 from .isolation.waivers import apply as apply_waivers
 from .rendering import Release, Renderer
-from .selection import forged, membership, overrides, selection
+from .selection import membership, overrides, rewritten, selection, typed
 
 _PROOF = "bulkhead-proof.json"
 
@@ -99,7 +99,10 @@ class Gate:
     @cached_property
     def declarations(self) -> list[Declaration]:
         """Every environment of the inventory."""
-        return [declare(each, self.inventory.loader, self.renderer.templates) for each in self.inventory.environments()]
+        loader, templates = self.inventory.loader, self.renderer.templates
+        found = [declare(each, loader, templates) for each in self.inventory.environments()]
+        check_promotion(found)
+        return found
 
     def declaration_of(self, host: str) -> Declaration:
         """The environment of a host. Raises AnsibleActionFail where it has none."""
@@ -142,7 +145,7 @@ class Gate:
             if target:
                 targets.append(declaration.prefix)
                 findings += declaration.lacking
-                findings += self._forged(declaration)
+                findings += self._rewritten(declaration)
                 if release:
                     digests[declaration.prefix] = release.digest
             environments.append(build_environment(declaration, release))
@@ -171,9 +174,9 @@ class Gate:
         Raises AnsibleActionFail with the findings otherwise.
         """
         meant, findings = self._meant(True, declaration.values["bulkhead_allow_many"])
-        findings += self._forged(declaration)
+        findings += self._rewritten(declaration)
         if findings or declaration.group not in meant:
-            raise AnsibleActionFail(report.text(findings, stopping=findings))
+            raise AnsibleActionFail(report.refusal(findings))
 
     def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
         """The groups that ``-l`` means, and what speaks against that or against the shape of the inventory."""
@@ -183,7 +186,9 @@ class Gate:
         if deploying:
             limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
             running = self.task_vars.get("ansible_play_hosts_all") or ()
-            meant, findings = selection(running, limit, hosts, allow_many)
+            protected = [group for group, own in self.groups.items() if own.get("bulkhead_protected")]
+            meant, findings = selection(running, limit, hosts, allow_many, protected)
+        findings += typed(self.inventory.extra_variables)
         findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
         findings += overrides(self.inventory, self.groups)
         return meant, findings
@@ -200,13 +205,13 @@ class Gate:
             "report": str(first.get("bulkhead_report") or ""),
         }
 
-    def _forged(self, declaration: Declaration) -> list[Finding]:
+    def _rewritten(self, declaration: Declaration) -> list[Finding]:
         # The play's variables are those of one host; of the others' only what was set for them is to be seen.
         mine = self.task_vars["inventory_hostname"] in declaration.hosts
         running = self.task_vars if mine else self.task_vars["hostvars"].raw_get(declaration.hosts[0])
         hostvars = {key: value for key, value in running.items() if key.startswith("bulkhead_")}
         declared = {**defaults(self.inventory.loader), **self._raw[declaration.group]}
-        return forged(self.inventory.extra_variables, hostvars, declared, declaration.group)
+        return rewritten(self.inventory.extra_variables, hostvars, declared, declaration.group)
 
     @cached_property
     def _raw(self) -> Mapping[str, Mapping[str, Any]]:
@@ -243,7 +248,7 @@ def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
     """
     environment = build_environment(declaration, gate.render(declaration))
     if not environment.compose:
-        raise AnsibleActionFail(report.text(declaration.problems))
+        raise AnsibleActionFail(report.refusal(declaration.problems))
     if gate.fleet is not None:
         return _around(environment, gate.fleet)
     proof = _read_proof()

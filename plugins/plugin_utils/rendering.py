@@ -200,11 +200,13 @@ def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str
         for name in service.secrets:
             if not found.get(name):
                 found[name] = SEAL
+                said = f"bulkhead_secrets.{name} is empty" if name in secrets else f"bulkhead_secrets has no {name}"
+                mend = f"give {name} a value in" if name in secrets else f"add {name} to"
                 declaration.lacks(
                     "missing-secret",
                     f"bulkhead_secrets.{name}",
-                    f"bulkhead_secrets has no {name}, which the service {service.name} needs",
-                    f"add {name} to bulkhead_secrets in the vault file of group {declaration.group}",
+                    f"{said}, and the service {service.name} needs it",
+                    f"{mend} bulkhead_secrets, in the vault file of group {declaration.group}",
                 )
     return found
 

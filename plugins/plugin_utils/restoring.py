@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import major
+
+#: What a backup is called: its environment's prefix, and when it was made.
+_NAME = re.compile(r"(?P<prefix>[^/]+)-\d{8}T\d{6}Z(?:-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,17 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
                 f"the backup {manifest['name']} has files of {name}, and {prefix} has no place of that name for them "
                 "(x-bulkhead.backup). Give it one, or restore the databases alone: -e bulkhead_restore_files=leave"
             )
+
+
+def another(wanted: str, origin: str) -> str:
+    """A hint where a backup was named that, by its name, is another environment's than the one that is looked in."""
+    named = _NAME.fullmatch(wanted)
+    if not named or named["prefix"] == origin:
+        return ""
+    return (
+        f". By its name it is one of {named['prefix']}: if that environment's data is meant, say so, "
+        f"-e bulkhead_restore_from={named['prefix']}"
+    )
 
 
 def staying(intention: Intention, manifest: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .declaration import EXTRA_ALLOWED
+from .declaration import EXTRA_ALLOWED, specification
 from .inventory import Inventory, place, seal
 from .isolation.model import Finding, Severity, Where
 
@@ -48,12 +48,21 @@ def _finding(
 
 
 def selection(
-    hosts: Collection[str], limit: str | None, groups: Mapping[str, Collection[str]], allow_many: bool
+    hosts: Collection[str],
+    limit: str | None,
+    groups: Mapping[str, Collection[str]],
+    allow_many: bool,
+    protected: Collection[str] = (),
 ) -> tuple[list[str], list[Finding]]:
     """The environment groups that the hosts of a play mean, and why that is refused if it is.
 
-    ``groups`` are the environment groups with their hosts. ``limit`` is ``-l``. Covers AN-03, AN-04 and AN-05.
+    ``groups`` are the environment groups with their hosts. ``limit`` is ``-l``. Advice names none of ``protected`` as
+    long as there is another: it gets typed as it stands. Covers AN-03, AN-04 and AN-05.
     """
+
+    def harmless(group: str) -> tuple[bool, str]:
+        return group in protected, group
+
     names = ", ".join(sorted(groups)[:6]) or "none"
     if not limit or not limit.strip():
         return [], [
@@ -61,9 +70,9 @@ def selection(
                 "no-limit",
                 (),
                 "-l",
-                f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would deploy every "
+                f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would mean every "
                 "environment of the inventory",
-                f"name one environment: -l {sorted(groups)[0] if groups else '<environment>'} (the inventory "
+                f"name one environment: -l {min(groups, key=harmless, default='<environment>')} (the inventory "
                 f"declares: {names})",
                 "AN-03",
                 "AN-04",
@@ -93,8 +102,8 @@ def selection(
                     "partial-environment",
                     (),
                     group,
-                    f"-l {limit} selects a part of {group} and leaves out {', '.join(left[:4])}; half an "
-                    "environment would be deployed",
+                    f"-l {limit} selects a part of {group} and leaves out {', '.join(left[:4])}; an "
+                    "environment is one whole",
                     f"limit the run to the whole environment: -l {group}",
                     "AN-05",
                 )
@@ -106,7 +115,8 @@ def selection(
                 (),
                 limit,
                 f"-l {limit} spans {len(meant)} environments: {', '.join(meant[:6])}",
-                f"deploy one at a time: -l {meant[0]} (or set bulkhead_allow_many: true if all of them are meant)",
+                f"name one at a time: -l {min(meant, key=harmless)} (or set bulkhead_allow_many: true if all "
+                "of them are meant)",
                 "AN-05",
             )
         )
@@ -156,7 +166,9 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
 
 def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """Host variables that contradict their environment's group (AN-09), and environments that only a host declares."""
-    findings = []
+    findings: list[Finding] = []
+    if "bulkhead_environment" in inventory.extra_variables:
+        return findings  # it says so on every host, and is refused as an extra variable
     for group, own in groups.items():
         for host in inventory.hosts_of(group):
             said = inventory.declared_on_host(host)
@@ -177,23 +189,34 @@ def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> 
     return findings
 
 
-def forged(
-    extra: Mapping[str, Any], running: Mapping[str, Any], declared: Mapping[str, Any], group: str
+def typed(extra: Collection[str]) -> list[Finding]:
+    """Variables that ``-e`` would put over the inventory's. Covers AN-10.
+
+    A name that is no variable of Bulkhead has a finding of its own, with the name that it resembles.
+    """
+    refused = (specification().keys() - EXTRA_ALLOWED) | set(_CONNECTION)
+    return [
+        _finding(
+            "extra-variable",
+            (),
+            name,
+            f"-e sets {name}, which would count for every environment of the run",
+            f"set {name} in group_vars of the environment; -e may only set what a single run needs, such as "
+            "bulkhead_service (roles/environment/README.md says which those are)",
+            "AN-10",
+        )
+        for name in sorted(refused & set(extra))
+    ]
+
+
+def rewritten(
+    extra: Collection[str], running: Mapping[str, Any], declared: Mapping[str, Any], group: str
 ) -> list[Finding]:
-    """Variables that ``-e``, the play, a role or a task would put over the inventory's. Covers AN-10, AN-12, AN-13."""
+    """Variables that the play, a role or a task would put over the inventory's. Covers AN-12, AN-13.
+
+    Those of ``extra`` are left out: that ``-e`` sets them is told already.
+    """
     findings = []
-    for name in sorted(extra):
-        if (name.startswith("bulkhead_") and name not in EXTRA_ALLOWED) or name in _CONNECTION:
-            findings.append(
-                _finding(
-                    "extra-variable",
-                    (),
-                    name,
-                    f"-e sets {name}, which would count for every environment of the run",
-                    f"set {name} in group_vars of the environment; -e may set only {', '.join(sorted(EXTRA_ALLOWED))}",
-                    "AN-10",
-                )
-            )
     for name in IDENTITY:
         if name in running and name not in extra and seal(running[name]) != seal(declared.get(name)):
             findings.append(

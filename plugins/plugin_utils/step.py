@@ -121,5 +121,5 @@ class EnvironmentStep(ActionBase):
         release = self.gate.render(self.declaration, commit)
         faults = [each for each in self.declaration.problems if each.severity >= Severity.HIGH]
         if release is None or self.declaration.lacking or faults:
-            raise AnsibleActionFail(report.text([*self.declaration.problems, *self.declaration.lacking]))
+            raise AnsibleActionFail(report.refusal([*faults, *self.declaration.lacking]))
         return release

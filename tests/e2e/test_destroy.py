@@ -197,6 +197,11 @@ def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None
     again = pair.destroy("-e", "bulkhead_destroy_backups=true").succeeded()
     assert again.changed == 0
     assert again.result("destroy")["msg"] == f"there is nothing of {ours.prefix} on the machine"
+    for job in ("shell", "verify"):
+        run = pair.site.play("-l", "staging", playbook=f"playbooks/{job}.yml")
+        assert f"{ours.prefix} is not deployed here" in run.error
+    listed = pair.site.play("-l", "staging", playbook="playbooks/releases.yml").succeeded()
+    assert f"{ours.prefix} keeps no releases here" in listed.output
     assert pair.beside(theirs) == beside
 
 

@@ -82,7 +82,7 @@ def test_one_environment_however_it_is_written(traced: Traced, limit: str) -> No
     """The near misses: each of these means staging and nothing else."""
     run = traced.site.play("-l", limit, "--check")
     assert run.ran[0] == "plan" and run.tasks[0].status == "ok", run.output
-    assert f"deploying {traced.staging.prefix}" in run.output
+    assert f"this run is for {traced.staging.prefix}" in run.output
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_reading_waits_for_nobody(pair: Pair) -> None:
         listing = pair.do("services").succeeded()
         assert f"{pair.ours.prefix}_web" in listing.output and "healthy" in listing.output
         assert listing.changed == 0
-        assert "is being deployed by somebody" in pair.do("restart", "bulkhead_lock_wait=0").error
+        assert "is locked by somebody" in pair.do("restart", "bulkhead_lock_wait=0").error
     finally:
         lock.write_text(kept)
 

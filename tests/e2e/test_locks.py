@@ -86,7 +86,7 @@ def test_kill_9_of_the_controller(place: Place, step: str) -> None:
     if step == "converge":
         docker("exec", f"{place.prefix}_slow", "touch", GATE)
     busy = place.deploy("-e", "bulkhead_lock_wait=0").error
-    assert f"{place.prefix} is being deployed by" in busy and "bulkhead_lock_takeover: true" in busy
+    assert f"{place.prefix} is locked by" in busy and "bulkhead_lock_takeover: true" in busy
     let_time_pass(place)
     run = place.deploy().succeeded()
     assert any("had ended by itself" in each for each in notes(run)), notes(run)
@@ -132,7 +132,7 @@ def test_a_controller_that_dies_alone(place: Place) -> None:
         eventually(reached, 120)
         os.kill(process.pid, 9)
         busy = place.deploy("-e", "bulkhead_lock_wait=0").error
-        assert "is being deployed by" in busy
+        assert "is locked by" in busy
         recorded = place.directory / ".bulkhead" / "state.json"
         before = recorded.stat().st_mtime_ns
         eventually(lambda: recorded.stat().st_mtime_ns != before or serves(place, "orphan"), 120)
@@ -157,7 +157,7 @@ def test_two_deployments_at_once(place: Place) -> None:
     with Meanwhile(lambda: is_held(place), meanwhile):
         first.play("-l", "small").succeeded()
     since = lease(place)["since"]
-    assert "is being deployed by" in said[0] and "(waited 0 s)" in said[0] and "s ago" in said[0]
+    assert "is locked by" in said[0] and "(waited 0 s)" in said[0] and "s ago" in said[0]
     assert since > 0 and not is_held(place)
 
 

@@ -31,7 +31,7 @@ def test_staging_without_productions_password(guide: Guide) -> None:
     vault = guide.site.inventory / "group_vars/production/vault.yml"
     assert vault.read_text().startswith("$ANSIBLE_VAULT")
     run = guide.staging.deploy("--check", passwords=["staging"]).succeeded()
-    assert f"deploying {guide.staging.prefix}" in run.output
+    assert f"this run is for {guide.staging.prefix}" in run.output
     refused = guide.production.deploy("--check", passwords=["staging"])
     assert refused.code != 0
     # Ansible itself says so, before any task of the play.

@@ -81,7 +81,7 @@ def stops(findings: Iterable[Finding], fail_on: Severity | None, deploying: str 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Findings of one cause: the same rule and the same words but for the names of environments and resource."""
+    """Findings of one cause and one mend: the same rule and words but for the names of environments and resource."""
 
     findings: tuple[Finding, ...]
 
@@ -107,20 +107,22 @@ class Group:
 
 
 def fold(findings: Iterable[Finding]) -> list[Group]:
-    """Findings of one cause together, in the order in which the first of each came."""
+    """Findings of one cause together, in the order in which the first of each came.
+
+    Only one mend of a group is shown, so what is mended in another way is another cause.
+    """
     findings = list(findings)
     names = _Names(findings)
     groups: dict[tuple[Any, ...], list[Finding]] = {}
     for finding in findings:
-        message = finding.message
+        words = [finding.message, finding.fix]
         if finding.resource:
-            message = message.replace(finding.resource, "\x00")
-        message = names.taken_out(message)
+            words = [each.replace(finding.resource, "\x00") for each in words]
+        words = [names.taken_out(each) for each in words]
         if finding.severity == Severity.LOW:
             # Advice that each environment gets about ports of its own is one piece of advice.
-            message = _NUMBER.sub("\x02", message)
-        key = (finding.rule, finding.severity, finding.waived, message)
-        groups.setdefault(key, []).append(finding)
+            words = [_NUMBER.sub("\x02", each) for each in words]
+        groups.setdefault((finding.rule, finding.severity, finding.waived, *words), []).append(finding)
     return [Group(tuple(group)) for group in groups.values()]
 
 
@@ -157,6 +159,11 @@ def text(
     return "\n\n".join([*blocks, summary(findings, stopping)])
 
 
+def refusal(findings: Sequence[Finding]) -> str:
+    """The report for the screen where each of the findings stops the run."""
+    return text(findings, stopping=findings)
+
+
 def summary(findings: Sequence[Finding], stopping: Sequence[Finding] = ()) -> str:
     """One line: how many of each severity, and what follows from it."""
     if not findings:
@@ -172,7 +179,13 @@ def summary(findings: Sequence[Finding], stopping: Sequence[Finding] = ()) -> st
 def _count(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.severity for finding in findings)
     parts = [f"{counts[level]} {level.label}" for level in reversed(Severity) if counts[level]]
-    return f"{len(findings)} finding{'' if len(findings) == 1 else 's'}" + (f" ({', '.join(parts)})" if parts else "")
+    return number(len(findings), "finding") + (f" ({', '.join(parts)})" if parts else "")
+
+
+def number(count: int, word: str) -> str:
+    """How many there are of what a word names, so that one is no plural."""
+    ending = "es" if word.endswith("s") else "s"
+    return f"{count} {word}{'' if count == 1 else ending}"
 
 
 def _block(group: Group, width: int, colour: bool) -> str:

@@ -26,6 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules impo
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import Release, Renderer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import (
     Intention,
+    another,
     refusals,
     refusals_before,
     staying,
@@ -55,6 +56,21 @@ def reasons(intention: Intention, manifest: dict[str, Any], seen: dict[str, Any]
 
 def test_its_own_backup() -> None:
     assert reasons(STAGING_ALONE, *backup()) == [] and list(refusals_before(STAGING_ALONE)) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "origin", "hint"),
+    [
+        ("aiia_prod-20260725T031500Z", "aiia_staging", "-e bulkhead_restore_from=aiia_prod"),
+        ("aiia_pr-1-20260725T031500Z", "aiia_staging", "-e bulkhead_restore_from=aiia_pr-1"),
+        ("aiia_staging-20260725T031500Z", "aiia_staging", ""),
+        ("latest", "aiia_staging", ""),
+        ("/srv/back/aiia_prod-20260725T031500Z", "aiia_staging", ""),
+    ],
+)
+def test_a_backup_of_another_environment_is_looked_for_there(wanted: str, origin: str, hint: str) -> None:
+    said = another(wanted, origin)
+    assert (hint in said, bool(said)) == (True, bool(hint))
 
 
 def test_another_environments_backup_must_be_named() -> None:
@@ -286,11 +302,11 @@ def test_the_environments_own_database_is_backed_up_once(tmp_path: Path) -> None
 def test_what_is_said() -> None:
     part = {"bytes": 3 << 20}
     backup = {"path": "/b/x", "bytes": 3 << 20, "seconds": 2.0, "removed": ["y"]}
-    assert made("aiia_prod", backup) == "aiia_prod: /b/x (3.0 MiB, read back, 2.0 s); 1 older ones removed"
+    assert made("aiia_prod", backup) == "aiia_prod: /b/x (3.0 MiB, read back, 2.0 s); 1 older one removed"
     entry = {"name": "x", "created": "t", "reason": "by hand", "release": "", "parts": [part, part]}
     last = {"succeeded": False, "began": "t", "message": "no\nmore"}
     assert listing("aiia_prod", {"backups": [entry], "last": last}) == [
-        "aiia_prod: 1 backups",
+        "aiia_prod: 1 backup",
         "  x  t  6.0 MiB  by hand",
         "  the last backup on schedule (t) failed: no",
     ]

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import holds_seal, specification
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import (
+    check_promotion,
+    holds_seal,
+    specification,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
 from unit.fleets import declarations, declared, environment, only, problems, read, write
 
@@ -91,6 +95,31 @@ def test_a_mistyped_variable_is_told_the_right_name(tmp_path: Path, mistyped: st
     assert (found.rule, found.resource, found.fix) == ("unknown-variable", mistyped, f"did you mean {right}?")
     assert found.where[0].file.endswith("group_vars/production/main.yml")
     assert found.where[0].line > 0
+
+
+def test_two_names_are_not_alike_because_both_are_ours(tmp_path: Path) -> None:
+    assert only(declared(tmp_path, bulkhead_bogus=1).problems).fix.startswith("remove it")
+
+
+def test_a_setting_is_told_by_its_own_line(tmp_path: Path) -> None:
+    found = only(declared(tmp_path, bulkhead_env={"GOOD": "x", "BAD NAME": "y"}).problems)
+    place = found.where[0]
+    lines = Path(place.file).read_text().splitlines()
+    assert (found.resource, place.item) == ("bulkhead_env.BAD NAME", "bulkhead_env.BAD NAME")
+    assert "BAD" in lines[place.line - 1]
+
+
+def test_who_vouches_for_images_has_to_be_there(tmp_path: Path) -> None:
+    groups = {
+        name: environment(name, port, bulkhead_promotion_from=source)
+        for name, port, source in (("prod", 80, "stagin"), ("staging", 8080, "prod"), ("dev", 9080, "dev"))
+    }
+    fleet = list(declarations(read(write(tmp_path, groups))).values())
+    check_promotion(fleet)
+    found = {each.group: each.problems for each in fleet}
+    assert found["staging"] == []
+    assert only(found["prod"]).fix == "did you mean staging? There are: dev, staging"
+    assert only(found["dev"]).message.startswith("bulkhead_promotion_from is dev, and the inventory has no other")
 
 
 def test_a_name_that_is_like_no_other(tmp_path: Path) -> None:

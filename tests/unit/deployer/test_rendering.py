@@ -80,6 +80,20 @@ def test_the_guide_has_no_problems(guide: dict[str, tuple[Declaration, Release]]
         assert names == {"SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
+def test_a_secret_that_is_there_and_empty_is_called_so(tmp_path: Path) -> None:
+    secrets = {"SECRET_KEY": "x" * 50, "DB_PASSWORD": "", "POSTGRES_PASSWORD": "postgres-password"}
+    declaration = declared(tmp_path, bulkhead_secrets=secrets)
+    render(declaration, tmp_path)
+    found = {each.resource.partition(".")[2]: each for each in declaration.lacking}
+    assert found["DB_PASSWORD"].message.startswith("bulkhead_secrets.DB_PASSWORD is empty, and the service ")
+    assert found["DB_PASSWORD"].fix.startswith("give DB_PASSWORD a value in bulkhead_secrets")
+    assert found["REDIS_PASSWORD"].message.startswith("bulkhead_secrets has no REDIS_PASSWORD, and the service redis")
+    for name in ("DB_PASSWORD", "REDIS_PASSWORD"):
+        place = found[name].where[0]
+        assert (place.file.endswith("group_vars/production/main.yml"), place.line > 0) == (True, True)
+        assert place.item == f"bulkhead_secrets.{name}"
+
+
 @pytest.mark.parametrize(("name", "ports", "app_port"), [("prod", (80, 443), 8000), ("staging", (8080, 8443), 8001)])
 def test_the_guides_names(
     guide: dict[str, tuple[Declaration, Release]], name: str, ports: tuple[int, int], app_port: int

@@ -13,6 +13,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report imp
     arrange,
     as_json,
     fold,
+    number,
+    refusal,
     stops,
     summary,
     text,
@@ -114,6 +116,41 @@ def test_different_causes_are_not_folded() -> None:
     """Other words, another rule or another severity are another cause."""
     other = finding(message="aiia_prod and aiia_staging both listen on port 8080 of ::1.")
     assert len(fold([finding(), other, finding("other"), finding(severity=Severity.LOW)])) == 4
+
+
+def test_each_mend_is_shown() -> None:
+    """Three names that nobody knows have one cause, and two of them a hint of their own."""
+    findings = [
+        finding("unknown-variable", resource=name, message=f"{name} is no variable of Bulkhead", fix=fix)
+        for name, fix in (
+            ("bulkhead_domain", "did you mean bulkhead_domains?"),
+            ("bulkhead_keep_relases", "did you mean bulkhead_keep_releases?"),
+            ("bulkhead_bogus", "remove it"),
+            ("bulkhead_bogus_too", "remove it"),
+        )
+    ]
+    assert [len(group.findings) for group in fold(findings)] == [1, 1, 2]
+    assert "did you mean bulkhead_keep_releases?" in text(findings)
+
+
+def test_a_mend_that_names_its_environment_does_not_part_a_cause() -> None:
+    """The same advice to each environment is one piece of advice."""
+    findings = [
+        finding(environments=(name,), resource=f"{name}_web", message=f"{name} is open.", fix=f"Close {name}_web.")
+        for name in ("aiia_prod", "aiia_staging")
+    ]
+    assert len(fold(findings)) == 1
+
+
+def test_one_is_no_plural() -> None:
+    """A number in front of its word."""
+    assert [number(count, "finding") for count in (0, 1, 2)] == ["0 findings", "1 finding", "2 findings"]
+    assert number(2, "address") == "2 addresses"
+
+
+def test_a_refusal_does_not_deny_itself() -> None:
+    """What is refused says that it stops the run."""
+    assert refusal([finding()]).endswith("1 finding (1 high). 1 of them stops the run.")
 
 
 def test_text_tells_everything_within_the_width() -> None:

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils import media, recovery, restores
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
 from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state, save_state
@@ -222,6 +223,31 @@ def test_a_script_in_a_database_does_not_run_for_ever() -> None:
 
     with pytest.raises(StreamError, match="bulkhead_restore_sanitise was stopped after 60 s"):
         Server(Late(), "c1", "admin", 60).script("new", "SELECT 1", "postgresql")
+
+
+class Listed:
+    """An engine that has these containers, whatever is asked for."""
+
+    def __init__(self, *containers: dict[str, Any]) -> None:
+        self.found = list(containers)
+
+    def containers(self, *_labels: str) -> list[dict[str, Any]]:
+        return list(self.found)
+
+
+@pytest.mark.parametrize(
+    ("containers", "words"),
+    [
+        ([], "aiia_prod is not deployed here: service db has no container. Deploy first"),
+        ([{**WEB, "State": {"Running": False}}], "the container of service db does not run: start it first"),
+    ],
+)
+def test_a_server_that_is_not_there_is_not_one_that_stands_still(containers: list[dict[str, Any]], words: str) -> None:
+    params: dict[str, Any] = {"prefix": "aiia_prod", "project": "aiia_prod", "timeout": 1}
+    engine: Any = Listed(*containers)
+    with pytest.raises(EngineError) as refused:
+        server_of(engine, params, {"service": "db", "key": "db_prod", "admin": "a"})
+    assert str(refused.value) == words
 
 
 # ---- the whole ---------------------------------------------------------------------------------------------------

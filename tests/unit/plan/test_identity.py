@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import EXTRA_ALLOWED, specification
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.selection import IDENTITY, forged, overrides
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.selection import IDENTITY, overrides, rewritten, typed
 from unit.fleets import PRODUCTION, STAGING, only, read, write
 from unit.runs import book, fleet, gate_alone, play, refused
 
@@ -30,29 +30,32 @@ def test_what_may_be_set_on_the_command_line_is_no_identity() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(specification()) - EXTRA_ALLOWED))
 def test_every_other_variable_is_refused_on_the_command_line(name: str) -> None:
-    found = only(forged({name: "x"}, {}, {}, "staging"))
+    found = only(typed({name: "x"}))
     assert (found.rule, found.resource) == ("extra-variable", name)
     assert found.message == f"-e sets {name}, which would count for every environment of the run"
 
 
-@pytest.mark.parametrize("name", [*sorted(EXTRA_ALLOWED), "my_own_variable", "ansible_become_password"])
+@pytest.mark.parametrize(
+    "name", [*sorted(EXTRA_ALLOWED), "my_own_variable", "bulkhead_mange", "ansible_become_password"]
+)
 def test_what_may_be_set(name: str) -> None:
-    assert forged({name: "x"}, {name: "x"}, {}, "staging") == []
+    assert typed({name: "x"}) == []
 
 
 @pytest.mark.parametrize(
     "name", ["ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port"]
 )
 def test_the_machine_is_identity_too(name: str) -> None:
-    assert only(forged({name: "x"}, {}, {}, "staging")).rule == "extra-variable"
+    assert only(typed({name: "x"})).rule == "extra-variable"
 
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_a_variable_that_the_play_sets(name: str) -> None:
-    found = only(forged({}, {name: "play"}, {name: "inventory"}, "staging"))
+    found = only(rewritten({}, {name: "play"}, {name: "inventory"}, "staging"))
     assert (found.rule, found.environments) == ("variable-rewritten", ("staging",))
     assert f"sets {name}, which contradicts the inventory" in found.message
-    assert forged({}, {name: "same"}, {name: "same"}, "staging") == []
+    assert rewritten({}, {name: "same"}, {name: "same"}, "staging") == []
+    assert rewritten({name}, {name: "typed"}, {name: "inventory"}, "staging") == []  # -e is told as that
 
 
 def test_a_host_that_contradicts_its_group(tmp_path: Path) -> None:
@@ -77,6 +80,23 @@ def test_a_host_that_contradicts_its_group(tmp_path: Path) -> None:
 )
 def test_the_command_line(tmp_path: Path, value: str, name: str) -> None:
     assert f"-e sets {name}" in refused(fleet(tmp_path), "-l", "staging", "-e", value)
+
+
+def test_a_mistyped_name_on_the_command_line_is_told_the_right_one(tmp_path: Path) -> None:
+    words = refused(fleet(tmp_path), "-l", "staging", "-e", "bulkhead_mange=migrate")
+    assert "did you mean bulkhead_manage?" in words
+    assert "-e sets" not in words
+
+
+def test_what_the_command_line_says_is_not_looked_for_in_the_inventory(tmp_path: Path) -> None:
+    words = refused(fleet(tmp_path), "-l", "staging", "-e", "bulkhead_environment=staging")
+    assert "-e sets bulkhead_environment" in words
+    assert "of host" not in words
+
+
+def test_the_plan_of_the_whole_fleet_refuses_it_too(tmp_path: Path) -> None:
+    words = refused(fleet(tmp_path), "-e", "bulkhead_environment=staging", playbook=Path("playbooks/plan.yml"))
+    assert "-e sets bulkhead_environment" in words
 
 
 def test_a_file_of_the_command_line(tmp_path: Path) -> None:

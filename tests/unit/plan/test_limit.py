@@ -42,13 +42,23 @@ def test_one_whole_environment_however_written(hosts: list[str], limit: str, mea
 def test_nothing_named(limit: str | None, said: str) -> None:
     found = why(["p", "s1", "s2"], limit)
     assert (found.rule, found.hazards) == ("no-limit", ("AN-03", "AN-04"))
-    assert found.message == f"{said}, so this run would deploy every environment of the inventory"
+    assert found.message == f"{said}, so this run would mean every environment of the inventory"
     assert found.fix == "name one environment: -l production (the inventory declares: production, staging)"
 
 
 def test_an_empty_inventory_has_nothing_to_name() -> None:
     _meant, (found,) = selection([], None, {}, False)
     assert "-l <environment> (the inventory declares: none)" in found.fix
+
+
+def test_a_protected_environment_is_not_what_a_hint_names() -> None:
+    def hint(limit: str | None, protected: list[str]) -> str:
+        finding: Finding = only(selection(["p", "s1", "s2"], limit, GROUPS, False, protected)[1])
+        return finding.fix
+
+    assert hint(None, ["production"]).startswith("name one environment: -l staging (")
+    assert hint("all", ["production"]).startswith("name one at a time: -l staging (")
+    assert "-l production (" in hint(None, ["production", "staging"])
 
 
 def test_two_named() -> None:
@@ -62,7 +72,7 @@ def test_two_named() -> None:
 def test_half_an_environment() -> None:
     found = why(["s1"], "s1")
     assert found.rule == "partial-environment"
-    assert found.message == "-l s1 selects a part of staging and leaves out s2; half an environment would be deployed"
+    assert found.message == "-l s1 selects a part of staging and leaves out s2; an environment is one whole"
     assert found.fix == "limit the run to the whole environment: -l staging"
 
 
@@ -102,8 +112,8 @@ def test_groups_that_share_no_host_are_fine() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "there is no -l, so this run would deploy every environment"),
-        (("-l", ""), "-l is empty, so this run would deploy every environment"),
+        ((), "there is no -l, so this run would mean every environment"),
+        (("-l", ""), "-l is empty, so this run would mean every environment"),
         (("-l", "all"), "-l all spans 2 environments: production, staging"),
         (("-l", "production:staging"), "spans 2 environments"),
         (("-l", "production-host,staging-host"), "spans 2 environments"),
@@ -114,6 +124,19 @@ def test_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     words = refused(fleet(tmp_path, {"production": PRODUCTION, "staging": STAGING, "tools": {}}), *options)
     assert said in words
     assert "refused before any host was contacted" in words
+
+
+def test_a_protected_environment_is_not_proposed(tmp_path: Path) -> None:
+    groups = {"production": {**PRODUCTION, "bulkhead_protected": True}, "staging": STAGING}
+    assert "name one environment: -l staging" in refused(fleet(tmp_path, groups))
+
+
+def test_images_that_an_unknown_environment_vouches_for(tmp_path: Path) -> None:
+    groups = {"production": {**PRODUCTION, "bulkhead_promotion_from": "stagin"}, "staging": STAGING}
+    words = refused(fleet(tmp_path, groups), "-l", "production")
+    assert "bulkhead_promotion_from is stagin, and the inventory has no other environment of that group" in words
+    assert "did you mean staging? There are: staging" in words
+    assert "group_vars/production/main.yml:" in words.replace(" ", "")  # a long path is broken at the screen's width
 
 
 def test_a_group_that_does_not_exist(tmp_path: Path) -> None:
@@ -139,7 +162,7 @@ def test_prefixes_that_cannot_live_together(tmp_path: Path, other: str, accepted
     inventory = fleet(tmp_path, {"production": PRODUCTION, "other": second})
     if accepted:
         run = play(inventory, "-l", "production", playbook=gate_alone(tmp_path / "book.yml"))
-        assert (run.code, "deploying app_prod" in run.words) == (0, True), run.output
+        assert (run.code, "this run is for app_prod" in run.words) == (0, True), run.output
     else:
         words = refused(inventory, "-l", "production")
         assert "app_prod" in words
@@ -150,7 +173,7 @@ def test_many_on_purpose(tmp_path: Path) -> None:
     options = ("-l", "production,staging", "-e", "bulkhead_allow_many=true")
     run = play(fleet(tmp_path), *options, playbook=gate_alone(tmp_path / "book.yml"))
     assert run.code == 0, run.output
-    assert "deploying app_prod, app_staging" in run.words
+    assert "this run is for app_prod, app_staging" in run.words
 
 
 def test_staging_is_deployed_without_productions_password(tmp_path: Path) -> None:
@@ -162,7 +185,7 @@ def test_staging_is_deployed_without_productions_password(tmp_path: Path) -> Non
     run = play(inventory, *options, playbook=gate_alone(tmp_path / "book.yml"))
     assert run.code == 0, run.output
     assert "2 environments" in run.words
-    assert "deploying app_staging" in run.words
+    assert "this run is for app_staging" in run.words
 
 
 def test_the_whole_fleet_is_proved_without_any_password(tmp_path: Path) -> None:

@@ -245,16 +245,23 @@ def parent_domain(fleet: Fleet) -> Judgement:
         for domain in known.of[environment.prefix]:
             below = [item for item in known.covered(domain, environment.prefix) if item[0] != domain]
             if below:
+                sibling = f" ({_sibling(domain, below[0][0])})" if not below[0][0].startswith("*") else ""
                 yield Hit(
                     (environment.prefix, *(owner for _domain, owner in below)),
                     f"domain {domain}",
                     f"{listing(f'{name} of {owner}' for name, owner in below)} lies below {domain} of "
                     f"{environment.prefix}: any cookie with a domain, HSTS with includeSubDomains and any wildcard of "
                     f"{environment.prefix} reaches it as well.",
-                    "Keep cookies of both without a domain. A sibling domain (eduaiia-staging.com) would end the "
-                    "whole class.",
+                    f"Keep cookies of both without a domain. A sibling domain{sibling} would end the whole class.",
                     (environment.origin("bulkhead_domains"),),
                 )
+
+
+def _sibling(domain: str, below: str) -> str:
+    """A name beside a domain instead of below it: eduaiia-staging.com for staging.eduaiia.com."""
+    label, _dot, rest = domain.partition(".")
+    own = below.removesuffix(f".{domain}").replace(".", "-")
+    return f"{label}-{own}{'.' if rest else ''}{rest}"
 
 
 @rule("shared-domain", "WB-12", "WB-04", severity=Severity.HIGH)
