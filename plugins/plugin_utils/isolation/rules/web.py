@@ -245,14 +245,14 @@ def parent_domain(fleet: Fleet) -> Judgement:
         for domain in known.of[environment.prefix]:
             below = [item for item in known.covered(domain, environment.prefix) if item[0] != domain]
             if below:
-                sibling = f" ({_sibling(domain, below[0][0])})" if not below[0][0].startswith("*") else ""
+                sibling = _sibling(domain, below[0][0])
                 yield Hit(
                     (environment.prefix, *(owner for _domain, owner in below)),
                     f"domain {domain}",
                     f"{listing(f'{name} of {owner}' for name, owner in below)} lies below {domain} of "
                     f"{environment.prefix}: any cookie with a domain, HSTS with includeSubDomains and any wildcard of "
                     f"{environment.prefix} reaches it as well.",
-                    f"Keep cookies of both without a domain. A sibling domain{sibling} would end the whole class.",
+                    f"Keep cookies of both without a domain. A sibling domain ({sibling}) would end the whole class.",
                     (environment.origin("bulkhead_domains"),),
                 )
 
