@@ -151,10 +151,20 @@ class Comparison:
             if self.moves(service):
                 found.append((service, "it listens on another port than before"))
             elif service["steady"] and service in self.changed:
-                found.append((service, "its definition or image changed"))
+                found.append((service, self._how_changed(service)))
             elif service["steady"] and service in self.stale and service["files"] and not service["on_change"]:
                 found.append((service, "files that it reads only when it starts changed"))
         return found
+
+    def _how_changed(self, service: dict[str, Any]) -> str:
+        """What a service's containers were made from otherwise than they would be now."""
+        for each in self.of_service(service):
+            before = (each.get("Config") or {}).get("Image", "")
+            if service["image"] and before != service["image"]:
+                return "its image changed from %s to %s" % (before, service["image"])
+            if each.get("Image") != self.images.get(service["image"], each.get("Image")):
+                return "its image %s is another one under the same name" % service["image"]
+        return "its definition or a setting changed"
 
     def in_the_way_of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """Containers of services that are gone which have the name that this service's container shall have."""

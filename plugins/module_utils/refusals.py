@@ -38,14 +38,12 @@ def refuse_gaps(comparison: Comparison) -> None:
     """Raise EngineError where a service would be away for a while and nobody allowed it."""
     gaps = comparison.gaps()
     if gaps and not comparison.params["allow_downtime"]:
+        lines = ["  %s: %s" % (service["container"], why) for service, why in gaps]
         raise EngineError(
-            "%s. Allow it with bulkhead_allow_downtime: true, in the inventory or as -e for this one deployment. "
-            "Nothing was changed"
-            % "; ".join(
-                "%s would be recreated and away until it is healthy again, at most %d s: %s"
-                % (service["container"], comparison.params["wait_timeout"], why)
-                for service, why in gaps
-            )
+            "these would be recreated and away until they are healthy again, at most %d s:\n%s\n"
+            "What else changed is shown by --check --diff -e bulkhead_allow_downtime=true. Allow it with "
+            "bulkhead_allow_downtime: true, in the inventory or as -e for this one deployment. Nothing was changed"
+            % (comparison.params["wait_timeout"], "\n".join(lines))
         )
 
 

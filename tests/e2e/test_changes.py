@@ -123,8 +123,8 @@ def test_a_new_redis_password(guide: Guide) -> None:
         shown = place.deploy("--check", "-e", "bulkhead_allow_downtime=true", passwords=["staging"]).succeeded()
     finally:
         del place.variables["bulkhead_allow_downtime"]
-    assert f"{redis} would be recreated and away until it is healthy again, at most " in error
-    assert "Allow it with bulkhead_allow_downtime: true" in error and "_django would" not in error
+    assert "would be recreated and away until they are healthy again, at most " in error and f"\n  {redis}: " in error
+    assert "Allow it with bulkhead_allow_downtime: true" in error and "_django: " not in error
     assert moment(place) == untouched
     (announced,) = (each for each in shown.result("converge")["steps"] if each.startswith(f"recreate {redis}: "))
     assert announced.startswith(f"recreate {redis}: it is away until it is healthy again, at most ")

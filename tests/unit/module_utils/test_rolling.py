@@ -243,17 +243,34 @@ def test_a_service_that_would_be_away(rolled: Rolled) -> None:
     changes = {**files(db="db:2"), **steady(input="new")}
     before = rolled.engine.ids()
     error = rolled.fails(**changes)
-    assert error.message.startswith("aiia_prod_db would be recreated and away until it is healthy again, at most 1 s")
+    assert error.message.startswith("these would be recreated and away until they are healthy again, at most 1 s:\n")
+    assert "\n  aiia_prod_db: its definition or a setting changed\n" in error.message
     assert "bulkhead_allow_downtime: true" in error.message and error.message.endswith("Nothing was changed")
     assert rolled.engine.ids() == before
     (step,) = [step for step in rolled.plan(**changes) if step.startswith("recreate")]
-    assert (
-        step
-        == "recreate aiia_prod_db: it is away until it is healthy again, at most 1 s (its definition or image changed)"
-    )
+    why = "its definition or a setting changed"
+    assert step == f"recreate aiia_prod_db: it is away until it is healthy again, at most 1 s ({why})"
     converger = Converger(rolled.look(**changes, allow_downtime=True), Releases(rolled.tree))
     converger.apply()
     assert 0 <= converger.serving.away["aiia_prod_db"] < 1
+
+
+@pytest.mark.parametrize(
+    ("made_from", "now", "why"),
+    [
+        ("db:1", {"db:2": "sha256:2"}, "its image changed from db:1 to db:2"),
+        ("db:2", {"db:2": "sha256:2"}, "its image db:2 is another one under the same name"),
+        ("db:2", {}, "its definition or a setting changed"),
+    ],
+)
+def test_why_a_service_would_be_away(rolled: Rolled, made_from: str, now: dict[str, str], why: str) -> None:
+    """A stack that was meant to be completed and was replaced shows by its images."""
+    config = rolled.engine.container("db")["Config"]
+    config["Labels"]["io.bulkhead.input"] = "old"
+    rolled.engine.container("db", Config={**config, "Image": made_from})
+    rolled.engine.named = now
+    message = rolled.fails(**files(db="db:2"), **steady(input="new", image="db:2")).message
+    assert f"\n  aiia_prod_db: {why}\n" in message
 
 
 def test_a_service_that_compose_would_recreate_for_reasons_of_its_own(rolled: Rolled) -> None:
@@ -296,7 +313,7 @@ def test_a_name_that_a_service_takes_over(deployed: Machine) -> None:
         "services": [service("web", **WEB), service("store", container="aiia_prod_db")],
     }
     error = deployed.fails(**changes)
-    assert "aiia_prod_db would be recreated" in error.message and "whose service is gone" in error.message
+    assert "aiia_prod_db: its name is that of a container whose service is gone" in error.message
     taken: list[str] = []
     deployed.engine.on_call = lambda call: taken.append(call) if call.startswith(("rm", "compose up")) else None
     deployed.deploy(**changes, allow_downtime=True)
