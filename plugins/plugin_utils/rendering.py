@@ -298,8 +298,8 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "env_files": _env_files(definition),
         "input": definition["labels"][INPUT_LABEL],
         "release": definition["labels"][RELEASE_LABEL],
-        "stand_in": f"{service.container}_next",
-        "preparing": f"{service.container}_prepare",
+        "stand_in": f"{service.host}_next",
+        "preparing": f"{service.host}_prepare",
         "prepare": [list(command) for command in service.prepare],
         "prepare_status": list(service.prepare_status),
     }

@@ -54,7 +54,8 @@ class Service:
     command whose output verification judges, as its kind says. ``rolling`` is replaced without a gap, by way of a
     stand-in. ``prepare`` are the commands that run once for each image before it gets requests, and ``prepare_status``
     is the one that says how things stand when one of them failed. ``backup`` are the parts of it that are backed up,
-    each with the ``name`` that its file has.
+    each with the ``name`` that its file has. ``container`` is what its container is called, or what the names of
+    several begin with; ``host`` is its name on the environment's network, however many there are.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Service:
     prepare: tuple[tuple[str, ...], ...] = ()
     prepare_status: tuple[str, ...] = ()
     replicas: int = 1
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,11 @@ def build_stack(
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
         replicas = _replicas(complete)
+        host = naming.container_name(prefix, name)
         if replicas == 1:
-            complete.setdefault("container_name", naming.container_name(prefix, name))
+            host = str(complete.setdefault("container_name", host))
+        elif extra.get("rolling"):
+            _give_alias(complete, host)
         _check_prepare(name, extra)
         _rename_references(complete, keys)
         volumes.update(_named_volumes(complete, prefix, environment))
@@ -172,6 +177,7 @@ def build_stack(
                 prepare=tuple(tuple(map(str, command)) for command in extra.get("prepare") or ()),
                 prepare_status=tuple(map(str, extra.get("prepare_status") or ())),
                 replicas=replicas,
+                host=host,
             )
         )
     check_names(part for service in described for part in service.backup)
@@ -194,6 +200,16 @@ def _replicas(service: Mapping[str, Any]) -> int:
     """How many containers a service has, by ``deploy.replicas`` or ``scale``."""
     count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
     return int(str(count)) if str(count or "").isdigit() else 1
+
+
+def _give_alias(service: dict[str, Any], alias: str) -> None:
+    """Let several containers be found under the one name that a single one would have: nginx asks for that."""
+    networks = service.get("networks") or ["default"]
+    found = dict.fromkeys(networks) if isinstance(networks, list) else dict(networks)
+    if "default" in found and not service.get("network_mode"):
+        own = dict(found["default"] or {})
+        found["default"] = {**own, "aliases": list(dict.fromkeys([*(own.get("aliases") or ()), alias]))}
+        service["networks"] = found
 
 
 def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:

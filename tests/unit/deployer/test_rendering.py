@@ -421,6 +421,11 @@ def test_what_the_host_must_know(tmp_path: Path) -> None:
     assert {name for name, each in found.items() if each["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
     assert (found["django"]["rolling"], found["django"]["expose"]) == (True, ["8000"])
     assert (found["django"]["stand_in"], found["django"]["env_files"]) == ("app_prod_django_next", [".env"])
+    several = rendered(tmp_path / "several", bulkhead_services={"django": {"deploy": {"replicas": 2}}})
+    (django,) = [each for each in service_arguments(several) if each["name"] == "django"]
+    assert django["container"] == "app_prod-django_prod"
+    # nginx asks for this one, however many it stands in for.
+    assert (django["stand_in"], django["preparing"]) == ("app_prod_django_next", "app_prod_django_prepare")
     assert found["nginx"]["validate"] == ["nginx", "-t", "-q"]
     assert {name for name, each in found.items() if each["awaited"]} == {"pgbouncer", "postgresql", "redis"}
     assert {name for name, each in found.items() if each["one_shot"]} == {"migrate"}

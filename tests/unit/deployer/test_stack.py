@@ -285,6 +285,25 @@ def test_several_of_a_service_have_composes_own_names() -> None:
     assert "container_name" not in definition(stack, "job")
 
 
+def test_what_nginx_asks_for_is_one_name_however_many_there_are() -> None:
+    """So that another number of replicas changes neither nginx nor the name of the stand-in."""
+    ours = {"image": "i", "x-bulkhead": {"rolling": True}}
+    given = {"default": {"aliases": ["jobs"], "priority": 1}, "data": None}
+    for count, networks, expected in (
+        (3, {}, {"default": {"aliases": ["app_prod_job"]}}),
+        (3, {"networks": ["data", "default"]}, {"data": None, "default": {"aliases": ["app_prod_job"]}}),
+        (3, {"networks": given}, {**given, "default": {"aliases": ["jobs", "app_prod_job"], "priority": 1}}),
+        (3, {"networks": ["data"]}, ["data"]),
+        (3, {"network_mode": "none"}, None),
+        (1, {}, None),
+    ):
+        stack = build({"job": {**ours, **networks, "deploy": {"replicas": count}}})
+        assert described(stack, "job").host == "app_prod_job"
+        assert definition(stack, "job").get("networks") == expected
+    assert "networks" not in definition(build({"job": {"image": "i", "scale": 2}}), "job"), "nginx does not ask for it"
+    assert described(build({"job": {**ours, "container_name": "own"}}), "job").host == "own"
+
+
 def test_what_prepares_a_release_is_a_list_of_commands() -> None:
     with pytest.raises(ValueError, match=r"x-bulkhead\.prepare is a list of commands, each a list of words"):
         build({"job": {"image": "i", "x-bulkhead": {"prepare": ["migrate --noinput"]}}})
