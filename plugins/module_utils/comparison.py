@@ -135,9 +135,16 @@ class Comparison:
         """Whether there may be data that a backup could hold: volumes and containers may do so without a state."""
         return bool(self.state or self.containers or self.volumes_made())
 
-    def unprepared(self) -> list[dict[str, Any]]:
-        """Services that were prepared, and whose data a restore has replaced since."""
-        return [each for each in self.services if each["prepare"] and self.prepared.get(each["name"]) == ""]
+    def unprepared(self) -> list[tuple[dict[str, Any], str]]:
+        """Services that have to be prepared again although their image is the same, and why."""
+        found = []
+        for service in (each for each in self.services if each["prepare"]):
+            prepared = self.prepared.get(service["name"])
+            if prepared == "":
+                found.append((service, "its data was restored"))
+            elif prepared is not None and prepared.rpartition("-")[2] != commands_digest(service):
+                found.append((service, "what prepares it changed"))
+        return found
 
     def gaps(self) -> list[tuple[dict[str, Any], str]]:
         """Services that serve and would be away while they are replaced, and why they are: those that hold data or
@@ -208,7 +215,7 @@ class Comparison:
         steps += ["remove %s, whose service is gone" % name_of(each) for each in self.orphans]
         steps += ["clear up %s, which an interrupted run left" % name for name in self.leftovers()]
         if "release_files" not in self.params:  # returning to a release prepares nothing
-            steps += ["prepare %s again: its data was restored" % each["container"] for each in self.unprepared()]
+            steps += ["prepare %s again: %s" % (each["container"], why) for each, why in self.unprepared()]
         if self.interrupted and not steps:
             steps.append("finish what an interrupted run began")
         if self.firewall:
@@ -308,6 +315,11 @@ class Comparison:
         ports = self.params["firewall_ports"] if wanted else None
         chain, networks = self.params["firewall_chain"], self.params["networks"]
         return Firewall(self.engine, self.params["prefix"], chain, networks, ports)
+
+
+def commands_digest(service: dict[str, Any]) -> str:
+    """Which commands prepare a service for its image, in one number."""
+    return digest(json.dumps(service["prepare"]).encode())[:8]
 
 
 def _started(container: dict[str, Any]) -> float:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison, commands_digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import TIMED_OUT, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
@@ -127,7 +127,7 @@ class Preparation:
         return frozenset()
 
     def _key(self, service: dict[str, Any]) -> str:
-        """What a service was prepared for: image, commands, and the very volumes that hold what they changed."""
+        """What a service was prepared for: image, the very volumes that hold what was changed, and the commands."""
         image = self.comparison.images.get(service["image"], service["image"])
-        parts = [image, service["prepare"], self.comparison.volumes_made()]
-        return digest(json.dumps(parts, sort_keys=True).encode())[:16]
+        parts = json.dumps([image, self.comparison.volumes_made()])
+        return "%s-%s" % (digest(parts.encode())[:16], commands_digest(service))

@@ -34,6 +34,16 @@ def test_the_same_image_is_prepared_again(restored: Machine) -> None:
     assert restored.plan(services=SERVICES) == []
 
 
+def test_other_commands_are_run_for_the_same_image(machine: Machine) -> None:
+    machine.deploy(services=SERVICES)
+    other = [service("web", **WEB, prepare=[["migrate"], ["collect"]]), service("db", awaited=True)]
+    before, serving = machine.engine.calls.count(MIGRATE), machine.engine.ids()
+    assert machine.plan(services=other) == ["prepare aiia_prod_web again: what prepares it changed"]
+    machine.deploy(services=other)
+    assert machine.engine.calls.count(MIGRATE) == before + 1 and machine.engine.ids() == serving
+    assert machine.plan(services=other) == []
+
+
 def test_until_that_succeeds(restored: Machine) -> None:
     restored.engine.commands["migrate"] = (1, "", "no such table")
     assert "serves again" in restored.fails(services=SERVICES).message
