@@ -104,7 +104,7 @@ class Rolling:
             found = self.comparison.named(name)
             if found and condition(found) == "running":
                 self._give_up(service, "%s has no health check to judge it by" % service["name"])
-            self.serving.wait_for(name, lambda each: self._give_up(service, condition(each) if each else "gone"))
+            self.serving.wait_for(name, lambda each: self._give_up(service, self.serving.how(each) if each else "gone"))
         else:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 

@@ -24,5 +24,7 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
     except Failure as error:
         prefix = module.params.get("prefix")
         message = "%s: %s" % (prefix, error.message) if prefix else error.message
-        module.fail_json(msg=message, detail=error.detail.splitlines(), **error.facts())
+        # One text: a list of lines is shown with a quote around each that has a colon or a brace.
+        said = {"detail": error.detail} if error.detail else {}
+        module.fail_json(msg=message, **said, **error.facts())
     module.exit_json(**result)

@@ -184,15 +184,17 @@ class Serving:
                 unfinished = late and service["one_shot"] and condition(each) == "running"
                 if self.judge(each, service["one_shot"]) == "well" and not unfinished:
                     continue
-                again = each.get("RestartCount", 0) - self.comparison.before.get(each["Id"], 0)
-                ended = ", started again %d times" % again if again > 0 else ""
-                how = "running and did not end" if unfinished else condition(each)
-                bad.append("%s is %s%s" % (name_of(each), how, ended))
+                bad.append("%s is %s" % (name_of(each), "running and did not end" if unfinished else self.how(each)))
                 lines += self.last_words(each)
         limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
         raise EngineError(
             "the containers did not get healthy%s: %s" % (limit, "; ".join(bad) or "Compose failed"), "\n".join(lines)
         )
+
+    def how(self, container: dict[str, Any]) -> str:
+        """How a container is. One whose process ended and was started again by its policy looks as if it just began."""
+        again = container.get("RestartCount", 0) - self.comparison.before.get(container["Id"], 0)
+        return condition(container) + (": it ended, and was started again %d times" % again if again > 0 else "")
 
     def last_words(self, container: dict[str, Any]) -> list[str]:
         """What a container and its health check said last."""

@@ -372,7 +372,7 @@ def _failure(answer: Mapping[str, Any], more: str = "") -> AnsibleActionFail:
     """What a module said when it failed; one that broke has no message, only a traceback."""
     event = getattr(answer.get("exception"), "event", None)
     message = answer.get("msg") or getattr(event, "msg", "") or "the module ended without an answer"
-    return AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", [])})
+    return AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", "")})
 
 
 def _changed(changes: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
             raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from None
     if answer.get("failed") or "evidence" not in answer:
         why = answer.get("msg") or "its machine gave no answer"
-        raise AnsibleActionFail(f"{unseen}: {why}. Nothing was changed", result={"detail": answer.get("detail", [])})
+        raise AnsibleActionFail(f"{unseen}: {why}. Nothing was changed", result={"detail": answer.get("detail", "")})
     found: dict[str, Any] = answer["evidence"]
     return found
 
@@ -92,7 +92,7 @@ def require_promotion(step: EnvironmentStep, release: Release) -> None:
     wanted = images - application if step._task.check_mode else images
     answer = step.module("promotion", {"images": sorted(wanted), "promotion": promotion})
     if answer.get("failed"):
-        raise AnsibleActionFail(str(answer["msg"]), result={"detail": answer.get("detail", [])})
+        raise AnsibleActionFail(str(answer["msg"]), result={"detail": answer.get("detail", "")})
     for note in answer["notes"]:
         Display().display(f"promoted: {note}")
     step.session.notes += [f"promoted: {note}" for note in answer["notes"]]

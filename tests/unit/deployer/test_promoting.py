@@ -125,7 +125,7 @@ def test_who_cannot_be_asked_does_not_vouch(fleet: Any, own: dict[str, Any], oth
     ("answer", "words"),
     [
         ({"unreachable": "staging-host cannot be asked: no route"}, "staging-host cannot be asked: no route"),
-        ({"failed": True, "msg": "app_staging: no engine", "detail": ["more"]}, "app_staging: no engine"),
+        ({"failed": True, "msg": "app_staging: no engine", "detail": "more"}, "app_staging: no engine"),
         ({"failed": True}, "its machine gave no answer"),
         ({}, "its machine gave no answer"),
     ],

@@ -126,6 +126,22 @@ def test_a_later_step_that_fails(rolled: Rolled) -> None:
     assert rolled.is_clean()
 
 
+@pytest.mark.parametrize(
+    ("restarts", "how"), [(0, "unhealthy"), (3, "starting: it ended, and was started again 3 times")]
+)
+def test_a_new_version_that_ends_is_said_to_have_ended(rolled: Rolled, restarts: int, how: str) -> None:
+    """Its process goes with its workers, and the engine starts it again: at that moment it only looks slow."""
+    rolled.engine.sick["web:2"] = "starting" if restarts else "unhealthy"
+
+    def end(call: str) -> None:
+        if call == "look" and "aiia_prod_web_next" in rolled.engine.running:
+            rolled.engine.container("aiia_prod_web_next", RestartCount=restarts)
+
+    rolled.engine.on_call = end
+    error = rolled.fails(**files(web="web:2"))
+    assert f"the new version of web did not get healthy ({how}) and was given no request" in error.message
+
+
 # ---- preparing ---------------------------------------------------------------------------------------------------
 
 
