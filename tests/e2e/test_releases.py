@@ -120,7 +120,7 @@ def story(guide: Guide) -> Iterator[Story]:
         told.step(GOOD)
         told.commit(UNHEALTHY, {**with_broken_health(told.repository, "staging")})
         # A version that starts well is healthy after seconds; the others need not be waited for any longer.
-        guide.staging.variables["bulkhead_wait_timeout"] = 30
+        guide.staging.variables["bulkhead_wait_timeout"] = 45
         told.step(UNHEALTHY, fails=True)
         del guide.staging.variables["bulkhead_wait_timeout"]
         put_back(told.repository, "staging", told.commits[GOOD])
