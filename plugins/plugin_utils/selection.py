@@ -202,7 +202,7 @@ def typed(extra: Collection[str]) -> list[Finding]:
             name,
             f"-e sets {name}, which would count for every environment of the run",
             f"set {name} in group_vars of the environment; -e may only set what a single run needs, such as "
-            "bulkhead_service (roles/environment/README.md says which those are)",
+            "bulkhead_service or bulkhead_confirm",
             "AN-10",
         )
         for name in sorted(refused & set(extra))
