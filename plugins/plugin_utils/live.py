@@ -149,7 +149,7 @@ class LiveGate:
         session.notes = [answer["note"]] if answer["note"] else []
         held = session.observation["locks"].get(session.prefix)
         if held and self._action._task.check_mode:
-            session.notes.append(f"{session.prefix} is being deployed by {held['owner']} at this moment")
+            session.notes.append(f"{session.prefix} is locked by {held['owner']} at this moment")
 
     def _lease(self, session: Session) -> dict[str, Any]:
         return {

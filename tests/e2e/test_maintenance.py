@@ -33,7 +33,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 def test_up_and_away(place: Place) -> None:
     """Every request gets 503 and the page, a POST too; verification and a deployment only mention it."""
     before = running(place.prefix)
-    assert switch(place, "bulkhead_maintenance=on", "--check").succeeded().result("maintenance")["changed"] is True
+    checked = switch(place, "bulkhead_maintenance=on", "--check").succeeded()
+    assert checked.result("maintenance")["changed"] is True
+    assert f"{place.prefix}: this would be done:\n  put the maintenance page up" in checked.output
     assert ask(place, "/").body == b"hello"
     run = switch(place, "bulkhead_maintenance=on").succeeded()
     assert f"{place.prefix} answers with its maintenance page" in run.output
@@ -51,6 +53,7 @@ def test_up_and_away(place: Place) -> None:
     assert ask(place, "/").status == 503
     run = switch(place, "bulkhead_maintenance=off").succeeded()
     assert run.result("maintenance")["changed"] is True
+    assert "maintenance off" in run.output and "in-maintenance" not in run.output
     assert ask(place, "/").body == b"new"
     assert running(place.prefix)[f"{place.prefix}_nginx"] == before[f"{place.prefix}_nginx"]
 
