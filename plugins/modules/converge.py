@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment.machine
 attributes:
   check_mode: {support: full, description: Nothing is changed; what would be done is in RV(steps).}
-  diff_mode: {support: full, description: "Shows files except secret ones, which are only named."}
+  diff_mode: {support: full, description: "Of secret files only names of settings are shown."}
 options:
   commit: {type: str, default: "", description: The commit that M(aiia.bulkhead.source) returned.}
   project: {type: str, default: "", description: The Compose project.}
@@ -175,6 +175,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.difference import difference
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
@@ -184,44 +185,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
-
-
-def difference(comparison: Comparison, steps: list[str]) -> list[dict[str, str]]:
-    """Before and after of every file that changes, secret ones are only named; and what else would be done."""
-    shown = []
-    for wanted in comparison.changed_files:
-        path = comparison.tree.path(wanted.path)
-        if wanted.sensitive:
-            shown.append(
-                {
-                    "before_header": path,
-                    "after_header": path,
-                    "before": "",
-                    "after": "(its content is secret and not shown)\n",
-                }
-            )
-            continue
-        before = (read(path) or b"").decode("utf-8", "replace")
-        after = wanted.content.decode("utf-8", "replace")
-        if before == after:
-            after += "(mode %04o)\n" % wanted.mode
-        shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
-    if comparison.firewall:
-        before, after = comparison.firewall.difference()
-        if before != after:
-            shown.append({"before_header": "firewall", "after_header": "firewall", "before": before, "after": after})
-    steps = [step for step in steps if not step.startswith("write ")]
-    if steps:
-        shown.append(
-            {
-                "before_header": "containers",
-                "after_header": "containers",
-                "before": "",
-                "after": "\n".join(steps) + "\n",
-            }
-        )
-    return shown
+from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
