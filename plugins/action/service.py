@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils import jobs
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import defaults
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import Service
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import Release, secret_values, service_arguments
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.variables import defaults
 
 
 class ActionModule(EnvironmentStep):

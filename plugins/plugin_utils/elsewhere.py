@@ -22,7 +22,8 @@ from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
 
-from .declaration import Declaration, holds_seal
+from .declaration import Declaration
+from .inventory import holds_seal
 from .templates import Templates
 
 

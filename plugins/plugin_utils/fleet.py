@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .declaration import Declaration, holds_seal
+from .declaration import Declaration
+from .inventory import holds_seal
 from .isolation.assemble import RenderedArtefacts, assemble
 from .isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
 from .rendering import Release

@@ -23,7 +23,8 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 
 from .adoption.check import Answer
-from .declaration import Declaration, check_promotion, declare, defaults
+from .checks import check_promotion
+from .declaration import Declaration, declare
 from .fleet import build_environment
 from .inventory import Inventory
 from .isolation import report
@@ -35,6 +36,7 @@ from .isolation.rules.secrets import open_checks
 from .isolation.waivers import apply as apply_waivers
 from .rendering import Release, Renderer
 from .selection import membership, overrides, rewritten, selection, typed
+from .variables import defaults
 
 _PROOF = "bulkhead-proof.json"
 

@@ -159,3 +159,12 @@ class Inventory:
     def declared_on_host(self, host: str) -> Any:
         """The environment that a host's variables say, whoever set it."""
         return self.host_variables(host).get("bulkhead_environment")
+
+
+def holds_seal(value: Any) -> bool:
+    """Whether a resolved value is, or contains, something that is locked here."""
+    if isinstance(value, str):
+        return SEAL in value
+    if isinstance(value, Mapping):
+        return any(holds_seal(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(holds_seal(item) for item in value)

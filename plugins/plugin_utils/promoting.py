@@ -11,8 +11,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
-from .declaration import Declaration, holds_seal
+from .declaration import Declaration
 from .elsewhere import module_elsewhere
+from .inventory import holds_seal
 from .isolation import naming
 from .rendering import Release
 from .step import EnvironmentStep

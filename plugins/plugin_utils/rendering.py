@@ -21,7 +21,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.aiia.bulkhead.plugins.module_utils.building import build_inputs, image_tag
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 
-from .declaration import ROLE, Declaration, holds_seal
+from .checks import check_setting
+from .declaration import Declaration
 from .inventory import SEAL
 from .isolation import naming
 from .isolation.stack import (
@@ -39,6 +40,7 @@ from .isolation.stack import (
 )
 from .isolation.writers import dump_compose, dump_settings, plain, texts
 from .templates import Templates
+from .variables import ROLE
 
 #: What stands for the commit as long as no machine has been asked for it.
 UNKNOWN_COMMIT = "0" * 40
@@ -237,7 +239,7 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
         found[key] = Setting(key, value, True, "bulkhead_secrets")
     for setting in found.values():
         if setting.variable.startswith("bulkhead_services"):
-            declaration.check_setting(setting.variable, setting.key, setting.value)
+            check_setting(declaration, setting.variable, setting.key, setting.value)
     project = Setting("COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix")
     return [project, *found.values()]
 
@@ -333,4 +335,4 @@ def _env_files(definition: Mapping[str, Any]) -> list[str]:
     return [str(each.get("path") if isinstance(each, Mapping) else each).removeprefix("./") for each in files]
 
 
-__all__ = ["Release", "Renderer", "holds_seal", "inputs_of", "secret_values", "service_arguments"]
+__all__ = ["Release", "Renderer", "inputs_of", "secret_values", "service_arguments"]

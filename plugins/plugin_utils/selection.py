@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .declaration import EXTRA_ALLOWED, specification
 from .inventory import Inventory, place, seal
 from .isolation.model import Finding, Severity, Where
+from .variables import EXTRA_ALLOWED, specification
 
 #: What says which environment is meant. A host or ``-e`` that sets one of these would retarget a deployment.
 IDENTITY = (

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import (
-    check_promotion,
-    holds_seal,
-    specification,
-)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.checks import check_promotion
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.inventory import holds_seal
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.variables import specification
 from unit.fleets import declarations, declared, environment, only, problems, read, write
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import ROLE, Declaration
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.inventory import Inventory
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.writers import setting_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
@@ -21,6 +21,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import (
     secret_values,
     service_arguments,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.variables import ROLE
 from checkout import ROOT
 from unit.fleets import PRODUCTION, declarations, declared, only, problems, read, write
 

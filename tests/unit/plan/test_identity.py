@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import EXTRA_ALLOWED, specification
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.selection import IDENTITY, overrides, rewritten, typed
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.variables import EXTRA_ALLOWED, specification
 from unit.fleets import PRODUCTION, STAGING, only, read, write
 from unit.runs import book, fleet, gate_alone, play, refused
 
