@@ -145,8 +145,9 @@ class Converger:
         self.serving.name_back(services)
         recreated = self._recreated()
         rolled = [each for each in services if each["rolling"] and recreated & self._names(each)]
-        if not allowed and not rolled:
-            self._refuse_surprises(services, recreated)
+        if not allowed:
+            # What waits for one that is replaced without a gap would be recreated with it, until that is replaced.
+            self._refuse_surprises([each for each in services if not rolled or each["awaited"]], recreated)
         # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
         known = bool(self.comparison.state)
         awaited = [each for each in stale if each["awaited"] and not each["rolling"]]
@@ -158,7 +159,6 @@ class Converger:
         prepare()
         self._roll(services, stale, recreated)
         if not allowed and rolled:
-            # Before, Compose would have recreated what depends on these as well.
             self._refuse_surprises(services, self._recreated())
         self.progress.begin_services(services)
         self.serving.up(services)

@@ -291,9 +291,12 @@ def test_why_a_service_would_be_away(rolled: Rolled, made_from: str, now: dict[s
 
 def test_a_service_that_compose_would_recreate_for_reasons_of_its_own(rolled: Rolled) -> None:
     """Another version of Compose computes other hashes."""
-    error = rolled.fails(**files(web="web:2", db="db:2"), **steady())
-    assert "Compose would recreate aiia_prod_db, although no definition changed" in error.message
-    assert rolled.who_serves() == "web:1"
+    for awaited in (True, False):
+        error = rolled.fails(**files(web="web:2", db="db:2"), **steady(awaited=awaited))
+        assert "Compose would recreate aiia_prod_db, although no definition changed" in error.message
+        assert rolled.who_serves() == "web:1" and rolled.engine.images()["db"] == "db:1"
+        # What others wait for is known not to wait for the application, so nothing is done before.
+        assert any(call.startswith("compose run") for call in rolled.engine.calls) is not awaited
     rolled.deploy(**files(web="web:2", db="db:2"), **steady(), allow_downtime=True)
 
 
