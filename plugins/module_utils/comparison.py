@@ -67,7 +67,7 @@ class Comparison:
         self.stale = [
             each
             for each in self.services
-            if applied.get(each["name"]) != self.digests[each["name"]] or self._may_have_read_others(each)
+            if applied.get(each["name"]) != self.digests[each["name"]] or self.may_have_read_others(each, self.files)
         ]
         self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
         self.changed = [each for each in self.services if self._is_changed(each)]
@@ -287,12 +287,12 @@ class Comparison:
             for each in found
         )
 
-    def _may_have_read_others(self, service: dict[str, Any]) -> bool:
-        """Whether a service may run with files that are not as the state says, a killed run's or a person's.
+    def may_have_read_others(self, service: dict[str, Any], files: list[Wanted]) -> bool:
+        """Whether a service may run with other files than these, which stand on disk now: a killed run's or a person's.
 
-        One that is told of changed files may have been told of these. Any other reads them when it starts.
+        One that is told of changed files may have been told of those. Any other reads them when it starts.
         """
-        for wanted in self.changed_files:
+        for wanted in files:
             path = self.tree.path(wanted.path)
             found = read(path) if wanted.path in service["files"] else None
             if found is None or found == wanted.content:

@@ -88,6 +88,7 @@ class Converger:
 
     def _bring_into_force(self, release: str, returning: bool, fresh: bool) -> None:
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
+        misled = self._misled()
         try:
             self.progress.begin(self.comparison.file_steps())
             self.tree.sweep(wanted.path for wanted in self.comparison.files)
@@ -113,7 +114,7 @@ class Converger:
             if fresh:
                 self.releases.remove(release)  # a full disk needs the room to put files back
             if self.comparison.state:
-                self._undo(self._back_to_previous, error, commit_before)
+                self._undo(self._back_to_previous, error, commit_before, misled)
             else:
                 self._undo(self._back_to_nothing, error)
             if error is caught:
@@ -219,25 +220,27 @@ class Converger:
 
     # ---- going back ----------------------------------------------------------------------------------------------
 
-    def _undo(self, back: Callable[..., str], error: Failure, *args: str) -> None:
+    def _undo(self, back: Callable[..., str], error: Failure, *args: Any) -> None:
         """Put back what was; the error says how that went."""
         self.progress.stop()
         self.engine.wait_for_return()
         try:
             error.put_back = back(*args)
             error.message += ". %s" % error.put_back
-        except Failure as second:
-            error.put_back = "not everything: %s" % second.message
-            error.message += ". And putting back what was failed: %s" % second.message
-            error.detail += "\n" + second.detail
+        except (Failure, OSError, ValueError) as second:
+            error.put_back = "not everything: %s" % second
+            error.message += ". And putting back what was failed: %s" % second
+            error.detail += "\n%s" % getattr(second, "detail", "")
 
-    def _back_to_previous(self, commit_before: str) -> str:
+    def _back_to_previous(self, commit_before: str, misled: set[str]) -> str:
         """Files, checkout and containers of the release that was in force."""
         self.tree.restore()
         in_force = self._in_force()
         if in_force:  # what this run found on disk may have been half of an interrupted one's
             files = self.releases.files(in_force["release"])
-            self.tree.install([wanted for wanted in files if self.tree.differs(wanted)])
+            known = {wanted.path for wanted in files}
+            others = [path for path in self.comparison.gone_files if path not in known]
+            self.tree.install([wanted for wanted in files if self.tree.differs(wanted)], others)
         if commit_before:
             self.checkout.move_to(self.comparison.state.get("commit") or commit_before)
         self.comparison.refresh()
@@ -248,7 +251,7 @@ class Converger:
         self.comparison.before = {each["Id"]: each.get("RestartCount", 0) for each in self.comparison.containers}
         before = in_force["services"] if in_force else self.comparison.services
         services = [service for service in before if service["key"] in kept]
-        names = {service["name"] for service in self.serving.brought}
+        names = misled | {service["name"] for service in self.serving.brought}
         brought = [service for service in services if service["name"] in names]
         self._serve(services, brought, allowed=True)
         if self.firewall:
@@ -264,6 +267,13 @@ class Converger:
         }
         moved = self.releases.moved_images(in_force.get("release", ""), containers)
         return ", but not with the same images: %s" % "; ".join(moved) if moved else ""
+
+    def _misled(self) -> set[str]:
+        """The services of the release in force that a killed run or a person gave other files than that has."""
+        in_force = self._in_force()
+        files = self.releases.files(in_force["release"]) if in_force else []
+        services = in_force.get("services", ())
+        return {each["name"] for each in services if self.comparison.may_have_read_others(each, files)}
 
     def _in_force(self) -> dict[str, Any]:
         """The manifest of the release in force, if that is kept whole."""

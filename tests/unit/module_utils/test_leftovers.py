@@ -86,6 +86,19 @@ def test_the_release_before_is_deployed_again(tmp_path: Path, monkeypatch: pytes
     assert brought > 10
 
 
+def test_the_next_release_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes back is the release in force, also inside of those who had been told of another."""
+    told_others = 0
+    for told in killed_at_each_call(tmp_path, monkeypatch):
+        told_others += told.told != "one"
+        told.engine.sick["web:3"] = "unhealthy"
+        assert "serves again" in told.fails(**files(web="web:3", conf="three")).message
+        assert (told.who_serves(), told.is_clean()) == ("web:1", True)
+        assert told.told == told.reads() == "one"
+        assert told.plan() == []
+    assert told_others
+
+
 def test_the_next_release_replaces_it_in_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its stand-in served on until the new container did."""
     left = 0
