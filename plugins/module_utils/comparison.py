@@ -146,33 +146,6 @@ class Comparison:
                 found.append((service, "what prepares it changed"))
         return found
 
-    def gaps(self) -> list[tuple[dict[str, Any], str]]:
-        """Services that serve and would be away while they are replaced, and why they are: those that hold data or
-        ports of the machine and do not run the application, and those that no stand-in can stand in for."""
-        found = []
-        for service in self.services:
-            if not any(is_well(each) for each in self.of_service(service)):
-                if any(is_well(each) for each in self.in_the_way_of(service)):
-                    found.append((service, "its name is that of a container whose service is gone"))
-                continue
-            if self.moves(service):
-                found.append((service, "it listens on another port than before"))
-            elif service["steady"] and service in self.changed:
-                found.append((service, self._how_changed(service)))
-            elif service["steady"] and service in self.stale and service["files"] and not service["on_change"]:
-                found.append((service, "files that it reads only when it starts changed"))
-        return found
-
-    def _how_changed(self, service: dict[str, Any]) -> str:
-        """What a service's containers were made from otherwise than they would be now."""
-        for each in self.of_service(service):
-            before = (each.get("Config") or {}).get("Image", "")
-            if service["image"] and before != service["image"]:
-                return "its image changed from %s to %s" % (before, service["image"])
-            if each.get("Image") != self.images.get(service["image"], each.get("Image")):
-                return "its image %s is another one under the same name" % service["image"]
-        return "its definition or a setting changed"
-
     def in_the_way_of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """Containers of services that are gone which have the name that this service's container shall have."""
         return [each for each in self.orphans if name_of(each) in self.names_of(service)]
@@ -182,45 +155,6 @@ class Comparison:
         wanted = {_port(each) for each in service["expose"]}
         exposed = [(each.get("Config") or {}).get("ExposedPorts") for each in self.of_service(service)]
         return bool(service["rolling"]) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
-
-    def file_steps(self) -> list[str]:
-        """What would be done to files."""
-        steps = ["write %s" % wanted.path for wanted in self.changed_files]
-        steps += ["remove %s" % path for path in self.gone_files]
-        if self.wants_code:
-            steps.append("check out %s in code" % self.params["commit"][:12])
-        return steps
-
-    def plan(self) -> list[str]:
-        """What would be done, one line each; empty when everything is as it should be."""
-        steps = self.file_steps()
-        running = [each for each in self.services if self.of_service(each)]
-        away = {service["name"]: why for service, why in self.gaps()}
-        steps += ["start %s" % each["container"] for each in self.broken if each not in self.changed]
-        for service in (each for each in self.changed if each in running):
-            if service["name"] in away:
-                continue
-            how = "replace %s without a gap" if service["rolling"] else "recreate %s"
-            steps.append(how % service["container"])
-        steps += [
-            "recreate %s: it is away until it is healthy again, at most %d s (%s)"
-            % (service["container"], self.params["wait_timeout"], why)
-            for service, why in self.gaps()
-        ]
-        steps += [
-            "bring changed files to %s" % each["container"]
-            for each in self.stale
-            if each not in self.broken and each not in self.changed and each["name"] not in away
-        ]
-        steps += ["remove %s, whose service is gone" % name_of(each) for each in self.orphans]
-        steps += ["clear up %s, which an interrupted run left" % name for name in self.leftovers()]
-        if "release_files" not in self.params:  # returning to a release prepares nothing
-            steps += ["prepare %s again: %s" % (each["container"], why) for each, why in self.unprepared()]
-        if self.interrupted and not steps:
-            steps.append("finish what an interrupted run began")
-        if self.firewall:
-            steps += self.firewall.plan()
-        return steps
 
     def _wanted_files(self) -> list[Wanted]:
         """The files as they shall be, those copied from the machine included."""

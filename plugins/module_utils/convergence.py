@@ -20,6 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import file_steps, plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.preparation import Preparation
 from ansible_collections.aiia.bulkhead.plugins.module_utils.progress import Progress
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
@@ -46,7 +47,7 @@ class Converger:
         self.firewall = comparison.firewall
         self.serving = Serving(comparison)
         self.rolling = Rolling(self.serving)
-        self.progress = Progress(comparison.plan())
+        self.progress = Progress(plan(comparison))
         self.preparation = Preparation(comparison, self.progress.tell)
         self._has_data = comparison.has_data()
 
@@ -90,7 +91,7 @@ class Converger:
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         misled = self._misled()
         try:
-            self.progress.begin(self.comparison.file_steps())
+            self.progress.begin(file_steps(self.comparison))
             self.tree.sweep(wanted.path for wanted in self.comparison.files)
             self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
             if self.comparison.wants_code:

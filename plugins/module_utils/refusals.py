@@ -22,6 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     published_by,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, described
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import gaps
 
 
 def refuse_foreign(comparison: Comparison) -> None:
@@ -36,9 +37,9 @@ def refuse_foreign(comparison: Comparison) -> None:
 
 def refuse_gaps(comparison: Comparison) -> None:
     """Raise EngineError where a service would be away for a while and nobody allowed it."""
-    gaps = comparison.gaps()
-    if gaps and not comparison.params["allow_downtime"]:
-        lines = ["  %s: %s" % (service["container"], why) for service, why in gaps]
+    found = gaps(comparison)
+    if found and not comparison.params["allow_downtime"]:
+        lines = ["  %s: %s" % (service["container"], why) for service, why in found]
         raise EngineError(
             "these would be recreated and away until they are healthy again, at most %d s:\n%s\n"
             "What else changed is shown by --check --diff -e bulkhead_allow_downtime=true. Allow it with "

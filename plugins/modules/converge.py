@@ -180,7 +180,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.mending import mend, mending_steps
-from ansible_collections.aiia.bulkhead.plugins.module_utils.preparation import Preparation, step_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import foreseen, plan, told
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
@@ -205,9 +205,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     comparison = Comparison(engine, tree, checkout, params)
     if returning:
         check_images(comparison, releases, returning)
-    plan = comparison.plan()
+    planned = plan(comparison)
     mended = mending_steps(params["mend"])
-    steps = mended + (foreseen(comparison, plan) if plan and not returning else plan)
+    steps = mended + (foreseen(comparison, planned) if planned and not returning else planned)
     result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
     result["commit"] = params["commit"]
     if module._diff:
@@ -217,7 +217,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         refuse_gaps(comparison)
     if steps and not module.check_mode:
         mend(engine, params["mend"])
-    if plan and not module.check_mode:
+    if planned and not module.check_mode:
         converger = Converger(comparison, releases, back_up(comparison))
         try:
             result["release"] = converger.apply(returning)
@@ -237,25 +237,6 @@ def back_up(comparison: Comparison) -> Callable[[str], str]:
     backups = Backups(comparison.engine, arguments)
     release, commit = state.get("release", ""), state.get("commit", "")
     return lambda reason: str(backups.make(reason, release=release, commit=commit, trigger="release").get("name", ""))
-
-
-def foreseen(comparison: Comparison, plan: list[str]) -> list[str]:
-    """The plan with what is prepared for images that are new here, where it comes: after files, before containers."""
-    services = Preparation(comparison).open()
-    prepared = [step_of(service, command) for service in services for command in service["prepare"]]
-    if prepared and comparison.params["backup"] and comparison.has_data():
-        prepared.insert(0, "make a backup")
-    files = len(comparison.file_steps())
-    return plan[:files] + prepared + plan[files:]
-
-
-def told(steps: list[str], away: dict[str, float]) -> list[str]:
-    """The steps after they were done: where something was away, for how long."""
-    found = []
-    for step in steps:
-        name = step.partition("recreate ")[2].partition(":")[0]
-        found.append("recreate %s: it was away for %.1f s" % (name, away[name]) if name in away else step)
-    return found
 
 
 FILE = {

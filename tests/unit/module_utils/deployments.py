@@ -15,6 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Co
 from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import GitError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import RELEASES, Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
@@ -84,7 +85,7 @@ class Machine:
         return Comparison(self.engine, self.tree, self.checkout, self.params(**changes))
 
     def plan(self, **changes: Any) -> list[str]:
-        return self.look(**changes).plan()
+        return plan(self.look(**changes))
 
     def deploy(self, **changes: Any) -> str:
         converger = Converger(self.look(**changes), Releases(self.tree), self.back_up)

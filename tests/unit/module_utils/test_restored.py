@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state import forget_prepared, load_state
 from unit.module_utils.deployments import WEB, Machine, files, roll_back
 from unit.module_utils.fake_engine import service
@@ -55,7 +56,7 @@ def test_returning_to_a_release_prepares_nothing_and_forgets_nothing(restored: M
     forget_prepared(str(restored.directory))
     restored.engine.calls.clear()
     returned = roll_back(restored)
-    assert not [step for step in returned.plan() if step.startswith("prepare")]
+    assert not [step for step in plan(returned) if step.startswith("prepare")]
     assert MIGRATE not in restored.engine.calls
     assert restored.plan(services=SERVICES) == ["prepare aiia_prod_web again: its data was restored"]
 

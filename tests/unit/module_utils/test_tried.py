@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import foreseen, plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.progress import Progress
-from ansible_collections.aiia.bulkhead.plugins.modules.converge import foreseen
 from unit.module_utils.deployments import WEB, Machine, compose_text, files
 from unit.module_utils.fake_engine import COMPOSE_FILE, file, service
 from unit.module_utils.rolled import ROLLING, Rolled
@@ -78,12 +78,12 @@ def test_every_planned_step_is_told_once(machine: Machine) -> None:
 
 def test_the_plan_foresees_backup_and_preparation(rolled: Rolled) -> None:
     looked = old_version(rolled).look(**new_version(backup={"kinds": ["postgresql"]}))
-    assert foreseen(looked, looked.plan()) == [*FILES, "make a backup", *PREPARED[1:], *REPLACED]
+    assert foreseen(looked, plan(looked)) == [*FILES, "make a backup", *PREPARED[1:], *REPLACED]
     first = Rolled(rolled.directory.parent / "first").look(backup={"kinds": ["postgresql"]})
-    assert "make a backup" not in foreseen(first, first.plan())
-    assert PREPARED[1] in foreseen(first, first.plan())
+    assert "make a backup" not in foreseen(first, plan(first))
+    assert PREPARED[1] in foreseen(first, plan(first))
     same = rolled.look(**files(conf="two"), backup={})
-    assert foreseen(same, same.plan()) == same.plan()
+    assert foreseen(same, plan(same)) == plan(same)
 
 
 def test_a_name_within_another_is_not_meant() -> None:
