@@ -66,7 +66,7 @@ def test_check_mode_after_a_change(guide: Guide) -> None:
     place = guide.staging
     before = moment(place, without=())
     kept = dict(place.variables)
-    place.variables |= {"bulkhead_env": {"GREETING": "changed"}, "bulkhead_nginx_body_size": "33m"}
+    place.variables |= {"bulkhead_env": {"GREETING": "between us"}, "bulkhead_nginx_body_size": "33m"}
     try:
         run = place.deploy("--check", "--diff").succeeded()
     finally:
@@ -75,7 +75,8 @@ def test_check_mode_after_a_change(guide: Guide) -> None:
     assert run.changed == 1
     assert "+    client_max_body_size 33m;" in run.output
     assert "-    client_max_body_size 20m;" in run.output
-    assert "GREETING" not in run.output, "settings may be as private as secrets: .env is never shown"
+    assert "+GREETING (another value, which is not shown)" in run.output
+    assert "between us" not in run.output, "settings may be as private as secrets: their values are never shown"
     steps = run.result("converge")["steps"]
     assert {"write .env", "write docker/nginx/staging.conf"} <= set(steps)
     assert f"bring changed files to {place.prefix}_nginx" in steps
