@@ -142,7 +142,9 @@ class Comparison:
             prepared = self.prepared.get(service["name"])
             if prepared == "":
                 found.append((service, "its data was restored"))
-            elif prepared is not None and prepared.rpartition("-")[2] != commands_digest(service):
+            elif prepared is None and not (self.state and self.of_service(service)):
+                continue  # it is new, and so is its image
+            elif (prepared or "").rpartition("-")[2] != commands_digest(service):
                 found.append((service, "what prepares it changed"))
         return found
 

@@ -20,7 +20,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure, last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import file_steps, plan
+from ansible_collections.aiia.bulkhead.plugins.module_utils.parts import DATABASE
+from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import file_steps, plan, removal
 from ansible_collections.aiia.bulkhead.plugins.module_utils.preparation import Preparation
 from ansible_collections.aiia.bulkhead.plugins.module_utils.progress import Progress
 from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
@@ -51,8 +52,8 @@ class Converger:
         self.preparation = Preparation(comparison, self.progress.tell)
         self._has_data = comparison.has_data()
 
-    def apply(self, release: str = "") -> str:
-        """Bring the wanted release into force, or return to a kept one.
+    def apply(self, release: str = "", mend: Callable[[], object] = lambda: None) -> str:
+        """Bring the wanted release into force, or return to a kept one; ``mend`` is called before, once all is judged.
 
         Raises EngineError after everything is as it was before.
         """
@@ -64,16 +65,19 @@ class Converger:
         fresh = not release
         if fresh:
             release = self.releases.stage(self.comparison.release, self.comparison.files, self.comparison.services)
+        begun = False
         try:
             directory = self.tree.path(self.releases.path(release))
             check_compose(self.comparison, directory)
             self.serving.pull(directory)
             validate(self.comparison, directory)
+            begun = True
+            mend()
             self._bring_into_force(release, returning, fresh)
         except BaseException as error:
             if fresh:
                 self.releases.remove(release)
-            if isinstance(error, Failure) and not error.put_back:
+            if isinstance(error, Failure) and not begun:
                 error.message += ". Nothing was changed"
             raise
         self.releases.prune(self.params["keep_releases"], release)
@@ -91,6 +95,7 @@ class Converger:
         commit_before = self.checkout.head() if self.comparison.wants_code else ""
         misled = self._misled()
         try:
+            self.releases.make_mounts(self.comparison.services)
             self.progress.begin(file_steps(self.comparison))
             self.tree.sweep(wanted.path for wanted in self.comparison.files)
             self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
@@ -100,9 +105,11 @@ class Converger:
             self.preparation.clear()
             # What an earlier release prepared, a later one has to be able to use: returning to one prepares nothing.
             prepare = (lambda: None) if returning else (lambda: self._prepare(release))
-            self.serving.remove(
+            in_the_way = [
                 each for service in self.comparison.services for each in self.comparison.in_the_way_of(service)
-            )
+            ]
+            self.progress.begin(map(removal, in_the_way))
+            self.serving.remove(in_the_way)
             self._serve(self.comparison.services, self.comparison.stale, self.params["allow_downtime"], prepare)
             self.progress.begin_rest()
             self.rolling.clear_up()
@@ -149,7 +156,8 @@ class Converger:
         rolled = [each for each in services if each["rolling"] and recreated & self._names(each)]
         if not allowed:
             # What waits for one that is replaced without a gap would be recreated with it, until that is replaced.
-            self._refuse_surprises([each for each in services if not rolled or each["awaited"]], recreated)
+            clear = [each for each in services if not rolled or not each.get("needs_application")]
+            self._refuse_surprises(clear, recreated)
         # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
         known = bool(self.comparison.state)
         awaited = [each for each in stale if each["awaited"] and not each["rolling"]]
@@ -172,12 +180,19 @@ class Converger:
         unprepared = self.preparation.open()
         if not unprepared:
             return
-        awaited = [each for each in self.comparison.services if each["awaited"] and not each["rolling"]]
-        if awaited:
-            self.progress.begin_services(awaited)
-            self.serving.up(awaited, *[each["key"] for each in awaited])
+        new = [each for each in self._databases() if not self.comparison.of_service(each)]
+        first = [each for each in self.comparison.services if each["awaited"] and not each["rolling"] or each in new]
+        if first:
+            self.progress.begin_services(first)
+            self.serving.up(first, *[each["key"] for each in first])
         # The first deployment has nothing to lose.
         self.preparation.run(unprepared, lambda: self._make_backup("before release %s" % release))
+
+    def _databases(self) -> list[dict[str, Any]]:
+        """The services of which a backup holds databases."""
+        parts = (self.params.get("backup") or {}).get("parts") or ()
+        keys = {each["key"] for each in parts if each["kind"] == DATABASE}
+        return [each for each in self.comparison.services if each["key"] in keys]
 
     def _make_backup(self, reason: str) -> None:
         made = self._back_up(reason) if self._has_data else ""

@@ -136,11 +136,13 @@ class Releases:
     def _holds_others(self, current: str) -> bool:
         """Whether files of another release stand where those of the one in force stood: a killed run's."""
         own = self.tree.path(self.path(current))
+        # What is copied from the machine is today's, whichever release is in force.
+        todays = {each["path"] for each in self.manifest(current).get("files", ()) if each["source"]}
         for name in self.names() if self.manifest(current) else ():
             other = self.tree.path(self.path(name))
             for folder, _folders, files in os.walk(other):
                 for relative in (os.path.relpath(os.path.join(folder, each), other) for each in files):
-                    found = read(self.tree.path(relative)) if relative != MANIFEST else None
+                    found = read(self.tree.path(relative)) if relative not in (MANIFEST, *todays) else None
                     brought = found is not None and found == read(os.path.join(other, relative))
                     if brought and found != read(os.path.join(own, relative)):
                         return True
@@ -152,13 +154,16 @@ class Releases:
         try:
             for wanted in files:
                 self.tree.write(wanted, folder)
-            for mount in (mount for service in services for mount in service["mounts"]):
-                self.tree.make_directory(os.path.join(folder, mount.split(":")[0][2:]))
-                self.tree.make_directory(mount.split(":")[0][2:])
+            self.make_mounts(services, folder)
         except Exception:
             self.remove(name)
             raise
         return name
+
+    def make_mounts(self, services: list[dict[str, Any]], base: str = "") -> None:
+        """Make the directories that services mount: the engine would make them as root's."""
+        for mount in (mount for service in services for mount in service["mounts"]):
+            self.tree.make_directory(os.path.join(base, mount.split(":")[0][2:]))
 
     def complete(
         self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str], before: str = ""

@@ -118,6 +118,8 @@ options:
       one_shot: {type: bool, default: false, description: Whether it runs once and ends.}
       awaited:
         {type: bool, default: false, description: "Whether others wait for it, and it not for the application."}
+      needs_application:
+        {type: bool, default: false, description: "Whether it runs the application, or waits for what does."}
       steady: {type: bool, default: false, description: Whether others miss it while it is recreated.}
       rolling: {type: bool, default: false, description: Whether a stand-in serves while it is replaced.}
       replicas: {type: int, default: 1, description: How many containers it has.}
@@ -215,16 +217,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if steps:
         refuse_foreign(comparison)
         refuse_gaps(comparison)
-    if steps and not module.check_mode:
+    if mended and not planned and not module.check_mode:
         mend(engine, params["mend"])
     if planned and not module.check_mode:
         converger = Converger(comparison, releases, back_up(comparison))
+
+        def mend_first() -> None:
+            for step in mended:
+                converger.progress.tell(step)
+            mend(engine, params["mend"])
+
         try:
-            result["release"] = converger.apply(returning)
+            result["release"] = converger.apply(returning, mend_first)
         except Failure as error:
-            error.steps = mended + converger.progress.tried
+            error.steps = converger.progress.tried
             raise
-        result["steps"] = mended + told(converger.progress.tried, converger.serving.away)
+        result["steps"] = told(converger.progress.tried, converger.serving.away)
     result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
     return result
 
@@ -306,6 +314,7 @@ def main() -> None:
                     "on_change": {"type": "list", "elements": "str", "default": []},
                     "one_shot": {"type": "bool", "default": False},
                     "awaited": {"type": "bool", "default": False},
+                    "needs_application": {"type": "bool", "default": False},
                     "steady": {"type": "bool", "default": False},
                     "rolling": {"type": "bool", "default": False},
                     "replicas": {"type": "int", "default": 1},

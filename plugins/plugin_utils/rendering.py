@@ -281,6 +281,7 @@ def service_arguments(release: Release) -> list[dict[str, Any]]:
 def _service_argument(release: Release, service: Service) -> dict[str, Any]:
     definition = plain(release.stack.compose["services"][service.key])
     definitions = release.stack.compose["services"]
+    needs_application = _needs_application(release, service.key)
     awaited = any(service.key in (each.get("depends_on") or ()) for each in definitions.values())
     return {
         "name": service.name,
@@ -292,7 +293,8 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "on_change": list(service.on_change),
         "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
         "one_shot": str(definition.get("restart", "")) == "no",
-        "awaited": awaited and not _needs_application(release, service.key),
+        "awaited": awaited and not needs_application,
+        "needs_application": needs_application,
         "steady": _is_steady(service, definition, awaited),
         "rolling": service.rolling,
         "replicas": service.replicas,

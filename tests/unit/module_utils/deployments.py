@@ -53,6 +53,8 @@ class Machine:
         self.engine = FakeEngine(directory)
         self.checkout = FakeCheckout()
         self.backups: list[str] = []
+        #: What is put back before a release comes into force.
+        self.mend: Callable[[], object] = lambda: None
         self.back_up: Callable[[str], str] = self._make_backup
         self.tried: list[str] = []
 
@@ -90,7 +92,7 @@ class Machine:
     def deploy(self, **changes: Any) -> str:
         converger = Converger(self.look(**changes), Releases(self.tree), self.back_up)
         self.tried = converger.progress.tried
-        return converger.apply()
+        return converger.apply(mend=self.mend)
 
     def _make_backup(self, reason: str) -> str:
         self.backups.append(reason)

@@ -261,6 +261,7 @@ def service(name: str, **other: Any) -> dict[str, Any]:
         "on_change": [],
         "one_shot": False,
         "awaited": False,
+        "needs_application": False,
         "steady": False,
         "rolling": False,
         "replicas": 1,

@@ -197,6 +197,14 @@ def test_a_file_from_the_machine(machine: Machine, tmp_path: Path) -> None:
         machine.plan(**changes)
 
 
+def test_a_directory_that_somebody_removed_is_made_again(deployed: Machine) -> None:
+    """Also where only a container is missing: the engine would make it, as root's."""
+    (deployed.directory / "conf").rmdir()
+    del deployed.engine.running["web"]
+    deployed.deploy()
+    assert (deployed.directory / "conf").is_dir()
+
+
 def test_old_releases_go(deployed: Machine) -> None:
     for number in range(4):
         deployed.deploy(**files(conf=str(number)))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Rele
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state import current_release
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import STATE, Tree, Wanted
 from unit.module_utils.deployments import Machine, files, roll_back
+from unit.module_utils.fake_engine import file
 from unit.module_utils.rolled import Killed
 
 LABELLED = "web:1 io.bulkhead.release=<release of web>"
@@ -44,6 +46,22 @@ def test_a_bad_release_is_not_the_one_before_the_next(machine: Machine, clock: l
     assert machine.releases()[-1] == fourth and len(machine.releases()) == min(keep, 4)
     roll_back(machine, keep_releases=keep)
     assert served(machine) == (second, "web:2", "2")
+
+
+def test_a_certificate_of_today_is_no_other_release(machine: Machine, clock: list[int], tmp_path: Path) -> None:
+    """It was renewed between two releases, and stays as it is when one goes back: twice, if need be."""
+    copied = {**file("tls.pem", ""), "source": str(tmp_path / "live.pem")}
+
+    def with_certificate(number: int) -> str:
+        (tmp_path / "live.pem").write_text("new" if number == 3 else "old")
+        given = files(web=f"web:{number}", conf=str(number))["files"]
+        return release(machine, number, files=[*given, copied], keep_releases=3)
+
+    first, second, _third = (with_certificate(number) for number in (1, 2, 3))
+    roll_back(machine)
+    assert served(machine) == (second, "web:2", "2") and (machine.directory / "tls.pem").read_text() == "new"
+    roll_back(machine)
+    assert served(machine) == (first, "web:1", "1")
 
 
 def test_what_was_gone_back_from_is_kept_while_there_is_room(three: Machine) -> None:

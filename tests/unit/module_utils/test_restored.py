@@ -45,6 +45,13 @@ def test_other_commands_are_run_for_the_same_image(machine: Machine) -> None:
     assert machine.plan(services=other) == []
 
 
+def test_the_first_commands_of_a_service_that_runs(machine: Machine) -> None:
+    machine.deploy()
+    assert machine.plan(services=SERVICES) == ["prepare aiia_prod_web again: what prepares it changed"]
+    machine.deploy(services=SERVICES)
+    assert machine.engine.calls.count(MIGRATE) == 1 and machine.plan(services=SERVICES) == []
+
+
 def test_until_that_succeeds(restored: Machine) -> None:
     restored.engine.commands["migrate"] = (1, "", "no such table")
     assert "serves again" in restored.fails(services=SERVICES).message

@@ -193,6 +193,26 @@ def test_a_lost_state_does_not_make_it_a_first_deployment(rolled: Rolled, contai
     assert len(rolled.backups) == before + 1
 
 
+def test_a_database_that_is_new_is_started_before_its_backup(rolled: Rolled) -> None:
+    """Nobody waits for it, and a backup that begins without it would fail."""
+    store = service("store", container="aiia_prod_store")
+    services = [service("web", **ROLLING, image="web:2"), service("db", awaited=True), store]
+    parts = [{"key": "store", "kind": "postgresql"}, {"key": "web", "kind": "files"}]
+    there: list[bool] = []
+
+    def back_up(_reason: str) -> str:
+        there.append("store" in rolled.engine.running)
+        return "one"
+
+    rolled.back_up = back_up
+    rolled.deploy(
+        files=[file(COMPOSE_FILE, compose_text(web="web:2", db="db:1", store="store:1")), file("web.conf", "one")],
+        services=services,
+        backup={"parts": parts},
+    )
+    assert there == [True]
+
+
 def test_a_preparation_that_fails(rolled: Rolled) -> None:
     rolled.engine.commands = {"migrate": (1, "", "column is there already"), "plan": (0, "0004_headline\n", "")}
     services = [service("web", **ROLLING, image="web:2"), service("db")]
@@ -291,12 +311,12 @@ def test_why_a_service_would_be_away(rolled: Rolled, made_from: str, now: dict[s
 
 def test_a_service_that_compose_would_recreate_for_reasons_of_its_own(rolled: Rolled) -> None:
     """Another version of Compose computes other hashes."""
-    for awaited in (True, False):
-        error = rolled.fails(**files(web="web:2", db="db:2"), **steady(awaited=awaited))
+    for waits in (False, True):
+        error = rolled.fails(**files(web="web:2", db="db:2"), **steady(needs_application=waits))
         assert "Compose would recreate aiia_prod_db, although no definition changed" in error.message
         assert rolled.who_serves() == "web:1" and rolled.engine.images()["db"] == "db:1"
-        # What others wait for is known not to wait for the application, so nothing is done before.
-        assert any(call.startswith("compose run") for call in rolled.engine.calls) is not awaited
+        # Only of what waits for the application it can be known no sooner.
+        assert any(call.startswith("compose run") for call in rolled.engine.calls) is waits
     rolled.deploy(**files(web="web:2", db="db:2"), **steady(), allow_downtime=True)
 
 
@@ -321,7 +341,7 @@ def test_what_depends_on_the_replaced_is_no_surprise(rolled: Rolled, monkeypatch
         rolled.engine, "_outdated", lambda wanted: outdated(wanted) and ["aiia_prod_web", "aiia_prod_db"]
     )
     before = rolled.engine.ids()
-    rolled.deploy(**files(web="web:2"), **steady())
+    rolled.deploy(**files(web="web:2"), **steady(needs_application=True))
     assert rolled.who_serves() == "web:2" and rolled.engine.ids()["db"] == before["db"]
 
 
@@ -335,6 +355,11 @@ def test_a_name_that_a_service_takes_over(deployed: Machine) -> None:
     assert "aiia_prod_db: its name is that of a container whose service is gone" in error.message
     taken: list[str] = []
     deployed.engine.on_call = lambda call: taken.append(call) if call.startswith(("rm", "compose up")) else None
+    steps = deployed.plan(**changes)
+    assert [step.split(":")[0] for step in steps if "aiia_prod_db" in step] == [
+        "recreate aiia_prod_db",
+        "remove aiia_prod_db, whose service is gone",
+    ]
     deployed.deploy(**changes, allow_downtime=True)
     assert taken.index("rm --force db-2") < taken.index("compose up --detach --no-build --quiet-pull")
     assert sorted(deployed.engine.running) == ["store", "web"]

@@ -70,6 +70,17 @@ def test_what_is_refused_before_anything_began(deployed: Machine, command: str) 
     assert error.message.endswith(". Nothing was changed")
 
 
+def test_what_is_put_back_before_waits_for_the_verdict(deployed: Machine) -> None:
+    """A release that is refused leaves also those limits alone that somebody changed by hand."""
+    mended: list[str] = []
+    deployed.mend = lambda: mended.append("limits")
+    deployed.engine.refuses = lambda call: call.startswith("config --quiet")
+    assert deployed.fails(**files(web="web:2")).message.endswith("Nothing was changed") and mended == []
+    deployed.engine.sick["web:2"] = "unhealthy"
+    deployed.engine.refuses = lambda _call: False
+    assert "Nothing was changed" not in deployed.fails(**files(web="web:2")).message and mended == ["limits"]
+
+
 def test_every_planned_step_is_told_once(machine: Machine) -> None:
     planned = machine.plan()
     machine.deploy()
