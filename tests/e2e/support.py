@@ -153,7 +153,7 @@ class Run:
         assert len(self.failures) == 1, f"one clear error was expected:\n{self.output}"
         result = self.failures[0].result
         assert "Traceback" not in self.output, self.output
-        return "\n".join([result["msg"], result.get("detail", "")])
+        return "\n".join(filter(None, [result["msg"], result.get("detail", "")]))
 
     def succeeded(self) -> Run:
         """This run, which must have succeeded."""

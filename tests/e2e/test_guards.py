@@ -67,8 +67,8 @@ def test_the_trace_works(traced: Traced) -> None:
     [
         ([], ["there is no -l", "name one environment: -l production"]),
         (["-l", ""], ["-l is empty", "name one environment: -l production"]),
-        (["-l", "production:staging"], ["spans 2 environments: production, staging", "deploy one at a time"]),
-        (["-l", "all"], ["spans 2 environments", "deploy one at a time: -l production"]),
+        (["-l", "production:staging"], ["spans 2 environments: production, staging", "name one at a time"]),
+        (["-l", "all"], ["spans 2 environments", "name one at a time: -l production"]),
         (["-l", "staging-host,production-host"], ["spans 2 environments"]),
     ],
 )
