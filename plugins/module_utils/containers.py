@@ -20,6 +20,9 @@ INPUT = "io.bulkhead.input"
 #: The release that a container was made for.
 RELEASE = "io.bulkhead.release"
 
+#: How the names of the containers end that a deployment only needs while it works.
+STAND_IN, PREPARING = "_next", "_prepare"
+
 
 def labels_of(container: dict[str, Any]) -> dict[str, str]:
     """The labels of an inspected container."""

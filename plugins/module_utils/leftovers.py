@@ -14,15 +14,19 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import ONE_OFF, PREFIX, labels_of, name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
+    ONE_OFF,
+    PREFIX,
+    PREPARING,
+    STAND_IN,
+    labels_of,
+    name_of,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, read
 
 #: Where nginx looks where requests go: to a stand-in (``<service>.next``), or to nobody (``maintenance.html``).
 TRAFFIC = ".bulkhead/traffic"
-
-#: What a deployment calls the containers that it only needs while it works.
-STAND_IN, PREPARING = "_next", "_prepare"
 
 
 def sign_of(service: str) -> str:
@@ -61,12 +65,8 @@ def unfinished_files(tree: Tree) -> list[str]:
     for name in releases.names():
         if releases.manifest(name):
             continue
-        staged = tree.path(releases.path(name))
-        for folder, _folders, files in os.walk(staged):
-            for each in files:
-                relative = os.path.relpath(os.path.join(folder, each), staged)
-                brought = read(os.path.join(folder, each))
-                # What stands there may be somebody's own, if the run was killed before it brought anything.
-                if brought is not None and tree.holds(relative) and read(tree.path(relative)) == brought:
-                    found.add(relative)
+        for relative, brought in releases.staged(name):
+            # What stands there may be somebody's own, if the run was killed before it brought anything.
+            if tree.holds(relative) and read(tree.path(relative)) == brought:
+                found.add(relative)
     return sorted(found)

@@ -16,10 +16,9 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison, commands_digest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import name_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREPARING, name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import TIMED_OUT, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import PREPARING
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import digest
 
 #: Seconds that the question how the schema stands may take.

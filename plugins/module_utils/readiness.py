@@ -27,6 +27,10 @@ class Readiness:
         self.delay = delay
         self._seen: dict[tuple[str, int], float] = {}
 
+    def limit(self, timeout: float) -> float:
+        """Seconds to wait: a container that only has to run is not given up for having been looked at too early."""
+        return max(timeout, self.delay + 1)
+
     def judge(self, container: dict[str, Any], restarts_before: int | None = None, one_shot: bool = False) -> str:
         """``well``, ``waiting``, or ``failed`` where there is no hope left.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREFIX
@@ -139,14 +140,20 @@ class Releases:
         # What is copied from the machine is today's, whichever release is in force.
         todays = {each["path"] for each in self.manifest(current).get("files", ()) if each["source"]}
         for name in self.names() if self.manifest(current) else ():
-            other = self.tree.path(self.path(name))
-            for folder, _folders, files in os.walk(other):
-                for relative in (os.path.relpath(os.path.join(folder, each), other) for each in files):
-                    found = read(self.tree.path(relative)) if relative not in (MANIFEST, *todays) else None
-                    brought = found is not None and found == read(os.path.join(other, relative))
-                    if brought and found != read(os.path.join(own, relative)):
-                        return True
+            for relative, brought in self.staged(name):
+                stands = relative not in todays and read(self.tree.path(relative)) == brought
+                if stands and brought != read(os.path.join(own, relative)):
+                    return True
         return False
+
+    def staged(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """The files that a release was written aside with: where they go, below the directory, and what is in them."""
+        aside = self.tree.path(self.path(name))
+        for folder, _folders, files in os.walk(aside):
+            for path in (os.path.join(folder, each) for each in files):
+                relative, content = os.path.relpath(path, aside), read(path)
+                if relative != MANIFEST and content is not None:
+                    yield relative, content
 
     def stage(self, name: str, files: list[Wanted], services: list[dict[str, Any]]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""

@@ -117,7 +117,7 @@ class Services:
 
     def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
         readiness = Readiness(readiness_delay)
-        deadline = time.monotonic() + max(timeout, readiness_delay + 1)
+        deadline = time.monotonic() + readiness.limit(timeout)
         while True:
             found = self.engine.inspect([container["Id"]])
             how = condition(found[0]) if found else "gone"

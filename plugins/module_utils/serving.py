@@ -152,13 +152,13 @@ class Serving:
 
     @property
     def _limit(self) -> int:
-        """Seconds to wait. A container that only has to run is not given up for having been looked at too early."""
-        return int(max(self.comparison.params["wait_timeout"], self._readiness.delay + 1))
+        """Seconds to wait, for Compose and for health checks together."""
+        return int(self._readiness.limit(self.comparison.params["wait_timeout"]))
 
     def _until(
         self, look: Callable[[], tuple[bool, bool]], fail: Callable[[bool], NoReturn], waited: float = 0
     ) -> None:
-        deadline = time.monotonic() + max(self._limit - waited, self._readiness.delay + 1)
+        deadline = time.monotonic() + self._readiness.limit(self._limit - waited)
         while True:
             waiting, failed = look()
             late = waiting and time.monotonic() > deadline

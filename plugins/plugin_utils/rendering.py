@@ -19,6 +19,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.aiia.bulkhead.plugins.module_utils.building import build_inputs, image_tag
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import PREPARING, STAND_IN
 from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
 
 from .checks import check_setting
@@ -302,8 +303,8 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "env_files": _env_files(definition),
         "input": definition["labels"][INPUT_LABEL],
         "release": definition["labels"][RELEASE_LABEL],
-        "stand_in": f"{service.host}_next",
-        "preparing": f"{service.host}_prepare",
+        "stand_in": service.host + STAND_IN,
+        "preparing": service.host + PREPARING,
         "prepare": [list(command) for command in service.prepare],
         "prepare_status": list(service.prepare_status),
     }
