@@ -35,11 +35,14 @@ def name_of(container: dict[str, Any]) -> str:
 
 
 def condition(container: dict[str, Any]) -> str:
-    """How a container is: ``healthy``, ``starting``, ``unhealthy``, ``running``, ``restarting``, ``exited (1)`` …"""
+    """How a container is: ``healthy``, ``starting``, ``unhealthy``, ``running``, ``restarting``, ``paused``, or its
+    status and what it ended with, as ``exited (1)``."""
     state = container.get("State") or {}
     health = (state.get("Health") or {}).get("Status")
     if state.get("Restarting"):
         return "restarting"
+    if state.get("Paused"):
+        return "paused"  # it counts as running, and keeps the health that it had
     if state.get("Running"):
         return health if health and health != "none" else "running"
     return "%s (%s)" % (state.get("Status", "gone"), state.get("ExitCode", "?"))

@@ -151,7 +151,7 @@ class Converger:
         """Start what is on disk; ``stale`` are the services whose files changed. Those that others wait for come first:
         an application that starts with a new password needs a database that knows it, and so does the preparation of
         its schema."""
-        self.serving.name_back(services)
+        self.serving.hand_back(services)
         recreated = self._recreated()
         rolled = [each for each in services if each["rolling"] and recreated & self._names(each)]
         if not allowed:

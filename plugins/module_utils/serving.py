@@ -44,10 +44,14 @@ class Serving:
             raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
         return set(_RECREATE.findall("%s\n%s" % (output, errors)))
 
-    def name_back(self, services: list[dict[str, Any]]) -> None:
-        """Give containers that somebody renamed their names again: Compose knows them by labels and would not."""
+    def hand_back(self, services: list[dict[str, Any]]) -> None:
+        """Let containers that somebody paused go on, and give those that somebody renamed their names again: Compose
+        stops at the one, and knows the other by their labels."""
         for service in services:
             found = self.comparison.of_service(service)
+            for each in found:
+                if condition(each) == "paused":
+                    self.engine.docker_ok("unpause", each["Id"])
             if len(found) == 1 and service["replicas"] == 1 and name_of(found[0]) != service["container"]:
                 self.engine.docker_ok("rename", found[0]["Id"], service["container"])
 

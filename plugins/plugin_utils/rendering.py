@@ -38,6 +38,7 @@ from .isolation.stack import (
     mounted_directories,
     named_volume,
     published_ports,
+    runs_once,
 )
 from .isolation.writers import dump_compose, dump_settings, plain, texts
 from .templates import Templates
@@ -293,7 +294,7 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
         "validate": list(service.validate),
         "on_change": list(service.on_change),
         "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
-        "one_shot": str(definition.get("restart", "")) == "no",
+        "one_shot": runs_once(definition),
         "awaited": awaited and not needs_application,
         "needs_application": needs_application,
         "steady": _is_steady(service, definition, awaited),

@@ -252,7 +252,7 @@ class Pair:
 
     def __init__(self, site: Site, ours_ports: list[str], theirs_ports: list[str]) -> None:
         self.site = site
-        services = {"second": idle(), "third": idle(), "fourth": idle(volumes=["data:/data"])}
+        services = {"second": idle(), "third": idle(), "fourth": idle(volumes=["data:/data"]), "fifth": idle()}
         theirs = only(web=web(ports=theirs_ports), keeper=keeper(), **services)
         self.theirs = site.small("production", "prod", services=theirs, wait_timeout=120)
         ours = only(web=web(ports=ours_ports), **services)

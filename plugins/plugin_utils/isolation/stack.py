@@ -283,6 +283,11 @@ def named_volume(mount: Any) -> str:
     return source if colon and not source.startswith((".", "/", "~")) else ""
 
 
+def runs_once(definition: Mapping[str, Any]) -> bool:
+    """Whether a service does its work and ends, so that a container of it that ended is well."""
+    return str(definition.get("restart", "")) == "no"
+
+
 def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:
     """What the services publish on the machine: (service key, address, port), for single ports and ranges."""
     return [

@@ -108,6 +108,10 @@ class FakeEngine:
             self.running = {
                 key: each for key, each in self.running.items() if not {each["Id"], each["Name"].lstrip("/")} & gone
             }
+        if args[0] == "unpause":
+            for each in self.running.values():
+                if each["Id"] in args[1:]:
+                    del each["State"]["Paused"]
         if args[0] == "stop":
             for each in self.running.values():
                 if each["Id"] in args[1:]:
@@ -143,6 +147,8 @@ class FakeEngine:
         if args[0] == "run":
             return self._run(args, wanted)
         if args[0] == "up":
+            if any(each["State"].get("Paused") for each in self.running.values()):
+                return 1, "", "cannot start a paused container, try unpause instead"
             named = [each for each in args[1:] if each in wanted]
             for key, image in wanted.items():
                 if not named or key in named:

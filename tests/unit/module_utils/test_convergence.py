@@ -92,6 +92,7 @@ def test_volumes_may_be_older_than_the_first_deployment(machine: Machine) -> Non
     [
         ({"State": {"Running": False, "Status": "exited", "ExitCode": 137}}, ["start aiia_prod_web"]),
         ({"State": {"Running": True, "Restarting": True}}, ["start aiia_prod_web"]),
+        ({"State": {"Running": True, "Paused": True}}, ["start aiia_prod_web"]),
         ({"State": {"Running": True, "Health": {"Status": "unhealthy"}}}, ["start aiia_prod_web"]),
         ({"State": {"Running": True, "Health": {"Status": "starting"}}}, ["start aiia_prod_web"]),
         ({"State": {"Running": True}}, []),
@@ -101,6 +102,15 @@ def test_volumes_may_be_older_than_the_first_deployment(machine: Machine) -> Non
 def test_what_does_not_run_as_it_should_is_started(deployed: Machine, spoilt: dict[str, Any], step: list[str]) -> None:
     deployed.engine.container("web", **spoilt)
     assert deployed.plan() == step
+
+
+def test_a_container_that_was_paused(deployed: Machine) -> None:
+    """It goes on and is not replaced: Compose would stop at it."""
+    before = deployed.engine.ids()
+    deployed.engine.container("web")["State"]["Paused"] = True
+    deployed.deploy()
+    assert deployed.engine.ids() == before
+    assert deployed.engine.container("web")["State"]["Running"] and deployed.plan() == []
 
 
 def test_a_container_that_was_removed(deployed: Machine) -> None:

@@ -50,6 +50,7 @@ def container(health: str = "none", restarts: int = 0, **state: Any) -> dict[str
         (container("starting", restarts=3), "failed"),
         (container(), "waiting"),
         (container(Restarting=True), "waiting"),
+        (container("healthy", Paused=True), "waiting"),
         (container(Restarting=True, restarts=3), "failed"),
         (container(Running=False, Status="exited", ExitCode=0), "failed"),
         (container(Running=False, Status="dead", ExitCode=1), "failed"),

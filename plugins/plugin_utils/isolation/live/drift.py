@@ -14,6 +14,7 @@ from .. import naming
 from ..model import Environment, Finding, Severity, Where
 from ..report import some
 from ..stack import INPUT_LABEL
+from .health import did_its_work
 from .registered import ONE_OFF, PREFIX
 
 #: What of a container is kept and compared, and the word for it.
@@ -191,8 +192,11 @@ def _containers(
             what = f"was renamed to {renamed[0]} by hand" if renamed else "was removed by hand"
             yield f"container {name}", f"container {name} {what}"
             continue
-        if not found[name]["running"] and found[name]["condition"] != "exited (0)":
-            yield f"container {name}", f"container {name} was stopped, or ended ({found[name]['condition']}),"
+        condition = found[name]["condition"]
+        if condition == "paused":
+            yield f"container {name}", f"container {name} was paused by hand"
+        elif not found[name]["running"] and not did_its_work(environment, found[name]):
+            yield f"container {name}", f"container {name} was stopped, or ended ({condition}),"
         for what, word in _KEPT.items():
             if what in was and now[name][what] != was[what]:
                 yield f"container {name}", f"container {name} was given other {word} by hand"

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from .. import naming
 from ..model import Environment, Finding, Severity, Where
-from .registered import PREFIX, PROJECT
+from .health import own_containers, unwell
+from .registered import PREFIX
 
 #: Bounds: enough for dozens of environments on one machine, and never a flood.
 MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60
@@ -90,15 +91,10 @@ def plan_probes(
     )
 
 
-def _own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    projects = {project.name for project in environment.compose}
-    return (each for each in observation["containers"] if each["labels"].get(PROJECT) in projects)
-
-
 def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[str]:
     """Names that own containers answer to: those that were seen, and those of containers that are yet to be made."""
     names = set()
-    for each in _own_containers(environment, observation):
+    for each in own_containers(environment, observation):
         names |= {each["name"]}.union(*(network["aliases"] for network in each["networks"].values()))
     for project in environment.compose:
         for key, service in project.services.items():
@@ -356,13 +352,12 @@ def _replies(
 
 
 def _health(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    for each in _own_containers(environment, observation):
-        if each["condition"] not in ("healthy", "running", "starting", "exited (0)"):
-            yield _finding(
-                environment,
-                "unhealthy",
-                Severity.HIGH,
-                f"container {each['name']}",
-                f"container {each['name']} is {each['condition']}",
-                f"docker logs {each['name']}",
-            )
+    for each in unwell(environment, observation):
+        yield _finding(
+            environment,
+            "unhealthy",
+            Severity.HIGH,
+            f"container {each['name']}",
+            f"container {each['name']} is {each['condition']}",
+            f"docker logs {each['name']}",
+        )

@@ -241,6 +241,11 @@ def test_nothing_drifted() -> None:
             {"containers": [deployed(OURS, running=False, condition="exited (1)")]},
             "was stopped, or ended (exited (1)),",
         ),
+        (
+            {"containers": [deployed(OURS, running=False, condition="exited (0)")]},
+            "was stopped, or ended (exited (0)),",
+        ),
+        ({"containers": [deployed(OURS, condition="paused")]}, "container aiia_staging_web was paused by hand"),
         ({"containers": [deployed(OURS, name="x")]}, "container aiia_staging_web was renamed to x by hand"),
         ({"containers": [deployed(OURS, image="sha256:2")]}, "was given other image by hand"),
         ({"containers": [deployed(OURS, networks={})]}, "was given other networks by hand"),

@@ -167,6 +167,10 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     "a container that is not well": (
         "unhealthy", 3, {"observation": observation(containers=[deployed(OURS, condition="unhealthy")])},
     ),
+    "a server that was told to stop": (
+        "unhealthy", 3,
+        {"observation": observation(containers=[deployed(OURS, condition="exited (0)", running=False)])},
+    ),
 }  # fmt: skip
 
 
