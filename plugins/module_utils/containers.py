@@ -48,6 +48,11 @@ def condition(container: dict[str, Any]) -> str:
     return "%s (%s)" % (state.get("Status", "gone"), state.get("ExitCode", "?"))
 
 
+def is_running(container: dict[str, Any]) -> bool:
+    """Whether a container's processes run. Those of a paused one are there, and answer nobody."""
+    return bool((container.get("State") or {}).get("Running")) and condition(container) != "paused"
+
+
 def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
     """The (port, address) pairs that a container publishes on the machine."""
     found = []

@@ -14,6 +14,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     PREFIX,
     PROJECT,
     SERVICE,
+    is_running,
     labels_of,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
@@ -40,7 +41,7 @@ def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -
         "%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (PROJECT, params["project"]), "%s=%s" % (SERVICE, part["key"])
     )
     found = [each for each in found if labels_of(each).get(ONE_OFF) != "True"]
-    found.sort(key=lambda each: not _runs(each))
+    found.sort(key=lambda each: not is_running(each))
     return found[0] if found else None
 
 
@@ -51,7 +52,7 @@ def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> S
         raise EngineError(
             "%s is not deployed here: service %s has no container. Deploy first" % (params["prefix"], part["service"])
         )
-    if not _runs(container):
+    if not is_running(container):
         raise EngineError("the container of service %s does not run: start it first" % part["service"])
     return Server(engine, container["Id"], part["admin"], params["timeout"])
 
@@ -65,7 +66,3 @@ def files_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Fi
     databases = [container_of(engine, params, each) for each in params["parts"] if each["kind"] == DATABASE]
     helpers = [each["Image"] for each in databases if each]
     return Files(engine, container, part["path"], params["timeout"], (helpers or [""])[0])
-
-
-def _runs(container: dict[str, Any]) -> bool:
-    return bool((container.get("State") or {}).get("Running"))

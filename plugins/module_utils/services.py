@@ -16,6 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     SERVICE,
     WORKING_DIRECTORY,
     condition,
+    is_running,
     labels_of,
     name_of,
 )
@@ -65,7 +66,7 @@ class Services:
                 "service %s has no container that a deployment from %s made. Deploy first"
                 % (service["name"], self.engine.directory)
             )
-        stopped = [each for each in found if not (each.get("State") or {}).get("Running")]
+        stopped = [each for each in found if not is_running(each)]
         if running and stopped:
             raise EngineError(
                 "%s is not running (%s). Start it: ansible-playbook aiia.bulkhead.restart -l <environment> "

@@ -124,9 +124,16 @@ def test_a_long_output_is_cut_and_says_so() -> None:
     assert "characters before this are left out" in first and len(rest) == 256 * 1024
 
 
-def test_nothing_is_run_in_a_container_that_stands_still() -> None:
-    engine = FakeEngine(container("web", state={"Running": False, "Status": "exited", "ExitCode": 1}))
-    with pytest.raises(EngineError, match=r"is not running \(exited \(1\)\)"):
+@pytest.mark.parametrize(
+    ("state", "how"),
+    [
+        ({"Running": False, "Status": "exited", "ExitCode": 1}, r"exited \(1\)"),
+        ({"Running": True, "Paused": True}, "paused"),
+    ],
+)
+def test_nothing_is_run_in_a_container_that_stands_still(state: dict[str, Any], how: str) -> None:
+    engine = FakeEngine(container("web", state=state))
+    with pytest.raises(EngineError, match=rf"is not running \({how}\)"):
         services(engine, "web").execute(["id"])
     assert engine.calls == []
 

@@ -116,6 +116,9 @@ def _containers(before: Observation, after: Observation, target: str, again: boo
             yield Difference(owner, f"container {name} stopped", one_off)
         elif was["running"] != current["running"]:
             yield Difference(owner, f"container {name} was started", one_off)
+        elif (was["condition"] == "paused") != (current["condition"] == "paused"):
+            how = "goes on, and was paused" if was["condition"] == "paused" else "was paused"
+            yield Difference(owner, f"container {name} {how}", one_off)
         elif was["started"] != current["started"]:
             by_policy = "by the engine's own policy" if current["restarts"] > was["restarts"] else one_off
             by_engine = "with the engine" if again and was["policy"] not in ("", "no") else by_policy

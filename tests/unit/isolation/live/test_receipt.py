@@ -75,6 +75,7 @@ def test_our_own_changes_are_ours() -> None:
         ({"id": "another"}, ["container aiia_prod_web is gone", "container aiia_prod_web is new"]),
         ({"started": "2026-02"}, ["container aiia_prod_web was restarted"]),
         ({"running": False}, ["container aiia_prod_web stopped"]),
+        ({"condition": "paused"}, ["container aiia_prod_web was paused"]),
         ({"image": "sha256:2"}, ["container aiia_prod_web has other image"]),
         ({"mounts": []}, ["container aiia_prod_web has other mounts"]),
         ({"ports": []}, ["container aiia_prod_web has other ports"]),
