@@ -26,7 +26,7 @@ TESTS = {
         def test_long(): pass
         """,
     "tests/stages/test_lint.py": """
-        def test_slow(): import time; time.sleep(0.6)
+        def test_slow(): import time; time.sleep(2)
         """,
     "tests/e2e/test_guide.py": """
         def test_here(record_property): record_property("report", "requests  failed\\n     120       0")
@@ -87,7 +87,7 @@ def test_workers(tmp_path: Path, workers: int) -> None:
     ]
     assert [line for line in lines if re.match(r" {4}gw\d test_lint::test_slow passed in \d s; since", line)], lines
     assert [line for line in lines if re.match(r" {4}gw\d test_traffic::test_fails failed in \d s; since", line)], lines
-    assert re.search(r"^    … .*test_lint::test_slow for [01] s.*; since the start  \d+ s$", done.stdout, re.M), lines
+    assert re.search(r"^    … .*test_lint::test_slow for \d+ s.*; since the start  \d+ s$", done.stdout, re.M), lines
     at = lines.index("left to `make test-full`: 2 tests")
     assert_reported(done.stdout)
     names = ["tests/e2e/test_traffic.py::test_everything", "tests/unit/test_one.py::test_long"]
@@ -105,8 +105,8 @@ def test_by_hand(tmp_path: Path) -> None:
     """Without workers the same is said, but for their names."""
     done = run(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    for words in ("==> 1/3 lint, 1 tests", "    test_traffic::test_fails failed in 0 s", "1 failed, 9 passed"):
-        assert words in done.stdout, done.stdout
+    for words in ("==> 1/3 lint, 1 tests", r"    test_traffic::test_fails failed in \d s", "1 failed, 9 passed"):
+        assert re.search(words, done.stdout), done.stdout
     assert_reported(done.stdout)
 
 
