@@ -19,6 +19,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     is_well,
     labels_of,
     name_of,
+    started,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.firewall import Firewall
@@ -29,7 +30,6 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import (
     unknown_containers,
     unknown_signs,
 )
-from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
 from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import files_digest, new_name
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree, Wanted, digest, read
@@ -234,7 +234,7 @@ class Comparison:
             if found is None or found == wanted.content:
                 continue
             since = os.lstat(path).st_mtime
-            if service["on_change"] or any(_started(each) >= since for each in self.of_service(service)):
+            if service["on_change"] or any(started(each) >= since for each in self.of_service(service)):
                 return True
         return False
 
@@ -256,11 +256,6 @@ class Comparison:
 def commands_digest(service: dict[str, Any]) -> str:
     """Which commands prepare a service for its image, in one number."""
     return digest(json.dumps(service["prepare"]).encode())[:8]
-
-
-def _started(container: dict[str, Any]) -> float:
-    """When a container was started, in seconds since the epoch."""
-    return seconds(container["State"]["StartedAt"])
 
 
 def _port(text: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.moments import seconds
+
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
@@ -51,6 +53,11 @@ def condition(container: dict[str, Any]) -> str:
 def is_running(container: dict[str, Any]) -> bool:
     """Whether a container's processes run. Those of a paused one are there, and answer nobody."""
     return bool((container.get("State") or {}).get("Running")) and condition(container) != "paused"
+
+
+def started(container: dict[str, Any]) -> float:
+    """When a container was started, in seconds since the epoch."""
+    return seconds(container["State"]["StartedAt"])
 
 
 def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:

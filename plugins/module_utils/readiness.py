@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, is_well
+from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, is_well, started
 
 #: A container that was started this often again will not get well.
 _RESTARTS = 3
@@ -34,10 +34,10 @@ class Readiness:
     def judge(self, container: dict[str, Any], restarts_before: int | None = None, one_shot: bool = False) -> str:
         """``well``, ``waiting``, or ``failed`` where there is no hope left.
 
-        ``restarts_before``: how often the engine had started it again when this run began; None if this run started it.
+        ``restarts_before``: how often the engine had started it again when this run began; None if this run made it.
         """
         how, restarts = condition(container), container.get("RestartCount", 0)
-        again = restarts - (restarts_before or 0)
+        again = restarts_since(container, restarts_before)
         if is_well(container, one_shot) and how != "running":
             return "well"
         if how == "unhealthy" or how.startswith(("exited", "dead")) or again >= _RESTARTS:
@@ -45,5 +45,13 @@ class Readiness:
         if how != "running":
             return "waiting"
         since = self._seen.setdefault((container["Id"], restarts), time.monotonic())
-        untouched = restarts_before is not None and again <= 0
-        return "well" if untouched or time.monotonic() - since >= self.delay else "waiting"
+        ran = time.monotonic() - since
+        if restarts_before is not None and again <= 0:  # it may run for long; or it was down, or goes up and down
+            ran = max(ran, time.time() - started(container))
+        return "well" if ran >= self.delay else "waiting"
+
+
+def restarts_since(container: dict[str, Any], before: int | None) -> int:
+    """How often the engine started a container again since it had done so ``before``; being started counts anew."""
+    restarts: int = container.get("RestartCount", 0)
+    return restarts - before if before and restarts >= before else restarts

@@ -15,7 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Co
 from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import TIMED_OUT, EngineError, described
 from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.readiness import Readiness
+from ansible_collections.aiia.bulkhead.plugins.module_utils.readiness import Readiness, restarts_since
 
 #: How Compose says, in a dry run, that it would replace a container.
 _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
@@ -47,13 +47,16 @@ class Serving:
     def hand_back(self, services: list[dict[str, Any]]) -> None:
         """Let containers that somebody paused go on, and give those that somebody renamed their names again: Compose
         stops at the one, and knows the other by their labels."""
+        commands: list[list[str]] = []
         for service in services:
             found = self.comparison.of_service(service)
-            for each in found:
-                if condition(each) == "paused":
-                    self.engine.docker_ok("unpause", each["Id"])
+            commands += [["unpause", each["Id"]] for each in found if condition(each) == "paused"]
             if len(found) == 1 and service["replicas"] == 1 and name_of(found[0]) != service["container"]:
-                self.engine.docker_ok("rename", found[0]["Id"], service["container"])
+                commands.append(["rename", found[0]["Id"], service["container"]])
+        for command in commands:
+            self.engine.docker_ok(*command)
+        if commands:
+            self.comparison.refresh()
 
     def pull(self, directory: str) -> None:
         """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
@@ -197,7 +200,7 @@ class Serving:
 
     def how(self, container: dict[str, Any]) -> str:
         """How a container is. One whose process ended and was started again by its policy looks as if it just began."""
-        again = container.get("RestartCount", 0) - self.comparison.before.get(container["Id"], 0)
+        again = restarts_since(container, self.comparison.before.get(container["Id"]))
         return condition(container) + (": it ended, and was started again %d times" % again if again > 0 else "")
 
     def last_words(self, container: dict[str, Any]) -> list[str]:

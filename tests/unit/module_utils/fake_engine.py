@@ -108,6 +108,10 @@ class FakeEngine:
             self.running = {
                 key: each for key, each in self.running.items() if not {each["Id"], each["Name"].lstrip("/")} & gone
             }
+        if args[0] == "rename":
+            for each in self.running.values():
+                if each["Id"] == args[1]:
+                    each["Name"] = f"/{args[2]}"
         if args[0] == "unpause":
             for each in self.running.values():
                 if each["Id"] in args[1:]:

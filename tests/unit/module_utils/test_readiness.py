@@ -26,17 +26,21 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
+    def time(self) -> float:
+        return self.now
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(readiness_module.time, "monotonic", made.monotonic)
     monkeypatch.setattr(readiness_module.time, "sleep", made.sleep)
+    monkeypatch.setattr(readiness_module.time, "time", made.time)
     return made
 
 
 def container(health: str = "none", restarts: int = 0, **state: Any) -> dict[str, Any]:
-    found = {"Running": True, "Health": {"Status": health}, **state}
+    found = {"Running": True, "Health": {"Status": health}, "StartedAt": "1970-01-01T00:01:00Z", **state}
     return {"Id": "web", "Name": "/web", "RestartCount": restarts, "State": found}
 
 
@@ -86,10 +90,43 @@ def test_each_new_start_begins_anew(clock: Clock) -> None:
     assert readiness.judge(container(restarts=3)) == "failed"
 
 
-@pytest.mark.parametrize(("restarts", "expected"), [(4, "well"), (5, "waiting"), (7, "failed")])
+@pytest.mark.parametrize(
+    ("restarts", "expected"), [(4, "well"), (5, "waiting"), (7, "failed"), (0, "well"), (3, "failed")]
+)
 def test_what_ran_before_is_not_waited_for(clock: Clock, restarts: int, expected: str) -> None:
-    """Only what the engine had to start again meanwhile."""
+    """Only what the engine had to start again meanwhile; one that was started by hand is counted anew."""
     assert Readiness(5).judge(container(restarts=restarts), restarts_before=4) == expected
+
+
+def test_what_was_there_before_and_has_only_just_been_started_is_waited_for(clock: Clock) -> None:
+    """It was down, or it goes up and down."""
+    found = container(StartedAt="1970-01-01T00:01:38Z")
+    readiness = Readiness(5)
+    assert readiness.judge(found, restarts_before=0) == "waiting"
+    clock.now += 3
+    assert readiness.judge(found, restarts_before=0) == "well"
+
+
+def test_a_clock_that_was_put_back_makes_nobody_fail(clock: Clock) -> None:
+    found = container(StartedAt="1970-01-01T01:00:00Z")
+    readiness = Readiness(5)
+    assert readiness.judge(found, restarts_before=0) == "waiting"
+    clock.now += 5
+    assert readiness.judge(found, restarts_before=0) == "well"
+
+
+def test_a_container_that_was_down_and_dies_again_is_seen(deployed: Machine, clock: Clock) -> None:
+    """A deployment that starts it does not take its first moment for all of it."""
+    deployed.engine.sick["web:1"] = "none"
+    deployed.engine.container("web", State={"Running": False, "Status": "exited", "ExitCode": 1})
+
+    def die(call: str) -> None:
+        found = deployed.engine.running["web"]["State"]
+        if call == "look" and found["Running"] and clock.now >= 102:
+            deployed.engine.container("web", State={"Running": False, "Status": "exited", "ExitCode": 3})
+
+    deployed.engine.on_call = die
+    assert "aiia_prod_web is exited (3)" in deployed.fails(readiness_delay=5, wait_timeout=30).message
 
 
 def test_a_new_version_that_starts_and_dies_is_gone_back_from(deployed: Machine, clock: Clock) -> None:

@@ -60,6 +60,17 @@ def test_files_that_it_reads_when_it_starts(rolled: Rolled) -> None:
     assert rolled.is_clean()
 
 
+@pytest.mark.parametrize("by_hand", ["renamed", "paused"])
+def test_one_that_somebody_had_his_hands_on_is_replaced_without_a_gap(rolled: Rolled, by_hand: str) -> None:
+    found = rolled.engine.container("web")
+    if by_hand == "renamed":
+        found["Name"] = "/aiia_prod_quatre"
+    else:
+        found["State"]["Paused"] = True
+    rolled.deploy(**files(web="web:2"))
+    assert rolled.steered == {"web:2"} and rolled.is_clean()
+
+
 def test_one_that_others_wait_for_is_no_exception(rolled: Rolled) -> None:
     services = [service("web", **ROLLING, awaited=True), service("db", awaited=True)]
     rolled.deploy(**files(conf="two"), services=services)
