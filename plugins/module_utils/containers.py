@@ -51,8 +51,9 @@ def condition(container: dict[str, Any]) -> str:
 
 
 def is_running(container: dict[str, Any]) -> bool:
-    """Whether a container's processes run. Those of a paused one are there, and answer nobody."""
-    return bool((container.get("State") or {}).get("Running")) and condition(container) != "paused"
+    """Whether a container's processes run. The engine counts a paused one as running, whose processes answer nobody,
+    and one that waits to be started again, which has none."""
+    return bool((container.get("State") or {}).get("Running")) and condition(container) not in ("paused", "restarting")
 
 
 def started(container: dict[str, Any]) -> float:

@@ -14,6 +14,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import (
     PREFIX,
     PROJECT,
     SERVICE,
+    condition,
     is_running,
     labels_of,
 )
@@ -53,7 +54,10 @@ def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> S
             "%s is not deployed here: service %s has no container. Deploy first" % (params["prefix"], part["service"])
         )
     if not is_running(container):
-        raise EngineError("the container of service %s does not run: start it first" % part["service"])
+        raise EngineError(
+            "the container of service %s does not run (%s): deploy, or start it with aiia.bulkhead.restart"
+            % (part["service"], condition(container))
+        )
     return Server(engine, container["Id"], part["admin"], params["timeout"])
 
 

@@ -68,10 +68,8 @@ class Services:
             )
         stopped = [each for each in found if not is_running(each)]
         if running and stopped:
-            raise EngineError(
-                "%s is not running (%s). Start it: ansible-playbook aiia.bulkhead.restart -l <environment> "
-                "-e bulkhead_service=%s" % (name_of(stopped[0]), condition(stopped[0]), service["name"])
-            )
+            how = name_of(stopped[0]), condition(stopped[0])
+            raise EngineError("%s is not running (%s). %s" % (*how, _way_to_run(service)))
         return found
 
     def listing(self) -> list[dict[str, str]]:
@@ -101,7 +99,7 @@ class Services:
                 code, output, errors = self.engine.docker(*command)
                 if code != 0:
                     raise EngineError("the log of %s cannot be read" % name_of(each), last_lines(errors, 3))
-                both = sorted(output.splitlines() + errors.splitlines(), key=lambda line: line.split(" ")[0])
+                both = sorted(_lines(output) + _lines(errors), key=lambda line: line.split(" ")[0])
                 found.append({"container": name_of(each), "lines": [self.hide(line) for line in both[-lines:]]})
         return found
 
@@ -144,9 +142,7 @@ class Services:
         if check_mode:
             return done
         code, output, errors = self.engine.docker("exec", container["Id"], *command)
-        text = "%s%s" % (output, errors)
-        cut = ["… %d characters before this are left out" % (len(text) - _MOST)] if len(text) > _MOST else []
-        done.update(code=code, lines=cut + self.hide(text[-_MOST:]).splitlines())
+        done.update(code=code, lines=_end_of(self.hide("%s%s" % (output, errors)), _MOST))
         return done
 
     def hide(self, text: str) -> str:
@@ -154,6 +150,31 @@ class Services:
         for secret in self._hidden:
             text = text.replace(secret, _HIDDEN)
         return text
+
+
+def _way_to_run(service: dict[str, Any]) -> str:
+    """What to do about a container in which a command is to run and that does not run."""
+    if service["one_shot"]:
+        return (
+            "Service %s does its work once and ends. Name one that goes on running in bulkhead_service; a deployment "
+            "runs this one again where it failed" % service["name"]
+        )
+    return "Start it: ansible-playbook aiia.bulkhead.restart -l <environment> -e bulkhead_service=%s" % service["name"]
+
+
+def _lines(log: str) -> list[str]:
+    """The lines of a log, each with the engine's timestamp: only the engine ends one, and by a line feed alone. What
+    else Python takes for an end (a progress bar's carriage return, a form feed) is the program's own."""
+    return [line.rstrip("\r") for line in log.split("\n") if line]
+
+
+def _end_of(text: str, most: int) -> list[str]:
+    """The lines of a text. Of a long one its end, from a line's beginning on: a secret's rest is not known as one."""
+    if len(text) <= most:
+        return text.splitlines()
+    kept = text[-most:]
+    kept = kept if text[-most - 1] == "\n" else kept.partition("\n")[2] or kept
+    return ["… %d characters before this are left out" % (len(text) - len(kept)), *kept.splitlines()]
 
 
 def _secrets(containers: list[dict[str, Any]], names: list[str]) -> list[str]:

@@ -130,6 +130,7 @@ def build_stack(
                 f"bulkhead_services.{name} is {type(definition).__name__}; it must be a mapping of Compose's service "
                 "keys (image, command, environment …), or null to leave the service out"
             )
+    _check_started(wanted)
     keys = {name: str(definition.get("service_name") or name) for name, definition in wanted.items()}
     compose_services: dict[str, Any] = {}
     described: list[Service] = []
@@ -143,7 +144,7 @@ def build_stack(
             complete = merge(complete, layer)
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
-        replicas = _replicas(complete)
+        replicas = replicas_of(complete)
         host = naming.container_name(prefix, name)
         if replicas == 1:
             host = str(complete.setdefault("container_name", host))
@@ -196,7 +197,7 @@ def build_stack(
     return Stack(compose, tuple(described))
 
 
-def _replicas(service: Mapping[str, Any]) -> int:
+def replicas_of(service: Mapping[str, Any]) -> int:
     """How many containers a service has, by ``deploy.replicas`` or ``scale``."""
     count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
     return int(str(count)) if str(count or "").isdigit() else 1
@@ -210,6 +211,29 @@ def _give_alias(service: dict[str, Any], alias: str) -> None:
         own = dict(found["default"] or {})
         found["default"] = {**own, "aliases": list(dict.fromkeys([*(own.get("aliases") or ()), alias]))}
         service["networks"] = found
+
+
+def _check_started(services: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ValueError with all services that Compose would not start: a deployment would wait for them in vain."""
+    found = [(name, what) for name, definition in services.items() for what in _keeps_away(definition)]
+    if found:
+        said = ", ".join(f"bulkhead_services.{name} has {what}" for name, what in found)
+        nulls = ", ".join(f"{name}: null" for name in dict.fromkeys(name for name, _what in found))
+        raise ValueError(
+            f"{said}: Compose would start no container of it, and each deployment would wait for one. Take that "
+            f"away, or leave the service out with null (bulkhead_services: {{{nulls}}})"
+        )
+
+
+def _keeps_away(definition: Mapping[str, Any]) -> Iterator[str]:
+    """What in a service's definition keeps Compose from starting it."""
+    if definition.get("profiles"):
+        yield "profiles"
+    if str(definition.get("scale", "")) == "0":
+        yield "scale: 0"
+    deploy = definition.get("deploy")
+    if isinstance(deploy, Mapping) and str(deploy.get("replicas", "")) == "0":
+        yield "deploy.replicas: 0"
 
 
 def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:
@@ -283,9 +307,24 @@ def named_volume(mount: Any) -> str:
     return source if colon and not source.startswith((".", "/", "~")) else ""
 
 
+def restart_policy(definition: Mapping[str, Any]) -> str:
+    """The restart policy that Compose hands to the engine: ``deploy.restart_policy`` counts alone where it is given.
+    Empty where neither says anything, which the engine takes for ``no``."""
+    policy = (definition.get("deploy") or {}).get("restart_policy")
+    said = definition.get("restart") if policy is None else policy.get("condition")
+    name = str(said or "").partition(":")[0]
+    return {"none": "no", "any": "always"}.get(name, name)
+
+
 def runs_once(definition: Mapping[str, Any]) -> bool:
-    """Whether a service does its work and ends, so that a container of it that ended is well."""
-    return str(definition.get("restart", "")) == "no"
+    """Whether a service does its work and ends, so that a container of it that ended well is as it should be.
+
+    ``no`` says so. Where the engine only would not start it again (no policy, ``on-failure``) it may be a server too:
+    one that is asked how it is, or that others connect to, is one.
+    """
+    policy = restart_policy(definition)
+    asked = any(definition.get(key) for key in ("healthcheck", "ports", "expose"))
+    return policy == "no" or (policy in ("", "on-failure") and not asked)
 
 
 def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:

@@ -19,6 +19,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack impo
     merge,
     mounted_directories,
     published_ports,
+    restart_policy,
+    runs_once,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -353,3 +355,71 @@ def test_databases_of_one_server_share_what_they_do_not_say() -> None:
     found = described(build({"job": {"image": "i", "x-bulkhead": {"backup": backup}}}), "job").backup
     assert [each["user"] for each in found] == ["reports", "reports", "somebody"]
     assert [each["admin"] for each in found] == ["root"] * 3
+
+
+# ---- what runs, and for how long ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("definition", "what"),
+    [
+        ({"profiles": ["debug"]}, "profiles"),
+        ({"scale": 0}, "scale: 0"),
+        ({"scale": "0"}, "scale: 0"),
+        ({"deploy": {"replicas": 0}}, "deploy.replicas: 0"),
+    ],
+)
+def test_a_service_that_compose_would_not_start_is_refused(definition: dict[str, Any], what: str) -> None:
+    """A deployment would wait for its container until the time is over, and go back."""
+    with pytest.raises(ValueError, match=f"bulkhead_services.db has {what}: ") as caught:
+        build({"db": definition})
+    assert "bulkhead_services: {db: null}" in str(caught.value)
+
+
+def test_all_services_that_compose_would_not_start_are_named_at_once() -> None:
+    with pytest.raises(ValueError, match=r"db has profiles, .*cache has scale: 0: .*\{db: null, cache: null\}"):
+        build({"db": {"profiles": ["a"]}, "cache": {"scale": 0}})
+
+
+@pytest.mark.parametrize("given_keys", [{"profiles": []}, {"scale": 1}, {"deploy": {"replicas": 2}}, {"scale": None}])
+def test_a_service_that_compose_starts_is_none_of_them(given_keys: dict[str, Any]) -> None:
+    assert definition(build({"db": given_keys}), "db")["image"] == "db:1"
+
+
+@pytest.mark.parametrize(
+    ("definition", "policy"),
+    [
+        ({}, ""),
+        ({"restart": "on-failure:3"}, "on-failure"),
+        ({"restart": "always", "deploy": {"resources": {}}}, "always"),
+        ({"restart": "always", "deploy": {"restart_policy": {"condition": "on-failure"}}}, "on-failure"),
+        ({"restart": "always", "deploy": {"restart_policy": {"condition": "none"}}}, "no"),
+        ({"restart": "always", "deploy": {"restart_policy": {}}}, ""),
+        ({"restart": "no", "deploy": {"restart_policy": {"condition": "any"}}}, "always"),
+    ],
+)
+def test_the_restart_policy_that_the_engine_gets(definition: dict[str, Any], policy: str) -> None:
+    """Asked of Compose itself with each of these definitions."""
+    assert restart_policy(definition) == policy
+
+
+@pytest.mark.parametrize("policy", ["unless-stopped", "always"])
+def test_a_server_does_not_run_once(policy: str) -> None:
+    assert not runs_once({"restart": policy})
+
+
+@pytest.mark.parametrize("definition", [{}, {"restart": "no"}, {"restart": "on-failure"}, {"restart": "on-failure:5"}])
+def test_what_the_engine_does_not_start_again_after_it_ended_well_runs_once(definition: dict[str, Any]) -> None:
+    assert runs_once(definition)
+
+
+@pytest.mark.parametrize("server", [{"healthcheck": {"test": ["CMD", "x"]}}, {"ports": ["80:80"]}, {"expose": ["80"]}])
+@pytest.mark.parametrize(("restart", "once"), [("no", True), ("on-failure", False), ("", False)])
+def test_what_others_connect_to_runs_once_only_if_it_says_so(server: dict[str, Any], restart: str, once: bool) -> None:
+    """A server that was told to stop ends well, too."""
+    assert runs_once({"restart": restart, **server}) is once
+
+
+def test_null_takes_the_policy_of_the_default_stack_away() -> None:
+    assert not runs_once(definition(build(), "db"))
+    assert runs_once(definition(build({"db": {"restart": None}}), "db"))

@@ -75,8 +75,8 @@ class FakeEngine:
         return "its last words"
 
 
-def services(engine: FakeEngine, *names: str, secrets: tuple[str, ...] = ()) -> Services:
-    wanted = [{"name": each, "key": each, "one_shot": False} for each in names]
+def services(engine: FakeEngine, *names: str, secrets: tuple[str, ...] = (), one_shot: bool = False) -> Services:
+    wanted = [{"name": each, "key": each, "one_shot": one_shot} for each in names]
     return Services(cast(Any, engine), "aiia_staging", wanted, list(secrets))
 
 
@@ -106,6 +106,14 @@ def test_both_outputs_of_a_log_in_the_order_of_time() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["10%\r20%\r100%", "page\x0cbreak", "a\x0bb\x1cc\x1dd\x1ee", "next\x85line\u2028more"])
+def test_only_a_line_feed_ends_a_line_of_a_log(text: str) -> None:
+    """A progress bar stays in its place, and pushes no line out."""
+    engine = FakeEngine(container("web"), logs=(0, f"2026-01-01T1Z {text}\r\n2026-01-01T3Z b\n", "2026-01-01T2Z a\n"))
+    (found,) = services(engine, "web").logs(3)
+    assert found["lines"] == [f"2026-01-01T1Z {text}", "2026-01-01T2Z a", "2026-01-01T3Z b"]
+
+
 def test_secrets_of_the_container_itself_are_hidden() -> None:
     """Every line of one of several lines; too short ones would hide everything."""
     settings = {
@@ -124,18 +132,37 @@ def test_a_long_output_is_cut_and_says_so() -> None:
     assert "characters before this are left out" in first and len(rest) == 256 * 1024
 
 
+def test_a_secret_is_hidden_before_the_output_is_cut() -> None:
+    """Its rest would be known to nobody: neither here nor to the controller, which hides what it knows itself."""
+    config = {**container("web")["Config"], "Env": ["TOKEN=very-secret-text"]}
+    longest = "x" * (256 * 1024 - 9)
+    engine = FakeEngine(container("web", Config=config), exec=(0, f"very-secret-text{longest}", ""))
+    assert "ret-text" not in "".join(services(engine, "web", secrets=("TOKEN",)).execute(["env"])["lines"])
+    engine = FakeEngine(container("web"), exec=(0, f"known-elsewhere\n{longest}\n", ""))
+    first, rest = services(engine, "web").execute(["env"])["lines"]
+    assert rest == longest and first.startswith("… 16 characters")
+
+
 @pytest.mark.parametrize(
     ("state", "how"),
     [
         ({"Running": False, "Status": "exited", "ExitCode": 1}, r"exited \(1\)"),
         ({"Running": True, "Paused": True}, "paused"),
+        ({"Running": True, "Restarting": True}, "restarting"),
     ],
 )
 def test_nothing_is_run_in_a_container_that_stands_still(state: dict[str, Any], how: str) -> None:
     engine = FakeEngine(container("web", state=state))
-    with pytest.raises(EngineError, match=rf"is not running \({how}\)"):
+    with pytest.raises(EngineError, match=rf"is not running \({how}\)\. Start it: .*bulkhead_service=web"):
         services(engine, "web").execute(["id"])
     assert engine.calls == []
+
+
+def test_what_ended_because_its_work_is_done_is_not_sent_to_a_restart_that_passes_it_over() -> None:
+    engine = FakeEngine(container("seed", state={"Running": False, "Status": "exited", "ExitCode": 0}))
+    with pytest.raises(EngineError, match=r"\(exited \(0\)\)\. Service seed does its work once and ends") as caught:
+        services(engine, "seed", one_shot=True).execute(["id"])
+    assert "aiia.bulkhead.restart" not in caught.value.message and "bulkhead_service" in caught.value.message
 
 
 @pytest.mark.parametrize(
