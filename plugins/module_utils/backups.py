@@ -24,6 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
     PARTIAL,
     complete,
     digest_of,
+    next_serial,
     remove,
     surplus,
     sweep,
@@ -60,8 +61,8 @@ class Backups:
         """Make a backup, read it back, let old ones go and copy it off the machine.
 
         ``trigger`` is what backups are counted by: ``release``, ``schedule``, ``restore`` or ``hand``. Those in
-        ``spare`` are kept. Before a release an environment without any data yet needs none: then the answer is empty.
-        Raises EngineError; what was written of a backup that failed is gone then.
+        ``spare`` are kept. Before a release an environment without any data yet needs none: the answer is why then
+        (``unneeded``). Raises EngineError; what was written of a backup that failed is gone then.
         """
         trigger = trigger or ("release" if release else "hand")
         in_force = load_state(Tree(self.params["home"]))  # what the data belongs to
@@ -78,9 +79,9 @@ class Backups:
                 recovered = recover(self.engine, self.params)
                 if recovered:
                     why["reason"] += "; %s" % recovered.note()
-                sources = self._sources(trigger == "release")
-                if not sources:
-                    return {}
+                sources, left_out = self._sources(trigger == "release")
+                if trigger == "release" and not any(map(_has_data, sources)):
+                    return {"unneeded": "; ".join(["there are no tables and no files yet", *left_out])}
                 self._check_room(sources)
                 manifest = self._write(sources, why)
                 gone = self._let_go({*spare, manifest["name"]})
@@ -96,6 +97,7 @@ class Backups:
             "bytes": sum(part["bytes"] for part in manifest["parts"]),
             "digest": manifest["digest"],
             "parts": manifest["parts"],
+            "left_out": left_out,
             "removed": [each["name"] for each in gone],
             "seconds": round(time.monotonic() - began, 1),
         }
@@ -113,9 +115,9 @@ class Backups:
                 raise EngineError("another backup is being written to %s" % self.directory) from None
             yield
 
-    def _sources(self, before_release: bool) -> list[dict[str, Any]]:
-        """What there is to back up, each part with its container and about how large it is."""
-        sources = []
+    def _sources(self, before_release: bool) -> tuple[list[dict[str, Any]], list[str]]:
+        """What there is to back up, each part with its container and about how large it is; and what is left out."""
+        sources, left_out = [], []
         for part in self.params["parts"]:
             if part["kind"] not in self.params["kinds"]:
                 continue
@@ -124,12 +126,13 @@ class Backups:
                 sources.append(dict(part, server=server, about=server.describe(part["database"])))
                 continue
             files = files_of(self.engine, self.params, part)
-            if files is None and not before_release:
-                raise EngineError("service %s has no container to copy %s from" % (part["service"], part["path"]))
             if files is not None:
-                sources.append(dict(part, files=files, about={"size": files.size(), "tables": 0}))
-        empty = not any(each["about"]["tables"] for each in sources)
-        return [] if before_release and empty else sources
+                sources.append(dict(part, files=files, about={"size": files.size()}))
+                continue
+            left_out.append("service %s has no container to copy %s from" % (part["service"], part["path"]))
+            if not before_release:
+                raise EngineError(left_out[-1])
+        return sources, left_out
 
     def _check_room(self, sources: list[dict[str, Any]]) -> None:
         """Refuse before anything is written. A dump is compressed: the last one tells more than the database's size."""
@@ -156,6 +159,7 @@ class Backups:
             manifest = {
                 "format": FORMAT,
                 "name": name,
+                "serial": next_serial(self.complete()),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
                 **{key: self.params[key] for key in ("prefix", "environment", "protected")},
                 **why,
@@ -218,6 +222,11 @@ class Backups:
                 "the backup %s is complete, and it was not copied off the machine: %s" % (path, error.message),
                 error.detail,
             ) from error
+
+
+def _has_data(source: dict[str, Any]) -> bool:
+    """Whether a source holds anything that could be lost."""
+    return bool(source["about"]["tables"]) if source["kind"] == DATABASE else not source["files"].is_empty()
 
 
 def _file_of(part: dict[str, Any]) -> str:

@@ -195,9 +195,9 @@ class Converger:
         return [each for each in self.comparison.services if each["key"] in keys]
 
     def _make_backup(self, reason: str) -> None:
-        made = self._back_up(reason) if self._has_data else ""
-        if made:
-            self.progress.tell("make the backup %s" % made)
+        step = self._back_up(reason) if self._has_data else ""
+        if step:
+            self.progress.tell(step)
 
     def _recreated(self) -> set[str]:
         """The containers that Compose is going to replace."""

@@ -71,7 +71,17 @@ def complete(directory: str, prefix: str) -> list[dict[str, Any]]:
             continue
         if manifest["prefix"] == prefix and manifest["name"] == name:
             found.append(manifest)
-    return sorted(found, key=lambda each: (each["created"], each["name"]))
+    return sorted(found, key=_order)
+
+
+def _order(manifest: dict[str, Any]) -> tuple[int, str, str]:
+    """Which backups are older: by number, for the machine's clock may have been ahead. Those without one came first."""
+    return manifest.get("serial", 0), manifest["created"], manifest["name"]
+
+
+def next_serial(manifests: Iterable[dict[str, Any]]) -> int:
+    """The number of the backup that is made after these."""
+    return 1 + max((each.get("serial", 0) for each in manifests), default=0)
 
 
 def surplus(manifests: Iterable[dict[str, Any]], keep: int, spare: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -136,6 +136,12 @@ class Files:
         figure = output.split()[:1]
         return int(figure[0]) * 1024 if code == 0 and figure and figure[0].isdigit() else None
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing. Where the container or its image has nothing to tell by, there may be something."""
+        look = ("find", self.path, "-mindepth", "1", "-maxdepth", "1", "-print", "-quit")
+        code, output, _errors = self.engine.docker("exec", self.container["Id"], *look, limit=60)
+        return code == 0 and not output.strip()
+
     def archive(self, target: BinaryIO) -> bool:
         """Write everything as one tar archive. False where there is no such directory yet."""
         place = "%s:%s" % (self.container["Id"], self.path)

@@ -144,7 +144,9 @@ class Registry:
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
         self._tree.write(Wanted(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
         receipts = os.path.join(self.directory, folder, "receipts")
-        for old in sorted(os.listdir(receipts))[: -self.keep_receipts]:
+        # Nothing is newer than what was just written: later names are of a clock that was ahead, and go first.
+        there = sorted(os.listdir(receipts), key=lambda each: (each <= name, each))
+        for old in there[: -self.keep_receipts]:
             os.unlink(os.path.join(receipts, old))
         return os.path.join(receipts, name)
 

@@ -238,13 +238,20 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 
 def back_up(comparison: Comparison) -> Callable[[str], str]:
-    """What makes a backup before the database's schema may change, and returns its name; empty where none is needed."""
+    """What makes a backup before data may change, and says so as a step; empty where none is wanted."""
     arguments, state = comparison.params["backup"], comparison.state
     if not arguments:
         return lambda _reason: ""
     backups = Backups(comparison.engine, arguments)
     release, commit = state.get("release", ""), state.get("commit", "")
-    return lambda reason: str(backups.make(reason, release=release, commit=commit, trigger="release").get("name", ""))
+    return lambda reason: backup_step(backups.make(reason, release=release, commit=commit, trigger="release"))
+
+
+def backup_step(made: dict[str, Any]) -> str:
+    """What became of the backup that a plan foresaw."""
+    if "unneeded" in made:
+        return "make no backup: %s" % made["unneeded"]
+    return "make the backup %s" % "; ".join([made["name"], *made["left_out"]])
 
 
 FILE = {

@@ -96,7 +96,7 @@ class Machine:
 
     def _make_backup(self, reason: str) -> str:
         self.backups.append(reason)
-        return f"backup-{len(self.backups)}"
+        return f"make the backup backup-{len(self.backups)}"
 
     def fails(self, **changes: Any) -> Failure:
         """Deploy, and return the error that it ended with."""

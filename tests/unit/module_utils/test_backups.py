@@ -23,6 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
     MANIFEST,
     PARTIAL,
     complete,
+    next_serial,
     read_manifest,
     surplus,
     write_manifest,
@@ -30,7 +31,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.manifests import (
 from ansible_collections.aiia.bulkhead.plugins.module_utils.media import rerooted
 from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import ArchiveError, identifier, literal, rows_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import Recovered
+from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import find
 from ansible_collections.aiia.bulkhead.plugins.module_utils.streams import CHUNK, StreamError, stream
+from ansible_collections.aiia.bulkhead.plugins.modules.converge import backup_step
 
 DUMP = b"PGDMP and more"
 
@@ -44,17 +47,28 @@ class Engine:
         self.said = "aiia_prod"
         self.fails: dict[str, str] = {}
         self.copied: list[dict[str, str]] = []
+        #: What ``find`` says of files, and services that have no container.
+        self.found = (0, "", "")
+        self.without: list[str] = []
 
     def containers(self, *filters: str) -> list[dict[str, Any]]:
         assert "io.bulkhead.prefix=aiia_prod" in filters and "com.docker.compose.project=aiia_prod" in filters
+        if any(f"com.docker.compose.service={each}" in filters for each in self.without):
+            return []
         return [{"Id": "c1", "Image": "i1", "State": {"Running": True}, "Config": {"Labels": {}}}]
 
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
+        if "find" in args:
+            return self.found
         if "pg_database_size" in options.get("data", ""):
             return 0, f"17.5,{self.size},aiia_prod,{self.tables}\n", ""
         return 0, "aiia_prod\n", ""
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:
+        if args[0] == "cp":
+            with tarfile.open(fileobj=streams["target"], mode="w|") as archive:
+                archive.addfile(member("media/", tarfile.DIRTYPE))
+            return None
         program = "pg_dump" if "pg_dump" in args else args[-1]
         if program in self.fails:
             if streams.get("target"):
@@ -118,6 +132,9 @@ def parameters(tmp_path: Path, **more: Any) -> dict[str, Any]:
         ],
         **more,
     }
+
+
+NOTHING = "there are no tables and no files yet"
 
 
 def names(tmp_path: Path) -> list[str]:
@@ -220,8 +237,41 @@ def test_nothing_to_back_up_before_the_first_release(
     engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]
 ) -> None:
     engine.tables = 0
-    assert make("before release r1", release="r1") == {} and names(tmp_path) == []
+    said = make("before release r1", release="r1")
+    assert said == {"unneeded": "there are no tables and no files yet"} and names(tmp_path) == []
+    assert backup_step(said) == "make no backup: there are no tables and no files yet"
     assert make()["bytes"] > 0
+
+
+FILES = {"service": "web", "name": "web", "key": "web", "kind": "files", "path": "/srv/media"}
+
+
+@pytest.mark.parametrize("databases", [[], ["postgresql"]])
+@pytest.mark.parametrize(
+    ("found", "needed"), [((0, "/srv/media/a\n", ""), True), ((0, "", ""), False), ((1, "", ""), True)]
+)
+def test_files_are_data(
+    engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]],
+    databases: list[str], found: tuple[int, str, str], needed: bool,
+) -> None:  # fmt: skip
+    """Alone, and beside a database without tables; also those of a container that cannot tell how many there are."""
+    engine.tables, engine.found = 0, found
+    parts = [each for each in parameters(tmp_path)["parts"] if each["name"] in databases] + [FILES]
+    made = make("before release r1", release="r1", parts=parts)
+    assert names(tmp_path) == ([made["name"]] if needed else [])
+    assert backup_step(made) == (f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}")
+
+
+def test_what_is_left_out_is_told(engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:
+    """The container of the files may be gone, and the volume not."""
+    engine.without = ["web"]
+    parts = [*parameters(tmp_path)["parts"], FILES]
+    made = make("before release r1", release="r1", parts=parts)
+    assert backup_step(made).endswith("Z; service web has no container to copy /srv/media from")
+    said = make("before release r1", release="r1", parts=[FILES])
+    assert backup_step(said) == f"make no backup: {NOTHING}; service web has no container to copy /srv/media from"
+    with pytest.raises(EngineError, match="service web has no container to copy /srv/media from"):
+        make(parts=parts)
 
 
 def test_retention_counts_each_trigger_and_spares(tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:
@@ -233,6 +283,24 @@ def test_retention_counts_each_trigger_and_spares(tmp_path: Path, make: Callable
     made = make(spare=["2025-01"])
     assert made["removed"] == ["2026-00", "2026-01"]
     assert names(tmp_path) == ["2025-01", "2025-02", "2026-02", "2026-03", made["name"]] and foreign.exists()
+
+
+def test_a_clock_that_was_ahead_makes_no_backup_the_newest(
+    tmp_path: Path, make: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made after it was put right stays, is the latest, and pushes the others out."""
+    directory = tmp_path / "backups"
+    for number in range(3):  # as they were written before backups had numbers
+        place(directory, {**manifest(f"2099-0{number}"), "created": f"2099-0{number}-01T00:00:00Z"})
+    made = [make()["name"]]
+    monkeypatch.setattr(backups.time, "time", lambda: 4_000_000_000.0)
+    made.append(make()["name"])
+    monkeypatch.undo()
+    made += [make()["name"], make()["name"]]
+    assert names(tmp_path) == made[-2:]
+    assert find("latest", str(directory), "aiia_prod")["name"] == made[-1]
+    assert [each["serial"] for each in complete(str(directory), "aiia_prod")] == [3, 4]
+    assert next_serial([]) == next_serial([manifest("a")]) == 1
 
 
 def test_surplus() -> None:

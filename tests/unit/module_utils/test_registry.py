@@ -64,6 +64,16 @@ def test_only_the_newest_receipts_stay(registry: Registry, home: Path) -> None:
     ]
 
 
+def test_a_receipt_of_a_clock_that_was_ahead_goes_before_those_of_today(registry: Registry, home: Path) -> None:
+    """What was just written stays, and so does what is written after it."""
+    for number in range(3):
+        registry.write("aiia_prod", entry(home), {"finished": f"2099-01-01T00:00:0{number}Z", "number": 90 + number})
+    for number in range(2):
+        path = Path(registry.write("aiia_prod", entry(home), receipt(number)))
+        assert json.loads(path.read_text()) == receipt(number)
+    assert sorted(json.loads(each.read_text())["number"] for each in path.parent.iterdir()) == [0, 1, 92]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

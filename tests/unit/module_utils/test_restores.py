@@ -239,7 +239,10 @@ class Listed:
     ("containers", "words"),
     [
         ([], "aiia_prod is not deployed here: service db has no container. Deploy first"),
-        ([{**WEB, "State": {"Running": False}}], "the container of service db does not run: start it first"),
+        (
+            [{**WEB, "State": {"Running": True, "Paused": True}}],
+            "the container of service db does not run (paused): deploy, or start it with aiia.bulkhead.restart",
+        ),
     ],
 )
 def test_a_server_that_is_not_there_is_not_one_that_stands_still(containers: list[dict[str, Any]], words: str) -> None:
