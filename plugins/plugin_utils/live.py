@@ -24,7 +24,7 @@ from .isolation.live.drift import differences
 from .isolation.live.preflight import accepted, preflight, standing
 from .isolation.live.probes import judge_probes, plan_probes
 from .isolation.live.receipt import Comparison, as_text, compare
-from .isolation.live.registered import as_released, entry_of, registered
+from .isolation.live.registered import as_released, entry_of, registered, services_of
 from .isolation.model import Environment, Finding, Fleet, Severity
 from .isolation.rules import judge
 from .questions import credentials, questions
@@ -229,6 +229,8 @@ class LiveGate:
         machine = self.environment.machine
         others = [*self.around.neighbours, *registered(observation, self.around.prefixes, machine)]
         in_force = session.released if session else observation["registry"].get(self.declaration.prefix)
+        # One that was registered before services were kept says nothing of them.
+        services = in_force.get("services", {}) if in_force else services_of(self.environment)
         asked = questions(self.gate.render(self.declaration), in_force)
         probes = plan_probes(self.environment, others, observation, asked)
         answer = self._module(
@@ -251,7 +253,7 @@ class LiveGate:
         # After a deployment the registry still knows the one before: what differs from that is no drift.
         judged = standing if session else preflight
         findings = [
-            *judge_probes(self.environment, others, probes, answer),
+            *judge_probes(self.environment, others, probes, answer, services),
             *judged(self.environment, self.around.prefixes, answer["observation"]),
         ]
         answer["drift"] = [] if session else differences(self.environment, answer["observation"])
@@ -298,6 +300,8 @@ class LiveGate:
             **release,
         )
         entry = {**entry_of(self.environment), **release}
+        if session.released:
+            entry["services"] = session.released.get("services", {})
         entry = registry_entry(entry, written, session.observation, after, self.environment.directory)
         return self._write(session, written, entry)
 
@@ -306,16 +310,13 @@ class LiveGate:
         session: Session,
         what: str,
         steps: Sequence[str],
-        *,
-        entry: Mapping[str, Any] | None = None,
         gone: bool = False,
     ) -> dict[str, Any]:
         """End a job that is no deployment: look again, compare bystanders, leave a receipt, give the lock back.
 
         ``what`` is the job in a word or two, ``steps`` what it changed. A job that changed nothing leaves no receipt.
-        The environment's registry entry stays as it is; with ``entry`` (who it is now, with its commit and release) it
-        is written anew, and with ``gone`` removed. Returns the receipt, whose short form is shown. Raises
-        AnsibleActionFail when a bystander changed.
+        The environment's registry entry stays as it is; with ``gone`` it is removed. Returns the receipt, whose short
+        form is shown. Raises AnsibleActionFail when a bystander changed.
         """
         if self._action._task.check_mode:
             session.end()
@@ -324,10 +325,8 @@ class LiveGate:
         compared = compare(session.observation, after, session.prefix, self.around.prefixes)
         ended = outcome(self._step, _changed(compared.changes))
         written = receipt(session, compared, changed=steps, proved=self._proved, what=what, **ended)
-        keep = bool(steps or entry or gone or compared.changes)
-        if entry:
-            entry = registry_entry(entry, written, session.observation, after, self.environment.directory)
-        written = self._write(session, written if keep else {}, entry or {}, gone)
+        keep = bool(steps or gone or compared.changes)
+        written = self._write(session, written if keep else {}, {}, gone)
         if keep:
             write_receipt(self.values["bulkhead_receipt"], written)
             Display().display(as_text(written))

@@ -14,7 +14,6 @@ from .. import naming
 from ..model import Environment, Finding, Severity, Where
 from ..report import some
 from ..stack import INPUT_LABEL
-from .health import did_its_work
 from .registered import ONE_OFF, PREFIX
 
 #: What of a container is kept and compared, and the word for it.
@@ -195,8 +194,14 @@ def _containers(
         condition = found[name]["condition"]
         if condition == "paused":
             yield f"container {name}", f"container {name} was paused by hand"
-        elif not found[name]["running"] and not did_its_work(environment, found[name]):
+        elif not found[name]["running"] and not (condition == "exited (0)" and _runs_once(was)):
             yield f"container {name}", f"container {name} was stopped, or ended ({condition}),"
         for what, word in _KEPT.items():
             if what in was and now[name][what] != was[what]:
                 yield f"container {name}", f"container {name} was given other {word} by hand"
+
+
+def _runs_once(container: Mapping[str, Any]) -> bool:
+    """Whether a recorded container was one that does its work and ends."""
+    limits: Mapping[str, Any] = container.get("limits") or {}
+    return limits.get("restart") == "no"

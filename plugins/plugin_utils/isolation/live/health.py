@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model import Environment
-from ..stack import runs_once
 from .registered import ONE_OFF, PROJECT, SERVICE
 
 
@@ -20,20 +20,25 @@ def own_containers(environment: Environment, observation: Mapping[str, Any]) -> 
     return (each for each in observation["containers"] if each["labels"].get(PROJECT) in projects)
 
 
-def did_its_work(environment: Environment, container: Mapping[str, Any]) -> bool:
-    """Whether a container ended well because its service is one that ends. A server that was told to stop exits with 0
-    too, and is away all the same."""
-    key = container["labels"].get(SERVICE)
-    services = (project.services.get(key) for project in environment.compose)
-    once = any(runs_once(service) for service in services if service)
-    return once and container["condition"] == "exited (0)"
+def unwell(
+    environment: Environment, observation: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """What of an environment's ``services`` does not serve and should: (resource, what is wrong with it).
 
-
-def unwell(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Own containers that do not serve and should. What somebody ran by the way (``docker compose run``) may end as it
-    likes; the stand-in of a service is such a container too, and runs."""
+    A server that was told to stop exits with 0, and is away all the same. What somebody ran by the way (``docker
+    compose run``) may end as it likes; the stand-in of a service is such a container too, and runs.
+    """
+    there = Counter[str]()
     for each in own_containers(environment, observation):
-        by_the_way = each["labels"].get(ONE_OFF) == "True" and not each["running"]
+        key, one_off = each["labels"].get(SERVICE, ""), each["labels"].get(ONE_OFF) == "True"
+        there[key] += not one_off
+        # The engine's policy says it of a service that nobody knows: ``no`` is one that ends.
+        once = services[key]["once"] if key in services else each["policy"] in ("", "no")
+        did_its_work = once and each["condition"] == "exited (0)"
         serves = each["condition"] in ("healthy", "running", "starting")
-        if not (serves or by_the_way or did_its_work(environment, each)):
-            yield each
+        if not (serves or did_its_work or (one_off and not each["running"])):
+            yield f"container {each['name']}", f"container {each['name']} is {each['condition']}"
+    for key, service in sorted(services.items()):
+        if not service["once"] and there[key] < service["replicas"]:
+            has = f"{there[key]} of {service['replicas']} containers" if there[key] else "no container"
+            yield f"service {key}", f"service {key} has {has}"

@@ -28,6 +28,9 @@ MACHINE = "machine"
 #: HTTP answers that say that a host is not served here.
 _REFUSALS = (400, 403, 421)
 
+#: HTTP answers of a web server behind which nobody answers.
+_NOBODY_BEHIND = (502, 504)
+
 #: A host name that nobody owns (RFC 2606).
 _UNKNOWN = "unknown.invalid"
 
@@ -136,15 +139,20 @@ def own_request(environment: Environment) -> dict[str, Any] | None:
 
 
 def judge_probes(
-    environment: Environment, others: Iterable[Environment], probes: Probes, result: Mapping[str, Any]
+    environment: Environment,
+    others: Iterable[Environment],
+    probes: Probes,
+    result: Mapping[str, Any],
+    services: Mapping[str, Mapping[str, Any]],
 ) -> list[Finding]:
-    """What the answers say against the environment. ``result`` is what the module ``verify`` returned."""
+    """What the answers say against the environment. ``result`` is what the module ``verify`` returned, ``services``
+    what is in force (:func:`registered.services_of`)."""
     bystanders = [each for each in others if each.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
         *_answers(environment, bystanders, result["answers"]),
         *_replies(environment, bystanders, result["replies"]),
-        *_health(environment, result["observation"]),
+        *_health(environment, result["observation"], services),
     ]
 
 
@@ -248,6 +256,16 @@ def _answers(
                 "PT-01",
             )
             continue
+        if each["status"] in _NOBODY_BEHIND:
+            yield _finding(
+                environment,
+                "own-domain-unanswered",
+                Severity.HIGH,
+                url,
+                f"{url} is a domain of {environment.prefix}, and its web server answers{over} with {each['status']}: "
+                "nobody behind it answers",
+                "look at the log of the nginx container, and whether it and the application share a network",
+            )
         who = each["headers"].get(header, "") if header else environment.prefix
         if who != environment.prefix:
             yield _finding(
@@ -351,13 +369,11 @@ def _replies(
                 )
 
 
-def _health(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    for each in unwell(environment, observation):
-        yield _finding(
-            environment,
-            "unhealthy",
-            Severity.HIGH,
-            f"container {each['name']}",
-            f"container {each['name']} is {each['condition']}",
-            f"docker logs {each['name']}",
-        )
+def _health(
+    environment: Environment, observation: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Finding]:
+    for resource, wrong in unwell(environment, observation, services):
+        kind, _space, name = resource.partition(" ")
+        why = f"docker logs {name} may say why; " if kind == "container" else ""
+        fix = f"{why}a deployment brings it back: ansible-playbook deploy.yml -l <environment>"
+        yield _finding(environment, "unhealthy", Severity.HIGH, resource, wrong, fix)

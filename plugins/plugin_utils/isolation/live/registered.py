@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..model import Claim, Environment, Where
+from ..stack import replicas_of, runs_once
 
 PROJECT = "com.docker.compose.project"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
@@ -40,8 +41,16 @@ def entry_claims(environment: Environment) -> list[dict[str, Any]]:
     ]
 
 
+def services_of(environment: Environment) -> dict[str, dict[str, Any]]:
+    """What is kept of an environment's services: how many containers each has, and whether it ends by itself."""
+    return {
+        key: {"replicas": replicas_of(definition), "once": runs_once(definition)}
+        for _project, key, definition in environment.services()
+    }
+
+
 def entry_of(environment: Environment) -> dict[str, Any]:
-    """What is kept of an environment: who it is, and its claims."""
+    """What is kept of an environment: who it is, what runs for it, and its claims."""
     return {
         "prefix": environment.prefix,
         "project": environment.project,
@@ -52,6 +61,7 @@ def entry_of(environment: Environment) -> dict[str, Any]:
         "domains": list(environment.domains),
         "http_port": environment.http_port,
         "https_port": environment.https_port,
+        "services": services_of(environment),
         "claims": entry_claims(environment),
     }
 

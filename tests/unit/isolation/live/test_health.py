@@ -6,54 +6,81 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.health import unwell
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import ComposeProject
 from unit.isolation.live.observations import container, deployed, environment, labels, observation
 
 OURS, THEIRS = "aiia_staging", "aiia_prod"
+ONE_OFF = {"com.docker.compose.oneoff": "True"}
 
 
-def found(condition: str, label: str = "", value: str = "", once: bool = False, prefix: str = OURS) -> list[str]:
-    """The names of the containers that are not well, of one that is in a condition."""
-    service = {"image": "web", "restart": "no" if once else "unless-stopped"}
-    ours = replace(environment(), compose=(ComposeProject(OURS, OURS, {"web": service}),))
+def service(replicas: int = 1, once: bool = False) -> dict[str, Any]:
+    return {"replicas": replicas, "once": once}
+
+
+def seen(condition: str, name: str = "it", prefix: str = OURS, policy: str = "unless-stopped", **more: str) -> Any:
     running = not condition.startswith(("exited", "created"))
-    seen = container("it", {**labels(prefix), label: value}, condition=condition, running=running)
-    return [each["name"] for each in unwell(ours, observation(containers=[seen]))]
+    marks = {**labels(prefix), **more}
+    return container(name, marks, condition=condition, running=running, policy=policy)
+
+
+def wrong(*containers: Any, web: dict[str, Any] | None = None) -> list[str]:
+    """What is said of containers, of an environment with one service."""
+    services = {"web": web or service()}
+    return [what for _resource, what in unwell(environment(), observation(containers=list(containers)), services)]
 
 
 @pytest.mark.parametrize("condition", ["unhealthy", "paused", "restarting", "created (0)", "exited (1)", "exited (0)"])
 def test_what_does_not_serve(condition: str) -> None:
     """A server that was told to stop exits with 0: it is away all the same."""
-    assert found(condition) == ["it"]
+    assert wrong(seen(condition)) == [f"container it is {condition}"]
 
 
 @pytest.mark.parametrize("condition", ["healthy", "running", "starting"])
 def test_what_serves(condition: str) -> None:
-    assert found(condition) == []
+    assert wrong(seen(condition)) == []
 
 
-@pytest.mark.parametrize(("condition", "expected"), [("exited (0)", []), ("exited (1)", ["it"])])
+@pytest.mark.parametrize(
+    ("condition", "expected"), [("exited (0)", []), ("exited (1)", ["container it is exited (1)"])]
+)
 def test_a_service_that_runs_once(condition: str, expected: list[str]) -> None:
-    assert found(condition, once=True) == expected
+    assert wrong(seen(condition), web=service(once=True)) == expected
 
 
-def test_one_of_a_service_that_nobody_declares_is_judged_as_a_server() -> None:
-    assert found("exited (0)", "com.docker.compose.service", "former", once=True) == ["it"]
+def test_one_that_did_its_work_may_be_gone() -> None:
+    """`docker container prune` takes it along."""
+    assert wrong(web=service(once=True)) == []
 
 
-@pytest.mark.parametrize(("condition", "expected"), [("exited (1)", []), ("unhealthy", ["it"])])
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("no", []), ("", []), ("unless-stopped", ["container it is exited (0)"])],
+)
+def test_one_of_a_service_that_nobody_knows(policy: str, expected: list[str]) -> None:
+    """The engine's own policy says whether it was to end."""
+    former = {"com.docker.compose.service": "former"}
+    assert wrong(seen("healthy", "web"), seen("exited (0)", policy=policy, **former)) == expected
+
+
+def test_a_container_that_was_removed() -> None:
+    assert wrong() == ["service web has no container"]
+    assert wrong(seen("healthy", **ONE_OFF)) == ["service web has no container"]
+
+
+def test_one_of_several_that_was_removed() -> None:
+    there = [seen("healthy", "web-1"), seen("healthy", "web-2")]
+    assert wrong(*there, web=service(3)) == ["service web has 2 of 3 containers"]
+    assert wrong(*there, web=service(2)) == []
+
+
+@pytest.mark.parametrize(("condition", "expected"), [("exited (1)", []), ("unhealthy", ["container it is unhealthy"])])
 def test_what_somebody_ran_by_the_way(condition: str, expected: list[str]) -> None:
     """It may end as it likes; what goes on may be a stand-in, which serves."""
-    assert found(condition, "com.docker.compose.oneoff", "True") == expected
+    assert wrong(seen("healthy", "web"), seen(condition, **ONE_OFF)) == expected
 
 
 def test_other_environments_are_not_asked_about() -> None:
-    assert found("unhealthy", prefix=THEIRS) == []
-
-
-def test_as_deployed() -> None:
-    assert list(unwell(environment(), observation(containers=[deployed(OURS)]))) == []
+    assert wrong(deployed(OURS), seen("unhealthy", prefix=THEIRS)) == []

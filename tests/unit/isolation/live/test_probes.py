@@ -15,6 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probe
     judge_probes,
     plan_probes,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import services_of
 from unit.isolation.live.observations import container, deployed, environment, labels, network, observation
 
 OURS, THEIRS = "aiia_staging", "aiia_prod"
@@ -121,10 +122,10 @@ INSIDE = {"container": "web", "resolved": [], "connected": [], "entered": [], "e
 DATABASE = {"kind": "database", "container": "db", "code": 0, "lines": [], "error": ""}
 
 
-def judged(**said: Any) -> list[tuple[str, int]]:
+def judged(services: Any = None, **said: Any) -> list[tuple[str, int]]:
     """Rules and severities of what was answered."""
     result = {"inside": [], "answers": [], "replies": [], "observation": machine(), **said}
-    findings = judge_probes(ours(), [theirs()], planned(), result)
+    findings = judge_probes(ours(), [theirs()], planned(), result, services or services_of(ours()))
     return [(each.rule, int(each.severity)) for each in findings]
 
 
@@ -164,6 +165,8 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     ),
     "a superuser": ("application-superuser", 3, {"replies": [{**DATABASE, "lines": [f"role|{OURS}|true"]}]}),
     "a database that does not answer": ("probe-failed", 2, {"replies": [{**DATABASE, "code": 1, "error": "down"}]}),
+    "a web server with nobody behind it": ("own-domain-unanswered", 3, {"answers": [{**OWN, "status": 502}]}),
+    "a container that was removed": ("unhealthy", 3, {"observation": observation(containers=[deployed(THEIRS)])}),
     "a container that is not well": (
         "unhealthy", 3, {"observation": observation(containers=[deployed(OURS, condition="unhealthy")])},
     ),
@@ -185,6 +188,7 @@ NEAR: dict[str, dict[str, Any]] = {
     "nothing is reached": {"inside": [INSIDE]},
     "our domain is ours": {"answers": [OWN]},
     "nobody answers over IPv6": {"answers": [{**OWN, "address": "::1", "optional": True, "status": 0, "error": "x"}]},
+    "our application is out of order": {"answers": [{**OWN, "status": 500}, {**OWN, "status": 503}]},
     "our domain needs a password": {"answers": [{**OWN, "status": 401}]},
     "a foreign host is refused by closing": {"answers": [{**FOREIGN, "status": 0, "error": "RemoteDisconnected"}]},
     "a foreign host is refused in words": {"answers": [{**FOREIGN, "status": 421}]},
@@ -203,7 +207,9 @@ NEAR: dict[str, dict[str, Any]] = {
     },
     "a name that only begins like theirs": {"replies": [{**DATABASE, "lines": ["database|aiia_production"]}]},
     "a container that still starts": {"observation": observation(containers=[deployed(OURS, condition="starting")])},
-    "their container is not well": {"observation": observation(containers=[deployed(THEIRS, condition="unhealthy")])},
+    "their container is not well": {
+        "observation": observation(containers=[deployed(OURS), deployed(THEIRS, condition="unhealthy")]),
+    },
     "a question of a kind that nobody judges": {"replies": [{**DATABASE, "kind": "other", "code": 1}]},
 }
 
