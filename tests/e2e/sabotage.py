@@ -231,11 +231,22 @@ def descendants(pid: int, halt: bool = False) -> list[int]:
     return family
 
 
+def runs(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has asked about yet has."""
+    with contextlib.suppress(OSError):
+        return _state(pid) not in "ZX"
+    return False
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def _halt(pid: int) -> None:
     """Stop a process, and wait until it stands still; one that has ended does."""
     with contextlib.suppress(OSError):
         os.kill(pid, signal.SIGSTOP)
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TtZX":
+        while _state(pid) not in "TtZX":
             time.sleep(0.001)
 
 
@@ -262,3 +273,9 @@ class Pair:
         """Both, one after the other."""
         self.theirs.deploy().succeeded()
         self.ours.deploy().succeeded()
+
+
+def declared(place: Place) -> list[str]:
+    """The containers that the inventory says an environment has."""
+    services = place.variables["bulkhead_services"]
+    return [f"{place.prefix}_{name}" for name in sorted(services) if services[name]]

@@ -7,7 +7,6 @@ other, and a registry that is lost or edited."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from observe import eventually, running, say
 from sabotage import (
     GATE,
     Meanwhile,
+    descendants,
     done,
     entry,
     exists,
@@ -34,6 +34,7 @@ from sabotage import (
     notes,
     open_gate,
     receipt,
+    runs,
     slow,
     started,
     state,
@@ -63,13 +64,6 @@ def moments(place: Place) -> dict[str, Callable[[], object]]:
         "converge": lambda: done(site, "preflight") and not_ready(f"{place.prefix}_slow"),
         "verify": lambda: done(site, "converge"),
     }
-
-
-def serves(place: Place, word: str) -> bool:
-    """Whether the application answers with a word; its container may just be replaced."""
-    with contextlib.suppress(AssertionError):
-        return say(place.prefix) == word
-    return False
 
 
 @pytest.mark.parametrize("step", ["preflight", "staging", "converge", "verify"])
@@ -130,12 +124,12 @@ def test_a_controller_that_dies_alone(place: Place) -> None:
     reached = moments(place)["staging"]
     with started(place.site, "-l", "small") as process:
         eventually(reached, 120)
+        orphans = descendants(process.pid)[1:]
         os.kill(process.pid, 9)
         busy = place.deploy("-e", "bulkhead_lock_wait=0").error
         assert "is locked by" in busy
-        recorded = place.directory / ".bulkhead" / "state.json"
-        before = recorded.stat().st_mtime_ns
-        eventually(lambda: recorded.stat().st_mtime_ns != before or serves(place, "orphan"), 120)
+        eventually(lambda: not any(map(runs, orphans)), 120)
+    assert is_held(place) and say(place.prefix) == "orphan"
     let_time_pass(place)
     place.deploy().succeeded()
     assert say(place.prefix) == "orphan"
