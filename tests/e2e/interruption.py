@@ -128,7 +128,7 @@ def interrupted(place: Place, say: str, step: str, before: Sequence[str] = ()) -
     place.variables["bulkhead_services"]["django"]["x-bulkhead"]["prepare"] = [["sleep", f"1.{say}"]]
     reached = moments(place)[step]
     with started(place.site, "-l", place.group, before=before) as process:
-        eventually(lambda: reached() or process.poll() is not None, 120)
+        eventually(lambda: reached() or process.poll() is not None, 120, pause=0.03)  # some steps are short
         assert process.poll() is None, (place.site.directory / "killed.log").read_text()
         yield process
 

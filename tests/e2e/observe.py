@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,11 @@ def may_schedule() -> bool:
     return os.geteuid() == 0 and Path("/etc/cron.d").is_dir() and not Path("/run/systemd/system").is_dir()
 
 
+def far_away() -> str:
+    """A schedule that is not due while a test runs, at whatever time of the day that is."""
+    return f"{datetime.now(UTC) + timedelta(hours=12):%H:%M}"
+
+
 def cron_file(place: Place) -> Path:
     """Where cron finds an environment's schedule."""
     return Path("/etc/cron.d", f"bulkhead-{place.prefix}-backup")
@@ -118,7 +124,7 @@ def address(place: Place) -> str:
     return "127.0.0.1" if given in ("", "0.0.0.0") else given
 
 
-def connect(place: Place, name: str, context: ssl.SSLContext | None = None, timeout: float = 20) -> ssl.SSLSocket:
+def connect(place: Place, name: str, context: ssl.SSLContext | None = None, timeout: float = 60) -> ssl.SSLSocket:
     """A TLS connection to the environment's HTTPS port, asking for a name."""
     plain = socket.create_connection((address(place), place.variables["bulkhead_https_port"]), timeout)
     return (context or trust(place)).wrap_socket(plain, server_hostname=name)
@@ -126,7 +132,7 @@ def connect(place: Place, name: str, context: ssl.SSLContext | None = None, time
 
 def ask(
     place: Place, path: str, method: str = "GET", body: Any = None, host: str = "", tls: bool = True, sni: str = "",
-    timeout: float = 20,
+    timeout: float = 60,
 ) -> Answer:  # fmt: skip
     """Ask an environment's nginx over HTTPS (or HTTP), with its own certificate trusted and checked."""
     name = sni or place.variables["bulkhead_domains"][0]
@@ -167,17 +173,17 @@ def say_by_websocket(place: Place, path: str, text: bytes) -> bytes:
 
 def say(prefix: str, service: str = "web") -> str:
     """What the small application answers, asked from inside its container."""
-    program = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000', timeout=5).read().decode())"
+    program = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000', timeout=60).read().decode())"
     return docker("exec", f"{prefix}_{service}", "python3", "-c", program).rstrip("\n")
 
 
-def eventually(what: Callable[[], Any], seconds: float = 60) -> Any:
+def eventually(what: Callable[[], Any], seconds: float = 60, pause: float = 0.2) -> Any:
     """Ask until something true comes back."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
         if time.monotonic() > deadline:
             raise AssertionError(f"nothing came within {seconds} seconds")
-        time.sleep(0.2)
+        time.sleep(pause)
     return found
 
 

@@ -45,13 +45,13 @@ class PrivateEngine:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         own = Path("/proc/self/ns/net").stat().st_ino
-        eventually(lambda: self.network_namespace.stat().st_ino != own, 10)
+        eventually(lambda: self.network_namespace.stat().st_ino != own, 60)
         paths = {"config-file": "daemon.json", "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         command = [*self.inside, "dockerd", "--host", self.address]
         command += [f"--{option}={self.directory / name}" for option, name in paths.items()]
         command += ["--containerd-namespace=e2e", "--containerd-plugins-namespace=e2e-plugins"]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        eventually(lambda: self.docker("version", "--format", "{{.Server.Version}}"), 60)
+        eventually(lambda: self.docker("version", "--format", "{{.Server.Version}}"), 120)
 
     def stop(self) -> None:
         """Stop it as a shutdown of the machine does."""

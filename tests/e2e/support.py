@@ -227,7 +227,7 @@ class Site:
 
     def small(self, group: str = "small", name: str = "test", **variables: Any) -> Place:
         """One more environment, of a single service and nothing else."""
-        given = {"services": only(web=web()), "env": {"SAY": "hello"}, "wait_timeout": 30, **variables}
+        given = {"services": only(web=web()), "env": {"SAY": "hello"}, "wait_timeout": 90, **variables}
         return self.add(group, name, **given)
 
     @cached_property

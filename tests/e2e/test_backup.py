@@ -163,7 +163,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
 
 
 class Writer:
-    """Writes through the pooler all the while; knows which rows were acknowledged."""
+    """Writes through the pooler all the while; knows which rows were acknowledged, and when they were begun."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -188,9 +188,10 @@ class Writer:
             statement = f"INSERT INTO note (text) VALUES ('written {number}')"
             command = ["psql", address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
             inside = ["exec", "--env", f"PGPASSWORD={password}", f"{self._place.prefix}_postgresql", *command]
+            began = time.monotonic()
             done = subprocess.run(["docker", *inside], capture_output=True, check=False)
             if done.returncode == 0:
-                self.acknowledged.append((time.monotonic(), f"written {number}"))
+                self.acknowledged.append((began, f"written {number}"))
             time.sleep(0.1)
 
 
@@ -204,7 +205,7 @@ def test_what_is_restored_is_what_was_backed_up(pair: Pair) -> None:
     with Writer(place) as writer:
         run = restore(pair, "-e", f"bulkhead_restore={made['name']}").succeeded()
         ended = time.monotonic()
-        while not any(at > ended for at, _text in writer.acknowledged) and time.monotonic() < ended + 30:
+        while not any(at > ended for at, _text in writer.acknowledged) and time.monotonic() < ended + 120:
             time.sleep(0.2)
     kept = run.result("restore")["restored"]["kept"][0]
     since = {text for at, text in writer.acknowledged if at > ended}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -30,7 +31,7 @@ class Small:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.place = site.small("small", "test", services=only(web=web()), wait_timeout=20)
+        self.place = site.small("small", "test", services=only(web=web()))
         self.beside = site.small("beside", "other", env={"SAY": "beside"})
         self.place.deploy().succeeded()
         self.beside.deploy().succeeded()
@@ -214,14 +215,15 @@ def test_a_container_that_ends(small: Small) -> None:
 def test_a_container_that_starts_and_dies(small: Small) -> None:
     """A worker without a health check has to run for a while before it is taken for deployed."""
     worker = idle(command=["sh", "-c", "sleep 1; echo no such module; exit 7"])
-    small.fails(
+    run = small.fails(
         f"{small.place.prefix}_worker is",
-        "started again 3 times",
         "no such module",
         "The previous release serves again",
         services=only(web=web(), worker=worker),
         readiness_delay=5,
     )
+    # At the third time it is over; until somebody looks it may be one more.
+    assert re.search(r"_worker is .*: it ended, and was started again [3-9] times", run.error), run.error
 
 
 def test_a_container_that_never_gets_healthy(small: Small) -> None:
@@ -237,13 +239,13 @@ def test_a_service_that_others_wait_for_and_that_never_ends(small: Small) -> Non
     """Compose would wait for it without a limit."""
     waiting = web(depends_on={"init": {"condition": "service_completed_successfully"}})
     small.fails(
-        "did not get healthy within 8 s (bulkhead_wait_timeout)",
+        "did not get healthy within 15 s (bulkhead_wait_timeout)",
         f"{small.place.prefix}_init is running and did not end",
         f"{small.place.prefix}_web is created",
         "The previous release serves again",
         same=False,
         services=only(web=waiting, init=idle(restart="no")),
-        wait_timeout=8,
+        wait_timeout=15,  # the way back has no more
     )
 
 
@@ -265,7 +267,7 @@ def test_an_image_without_a_shell(small: Small, shell_less: str) -> None:
 def test_a_first_deployment_that_fails(site: Site) -> None:
     """No container, network or artefact of it stays behind."""
     kept = site.directory / "receipt.json"
-    place = site.small(services=only(web=web(command=["false"])), wait_timeout=20, receipt=str(kept))
+    place = site.small(services=only(web=web(command=["false"])), receipt=str(kept))
     error = place.deploy().error
     assert "There was no release before" in error
     (written,) = (site.directory / "machine-state/attempted" / place.prefix / "receipts").glob("*.json")
@@ -294,7 +296,7 @@ def picky(word: str) -> dict[str, Any]:
 
 def test_a_file_that_stops_its_service(site: Site) -> None:
     """A service that takes files by being recreated is recreated with the earlier file, too."""
-    place = site.small(services=only(web=picky("good")), wait_timeout=20)
+    place = site.small(services=only(web=picky("good")))
     place.deploy().succeeded()
     before = moment(place)
     place.variables["bulkhead_services"] = only(web=picky("bad"))

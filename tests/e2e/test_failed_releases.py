@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -17,23 +18,27 @@ from support import Place, Site, health_check, remove_project
 
 HANGS, DIES, SHELL_LESS = "a migration that hangs", "a container that dies", "an image without a shell"
 
-#: What a release brings, and the words of the error that it ends with.
+#: What a release brings, and what the error that it ends with says. A container that dies may just be started again.
 FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     HANGS: (
         {"x-bulkhead": {"prepare": [["sleep", "600"]], "prepare_status": ["echo", "half of it"]}},
         [
             "preparing the new release of django failed",
-            "sleep 600 did not end within 3 s (bulkhead_prepare_timeout) and was stopped",
-            "how it stands (echo half of it)",
+            r"sleep 600 did not end within 8 s \(bulkhead_prepare_timeout\) and was stopped",
+            r"how it stands \(echo half of it\)",
         ],
     ),
     DIES: (
         {"command": ["sh", "-c", "echo no such module; exit 7"]},
-        ["the new version of django did not get healthy (exited (7)) and was given no request", "no such module"],
+        [
+            r"the new version of django did not get healthy "
+            r"\((exited \(7\)|.*started again [3-9] times)\) and was given no request",
+            "no such module",
+        ],
     ),
     SHELL_LESS: (
         {"healthcheck": {**health_check(1, interval=1), "test": ["CMD-SHELL", "true"]}},
-        ["the new version of django did not get healthy (unhealthy)", "/bin/sh", "no such file"],
+        [r"the new version of django did not get healthy \(unhealthy\)", "/bin/sh", "no such file"],
     ),
 }
 
@@ -55,7 +60,7 @@ def test_a_release_that_fails(place: Place, name: str, request: pytest.FixtureRe
         changes = {**changes, "image": request.getfixturevalue("shell_less")}
     kept, before = deepcopy(place.variables), moment(place)
     if name == HANGS:
-        place.variables["bulkhead_prepare_timeout"] = 3
+        place.variables["bulkhead_prepare_timeout"] = 8
     service = place.variables["bulkhead_services"]["django"]
     own = {**service["x-bulkhead"], **changes.get("x-bulkhead", {})}
     place.variables["bulkhead_services"]["django"] = {**service, **changes, "x-bulkhead": own}
@@ -66,7 +71,7 @@ def test_a_release_that_fails(place: Place, name: str, request: pytest.FixtureRe
     finally:
         place.variables = kept
     for word in (*words, "The previous release serves again"):
-        assert word in run.error, run.output
+        assert re.search(word, run.error), run.output
     visitor.was_served([0])
     assert len(visitor.answers) > 10
     assert moment(place) == before

@@ -27,7 +27,7 @@ CONNECT = """
 import socket, sys
 for address in sys.argv[2:]:
     try:
-        socket.create_connection((address, int(sys.argv[1])), 5).close()
+        socket.create_connection((address, int(sys.argv[1])), 20).close()
         print(address, flush=True)
     except OSError:
         pass

@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,6 +43,11 @@ class Network:
         return str(only["address"])
 
 
+def says(server: str, answer: str) -> bool:
+    """Whether a Redis answers a ping with this word."""
+    return answer in docker("exec", server, "redis-cli", "ping", check=False)
+
+
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     """Servers without health checks: the tests wait for them."""
@@ -64,7 +70,8 @@ def network() -> Iterator[Network]:
         made.seen = {each["name"]: each for each in containers(engine) if each["name"].startswith(name)}
         ready = ["exec", f"{name}-postgresql", "pg_isready", "--host=127.0.0.1", "--username=theirs"]
         eventually(lambda: "accepting" in docker(*ready, check=False), 60)
-        eventually(lambda: "PONG" in docker("exec", f"{name}-open", "redis-cli", "ping", check=False), 30)
+        for server, answer in (("open", "PONG"), ("closed", "NOAUTH")):
+            eventually(partial(says, f"{name}-{server}", answer), 60)
         yield made
     finally:
         for each in ("near", "open", "closed", "postgresql"):
@@ -97,7 +104,7 @@ def test_from_inside(network: Network, enters: bool, monkeypatch: pytest.MonkeyP
     assert ["." in address for address, _port in sorted(gateways)] == [True, False]
     names = [near["name"], f"{network.name}-open", f"{network.name}-postgresql"]
     ask = {"resolve": names, "connect": connect, "credentials": {}}
-    (answer,) = Prober(network.engine, 1.0, enters=enters).inside([near], ask)
+    (answer,) = Prober(network.engine, 4.0, enters=enters).inside([near], ask)
     assert answer["error"] == ""
     assert answer["resolved"] == [near["name"]]
     assert answer["connected"] == gateways
@@ -109,7 +116,7 @@ def test_from_inside(network: Network, enters: bool, monkeypatch: pytest.MonkeyP
 def test_a_process_that_is_somebody_elses(network: Network) -> None:
     """A process id that means another network is noticed: silence there would prove nothing."""
     stranger = {**network.seen[f"{network.name}-near"], "pid": os.getpid()}
-    (answer,) = Prober(network.engine, 1.0).inside([stranger], {"resolve": [], "connect": []})
+    (answer,) = Prober(network.engine, 4.0).inside([stranger], {"resolve": [], "connect": []})
     assert answer["error"] == "this is not the network of that container"
 
 

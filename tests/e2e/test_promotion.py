@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -44,9 +45,10 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
 
     staging.deploy().succeeded()
     error = production.deploy().error
-    assert "are accepted (bulkhead_promotion_from" in error and "wait 60 minutes more" in error
+    early = r"wait (60|5\d) minutes more"  # a slow machine has had it for a minute or two
+    assert "are accepted (bulkhead_promotion_from" in error and re.search(early, error), error
     assert image(staging)[1][:19] in error
-    assert "wait 60 minutes more" in production.deploy("--check").error
+    assert re.search(early, production.deploy("--check").error)
     assert docker("ps", "--all", "--quiet", "--filter", f"label=io.bulkhead.prefix={production.prefix}") == ""
 
     production.variables["bulkhead_promotion_minutes"] = 0

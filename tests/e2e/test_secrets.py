@@ -111,7 +111,7 @@ def test_a_container_that_tells_its_secrets(site: Site, verbosity: str) -> None:
         "KEY": f"first {secrets.token_hex(8)}\nsecond {secrets.token_hex(8)}",
     }
     command = ["sh", "-c", 'echo i am $$TOKEN; echo "and $$KEY"; exit 1']
-    place = site.small(secrets={"bulkhead_secrets": words}, services=only(web=web(command=command)), wait_timeout=20)
+    place = site.small(secrets={"bulkhead_secrets": words}, services=only(web=web(command=command)))
     run = place.deploy(verbosity)
     assert "i am ********" in run.error
     for text in [words["TOKEN"], *words["KEY"].splitlines()]:

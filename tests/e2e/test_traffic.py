@@ -114,7 +114,7 @@ def test_bodies_beyond_the_limit_are_refused(guide: Guide) -> None:
     assert ask(guide.staging, "/redis/large", "PUT", b"x" * 1_000_000).status == 204
     try:
         status = ask(guide.staging, "/redis/large", "PUT", b"x" * 21_000_000).status
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLError):
         pytest.skip("nginx closed the connection before its answer could be read")
     assert status == 413
 
@@ -165,7 +165,7 @@ def sign_in(place: Place, database: str, password: str, host: str = "postgresql"
     program = (
         "import psycopg, sys, os\n"
         f"try: psycopg.connect(host={host!r}, port={port}, dbname={database!r}, user={place.prefix!r}, "
-        f"password={password!r}, connect_timeout=5).execute('SELECT 1')\n"
+        f"password={password!r}, connect_timeout=30).execute('SELECT 1')\n"
         "except psycopg.Error as error: print(error)"
     )
     return docker("exec", f"{place.prefix}_django", "python3", "-c", program).strip()
