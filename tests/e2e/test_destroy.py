@@ -19,7 +19,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import JOUR
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from filter_table import COMMANDS, chain_of, drop_rules, unable
 from make_repository import commit
-from observe import cron_file, may_schedule, moment, running
+from observe import cron_file, far_away, may_schedule, moment, running
 from support import IMAGE, SERVER, Place, Run, Site, docker, health_check, only, remove_project, web
 
 BACKED_UP = {"x-bulkhead": {"backup": {"kind": "files", "path": "/data"}}, "volumes": ["data:/data"]}
@@ -53,7 +53,7 @@ class Pair:
         """What is beside an environment on a machine, where this one's may be changed: a guard and a schedule."""
         return {
             **({} if unable() else {"firewall": True}),
-            **({"backup_schedule": "daily"} if may_schedule() else {}),
+            **({"backup_schedule": far_away()} if may_schedule() else {}),
         }
 
     def back_up(self, group: str) -> Path:
