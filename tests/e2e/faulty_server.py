@@ -27,7 +27,7 @@ DOMAIN = "load.example"
 NAME = "aiia_test"
 #: A timeout that any machine keeps, whatever else it has to do; and a short one, for silence that is waited for.
 QUICK = Pace(rate=80, timeout=20, slow=0.1, echo=0.02)
-SILENCE = 2.0
+SILENCE = 4.0
 
 
 @dataclass
@@ -194,7 +194,7 @@ def serving(certificate: Path) -> Iterator[tuple[Server, Peer]]:
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield made, Peer(NAME, made.port, DOMAIN, ssl.create_default_context(cafile=str(certificate)))
     finally:
