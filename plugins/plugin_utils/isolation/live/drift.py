@@ -14,6 +14,7 @@ from .. import naming
 from ..model import Environment, Finding, Severity, Where
 from ..report import some
 from ..stack import INPUT_LABEL
+from .health import once
 from .registered import ONE_OFF, PREFIX
 
 #: What of a container is kept and compared, and the word for it.
@@ -182,6 +183,7 @@ def _containers(
     environment: Environment, entry: Mapping[str, Any], observation: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     recorded: Mapping[str, Any] = entry.get("containers") or {}
+    services: Mapping[str, Any] = entry.get("services") or {}
     found = {each["name"]: each for each in observation["containers"]}
     now = deployed_containers(environment.prefix, observation)
     strays = sorted(set(now) - set(recorded))
@@ -194,14 +196,8 @@ def _containers(
         condition = found[name]["condition"]
         if condition == "paused":
             yield f"container {name}", f"container {name} was paused by hand"
-        elif not found[name]["running"] and not (condition == "exited (0)" and _runs_once(was)):
+        elif not found[name]["running"] and not (condition == "exited (0)" and once(found[name], services)):
             yield f"container {name}", f"container {name} was stopped, or ended ({condition}),"
         for what, word in _KEPT.items():
             if what in was and now[name][what] != was[what]:
                 yield f"container {name}", f"container {name} was given other {word} by hand"
-
-
-def _runs_once(container: Mapping[str, Any]) -> bool:
-    """Whether a recorded container was one that does its work and ends."""
-    limits: Mapping[str, Any] = container.get("limits") or {}
-    return limits.get("restart") == "no"

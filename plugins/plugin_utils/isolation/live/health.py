@@ -20,6 +20,13 @@ def own_containers(environment: Environment, observation: Mapping[str, Any]) -> 
     return (each for each in observation["containers"] if each["labels"].get(PROJECT) in projects)
 
 
+def once(container: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a container is of a service that does its work and ends. Of one that nobody knows, the engine's own
+    policy says so."""
+    service = services.get(container["labels"].get(SERVICE, ""))
+    return bool(service["once"]) if service else container["policy"] in ("", "no", "on-failure")
+
+
 def unwell(
     environment: Environment, observation: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
@@ -32,9 +39,7 @@ def unwell(
     for each in own_containers(environment, observation):
         key, one_off = each["labels"].get(SERVICE, ""), each["labels"].get(ONE_OFF) == "True"
         there[key] += not one_off
-        # The engine's policy says it of a service that nobody knows: ``no`` is one that ends.
-        once = services[key]["once"] if key in services else each["policy"] in ("", "no")
-        did_its_work = once and each["condition"] == "exited (0)"
+        did_its_work = each["condition"] == "exited (0)" and once(each, services)
         serves = each["condition"] in ("healthy", "running", "starting")
         if not (serves or did_its_work or (one_off and not each["running"])):
             yield f"container {each['name']}", f"container {each['name']} is {each['condition']}"

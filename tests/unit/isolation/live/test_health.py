@@ -57,7 +57,7 @@ def test_one_that_did_its_work_may_be_gone() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("no", []), ("", []), ("unless-stopped", ["container it is exited (0)"])],
+    [("no", []), ("", []), ("on-failure", []), ("unless-stopped", ["container it is exited (0)"])],
 )
 def test_one_of_a_service_that_nobody_knows(policy: str, expected: list[str]) -> None:
     """The engine's own policy says whether it was to end."""

@@ -258,6 +258,13 @@ def test_what_drifted(more: dict[str, Any], says: str) -> None:
     assert says in finding.message and finding.severity == 1 and "2026-01-01T00:00:00Z" in finding.message
 
 
+@pytest.mark.parametrize(("once", "notes"), [(True, 0), (False, 1)])
+def test_a_service_that_did_its_work_is_no_drift(once: bool, notes: int) -> None:
+    seen = state(containers=[deployed(OURS, running=False, condition="exited (0)")])
+    seen["registry"][OURS]["services"] = {"web": {"replicas": 1, "once": once}}
+    assert len(drift(environment(), seen)) == notes
+
+
 def test_a_lost_key_says_nothing_of_files() -> None:
     """Digests under another key would make every file look changed."""
     assert drift(environment(), state(key="key-2", files={HOME: {".env": "2"}})) == []
