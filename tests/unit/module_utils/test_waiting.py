@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.serving import Serving
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import COMPOSE_FILE, service, snapshot
 from unit.module_utils.test_readiness import Clock, clock
@@ -118,3 +119,19 @@ def test_asking_compose_what_it_would_do_starts_nothing(deployed: Machine) -> No
     deployed.deploy(**files(web="web:2"))
     (asked,) = (call for call in deployed.engine.calls if "--dry-run" in call)
     assert "--no-start" in asked and "--detach" not in asked
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"Status": "exited", "ExitCode": 0}, True),
+        ({"Status": "exited", "ExitCode": 1}, False),
+        ({"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 0}, True),
+        ({"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 2}, False),
+    ],
+)
+def test_a_service_that_ends_well_and_should_not_is_told_how_it_may(
+    deployed: Machine, state: dict[str, Any], told: bool
+) -> None:
+    container = {**deployed.engine.container("web"), "State": {"Running": False, **state}}
+    assert ('restart: "no"' in Serving(deployed.look()).how(container)) is told
