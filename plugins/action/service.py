@@ -68,8 +68,6 @@ class ActionModule(EnvironmentStep):
         if job == "shell":
             found = jobs.chosen(self.declaration.prefix, stack, wanted or usual)
             return found, jobs.words("bulkhead_command", values["bulkhead_command"])
-        if job == "restart":
-            return jobs.to_restart(self.declaration.prefix, stack, wanted), []
         if job == "logs" and values["bulkhead_lines"] < 1:
             raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
         return jobs.chosen(self.declaration.prefix, stack, wanted), []

@@ -137,8 +137,8 @@ class Files:
         return int(figure[0]) * 1024 if code == 0 and figure and figure[0].isdigit() else None
 
     def is_empty(self) -> bool:
-        """Whether there is nothing. Where the container or its image has nothing to tell by, there may be something."""
-        look = ("find", self.path, "-mindepth", "1", "-maxdepth", "1", "-print", "-quit")
+        """Whether there is nothing, behind a link too. Where nothing can tell, there may be something."""
+        look = ("find", self.path + "/.", "-mindepth", "1", "-maxdepth", "1", "-print", "-quit")
         code, output, _errors = self.engine.docker("exec", self.container["Id"], *look, limit=60)
         return code == 0 and not output.strip()
 

@@ -104,15 +104,26 @@ class Services:
         return found
 
     def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[str]:
-        """Restart the services one after the other, each until it is ready. Returns what was done."""
-        planned = [
-            (service, each) for service in self.services if not service["one_shot"] for each in self._needed(service)
-        ]
+        """Restart the services one after the other, each until it is ready. Returns what was done.
+
+        One that does its work and ends is passed over where it has ended; alone, it is refused.
+        """
+        planned = [(service, each) for service in self.services for each in self._to_restart(service)]
+        if not planned and len(self.services) == 1:
+            raise EngineError(
+                "service %s does its work once and ends, and it has ended: there is nothing to restart. A deployment "
+                "runs it again where it failed or changed" % self.services[0]["name"]
+            )
         for service, each in planned:
             if not check_mode:
                 self.engine.docker_ok("restart", each["Id"])
                 self._wait(service, each, timeout, readiness_delay)
         return ["restart %s" % name_of(each) for _service, each in planned]
+
+    def _to_restart(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+        if service["one_shot"]:
+            return [each for each in self.of(service) if is_running(each)]
+        return self._needed(service)
 
     def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
         readiness = Readiness(readiness_delay)

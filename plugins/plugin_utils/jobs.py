@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .isolation.stack import Service, Stack, runs_once
+from .isolation.stack import Service, Stack
 
 #: Connections to the machine that this runs on.
 _LOCAL = ("local", "ansible.builtin.local")
@@ -33,21 +33,6 @@ def chosen(prefix: str, stack: Stack, wanted: str) -> list[Service]:
             f"{prefix} has no service {wanted} (bulkhead_service){hint} Its services: {', '.join(sorted(names))}"
         )
     return found
-
-
-def to_restart(prefix: str, stack: Stack, wanted: str) -> list[Service]:
-    """The services to restart. Those that do their work once and end are passed over, and one that is named is refused.
-
-    Raises ValueError, as :func:`chosen` does.
-    """
-    found = chosen(prefix, stack, wanted)
-    lasting = [each for each in found if not runs_once(stack.compose["services"][each.key])]
-    if wanted and not lasting:
-        raise ValueError(
-            f"service {found[0].name} of {prefix} (bulkhead_service) does its work once and ends: "
-            "there is nothing to restart. A deployment runs it again where it failed or changed"
-        )
-    return lasting
 
 
 def in_order(stack: Stack) -> list[Service]:

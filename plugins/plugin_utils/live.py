@@ -229,8 +229,9 @@ class LiveGate:
         machine = self.environment.machine
         others = [*self.around.neighbours, *registered(observation, self.around.prefixes, machine)]
         in_force = session.released if session else observation["registry"].get(self.declaration.prefix)
-        # One that was registered before services were kept says nothing of them.
-        services = in_force.get("services", {}) if in_force else services_of(self.environment)
+        # What was registered before services were kept, or by nobody who is known here, says nothing of them.
+        deployed = session and not in_force
+        services = services_of(self.environment) if deployed else (in_force or {}).get("services", {})
         asked = questions(self.gate.render(self.declaration), in_force)
         probes = plan_probes(self.environment, others, observation, asked)
         answer = self._module(

@@ -72,16 +72,6 @@ def test_an_unknown_service_is_refused_with_the_right_names(wanted: str, hint: s
     assert "django, nginx, pgbouncer, postgresql, redis" in str(error.value)
 
 
-def test_what_ends_is_not_restarted() -> None:
-    """Among all it is passed over; named, it is refused instead of doing nothing."""
-    whole = stack(web=["seed"], seed=[])
-    whole.compose["services"]["web"]["restart"] = "always"
-    assert [each.name for each in jobs.to_restart("aiia_prod", whole, "")] == ["web"]
-    assert [each.name for each in jobs.to_restart("aiia_prod", whole, "web")] == ["web"]
-    with pytest.raises(ValueError, match=r"service seed of aiia_prod \(bulkhead_service\) does its work once and ends"):
-        jobs.to_restart("aiia_prod", whole, "seed")
-
-
 def test_whose_management_command() -> None:
     assert jobs.managed("p", WHOLE, "", "django").name == "django"
     two = stack(("web", "worker"), web=[], worker=[])

@@ -246,3 +246,24 @@ def test_an_environment_that_is_not_deployed_has_no_page(tmp_path: Path) -> None
     with pytest.raises(EngineError, match="is not deployed"):
         Maintenance(Tree(str(tmp_path)), cast(Any, FakeProber(tmp_path)), {})
     assert list(tmp_path.iterdir()) == []
+
+
+ENDED = {"Running": False, "Status": "exited", "ExitCode": 0}
+
+
+def test_what_did_its_work_is_not_restarted() -> None:
+    """Among others it is passed over; named, it is refused instead of doing nothing."""
+    engine = FakeEngine(container("web"), container("seed", state=ENDED))
+    both = services(engine, "web", "seed")
+    both.services[1]["one_shot"] = True
+    assert both.restart(1, 0) == ["restart aiia_staging_web"]
+    alone = services(engine, "seed")
+    alone.services[0]["one_shot"] = True
+    with pytest.raises(EngineError, match="service seed does its work once and ends, and it has ended"):
+        alone.restart(1, 0)
+
+
+def test_what_may_end_and_runs_is_restarted() -> None:
+    worker = services(FakeEngine(container("worker")), "worker")
+    worker.services[0]["one_shot"] = True
+    assert worker.restart(1, 0) == ["restart aiia_staging_worker"]

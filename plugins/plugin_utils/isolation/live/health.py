@@ -32,16 +32,17 @@ def unwell(
 ) -> Iterator[tuple[str, str]]:
     """What of an environment's ``services`` does not serve and should: (resource, what is wrong with it).
 
-    A server that was told to stop exits with 0, and is away all the same. What somebody ran by the way (``docker
-    compose run``) may end as it likes; the stand-in of a service is such a container too, and runs.
+    A server that was told to stop exits with 0, and is away all the same. What somebody runs by the way (``docker
+    compose run``) is as it likes; so is a stand-in, behind which requests would go unanswered.
     """
     there = Counter[str]()
     for each in own_containers(environment, observation):
-        key, one_off = each["labels"].get(SERVICE, ""), each["labels"].get(ONE_OFF) == "True"
-        there[key] += not one_off
+        if each["labels"].get(ONE_OFF) == "True":
+            continue
+        there[each["labels"].get(SERVICE, "")] += 1
         did_its_work = each["condition"] == "exited (0)" and once(each, services)
         serves = each["condition"] in ("healthy", "running", "starting")
-        if not (serves or did_its_work or (one_off and not each["running"])):
+        if not (serves or did_its_work):
             yield f"container {each['name']}", f"container {each['name']} is {each['condition']}"
     for key, service in sorted(services.items()):
         if not service["once"] and there[key] < service["replicas"]:

@@ -374,6 +374,7 @@ def _health(
 ) -> Iterator[Finding]:
     for resource, wrong in unwell(environment, observation, services):
         kind, _space, name = resource.partition(" ")
-        why = f"docker logs {name} may say why; " if kind == "container" else ""
-        fix = f"{why}a deployment brings it back: ansible-playbook deploy.yml -l <environment>"
+        fix = "a deployment makes it again"
+        if kind == "container":
+            fix = f"docker logs {name} may say why; ansible-playbook aiia.bulkhead.restart -l <environment> starts it"
         yield _finding(environment, "unhealthy", Severity.HIGH, resource, wrong, fix)
