@@ -53,7 +53,8 @@ def condition(container: dict[str, Any]) -> str:
 def is_running(container: dict[str, Any]) -> bool:
     """Whether a container's processes run. The engine counts a paused one as running, whose processes answer nobody,
     and one that waits to be started again, which has none."""
-    return bool((container.get("State") or {}).get("Running")) and condition(container) not in ("paused", "restarting")
+    state = container.get("State") or {}
+    return bool(state.get("Running")) and not (state.get("Paused") or state.get("Restarting"))
 
 
 def started(container: dict[str, Any]) -> float:

@@ -201,10 +201,9 @@ class Serving:
     def how(self, container: dict[str, Any]) -> str:
         """How a container is. One whose process ended and was started again by its policy looks as if it just began."""
         again = restarts_since(container, self.comparison.before.get(container["Id"]))
-        how = condition(container) + (": it ended, and was started again %d times" % again if again > 0 else "")
-        ended_well = (
-            condition(container).startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
-        )
+        how = condition(container)
+        ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
+        how += ": it ended, and was started again %d times" % again if again > 0 else ""
         return how + (' (a service that does its work and ends needs restart: "no")' if ended_well else "")
 
     def last_words(self, container: dict[str, Any]) -> list[str]:

@@ -229,9 +229,8 @@ class LiveGate:
         machine = self.environment.machine
         others = [*self.around.neighbours, *registered(observation, self.around.prefixes, machine)]
         in_force = session.released if session else observation["registry"].get(self.declaration.prefix)
-        # What was registered before services were kept, or by nobody who is known here, says nothing of them.
-        deployed = session and not in_force
-        services = services_of(self.environment) if deployed else (in_force or {}).get("services", {})
+        # Without a deployment the inventory may be ahead of what is in force; nobody registered says nothing of that.
+        services = services_of(self.environment) if session else (in_force or {}).get("services", {})
         asked = questions(self.gate.render(self.declaration), in_force)
         probes = plan_probes(self.environment, others, observation, asked)
         answer = self._module(
@@ -301,8 +300,6 @@ class LiveGate:
             **release,
         )
         entry = {**entry_of(self.environment), **release}
-        if session.released:
-            entry["services"] = session.released.get("services", {})
         entry = registry_entry(entry, written, session.observation, after, self.environment.directory)
         return self._write(session, written, entry)
 

@@ -251,6 +251,7 @@ class Environment:
 
     ``variables`` are the resolved ``bulkhead_`` variables (sealed values as :data:`SEALED`); it is empty for
     files that nobody deploys with Bulkhead. ``origins`` says where a variable was set, if that is known.
+    ``registered_services`` is what was kept of its services where what is in force is not what ``compose`` says.
     """
 
     prefix: str
@@ -272,6 +273,7 @@ class Environment:
     claims: tuple[Claim, ...] = ()
     references: tuple[Reference, ...] = ()
     problems: tuple[Finding, ...] = ()
+    registered_services: Mapping[str, Mapping[str, Any]] | None = None
 
     def origin(self, variable: str) -> Where:
         """Where a variable was set, else just its name."""

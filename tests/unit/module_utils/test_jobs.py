@@ -44,6 +44,9 @@ def container(name: str, **more: Any) -> dict[str, Any]:
     }
 
 
+ENDED = {"Running": False, "Status": "exited", "ExitCode": 0}
+
+
 class FakeEngine:
     """Containers and answers in memory."""
 
@@ -159,7 +162,7 @@ def test_nothing_is_run_in_a_container_that_stands_still(state: dict[str, Any], 
 
 
 def test_what_ended_because_its_work_is_done_is_not_sent_to_a_restart_that_passes_it_over() -> None:
-    engine = FakeEngine(container("seed", state={"Running": False, "Status": "exited", "ExitCode": 0}))
+    engine = FakeEngine(container("seed", state=ENDED))
     with pytest.raises(EngineError, match=r"\(exited \(0\)\)\. Service seed does its work once and ends") as caught:
         services(engine, "seed", one_shot=True).execute(["id"])
     assert "aiia.bulkhead.restart" not in caught.value.message and "bulkhead_service" in caught.value.message
@@ -248,22 +251,16 @@ def test_an_environment_that_is_not_deployed_has_no_page(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-ENDED = {"Running": False, "Status": "exited", "ExitCode": 0}
-
-
 def test_what_did_its_work_is_not_restarted() -> None:
     """Among others it is passed over; named, it is refused instead of doing nothing."""
     engine = FakeEngine(container("web"), container("seed", state=ENDED))
     both = services(engine, "web", "seed")
     both.services[1]["one_shot"] = True
     assert both.restart(1, 0) == ["restart aiia_staging_web"]
-    alone = services(engine, "seed")
-    alone.services[0]["one_shot"] = True
     with pytest.raises(EngineError, match="service seed does its work once and ends, and it has ended"):
-        alone.restart(1, 0)
+        services(engine, "seed", one_shot=True).restart(1, 0)
 
 
 def test_what_may_end_and_runs_is_restarted() -> None:
-    worker = services(FakeEngine(container("worker")), "worker")
-    worker.services[0]["one_shot"] = True
+    worker = services(FakeEngine(container("worker")), "worker", one_shot=True)
     assert worker.restart(1, 0) == ["restart aiia_staging_worker"]

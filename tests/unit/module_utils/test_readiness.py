@@ -98,20 +98,19 @@ def test_what_ran_before_is_not_waited_for(clock: Clock, restarts: int, expected
     assert Readiness(5).judge(container(restarts=restarts), restarts_before=4) == expected
 
 
-def test_what_was_there_before_and_has_only_just_been_started_is_waited_for(clock: Clock) -> None:
-    """It was down, or it goes up and down."""
-    found = container(StartedAt="1970-01-01T00:01:38Z")
-    readiness = Readiness(5)
+@pytest.mark.parametrize(
+    ("since", "left"),
+    [
+        ("1970-01-01T00:01:38Z", 3),  # it was down, or it goes up and down
+        ("1970-01-01T01:00:00Z", 5),  # the clock was put back
+    ],
+)
+def test_what_was_there_before_and_has_only_just_been_started_is_waited_for(
+    clock: Clock, since: str, left: float
+) -> None:
+    found, readiness = container(StartedAt=since), Readiness(5)
     assert readiness.judge(found, restarts_before=0) == "waiting"
-    clock.now += 3
-    assert readiness.judge(found, restarts_before=0) == "well"
-
-
-def test_a_clock_that_was_put_back_makes_nobody_fail(clock: Clock) -> None:
-    found = container(StartedAt="1970-01-01T01:00:00Z")
-    readiness = Readiness(5)
-    assert readiness.judge(found, restarts_before=0) == "waiting"
-    clock.now += 5
+    clock.now += left
     assert readiness.judge(found, restarts_before=0) == "well"
 
 

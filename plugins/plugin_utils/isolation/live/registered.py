@@ -41,8 +41,10 @@ def entry_claims(environment: Environment) -> list[dict[str, Any]]:
     ]
 
 
-def services_of(environment: Environment) -> dict[str, dict[str, Any]]:
+def services_of(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
     """What is kept of an environment's services: how many containers each has, and whether it ends by itself."""
+    if environment.registered_services is not None:
+        return environment.registered_services
     return {
         key: {"replicas": replicas_of(definition), "once": runs_once(definition)}
         for _project, key, definition in environment.services()
@@ -61,7 +63,7 @@ def entry_of(environment: Environment) -> dict[str, Any]:
         "domains": list(environment.domains),
         "http_port": environment.http_port,
         "https_port": environment.https_port,
-        "services": services_of(environment),
+        "services": dict(services_of(environment)),
         "claims": entry_claims(environment),
     }
 
@@ -109,6 +111,8 @@ def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
         http_port=entry.get("http_port"),
         https_port=entry.get("https_port"),
         claims=claims,
+        # What was registered before services were kept says nothing of them.
+        registered_services=entry.get("services") or {},
     )
 
 
@@ -121,6 +125,7 @@ def as_released(environment: Environment, entry: Mapping[str, Any]) -> Environme
         domains=kept.domains,
         http_port=kept.http_port,
         https_port=kept.https_port,
+        registered_services=kept.registered_services,
     )
 
 

@@ -28,7 +28,12 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.prefl
     preflight,
     standing,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of, environment_of
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import (
+    as_released,
+    entry_of,
+    environment_of,
+    services_of,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.rules import LIVE_RULES
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Claim, Where
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
@@ -214,6 +219,14 @@ def test_an_entry_survives_the_registry() -> None:
     assert {(each.namespace, each.scope, each.key) for each in back.claims} == {
         (each.namespace, "here", each.key) for each in ours.claims
     }
+
+
+@pytest.mark.parametrize("kept", [{"seed": {"replicas": 1, "once": True}}, {}])
+def test_a_release_that_came_back_has_its_own_services(kept: dict[str, Any]) -> None:
+    """And is registered with them; one from before services were kept says nothing of any."""
+    back = as_released(environment(), entry(OURS, services=kept) if kept else entry(OURS))
+    assert services_of(environment()) == {"web": {"replicas": 1, "once": False}}
+    assert services_of(back) == entry_of(back)["services"] == kept
 
 
 def state(**more: Any) -> dict[str, Any]:
