@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils import backing_up
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.jobs import backup
+from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.release.render import secret_values
 
 
 class ActionModule(EnvironmentStep):
@@ -26,18 +27,18 @@ class ActionModule(EnvironmentStep):
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """A list needs no lock."""
-        return given["job"] == "list"
+        return bool(given["job"] == "list")
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Do the job and say what came of it."""
         job, values = given["job"], self.declaration.values
         wanted: dict[str, Any] = {}
         if job == "schedule":
-            wanted = backing_up.schedule_arguments(values, self._common())
-            if not wanted and not backing_up.is_scheduled(self.declaration.prefix, self.session.observation):
+            wanted = backup.schedule_arguments(values, self._common())
+            if not wanted and not backup.is_scheduled(self.declaration.prefix, self.session.observation):
                 return {"changed": False, "steps": []}
         release = self.release()
-        arguments = backing_up.all_arguments(self.declaration, release)
+        arguments = backup.all_arguments(self.declaration, release)
         if not arguments["parts"] and job == "make":
             raise AnsibleActionFail(
                 f"{self.declaration.prefix} has nothing to back up: no service has x-bulkhead.backup (docs/backups.md)"
@@ -46,9 +47,9 @@ class ActionModule(EnvironmentStep):
         answer: dict[str, Any] = mask(self.module("backup", given), secret_values(release))
         if answer.get("failed"):
             return answer
-        shown = backing_up.listing(self.declaration.prefix, answer) if job == "list" else []
+        shown = backup.listing(self.declaration.prefix, answer) if job == "list" else []
         if answer.get("backup"):
-            shown = [backing_up.made(self.declaration.prefix, answer["backup"])]
+            shown = [backup.made(self.declaration.prefix, answer["backup"])]
         if shown:
             Display().display("\n".join(shown))
         if job == "make":

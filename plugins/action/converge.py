@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.converging import release_arguments, run_arguments
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import to_mend
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import require_promotion
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation.live.drift import to_mend
+from ..plugin_utils.jobs.converge import release_arguments, run_arguments
+from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.jobs.promotion import require_promotion
+from ..plugin_utils.release.render import secret_values
 
 
 class ActionModule(EnvironmentStep):

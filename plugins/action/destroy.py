@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import service_arguments
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..module_utils.source.checkout import split_credentials
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation import naming
+from ..plugin_utils.release.service_arguments import service_arguments
 
 
 class ActionModule(EnvironmentStep):

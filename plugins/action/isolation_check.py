@@ -13,9 +13,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.check import check
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.request import RequestError, parse
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import text
+
+from ..plugin_utils.isolation.report.text import text
+from ..plugin_utils.isolation_check.check import check
+from ..plugin_utils.isolation_check.request import RequestError, parse
 
 
 class ActionModule(ActionBase):

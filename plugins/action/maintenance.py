@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probes import own_request
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation.live.probes import own_request
 
 
 class ActionModule(EnvironmentStep):

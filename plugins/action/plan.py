@@ -11,9 +11,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate, Verdict
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.collector import collector_paused
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import as_json, number, text
+
+from ..plugin_utils.gate.plan import Gate, Verdict
+from ..plugin_utils.isolation.report.text import as_json, number, text
+from ..plugin_utils.isolation.rules.gc_pause import collector_paused
 
 
 class ActionModule(ActionBase):

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import as_diff, differences
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation.live.drift import as_diff, differences
 
 
 class ActionModule(EnvironmentStep):

@@ -11,7 +11,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
+
+from ..plugin_utils.gate.plan import Gate
 
 #: A commit in an image's tag; its beginning is enough for people.
 _COMMIT = re.compile(r"(?<=:)([0-9a-f]{12})[0-9a-f]{28}\b")

@@ -11,18 +11,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils import backing_up
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restore_scripts import read_scripts
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.restoring import (
-    Intention,
-    another,
-    refusals,
-    refusals_before,
-    staying,
-)
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.jobs import backup
+from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.jobs.restore import Intention, another, refusals, refusals_before, staying
+from ..plugin_utils.jobs.restore_scripts import read_scripts
+from ..plugin_utils.release.render import secret_values
 
 
 class ActionModule(EnvironmentStep):
@@ -35,7 +30,7 @@ class ActionModule(EnvironmentStep):
         """Refuse with every reason at once, and nothing changed; or restore."""
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.release()
-        arguments = backing_up.all_arguments(self.declaration, release)
+        arguments = backup.all_arguments(self.declaration, release)
         origin = values["bulkhead_restore_from"] or prefix
         foreign = origin != prefix
         # An environment's own data is restored as it is. A backup of anybody but `origin` is refused below.

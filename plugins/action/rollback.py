@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.converging import run_arguments
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import secret_values
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.jobs.converge import run_arguments
+from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.release.render import secret_values
 
 
 class ActionModule(EnvironmentStep):

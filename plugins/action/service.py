@@ -11,13 +11,15 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils import jobs
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import Service
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.masking import mask
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import Release, secret_values, service_arguments
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.variables import defaults
+
+from ..plugin_utils.declaration.variables import defaults
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation import naming
+from ..plugin_utils.jobs import services as jobs
+from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.release.render import Release, secret_values
+from ..plugin_utils.release.service_arguments import service_arguments
+from ..plugin_utils.release.stack import Service
 
 
 class ActionModule(EnvironmentStep):

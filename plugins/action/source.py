@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import split_credentials
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import labels
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.promoting import promotion_arguments
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import inputs_of
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.step import EnvironmentStep
+from ..module_utils.source.checkout import split_credentials
+from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation import naming
+from ..plugin_utils.jobs.promotion import promotion_arguments
+from ..plugin_utils.release.render import inputs_of
+from ..plugin_utils.release.stack import labels
 
 
 class ActionModule(EnvironmentStep):

@@ -11,14 +11,15 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import as_diff
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import as_text
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import number, stops, text
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.live import LiveGate
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.recording import write_receipt
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.session import begun
+
+from ..plugin_utils.gate.live import LiveGate
+from ..plugin_utils.gate.plan import Gate
+from ..plugin_utils.gate.receipts import write_receipt
+from ..plugin_utils.gate.session import begun
+from ..plugin_utils.isolation.live.drift import as_diff
+from ..plugin_utils.isolation.live.receipt import as_text
+from ..plugin_utils.isolation.model import Severity
+from ..plugin_utils.isolation.report.text import number, stops, text
 
 #: What a verification tells beside what is wrong.
 _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver", "in-maintenance")

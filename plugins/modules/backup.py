@@ -63,11 +63,12 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule
+
+from ..module_utils.backup.create import Backups
+from ..module_utils.backup.schedule import Schedule
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.docker.engine import Engine
+from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -172,22 +172,24 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
-from ansible_collections.aiia.bulkhead.plugins.module_utils.containers import condition, name_of
-from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
-from ansible_collections.aiia.bulkhead.plugins.module_utils.difference import difference
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.mending import mend, mending_steps
-from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import foreseen, plan, told
-from ansible_collections.aiia.bulkhead.plugins.module_utils.refusals import refuse_foreign, refuse_gaps
-from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
-from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+from ..module_utils.backup.create import Backups
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.directory import Tree
+from ..module_utils.core.errors import Failure
+from ..module_utils.docker.containers import condition, name_of
+from ..module_utils.docker.engine import Engine
+from ..module_utils.release.comparison import Comparison
+from ..module_utils.release.converge import Converger
+from ..module_utils.release.diff import difference
+from ..module_utils.release.drift_repair import mend, mending_steps
+from ..module_utils.release.plan import foreseen, plan, told
+from ..module_utils.release.preconditions import refuse_foreign, refuse_gaps
+from ..module_utils.release.rollback import as_kept, check_images
+from ..module_utils.release.steps import backup_step
+from ..module_utils.release.store import Releases
+from ..module_utils.run_module import answer
+from ..module_utils.source.checkout import Checkout
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -245,13 +247,6 @@ def back_up(comparison: Comparison) -> Callable[[str], str]:
     backups = Backups(comparison.engine, arguments)
     release, commit = state.get("release", ""), state.get("commit", "")
     return lambda reason: backup_step(backups.make(reason, release=release, commit=commit, trigger="release"))
-
-
-def backup_step(made: dict[str, Any]) -> str:
-    """What became of the backup that a plan foresaw."""
-    if "unneeded" in made:
-        return "make no backup: %s" % made["unneeded"]
-    return "make the backup %s" % "; ".join([made["name"], *made["left_out"]])
 
 
 FILE = {

@@ -65,12 +65,13 @@ left:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.destruction import Destruction
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.directory import Tree
+from ..module_utils.docker.engine import Engine, EngineError
+from ..module_utils.operations.destroy import Destruction
+from ..module_utils.run_module import answer
+from ..module_utils.source.checkout import Checkout
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

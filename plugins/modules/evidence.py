@@ -43,10 +43,11 @@ evidence:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import collect
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.docker.engine import Engine
+from ..module_utils.image.evidence import collect
+from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

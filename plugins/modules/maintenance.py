@@ -45,12 +45,13 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.maintenance import Maintenance
-from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.directory import Tree
+from ..module_utils.docker.engine import Engine
+from ..module_utils.operations.maintenance import Maintenance
+from ..module_utils.probe.prober import Prober
+from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

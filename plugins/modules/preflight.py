@@ -54,12 +54,13 @@ note:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import MACHINE
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
-from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import state_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+
+from ..module_utils.core.arguments import MACHINE
+from ..module_utils.docker.engine import Engine
+from ..module_utils.host.observation import observe
+from ..module_utils.run_module import answer
+from ..module_utils.state.locks import Locks
+from ..module_utils.state.registry import state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

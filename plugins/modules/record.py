@@ -41,9 +41,10 @@ path:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.locks import Locks
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry, state_directory
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
+
+from ..module_utils.run_module import answer
+from ..module_utils.state.locks import Locks
+from ..module_utils.state.registry import Registry, state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -49,11 +49,12 @@ target:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.state import current_release
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.directory import Tree
+from ..module_utils.release.store import Releases
+from ..module_utils.run_module import answer
+from ..module_utils.state.deployed import current_release
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -74,85 +74,18 @@ before:
   type: str
 """
 
-import json
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aiia.bulkhead.plugins.module_utils.arguments import ENVIRONMENT
-from ansible_collections.aiia.bulkhead.plugins.module_utils.building import image_tag
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.evidence import INPUTS, TREE
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import last_lines
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import Checkout
-from ansible_collections.aiia.bulkhead.plugins.module_utils.promotion import Promotion
-from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import Releases
-from ansible_collections.aiia.bulkhead.plugins.module_utils.running import answer
-from ansible_collections.aiia.bulkhead.plugins.module_utils.state import load_state
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
 
-
-def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
-    """Whether the image exists and was built from the same inputs."""
-    code, output, _errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
-    if code != 0:
-        engine.check_reachable(_errors)
-        return False
-    return (json.loads(output) or {}).get(INPUTS) == inputs
-
-
-def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any]) -> list[str]:
-    """The argument list of the build. Values of build arguments travel in the environment."""
-    command = ["buildx", "build", "--load", "--progress", "plain", "--tag", image]
-    command += ["--file", os.path.join(folder, params["dockerfile"])]
-    for key, value in sorted(labels.items()):
-        command += ["--label", "%s=%s" % (key, value)]
-    for key in sorted(params["arguments"]):
-        command += ["--build-arg", key]
-    if params["target"]:
-        command += ["--target", params["target"]]
-    if params["ca_bundle"]:
-        command += ["--secret", "id=ca-bundle,src=%s" % params["ca_bundle"]]
-    return command + [os.path.normpath(os.path.join(folder, params["context"]))]
-
-
-def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
-    """Build the image from the commit. Raises EngineError with the last lines of the build."""
-    labels = dict(params["labels"], **params["run_labels"])
-    labels.update({"io.bulkhead.commit": commit, INPUTS: params["inputs"], TREE: checkout.tree(commit)})
-    arguments = {str(key): str(value) for key, value in params["arguments"].items()}
-    arguments.setdefault("BULKHEAD_COMMIT", commit)
-    params = dict(params, arguments=arguments)
-    with checkout.exported(commit) as folder:
-        if not os.path.isfile(os.path.join(folder, params["dockerfile"])):
-            raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], params["dockerfile"]))
-        command = build_command(params, folder, image, labels)
-        code, output, errors = engine.docker(*command, environment=dict(arguments, DOCKER_BUILDKIT="1"))
-    if code != 0:
-        engine.check_reachable(errors)
-        raise EngineError(
-            "the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20)
-        )
-
-
-def deployed_commits(tree: Tree) -> list[str]:
-    """The commits of the release in force and of those that are kept."""
-    releases = Releases(tree)
-    manifests = [releases.manifest(name) for name in releases.kept()]
-    return [str(each["commit"]) for each in (load_state(tree), *manifests) if each.get("commit")]
-
-
-def take_over(
-    engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str, check: bool = False
-) -> str:
-    """Give the image that another environment proved our name; ``check`` only judges it. Returns what vouches for it;
-    empty where ours is accepted already. Raises EngineError where nothing does."""
-    promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
-    present = promotion.image(image)
-    if present.id and (present.id in promotion.accepted or not promotion.problem(present)):
-        return ""
-    tree = checkout.remote_tree(commit) if check else checkout.tree(commit)
-    return promotion.promote(tree, params["inputs"], image, check)
+from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.directory import Tree
+from ..module_utils.docker.engine import Engine
+from ..module_utils.image.build import build, image_is_there, take_over
+from ..module_utils.image.tag import image_tag
+from ..module_utils.release.store import deployed_commits
+from ..module_utils.run_module import answer
+from ..module_utils.source.checkout import Checkout
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

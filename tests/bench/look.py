@@ -18,8 +18,8 @@ checkout.install()
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible.module_utils.testing import patch_module_args  # noqa: E402
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine  # noqa: E402
-from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import observe  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.observation import observe  # noqa: E402
 from measure import Line, ratio, seconds  # noqa: E402
 from programs import BIN, SCRATCH, run  # noqa: E402
 

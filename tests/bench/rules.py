@@ -43,7 +43,7 @@ def measure(count: int, rounds: int) -> dict[str, float]:
 
 def _environment(number: int) -> Any:
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import RenderedArtefacts, assemble
-    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.stack import build_stack
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import build_stack
     from fleets import MORE_SERVICES, environment
 
     values = environment(number)

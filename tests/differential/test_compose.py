@@ -22,14 +22,17 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose import (
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.dotenv import (
+    evaluate,
+    read_dotenv,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.interpolation import lookup_in
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.project import (
     ComposeReading,
     Problem,
     read_compose,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.dotenv import evaluate, read_dotenv
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.interpolation import lookup_in
 
 PROJECTS = [
     pytest.param(project, id=f"{path.stem}: {project['title']}")

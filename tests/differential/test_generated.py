@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.fleet import build_environment
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.inventory import Inventory
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose import ComposeReading
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.rendering import Release, Renderer
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import Inventory
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.project import ComposeReading
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Release, Renderer
 from differential.test_compose import ask_compose, comparable, compose_command, read_ourselves, without_extensions
 from unit.fleets import PRODUCTION, declared
 

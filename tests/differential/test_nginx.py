@@ -14,7 +14,7 @@ import crossplane
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Directive
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx import read_nginx
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.parser import read_nginx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

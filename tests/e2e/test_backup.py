@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import Backups
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.exchange import Exchange
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.media import Files
-from ansible_collections.aiia.bulkhead.plugins.module_utils.postgresql import Server
-from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import recover
-from ansible_collections.aiia.bulkhead.plugins.module_utils.restores import Restore
-from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import Runner
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import Exchange
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import Files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import recover
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
 from guide_stack import IMAGES
 from observe import cron_file, eventually, may_schedule, moment, say
 from support import Place, Run, Site, docker, remove_project, web

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backups import LOCK
-from ansible_collections.aiia.bulkhead.plugins.module_utils.recovery import JOURNAL
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import LOCK
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import JOURNAL
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from filter_table import COMMANDS, chain_of, drop_rules, unable
 from make_repository import commit

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import Registry
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry
 from observe import eventually, running, say
 from sabotage import (
     GATE,

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.aiia.bulkhead.plugins.module_utils import probes
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.inside import Asker
-from ansible_collections.aiia.bulkhead.plugins.module_utils.observation import containers, networks
-from ansible_collections.aiia.bulkhead.plugins.module_utils.probes import Prober, targets
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.observation import containers, networks
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probe import prober
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probe.prober import Prober, targets
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probe.program import Asker
 from observe import eventually
 from support import IMAGE, docker, free_port
 
@@ -83,8 +83,8 @@ def network() -> Iterator[Network]:
 def left_behind() -> list[str]:
     """Containers and images of probes, under the names that the test gave them."""
     return [
-        *docker("ps", "--all", "--quiet", "--filter", f"label={probes.LABEL}").split(),
-        *docker("image", "ls", "--quiet", probes.IMAGE).split(),
+        *docker("ps", "--all", "--quiet", "--filter", f"label={prober.PROBE}").split(),
+        *docker("image", "ls", "--quiet", prober.IMAGE).split(),
     ]
 
 
@@ -95,8 +95,8 @@ def test_from_inside(network: Network, enters: bool, monkeypatch: pytest.MonkeyP
     if enters and os.geteuid() != 0:
         pytest.skip("enters a network namespace, as root")
     # Deployments of other tests probe this machine at the same time.
-    monkeypatch.setattr(probes, "IMAGE", f"{probes.IMAGE}-{network.name}")
-    monkeypatch.setattr(probes, "LABEL", f"{probes.LABEL}.{network.name}")
+    monkeypatch.setattr(prober, "IMAGE", f"{prober.IMAGE}-{network.name}")
+    monkeypatch.setattr(prober, "PROBE", f"{prober.PROBE}.{network.name}")
     near = network.seen[f"{network.name}-near"]
     wanted = [{"address": "machine", "port": network.port}, {"address": network.address("open"), "port": 6379}]
     connect = targets([*wanted, {"address": "192.0.2.1", "port": 80}], [near], networks(network.engine))

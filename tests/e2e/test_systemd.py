@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils import schedule as module
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import Engine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.schedule import Schedule, unit_name
-from ansible_collections.aiia.bulkhead.plugins.module_utils.scheduled import Runner
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.schedules import Times, times
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import schedule as module
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule, unit_name
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.schedules import Times, times
 from observe import eventually, far_away
 from support import ROOT, Place, Site, docker, only, web
 

@@ -90,7 +90,7 @@ def prove(inventory: Path, folder: Path) -> Any:
 
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()
-    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import Gate
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.plan import Gate
 
     loader = SimpleNamespace(_vault=SimpleNamespace(secrets=[]), get_basedir=lambda: str(folder))
     sources = {"ansible_inventory_sources": [str(inventory)], "playbook_dir": str(folder / "playbooks")}

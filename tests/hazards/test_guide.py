@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Fleet, Severity
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report import arrange
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.text import arrange
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
 from hazards.cases import arguments, reader
 

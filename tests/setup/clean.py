@@ -20,10 +20,7 @@ import checkout
 
 checkout.install()
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.registry import (  # noqa: E402
-    Registry,
-    state_directory,
-)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry, state_directory  # noqa: E402
 
 
 def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:

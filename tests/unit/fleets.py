@@ -14,8 +14,9 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration import Declaration, declare
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.inventory import Inventory
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import Inventory
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.resolve import declare
 
 # Templates use filters of the collection.
 if AnsibleCollectionConfig.collection_finder is None:

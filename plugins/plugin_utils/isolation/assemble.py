@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .frameworks import claims_settings
+from .facts.frameworks import claims_settings
 from .model import (
     Claim,
     ComposeProject,
@@ -25,17 +25,17 @@ from .model import (
     Severity,
     Where,
 )
-from .readers.claims_compose import claims_compose
 from .readers.claims_endpoints import claims_endpoints
-from .readers.compose import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
+from .readers.compose.claims import claims_compose
+from .readers.compose.dotenv import evaluate, read_dotenv
+from .readers.compose.dotenv import settings as settings_of_file
+from .readers.compose.interpolation import lookup_in
+from .readers.compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
 from .readers.documents import claims_document, read_document
-from .readers.dotenv import evaluate, read_dotenv
-from .readers.dotenv import settings as settings_of_file
 from .readers.errors import ReaderError
 from .readers.findings import finding_of
-from .readers.interpolation import lookup_in
-from .readers.nginx import read_nginx
-from .readers.nginx_meaning import claims_nginx
+from .readers.nginx.meaning import claims_nginx
+from .readers.nginx.parser import read_nginx
 
 Read = Callable[[str], "str | None"]
 

@@ -17,9 +17,9 @@ from datetime import date, datetime
 from itertools import chain
 from typing import Any
 
-from .live.rules import LIVE_RULES
+from .live_rules import LIVE_RULES
 from .model import Environment, Finding, Fleet, Severity, Where
-from .report import some
+from .report.text import some
 from .rules import rules, waive
 
 VARIABLE = "bulkhead_waivers"

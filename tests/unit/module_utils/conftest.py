@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.aiia.bulkhead.plugins.module_utils import releases as releases_module
-from ansible_collections.aiia.bulkhead.plugins.module_utils import rolling
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import rolling
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import store as releases_module
 from unit.module_utils.deployments import Machine, files
 from unit.module_utils.rolled import Rolled
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.comparison import Comparison
-from ansible_collections.aiia.bulkhead.plugins.module_utils.convergence import Converger
-from ansible_collections.aiia.bulkhead.plugins.module_utils.failure import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.git import GitError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.planning import plan
-from ansible_collections.aiia.bulkhead.plugins.module_utils.releases import RELEASES, Releases
-from ansible_collections.aiia.bulkhead.plugins.module_utils.returning import as_kept, check_images
-from ansible_collections.aiia.bulkhead.plugins.module_utils.tree import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import RELEASES
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.comparison import Comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollback import as_kept, check_images
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.checkout import GitError
 from unit.module_utils.fake_engine import COMPOSE_FILE, FakeEngine, compose_text, file, service
 
 WEB = {"files": ["web.conf"], "mounts": ["./conf:/etc/web:ro"]}

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 
 PROJECT = "aiia_prod"
 NAMES = {"web": "aiia_prod_web", "db": "aiia_prod_db"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.leftovers import TRAFFIC
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import TRAFFIC
 from unit.module_utils.deployments import WEB, Machine
 from unit.module_utils.fake_engine import service
 

@@ -10,12 +10,11 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ....module_utils.docker.labels import INPUT, ONE_OFF, PREFIX
 from .. import naming
 from ..model import Environment, Finding, Severity, Where
-from ..report import some
-from ..stack import INPUT_LABEL
+from ..report.text import some
 from .health import once
-from .registered import ONE_OFF, PREFIX
 
 #: What of a container is kept and compared, and the word for it.
 _KEPT = {
@@ -36,14 +35,12 @@ def deployed_containers(prefix: str, observation: Mapping[str, Any]) -> dict[str
     """What the registry keeps of an environment's containers, to know later what was changed by hand."""
     return {
         each["name"]: {
-            "input": each["labels"].get(INPUT_LABEL, ""),
+            "input": each["labels"].get(INPUT, ""),
             "networks": {name: _aliases(each, network) for name, network in sorted(each["networks"].items())},
             **{what: each[what] for what in _KEPT if what not in ("input", "networks")},
         }
         for each in observation["containers"]
-        if each["labels"].get(PREFIX) == prefix
-        and each["labels"].get(ONE_OFF) != "True"
-        and INPUT_LABEL in each["labels"]
+        if each["labels"].get(PREFIX) == prefix and each["labels"].get(ONE_OFF) != "True" and INPUT in each["labels"]
     }
 
 

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ....module_utils.docker.labels import ONE_OFF, PROJECT, SERVICE
 from ..model import Environment
-from .registered import ONE_OFF, PROJECT, SERVICE
 
 
 def own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

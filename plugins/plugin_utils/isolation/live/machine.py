@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ....module_utils.docker.labels import PREFIX
+from ..facts.ownership import inside
 from ..model import Claim, Environment, Finding, Severity, Where
-from ..ownership import inside
 from ..redaction import redact
-from ..report import some
-from .registered import PREFIX, is_there
+from ..report.text import some
+from .registered import is_there
 
 #: Below this a build or a database stops half-way.
 MINIMUM_FREE = 512 * 1024 * 1024

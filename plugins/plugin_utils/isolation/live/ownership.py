@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
+from ..facts.ownership import inside
 from ..model import Environment, Finding, Severity, Where
-from ..ownership import inside
-from .registered import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
 
 _LIVE = (Where(item="seen on the machine"),)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from ....module_utils.docker.labels import PREFIX
 from .. import naming
 from ..model import Environment, Finding, Severity, Where
 from .health import own_containers, unwell
-from .registered import PREFIX
 
 #: Bounds: enough for dozens of environments on one machine, and never a flood.
 MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60

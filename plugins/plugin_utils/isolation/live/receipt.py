@@ -11,11 +11,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROBE, PROJECT, WORKING_DIRECTORY
 from .. import naming
-from .registered import ONE_OFF, PREFIX, PROJECT, WORKING_DIRECTORY
-
-#: Containers of a verification that runs beside this one.
-_PROBE = "io.bulkhead.probe"
 
 #: What may not change of a bystander's container while another environment is deployed.
 _FIXED = ("name", "image", "mounts", "networks", "ports")
@@ -95,7 +92,7 @@ def _of_others(observation: Observation, kind: str, key: str, target: str) -> di
     return {
         each[key]: each
         for each in observation[kind]
-        if _owner(each["labels"]) != target and _PROBE not in each["labels"]
+        if _owner(each["labels"]) != target and PROBE not in each["labels"]
     }
 
 

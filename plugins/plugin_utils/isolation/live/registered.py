@@ -13,14 +13,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ....module_utils.docker.labels import PREFIX, PROJECT, WORKING_DIRECTORY
+from ..facts.service_kinds import replicas_of, runs_once
 from ..model import Claim, Environment, Where
-from ..stack import replicas_of, runs_once
-
-PROJECT = "com.docker.compose.project"
-WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
-SERVICE = "com.docker.compose.service"
-ONE_OFF = "com.docker.compose.oneoff"
-PREFIX = "io.bulkhead.prefix"
 
 #: Attributes of claims that rules read and that survive the way through JSON.
 _PLAIN = (str, int, bool, float, type(None))

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..model import Claim, Document, Reference, Where
-from . import logrotate, pgbouncer, playbook, redis, scripts, sql, workflow
+from . import logrotate, pgbouncer, playbook, redis, sql, workflow
+from .shell import scripts
 
 _SHELL_NAMES = re.compile(r"(?:^|\.)(?:make|just)file$|\.(?:sh|bash|ksh|mk)$|^(?:deploy|backup|restore|entrypoint)$")
 _UNIT_NAMES = re.compile(r"\.(?:service|timer|socket|path|mount|target|slice)$")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Where
-from .scripts import Command, read_commands
-from .yaml_text import Map, read_yaml
+from .compose.yaml_text import Map, read_yaml
+from .shell.scripts import Command, read_commands
 
 _SHELLS = frozenset(("shell", "command", "raw", "script"))
 _KEYWORDS = frozenset(

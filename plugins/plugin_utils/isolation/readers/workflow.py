@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Where
+from .compose.yaml_text import Map, Seq, read_yaml
 from .errors import ReaderError
-from .scripts import Command, read_commands
-from .yaml_text import Map, Seq, read_yaml
+from .shell.scripts import Command, read_commands
 
 _SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")
 

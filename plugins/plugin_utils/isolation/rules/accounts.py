@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..facts.server_owner import resolver
+from ..facts.servers import Placed, of_family
+from ..facts.wording import is_production, listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..readers import fingerprints
 from ..readers.endpoints import host_and_port
 from ..readers.fingerprints import fingerprint, values_of
-from ..resolver import resolver
-from ..servers import Placed, of_family
-from ..traits import is_production, listing
 from . import Hit, Judgement, owners, places, rule
 from .secrets import shared_values
 

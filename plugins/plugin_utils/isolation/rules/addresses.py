@@ -11,12 +11,12 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..lines import code_lines, lines_of
+from ..facts.code_lines import code_lines, lines_of
+from ..facts.domains import neighbours
+from ..facts.service_kinds import words_of
+from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import INTERFACE_NAME
-from ..services import words_of
-from ..traits import listing
-from ..webspace import neighbours
 from . import Hit, Judgement, owners, places, rule
 from .ports import is_local
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..facts.domains import neighbours
+from ..facts.service_kinds import command_text, words_of
+from ..facts.wording import listing
 from ..model import Fleet, Severity
-from ..services import command_text, words_of
-from ..traits import listing
-from ..webspace import neighbours
 from . import Hit, Judgement, owners, places, rule
 
 

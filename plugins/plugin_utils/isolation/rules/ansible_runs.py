@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..ansible_code import IDENTITY, codes
+from ..facts.ownership import short_names
+from ..facts.playbooks import IDENTITY, codes
 from ..model import Environment, Fleet, Reference, Severity, Where
-from ..ownership import short_names
-from ..readers.scripts import Command
-from ..report import some
+from ..readers.shell.scripts import Command
+from ..report.text import some
 from . import Hit, Judgement, rule
 
 _VARIABLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.(\w+)\s*\}\}|\$\{(\w+)\}|\$(\w+)|\$\{\{.*?\}\}")

@@ -10,14 +10,14 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
-from ..globs import Pattern, absolute, meetings
+from ..facts.ownership import foreign_owner_of_path
+from ..facts.path_patterns import Pattern, absolute, meetings
+from ..facts.wording import listing
+from ..facts.workflows import environment_commands
 from ..model import Environment, Fleet, Severity
-from ..ownership import foreign_owner_of_path
-from ..pipelines import environment_commands
-from ..readers.docker_call import docker_call
 from ..readers.documents import commands
-from ..readers.scripts import Command, pipelines
-from ..traits import listing
+from ..readers.shell.docker_call import docker_call
+from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 
 

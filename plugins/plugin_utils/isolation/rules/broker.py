@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..acts import commands
+from ..facts.compose_calls import commands
+from ..facts.servers import Placed, in_documents, of_family, shared
+from ..facts.service_kinds import command_text
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..servers import Placed, in_documents, of_family, shared
-from ..services import command_text
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 _BROKER = re.compile(r"BROKER|CELERY(?!.*(?:RESULT|CACHE))|(?:\A|_)RQ_|QUEUE|DRAMATIQ|HUEY|AMQP|RABBIT", re.IGNORECASE)

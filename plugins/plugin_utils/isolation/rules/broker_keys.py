@@ -11,11 +11,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from ..acts import commands
+from ..facts.compose_calls import commands
+from ..facts.servers import Placed, of_family, shared
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.redis import RedisConfig
-from ..servers import Placed, of_family, shared
-from ..traits import listing
 from . import Hit, Judgement, rule
 from .broker import is_cache, is_channel, is_neutral
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from ..acts import PROJECT_VERBS, commands, compose_calls, control_variables
-from ..lines import is_elsewhere
+from ..facts.code_lines import is_elsewhere
+from ..facts.compose_calls import PROJECT_VERBS, commands, compose_calls, control_variables
+from ..facts.ownership import ancestors, directories, foreign_owner_of_path, sharers
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import ancestors, directories, foreign_owner_of_path, sharers
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 #: Names that Compose looks for by itself, in the directory and in all above it.

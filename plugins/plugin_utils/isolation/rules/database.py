@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ..facts.server_owner import Server
+from ..facts.servers import Placed, in_documents, of_family, service_of, shared
+from ..facts.wording import listing
 from ..model import Fleet, Severity
 from ..naming import truncate_identifier
-from ..resolver import Server
-from ..servers import Placed, in_documents, of_family, service_of, shared
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 #: Administrators as the providers of servers call them.

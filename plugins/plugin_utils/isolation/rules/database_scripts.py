@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ..acts import commands, docker_calls
+from ..facts.compose_calls import commands, docker_calls
+from ..facts.ownership import owner_of_name
+from ..facts.server_owner import resolver
+from ..facts.servers import of_family, shared
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Reference, Severity, Where
 from ..naming import owns
-from ..ownership import owner_of_name
 from ..readers.sql import Statement, read_sql
-from ..resolver import resolver
-from ..servers import of_family, shared
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 _CREATE_DATABASE = re.compile(r"CREATE DATABASE \"?([\w-]+)", re.IGNORECASE)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..lines import code_lines
+from ..facts.code_lines import code_lines
+from ..facts.ownership import called
+from ..facts.server_owner import resolver
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import called
 from ..readers.dockerfile import Instruction, ignores, read_dockerfile
-from ..resolver import resolver
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 #: Settings whose value is a mode of a tool and names no environment.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..acts import commands, docker_calls, filters, tasks
+from ..facts.compose_calls import commands, docker_calls, filters, tasks
+from ..facts.domains import neighbours
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..traits import listing
-from ..webspace import neighbours
 from . import Hit, Judgement, rule
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ..lines import code_lines
+from ..facts.code_lines import code_lines
+from ..facts.names_in_text import TokenIndex
+from ..facts.ownership import sharers
+from ..facts.service_kinds import texts, words_of
 from ..model import ComposeProject, Directive, Environment, Fleet, Severity, Where
-from ..ownership import sharers
-from ..services import texts, words_of
-from ..tokens import TokenIndex
 from . import Hit, Judgement, rule
 
 #: Keys of a service and texts that run or steer something; in others a name is only a name.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..lines import code_lines, lines_of
+from ..facts.code_lines import code_lines, lines_of
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.playbook import Playbook
-from ..readers.scripts import Command, pipelines
+from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 
 _KILLERS = frozenset({"pkill", "killall", "killall5", "skill"})

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..acts import control_variables, exported
+from ..facts.compose_calls import control_variables, exported
+from ..facts.names_in_text import TokenIndex
+from ..facts.ownership import called, sharers, short_names
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Interpolation, Severity, Where
-from ..ownership import called, sharers, short_names
-from ..tokens import TokenIndex
-from ..traits import listing
 from . import Hit, Judgement, owners, rule
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..ansible_code import IDENTITY, Code, each_code
+from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
-from ..readers.inventory import Group, Placed, Variables
-from ..report import some
+from ..readers.ansible.inventory import Group, Placed, Variables
+from ..report.text import some
 from . import Hit, rule
 
 

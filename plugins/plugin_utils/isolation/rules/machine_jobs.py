@@ -10,14 +10,14 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from ..globs import Pattern, meetings
+from ..facts.domains import neighbours
+from ..facts.path_patterns import Pattern, meetings
+from ..facts.wording import listing
+from ..facts.workflows import environment_commands, home_of
 from ..model import Environment, Fleet, Severity, Where
-from ..pipelines import environment_commands, home_of
 from ..readers.logrotate import Rotation
 from ..readers.playbook import Playbook
-from ..readers.scripts import Script, locks
-from ..traits import listing
-from ..webspace import neighbours
+from ..readers.shell.scripts import Script, locks
 from . import Hit, Judgement, owners, places, rule
 
 _CRON_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..membership import Member, Network, networks, shared_networks
+from ..facts.networks import Member, Network, networks, shared_networks
+from ..facts.ownership import owner_of_name
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import owner_of_name
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 

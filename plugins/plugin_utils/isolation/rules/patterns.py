@@ -10,12 +10,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..acts import docker_calls, filters
-from ..lines import code_lines
+from ..facts.code_lines import code_lines
+from ..facts.compose_calls import docker_calls, filters
+from ..facts.ownership import short_names
+from ..facts.service_kinds import texts
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import short_names
-from ..services import texts
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 

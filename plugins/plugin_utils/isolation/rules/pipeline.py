@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..model import Fleet, Severity, Where
-from ..pipelines import (
+from ..facts.wording import listing
+from ..facts.workflows import (
     Listed,
     deployment_jobs,
     deploys,
@@ -20,9 +20,9 @@ from ..pipelines import (
     repository,
     workflows,
 )
+from ..model import Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.workflow import Job, Workflow
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 _CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*(?:[^'{}]*&&\s*'[^']*'\s*\|\|\s*)*'([^']*)'")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ..ansible_code import IDENTITY, Code, each_code, texts, value_text
+from ..facts.playbooks import IDENTITY, Code, each_code, texts, value_text
 from ..model import Severity, Where
-from ..readers.plays import is_true
-from ..report import some
+from ..readers.ansible.plays import is_true
+from ..report.text import some
 from . import Hit, rule
 
 _DEFAULT = re.compile(r"\bdefault\(\s*(['\"])(.+?)\1")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..ansible_code import IDENTITY, Code, each_code
+from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
-from ..readers.inventory import leaves
-from ..readers.plays import Play, Step, is_true
-from ..report import some
+from ..readers.ansible.inventory import leaves
+from ..readers.ansible.plays import Play, Step, is_true
+from ..report.text import some
 from . import Hit, rule
 
 #: Modules that only look, or only speak.

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from ..facts.ownership import owner_of_name
+from ..facts.server_owner import Server, resolver
+from ..facts.servers import Placed, behind, is_pooler, of_family, pgbouncers, service_of, shared
+from ..facts.service_kinds import command_text
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..ownership import owner_of_name
-from ..resolver import Server, resolver
-from ..servers import Placed, behind, is_pooler, of_family, pgbouncers, service_of, shared
-from ..services import command_text
-from ..traits import listing
 from . import Hit, Judgement, rule
 from .database_scripts import statements
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from ..lines import code_lines, is_elsewhere, lines_of
+from ..facts.code_lines import code_lines, is_elsewhere, lines_of
+from ..facts.domains import neighbours
+from ..facts.ownership import sharers
+from ..facts.service_kinds import is_data_service, is_front_door
+from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
-from ..ownership import sharers
-from ..services import is_data_service, is_front_door
-from ..traits import listing
-from ..webspace import neighbours
 from . import Hit, Judgement, owners, places, rule
 
 #: A port published without an address is taken on every address, IPv4 and IPv6.

@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..facts.server_owner import resolver
+from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity
-from ..resolver import resolver
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 _SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock")

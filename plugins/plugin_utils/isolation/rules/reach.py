@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..acts import docker_calls
-from ..lines import code_lines
+from ..facts.code_lines import code_lines
+from ..facts.compose_calls import docker_calls
+from ..facts.domains import neighbours
+from ..facts.ownership import owner_of_name
+from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
-from ..ownership import owner_of_name
-from ..traits import listing
-from ..webspace import neighbours
 from . import Hit, Judgement, rule
 from .addresses import owner_of_address
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..facts.servers import fleet_uses
+from ..facts.wording import listing
 from ..model import Fleet, Severity
 from ..readers import fingerprints
 from ..readers.fingerprints import Secret, sealed_of, secrets_of
-from ..servers import fleet_uses
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 

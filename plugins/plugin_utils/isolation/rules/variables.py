@@ -9,10 +9,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from ..facts.names_in_text import TokenIndex
 from ..model import Environment, Fleet, Severity
-from ..readers.inventory import leaves
-from ..report import some
-from ..tokens import TokenIndex
+from ..readers.ansible.inventory import leaves
+from ..report.text import some
 from . import Hit, Judgement, rule
 
 #: The variables that name places and are not shipped in a file; what is shipped is judged there.

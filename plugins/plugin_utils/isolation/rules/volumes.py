@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..acts import compose_calls
-from ..contents import contents, uses
+from ..facts.compose_calls import compose_calls
+from ..facts.ownership import owner_of_name
+from ..facts.storage_contents import contents, uses
+from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
-from ..ownership import owner_of_name
-from ..traits import listing
 from . import Hit, Judgement, rule
 
 

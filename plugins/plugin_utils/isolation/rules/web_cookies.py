@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
+from ..facts.domains import domains
+from ..facts.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.nginx_meaning import all_directives
-from ..traits import listing
-from ..webspace import domains
+from ..readers.nginx.meaning import all_directives
 from . import Hit, Judgement, rule
 
 _COOKIE_DOMAIN = re.compile(r";\s*domain=([^;\s\"']+)", re.IGNORECASE)

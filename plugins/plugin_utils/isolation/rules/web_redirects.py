@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ..frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
+from ..facts.domains import domains, neighbours, own_servers, owner_of_port
+from ..facts.frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
 from ..model import Directive, Environment, Fleet, Severity, Where
-from ..readers.nginx_meaning import PASSES, Server, all_directives
-from ..webspace import domains, neighbours, own_servers, owner_of_port
+from ..readers.nginx.meaning import PASSES, Server, all_directives
 from . import Hit, Judgement, rule
 
 _USUAL = {"https": 443, "http": 80}

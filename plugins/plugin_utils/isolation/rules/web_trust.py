@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from ..frameworks import (
+from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
+from ..facts.frameworks import (
     CORS_ALL,
     CORS_ORIGINS,
     CORS_PATTERNS,
@@ -24,11 +25,10 @@ from ..frameworks import (
     patterns,
     settings_of,
 )
+from ..facts.service_kinds import is_front_door
+from ..facts.wording import listing
 from ..model import Environment, Fleet, Setting, Severity, Where
-from ..readers.nginx_meaning import all_directives
-from ..services import is_front_door
-from ..traits import listing
-from ..webspace import domains, instances, machine_path_of, neighbours, origins, safe_expression
+from ..readers.nginx.meaning import all_directives
 from . import Hit, Judgement, rule
 
 _ORIGIN = re.compile(r"^(?:(?P<scheme>[a-z]+)://)?(?P<host>[^:/]+)(?::(?P<port>\d+))?/?$", re.IGNORECASE)

@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Back one environment up: its databases and its files, read back, with a manifest that says what they are.
+
+Runs on the targets, with Ansible and, on a schedule, without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from typing import Any, BinaryIO
+
+from ..core.directory import Tree
+from ..core.errors import Failure
+from ..core.layout import DATABASE
+from ..docker.engine import Engine, EngineError
+from ..state.deployed import load_state
+from .files import listing
+from .manifest import FORMAT, PARTIAL, complete, digest_of, next_serial, remove, surplus, sweep, write_manifest
+from .recovery import recover
+from .sources import backup_directory, files_of, server_of
+
+#: What must stay free on the disk of the backups: a database whose disk is full stops.
+RESERVE = 256 << 20
+
+#: The file in the directory of backups by which one process writes there at a time.
+LOCK = ".lock"
+
+
+class Backups:
+    """The backups of one environment. ``params`` is what ``backup_arguments`` on the controller says."""
+
+    def __init__(self, engine: Engine, params: dict[str, Any]) -> None:
+        self.engine = engine
+        self.params = params
+        self.directory = backup_directory(params)
+
+    def complete(self) -> list[dict[str, Any]]:
+        """The manifests of the complete backups, the oldest first."""
+        return complete(self.directory, self.params["prefix"])
+
+    def make(
+        self, reason: str, release: str = "", commit: str = "", trigger: str = "", spare: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """Make a backup, read it back, let old ones go and copy it off the machine.
+
+        ``trigger`` is what backups are counted by: ``release``, ``schedule``, ``restore`` or ``hand``. Those in
+        ``spare`` are kept. Before a release an environment without any data yet needs none: the answer is why then
+        (``unneeded``). Raises EngineError; what was written of a backup that failed is gone then.
+        """
+        trigger = trigger or ("release" if release else "hand")
+        in_force = load_state(Tree(self.params["home"]))  # what the data belongs to
+        why = {
+            "reason": reason,
+            "trigger": trigger,
+            "release": release or str(in_force.get("release", "")),
+            "commit": commit or str(in_force.get("commit", "")),
+        }
+        began = time.monotonic()
+        try:
+            with self._alone():
+                sweep(self.directory)
+                recovered = recover(self.engine, self.params)
+                if recovered:
+                    why["reason"] += "; %s" % recovered.note()
+                sources, left_out = self._sources(trigger == "release")
+                if trigger == "release" and not any(map(_has_data, sources)):
+                    return {"unneeded": "; ".join(["there are no tables and no files yet", *left_out])}
+                self._check_room(sources)
+                manifest = self._write(sources, why)
+                gone = self._let_go({*spare, manifest["name"]})
+        except Failure as error:
+            raise EngineError("no backup was made: %s" % error.message, error.detail) from error
+        except OSError as error:
+            raise EngineError("no backup was made: %s: %s" % (error.filename or "", error.strerror)) from error
+        path = os.path.join(self.directory, manifest["name"])
+        self._copy(path, manifest)
+        return {
+            "name": manifest["name"],
+            "path": path,
+            "bytes": sum(part["bytes"] for part in manifest["parts"]),
+            "digest": manifest["digest"],
+            "parts": manifest["parts"],
+            "left_out": left_out,
+            "removed": [each["name"] for each in gone],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The backup directory, for this process alone. The kernel lets the lock go when the process ends."""
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        os.chmod(self.directory, 0o700)
+        descriptor = os.open(os.path.join(self.directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise EngineError("another backup is being written to %s" % self.directory) from None
+            yield
+
+    def _sources(self, before_release: bool) -> tuple[list[dict[str, Any]], list[str]]:
+        """What there is to back up, each part with its container and about how large it is; and what is left out."""
+        sources, left_out = [], []
+        for part in self.params["parts"]:
+            if part["kind"] not in self.params["kinds"]:
+                continue
+            if part["kind"] == DATABASE:
+                server = server_of(self.engine, self.params, part)
+                sources.append(dict(part, server=server, about=server.describe(part["database"])))
+                continue
+            files = files_of(self.engine, self.params, part)
+            if files is not None:
+                sources.append(dict(part, files=files, about={"size": files.size()}))
+                continue
+            left_out.append("service %s has no container to copy %s from" % (part["service"], part["path"]))
+            if not before_release:
+                raise EngineError(left_out[-1])
+        return sources, left_out
+
+    def _check_room(self, sources: list[dict[str, Any]]) -> None:
+        """Refuse before anything is written. A dump is compressed: the last one tells more than the database's size."""
+        last = {part["file"]: part["bytes"] for each in self.complete() for part in each["parts"]}
+        need = 0
+        for each in sources:
+            size, before = each["about"]["size"], last.get(_file_of(each))
+            need += size if before is None and size else min(size or before or 0, 2 * (before or 0) + (1 << 20))
+        found = os.statvfs(self.directory)
+        free = found.f_bavail * found.f_frsize
+        if free < need + RESERVE:
+            raise EngineError(
+                "%s has %d MiB free, and the backup needs about %d MiB beside the %d MiB that stay free. Make room, "
+                "lower bulkhead_backup_keep, or set bulkhead_backup_directory to a larger disk"
+                % (self.directory, free >> 20, (need >> 20) + 1, RESERVE >> 20)
+            )
+
+    def _write(self, sources: list[dict[str, Any]], why: dict[str, Any]) -> dict[str, Any]:
+        now = time.time()
+        name = self._new_name(now)
+        partial = os.path.join(self.directory, PARTIAL + name)
+        os.mkdir(partial, 0o700)
+        try:
+            manifest = {
+                "format": FORMAT,
+                "name": name,
+                "serial": next_serial(self.complete()),
+                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+                **{key: self.params[key] for key in ("prefix", "environment", "protected")},
+                **why,
+                "parts": [self._write_part(partial, each) for each in sources],
+            }
+            write_manifest(partial, manifest)
+            os.rename(partial, os.path.join(self.directory, name))
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        _sync(self.directory)
+        return dict(manifest, digest=digest_of(os.path.join(self.directory, name, "manifest.json")))
+
+    def _new_name(self, now: float) -> str:
+        stem = "%s-%s" % (self.params["prefix"], time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)))
+        taken = set(os.listdir(self.directory))
+        return next(each for each in (stem, *("%s-%d" % (stem, n) for n in range(2, 1000))) if each not in taken)
+
+    def _write_part(self, folder: str, source: dict[str, Any]) -> dict[str, Any]:
+        """Write one part and read it back from the disk."""
+        name = _file_of(source)
+        path = os.path.join(folder, name)
+        part = {**{key: source[key] for key in ("kind", "service", "name")}, "file": name}
+        if source["kind"] == DATABASE:
+            with _new_file(path) as target:
+                source["server"].dump(source["database"], target)
+            about = {key: source["about"][key] for key in ("server", "size", "stamp", "roles")}
+            seen = source["server"].read_back(path)
+            if seen["database"] != source["database"]:
+                raise EngineError("the dump of %s says that it is of %s" % (source["database"], seen["database"]))
+            part.update(about, database=source["database"], user=source["user"], rows=seen["rows"])
+        else:
+            with _new_file(path) as target:
+                part["absent"] = not source["files"].archive(target)
+            part["path"] = source["path"]
+            part.update({"files": 0, "size": 0} if part["absent"] else listing(path))
+        return dict(part, bytes=os.path.getsize(path), digest=digest_of(path))
+
+    def _let_go(self, spare: Collection[str]) -> list[dict[str, Any]]:
+        gone = surplus(self.complete(), self.params["keep"], spare)
+        for each in gone:
+            remove(self.directory, each["name"])
+        return gone
+
+    def _copy(self, path: str, manifest: dict[str, Any]) -> None:
+        """Run the user's command that takes the backup off the machine."""
+        if not self.params["copy_command"]:
+            return
+        variables = {
+            "BULKHEAD_BACKUP": path,
+            "BULKHEAD_BACKUP_NAME": manifest["name"],
+            "BULKHEAD_PREFIX": manifest["prefix"],
+        }
+        try:
+            self.engine.shell(
+                "bulkhead_backup_copy_command", self.params["copy_command"], variables, self.params["timeout"]
+            )
+        except Failure as error:
+            raise EngineError(
+                "the backup %s is complete, and it was not copied off the machine: %s" % (path, error.message),
+                error.detail,
+            ) from error
+
+
+def _has_data(source: dict[str, Any]) -> bool:
+    """Whether a source holds anything that could be lost."""
+    return bool(source["about"]["tables"]) if source["kind"] == DATABASE else not source["files"].is_empty()
+
+
+def _file_of(part: dict[str, Any]) -> str:
+    """What the file of a part is called."""
+    return "%s.%s" % (part["name"], "dump" if part["kind"] == DATABASE else "tar")
+
+
+@contextlib.contextmanager
+def _new_file(path: str) -> Iterator[BinaryIO]:
+    """A file for this user alone, on the disk for sure when it is closed."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program that a machine runs on schedule: the same backup as everywhere, without Ansible.
+
+It stands in a zip file with the settings beside it; see ``schedule``. Runs on the targets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from typing import Any
+
+from ..core.directory import Tree, Wanted, read
+from ..core.errors import Failure
+from ..core.sealed_json import dump
+from ..docker.engine import Engine
+from ..state.locks import Locks
+from .create import Backups
+
+SETTINGS = "settings.json"
+LAST = "last.json"
+
+#: Seconds to wait for a deployment that holds the lock.
+_PATIENCE = 900
+
+
+class Runner:
+    """What :class:`Engine` needs of a module, where there is none."""
+
+    def get_bin_path(self, name: str, opt_dirs: Any = ()) -> str | None:
+        """Where a program is."""
+        return shutil.which(name, path=os.pathsep.join(opt_dirs))
+
+    def run_command(
+        self, command: list[str], data: Any = None, cwd: str | None = None, **_options: Any
+    ) -> tuple[int, str, str]:
+        """Run a program and return its exit code, output and errors."""
+        if isinstance(data, str):
+            data = (data + "\n").encode("utf-8", "surrogateescape")
+        how = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
+        # There is no module here whose run_command could be called.
+        # pylint: disable-next=ansible-bad-function
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **how)
+        output, errors = (each.decode("utf-8", "surrogateescape") for each in (done.stdout, done.stderr))
+        return done.returncode, output, errors
+
+
+class TakenAwayError(Failure):
+    """The schedule is no more: its settings went while this waited."""
+
+
+def read_settings(folder: str) -> dict[str, Any]:
+    """What to back up, as it is now. Raises TakenAwayError where there is nothing to be done any more."""
+    content = read(os.path.join(folder, SETTINGS))
+    if content is None:
+        raise TakenAwayError("there is no schedule any more")
+    found: dict[str, Any] = json.loads(content.decode())
+    return found
+
+
+def run(folder: str) -> str:
+    """Back up under the environment's lock. Returns where to. Raises Failure."""
+    params = read_settings(folder)["backup"]
+    locks, token = Locks(params["state_directory"]), uuid.uuid4().hex
+    locks.take(params["prefix"], token, "its own backup on schedule", _PATIENCE)
+    try:
+        with locks.kept(params["prefix"], token):
+            settings = read_settings(folder)  # whoever had the lock may have brought other ones
+            backups = Backups(Engine(Runner(), settings["docker_host"]), settings["backup"])
+            return str(backups.make("on schedule", trigger="schedule")["path"])
+    finally:
+        locks.release(params["prefix"], token)
+
+
+def main() -> int:
+    """Run, say how it went, and keep that for those who ask later."""
+    folder = os.path.dirname(os.path.abspath(sys.argv[0]))
+    began = time.time()
+    try:
+        message, code = run(folder), 0
+    except TakenAwayError as error:
+        sys.stdout.write("%s\n" % error.message)
+        return 0
+    except Failure as error:
+        message, code = "\n".join(filter(None, [error.message, error.detail])), 1
+    last = {
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "seconds": round(time.time() - began, 1),
+        "succeeded": code == 0,
+        "message": message,
+    }
+    Tree(folder).write(Wanted(LAST, dump(last), 0o600))
+    (sys.stderr if code else sys.stdout).write("%s: %s\n" % (os.path.basename(folder), message))
+    return code

@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write one environment's release under its directory: staged first, then renamed into place, and back if need be.
+
+Runs on the targets: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterable
+
+from .errors import Failure
+
+
+class TreeError(Failure):
+    """A file that could not be written, with the reason in words for the user."""
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Wanted:
+    """A file as it shall be: path relative to the environment's directory, content, mode, and if it is a secret.
+
+    ``source`` is the file on the machine that the content was copied from, if it was.
+    """
+
+    def __init__(self, path: str, content: bytes, mode: int = 0o644, sensitive: bool = False, source: str = "") -> None:
+        self.path = path
+        self.content = content
+        self.mode = mode
+        self.sensitive = sensitive
+        self.source = source
+
+
+def read(path: str) -> bytes | None:
+    """The bytes of a regular file; None where there is none. A link counts as none: it is replaced, not followed."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise TreeError("cannot read %s: %s" % (path, error.strerror)) from error
+
+
+class Tree:
+    """The directory of one environment. ``owner`` is who shall own what is written; only root can give things away."""
+
+    #: Directories that hold secrets are closed to other users here. Files below them may then be readable inside a
+    #: container whatever user it runs as: the mount does not pass through the closed directory.
+    PRIVATE = ".bulkhead"
+
+    def __init__(self, directory: str, owner: str = "") -> None:
+        self.directory = directory
+        self.uid = self.gid = -1
+        if owner:
+            try:
+                entry = pwd.getpwnam(owner)
+            except KeyError:
+                raise TreeError(
+                    "bulkhead_owner is %s, and this machine has no such user. Create it, or set bulkhead_owner to the "
+                    "user who shall own %s" % (owner, directory)
+                ) from None
+            if os.getuid() == 0:
+                self.uid, self.gid = entry.pw_uid, entry.pw_gid
+            elif entry.pw_uid != os.getuid():
+                raise TreeError(
+                    "only root can write files for %s, and this runs as %s. Connect as %s, or set ansible_become: true"
+                    % (owner, pwd.getpwuid(os.getuid()).pw_name, owner)
+                )
+        self._kept: list[tuple[str, bytes | None, int, str]] = []
+
+    def path(self, relative: str) -> str:
+        """The absolute path of something below the directory."""
+        return os.path.join(self.directory, relative)
+
+    def holds(self, relative: str) -> bool:
+        """Whether a path, links on the way to it followed, lies in the environment's own directory."""
+        folder = os.path.realpath(os.path.dirname(self.path(relative)))
+        return (folder + os.sep).startswith(os.path.realpath(self.directory) + os.sep)
+
+    def differs(self, wanted: Wanted) -> bool:
+        """Whether what is on disk is not what is wanted: content, mode or owner."""
+        path = self.path(wanted.path)
+        if read(path) != wanted.content:
+            return True
+        found = os.lstat(path)
+        return stat.S_IMODE(found.st_mode) != wanted.mode or self.uid not in (-1, found.st_uid)
+
+    def make_directory(self, relative: str = "") -> None:
+        """Make a directory and its parents. Refuses to pass through a link that leaves the environment's directory."""
+        path = self.path(relative) if relative else self.directory
+        if not self.holds(os.path.join(relative, "")):
+            raise TreeError(
+                "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
+                "could be another environment's" % (path, os.path.realpath(path), self.directory)
+            )
+        missing = []
+        step = path
+        while not os.path.isdir(step):
+            missing.append(step)
+            step = os.path.dirname(step)
+        try:
+            for each in reversed(missing):
+                try:
+                    os.mkdir(each)
+                except FileExistsError:
+                    if os.path.isdir(each):  # somebody else made it just now
+                        continue
+                    raise
+                os.chmod(each, 0o700 if each == self.path(self.PRIVATE) else 0o755)
+                self._give(each)
+        except OSError as error:
+            raise TreeError(self._explain("make the directory", each, error)) from error
+
+    def write(self, wanted: Wanted, base: str = "") -> None:
+        """Write a file completely, beside its place, and rename it into place."""
+        temporary = self._write_aside(wanted, base)
+        try:
+            self._rename(temporary, self.path(os.path.join(base, wanted.path)))
+        except TreeError:
+            os.unlink(temporary)
+            raise
+
+    def install(self, files: Iterable[Wanted], gone: Iterable[str] = ()) -> None:
+        """Bring files into force: all of them, or none. All are written aside before the first is renamed, so that a
+        full disk is noticed while nothing has changed. :meth:`restore` undoes it."""
+        aside: list[tuple[str, str]] = []
+        try:
+            for wanted in files:
+                aside.append((self._write_aside(wanted), self.path(wanted.path)))
+            while aside:
+                temporary, final = aside[0]
+                self._keep(final)
+                self._rename(temporary, final)
+                del aside[0]
+            for relative in gone:
+                self._keep(self.path(relative))
+                self._unlink(self.path(relative))
+        except TreeError:
+            for temporary, _final in aside:
+                os.unlink(temporary)
+            self.restore()
+            raise
+
+    def sweep(self, paths: Iterable[str]) -> None:
+        """Remove what a run that was killed had written aside and not renamed: it may hold secrets."""
+        for folder in {os.path.dirname(self.path(path)) for path in paths}:
+            for left in glob.glob(os.path.join(glob.escape(folder), ".*.bulkhead-[0-9]*")):
+                if not left.endswith("-%d" % os.getpid()):
+                    self._unlink(left)
+
+    def restore(self) -> None:
+        """Put back what :meth:`install` replaced."""
+        while self._kept:
+            path, content, mode, link = self._kept.pop()
+            if content is not None:
+                self.write(Wanted(os.path.relpath(path, self.directory), content, mode))
+            elif link or not os.path.isdir(path):
+                self._unlink(path)
+            if link:
+                os.symlink(link, path)
+
+    def remove(self, relative: str) -> None:
+        """Remove a directory that this program made."""
+        shutil.rmtree(self.path(relative), ignore_errors=True)
+
+    def _keep(self, path: str) -> None:
+        content = read(path)
+        mode = stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0
+        self._kept.append((path, content, mode, os.readlink(path) if os.path.islink(path) else ""))
+
+    def _write_aside(self, wanted: Wanted, base: str = "") -> str:
+        relative = os.path.join(base, wanted.path)
+        self.make_directory(os.path.dirname(relative))
+        folder, name = os.path.split(self.path(relative))
+        temporary = os.path.join(folder, ".%s.bulkhead-%d" % (name, os.getpid()))
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(wanted.content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            self._give(temporary)
+            os.chmod(temporary, wanted.mode)
+        except OSError as error:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+            raise TreeError(self._explain("write", self.path(relative), error)) from error
+        return temporary
+
+    def _rename(self, temporary: str, final: str) -> None:
+        try:
+            os.rename(temporary, final)
+        except OSError as error:
+            raise TreeError(self._explain("write", final, error)) from error
+
+    def _unlink(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise TreeError(self._explain("remove", path, error)) from error
+
+    def _give(self, path: str) -> None:
+        if self.uid != -1:
+            os.lchown(path, self.uid, self.gid)
+
+    @staticmethod
+    def _explain(what: str, path: str, error: OSError) -> str:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return (
+                "cannot %s %s: the disk is full. Free some space and deploy again; what is in force was not changed"
+                % (what, path)
+            )
+        return "cannot %s %s: %s. What is in force was not changed" % (what, path, error.strerror)

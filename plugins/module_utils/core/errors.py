@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What goes wrong on a machine, in words for the user, when programs run too. Runs on the targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Failure(Exception):
+    """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it.
+
+    ``steps`` are what was begun, and ``put_back`` what became of it, where anything was.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.steps: list[str] = []
+        self.put_back = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What a module's answer says beside message and detail."""
+        return {"steps": self.steps, "put_back": self.put_back} if self.steps or self.put_back else {}
+
+    def __str__(self) -> str:
+        """The message as it is now: who passes a failure on adds what became of it."""
+        return self.message
+
+
+def last_lines(text: str, count: int = 15) -> str:
+    """The last lines of a tool's output, for an error message."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()[-count:])

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Programs: run for their answer, or as a stream between files, this process and containers.
+
+Runs on the targets: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from .errors import Failure, last_lines
+
+if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
+    from ansible.module_utils.basic import AnsibleModule
+
+#: How much is moved at once.
+CHUNK = 1 << 20
+
+#: How much of what a program complains about is kept.
+_COMPLAINTS = 1 << 16
+
+
+class StreamError(Failure):
+    """A program that did not do its part, or did not end in time."""
+
+
+def stream(
+    command: list[str],
+    what: str,
+    source: BinaryIO | None = None,
+    target: BinaryIO | None = None,
+    write: Callable[[IO[bytes]], None] | None = None,
+    read: Callable[[IO[bytes]], Any] | None = None,
+    limit: float = 0,
+) -> Any:
+    """Run a program from ``source`` to ``target``, or fed by ``write``, or read by ``read``. Returns what that returns.
+
+    ``what`` says in words what the program does. Raises StreamError when it fails, or takes longer than ``limit``
+    seconds. However this ends, the program has ended too.
+    """
+    late = threading.Event()
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            # A module's run_command holds all output in memory.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                command,
+                stdin=subprocess.PIPE if write else source or subprocess.DEVNULL,
+                stdout=subprocess.PIPE if read else target or subprocess.DEVNULL,
+                stderr=complaints,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StreamError("%s: %s cannot be run: %s" % (what, command[0], error.strerror)) from error
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit or threading.TIMEOUT_MAX, stop)
+        timer.daemon = True
+        timer.start()
+        result = None
+        try:
+            if write and process.stdin:
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    write(process.stdin)
+            if read and process.stdout:
+                with process.stdout:
+                    result = read(process.stdout)
+            code = process.wait()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if late.is_set():
+            raise StreamError("%s was stopped: it had not ended after %d s (bulkhead_backup_timeout)" % (what, limit))
+        if code != 0:
+            size = complaints.seek(0, 2)
+            complaints.seek(max(0, size - _COMPLAINTS))
+            raise StreamError(
+                "%s failed (exit code %d)" % (what, code), last_lines(complaints.read().decode("utf-8", "replace"))
+            )
+        return result
+
+
+def run_command(
+    module: AnsibleModule, what: str, command: list[str], kind: type[Failure], **options: Any
+) -> tuple[int, str, str]:
+    """Run a program. Returns (exit code, output, errors).
+
+    Raises a Failure of a kind where the machine cannot run one more (memory, processes, open files): a module would end
+    there and then, and whoever began something could not undo it.
+    """
+    try:
+        done: tuple[int, str, str] = module.run_command(
+            command, handle_exceptions=False, expand_user_and_vars=False, **options
+        )
+    except OSError as error:
+        raise kind("%s cannot be run on this machine: %s" % (what, error.strerror or error)) from error
+    return done
+
+
+def home_directory() -> str:
+    """The home directory of the user who runs this, whatever ``HOME`` says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"

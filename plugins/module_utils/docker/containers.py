@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an inspected container says of itself. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..core.timestamps import seconds
+from .labels import PREFIX, PROJECT, WORKING_DIRECTORY
+
+#: How the names of the containers end that a deployment only needs while it works.
+STAND_IN, PREPARING = "_next", "_prepare"
+
+
+def labels_of(container: dict[str, Any]) -> dict[str, str]:
+    """The labels of an inspected container."""
+    return (container.get("Config") or {}).get("Labels") or {}
+
+
+def name_of(container: dict[str, Any]) -> str:
+    """The name of an inspected container."""
+    return str(container.get("Name", "")).lstrip("/")
+
+
+def condition(container: dict[str, Any]) -> str:
+    """How a container is: ``healthy``, ``starting``, ``unhealthy``, ``running``, ``restarting``, ``paused``, or its
+    status and what it ended with, as ``exited (1)``."""
+    state = container.get("State") or {}
+    health = (state.get("Health") or {}).get("Status")
+    if state.get("Restarting"):
+        return "restarting"
+    if state.get("Paused"):
+        return "paused"  # it counts as running, and keeps the health that it had
+    if state.get("Running"):
+        return health if health and health != "none" else "running"
+    return "%s (%s)" % (state.get("Status", "gone"), state.get("ExitCode", "?"))
+
+
+def is_running(container: dict[str, Any]) -> bool:
+    """Whether a container's processes run. The engine counts a paused one as running, whose processes answer nobody,
+    and one that waits to be started again, which has none."""
+    state = container.get("State") or {}
+    return bool(state.get("Running")) and not (state.get("Paused") or state.get("Restarting"))
+
+
+def started(container: dict[str, Any]) -> float:
+    """When a container was started, in seconds since the epoch."""
+    return seconds(container["State"]["StartedAt"])
+
+
+def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
+    """The (port, address) pairs that a container publishes on the machine."""
+    found = []
+    for bindings in ((container.get("HostConfig") or {}).get("PortBindings") or {}).values():
+        for each in bindings or ():
+            if (each.get("HostPort") or "").isdigit():
+                found.append((int(each["HostPort"]), each.get("HostIp") or ""))
+    return found
+
+
+def is_well(container: dict[str, Any], one_shot: bool = False) -> bool:
+    """Whether a container is as it should be for good."""
+    how = condition(container)
+    return how in ("running", "healthy") or one_shot and how == "exited (0)"
+
+
+def belongs_to(labels: dict[str, str]) -> str:
+    """Who made an object, in words, from its labels."""
+    if labels.get(PROJECT):
+        where = labels.get(WORKING_DIRECTORY)
+        return "the Compose project %s%s" % (labels[PROJECT], " in %s" % where if where else "")
+    return "no Compose project"
+
+
+def is_own(container: dict[str, Any], prefix: str, directory: str) -> bool:
+    """Whether a deployment of this environment, from this directory, made a container."""
+    labels = labels_of(container)
+    here = os.path.realpath(labels.get(WORKING_DIRECTORY) or "/") == os.path.realpath(directory)
+    return here and labels.get(PREFIX) == prefix

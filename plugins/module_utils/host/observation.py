@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Everything that the gates need to know of a machine, read once. It judges nothing. Runs on the targets.
+
+The number of engine calls does not grow with the number of containers: one list and one inspection for each kind.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ..core.directory import digest
+from ..core.layout import PAGE
+from ..docker.containers import condition, labels_of, name_of, published_by
+from ..docker.engine import Engine, described
+from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
+from ..state.locks import Locks
+from ..state.registry import Registry, state_directory
+from . import facts as machine
+from .firewall_fingerprints import guards
+from .redis_runs import runs
+
+#: Labels whose values are read. Those of others may hold anything, so only their names are taken.
+
+
+def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), keep: bool = False) -> dict[str, Any]:
+    """The machine as it is: engine, containers, networks, volumes, sockets, registered directories, schedules.
+
+    ``state`` is the machine's state directory, ``directories`` are environments' to look at beside registered ones.
+    With ``keep`` registry entries that were lost or edited are written anew where they can be.
+    """
+    place = state_directory(state)
+    facts = engine_facts(engine)
+    registry = Registry(place)
+    key = registry.key(keep)
+    found = containers(engine, key)
+    working = {each["labels"].get(WORKING_DIRECTORY, "") for each in found} - {""}
+    entries = registry.entries({*directories, *working}, keep)
+    paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
+    return {
+        "machine": machine.machine_id(),
+        "generation": machine.generation(engine.docker_host),
+        "engine": facts,
+        "containers": found,
+        "networks": networks(engine),
+        "volumes": volumes(engine),
+        "images": images(engine),
+        "sockets": machine.listening(),
+        "disk": {path: machine.free_bytes(path) for path in [*paths, facts["root"]]},
+        "limits": machine.limits(),
+        "registry": entries,
+        "locks": Locks(place).held(),
+        "deployments": Locks(place).last(),
+        "key": digest(key)[:8],
+        "files": {path: machine.files_digest(path, key) for path in paths},
+        "checkouts": {path: machine.checkout(os.path.join(path, "code")) for path in paths},
+        "places": {path: os.path.realpath(path) for path in sorted({*paths, *working})},
+        "maintenance": [path for path in paths if os.path.isfile(os.path.join(path, PAGE))],
+        "schedules": machine.schedules(),
+        "parents": machine.compose_files_above(paths),
+        "guards": guards(engine),
+    }
+
+
+def engine_facts(engine: Engine) -> dict[str, Any]:
+    """Who the engine is and how it is set."""
+    facts = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
+    options = [str(option) for option in facts.get("SecurityOptions") or ()]
+    return {
+        "id": facts.get("ID", ""),
+        "version": facts.get("ServerVersion", ""),
+        "time": facts.get("SystemTime", ""),
+        "root": facts.get("DockerRootDir", ""),
+        "live_restore": bool(facts.get("LiveRestoreEnabled")),
+        "rootless": any("rootless" in option for option in options),
+        "user_namespaces": any("userns" in option for option in options),
+        "cgroup": facts.get("CgroupVersion", ""),
+        "storage": facts.get("Driver", ""),
+        "logging": facts.get("LoggingDriver", ""),
+        "swarm": (facts.get("Swarm") or {}).get("LocalNodeState", ""),
+        "address_pools": [each.get("Base", "") for each in facts.get("DefaultAddressPools") or ()],
+    }
+
+
+def containers(engine: Engine, key: bytes = b"") -> list[dict[str, Any]]:
+    """Every container, running or not, without the values of its settings: they may be secret."""
+    ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
+    found = [summary(each, key) for each in engine.inspect(ids)]
+    known = runs(found)
+    return [dict(each, run=known.get(each["id"], "")) for each in found]
+
+
+def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
+    """What a container is, as far as rules and receipts need it."""
+    state = container.get("State") or {}
+    host = container.get("HostConfig") or {}
+    attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    return {
+        "id": container["Id"],
+        "name": name_of(container),
+        "image": container.get("Image", ""),
+        **_labels(labels_of(container)),
+        "condition": condition(container),
+        "running": bool(state.get("Running")),
+        "started": state.get("StartedAt", ""),
+        "restarts": container.get("RestartCount", 0),
+        "policy": (host.get("RestartPolicy") or {}).get("Name", ""),
+        "network_mode": host.get("NetworkMode", ""),
+        "networks": {
+            name: {
+                "id": (each or {}).get("NetworkID", ""),
+                "address": (each or {}).get("IPAddress", ""),
+                "address6": (each or {}).get("GlobalIPv6Address", ""),
+                "gateways": [each[key] for key in ("Gateway", "IPv6Gateway") if (each or {}).get(key)],
+                "aliases": sorted(set((each or {}).get("Aliases") or ()) | set((each or {}).get("DNSNames") or ())),
+            }
+            for name, each in attached.items()
+        },
+        "mounts": sorted(
+            [
+                each.get("Destination"),
+                each.get("Type"),
+                each.get("Name") or each.get("Source") or "",
+                bool(each.get("RW")),
+            ]
+            for each in container.get("Mounts") or ()
+        ),
+        "ports": [{"port": port, "address": address} for port, address in published_by(container)],
+        "exposed": sorted(
+            int(port.split("/")[0])
+            for port in (container.get("Config") or {}).get("ExposedPorts") or {}
+            if port.endswith("/tcp")
+        ),
+        "pid": state.get("Pid", 0),
+        "settings": _settings((container.get("Config") or {}).get("Env") or (), key),
+        "limits": {
+            "memory": host.get("Memory") or 0,
+            "swap": host.get("MemorySwap") or 0,
+            "cpus": (host.get("NanoCpus") or 0) / 1e9,
+            "pids": host.get("PidsLimit") or 0,
+            "restart": (host.get("RestartPolicy") or {}).get("Name") or "no",
+        },
+    }
+
+
+def _settings(variables: Iterable[str], key: bytes) -> dict[str, str]:
+    """The names of settings, each with a digest under the machine's own key: a change shows, and no value."""
+    found = {}
+    for each in variables:
+        name, _equals, value = each.partition("=")
+        found[name] = hmac.new(key, value.encode("utf-8", "replace"), "sha256").hexdigest()[:8] if key else ""
+    return dict(sorted(found.items()))
+
+
+def networks(engine: Engine) -> list[dict[str, Any]]:
+    """Every network with its subnets and bridge."""
+    found = []
+    for each in _inspect_all(engine, "network"):
+        options = each.get("Options") or {}
+        found.append(
+            {
+                "id": each["Id"],
+                "name": each["Name"],
+                "driver": each.get("Driver"),
+                "internal": bool(each.get("Internal")),
+                **_labels(each.get("Labels") or {}),
+                "subnets": [config.get("Subnet") for config in (each.get("IPAM") or {}).get("Config") or ()],
+                "gateways": [
+                    config.get("Gateway")
+                    for config in (each.get("IPAM") or {}).get("Config") or ()
+                    if config.get("Gateway")
+                ],
+                "bridge": options.get("com.docker.network.bridge.name") or "br-%s" % each["Id"][:12],
+            }
+        )
+    return found
+
+
+def volumes(engine: Engine) -> list[dict[str, Any]]:
+    """Every volume with where it is, and which PostgreSQL cluster it holds, where this user may see that."""
+    return [
+        {
+            "name": each["Name"],
+            "driver": each.get("Driver"),
+            "created": each.get("CreatedAt", ""),
+            **_labels(each.get("Labels") or {}),
+            # A network share's options carry its password.
+            "device": (each.get("Options") or {}).get("device", ""),
+            "mountpoint": each.get("Mountpoint", ""),
+            "database": machine.database_identity(each.get("Mountpoint") or "/nonexistent"),
+        }
+        for each in _inspect_all(engine, "volume")
+    ]
+
+
+def images(engine: Engine) -> list[dict[str, Any]]:
+    """The images that environments built, with their names."""
+    return [
+        {
+            "id": each["Id"],
+            "names": each.get("RepoTags") or [],
+            **_labels((each.get("Config") or {}).get("Labels") or {}),
+        }
+        for each in _inspect_all(engine, "image", "--filter", "label=%s" % PREFIX)
+    ]
+
+
+def _labels(labels: dict[str, str]) -> dict[str, Any]:
+    known = {name: value for name, value in labels.items() if name.startswith((COMPOSE, OURS))}
+    return {"labels": known, "other_labels": sorted(set(labels) - set(known))}
+
+
+def _inspect_all(engine: Engine, kind: str, *filters: str) -> list[dict[str, Any]]:
+    names = list(dict.fromkeys(engine.docker_ok(kind, "ls", "--quiet", *filters).split()))
+    return described(engine, kind, names)

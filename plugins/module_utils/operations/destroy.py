@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Take one environment away: everything that is exactly its own, and nothing else. Runs on the targets.
+
+Nothing goes by pattern, prefix or prune. Each thing is found by its exact labels or by what a deployment noted, is
+listed, and is removed by its id or full name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from ..backup import manifest
+from ..backup.create import LOCK
+from ..backup.recovery import JOURNAL
+from ..backup.schedule import Schedule
+from ..backup.sources import backup_directory
+from ..core.directory import Tree
+from ..core.errors import Failure, last_lines
+from ..docker.containers import belongs_to, is_own, labels_of, name_of
+from ..docker.engine import Engine, EngineError, described
+from ..docker.labels import PREFIX, PROJECT
+from ..host.firewall import Firewall, FirewallError
+from ..source.checkout import Checkout
+from ..state.deployed import load_state
+from ..state.registry import state_directory
+from .owned_files import Belongings
+
+#: The label of a volume that has no name but its id.
+_ANONYMOUS = "com.docker.volume.anonymous"
+
+
+class Thing:
+    """Something that is the environment's own: what it is, its name for people, and what the engine knows it by."""
+
+    def __init__(self, kind: str, name: str, identity: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.identity = identity or name
+
+    @property
+    def text(self) -> str:
+        """The line of the list that is printed."""
+        return "%s %s" % (self.kind, self.name)
+
+
+class Destruction:
+    """One environment, as it is to go. ``goes`` is removed, ``stays`` is kept on purpose, ``left`` is not its own."""
+
+    def __init__(self, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> None:
+        self.engine = engine
+        self.tree = tree
+        self.checkout = checkout
+        self.params = params
+        self.prefix: str = params["prefix"]
+        self.state_directory = state_directory(params["state_directory"])
+        self.schedule = Schedule(engine, self.prefix, params["state_directory"])
+        self.survey()
+
+    def survey(self) -> None:
+        """Look at what is there."""
+        self.goes: list[Thing] = []
+        self.stays: list[str] = []
+        self.left: list[str] = []
+        everyone = self.engine.inspect(self.engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split())
+        own = [each for each in everyone if self._is_ours(each)]
+        self.others = [each for each in everyone if each not in own]
+        self._schedules()
+        self.goes += [Thing("container", name_of(each), each["Id"]) for each in own]
+        self._strangers()
+        self._firewall()
+        self._networks()
+        self._volumes(own)
+        self._images()
+        self._backups()
+        self._files()
+        entry = os.path.join(self.state_directory, "environments", self.prefix)
+        if os.path.isdir(entry):
+            self.goes.append(Thing("registry entry", entry))
+
+    def _is_ours(self, container: dict[str, Any]) -> bool:
+        ours = is_own(container, self.prefix, self.tree.directory)
+        return ours and labels_of(container).get(PROJECT) == self.engine.project
+
+    def _strangers(self) -> None:
+        for each in self.others:
+            labels = labels_of(each)
+            if labels.get(PROJECT) == self.engine.project or labels.get(PREFIX) == self.prefix:
+                self.left.append(
+                    "container %s of %s: no deployment from %s made it"
+                    % (name_of(each), belongs_to(labels), self.tree.directory)
+                )
+
+    def _schedules(self) -> None:
+        remove = "remove "
+        found = [step[len(remove) :] for step in self.schedule.bring({}, change=False)]
+        folder = [self.schedule.folder] if os.path.isdir(self.schedule.folder) else []
+        self.goes += [Thing("schedule", path) for path in found + folder]
+
+    def _firewall(self) -> None:
+        guarded = load_state(self.tree).get("firewall") is not None
+        if os.geteuid() != 0 and not guarded:
+            return
+        try:
+            planned = self._guard().plan()
+        except FirewallError:
+            if guarded:
+                raise
+            return
+        if planned:
+            self.goes.append(Thing("firewall chain", self.params["firewall_chain"]))
+
+    def _guard(self) -> Firewall:
+        return Firewall(self.engine, self.prefix, self.params["firewall_chain"], [], None)
+
+    def _labelled(self, kind: str) -> list[dict[str, Any]]:
+        """The networks or volumes that carry the environment's label and are of its Compose project."""
+        listing = self.engine.docker_ok(kind, "ls", "--quiet", "--filter", "label=%s=%s" % (PREFIX, self.prefix))
+        found = []
+        for each in described(self.engine, kind, listing.split()):
+            labels = each.get("Labels") or {}
+            if labels.get(PROJECT) == self.engine.project:
+                found.append(each)
+            else:
+                self.left.append("%s %s: it belongs to %s" % (kind, each["Name"], belongs_to(labels)))
+        return found
+
+    def _networks(self) -> None:
+        for each in self._labelled("network"):
+            guests = [name_of(other) for other in self.others if each["Id"] in _networks_of(other)]
+            if guests:
+                self.left.append("network %s: %s is attached to it" % (each["Name"], " and ".join(guests)))
+            else:
+                self.goes.append(Thing("network", each["Name"], each["Id"]))
+
+    def _volumes(self, own: list[dict[str, Any]]) -> None:
+        nameless = {name for each in own for name in _volumes_of(each)}
+        found = self._labelled("volume")
+        known = {each["Name"] for each in found}
+        found += [
+            each
+            for each in described(self.engine, "volume", sorted(nameless - known))
+            if _ANONYMOUS in (each.get("Labels") or {})
+        ]
+        for each in found:
+            users = [name_of(other) for other in self.others if each["Name"] in _volumes_of(other)]
+            if not self.params["volumes"]:
+                self.stays.append("volume %s" % each["Name"])
+            elif users:
+                self.left.append("volume %s: %s uses it" % (each["Name"], " and ".join(users)))
+            else:
+                self.goes.append(Thing("volume", each["Name"]))
+
+    def _images(self) -> None:
+        """Images by the names of the environment's own repository, and nameless ones that were built for it."""
+        repository = self.params["image_repository"]
+        used: dict[str, list[str]] = {}
+        for each in self.others:
+            used.setdefault(each.get("Image", ""), []).append(name_of(each))
+        listing = self.engine.docker_ok("image", "ls", "--quiet", "--no-trunc", repository).split()
+        label = "label=%s=%s" % (PREFIX, self.prefix)
+        nameless = ("image", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
+        listing += self.engine.docker_ok(*nameless).split()
+        for each in described(self.engine, "image", list(dict.fromkeys(listing))):
+            tags = each.get("RepoTags") or []
+            names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [each["Id"]]
+            # A name may go from an image that another container runs: the image stays as long as it has another one.
+            if used.get(each["Id"]) and len(names) == max(1, len(tags)):
+                self.left.append("image %s: %s runs it" % (names[0], " and ".join(used[each["Id"]])))
+            else:
+                self.goes += [Thing("image", name) for name in sorted(names)]
+
+    def _backups(self) -> None:
+        folder = self._backup_directory()
+        names = [each["name"] for each in manifest.complete(folder, self.prefix)]
+        if not self.params["backups"]:
+            self.stays += ["backup %s" % os.path.join(folder, name) for name in names]
+            return
+        if not os.path.isdir(folder):
+            return
+        there = sorted(os.listdir(folder))
+        # What killed runs left goes as it would with the next backup.
+        own = names + [name for name in there if name.startswith(manifest.PARTIAL)]
+        self.goes += [Thing("backup", os.path.join(folder, name)) for name in own]
+        beside = [name for name in there if name in (LOCK, JOURNAL)]
+        strange = [name for name in there if name not in (*own, *beside)]
+        if not strange and not self.params["backup_directory"]:
+            self.goes.append(Thing("backup directory", folder))
+            return
+        self.goes += [Thing("file", os.path.join(folder, name)) for name in beside]
+        self.left += ["%s: it is no backup of %s" % (os.path.join(folder, name), self.prefix) for name in strange]
+        if not strange:
+            self.left.append("%s: it may have been there before any backup (bulkhead_backup_directory)" % folder)
+
+    def _backup_directory(self) -> str:
+        return backup_directory(dict(self.params, directory=self.params["backup_directory"]))
+
+    def _files(self) -> None:
+        found = Belongings(self.tree, load_state(self.tree).get("files") or (), self.params["mounts"], self.checkout)
+        for path in found.own:
+            whole = self.tree.path(path) if path else self.tree.directory
+            folder = os.path.isdir(whole)
+            self.goes.append(Thing("directory" if folder else "file", whole + ("/" if folder else ""), whole))
+        self.left += ["%s: %s" % (self.tree.path(path), reason) for path, reason in found.left]
+
+    # ---- removing ------------------------------------------------------------------------------------------------
+
+    def apply(self) -> None:
+        """Remove what was surveyed, each thing by its id or full name. Raises EngineError with what would not go."""
+        goes = self.goes
+        stopping = [each.identity for each in goes if each.kind == "container"]
+        if stopping:
+            # Volumes may stay: what writes to them is to end properly.
+            self.engine.docker("stop", *stopping)
+        problems: list[str] = []
+        for each in goes:
+            if problems and each.kind in ("file", "directory", "backup directory"):
+                continue  # the next run needs what they say
+            try:
+                self._removal(each.kind)(each)
+            except (Failure, OSError) as error:
+                detail = last_lines(getattr(error, "detail", ""), 2)
+                problems.append("%s (%s)" % (each.text, detail or str(error)))
+        self.survey()
+        still = [each.text for each in self.goes if each.kind != "registry entry"]
+        if problems or still:
+            raise EngineError(
+                "could not be removed: %s. Files and registry entry stay until that is gone; then run it again"
+                % "; ".join(problems or still)
+            )
+
+    def _removal(self, kind: str) -> Callable[[Thing], Any]:
+        engine = self.engine
+        return {
+            "schedule": self._unschedule,
+            "container": lambda each: engine.docker_ok("rm", "--force", each.identity),
+            "firewall chain": lambda _each: self._guard().apply(None),
+            "network": lambda each: engine.docker_ok("network", "rm", each.identity),
+            "volume": lambda each: engine.docker_ok("volume", "rm", each.identity),
+            "image": lambda each: engine.docker_ok("image", "rm", each.identity),
+            "backup": lambda each: manifest.remove(*os.path.split(each.identity)),
+            "backup directory": lambda each: shutil.rmtree(each.identity),
+            "file": lambda each: os.unlink(each.identity),
+            "directory": self._remove_directory,
+            # By the step that writes the receipt: as long as anything is left the environment stays registered.
+            "registry entry": lambda _each: None,
+        }[kind]
+
+    def _unschedule(self, thing: Thing) -> None:
+        if thing.identity == self.schedule.folder:
+            shutil.rmtree(thing.identity)
+        else:
+            self.schedule.remove()  # all of its files at once: a timer is stopped before its file goes
+
+    def _remove_directory(self, thing: Thing) -> None:
+        """What deployments filled goes with its content; any other directory has to be empty by now."""
+        relative = os.path.relpath(thing.identity, self.tree.directory)
+        if relative == "code" or relative.startswith(".bulkhead" + os.sep):
+            shutil.rmtree(thing.identity)
+        else:
+            os.rmdir(thing.identity)
+
+
+def _networks_of(container: dict[str, Any]) -> set[str]:
+    attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    return {(each or {}).get("NetworkID", "") for each in attached.values()} - {""}
+
+
+def _volumes_of(container: dict[str, Any]) -> set[str]:
+    return {each.get("Name", "") for each in container.get("Mounts") or () if each.get("Type") == "volume"}

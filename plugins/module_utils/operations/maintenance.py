@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Put an environment's maintenance page up or take it away, and see that nginx answers so. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ..core.directory import Tree, Wanted, read
+from ..core.layout import PAGE
+from ..docker.engine import EngineError
+from ..probe.prober import Prober
+
+#: nginx looks for the page at each request; this is for a machine that is busy.
+_PATIENCE = 10
+
+
+class Maintenance:
+    """The page of one environment. ``request`` asks the environment's own port for its own domain."""
+
+    def __init__(self, tree: Tree, prober: Prober, request: dict[str, Any]) -> None:
+        self.tree = tree
+        self.prober = prober
+        self.request = request
+        self.before = read(tree.path(PAGE))
+        if not os.path.isdir(os.path.dirname(tree.path(PAGE))):
+            raise EngineError("%s is not deployed, so nothing answers with a page. Deploy first" % tree.directory)
+
+    def switch(self, content: bytes, on: bool, check_mode: bool) -> list[str]:
+        """Returns what was done, or would be; empty where it is so already. Raises EngineError where nginx answers
+        otherwise; then everything is as it was."""
+        if on:
+            steps = ["put the maintenance page up"] if self.tree.differs(Wanted(PAGE, content)) else []
+        else:
+            steps = ["take the maintenance page away"] if self.before is not None else []
+        if check_mode:
+            return steps
+        if steps:
+            self._write(content if on else None)
+        seen = self._seen(content, on)
+        if seen:
+            if steps:
+                self._write(self.before)
+            raise EngineError("%s. Nothing was changed" % seen)
+        return steps
+
+    def _write(self, content: bytes | None) -> None:
+        if content is None:
+            os.unlink(self.tree.path(PAGE))
+        else:
+            self.tree.write(Wanted(PAGE, content))
+
+    def _seen(self, content: bytes, on: bool) -> str:
+        """What is wrong with the answer; empty where it is as it shall be."""
+        deadline = time.monotonic() + _PATIENCE
+        url = "%s://%s" % ("https" if self.request["tls"] else "http", self.request["host_header"])
+        while True:
+            status, body = self.prober.page(self.request)
+            wrong = self._judged(status, body, content if on else self.before, on)
+            if not wrong or time.monotonic() > deadline:
+                return wrong and "%s %s" % (url, wrong)
+            time.sleep(0.3)
+
+    @staticmethod
+    def _judged(status: int, body: bytes, page: bytes | None, on: bool) -> str:
+        shown = status == 503 and body == page
+        if not status:
+            return "is not answered: see whether the nginx container is well"
+        if on and not shown:
+            return (
+                "is answered with %d, and not with the page: the nginx configuration in force does not look for it. "
+                "Deploy once, and see that bulkhead_nginx_template looks for /etc/nginx/traffic/maintenance.html"
+                % status
+            )
+        return "is still answered with the page" if shown and not on else ""

@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What lies in an environment's directory: what a deployment wrote there, and what is somebody's own.
+
+Looks only; runs on the targets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from ..core.directory import Tree
+from ..core.errors import Failure
+from ..source.checkout import Checkout, without_credentials
+
+#: What deployments keep below ``.bulkhead``. Anything else there is somebody's own.
+KEPT = ("build", "environment.json", "private", "releases", "state.json", "traffic")
+
+
+class Belongings:
+    """``own`` are the paths that may go, relative to the directory: files, ``.bulkhead``'s parts, the checkout, and
+    directories that would be empty then. ``left`` are the others with the reason."""
+
+    def __init__(self, tree: Tree, written: Iterable[str], mounts: Iterable[str], checkout: Checkout | None) -> None:
+        self.tree = tree
+        self.own: list[str] = []
+        self.left: list[tuple[str, str]] = []
+        written = [path for path in written if not path.startswith(".bulkhead/")]
+        for path in sorted(written):
+            if not os.path.lexists(tree.path(path)):
+                continue
+            if os.path.islink(tree.path(path)) or not tree.holds(path):
+                self.left.append((path, "it is a link, or lies behind one"))
+            else:
+                self.own.append(path)
+        self._add_private()
+        self._add_checkout(checkout)
+        self._add_mounts({os.path.normpath(path) for path in mounts})
+        self._add_empty({os.path.dirname(path) for path in written} | {".bulkhead", "docker/nginx"})
+
+    def _add_private(self) -> None:
+        folder = self.tree.path(".bulkhead")
+        if os.path.islink(folder) or not os.path.isdir(folder):
+            return
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(".bulkhead", name)
+            if name in KEPT and not os.path.islink(self.tree.path(path)):
+                self.own.append(path)
+            # What was written aside by a run that was killed.
+            elif name.startswith(".") and ".bulkhead-" in name:
+                self.own.append(path)
+
+    def _add_checkout(self, checkout: Checkout | None) -> None:
+        path = self.tree.path("code")
+        if not os.path.lexists(path):
+            return
+        reason = only_here(checkout, path)
+        if reason:
+            self.left.append(("code", reason))
+        else:
+            self.own.append("code")
+
+    def _add_mounts(self, mounts: Iterable[str]) -> None:
+        """Directories that were made for services to mount. What containers or people put there is theirs."""
+        for path in sorted(mounts):
+            whole = self.tree.path(path)
+            known = path.split(os.sep)[0] in ("code", ".bulkhead", ".", "..") or path in self.own
+            if known or os.path.islink(whole) or not os.path.isdir(whole):
+                continue
+            if any(each.startswith(path + os.sep) for each in self.own):
+                continue  # where files of ours lie, they are told from others one by one
+            if os.listdir(whole):
+                self.left.append((path, "it holds files that no deployment wrote"))
+            else:
+                self.own.append(path)
+
+    def _add_empty(self, folders: Iterable[str]) -> None:
+        """Directories that hold nothing but what goes, the deepest first, and the environment's own at last."""
+        above = {part for each in folders for part in _with_parents(each)} | {""}
+        for folder in sorted(above, key=lambda each: (-each.count("/") - bool(each), each)):
+            path = self.tree.path(folder) if folder else self.tree.directory
+            if os.path.islink(path) or not os.path.isdir(path):
+                continue
+            names = {os.path.join(folder, name) for name in os.listdir(path)}
+            strange = sorted(names - set(self.own) - above - {left for left, _reason in self.left})
+            self.left += [(each, "no deployment wrote it") for each in strange]
+            if names <= set(self.own):
+                self.own.append(folder)
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = os.path.dirname(path)
+
+
+def only_here(checkout: Checkout | None, path: str) -> str:
+    """Why a checkout may not be removed: what would be lost with it. Empty where it holds nothing of its own."""
+    if os.path.islink(path):
+        return "it is a link"
+    if checkout is None:
+        return "bulkhead_source_repository is not set, so no deployment made it"
+    if not checkout.exists():
+        return "it is no git checkout"
+    try:
+        return _work(checkout)
+    except Failure as error:
+        return "what it holds cannot be told (%s)" % error.message
+
+
+def _work(checkout: Checkout) -> str:
+    origin = without_credentials(checkout.git("config", "--get", "remote.origin.url"))
+    if origin != checkout.repository:
+        return "it is a checkout of %s" % origin
+    # Ignored files are somebody's too: local settings, uploads.
+    changed = checkout.git("status", "--porcelain", "--ignored", "--untracked-files=normal").splitlines()
+    if changed:
+        return "it has files that are not in the repository: %s" % _few([line[3:] for line in changed])
+    commits = checkout.git("rev-list", "--max-count=5", "--branches", "HEAD", "--not", "--remotes=origin").split()
+    if commits:
+        return "it has commits that are not in the repository: %s" % _few([each[:12] for each in commits])
+    if checkout.git("stash", "list"):
+        return "it has a stash"
+    if len(checkout.git("worktree", "list", "--porcelain").split("\n\n")) > 1:
+        return "it has other work trees"
+    return ""
+
+
+def _few(items: list[str]) -> str:
+    return ", ".join(items[:5]) + (" and %d more" % (len(items) - 5) if len(items) > 5 else "")

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The day's small jobs on one environment's own containers: list, logs, restart, execute. Runs on the targets."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..core.errors import last_lines
+from ..docker.containers import condition, is_own, is_running, labels_of, name_of
+from ..docker.engine import Engine, EngineError
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
+from ..docker.readiness import Readiness
+
+#: What is shown of a command's output, from its end.
+_MOST = 256 * 1024
+
+_HIDDEN = "********"
+
+
+class Services:
+    """The services of one environment. Nothing without its exact labels is touched or shown."""
+
+    def __init__(self, engine: Engine, prefix: str, services: list[dict[str, Any]], secrets: list[str]) -> None:
+        self.engine = engine
+        self.prefix = prefix
+        self.services = services
+        self.containers = [
+            each
+            for each in engine.containers("%s=%s" % (PROJECT, engine.project), "%s=%s" % (PREFIX, prefix))
+            if is_own(each, prefix, engine.directory)
+        ]
+        self._hidden = _secrets(self.containers, secrets)
+
+    def of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+        """The containers of a service, without one-off ones."""
+        return [
+            each
+            for each in self.containers
+            if labels_of(each).get(SERVICE) == service["key"] and labels_of(each).get(ONE_OFF) != "True"
+        ]
+
+    def _needed(self, service: dict[str, Any], running: bool = False) -> list[dict[str, Any]]:
+        found = self.of(service)
+        if not found:
+            raise EngineError(
+                "service %s has no container that a deployment from %s made. Deploy first"
+                % (service["name"], self.engine.directory)
+            )
+        stopped = [each for each in found if not is_running(each)]
+        if running and stopped:
+            how = name_of(stopped[0]), condition(stopped[0])
+            raise EngineError("%s is not running (%s). %s" % (*how, _way_to_run(service)))
+        return found
+
+    def listing(self) -> list[dict[str, str]]:
+        """What runs, one line for each container; a service without one says so."""
+        found = []
+        for service in self.services:
+            found += [
+                {
+                    "service": service["name"],
+                    "container": name_of(each),
+                    "condition": condition(each),
+                    "image": each["Config"]["Image"],
+                    "started": (each.get("State") or {}).get("StartedAt", "")[:19],
+                }
+                for each in self.of(service)
+            ] or [
+                {"service": service["name"], "container": "", "condition": "not there", "image": "", "started": ""},
+            ]
+        return found
+
+    def logs(self, lines: int) -> list[dict[str, Any]]:
+        """The last lines of each container, both its outputs in the order of time."""
+        found = []
+        for service in self.services:
+            for each in self._needed(service):
+                command = ("logs", "--timestamps", "--tail", str(lines), each["Id"])
+                code, output, errors = self.engine.docker(*command)
+                if code != 0:
+                    raise EngineError("the log of %s cannot be read" % name_of(each), last_lines(errors, 3))
+                both = sorted(_lines(output) + _lines(errors), key=lambda line: line.split(" ")[0])
+                found.append({"container": name_of(each), "lines": [self.hide(line) for line in both[-lines:]]})
+        return found
+
+    def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[str]:
+        """Restart the services one after the other, each until it is ready. Returns what was done.
+
+        One that does its work and ends is passed over where it has ended; alone, it is refused.
+        """
+        planned = [(service, each) for service in self.services for each in self._to_restart(service)]
+        if not planned and len(self.services) == 1:
+            raise EngineError(
+                "service %s does its work once and ends, and it has ended: there is nothing to restart. A deployment "
+                "runs it again where it failed or changed" % self.services[0]["name"]
+            )
+        for service, each in planned:
+            if not check_mode:
+                self.engine.docker_ok("restart", each["Id"])
+                self._wait(service, each, timeout, readiness_delay)
+        return ["restart %s" % name_of(each) for _service, each in planned]
+
+    def _to_restart(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+        if service["one_shot"]:
+            return [each for each in self.of(service) if is_running(each)]
+        return self._needed(service)
+
+    def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
+        readiness = Readiness(readiness_delay)
+        deadline = time.monotonic() + readiness.limit(timeout)
+        while True:
+            found = self.engine.inspect([container["Id"]])
+            how = condition(found[0]) if found else "gone"
+            judged = readiness.judge(found[0]) if found else "failed"
+            if judged == "well":
+                return
+            if judged == "failed":
+                break
+            if time.monotonic() > deadline:
+                how += " after %d s" % timeout
+                break
+            time.sleep(0.3)
+        raise EngineError(
+            "%s of service %s did not get healthy after its restart: it is %s"
+            % (name_of(container), service["name"], how),
+            self.hide(self.engine.logs(container["Id"])),
+        )
+
+    def execute(self, command: list[str], check_mode: bool = False) -> dict[str, Any]:
+        """Run a command in the container of the one service, without a shell and without a terminal."""
+        container = self._needed(self.services[0], running=True)[0]
+        done = {"container": name_of(container), "code": 0, "lines": []}
+        if check_mode:
+            return done
+        code, output, errors = self.engine.docker("exec", container["Id"], *command)
+        done.update(code=code, lines=_end_of(self.hide("%s%s" % (output, errors)), _MOST))
+        return done
+
+    def hide(self, text: str) -> str:
+        """A text without the secrets that the containers themselves were started with, which may be older ones."""
+        for secret in self._hidden:
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+
+def _way_to_run(service: dict[str, Any]) -> str:
+    """What to do about a container in which a command is to run and that does not run."""
+    if service["one_shot"]:
+        return (
+            "Service %s does its work once and ends. Name one that goes on running in bulkhead_service; a deployment "
+            "runs this one again where it failed" % service["name"]
+        )
+    return "Start it: ansible-playbook aiia.bulkhead.restart -l <environment> -e bulkhead_service=%s" % service["name"]
+
+
+def _lines(log: str) -> list[str]:
+    """The lines of a log, each with the engine's timestamp: only the engine ends one, and by a line feed alone. What
+    else Python takes for an end (a progress bar's carriage return, a form feed) is the program's own."""
+    return [line.rstrip("\r") for line in log.split("\n") if line]
+
+
+def _end_of(text: str, most: int) -> list[str]:
+    """The lines of a text. Of a long one its end, from a line's beginning on: a secret's rest is not known as one."""
+    if len(text) <= most:
+        return text.splitlines()
+    kept = text[-most:]
+    kept = kept if text[-most - 1] == "\n" else kept.partition("\n")[2] or kept
+    return ["… %d characters before this are left out" % (len(text) - len(kept)), *kept.splitlines()]
+
+
+def _secrets(containers: list[dict[str, Any]], names: list[str]) -> list[str]:
+    """The values of secret settings in containers' environments, the longest first."""
+    found: set[str] = set()
+    for each in containers:
+        for setting in (each.get("Config") or {}).get("Env") or ():
+            name, _equals, value = setting.partition("=")
+            if name in names:
+                found.update(line.strip() for line in [value] + value.splitlines() if len(line.strip()) > 3)
+    return sorted(found, key=len, reverse=True)

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a deployment would change, as a diff that shows no secret. Runs on the targets."""
+
+from __future__ import annotations
+
+import re
+
+from ..core.directory import Wanted, read
+from .comparison import Comparison
+
+#: A setting as a deployment writes it: on one line, with line ends escaped.
+_SETTING = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="(.*)"')
+
+_HIDDEN = "(its content is secret and not shown)\n"
+
+
+def difference(comparison: Comparison, steps: list[str]) -> list[dict[str, str]]:
+    """Before and after of every file that changes, without what is secret; and what else would be done."""
+    shown = [_file(comparison, wanted) for wanted in comparison.changed_files]
+    if comparison.firewall:
+        before, after = comparison.firewall.difference()
+        if before != after:
+            shown.append(_change("firewall", before, after))
+    others = [step for step in steps if not step.startswith("write ")]
+    if others:
+        shown.append(_change("containers", "", "\n".join(others) + "\n"))
+    return shown
+
+
+def _file(comparison: Comparison, wanted: Wanted) -> dict[str, str]:
+    path = comparison.tree.path(wanted.path)
+    before = (read(path) or b"").decode("utf-8", "replace")
+    after = wanted.content.decode("utf-8", "replace")
+    mode = "(mode %04o)\n" % wanted.mode if before == after else ""
+    if wanted.sensitive:
+        settings = any(wanted.path in service["env_files"] for service in comparison.services)
+        before, after = changed_names(before, after) if settings and not mode else ("", _HIDDEN)
+    return _change(path, before, after + mode)
+
+
+def changed_names(before: str, after: str) -> tuple[str, str]:
+    """The names of settings that were added, removed or changed, as two texts; no value is in them.
+
+    A file that somebody wrote by hand may have lines that are no settings, and anything may stand there: it is hidden.
+    """
+    then, now = settings_of(before), settings_of(after)
+    if then is None or now is None:
+        return "", _HIDDEN
+    gone = ["%s\n" % name for name in then if then[name] != now.get(name)]
+    new = [
+        "%s%s\n" % (name, " (another value, which is not shown)" if name in then else "")
+        for name in now
+        if then.get(name) != now[name]
+    ]
+    return "".join(gone), "".join(new) if gone or new else "(other comments or another order)\n"
+
+
+def settings_of(text: str) -> dict[str, str] | None:
+    """The settings of a file; None where a line is neither a setting nor a comment."""
+    found = {}
+    for line in text.splitlines():
+        setting = _SETTING.fullmatch(line)
+        if setting:
+            found[setting[1]] = setting[2]
+        elif line and not line.startswith("#"):
+            return None
+    return found
+
+
+def _change(header: str, before: str, after: str) -> dict[str, str]:
+    return {"before_header": header, "after_header": header, "before": before, "after": after}

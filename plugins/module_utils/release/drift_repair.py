@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Put back by the engine what was changed on a running container by hand and Compose does not see: limits (docker
+update) and networks (docker network connect and disconnect). Nothing is restarted. Runs on the targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..docker.containers import labels_of, name_of
+from ..docker.engine import Engine
+from ..docker.labels import PROJECT
+
+
+def mending_steps(wanted: dict[str, dict[str, Any]]) -> list[str]:
+    """What would be done, one line each."""
+    steps = []
+    for name, each in sorted(wanted.items()):
+        if each.get("limits"):
+            steps.append("put back the limits of %s" % name)
+        steps += ["connect %s to %s again" % (name, network) for network in sorted(each.get("connect") or {})]
+        steps += ["disconnect %s from %s" % (name, network) for network in sorted(each.get("disconnect") or ())]
+    return steps
+
+
+def mend(engine: Engine, wanted: dict[str, dict[str, Any]]) -> None:
+    """Do it, on containers of this environment's own project only. Raises EngineError."""
+    own = {name_of(each) for each in engine.inspect(sorted(wanted)) if labels_of(each).get(PROJECT) == engine.project}
+    for name in sorted(own):
+        each = wanted[name]
+        if each.get("limits"):
+            engine.docker_ok("update", *update_arguments(each["limits"]), name)
+        for network, aliases in sorted((each.get("connect") or {}).items()):
+            called = [word for alias in aliases for word in ("--alias", alias)]
+            if engine.docker("network", "inspect", network)[0] == 0:  # else Compose makes it, and the container anew
+                engine.docker_ok("network", "connect", *called, network, name)
+        for network in sorted(each.get("disconnect") or ()):
+            engine.docker_ok("network", "disconnect", network, name)
+
+
+def update_arguments(limits: dict[str, Any]) -> list[str]:
+    """The options of ``docker update`` that bring limits back. It cannot take one of memory or processors away."""
+    options = ["--pids-limit=%d" % (int(limits["pids"]) or -1), "--restart=%s" % limits["restart"]]
+    if limits["memory"]:
+        options += ["--memory=%d" % limits["memory"], "--memory-swap=%d" % limits["swap"]]
+    if limits["cpus"]:
+        options.append("--cpus=%g" % limits["cpus"])
+    return options

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run that was killed left on a machine, and the release that comes after it does not know. Looks only.
+
+A killed run's release may have files, and services with stand-ins, that the next release has not: nobody would ever
+remove them, and a stand-in that requests are still sent to goes on with old code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ..core.directory import Tree, read
+from ..core.layout import TRAFFIC, sign_of
+from ..docker.containers import PREPARING, STAND_IN, labels_of, name_of
+from ..docker.labels import ONE_OFF, PREFIX
+from .store import Releases
+
+
+def unknown_signs(tree: Tree, services: Iterable[dict[str, Any]]) -> list[str]:
+    """The files that send requests to stand-ins of services that this release does not have."""
+    known = {sign_of(each["name"]) for each in services}
+    try:
+        found = [os.path.join(TRAFFIC, name) for name in os.listdir(tree.path(TRAFFIC)) if name.endswith(".next")]
+    except FileNotFoundError:
+        return []
+    return sorted(set(found) - known)
+
+
+def unknown_containers(
+    containers: Iterable[dict[str, Any]], prefix: str, services: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Stand-ins and preparing containers of services that this release does not have."""
+    known = {name for each in services for name in (each["stand_in"], each["preparing"])}
+    return [
+        each
+        for each in containers
+        if labels_of(each).get(ONE_OFF) == "True"
+        and labels_of(each).get(PREFIX) == prefix
+        and name_of(each).endswith((STAND_IN, PREPARING))
+        and name_of(each) not in known
+    ]
+
+
+def unfinished_files(tree: Tree) -> list[str]:
+    """The files that a release which never came into force as a whole brought, and that are as it brought them."""
+    releases, found = Releases(tree), set()
+    for name in releases.names():
+        if releases.manifest(name):
+            continue
+        for relative, brought in releases.staged(name):
+            # What stands there may be somebody's own, if the run was killed before it brought anything.
+            if tree.holds(relative) and read(tree.path(relative)) == brought:
+                found.add(relative)
+    return sorted(found)

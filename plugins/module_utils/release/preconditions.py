@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands in the way of a deployment on its machine: things with our names that are not ours, and taken ports.
+
+Everything is looked at before anything is changed, and all of it is told at once. Runs on the targets.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..docker.containers import belongs_to, labels_of, name_of, published_by
+from ..docker.engine import Engine, EngineError, described
+from ..docker.labels import PROJECT, WORKING_DIRECTORY
+from ..host import sockets
+from .comparison import Comparison
+from .plan import gaps
+
+
+def refuse_foreign(comparison: Comparison) -> None:
+    """Raise EngineError where something that a deployment would use or replace is somebody else's."""
+    problems = _foreign_project(comparison) + _foreign_containers(comparison)
+    problems += _foreign_objects(comparison, "network", comparison.params["networks"])
+    problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])
+    problems += _taken_ports(comparison)
+    if problems:
+        raise EngineError("%s. Nothing was changed" % "; ".join(problems))
+
+
+def refuse_gaps(comparison: Comparison) -> None:
+    """Raise EngineError where a service would be away for a while and nobody allowed it."""
+    found = gaps(comparison)
+    if found and not comparison.params["allow_downtime"]:
+        lines = ["  %s: %s" % (service["container"], why) for service, why in found]
+        raise EngineError(
+            "these would be recreated and away until they are healthy again, at most %d s:\n%s\n"
+            "What else changed is shown by --check --diff -e bulkhead_allow_downtime=true. Allow it with "
+            "bulkhead_allow_downtime: true, in the inventory or as -e for this one deployment. Nothing was changed"
+            % (comparison.params["wait_timeout"], "\n".join(lines))
+        )
+
+
+def _foreign_project(comparison: Comparison) -> list[str]:
+    engine = comparison.engine
+    ours = os.path.realpath(engine.directory)
+    strangers: dict[str, list[str]] = {}
+    for each in comparison.containers:
+        where = labels_of(each).get(WORKING_DIRECTORY, "")
+        if os.path.realpath(where) != ours:
+            strangers.setdefault(where, []).append(name_of(each))
+    return [
+        "%s of the Compose project %s runs from %s, not from %s, and Compose would take it for ours and replace it: "
+        "stop that project, or give it a name of its own"
+        % (" and ".join(names), engine.project, where or "an unknown directory", engine.directory)
+        for where, names in sorted(strangers.items())
+    ]
+
+
+def _foreign_containers(comparison: Comparison) -> list[str]:
+    ours = {name_of(each) for each in comparison.containers}
+    wanted = [name for service in comparison.services for name in comparison.names_of(service)]
+    wanted += [each["stand_in"] for each in comparison.services if each["rolling"]]
+    wanted += [each["preparing"] for each in comparison.services if each["prepare"]]
+    missing = [name for name in wanted if name not in ours]
+    return [
+        "a container called %s exists and belongs to %s: rename or remove it"
+        % (name_of(each), belongs_to(labels_of(each)))
+        for each in comparison.engine.inspect(missing)
+    ]
+
+
+def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> list[str]:
+    engine = comparison.engine
+    problems = []
+    for each in described(engine, kind, names):
+        labels = each.get("Labels") or {}
+        if labels.get(PROJECT) != engine.project:
+            problems.append(
+                "a %s called %s exists and belongs to %s: rename or remove it, or declare it as external"
+                % (kind, each["Name"], belongs_to(labels))
+            )
+    return problems
+
+
+def _taken_ports(comparison: Comparison) -> list[str]:
+    ours = {name_of(each) for each in comparison.containers}
+    own = [binding for each in comparison.containers for binding in published_by(each)]
+    published = _published_by_others(comparison.engine, ours)
+    listening = None
+    problems = []
+    for each in comparison.params["ports"]:
+        port, address = each["port"], each["address"]
+        taken = [who for other, where, who in published if other == port and sockets.overlap(address, where)]
+        if not taken and not any(port == mine and sockets.overlap(address, where) for mine, where in own):
+            listening = sockets.listening() if listening is None else listening
+            taken = [
+                sockets.process_of(inode) or "a process of another user"
+                for where, number, inode in listening
+                if number == port and sockets.overlap(address, where)
+            ]
+        if taken:
+            problems.append(
+                "port %d%s of service %s is taken by %s: stop what holds it, or choose another port"
+                % (port, " on %s" % address if address else "", each["service"], taken[0])
+            )
+    return problems
+
+
+def _published_by_others(engine: Engine, ours: set[str]) -> list[tuple[int, str, str]]:
+    found = []
+    for each in engine.inspect(engine.docker_ok("ps", "--quiet", "--no-trunc").split()):
+        if name_of(each) not in ours:
+            labels = labels_of(each)
+            who = "container %s%s" % (name_of(each), " of %s" % belongs_to(labels) if labels.get(PROJECT) else "")
+            found += [(port, address, who) for port, address in published_by(each)]
+    return found

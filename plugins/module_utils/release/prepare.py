@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prepare what a release needs before it gets requests: the database's schema, static files. Runs on the targets.
+
+Each command runs once for each image, in a container of the new image, while the version before serves. So a
+migration has to leave the schema usable for both: expand first, contract in a later release.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ..core.directory import digest
+from ..core.errors import last_lines
+from ..docker.containers import PREPARING, name_of
+from ..docker.engine import TIMED_OUT, EngineError
+from .comparison import Comparison, commands_digest
+
+#: Seconds that the question how the schema stands may take.
+_STATUS_LIMIT = 60
+
+#: How many lines of the answer are shown.
+_STATUS_LINES = 20
+
+
+def step_of(service: dict[str, Any], command: list[str]) -> str:
+    """How a command is called in a plan and a receipt."""
+    return "prepare %s: %s" % (service["container"], " ".join(command))
+
+
+class Preparation:
+    """The commands that services of one environment want to have run before they get requests."""
+
+    def __init__(self, comparison: Comparison, tell: Callable[[str], object] = lambda _step: None) -> None:
+        self.comparison = comparison
+        self.engine = comparison.engine
+        self._tell = tell
+
+    def open(self) -> list[dict[str, Any]]:
+        """The services that this image was not prepared for yet, on these volumes."""
+        services = [each for each in self.comparison.services if each["prepare"]]
+        done = self.comparison.state.get("prepared", {})
+        return [each for each in services if done.get(each["name"]) != self._key(each)]
+
+    def run(self, services: list[dict[str, Any]], before: Callable[[], object]) -> None:
+        """Run the commands of services; ``before`` is called once ahead of the first.
+
+        Raises EngineError with what the command said and how things stand, when one fails or takes too long.
+        """
+        if services:
+            before()
+        for service in services:
+            for command in service["prepare"]:
+                self._tell(step_of(service, command))
+                self._run(service, command)
+            self.comparison.prepared[service["name"]] = self._key(service)
+
+    def clear(self) -> None:
+        """Let commands that a killed run left come to their end, within the limit, and remove their containers."""
+        names = [each["preparing"] for each in self.comparison.services]
+        names += [name_of(each) for each in self.comparison.abandoned if name_of(each).endswith(PREPARING)]
+        for left in filter(None, map(self.comparison.named, names)):
+            self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])
+            self.engine.docker("rm", "--force", left["Id"])
+            self.comparison.refresh()
+
+    def _run(self, service: dict[str, Any], command: list[str]) -> None:
+        began = time.monotonic()
+        limit = self.comparison.params["prepare_timeout"]
+        code, output, errors = self._in_new_container(service, command, limit)
+        if code == 0:
+            return
+        self.engine.version()  # where it does not answer, nothing that the command said counts
+        said = " ".join(command)
+        if code in TIMED_OUT and time.monotonic() - began >= limit:
+            why = "%s did not end within %d s (bulkhead_prepare_timeout) and was stopped" % (said, limit)
+        else:
+            why = "%s ended with exit code %d" % (said, code)
+        self._fail(service, why, last_lines("%s\n%s" % (output, errors)))
+
+    def _in_new_container(self, service: dict[str, Any], command: list[str], limit: int) -> tuple[int, str, str]:
+        name = service["preparing"]
+        done = self.engine.compose(
+            "run", "--rm", "--no-TTY", "--no-deps", "--name", name, service["key"], *command, limit=limit
+        )
+        if done[0] != 0:
+            self.engine.docker("rm", "--force", name)  # the client was stopped, the container is not
+        return done
+
+    def _fail(self, service: dict[str, Any], why: str, said: str) -> NoReturn:
+        detail = "\n".join([said, *self._status(service)])
+        raise EngineError("preparing the new release of %s failed: %s" % (service["name"], why), detail)
+
+    def _status(self, service: dict[str, Any]) -> list[str]:
+        """How things stand, in the words of the service's own command.
+
+        What the version that serves answers as well was so before: without it there is what this release brings along,
+        done or not.
+        """
+        command = service["prepare_status"]
+        if not command:
+            return []
+        code, output, errors = self._in_new_container(service, command, _STATUS_LIMIT)
+        lines = [line.rstrip() for line in (output if code == 0 else "").splitlines() if line.strip()]
+        known = self._said_before(service, command) if lines else frozenset()
+        fresh = [line for line in lines if line not in known]
+        title = "how it stands (%s)" % " ".join(command)
+        if known and fresh:
+            title += ", beyond what the version that serves knows"
+        else:
+            fresh = lines or last_lines(errors or output).splitlines() or ["(no answer)"]
+        left_out = ["… %d lines before" % (len(fresh) - _STATUS_LINES)] if len(fresh) > _STATUS_LINES else []
+        return ["%s:" % title, *left_out, *fresh[-_STATUS_LINES:]]
+
+    def _said_before(self, service: dict[str, Any], command: list[str]) -> frozenset[str]:
+        """What the version that serves answers to the same question."""
+        for container in self.comparison.of_service(service):
+            code, output, _errors = self.engine.docker("exec", container["Id"], *command, limit=_STATUS_LIMIT)
+            if code == 0:
+                return frozenset(line.rstrip() for line in output.splitlines())
+        return frozenset()
+
+    def _key(self, service: dict[str, Any]) -> str:
+        """What a service was prepared for: image, the very volumes that hold what was changed, and the commands."""
+        image = self.comparison.images.get(service["image"], service["image"])
+        parts = json.dumps([image, self.comparison.volumes_made()])
+        return "%s-%s" % (digest(parts.encode())[:16], commands_digest(service))

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Return to a kept release: what a module call would say that brings it into force. Runs on the targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..core.directory import Wanted
+from ..docker.engine import EngineError
+from ..state.deployed import current_release
+from .comparison import Comparison
+from .store import OF_A_RELEASE, Releases
+
+
+def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kept release that is meant, and the arguments of a module call that would bring it into force."""
+    current = current_release(releases.tree)
+    name = releases.resolve(params["release"], current)
+    manifest, files = releases.manifest(name), releases.files(name)
+    module.no_log_values.update(secret_texts(files))
+    kept = {key: manifest[key] for key in OF_A_RELEASE if key in manifest}
+    return name, dict(params, **kept, environment=manifest["environment"], release_files=files)
+
+
+def secret_texts(files: list[Wanted]) -> set[str]:
+    """What the secret files of a release hold, so that it is shown nowhere; what its open files say is no secret."""
+    texts = [each.content.decode("utf-8", "replace") for each in files if each.sensitive]
+    lines = {line.strip() for text in texts for line in text.splitlines()}
+    values = {line.partition("=")[2].strip("\"'") for line in lines}
+    known = "\n".join(each.content.decode("utf-8", "replace") for each in files if not each.sensitive)
+    return {text for text in lines | values if len(text) > 7 and text not in known}
+
+
+def check_images(comparison: Comparison, releases: Releases, name: str) -> None:
+    """Raise EngineError where an image of a kept release is gone, or where its name means another one now."""
+    missing = releases.missing_images(name, comparison.images)
+    if missing:
+        raise EngineError(
+            "release %s cannot be returned to: this machine no longer has its image %s. Choose another release (-e "
+            "bulkhead_release=…), or deploy its commit again. Nothing was changed" % (name, " and ".join(missing))
+        )
+    # An image of ours that was built once more, from the same commit and inputs, does as well.
+    moved = releases.moved_images(name, comparison.images, own=comparison.params["image_repository"])
+    if moved:
+        raise EngineError(
+            "release %s cannot be returned to: %s. The name was given to another image since, and giving it back could "
+            "change what others run by it. Choose another release (-e bulkhead_release=…), or deploy, with the image "
+            "named by its digest or by a tag that is not moved. Nothing was changed" % (name, "; ".join(moved))
+        )

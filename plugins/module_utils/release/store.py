@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The releases that an environment keeps on its machine, each whole enough to be returned to. Runs on the targets.
+
+``<directory>/.bulkhead/releases/<id>/`` holds the files of a release, and ``release.json``, its manifest: what a
+deployment must know beside the files. The manifest is written once the release is in force, so that a directory without
+one is what a failed or killed run left. It also says which release this one followed: the one before is not simply the
+one that is older, since somebody may have gone back in between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..core.directory import Tree, Wanted, digest, read
+from ..core.layout import RELEASES
+from ..docker.engine import Engine, EngineError
+from ..docker.labels import PREFIX
+from ..state.deployed import load_state
+
+MANIFEST = "release.json"
+
+#: What a manifest calls the release that was in force before.
+FOLLOWS = "follows"
+
+#: How much of an image's id people read.
+_SHORT = len("sha256:") + 12
+
+#: What ``bulkhead_release`` says to mean the one before the one in force.
+PREVIOUS = "previous"
+
+#: Arguments of the module ``converge`` that belong to a release and not to a run.
+OF_A_RELEASE = (
+    "commit",
+    "compose_file",
+    "firewall",
+    "firewall_ports",
+    "networks",
+    "ports",
+    "services",
+    "volumes",
+)
+
+
+def files_digest(files: list[Wanted]) -> str:
+    """What files shall be, in one number: path, content and mode."""
+    return digest(json.dumps([(each.path, digest(each.content), each.mode) for each in files]).encode())
+
+
+def new_name(files: list[Wanted]) -> str:
+    """What a release is called: when it was made, and a part of the digest of its files."""
+    return "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), files_digest(files)[:8])
+
+
+class Releases:
+    """The kept releases of one environment."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    @staticmethod
+    def path(name: str) -> str:
+        """Where a release is, below the environment's directory."""
+        return os.path.join(RELEASES, name)
+
+    def names(self) -> list[str]:
+        """Everything that is in the directory of releases, the oldest first."""
+        try:
+            return sorted(os.listdir(self.tree.path(RELEASES)))
+        except FileNotFoundError:
+            return []
+
+    def kept(self) -> list[str]:
+        """The releases that were in force once, the oldest first."""
+        return [name for name in self.names() if self.manifest(name)]
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        """What is known of a release; empty where it never was in force or is not there."""
+        if not name or os.path.basename(name) != name:
+            return {}
+        content = read(self.tree.path(os.path.join(self.path(name), MANIFEST)))
+        try:
+            found = json.loads(content.decode()) if content else {}
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def resolve(self, wanted: str, current: str) -> str:
+        """The name of a kept release. Raises EngineError, with those that there are, for any other."""
+        kept = self.kept()
+        if wanted == PREVIOUS:
+            earlier = current if self._holds_others(current) else self.manifest(current).get(FOLLOWS, "")
+            if earlier in kept:
+                return earlier
+            raise EngineError(
+                "there is no release before %s to return to; kept are %s" % (current or "the first", _list(kept))
+            )
+        if wanted in kept:
+            return wanted
+        raise EngineError("there is no release %s (bulkhead_release); kept are %s" % (wanted, _list(kept)))
+
+    def files(self, name: str) -> list[Wanted]:
+        """The files of a kept release. Raises EngineError where somebody took one away."""
+        found = []
+        for each in self.manifest(name)["files"]:
+            # A file of the machine, such as a certificate, is taken as it is today.
+            content = read(os.path.realpath(each["source"])) if each["source"] else None
+            if content is not None:
+                found.append(Wanted(each["path"], content, each["mode"], each["secret"], each["source"]))
+                continue
+            content = read(self.tree.path(os.path.join(self.path(name), each["path"])))
+            if content is None or digest(content) != each["digest"]:
+                raise EngineError(
+                    "release %s cannot be returned to: its file %s was %s. Choose another release"
+                    % (name, each["path"], "removed" if content is None else "changed by hand")
+                )
+            found.append(Wanted(each["path"], content, each["mode"], each["secret"], each["source"]))
+        return found
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a release can be returned to."""
+        try:
+            return bool(self.manifest(name)) and self.files(name) is not None
+        except EngineError:
+            return False
+
+    def is_same(self, name: str, params: dict[str, Any]) -> bool:
+        """Whether a kept release was made from the same arguments; what its files say is another question."""
+        manifest = self.manifest(name)
+        return bool(manifest) and all(manifest.get(key) == value for key, value in _of_a_release(params).items())
+
+    def _holds_others(self, current: str) -> bool:
+        """Whether files of another release stand where those of the one in force stood: a killed run's."""
+        own = self.tree.path(self.path(current))
+        # What is copied from the machine is today's, whichever release is in force.
+        todays = {each["path"] for each in self.manifest(current).get("files", ()) if each["source"]}
+        for name in self.names() if self.manifest(current) else ():
+            for relative, brought in self.staged(name):
+                stands = relative not in todays and read(self.tree.path(relative)) == brought
+                if stands and brought != read(os.path.join(own, relative)):
+                    return True
+        return False
+
+    def staged(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """The files that a release was written aside with: where they go, below the directory, and what is in them."""
+        aside = self.tree.path(self.path(name))
+        for folder, _folders, files in os.walk(aside):
+            for path in (os.path.join(folder, each) for each in files):
+                relative, content = os.path.relpath(path, aside), read(path)
+                if relative != MANIFEST and content is not None:
+                    yield relative, content
+
+    def stage(self, name: str, files: list[Wanted], services: list[dict[str, Any]]) -> str:
+        """Write a release aside, with the directories that its services mount. Returns its name."""
+        folder = self.path(name)
+        try:
+            for wanted in files:
+                self.tree.write(wanted, folder)
+            self.make_mounts(services, folder)
+        except Exception:
+            self.remove(name)
+            raise
+        return name
+
+    def make_mounts(self, services: list[dict[str, Any]], base: str = "") -> None:
+        """Make the directories that services mount: the engine would make them as root's."""
+        for mount in (mount for service in services for mount in service["mounts"]):
+            self.tree.make_directory(os.path.join(base, mount.split(":")[0][2:]))
+
+    def complete(
+        self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str], before: str = ""
+    ) -> None:
+        """The release is in force, ``before`` was until now: keep what it takes to return to it. One that is returned
+        to follows what it followed."""
+        earlier = self.manifest(name)
+        manifest = dict(
+            _of_a_release(params),
+            release=name,
+            follows=earlier.get(FOLLOWS, "") if earlier else before,
+            images=images,
+            environment=params.get("environment") or {},
+            files=[
+                {
+                    "path": each.path,
+                    "digest": digest(each.content),
+                    "mode": each.mode,
+                    "secret": each.sensitive,
+                    "source": each.source,
+                }
+                for each in files
+            ],
+        )
+        text = json.dumps(manifest, indent=1, sort_keys=True).encode()
+        self.tree.write(Wanted(os.path.join(self.path(name), MANIFEST), text, 0o600))
+
+    def remove(self, name: str) -> None:
+        """Remove a release's directory."""
+        self.tree.remove(self.path(name))
+
+    def prune(self, keep: int, current: str) -> None:
+        """Keep the one in force, those before it, and then the newest; what never was in force goes as well."""
+        line = self.line(current)
+        kept = (line + [name for name in reversed(self.kept()) if name not in line])[: max(1, keep)]
+        for name in self.names():
+            if name not in kept:
+                self.remove(name)
+
+    def line(self, name: str) -> list[str]:
+        """A release, the one that it followed, and so on, as far as they are kept."""
+        found: list[str] = []
+        while name not in found and self.manifest(name):
+            found.append(name)
+            name = self.manifest(name).get(FOLLOWS, "")
+        return found
+
+    def missing_images(self, name: str, present: dict[str, str]) -> list[str]:
+        """The images of a release that this machine does not have."""
+        return sorted(image for image in self.manifest(name).get("images", {}) if image not in present)
+
+    def moved_images(self, name: str, now: dict[str, str], own: str = "") -> list[str]:
+        """What is to be said of images of a release that have the same name ``now`` and are others; not of those of the
+        environment's ``own`` repository, whose names say what they were built from."""
+        manifest = self.manifest(name)
+        found = []
+        for image, before in sorted(manifest.get("images", {}).items()):
+            ours = own and image.rpartition(":")[0] == own
+            if before and now.get(image, before) != before and not ours:
+                services = [each["name"] for each in manifest["services"] if each["image"] == image]
+                ids = (before[:_SHORT], now[image][:_SHORT])
+                found.append(
+                    "%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids)
+                )
+        return found
+
+    def prune_images(self, engine: Engine, repository: str) -> None:
+        """Remove the images of this environment's own repository that no kept release runs.
+
+        Only whole names go, and only where the image carries our label: one that a container uses stays.
+        """
+        wanted = {image for name in self.kept() for image in self.manifest(name).get("images", {})}
+        code, output, _errors = engine.docker(
+            "image", "ls", "--filter", "label=%s" % PREFIX, "--format", "{{.Repository}}:{{.Tag}}", repository
+        )
+        for image in output.split() if code == 0 else []:
+            if image.rpartition(":")[0] == repository and image not in wanted and not image.endswith(":<none>"):
+                engine.docker("image", "rm", image)
+
+
+def _of_a_release(params: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that belong to a release, as its manifest has them."""
+    kept: dict[str, Any] = json.loads(json.dumps({key: params[key] for key in OF_A_RELEASE if key in params}))
+    return kept
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(reversed(names)) or "none"
+
+
+def deployed_commits(tree: Tree) -> list[str]:
+    """The commits of the release in force and of those that are kept."""
+    releases = Releases(tree)
+    manifests = [releases.manifest(name) for name in releases.kept()]
+    return [str(each["commit"]) for each in (load_state(tree), *manifests) if each.get("commit")]

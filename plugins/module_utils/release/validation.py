@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask Compose and the services' own programs about a release that is written and not in force. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..core.errors import last_lines
+from ..docker.engine import EngineError
+from ..docker.labels import PREFIX
+from .comparison import Comparison
+
+#: What a program may need to judge its configuration: to become its own user, and to speak of low ports.
+_CAPABILITIES = ("CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID")
+
+
+def check_compose(comparison: Comparison, directory: str) -> None:
+    """Raise EngineError where Compose would not accept the release in a directory."""
+    code, output, errors = comparison.engine.compose("config", "--quiet", directory=directory)
+    if code != 0:
+        raise EngineError("Compose does not accept %s" % comparison.engine.compose_file, last_lines(errors or output))
+
+
+def validate(comparison: Comparison, directory: str) -> None:
+    """Raise EngineError where a service would not accept its files of the release in a directory."""
+    changed = {wanted.path for wanted in comparison.changed_files}
+    for service in comparison.services:
+        if service["validate"] and changed & set(service["files"]):
+            _validate_service(comparison, service, directory)
+
+
+def _validate_service(comparison: Comparison, service: dict[str, Any], directory: str) -> None:
+    command = ["run", "--rm", "--network", "none", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
+    command += ["--cap-add=%s" % capability for capability in _CAPABILITIES]
+    command += ["--label", "%s=%s" % (PREFIX, comparison.params["prefix"])]
+    for mount in service["mounts"]:
+        source, target = mount.split(":")[:2]
+        command += ["--volume", "%s:%s:ro" % (os.path.normpath(os.path.join(directory, source)), target)]
+    program = service["validate"][0]
+    command += ["--entrypoint", program, service["image"]] + service["validate"][1:]
+    code, output, errors = comparison.engine.docker(*command)
+    if code != 0:
+        raise EngineError(
+            "%s of service %s does not accept its new configuration" % (program, service["name"]),
+            last_lines(errors or output),
+        )

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be wrong with the values of one environment's variables, and with all of them beside each other."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..isolation import naming
+from .inventory import holds_seal
+from .schedules import times
+from .settings import setting_problem, setting_text
+from .variables import SETTINGS, purpose, specification
+
+if TYPE_CHECKING:
+    from .model import Declaration
+
+#: What to do about a name that resembles none of ours.
+_UNKNOWN = "remove it, or give it a name that does not begin with bulkhead_"
+
+#: Directories that no environment can have for itself.
+_EVERYBODYS = ("/", "/etc", "/home", "/root", "/usr", "/var")
+
+#: Numbers that are never below 0 and never empty, and what to do about one that is.
+_COUNTED = {
+    "bulkhead_backup_keep": "use 0 to keep all backups, or how many to keep",
+    "bulkhead_readiness_delay": "use 0 where to run is enough, or for how many seconds a container has to",
+    "bulkhead_promotion_minutes": "use 0 to accept what is healthy now, or for how many minutes it must have been",
+}
+
+
+def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
+    """Note everything that is wrong with a declaration; ``mine`` are the variables that the inventory sets."""
+    _check_unknown(declaration, mine)
+    _check_required(declaration)
+    _check_values(declaration)
+
+
+def check_setting(declaration: Declaration, variable: str, key: Any, value: Any) -> None:
+    """Note why a setting cannot travel through ``.env`` into a process, if that is so."""
+    resource = f"{variable}.{key}"
+    if not isinstance(key, str):
+        message = f"{variable} has the key {key!r}, which YAML made of an unquoted word; that would be its name"
+        declaration.problem(
+            "invalid-setting", variable, message, 'put the name into quotes, such as "YES"', resource=resource
+        )
+        return
+    try:
+        problem = setting_problem(key, setting_text(value))
+    except TypeError as error:
+        message = f"{resource} is a {error}, and a setting is one text"
+        fix = "write it as one text, for example with | to_json"
+        declaration.problem("invalid-setting", variable, message, fix, resource=resource)
+        return
+    if problem:
+        fix = "rename the setting or change its value"
+        declaration.problem("invalid-setting", variable, f"{key} cannot be set: {problem}", fix, resource=resource)
+
+
+def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
+    # What all names begin with would make any two of them alike.
+    known = {name.removeprefix("bulkhead_"): name for name in specification()}
+    for name in sorted(set(mine) - set(specification())):
+        near = difflib.get_close_matches(name.removeprefix("bulkhead_"), known, n=1, cutoff=0.6)
+        fix = f"did you mean {known[near[0]]}?" if near else _UNKNOWN
+        declaration.problem(
+            "unknown-variable",
+            name,
+            f"{name} is no variable of Bulkhead, so it would have no effect",
+            fix,
+        )
+
+
+def _check_required(declaration: Declaration) -> None:
+    values = declaration.values
+    required = [name for name, spec in specification().items() if spec.get("required")]
+    if values["bulkhead_services"].get("nginx", {}) is not None:
+        required += ["bulkhead_http_port", "bulkhead_https_port", "bulkhead_domains"]
+    if values["bulkhead_source_repository"]:
+        required += ["bulkhead_source_branch"]
+    noted = {problem.resource for problem in declaration.problems}
+    for name in required:
+        if values.get(name) in (None, "", []) and name not in noted:
+            hint = f" (it may be in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
+            declaration.problem(
+                "missing-variable",
+                name,
+                f"{name} is not set{hint}: {purpose(name)}",
+                f"set {name} in group_vars/{declaration.group}",
+            )
+
+
+def _check_values(declaration: Declaration) -> None:
+    values = declaration.values
+    for variable in SETTINGS:
+        for key, value in values[variable].items():
+            check_setting(declaration, variable, key, value)
+    noted = {problem.resource for problem in declaration.problems}
+    for name, problems in (
+        ("bulkhead_environment", naming.check_environment(values["bulkhead_environment"])),
+        ("bulkhead_prefix", naming.check_prefix(values["bulkhead_prefix"])),
+    ):
+        if name not in noted and values["bulkhead_project"] and values["bulkhead_environment"]:
+            for problem in problems:
+                declaration.problem("invalid-variable", name, problem, f"choose another {name}")
+    directory = str(values["bulkhead_directory"] or "")
+    if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _EVERYBODYS):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_directory",
+            f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
+            "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
+        )
+    _check_backups(declaration)
+    _check_numbers(declaration)
+    for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
+        if isinstance(values[name], int) and not 0 < values[name] < 65536:
+            declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
+    if len(declaration.hosts) > 1:
+        declaration.problem(
+            "several-hosts",
+            "bulkhead_environment",
+            f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}); an "
+            "environment lives on one "
+            "machine as long as the engine is a single one, and two deployments of it would each have a database of "
+            "their own",
+            f"leave one host in group {declaration.group}, or make a second environment",
+        )
+
+
+def _check_backups(declaration: Declaration) -> None:
+    values = declaration.values
+    directory, schedule = values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]
+    if directory and (not directory.startswith("/") or os.path.normpath(directory) in _EVERYBODYS):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_backup_directory",
+            f"bulkhead_backup_directory is {directory}; backups need a directory of their own, as an absolute path",
+            "name a directory such as /srv/backups/{{ bulkhead_prefix }}, or leave it empty",
+        )
+    try:
+        if schedule:
+            times(schedule, declaration.prefix)
+    except ValueError as error:
+        message = f"bulkhead_backup_schedule: {error}"
+        declaration.problem("invalid-variable", "bulkhead_backup_schedule", message, "use one of these words")
+
+
+def check_promotion(fleet: Sequence[Declaration]) -> None:
+    """Note where an environment takes its images from one that the inventory does not have."""
+    for own in fleet:
+        group, others = own.values["bulkhead_promotion_from"], [each.group for each in fleet if each is not own]
+        if not group or holds_seal(group) or group in others:
+            continue
+        near = difflib.get_close_matches(group, others, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "name the group of another environment."
+        own.problem(
+            "invalid-variable",
+            "bulkhead_promotion_from",
+            f"bulkhead_promotion_from is {group}, and the inventory has no other environment of that group, so no "
+            "image would be accepted",
+            f"{hint} There are: {', '.join(sorted(others)) or 'none'}",
+        )
+
+
+def _check_numbers(declaration: Declaration) -> None:
+    for name, mend in _COUNTED.items():
+        value = declaration.values[name]
+        if holds_seal(value):
+            continue
+        if not isinstance(value, int) or value < 0:
+            said = "empty" if value is None else value
+            declaration.problem("invalid-variable", name, f"{name} is {said}", mend)

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The fleet as the inventory declares it: every environment, whatever ``-l`` says, and without the others' secrets.
+
+``hostvars`` cannot serve: a locked vault file makes all variables of its hosts unreadable, ``-e`` rewrites them, and
+play variables hide in them. So the same inventory sources are read once more, with a loader that seals what is locked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ansible.inventory.group import Group
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import AnsibleVaultError, EncryptedString
+from ansible.vars.manager import VariableManager
+from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+
+from ..isolation.model import SEAL, Where
+
+try:  # Private in ansible-core: only used to say where a variable was set.
+    from ansible._internal._datatag._tags import Origin
+except ImportError:  # pragma: no cover
+    Origin = None
+
+#: A variable whose name begins so says that a file of the host's variables is locked; its value is the file.
+LOCKED = "_bulkhead_locked_"
+
+
+class SealingLoader(DataLoader):
+    """Reads files as Ansible does, and gives a note instead of an error where a vault file cannot be opened."""
+
+    def get_text_file_contents(self, file_name: str, encoding: str | None = None) -> str:
+        """The file's text; for a locked vault file a document that says so."""
+        try:
+            text: str = super().get_text_file_contents(file_name, encoding)
+            return text
+        except AnsibleVaultError:
+            path = self.path_dwim(file_name)
+            return f"{{{LOCKED}{abs(hash(path))}: {path!r}}}"
+
+
+def seal(value: Any) -> Any:
+    """Replace inline ``!vault`` values that cannot be opened here."""
+    if isinstance(value, EncryptedString):
+        try:
+            return str(value)
+        except AnsibleVaultError:
+            return SEAL
+    if isinstance(value, dict):
+        return value if not _holds_encrypted(value) else {key: seal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return value if not _holds_encrypted(value) else [seal(item) for item in value]
+    return value
+
+
+def _holds_encrypted(value: Any) -> bool:
+    if isinstance(value, EncryptedString):
+        return True
+    if isinstance(value, dict):
+        return any(_holds_encrypted(item) for item in value.values())
+    return isinstance(value, list) and any(_holds_encrypted(item) for item in value)
+
+
+def place(value: Any, name: str) -> Where:
+    """Where a variable's value was written, as far as the core still knows; else just its name."""
+    origin = Origin.get_tag(value) if Origin is not None else None
+    path = getattr(origin, "path", None)
+    if not path:
+        return Where(item=name)
+    return Where(os.path.relpath(path), getattr(origin, "line_num", 0) or 0, name)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An environment as an inventory group declares it, before anything is templated.
+
+    ``variables`` are those of its first host; ``own`` are the group's alone. ``locked`` are vault files that cannot be
+    opened here.
+    """
+
+    group: str
+    hosts: tuple[str, ...]
+    own: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    locked: tuple[str, ...] = ()
+
+
+class Inventory:
+    """The running inventory, read once more from its sources."""
+
+    def __init__(
+        self, sources: Sequence[str], vault_secrets: Sequence[Any] | None, basedir: str, directories: Sequence[str] = ()
+    ) -> None:
+        self.loader = SealingLoader()
+        self.loader.set_basedir(basedir)
+        self.loader.set_vault_secrets(list(vault_secrets or []))
+        self.manager = InventoryManager(loader=self.loader, sources=list(sources))
+        self.variables = VariableManager(loader=self.loader, inventory=self.manager)
+        self._directories = tuple(dict.fromkeys([basedir, *directories]))
+        self._of_hosts: dict[str, Mapping[str, Any]] = {}
+
+    @property
+    def extra_variables(self) -> Mapping[str, Any]:
+        """What ``-e`` says."""
+        return dict(self.variables.extra_vars)
+
+    def group_variables(self, group: Group) -> dict[str, Any]:
+        """The variables that a group itself sets: in the inventory, beside it, and beside the playbook."""
+        found = dict(group.get_vars())
+        found.update(get_vars_from_inventory_sources(self.loader, self.manager._sources, [group], "task"))
+        for directory in self._directories:
+            found.update(get_vars_from_path(self.loader, directory, [group], "task"))
+        return found
+
+    @cached_property
+    def environment_groups(self) -> dict[str, dict[str, Any]]:
+        """The groups that declare an environment at group level, with their own variables."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, group in self.manager.groups.items():
+            variables = self.group_variables(group)
+            if variables.get("bulkhead_environment") is not None:
+                found[name] = variables
+        return found
+
+    def environments(self) -> Iterator[Declared]:
+        """Every declared environment that has a host, in the inventory's order."""
+        for name, own in self.environment_groups.items():
+            hosts = self.hosts_of(name)
+            if not hosts:
+                continue
+            variables = self.host_variables(hosts[0])
+            if variables.get("bulkhead_environment") != own["bulkhead_environment"]:
+                # The host is somebody else's as well: what the group itself says is who this environment is.
+                variables = {**variables, **own}
+            locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
+            yield Declared(name, hosts, own, variables, locked)
+
+    def hosts_of(self, group: str) -> tuple[str, ...]:
+        """The hosts of a group and of the groups below it."""
+        return tuple(host.name for host in self.manager.groups[group].get_hosts())
+
+    def ancestors_of(self, group: str) -> set[str]:
+        """The groups above a group."""
+        return {each.name for each in self.manager.groups[group].get_ancestors()}
+
+    def host_variables(self, host: str) -> Mapping[str, Any]:
+        """All inventory variables of a host, before anything is templated."""
+        if host not in self._of_hosts:
+            self._of_hosts[host] = self.variables.get_vars(host=self.manager.get_host(host), include_hostvars=False)
+        return self._of_hosts[host]
+
+    def declared_on_host(self, host: str) -> Any:
+        """The environment that a host's variables say, whoever set it."""
+        return self.host_variables(host).get("bulkhead_environment")
+
+
+def holds_seal(value: Any) -> bool:
+    """Whether a resolved value is, or contains, something that is locked here."""
+    if isinstance(value, str):
+        return SEAL in value
+    if isinstance(value, Mapping):
+        return any(holds_seal(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(holds_seal(item) for item in value)

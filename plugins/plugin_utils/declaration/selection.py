@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which environments a run means: the hosts of the play against what the inventory declares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ..isolation.model import Finding, Severity, Where
+from .inventory import Inventory, place, seal
+from .variables import EXTRA_ALLOWED, specification
+
+#: What says which environment is meant. A host or ``-e`` that sets one of these would retarget a deployment.
+IDENTITY = (
+    "bulkhead_project",
+    "bulkhead_environment",
+    "bulkhead_prefix",
+    "bulkhead_machine",
+    "bulkhead_directory",
+    "bulkhead_domains",
+    "bulkhead_http_port",
+    "bulkhead_https_port",
+    "bulkhead_source_repository",
+    "bulkhead_source_branch",
+    "bulkhead_secrets",
+)
+
+
+#: What says which machine is meant; by ``-e`` it would count for every environment.
+_CONNECTION = ("ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port")
+
+
+def _finding(
+    rule: str,
+    environments: Sequence[str],
+    resource: str,
+    message: str,
+    fix: str,
+    *hazards: str,
+    where: Where | None = None,
+) -> Finding:
+    return Finding(
+        rule, Severity.CRITICAL, tuple(environments), resource, message, fix, (where,) if where else (), hazards=hazards
+    )
+
+
+def selection(
+    hosts: Collection[str],
+    limit: str | None,
+    groups: Mapping[str, Collection[str]],
+    allow_many: bool,
+    protected: Collection[str] = (),
+) -> tuple[list[str], list[Finding]]:
+    """The environment groups that the hosts of a play mean, and why that is refused if it is.
+
+    ``groups`` are the environment groups with their hosts. ``limit`` is ``-l``. Advice names none of ``protected`` as
+    long as there is another: it gets typed as it stands. Covers AN-03, AN-04 and AN-05.
+    """
+
+    def harmless(group: str) -> tuple[bool, str]:
+        return group in protected, group
+
+    names = ", ".join(sorted(groups)[:6]) or "none"
+    if not limit or not limit.strip():
+        return [], [
+            _finding(
+                "no-limit",
+                (),
+                "-l",
+                f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would mean every "
+                "environment of the inventory",
+                f"name one environment: -l {min(groups, key=harmless, default='<environment>')} (the inventory "
+                f"declares: {names})",
+                "AN-03",
+                "AN-04",
+            )
+        ]
+    wanted = set(hosts)
+    meant = [group for group, members in groups.items() if wanted & set(members)]
+    findings = []
+    stray = sorted(wanted - {host for members in groups.values() for host in members})
+    if stray:
+        findings.append(
+            _finding(
+                "not-an-environment",
+                (),
+                stray[0],
+                f"-l {limit} selects {', '.join(stray[:4])}, which belongs to no environment",
+                f"limit the run to one environment (the inventory declares: {names}), or set bulkhead_environment "
+                "in a group of that host",
+                "AN-05",
+            )
+        )
+    for group in meant:
+        left = sorted(set(groups[group]) - wanted)
+        if left:
+            findings.append(
+                _finding(
+                    "partial-environment",
+                    (),
+                    group,
+                    f"-l {limit} selects a part of {group} and leaves out {', '.join(left[:4])}; an "
+                    "environment is one whole",
+                    f"limit the run to the whole environment: -l {group}",
+                    "AN-05",
+                )
+            )
+    if len(meant) > 1 and not allow_many:
+        findings.append(
+            _finding(
+                "several-environments",
+                (),
+                limit,
+                f"-l {limit} spans {len(meant)} environments: {', '.join(meant[:6])}",
+                f"name one at a time: -l {min(meant, key=harmless)} (or set bulkhead_allow_many: true if all "
+                "of them are meant)",
+                "AN-05",
+            )
+        )
+    return meant, findings
+
+
+def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Collection[str]]) -> list[Finding]:
+    """Hosts in two environments, and environments inside others. Covers AN-01 and AN-25."""
+    findings = []
+    homes: dict[str, list[str]] = {}
+    for group, members in groups.items():
+        for host in members:
+            homes.setdefault(host, []).append(group)
+    nested = {group: sorted(set(above) & set(groups)) for group, above in ancestors.items()}
+    for group, above in nested.items():
+        if above:
+            findings.append(
+                _finding(
+                    "nested-environment",
+                    (group, above[0]),
+                    group,
+                    f"group {group} is inside group {above[0]}, and both declare an environment: -l {above[0]} "
+                    f"would deploy {group} too, "
+                    f"and variables of {above[0]} would count in {group}",
+                    f"make {group} and {above[0]} siblings, and put what they share into a group that declares no "
+                    "environment",
+                    "AN-25",
+                )
+            )
+    for host, found in homes.items():
+        if len(found) > 1 and not any(nested.get(group) for group in found):
+            findings.append(
+                _finding(
+                    "host-in-two-environments",
+                    found,
+                    host,
+                    f"host {host} is in the groups {' and '.join(found)}, which declare different environments; it "
+                    "keeps the variables of only one "
+                    "of them, whatever -l says",
+                    f"give each environment an inventory host of its own, such as {host}-{found[0]} and "
+                    f"{host}-{found[1]} with the same ansible_host",
+                    "AN-01",
+                )
+            )
+    return findings
+
+
+def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Host variables that contradict their environment's group (AN-09), and environments that only a host declares."""
+    findings: list[Finding] = []
+    if "bulkhead_environment" in inventory.extra_variables:
+        return findings  # it says so on every host, and is refused as an extra variable
+    for group, own in groups.items():
+        for host in inventory.hosts_of(group):
+            said = inventory.declared_on_host(host)
+            if said != own["bulkhead_environment"]:
+                findings.append(
+                    _finding(
+                        "identity-overridden",
+                        (group,),
+                        host,
+                        f"host {host} is in group {group}, whose bulkhead_environment is "
+                        f"{own['bulkhead_environment']}, but its own variables say {said}",
+                        f"remove bulkhead_environment from the variables of host {host} and of its other groups",
+                        "AN-08",
+                        "AN-09",
+                        where=place(said, "bulkhead_environment"),
+                    )
+                )
+    return findings
+
+
+def typed(extra: Collection[str]) -> list[Finding]:
+    """Variables that ``-e`` would put over the inventory's. Covers AN-10.
+
+    A name that is no variable of Bulkhead has a finding of its own, with the name that it resembles.
+    """
+    refused = (specification().keys() - EXTRA_ALLOWED) | set(_CONNECTION)
+    return [
+        _finding(
+            "extra-variable",
+            (),
+            name,
+            f"-e sets {name}, which would count for every environment of the run",
+            f"set {name} in group_vars of the environment; -e may only set what a single run needs, such as "
+            "bulkhead_service or bulkhead_confirm",
+            "AN-10",
+        )
+        for name in sorted(refused & set(extra))
+    ]
+
+
+def rewritten(
+    extra: Collection[str], running: Mapping[str, Any], declared: Mapping[str, Any], group: str
+) -> list[Finding]:
+    """Variables that the play, a role or a task would put over the inventory's. Covers AN-12, AN-13.
+
+    Those of ``extra`` are left out: that ``-e`` sets them is told already.
+    """
+    findings = []
+    for name in IDENTITY:
+        if name in running and name not in extra and seal(running[name]) != seal(declared.get(name)):
+            findings.append(
+                _finding(
+                    "variable-rewritten",
+                    (group,),
+                    name,
+                    f"the play, a role or an earlier task sets {name}, which contradicts the inventory",
+                    f"remove {name} from vars:, vars_files, set_fact and role variables; only the inventory says "
+                    "which environment this is",
+                    "AN-12",
+                    "AN-13",
+                )
+            )
+    return findings

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a setting of an environment may be, and its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+#: Linux refuses to start a process with one string of 128 KiB or more (MAX_ARG_STRLEN); Compose then reports success.
+MAX_SETTING = 128 * 1024
+
+
+#: Compose and the Docker client read these themselves: a value there would redirect the call, not set the application.
+RESERVED = ("COMPOSE_", "DOCKER_")
+
+
+def plain(value: Any) -> Any:
+    """Rebuild a value from Python's own types. Ansible's tagged subclasses mean nothing to a dumper."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def setting_problem(key: str, value: str) -> str:
+    """Why a setting cannot travel through ``.env`` into a process; empty when it can.
+
+    Sources: environ(7) for NUL, execve(2) for the length, Compose's env-file syntax for the name.
+    """
+    if not _KEY.match(key):
+        return (
+            "its name is not a name of an environment variable: letters, digits and _ only, not beginning with a digit"
+        )
+    if key.startswith(RESERVED):
+        return "names beginning with COMPOSE_ or DOCKER_ steer Compose itself and are reserved"
+    if "\0" in value:
+        return "its value contains a NUL character, which no environment variable can hold"
+    if len(key.encode()) + 1 + len(value.encode("utf-8", "surrogateescape")) >= MAX_SETTING:
+        return "its value is 128 KiB or longer, and Linux starts no process with it. Put it in a file instead"
+    return ""
+
+
+def setting_text(value: Any) -> str:
+    """A value of ``bulkhead_env`` as the process sees it. Truth values are ``true`` and ``false``.
+
+    Raises ``TypeError`` for a list or a mapping, which no environment variable can hold.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def texts(settings: Mapping[Any, Any]) -> dict[str, str]:
+    """The settings that are texts by name; :func:`setting_problem` and the declaration tell of the others."""
+    return {
+        key: setting_text(value)
+        for key, value in settings.items()
+        if isinstance(key, str) and (value is None or isinstance(value, (str, int, float)))
+    }

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a declaration and its release to what the prover judges."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..declaration.inventory import holds_seal
+from ..declaration.model import Declaration
+from ..isolation.assemble import RenderedArtefacts, assemble
+from ..isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
+from ..release.render import Release
+
+#: Where a machine keeps its state when the inventory does not say so: that of root.
+STATE = "/var/lib/bulkhead"
+
+
+def build_environment(declaration: Declaration, release: Release | None) -> Environment:
+    """The environment as the rules see it: what would be shipped, and the variables that it came from."""
+    values = declaration.values
+    environment = assemble(
+        prefix=declaration.prefix,
+        name=str(values["bulkhead_environment"] or ""),
+        project=str(values["bulkhead_project"] or ""),
+        group=declaration.group,
+        machine=str(values["bulkhead_machine"] or "localhost"),
+        directory=str(values["bulkhead_directory"] or ""),
+        domains=values["bulkhead_domains"],
+        http_port=values["bulkhead_http_port"],
+        https_port=values["bulkhead_https_port"],
+        protected=values["bulkhead_protected"],
+        variables={name: sealed(value) for name, value in values.items()},
+        origins=declaration.origins,
+        rendered=_artefacts(declaration, release) if release else None,
+    )
+    return replace(environment, claims=(*environment.claims, *_backups(declaration, environment, release)))
+
+
+def _backups(declaration: Declaration, environment: Environment, release: Release | None) -> Iterator[Claim]:
+    """Where the environment keeps its backups on its machine, if it has any."""
+    values, variable = declaration.values, "bulkhead_backup_directory"
+    if release is None or not any(service.backup for service in release.stack.services):
+        return
+    state = values["bulkhead_state_directory"] or STATE
+    path = posixpath.normpath(values[variable] or f"{state}/backups/{declaration.prefix}")
+    where = declaration.origins.get(variable) or Where(item=variable)
+    yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "backup"})
+
+
+def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
+    texts = {each.path: each.content for each in release.brought if not each.secret and not each.source}
+    nginx = {path: text for path, text in texts.items() if path.startswith("docker/nginx/") and path.endswith(".conf")}
+    texts.update(_commands(declaration, release))
+    return RenderedArtefacts(
+        compose=release.stack.compose,
+        compose_file=release.compose_file,
+        settings={each.key: _setting(each.value) for each in release.settings},
+        secrets=[each.key for each in release.settings if each.secret],
+        sources={each.key: _source(declaration, each.variable, each.key) for each in release.settings},
+        nginx=nginx,
+        files={path: text for path, text in texts.items() if path not in nginx and not holds_seal(text)},
+    )
+
+
+def _commands(declaration: Declaration, release: Release) -> Iterator[tuple[str, str]]:
+    """What will be run for the environment, as scripts, by the variable that says it."""
+    copy = str(declaration.values["bulkhead_backup_copy_command"] or "")
+    prepare = [shlex.join(command) for service in release.stack.services for command in service.prepare]
+    for variable, lines in (("bulkhead_backup_copy_command", [copy] if copy else []), ("bulkhead_prepare", prepare)):
+        if lines:
+            yield variable, "\n".join(["#!/bin/sh", *lines, ""])
+
+
+def _setting(value: str) -> str | Sealed:
+    """The text of a setting. A URL with a sealed password stays readable: it says whose server it leads to."""
+    return SEALED if SEAL in value and "://" not in value else value
+
+
+def _source(declaration: Declaration, variable: str, key: str) -> Where:
+    """Where a setting was written: the file of its variable, and the variable with the setting's name."""
+    origin = declaration.origins.get(variable) or Where()
+    return Where(origin.file, origin.line, f"{variable}.{key}" if variable in declaration.values else key)
+
+
+def sealed(value: Any) -> Any | Sealed:
+    """The same value with what is locked here as :data:`SEALED`."""
+    if isinstance(value, str):
+        return SEALED if SEAL in value else value
+    if isinstance(value, Mapping):
+        return {key: sealed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [sealed(item) for item in value]
+    return value

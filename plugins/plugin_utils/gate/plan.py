@@ -1,0 +1,260 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan gate: prove on the controller, with no host contacted, that no environment of the fleet touches another.
+
+A gate that is only a task can be walked around, so every action that changes a host asks :func:`require_proof`. The
+proof is a file in the run's own temporary directory: facts and variables can be forged, that directory cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleActionFail
+
+from ..declaration.checks import check_promotion
+from ..declaration.inventory import Inventory
+from ..declaration.model import Declaration
+from ..declaration.resolve import declare
+from ..declaration.selection import membership, overrides, rewritten, selection, typed
+from ..declaration.variables import defaults
+from ..isolation.answer import Answer
+from ..isolation.live.registered import environment_of
+from ..isolation.model import Environment, Finding, Fleet, Severity
+from ..isolation.report import text as report
+from ..isolation.rules import judge, rules
+from ..isolation.rules.gc_pause import collector_paused
+from ..isolation.rules.secrets import open_checks
+from ..isolation.waivers import apply as apply_waivers
+from ..release.render import Release, Renderer
+from .environments import build_environment
+from .proof import Surroundings, _write, around, read_proof, write_proof
+
+# Now, and not at first use: actions run in forks of the process that imports this.
+rules()
+
+#: What a report file holds, by its ending; JSON otherwise.
+_REPORTS = {".sarif": "sarif", ".xml": "junit"}
+
+
+@dataclass
+class Verdict:
+    """What the plan gate found. ``targets`` are the prefixes of the environments that are being deployed."""
+
+    prefixes: list[str]
+    targets: list[str]
+    findings: list[Finding]
+    stopping: list[Finding]
+    open: list[str] = field(default_factory=list)
+    claims: int = 0
+
+    @property
+    def text(self) -> str:
+        """The report for the screen."""
+        return report.text(self.findings, stopping=self.stopping)
+
+    @property
+    def advice(self) -> list[Finding]:
+        """Findings that describe what is usual or cannot be decided; a deployment only counts them."""
+        return [each for each in self.findings if each.severity == Severity.LOW and not each.waived]
+
+    def rendered(self, report_format: str) -> str:
+        """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
+        return Answer(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
+
+
+def _template_directories(playbook: str) -> list[Path]:
+    """Where templates of one's own are: beside the playbook that was typed, and beside the one that it imports.
+
+    Ansible only knows the latter, and that of ``import_playbook: aiia.bulkhead.deploy`` is ours.
+    """
+    typed = [Path(each).resolve().parent for each in context.CLIARGS.get("args", ()) if Path(each).is_file()]
+    return list(dict.fromkeys(each / "templates" for each in [*typed, Path(playbook)]))
+
+
+class Gate:
+    """The running play's fleet: its declarations, its releases, and the verdict on them."""
+
+    def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
+        self.task_vars = task_vars
+        loader = action._loader
+        playbook = str(task_vars.get("playbook_dir") or loader.get_basedir())
+        self.inventory = Inventory(task_vars["ansible_inventory_sources"], loader._vault.secrets, playbook)
+        self.renderer = Renderer(self.inventory.loader, _template_directories(playbook))
+        self.fleet: Fleet | None = None
+
+    @cached_property
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """The environment groups with the variables that they set themselves."""
+        return self.inventory.environment_groups
+
+    @cached_property
+    def declarations(self) -> list[Declaration]:
+        """Every environment of the inventory."""
+        loader, templates = self.inventory.loader, self.renderer.templates
+        found = [declare(each, loader, templates) for each in self.inventory.environments()]
+        check_promotion(found)
+        return found
+
+    def declaration_of(self, host: str) -> Declaration:
+        """The environment of a host. Raises AnsibleActionFail where it has none."""
+        for each in self.inventory.environments():
+            if host in each.hosts:
+                return declare(each, self.inventory.loader, self.renderer.templates)
+        raise AnsibleActionFail(
+            f"host {host} belongs to no environment: set bulkhead_environment in the group_vars of one of its groups"
+        )
+
+    def render(self, declaration: Declaration, commit: str = "") -> Release | None:
+        """The release of an environment; None where its declaration does not allow one."""
+        if not declaration.usable:
+            return None
+        return self.renderer.render(declaration, commit) if commit else self.renderer.render(declaration)
+
+    @collector_paused()
+    def prove(self, deploying: bool) -> Verdict:
+        """Judge the whole fleet. With ``deploying`` also what ``-l`` selects, and that nothing was forged."""
+        option = self._options()
+        meant, findings = self._meant(deploying, option["allow_many"])
+        if not self.declarations:
+            findings.append(
+                Finding(
+                    "no-environment",
+                    Severity.CRITICAL,
+                    (),
+                    "inventory",
+                    "the inventory declares no environment",
+                    "set bulkhead_environment in the group_vars of one group for each environment",
+                )
+            )
+        environments: list[Environment] = []
+        digests: dict[str, str] = {}
+        targets: list[str] = []
+        for declaration in self.declarations:
+            release = self.render(declaration)
+            target = declaration.group in meant
+            findings += declaration.problems
+            if target:
+                targets.append(declaration.prefix)
+                findings += declaration.lacking
+                findings += self._rewritten(declaration)
+                if release:
+                    digests[declaration.prefix] = release.digest
+            environments.append(build_environment(declaration, release))
+        self.fleet = fleet = Fleet(tuple(environments))
+        names = {each.group: each.prefix for each in self.declarations}
+        findings = [_by_prefix(each, names) for each in findings]
+        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today()))
+        verdict = Verdict(
+            prefixes=[each.prefix for each in environments],
+            targets=targets,
+            findings=judged,
+            stopping=self._stopping(judged, targets, option),
+            open=open_checks(fleet),
+            claims=sum(len(each.claims) for each in environments),
+        )
+        if option["report"]:
+            path = Path(option["report"])
+            _write(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
+        if deploying and not verdict.stopping:
+            write_proof(fleet, {prefix: digests.get(prefix, "") for prefix in targets})
+        return verdict
+
+    def bind(self, declaration: Declaration) -> None:
+        """Go on only if this run means this environment and no other. Enough for what only reads: nothing is proved.
+
+        Raises AnsibleActionFail with the findings otherwise.
+        """
+        meant, findings = self._meant(True, declaration.values["bulkhead_allow_many"])
+        findings += self._rewritten(declaration)
+        if findings or declaration.group not in meant:
+            raise AnsibleActionFail(report.refusal(findings))
+
+    def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
+        """The groups that ``-l`` means, and what speaks against that or against the shape of the inventory."""
+        hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
+        meant: list[str] = []
+        findings: list[Finding] = []
+        if deploying:
+            limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
+            running = self.task_vars.get("ansible_play_hosts_all") or ()
+            protected = [group for group, own in self.groups.items() if own.get("bulkhead_protected")]
+            meant, findings = selection(running, limit, hosts, allow_many, protected)
+        findings += typed(self.inventory.extra_variables)
+        findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
+        findings += overrides(self.inventory, self.groups)
+        return meant, findings
+
+    def _options(self) -> dict[str, Any]:
+        """The run's own options: those of the environments that the play's hosts belong to."""
+        running = set(self.task_vars.get("ansible_play_hosts_all") or ())
+        mine = [each.values for each in self.declarations if running & set(each.hosts)]
+        first: Mapping[str, Any] = mine[0] if mine else {}
+        return {
+            "allow_many": bool(mine) and all(values["bulkhead_allow_many"] for values in mine),
+            "fail_on": Severity.parse(str(first.get("bulkhead_fail_on") or "medium")),
+            "bystanders": bool(first.get("bulkhead_fail_on_bystanders")),
+            "report": str(first.get("bulkhead_report") or ""),
+        }
+
+    def _rewritten(self, declaration: Declaration) -> list[Finding]:
+        # The play's variables are those of one host; of the others' only what was set for them is to be seen.
+        mine = self.task_vars["inventory_hostname"] in declaration.hosts
+        running = self.task_vars if mine else self.task_vars["hostvars"].raw_get(declaration.hosts[0])
+        hostvars = {key: value for key, value in running.items() if key.startswith("bulkhead_")}
+        declared = {**defaults(self.inventory.loader), **self._raw[declaration.group]}
+        return rewritten(self.inventory.extra_variables, hostvars, declared, declaration.group)
+
+    @cached_property
+    def _raw(self) -> Mapping[str, Mapping[str, Any]]:
+        """The untemplated inventory variables of each environment."""
+        return {each.group: each.variables for each in self.inventory.environments()}
+
+    @staticmethod
+    def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
+        if option["bystanders"] or not targets:
+            return report.stops(findings, option["fail_on"])
+        found = {id(each): each for target in targets for each in report.stops(findings, option["fail_on"], target)}
+        return [each for each in findings if id(each) in found]
+
+
+def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
+    """In findings an environment is called by its prefix: two projects may both have a group production."""
+    return replace(finding, environments=tuple(names.get(each, each) for each in finding.environments))
+
+
+def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
+    """What the live gates need of the fleet, from this process or from what the plan of this run left.
+
+    Raises AnsibleActionFail where the environment cannot be rendered.
+    """
+    environment = build_environment(declaration, gate.render(declaration))
+    if not environment.compose:
+        raise AnsibleActionFail(report.refusal(declaration.problems))
+    if gate.fleet is not None:
+        return around(environment, gate.fleet)
+    proof = read_proof()
+    neighbours = tuple(environment_of(each) for each in proof.get("neighbours", {}).get(environment.prefix, ()))
+    return Surroundings(environment, neighbours, tuple(proof.get("fleet", ())), int(proof.get("claims", 0)))
+
+
+def require_proof(gate: Gate, declaration: Declaration) -> None:
+    """Go on only if this very run has proved this very environment among its fleet; prove it now where it has not.
+
+    Raises AnsibleActionFail with the findings when the proof fails.
+    """
+    release = gate.render(declaration)
+    proved = read_proof().get("digests", {}).get(declaration.prefix)
+    if release is not None and proved == release.digest:
+        return
+    verdict = gate.prove(deploying=True)
+    if verdict.stopping or declaration.prefix not in verdict.targets:
+        raise AnsibleActionFail(verdict.text)

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The proof that this run has judged this fleet, kept for its later steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+
+from ..isolation.live.registered import entry_of
+from ..isolation.model import Environment, Fleet
+
+_PROOF = "bulkhead-proof.json"
+
+
+def write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
+    """Leave the proof, and what later steps of the run need of the fleet, so that they need not render it again."""
+    surroundings = {prefix: around(fleet.by_prefix[prefix], fleet) for prefix in digests}
+    proof = {
+        "digests": digests,
+        "fleet": [each.prefix for each in fleet.environments],
+        "claims": sum(len(each.claims) for each in fleet.environments),
+        "neighbours": {prefix: [entry_of(each) for each in found.neighbours] for prefix, found in surroundings.items()},
+    }
+    _write(_proof_path(), json.dumps(proof))
+
+
+def read_proof() -> dict[str, Any]:
+    """What this run has proved; empty where it has not, or where that cannot be read."""
+    try:
+        found: dict[str, Any] = json.loads(_proof_path().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _proof_path() -> Path:
+    return Path(C.DEFAULT_LOCAL_TMP, _PROOF)
+
+
+def _write(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """One environment, those that share its machine, and how large the fleet is that was proved."""
+
+    environment: Environment
+    neighbours: tuple[Environment, ...]
+    prefixes: tuple[str, ...]
+    claims: int
+
+
+def around(environment: Environment, fleet: Fleet) -> Surroundings:
+    """What one environment has around it, of the fleet that was judged."""
+    neighbours = [each for each in fleet.environments if each.machine == environment.machine]
+    return Surroundings(
+        environment,
+        tuple(each for each in neighbours if each.prefix != environment.prefix),
+        tuple(each.prefix for each in fleet.environments),
+        sum(len(each.claims) for each in fleet.environments),
+    )

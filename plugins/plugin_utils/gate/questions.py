@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What verification asks an environment's own servers, and as whom it knocks at others'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..release.render import Release
+
+
+def credentials(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Who an environment is to its own servers: what another environment's servers must refuse."""
+    secrets = values["bulkhead_secrets"]
+    known = {key: value for key, value in dict(secrets or {}).items() if isinstance(value, str)}
+    database = {"user": "bulkhead_database_user", "database": "bulkhead_database_name"}
+    return {
+        "postgresql": {
+            **{key: str(values[name]) for key, name in database.items()},
+            "password": str(known.get("DB_PASSWORD", "")),
+        },
+        "redis": {"password": str(known.get("REDIS_PASSWORD", ""))},
+    }
+
+
+def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The read-only commands that the services of a release bring along.
+
+    ``entry`` is what was registered of the release in force, where that is another one: after a rollback, or where the
+    inventory is ahead. Then those are left out whose container it has not.
+    """
+    claims = (entry or {}).get("claims") or ()
+    there = {each["key"] for each in claims if each["namespace"] == "container"}
+    return [
+        {"kind": each.question_kind, "container": each.container, "command": list(each.question)}
+        for each in (release.stack.services if release else ())
+        if each.question and (each.container in there or not claims)
+    ]

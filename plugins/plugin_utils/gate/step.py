@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every action that changes an environment's machine does first: prove the fleet, take the lock, look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..declaration.model import Declaration
+from ..isolation.model import Severity
+from ..isolation.report import text
+from ..release.render import Release
+from .live import LiveGate
+from .plan import Gate, require_proof
+from .session import Session, now
+
+
+def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
+    """What a step would do, for the screen; empty where it would do nothing, fails, or its diff shows it."""
+    steps = [] if result.get("failed") or (diff and "diff" in result) else result.get("steps", [])
+    return "\n".join([f"{prefix}: this would be done:", *(f"  {step}" for step in steps)]) if steps else ""
+
+
+class EnvironmentStep(ActionBase):
+    """One step on one environment. A subclass says what it takes (:attr:`OPTIONS`) and what it does (:meth:`act`)."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    #: Whether the step is refused where the machine speaks against a deployment.
+    JUDGES: ClassVar[bool] = True
+
+    gate: Gate
+    declaration: Declaration
+    live: LiveGate
+    session: Session
+    task_vars: dict[str, Any]
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Prove, lock, look and act. However it fails, the lock is given back and bystanders are compared."""
+        self.task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, self.task_vars)
+        _checked, given = self.validate_argument_spec(dict(self.OPTIONS))
+        self.gate = Gate(self, self.task_vars)
+        self.declaration = self.gate.declaration_of(self.task_vars["inventory_hostname"])
+        if self.only_reads(given):
+            self.gate.bind(self.declaration)
+            self.session = Session(self.declaration.prefix, "", now())
+            result.update(self.act(given))
+            return result
+        require_proof(self.gate, self.declaration)
+        self.live = LiveGate(self, self.task_vars, self.gate, self.declaration)
+        self.session = self.live.ensure(self.JUDGES)
+        with self.live.during(self.session, result):
+            result.update(self.act(given))
+        if self._task.check_mode:
+            foreseen = as_foreseen(self.declaration.prefix, result, self._task.diff)
+            if foreseen:
+                Display().display(foreseen)
+        elif not self.session.over and not result.get("failed"):
+            self.session.changed += result.get("steps", [])
+            self.session.save()
+        return result
+
+    def only_reads(self, given: Mapping[str, Any]) -> bool:
+        """Whether a step with these options changes nothing, and so needs no proof and no lock."""
+        return False
+
+    def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the step with its options. Returns what it has to say; ``failed`` in it ends the run."""
+        raise NotImplementedError
+
+    def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a module of this collection on the machine."""
+        self.session.steps.append(name)
+        answer: dict[str, Any] = self._execute_module(
+            f"aiia.bulkhead.{name}", {**self.common(), **arguments}, task_vars=self.task_vars
+        )
+        return answer
+
+    def confirm(self, what: str) -> None:
+        """Ask for the prefix, typed out by ``-e``, before something irrevocable is done to a protected environment.
+
+        Raises AnsibleActionFail where it is missing, or is another one.
+        """
+        prefix = self.declaration.prefix
+        typed = self.gate.inventory.extra_variables.get("bulkhead_confirm")
+        if typed is None and not self.declaration.values["bulkhead_protected"]:
+            return
+        if typed != prefix:
+            self.session.steps.clear()  # nothing was tried yet: no receipt
+            why = f"it says {typed}" if typed is not None else "it is protected (bulkhead_protected)"
+            raise AnsibleActionFail(
+                f"{prefix}: {what} needs the prefix typed out, and {why}: -e bulkhead_confirm={prefix}. "
+                "Nothing was changed"
+            )
+
+    def common(self) -> dict[str, Any]:
+        """The options that every module has that works on an environment."""
+        values = self.declaration.values
+        return {
+            "directory": values["bulkhead_directory"],
+            "prefix": values["bulkhead_prefix"],
+            "token": self.session.token,
+            "state_directory": values["bulkhead_state_directory"],
+            "owner": values["bulkhead_owner"],
+            "docker_host": values["bulkhead_docker_host"],
+        }
+
+    def release(self, commit: str = "") -> Release:
+        """What the inventory declares now, rendered. Raises AnsibleActionFail where it lacks something."""
+        release = self.gate.render(self.declaration, commit)
+        faults = [each for each in self.declaration.problems if each.severity >= Severity.HIGH]
+        if release is None or self.declaration.lacking or faults:
+            raise AnsibleActionFail(text.refusal([*faults, *self.declaration.lacking]))
+        return release

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What scripts, workflows and playbooks do with Compose, and the variables that they set for it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import Environment, Reference, Where
+from ..readers.compose.yaml_text import Map, Seq, read_yaml
+from ..readers.errors import ReaderError
+from ..readers.playbook import Playbook, Task
+from ..readers.shell.docker_call import DockerCall, docker_call
+from .code_lines import code_lines
+
+#: Verbs that change or ask a project, so that it matters which project it is.
+PROJECT_VERBS = frozenset(
+    {"up", "down", "stop", "start", "restart", "rm", "kill", "create", "run", "exec", "pull", "build", "ps", "logs",
+     "pause", "unpause", "scale", "push", "cp", "port", "top", "watch", "attach"}
+)  # fmt: skip
+
+_CONTROL = re.compile(
+    r"""(?:\A|[\s{,'"-])(?:export\s+|Environment=["']?)?((?:COMPOSE|DOCKER)_[A-Z_]+)["']?\s*(?:=|:\s)\s*["']?([^\s"',}]*)"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeCall:
+    """One call of Compose. Paths are as they are written; ``directory`` is where it runs, as far as that is known."""
+
+    text: str
+    where: Where
+    verb: str
+    project: str = ""
+    files: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    project_directory: str = ""
+    directory: str = ""
+    removes_volumes: bool = False
+    removes_orphans: bool = False
+    assignments: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    def paths(self, *written: str) -> Iterator[str]:
+        """Absolute forms of paths of the call; those with variables are left out."""
+        for path in written:
+            if "$" not in path and "{{" not in path:
+                base = self.project_directory if self.project_directory.startswith("/") else self.directory
+                yield posixpath.normpath(posixpath.join(base, path))
+
+
+def commands(environment: Environment) -> Iterator[Reference]:
+    """Every command that the documents of an environment run."""
+    return (reference for reference in environment.references if reference.kind == "command")
+
+
+def docker_calls(environment: Environment) -> Iterator[tuple[DockerCall, Reference]]:
+    """Every call of Docker or Compose."""
+    for reference in commands(environment):
+        call = docker_call(tuple(map(str, reference.attributes.get("argv") or ())))
+        if call is not None:
+            yield call, reference
+
+
+def filters(call: DockerCall) -> tuple[str, ...]:
+    """The filters of a call, also where ``-f`` stands among other letters (``-aqf name=web``)."""
+    together = "-f" in call.flags and not call.compose
+    return (*call.filters, *(word for word in call.arguments if together and re.match(r"[a-z]+=", word)))
+
+
+def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
+    """Every call of Compose in the documents of an environment."""
+    for call, reference in docker_calls(environment):
+        if call.compose and call.verb:
+            yield ComposeCall(
+                " ".join(map(str, reference.attributes.get("argv") or ())),
+                reference.where,
+                call.verb[0],
+                call.project,
+                call.files,
+                call.env_files,
+                call.project_directory,
+                str(reference.attributes.get("directory") or environment.directory),
+                removes_volumes=call.verb[0] in ("down", "rm") and call.has("-v", "--volumes"),
+                removes_orphans=call.has("--remove-orphans"),
+                assignments=dict(getattr(reference.attributes.get("command"), "assignments", None) or {}),
+            )
+    for task in tasks(environment):
+        if task.module in ("docker_compose_v2", "docker_compose", "docker_compose_v2_pull", "docker_compose_v2_run"):
+            yield _module_call(task)
+
+
+def tasks(environment: Environment) -> Iterator[Task]:
+    """Every task of the playbooks among the documents of an environment."""
+    for document in environment.documents:
+        if isinstance(document.data, Playbook):
+            yield from document.data.tasks
+
+
+def _module_call(task: Task) -> ComposeCall:
+    """What a task of community.docker does with Compose."""
+    given = task.arguments
+    state = str(given.get("state") or "present")
+    shown = ("state", "project_name", "remove_volumes", "remove_orphans")
+    words = [f"{key}={given[key]}" for key in shown if key in given]
+    return ComposeCall(
+        " ".join([f"{task.module}:", *words]),
+        task.where,
+        {"absent": "down", "stopped": "stop", "restarted": "restart"}.get(state, "up"),
+        str(given.get("project_name") or ""),
+        _strings(given.get("files")),
+        _strings(given.get("env_files")),
+        str(given.get("project_src") or ""),
+        removes_volumes=_is_true(given.get("remove_volumes")),
+        removes_orphans=_is_true(given.get("remove_orphans")),
+    )
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),) if value else ()
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() in ("true", "yes", "1", "on")
+
+
+def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    """Variables that scripts, workflows and playbooks hand to what they run: (name, value, where)."""
+    for reference in commands(environment):
+        argv = [str(word) for word in reference.attributes.get("argv") or ()]
+        if argv[:1] == ["export"]:
+            for word in argv[1:]:
+                name, equals, value = word.partition("=")
+                if equals:
+                    yield name, value, reference.where
+        elif docker_call(argv) is not None:
+            assigned = getattr(reference.attributes.get("command"), "assignments", None) or {}
+            yield from ((name, value, reference.where) for name, value in assigned.items())
+    for document in environment.documents:
+        keys = {"workflow": ("env",), "ansible": ("environment",)}.get(document.kind)
+        if keys:
+            yield from _environment_blocks(document.text, document.path, keys)
+
+
+def _environment_blocks(text: str, path: str, keys: tuple[str, ...]) -> Iterator[tuple[str, str, Where]]:
+    try:
+        pending: list[Any] = [document.value for document in read_yaml(text, path)]
+    except ReaderError:
+        return
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Map):
+            for key, item in value.items():
+                if key in keys and isinstance(item, Map):
+                    for name, setting in item.items():
+                        if not isinstance(setting, (Map, Seq)):
+                            line = item.at.get(name, ("", 0))[1]
+                            yield name, "" if setting is None else str(setting), Where(path, line)
+                pending.append(item)
+        elif isinstance(value, Seq):
+            pending.extend(value)
+
+
+def control_variables(environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    """Every setting of a ``COMPOSE_`` or ``DOCKER_`` variable: (name, value, where), in environment files and in the
+    texts that act on the machine."""
+    for setting in environment.settings:
+        if setting.key.startswith(("COMPOSE_", "DOCKER_")) and not setting.service:
+            yield setting.key, setting.text, setting.where
+    for document in environment.documents:
+        for where, line in code_lines(document, "COMPOSE_", "DOCKER_"):
+            for name, value in _CONTROL.findall(line):
+                yield name, value, where

@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose a domain is, which origins it has, what a pattern covers, and which nginx loads which file."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from ..model import Directive, Environment, Fleet
+from ..readers.nginx.meaning import Server, is_pattern, servers
+from .service_kinds import is_front_door
+
+#: How many other environments a finding lists; a message need not name a thousand.
+MOST = 8
+#: Regular expressions are tried against every domain that they could mean; a fleet of ten thousand stays linear.
+_MOST_TRIES = 2_000_000
+
+#: Parts of an expression that have no end of their own; with more of them the time grows too fast.
+_MOST_UNBOUNDED = 3
+_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<[=!]|\(\?P?[=>(]|\(|\)|[*+|]|\{\d*,\d*\}|.", re.DOTALL)
+_TAIL = re.compile(r"((?:[\w-]|\\\.|\\-)+)\$?$")
+
+
+class Domains:
+    """Every domain of a fleet by what covers it. Made once."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.of: dict[str, tuple[str, ...]] = {}
+        self.below: dict[str, list[tuple[str, str]]] = {}
+        self._environments = fleet.by_prefix
+        self._tries = 0
+        self._matched: dict[str, list[tuple[str, str]]] = {}
+        for environment in fleet.environments:
+            names = dict.fromkeys(
+                domain.lower().rstrip(".") for domain in environment.domains if not is_pattern(domain)
+            )
+            self.of[environment.prefix] = tuple(names)
+            for name in names:
+                for suffix in _suffixes(name):
+                    self.below.setdefault(suffix, []).append((name, environment.prefix))
+
+    def covered(self, scope: str, prefix: str) -> list[tuple[str, str]]:
+        """Domains of others that are ``scope`` or lie below it, as (domain, owner); some of them where many are."""
+        return self._others(self.below.get(scope.lower(), ()), prefix)
+
+    def exactly(self, domain: str, prefix: str) -> list[tuple[str, str]]:
+        """Others that have exactly this domain."""
+        found = self.below.get(domain.lower(), ())
+        return self._others((item for item in found if item[0] == domain.lower()), prefix)
+
+    def by_name_pattern(self, name: str, prefix: str) -> list[tuple[str, str]]:
+        """Domains of others that a pattern of ``server_name`` takes."""
+        if name.startswith("~"):
+            return self.by_expression(name[1:], prefix, search=True)
+        if name.startswith("."):
+            return self.covered(name[1:], prefix)
+        if name.startswith("*."):
+            return [item for item in self.covered(name[2:], prefix) if item[0] != name[2:].lower()]
+        if name.endswith(".*"):
+            stem = name[:-1].lower()
+            every = (item for found in self.below.values() for item in found)
+            return self._others((item for item in every if item[0].startswith(stem)), prefix)
+        return []
+
+    def by_expression(self, expression: str, prefix: str, *, search: bool) -> list[tuple[str, str]]:
+        """Domains of others that a regular expression takes."""
+        key = f"{search}{expression}"
+        if key not in self._matched:
+            self._matched[key] = self._match(expression, search)
+        return self._others(self._matched[key], prefix)
+
+    def _match(self, expression: str, search: bool) -> list[tuple[str, str]]:
+        compiled = safe_expression(expression)
+        if compiled is None:
+            return []
+        tail = _TAIL.search(expression)
+        # The first label of the tail may be cut in two by what stands before it; those after it are whole.
+        suffix = tail[1].replace("\\", "").partition(".")[2].lower() if tail and "." in tail[1] else ""
+        if suffix:
+            candidates: Iterable[tuple[str, str]] = self.below.get(suffix, ())
+        else:
+            candidates = ((name, owner) for owner, names in self.of.items() for name in names)
+        found = []
+        for item in candidates:
+            self._tries += 1
+            if self._tries > _MOST_TRIES:
+                break
+            if compiled.search(item[0]) if search else compiled.match(item[0]):
+                found.append(item)
+        return found
+
+    @staticmethod
+    def _others(items: Iterable[tuple[str, str]], prefix: str) -> list[tuple[str, str]]:
+        return list(islice((item for item in items if item[1] != prefix), MOST))
+
+
+def domains(fleet: Fleet) -> Domains:
+    """The fleet's one index of domains."""
+    return fleet.derived(Domains)
+
+
+def safe_expression(expression: str) -> re.Pattern[str] | None:
+    """A regular expression that can be tried without fear, or ``None``: broken, or of a kind that may never end."""
+    if len(expression) > 1000 or not _ends(expression):
+        return None
+    try:
+        return re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression), re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError):
+        return None
+
+
+def _ends(expression: str) -> bool:
+    """Whether trying an expression takes little time: nothing that varies is repeated, and little is unbounded."""
+    varies = [False]  # for each open group: whether it can match one text in several ways
+    unbounded, closed = 0, False
+    for part in _PART.findall(expression):
+        repeats = part in ("*", "+") or part.startswith("{")
+        if part.startswith("\\") and part[1:].isdigit():
+            return False  # a reference back
+        if repeats:
+            unbounded += 1
+            if closed or unbounded > _MOST_UNBOUNDED:
+                return False
+        if part == "(" or part.startswith("(?"):
+            if part != "(" and not part.startswith(("(?<=", "(?<!")):
+                return False
+            varies.append(False)
+        closed = part == ")" and varies[-1]
+        if part == ")" and len(varies) > 1:
+            inner = varies.pop()
+            varies[-1] = varies[-1] or inner
+        elif repeats or part == "|":
+            varies[-1] = True
+    return True
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    labels = name.split(".")
+    return (".".join(labels[index:]) for index in range(len(labels)))
+
+
+def origins(environment: Environment, domain: str) -> tuple[str, ...]:
+    """What browsers call the origins of an environment under a domain: scheme, host, and a port that is not usual."""
+    found = []
+    if environment.https_port:
+        found.append(f"https://{domain}" + ("" if environment.https_port == 443 else f":{environment.https_port}"))
+    if environment.http_port:
+        found.append(f"http://{domain}" + ("" if environment.http_port == 80 else f":{environment.http_port}"))
+    return tuple(found) or (f"https://{domain}", f"http://{domain}")
+
+
+def machine_path(environment: Environment, path: str) -> str:
+    """Where a file of an environment lies on the machine, as far as its path says."""
+    return posixpath.normpath(posixpath.join(environment.directory or "/", path))
+
+
+def is_usual(environment: Environment) -> bool:
+    """Whether an environment is on the ports that a URL without a port means."""
+    return environment.https_port == 443 or environment.http_port == 80
+
+
+def neighbours(fleet: Fleet, environment: Environment) -> list[str]:
+    """Some of the other environments of the same machine."""
+    others = (other.prefix for other in fleet.machines[environment.machine] if other.prefix != environment.prefix)
+    return list(islice(others, MOST))
+
+
+def owner_of_port(fleet: Fleet, machine: str, port: int) -> str:
+    """The first environment that publishes a TCP port of a machine, by its claims or by its declaration."""
+    claims = fleet.claims("host-port").get((machine, f"{port}/tcp"), ())
+    return claims[0].owner if claims else fleet.derived(_declared_ports).get((machine, port), "")
+
+
+def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:
+    found: dict[tuple[str, int], str] = {}
+    for environment in fleet.environments:
+        for port in (environment.http_port, environment.https_port):
+            if port:
+                found.setdefault((environment.machine, port), environment.prefix)
+    return found
+
+
+def own_servers(environment: Environment) -> list[Server]:
+    """The servers of an environment's nginx files."""
+    return servers(environment.nginx)
+
+
+def instances(fleet: Fleet) -> dict[str, list[tuple[Environment, list[Directive]]]]:
+    """Which nginx loads the files of which environments: the machine's own, or the container that mounts them."""
+    return fleet.derived(_instances)
+
+
+def _instances(fleet: Fleet) -> dict[str, list[tuple[Environment, list[Directive]]]]:
+    mounts = _front_door_mounts(fleet)
+    found: dict[str, dict[str, tuple[Environment, list[Directive]]]] = {}
+    for environment in fleet.environments:
+        own = next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
+        for directive in environment.nginx:
+            key = _instance(environment, machine_path(environment, directive.where.file), own, mounts)
+            found.setdefault(key, {}).setdefault(environment.prefix, (environment, []))[1].append(directive)
+    return {key: list(members.values()) for key, members in found.items()}
+
+
+def _instance(environment: Environment, path: str, own: str, mounts: dict[tuple[str, str], str]) -> str:
+    if path.startswith(("/etc/nginx/", "/usr/local/etc/nginx/", "/opt/nginx/")):
+        return f"the nginx of {environment.machine}"
+    step = path
+    while step not in ("", "/"):
+        mounted = mounts.get((environment.machine, step))
+        if mounted:
+            return mounted
+        step = posixpath.dirname(step)
+    if own:
+        return f"{environment.prefix}/{own}"
+    return f"the nginx of {environment.machine} that reads {posixpath.dirname(path)}"
+
+
+def _front_door_mounts(fleet: Fleet) -> dict[tuple[str, str], str]:
+    """The directories and files that web servers mount from the machine."""
+    found: dict[tuple[str, str], str] = {}
+    for environment in fleet.environments:
+        for _unused, name, service in environment.services():
+            if is_front_door(name, service):
+                for volume in service.get("volumes") or ():
+                    if volume.get("type") == "bind" and volume.get("source"):
+                        key = (environment.machine, posixpath.normpath(str(volume["source"])))
+                        found.setdefault(key, f"{environment.prefix}/{name}")
+    return found
+
+
+def machine_path_of(environment: Environment, path: str, service_names: Sequence[str] = ()) -> str:
+    """Where a path inside the web server's container lies on the machine; empty where it does not lie there."""
+    front = [(name, service) for _unused, name, service in environment.services() if is_front_door(name, service)]
+    if not front:
+        return posixpath.normpath(path)
+    for name, service in front:
+        if service_names and name not in service_names:
+            continue
+        for volume in service.get("volumes") or ():
+            target = posixpath.normpath(str(volume.get("target") or "/"))
+            if volume.get("type") == "bind" and (path == target or path.startswith(target.rstrip("/") + "/")):
+                return posixpath.normpath(f"{volume['source']}/{path[len(target) :]}")
+    return ""

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose names stand in a text: prefixes, real names, directories, domains, and ports in URLs.
+
+A match belongs to the longest identifier that owns it and ends at a word's end: ``aiia_prod_eu_db`` is of
+``aiia_prod_eu`` and not of ``aiia_prod``, ``staging.eduaiia.com`` is not ``eduaiia.com``. An identifier that several
+environments own is nobody's in particular; that they share it is for other rules to say.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from functools import lru_cache
+from itertools import chain
+from typing import TypeVar
+
+from ..model import Environment, Fleet
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+#: Names that Docker and PostgreSQL know an environment's things by.
+_NAMED = ("container", "network", "volume", "project", "hostname")
+
+_WORD = re.compile(r"[A-Za-z0-9]+(?:[_-]+[A-Za-z0-9]+)*")
+_PART_END = re.compile(r"(?<=[A-Za-z0-9])(?=[_-]|\Z)")
+_PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
+_PATH = re.compile(r"(?<![\w.~:/-])/[\w.@+-]+(?:/[\w.@+-]+)+/?")
+_HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
+_URL_PORT = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)")
+_MACHINE_ITSELF = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "host.docker.internal", "172.17.0.1"})
+
+#: (owner, what was found, position in the text)
+Token = tuple[str, str, int]
+
+
+class TokenIndex:
+    """The identifiers of a fleet. Made once; then each text is read once, whatever the number of environments."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        environments = fleet.environments
+        self._machines = {environment.prefix: environment.machine for environment in environments}
+        self._prefixes = {environment.prefix for environment in environments if environment.prefix}
+        own_words = _own_words(environments)
+        self._names = _single(
+            (claim.key, claim.owner)
+            for namespace in _NAMED
+            for claims in fleet.claims(namespace).values()
+            for claim in claims
+            if own_words.get(claim.owner, frozenset()) & set(re.split(r"[_-]", claim.key))
+        )
+        self._longest = max(map(len, (*self._prefixes, *self._names)), default=0)
+        self._directories = _single(
+            ((environment.machine, posixpath.normpath(environment.directory)), environment.prefix)
+            for environment in environments
+            if environment.directory.count("/") > 1
+        )
+        self._domains = _single(
+            (domain.lower().rstrip("."), environment.prefix)
+            for environment in environments
+            for domain in environment.domains
+        )
+        self._ports = _single(
+            (scoped, claim.owner) for scoped, claims in fleet.claims("host-port").items() for claim in claims
+        )
+
+        # Files of a fleet say the same words again and again.
+        self._in_word = lru_cache(maxsize=1 << 16)(lambda word: tuple(self._read_word(word)))
+
+    def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
+        """The identifiers of other environments in a text that ``reader_prefix`` reads, in order of position."""
+        if len(text) < 2:
+            return []
+        found = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
+        return sorted(found, key=lambda token: (token[2], -len(token[1])))
+
+    def is_free(self, text: str, reader_prefix: str) -> bool:
+        """Whether no identifier of another environment stands in a text: quicker than to ask where."""
+        words = set(_WORD.findall(text))
+        found = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
+        return all(owner == reader_prefix for owner, _token, _position in found)
+
+    def _tokens(self, text: str, reader: str) -> Iterator[Token]:
+        for match in _WORD.finditer(text):
+            for owner, token, position in self._in_word(match[0]):
+                yield owner, token, match.start() + position
+        yield from self._in_places(text, reader)
+
+    def _in_places(self, text: str, reader: str) -> Iterator[Token]:
+        machine = self._machines.get(reader, "")
+        if "/" in text:
+            yield from self._in_paths(text, machine)
+        if "." in text:
+            for match in _HOST.finditer(text):
+                owner = self._domains.get(match[0].lower())
+                if owner:
+                    yield owner, match[0], match.start()
+        if "://" in text:
+            yield from self._in_urls(text, machine)
+
+    def _read_word(self, word: str) -> Iterator[Token]:
+        """The longest prefix or name at each part of a word; a prefix of one part counts at the word's start only."""
+        starts = [match.start() for match in _PART_START.finditer(word)]
+        ends = [match.start() for match in _PART_END.finditer(word)]
+        done = 0
+        for start in starts:
+            if start < done:
+                continue
+            # What is longer than every identifier is none: a word of any length is read in its own length.
+            for end in reversed(ends[bisect_right(ends, start) : bisect_right(ends, start + self._longest)]):
+                part = word[start:end]
+                known = part in self._prefixes
+                owner = part if known else self._names.get(part, "")
+                if owner and (start == 0 or "_" in part or "-" in part):
+                    # What begins with a prefix is one name to its end.
+                    done = len(word) if known else end
+                    yield owner, word[start:done], start
+                    break
+
+    def _in_paths(self, text: str, machine: str) -> Iterator[Token]:
+        for match in _PATH.finditer(text):
+            path = posixpath.normpath(match[0])
+            while path not in ("/", ""):
+                owner = self._directories.get((machine, path))
+                if owner:
+                    yield owner, path, match.start()
+                    break
+                path = posixpath.dirname(path)
+
+    def _in_urls(self, text: str, machine: str) -> Iterator[Token]:
+        for match in _URL_PORT.finditer(text):
+            if match[1].lower() in _MACHINE_ITSELF or match[1] == machine:
+                owner = self._ports.get((machine, f"{int(match[2])}/tcp"))
+                if owner:
+                    yield owner, f"{match[1]}:{match[2]}", match.start(1)
+
+
+def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:
+    """Identifier to owner, for identifiers that have one owner."""
+    owners: dict[_Key, str] = {}
+    several: set[_Key] = set()
+    for key, owner in pairs:
+        if owners.setdefault(key, owner) != owner:
+            several.add(key)
+    for key in several:
+        del owners[key]
+    return owners
+
+
+def _own_words(environments: Iterable[Environment]) -> dict[str, frozenset[str]]:
+    """For each environment the words of its prefix and name that no other has: names without one are common names."""
+    words = {
+        environment.prefix: frozenset(re.split(r"[_-]", f"{environment.prefix}_{environment.name}".lower()))
+        for environment in environments
+    }
+    count = Counter(word for each in words.values() for word in each if word)
+    return {prefix: frozenset(word for word in each if count[word] == 1) for prefix, each in words.items()}

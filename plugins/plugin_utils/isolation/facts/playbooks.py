@@ -1,0 +1,306 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the rules know about the Ansible code that acts on a machine: inventories, variables, plays and tasks.
+
+Environments that list the same files are judged together; two checkouts of one repository are judged each by itself.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from ..model import Document, Environment, Fleet, Where
+from ..readers.ansible.inventory import (
+    Group,
+    Inventory,
+    Placed,
+    Variables,
+    leaves,
+    read_inventory,
+    read_settings,
+    read_variables,
+)
+from ..readers.ansible.plays import Play, Plays, Step, read_plays
+from ..readers.errors import ReaderError
+from .ownership import owner_of_name, owners_of_path, short_names
+
+_T = TypeVar("_T")
+
+#: The last words of variables that say which environment this is.
+IDENTITY = re.compile(
+    r"(?:^|_)(?:environment|env|env_name|prefix|domains?|server_name|https?_port|app_port|directory|app_dir|deploy_dir"
+    r"|base_dir|compose_project|compose_project_name|project_name|db_name|database|database_name|branch|network_name)\Z"
+)
+
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_TOKEN = re.compile(r"/?[A-Za-z0-9][\w./-]*")
+_PER_HOST = frozenset({"inventory_hostname", "inventory_hostname_short", "group_names"})
+
+#: What environments are usually called, for those that are not in the fleet.
+_USUAL = ("prod", "production", "live", "staging", "stage", "stg", "dev", "devel", "development", "test", "testing")
+
+#: Files about the machine as a whole.
+_HOST_LEVEL = re.compile(
+    r"(?:^|[/_.-])(?:host|machine|server|common|base|bootstrap|engine|docker|provision)(?=[/_.-]|\Z)"
+)
+
+#: What tells a run apart from one over all environments: our own roles refuse that, and so does an assertion on it.
+_GUARD = re.compile(r"\bansible_limit\b|\baiia\.bulkhead\b")
+
+
+@dataclass
+class Code:
+    """The Ansible files of one or more environments."""
+
+    fleet: Fleet
+    owners: tuple[str, ...]
+    documents: tuple[Document, ...]
+    inventories: list[Inventory] = field(default_factory=list)
+    variables: list[Variables] = field(default_factory=list)
+    files: list[Plays] = field(default_factory=list)
+    settings: dict[tuple[str, str], Placed] = field(default_factory=dict)
+    unreadable: list[tuple[str, ReaderError]] = field(default_factory=list)
+
+    @cached_property
+    def plays(self) -> list[Play]:
+        """Every play."""
+        return [play for file in self.files for play in file.plays]
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Every task, of plays and of roles."""
+        return [step for file in self.files for step in file.all_steps]
+
+    @cached_property
+    def groups(self) -> Mapping[str, Group]:
+        """The groups of all inventories together."""
+        merged: dict[str, Group] = {}
+        for inventory in self.inventories:
+            for name, group in inventory.groups.items():
+                whole = merged.setdefault(name, Group())
+                whole.hosts.update(group.hosts)
+                whole.children.update(group.children)
+                whole.variables.update(group.variables)
+        return merged
+
+    @cached_property
+    def environments(self) -> Mapping[str, str]:
+        """The groups that are environments, each with its prefix, or with its own name where that is not known."""
+        named = {item.of: item.values["bulkhead_environment"][0] for item in self.variables
+                 if item.scope == "group" and "bulkhead_environment" in item.values}  # fmt: skip
+        found: dict[str, str] = {}
+        for name, group in self.groups.items():
+            said = named.get(name) or group.variables.get("bulkhead_environment", ("", None))[0]
+            word = str(said or name).lower()
+            if word in self.words:
+                found[name] = self.words[word] or name
+        return found
+
+    @cached_property
+    def words(self) -> Mapping[str, str]:
+        """What environments are called, each with its prefix; the usual names of unknown ones with nothing."""
+        words = dict.fromkeys(_USUAL, "")
+        for environment in reversed(self.fleet.environments):
+            words.update(dict.fromkeys((*short_names(environment), environment.prefix.lower()), environment.prefix))
+            if environment.group:
+                words[environment.group.lower()] = environment.prefix
+        return words
+
+    @cached_property
+    def varying(self) -> frozenset[str]:
+        """The variables that environments set for themselves."""
+        keys = set(_PER_HOST)
+        for item in self.variables:
+            if item.scope == "host" or (item.scope == "group" and item.of in self.environments):
+                keys |= item.values.keys()
+        for name in self.environments:
+            keys |= self.groups[name].variables.keys()
+        return frozenset(keys)
+
+    def scoped(self, text: str) -> bool:
+        """Whether a text says which environment it is for: by a variable, by a name, by a directory."""
+        for expression in _EXPRESSION.findall(text):
+            if any(name in self.varying or IDENTITY.search(name) for name in _NAME.findall(expression)):
+                return True
+        plain = _EXPRESSION.sub(" ", text)
+        return any(word.lower() in self.words for word in _WORD.findall(plain)) or bool(self.owners_in(plain))
+
+    def owners_in(self, text: str) -> dict[str, str]:
+        """The environments that a text names, by prefix, domain or directory, each with the word that names it."""
+        found: dict[str, str] = {}
+        domains = self.fleet.derived(_domains)
+        for word in _TOKEN.findall(text):
+            word = word.rstrip(".-")
+            owner = owner_of_name(self.fleet, word) or domains.get(word.lower(), "")
+            if not owner and word.startswith("/"):
+                machines = dict.fromkeys(environment.machine for environment in self._own)
+                owner = next((each for machine in machines for each in owners_of_path(self.fleet, machine, word)), "")
+            if owner:
+                found.setdefault(owner, word)
+        return found
+
+    @property
+    def _own(self) -> Sequence[Environment]:
+        return [self.fleet.by_prefix[prefix] for prefix in self.owners]
+
+    def concerned(self, *more: str) -> tuple[str, ...]:
+        """Those whom the code concerns: who lists it, whose group is in its inventory, else all of the machine."""
+        known = [prefix for prefix in self.environments.values() if prefix in self.fleet.by_prefix]
+        found = tuple(dict.fromkeys((*(name for name in more if name in self.fleet.by_prefix), *self.owners, *known)))
+        if len(found) > 1:
+            return found
+        same = [each.prefix for each in self._own[:1] for each in self.fleet.machines[each.machine]]
+        return tuple(dict.fromkeys((*found, *same)))
+
+    def members(self, groups: Mapping[str, Group], name: str) -> dict[str, Where]:
+        """All hosts of a group, those of its children included."""
+        found: dict[str, Where] = {}
+        seen: set[str] = set()
+        waiting = [name]
+        while waiting:
+            current = waiting.pop()
+            if current in seen or current not in groups:
+                continue
+            seen.add(current)
+            for host, where in groups[current].hosts.items():
+                found.setdefault(host, where)
+            waiting += groups[current].children
+        return found
+
+    def covers(self, hosts: str) -> tuple[str, ...]:
+        """The environments' groups that a play's pattern reaches; all of them for ``all``."""
+        if "{{" in hosts:
+            return ()
+        words = [word.strip() for word in re.split(r"[:,]", hosts)]
+        if any(word in ("all", "*") for word in words):
+            return tuple(self.environments) or ("all",)
+        return tuple(dict.fromkeys(
+            name for word in words for name in self.environments if name == word or name in self.below(word)
+        ))  # fmt: skip
+
+    def below(self, name: str) -> set[str]:
+        """The groups below a group."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            current = self.groups.get(waiting.pop())
+            children = set(current.children) - found if current else set()
+            found |= children
+            waiting += children
+        return found
+
+    def unguarded(self, play: Play) -> bool:
+        """Whether a play runs for several environments at once, and nothing in it asks for how many."""
+        groups = self.covers(play.hosts)
+        return (len(groups) > 1 or groups == ("all",)) and not _GUARD.search(play.text)
+
+    def of_environments(self, step: Step) -> bool:
+        """Whether a task runs for environments, and not for the machine alone: by its plays, else by its file."""
+        plays = self.plays_of(step)
+        if plays:
+            return any("{{" in play.hosts or self.covers(play.hosts) for play in plays)
+        return not _HOST_LEVEL.search(step.where.file)
+
+    def plays_of(self, step: Step) -> list[Play]:
+        """The plays in which a task runs, as far as they are known."""
+        if step.play is not None:
+            return [step.play]
+        return [
+            play for play in self.plays if step.role and step.role in (role.rpartition(".")[2] for role in play.roles)
+        ]
+
+
+def _domains(fleet: Fleet) -> dict[str, str]:
+    return {domain.lower(): each.prefix for each in fleet.environments for domain in each.domains}
+
+
+def codes(fleet: Fleet) -> Sequence[Code]:
+    """The Ansible code of a fleet."""
+    return fleet.derived(_codes)
+
+
+def _codes(fleet: Fleet) -> list[Code]:
+    together: dict[tuple[tuple[str, str], ...], list[Environment]] = {}
+    for environment in fleet.environments:
+        documents = [each for each in environment.documents if _may_be_ansible(each)]
+        if documents:
+            together.setdefault(tuple((each.path, each.text) for each in documents), []).append(environment)
+    return [_code(fleet, environments) for environments in together.values()]
+
+
+def _may_be_ansible(document: Document) -> bool:
+    path = document.path
+    return document.kind in ("ansible", "text") and (
+        path.endswith((".yml", ".yaml", ".ini", ".cfg"))
+        or "_vars/" in path
+        or posixpath.basename(path) in ("hosts", "inventory")
+    )
+
+
+def _code(fleet: Fleet, environments: Iterable[Environment]) -> Code:
+    environments = list(environments)
+    documents = tuple(each for each in environments[0].documents if _may_be_ansible(each))
+    code = Code(fleet, tuple(dict.fromkeys(each.prefix for each in environments)), documents)
+    for document in documents:
+        try:
+            _sort(code, document)
+        except ReaderError as error:
+            code.unreadable.append((document.path, error))
+    return code
+
+
+def _sort(code: Code, document: Document) -> None:
+    """Read a file as what it is."""
+    path, text = document.path, document.text
+    if posixpath.basename(path) == "ansible.cfg":
+        code.settings.update(read_settings(text, path))
+        return
+    variables = read_variables(text, path)
+    if variables is not None:
+        code.variables.append(variables)
+        return
+    plays = read_plays(text, path) if path.endswith((".yml", ".yaml")) else None
+    if plays is not None:
+        code.files.append(plays)
+        return
+    inventory = read_inventory(text, path)
+    if inventory is not None:
+        code.inventories.append(inventory)
+
+
+def texts(code: Code) -> Iterator[tuple[Where, str]]:
+    """Every string of variables, plays and tasks, with the nearest place."""
+    for item in code.variables:
+        for value, where in item.values.values():
+            yield from ((where, text) for text in leaves(value))
+    for name in code.groups:
+        for value, where in code.groups[name].variables.values():
+            yield from ((where, text) for text in leaves(value))
+    for step in code.steps:
+        for value in (step.raw, step.arguments, step.keywords):
+            yield from ((step.where, text) for text in leaves(value))
+
+
+def each_code(judge: Callable[[Code], Iterator[_T]]) -> Callable[[Fleet], Iterator[_T]]:
+    """Make a rule of a function that judges one body of code."""
+
+    def judge_fleet(fleet: Fleet) -> Iterator[_T]:
+        for code in codes(fleet):
+            yield from judge(code)
+
+    judge_fleet.__doc__ = judge.__doc__
+    return judge_fleet
+
+
+def value_text(value: Any) -> str:
+    """A value as one text, to be looked through."""
+    return " ".join(leaves(value)) if isinstance(value, (Mapping, list, tuple)) else str(value)

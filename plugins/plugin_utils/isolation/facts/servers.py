@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every server that a fleet's environments use, with the environment that it belongs to, computed once for a fleet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..model import Document, Environment, Fleet
+from ..readers.endpoints import Use, find, uses
+from ..readers.pgbouncer import PgbouncerConfig
+from .code_lines import code_lines
+from .server_owner import Server, resolver
+
+_POOLERS = re.compile(r"pgbouncer|pgcat|odyssey|pgpool|supavisor")
+
+#: Poolers behind poolers are not followed further than this.
+_HOPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A use of a server. ``server`` is what the endpoint names; ``home`` and ``database`` are where the data is,
+    behind any pooler."""
+
+    use: Use
+    server: Server
+    home: Server
+    database: str
+
+    @property
+    def owner(self) -> str:
+        """The environment that uses the server."""
+        return self.use.owner
+
+
+def fleet_uses(fleet: Fleet) -> Mapping[str, tuple[Use, ...]]:
+    """All uses of servers, by the prefix of the environment."""
+    found: dict[str, tuple[Use, ...]] = {}
+    for environment in fleet.environments:
+        found[environment.prefix] = (*found.get(environment.prefix, ()), *uses(environment))
+    return found
+
+
+def placed(fleet: Fleet) -> Mapping[str, Sequence[Placed]]:
+    """All uses of servers with their owners, by the family of server."""
+    found: dict[str, list[Placed]] = {}
+    by_prefix = fleet.derived(fleet_uses)
+    for environment in fleet.by_prefix.values():
+        for use in by_prefix[environment.prefix]:
+            for server in _servers(fleet, environment, use):
+                home, name = server, use.endpoint.name
+                if use.endpoint.family == "database":
+                    home, name = behind(fleet, server, name)
+                found.setdefault(use.endpoint.family, []).append(Placed(use, server, home, name))
+    return found
+
+
+def of_family(fleet: Fleet, family: str) -> Sequence[Placed]:
+    """The uses of one family of servers, environment by environment."""
+    return fleet.derived(placed).get(family, ())
+
+
+def in_documents(fleet: Fleet, family: str) -> Sequence[Placed]:
+    """Servers that URLs in scripts, workflows and settings files name. A file that several environments have is of
+    none of them in particular."""
+    having: dict[tuple[str, int], set[str]] = {}
+    for environment in fleet.environments:
+        for document in environment.documents:
+            having.setdefault((document.path, hash(document.text)), set()).add(environment.prefix)
+    found = []
+    for environment in fleet.environments:
+        for document in environment.documents:
+            if "://" in document.text and len(having[document.path, hash(document.text)]) == 1:
+                for use in _written(environment, document, family):
+                    for server in _servers(fleet, environment, use):
+                        found.append(Placed(use, server, server, use.endpoint.name))
+    return found
+
+
+def _written(environment: Environment, document: Document, family: str) -> Iterator[Use]:
+    for where, line in code_lines(document, "://"):
+        for endpoint in find(line):
+            if endpoint.family == family:
+                yield Use(environment.prefix, "", document.path, endpoint, where)
+
+
+def shared(uses_: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Servers whose data several environments use, with the uses."""
+    by_home: dict[str, list[Placed]] = {}
+    for each in uses_:
+        by_home.setdefault(each.home.identity, []).append(each)
+    for identity, group in by_home.items():
+        if len({each.owner for each in group}) > 1:
+            yield identity, group
+
+
+def _servers(fleet: Fleet, environment: Environment, use: Use) -> Iterator[Server]:
+    for host, port in use.endpoint.hosts:
+        yield resolver(fleet).resolve(environment, use.service, host, port)
+
+
+def behind(fleet: Fleet, server: Server, database: str = "") -> tuple[Server, str]:
+    """The server that holds a database, and its name there: behind a pooler what the pooler's settings or file say."""
+    for _unused in range(_HOPS):
+        environment = fleet.by_prefix.get(server.owner)
+        definition = service_of(environment, server.service)
+        if environment is None or definition is None or not is_pooler(server.service, definition):
+            break
+        following = next(_upstreams(fleet, environment, server.service, database), None)
+        if following is None or following[0].identity == server.identity:
+            break
+        server, database = following
+    return server, database
+
+
+def service_of(environment: Environment | None, name: str) -> Mapping[str, Any] | None:
+    """The definition of a service, wherever the environment declares it."""
+    if environment is None:
+        return None
+    return next((service for _unused, each, service in environment.services() if each == name), None)
+
+
+def is_pooler(name: str, definition: Mapping[str, Any]) -> bool:
+    """Whether a service passes connections on instead of answering them."""
+    image = str(definition.get("image") or name)
+    return bool(_POOLERS.search(image))
+
+
+def _upstreams(fleet: Fleet, environment: Environment, pooler: str, database: str) -> Iterator[tuple[Server, str]]:
+    entries = [entry for config in pgbouncers(environment) for entry in config.databases if entry.host]
+    for entry in sorted(entries, key=lambda entry: entry.name != database):
+        if entry.name in (database, "*"):
+            yield resolver(fleet).resolve(environment, pooler, entry.host, entry.port), entry.database or database
+    for use in fleet.derived(fleet_uses)[environment.prefix]:
+        if use.service == pooler and use.endpoint.family == "database":
+            for server in _servers(fleet, environment, use):
+                yield server, database
+
+
+def pgbouncers(environment: Environment) -> Iterator[PgbouncerConfig]:
+    """The pgbouncer files of an environment."""
+    for document in environment.documents:
+        if isinstance(document.data, PgbouncerConfig):
+            yield document.data

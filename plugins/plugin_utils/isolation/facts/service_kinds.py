@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What kind of thing a service is, told from its image, its key and its ports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+_WORDS = re.compile(r"[a-z]+")
+
+#: Servers that are meant to be reached from outside.
+FRONT = frozenset({"nginx", "traefik", "caddy", "haproxy", "httpd", "apache", "envoy", "openresty", "angie"})
+
+#: Servers that keep data or pass it on.
+DATA = frozenset(
+    {
+        "postgres", "postgresql", "postgis", "timescaledb", "pgvector", "pgbouncer", "pgcat", "mysql", "mariadb",
+        "mongo", "mongodb", "redis", "valkey", "keydb", "memcached", "rabbitmq", "kafka", "nats", "zookeeper",
+        "elasticsearch", "opensearch", "clickhouse", "cassandra", "minio", "etcd", "qdrant", "weaviate", "milvus",
+    }
+)  # fmt: skip
+
+#: The ports of such servers, and of their consoles.
+DATA_PORTS = frozenset(
+    {5432, 6432, 3306, 27017, 6379, 26379, 11211, 5672, 15672, 9092, 2181, 9200, 8123, 9042, 5555, 6333, 2379}
+)
+
+
+def words_of(name: str, service: Mapping[str, Any]) -> frozenset[str]:
+    """The words of a service's key and of the last part of its image."""
+    return _words(name, str(service.get("image") or ""))
+
+
+@lru_cache(maxsize=16384)
+def _words(name: str, image: str) -> frozenset[str]:
+    image = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return frozenset(_WORDS.findall(f"{name} {image}".lower()))
+
+
+def is_front_door(name: str, service: Mapping[str, Any]) -> bool:
+    """Whether a service is a web server or proxy that is meant to be published."""
+    return bool(words_of(name, service) & FRONT)
+
+
+def is_data_service(name: str, service: Mapping[str, Any], port: Mapping[str, Any] | None = None) -> bool:
+    """Whether a service keeps data or passes it on; with a port, whether that port is such a server's."""
+    if port is not None and port.get("target") in DATA_PORTS:
+        return True
+    return bool(words_of(name, service) & DATA) and not is_front_door(name, service)
+
+
+def texts(value: Any) -> list[str]:
+    """All strings of a value of the canonical form, keys of mappings left out."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in texts(item)]
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in texts(item)]
+    return []
+
+
+def command_text(service: Mapping[str, Any]) -> str:
+    """What a service runs, health check included, as one text."""
+    health = service.get("healthcheck") or {}
+    return " ".join(texts([service.get("entrypoint"), service.get("command"), health.get("test")]))
+
+
+def replicas_of(service: Mapping[str, Any]) -> int:
+    """How many containers a service has, by ``deploy.replicas`` or ``scale``."""
+    count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
+    return int(str(count)) if str(count or "").isdigit() else 1
+
+
+def restart_policy(definition: Mapping[str, Any]) -> str:
+    """The restart policy that Compose hands to the engine: ``deploy.restart_policy`` counts alone where it is given.
+    Empty where neither says anything, which the engine takes for ``no``."""
+    policy = (definition.get("deploy") or {}).get("restart_policy")
+    said = definition.get("restart") if policy is None else policy.get("condition")
+    name = str(said or "").partition(":")[0]
+    return {"none": "no", "any": "always"}.get(name, name)
+
+
+def runs_once(definition: Mapping[str, Any]) -> bool:
+    """Whether a service does its work and ends, so that a container of it that ended well is as it should be.
+
+    ``no`` says so. Where the engine only would not start it again (no policy, ``on-failure``) it may be a server too:
+    one that is asked how it is, or that others connect to, is one.
+    """
+    policy = restart_policy(definition)
+    asked = any(definition.get(key) for key in ("healthcheck", "ports", "expose"))
+    return policy == "no" or (policy in ("", "on-failure") and not asked)

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workflows of a fleet, each once, with the environments that list it; and whose a branch, a word or a file is."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..model import Document, Environment, Fleet
+from ..readers.documents import commands
+from ..readers.shell.docker_call import docker_call
+from ..readers.shell.scripts import Command
+from ..readers.workflow import Job, Workflow
+from .ownership import ancestors, called, short_names
+from .wording import is_production
+
+#: Verbs of Compose that change what runs.
+CHANGING = frozenset(
+    ("up", "down", "build", "restart", "run", "stop", "start", "rm", "kill", "pull", "create", "scale")
+)
+_MAIN_BRANCHES = frozenset(("main", "master", "production", "prod", "release", "live"))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A document, and the environments that list it: a workflow often serves them all."""
+
+    document: Document
+    environments: tuple[Environment, ...]
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The prefixes of those environments."""
+        return tuple(environment.prefix for environment in self.environments)
+
+
+def listed_documents(fleet: Fleet) -> tuple[Listed, ...]:
+    """All documents of a fleet, each once however many environments list it."""
+    return fleet.derived(_listed_documents)
+
+
+def _listed_documents(fleet: Fleet) -> tuple[Listed, ...]:
+    found: dict[tuple[str, str], tuple[Document, list[Environment]]] = {}
+    for environment in fleet.environments:
+        for document in environment.documents:
+            key = (posixpath.basename(document.path), document.text)
+            found.setdefault(key, (document, []))[1].append(environment)
+    return tuple(Listed(document, tuple(members)) for document, members in found.values())
+
+
+def workflows(fleet: Fleet) -> Iterator[tuple[Workflow, Listed]]:
+    """All workflows of a fleet."""
+    for listed in listed_documents(fleet):
+        if isinstance(listed.document.data, Workflow):
+            yield listed.document.data, listed
+
+
+def deploys(job: Job) -> bool:
+    """Whether a job changes what runs on a machine."""
+    return any(map(is_deployment, job.commands))
+
+
+def is_deployment(command: Command) -> bool:
+    """Whether a command changes what runs on a machine."""
+    call = docker_call(command.argv)
+    if call is not None:
+        return (call.compose and bool(CHANGING & set(call.verb))) or call.verb[:1] == ("stack",)
+    if command.program in ("ansible-playbook", "ansible", "kubectl", "helm"):
+        return True
+    return command.program.startswith("deploy") or (command.program == "make" and "deploy" in command.text)
+
+
+def deployment_jobs(fleet: Fleet) -> Iterator[tuple[Workflow, Job, Listed]]:
+    """Every job that deploys."""
+    for workflow, listed in workflows(fleet):
+        for job in workflow.jobs:
+            if deploys(job):
+                yield workflow, job, listed
+
+
+def environment_commands(environment: Environment) -> Iterator[tuple[Document, Command]]:
+    """Every command of an environment's documents."""
+    for document in environment.documents:
+        for command in commands(document):
+            yield document, command
+
+
+def named(fleet: Fleet, environment: Environment, word: str) -> str:
+    """The environment that a word names, one's own included; empty for any other word."""
+    word = word.strip().strip("'\"")
+    if word == environment.prefix or word.lower() in short_names(environment):
+        return environment.prefix
+    return called(fleet, environment, word) if word else ""
+
+
+def owner_of_branch(fleet: Fleet, environment: Environment, branch: str) -> str:
+    """The environment that a branch belongs to: as declared, else as the branch is called."""
+    declared = fleet.derived(_branches).get((repository(environment), branch))
+    if declared:
+        return declared
+    mine = environment.variables.get("bulkhead_source_branch")
+    if mine:
+        return environment.prefix if mine == branch else ""
+    found = named(fleet, environment, branch)
+    if found or branch not in _MAIN_BRANCHES:
+        return found
+    if is_production(environment):
+        return environment.prefix
+    return next(iter(fleet.derived(_productions)), "")
+
+
+def repository(environment: Environment) -> str:
+    """What an environment is built from, as far as it says."""
+    value = environment.variables.get("bulkhead_source_repository")
+    return value if isinstance(value, str) else environment.project
+
+
+def _branches(fleet: Fleet) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for environment in fleet.environments:
+        branch = environment.variables.get("bulkhead_source_branch")
+        if isinstance(branch, str):
+            found.setdefault((repository(environment), branch), environment.prefix)
+    return found
+
+
+def _productions(fleet: Fleet) -> tuple[str, ...]:
+    return tuple(environment.prefix for environment in fleet.environments if is_production(environment))
+
+
+def owner_of_file(fleet: Fleet, environment: Environment, path: str) -> str:
+    """The other environment whose Compose file is called so, unless one of one's own is."""
+    owners = fleet.derived(_compose_names).get(posixpath.basename(path), ())
+    return "" if not owners or environment.prefix in owners else owners[0]
+
+
+def _compose_names(fleet: Fleet) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for environment in fleet.environments:
+        for project in environment.compose:
+            name = posixpath.basename(project.file)
+            if name and environment.prefix not in found.setdefault(name, []):
+                found[name].append(environment.prefix)
+    return found
+
+
+def mentions_ref(text: str) -> bool:
+    """Whether a text looks at the branch that started the run."""
+    return bool(
+        re.search(r"github\.(?:ref|head_ref|base_ref|ref_name)|GITHUB_(?:REF|HEAD_REF|BASE_REF)|--abbrev-ref", text)
+    )
+
+
+def home_of(fleet: Fleet, machine: str, path: str) -> str:
+    """The environment whose directory a path is, lies in, or alone contains."""
+    homes = fleet.derived(_homes)
+    return next((homes[machine, step] for step in ancestors(path) if homes.get((machine, step))), "")
+
+
+def _homes(fleet: Fleet) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for environment in fleet.environments:
+        for step in ancestors(environment.directory) if environment.directory else ():
+            key = (environment.machine, step)
+            found[key] = environment.prefix if found.get(key, environment.prefix) == environment.prefix else ""
+    return found

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an nginx configuration means: its servers, where they send requests, and the claims that follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ...model import WORLD, Claim, Directive, Reference, Where
+
+#: Directives that send a request on.
+PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443, "memcached": 11211}
+_TARGET = re.compile(r"^(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[^\]]+\]|[^:/?#\s]+)(?::(?P<port>\d+))?(?:[/?#].*)?$")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One ``listen``: an address (empty for all), a port, and what was said about it."""
+
+    address: str
+    port: int
+    flags: frozenset[str]
+    where: Where
+
+    @property
+    def tls(self) -> bool:
+        """Whether this socket speaks TLS."""
+        return bool(self.flags & {"ssl", "quic"})
+
+    @property
+    def default(self) -> bool:
+        """Whether it is named as the default of its socket."""
+        return bool(self.flags & {"default_server", "default"})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One ``server`` of ``http``."""
+
+    directive: Directive
+    listens: tuple[Listen, ...]
+    names: tuple[str, ...]
+    names_where: Where
+
+    @property
+    def where(self) -> Where:
+        """Where the block begins."""
+        return self.directive.where
+
+    def rejects(self) -> bool:
+        """Whether the server refuses every request: it drops the handshake, or answers with an error at once."""
+        block = self.directive.block or ()
+        if any(item.name == "ssl_reject_handshake" and item.args[:1] == ("on",) for item in block):
+            return True
+        return any(item.name == "return" and re.fullmatch(r"4\d\d|5\d\d", (item.args or ("",))[0]) for item in block)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where a ``*_pass`` leads. ``static`` targets are resolved once, when nginx starts."""
+
+    host: str
+    port: int | None
+    static: bool
+    where: Where
+    server_names: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """``host`` or ``host:port``."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+
+def all_directives(directives: Iterable[Directive]) -> Iterator[Directive]:
+    """Every directive at any depth."""
+    for directive in directives:
+        yield from directive.walk()
+
+
+def servers(directives: Iterable[Directive]) -> list[Server]:
+    """The servers of ``http``, in the order in which nginx knows them."""
+    found: list[Server] = []
+    for directive in directives:
+        if directive.name == "http":
+            found.extend(servers(directive.block or ()))
+        elif directive.name == "server" and directive.block is not None:
+            found.append(_server(directive))
+    return found
+
+
+def _server(directive: Directive) -> Server:
+    listens = tuple(filter(None, (_listen(item) for item in directive.find("listen"))))
+    named = list(directive.find("server_name"))
+    names = tuple(name if name.startswith("~") else name.lower() for item in named for name in item.args)
+    return Server(
+        directive,
+        listens or (Listen("", 80, frozenset(), directive.where),),
+        names,
+        named[0].where if named else directive.where,
+    )
+
+
+def _listen(directive: Directive) -> Listen | None:
+    if not directive.args or directive.args[0].startswith("unix:"):
+        return None
+    spot, flags = directive.args[0], frozenset(directive.args[1:])
+    if spot.isdigit():
+        return Listen("", int(spot), flags, directive.where)
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?", spot)
+    if match is None:
+        return None
+    address = "" if match[1] in ("*", "0.0.0.0", "[::]") else match[1]
+    return Listen(address, int(match[2] or 80), flags, directive.where)
+
+
+def upstreams(directives: Sequence[Directive]) -> list[Upstream]:
+    """Every place that a request may be sent to, with ``upstream`` blocks, ``set`` and ``map`` followed."""
+    everything = list(all_directives(directives))
+    pools = {
+        item.args[0]: [child for child in item.block if child.name == "server" and child.args]
+        for item in everything
+        if item.name == "upstream" and item.block and item.args
+    }
+    values = _values(everything)
+    found: list[Upstream] = []
+
+    def visit(items: Iterable[Directive], names: tuple[str, ...]) -> None:
+        for item in items:
+            if item.name == "server" and item.block:
+                visit(item.block, _server(item).names)
+            elif item.block:
+                visit(item.block, names)
+            elif item.name in PASSES and item.args:
+                found.extend(_targets(item, names, pools, values))
+
+    visit(directives, ())
+    return found
+
+
+def _values(directives: Iterable[Directive]) -> dict[str, list[tuple[str, Where]]]:
+    """What ``set`` and ``map`` may put into a variable."""
+    values: dict[str, list[tuple[str, Where]]] = {}
+    for item in directives:
+        if item.name == "set" and len(item.args) == 2:
+            values.setdefault(item.args[0].strip("${}"), []).append((item.args[1], item.where))
+        elif item.name == "map" and len(item.args) == 2 and item.block:
+            values.setdefault(item.args[1].strip("${}"), []).extend(
+                (child.args[0], child.where) for child in item.block if len(child.args) == 1
+            )
+    return values
+
+
+def _targets(
+    item: Directive,
+    names: tuple[str, ...],
+    pools: dict[str, list[Directive]],
+    values: dict[str, list[tuple[str, Where]]],
+) -> Iterator[Upstream]:
+    scheme = item.name.partition("_")[0].replace("proxy", "http")
+    for text, where, static in _expanded(item.args[0], item.where, values):
+        found = _split(text, scheme)
+        if found is None:
+            continue
+        host, port, explicit = found
+        if host in pools and not explicit:
+            for server in pools[host]:
+                inner = _split(server.args[0], scheme)
+                if inner is not None:
+                    static_member = not any(flag == "resolve" for flag in server.args[1:])
+                    yield Upstream(inner[0], inner[1], static_member, server.where, names)
+        else:
+            yield Upstream(host, port, static, where, names)
+
+
+def _expanded(text: str, where: Where, values: dict[str, list[tuple[str, Where]]]) -> Iterator[tuple[str, Where, bool]]:
+    """A target with its first variable replaced by each value that it may have; one step is what people write."""
+    variable = _VARIABLE.search(text)
+    path = text.find("/", text.find("://") + 3 if "://" in text else 0)
+    if variable is None or (path != -1 and variable.start() > path):
+        yield text, where, True
+        return
+    if variable[1] not in values and re.search(r":\d+$", text[: variable.start()]):
+        yield text[: variable.start()], where, False  # http://web:8000$request_uri
+    for value, place in values.get(variable[1], ()):
+        # Later variables stand in the path or the port; what is left of them is not part of a host's name.
+        yield text[: variable.start()] + value + text[variable.end() :], place, False
+
+
+def _split(text: str, scheme: str) -> tuple[str, int | None, bool] | None:
+    if text.startswith("unix:") or "://unix:" in text:
+        return None
+    match = _TARGET.match(text)
+    if match is None or "$" in match["host"]:
+        return None
+    host = match["host"].strip("[]").lower()
+    default = _DEFAULT_PORTS.get(match["scheme"] or scheme)
+    port = int(match["port"]) if match["port"] else default
+    return host, port, match["port"] is not None
+
+
+def claims_nginx(directives: Sequence[Directive], *, owner: str, machine: str) -> tuple[list[Claim], list[Reference]]:
+    """The domains that an environment's nginx answers for, and the upstreams that it points at."""
+    del machine  # domains are the world's
+    seen: dict[str, tuple[Where, dict[int, bool]]] = {}
+    for server in servers(directives):
+        if server.rejects():
+            continue
+        for name in server.names:
+            if name in ("_", "", "localhost") or ("$" in name and not name.startswith("~")):
+                continue
+            ports = seen.setdefault(name, (server.names_where, {}))[1]
+            for listen in server.listens:
+                ports[listen.port] = ports.get(listen.port, False) or listen.tls
+    claims = [
+        Claim(
+            "domain",
+            WORLD,
+            name,
+            owner,
+            where,
+            attributes={
+                "ports": tuple(sorted(ports)),
+                "port": min(ports),
+                "https": any(ports.values()),
+                "pattern": is_pattern(name),
+            },
+        )
+        for name, (where, ports) in seen.items()
+    ]
+    references = [
+        Reference(
+            "upstream",
+            upstream.target,
+            owner,
+            upstream.where,
+            {
+                "host": upstream.host,
+                "port": upstream.port,
+                "static": upstream.static,
+                "server_names": upstream.server_names,
+            },
+        )
+        for upstream in upstreams(directives)
+    ]
+    references += [
+        Reference("include", item.args[0], owner, item.where)
+        for item in all_directives(directives)
+        if item.name == "include" and item.args
+    ]
+    return claims, references
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a ``server_name`` stands for more than one name."""
+    return name.startswith(("~", ".", "*")) or name.endswith("*")

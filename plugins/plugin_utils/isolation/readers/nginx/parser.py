@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads nginx configuration: quotes, comments, blocks, includes and line numbers exactly as nginx has them.
+
+A tokeniser of our own: the controller needs no further package, and tests hold it to ``crossplane``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ...model import Directive, Where
+from ..errors import ReaderError
+from .meaning import claims_nginx
+
+__all__ = ["claims_nginx", "read_nginx"]
+
+Read = Callable[[str], "str | None"]
+
+#: Deeper than anything a person writes; nginx itself has no block that nests further than a handful.
+MAX_DEPTH = 64
+#: Files that one file may pull in, so that includes which fan out end.
+MAX_INCLUDES = 500
+
+#: One token as ``ngx_conf_read_token`` cuts them. A quote opens a string only at the start of a word, ``#`` a
+#: comment likewise, and ``${`` does not open a block. White space before a token belongs to its match.
+_TOKEN = re.compile(
+    r"""[ \t\r\n]*(?:
+    (?P<comment>\#[^\n]*)
+    |(?P<mark>[;{}])
+    |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    |(?P<word>(?:\\.|\$\{|[^ \t\r\n;{}\\"'\#])(?:\\.|\$\{|[^ \t\r\n;{\\])*)|\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\([\"'\\trn])")
+_UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
+#: What stands in Lua and may hold a brace. A string that is not closed ends with its line.
+_LUA = re.compile(r"""--\[\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\[\[|[{}]""", re.DOTALL)
+
+
+class _Token(NamedTuple):
+    text: str
+    line: int
+    mark: bool = False
+
+
+@dataclass
+class _Frame:
+    """A block that is still open: what it holds so far, and the directive that opened it."""
+
+    name: str = ""
+    args: tuple[str, ...] = ()
+    line: int = 0
+    children: list[Directive] = field(default_factory=list)
+
+
+def read_nginx(text: str, file: str, read: Read | None = None) -> tuple[Directive, ...]:
+    """All directives of a configuration file, in order. Raises :class:`ReaderError` with the line.
+
+    With ``read``, an ``include`` of one relative file is replaced by what that file holds. Absolute paths and
+    patterns name files inside the container and stay as they are.
+    """
+    return _Reader(read).file(text, file, ())
+
+
+class _Reader:
+    """Holds what one reading has in common over its includes."""
+
+    def __init__(self, read: Read | None) -> None:
+        self.read = read
+        self.included = 0
+
+    def file(self, text: str, file: str, chain: tuple[str, ...]) -> tuple[Directive, ...]:
+        """The directives of one file; ``chain`` are the files that led here."""
+        outer = chain[0] if chain else ""
+        try:
+            return self._parse(text, file, (*chain, file))
+        except ReaderError as error:
+            if outer and not error.file:
+                error.file = file
+            raise
+
+    def _parse(self, text: str, file: str, chain: tuple[str, ...]) -> tuple[Directive, ...]:
+        stack = [_Frame()]
+        words: list[_Token] = []
+        for token in _tokens(text):
+            if not token.mark:
+                words.append(token)
+                continue
+            if token.text == "}":
+                if words:
+                    raise _syntax(f'directive "{words[0].text}" is not ended by ";"', words[0].line)
+                if len(stack) == 1:
+                    raise _syntax('unexpected "}"', token.line)
+                frame = stack.pop()
+                stack[-1].children.append(
+                    Directive(frame.name, frame.args, Where(file, frame.line), tuple(frame.children))
+                )
+                continue
+            if not words:
+                raise _syntax(f'unexpected "{token.text}"', token.line)
+            name, args, line = words[0].text, tuple(word.text for word in words[1:]), words[0].line
+            words = []
+            if token.text == "{":
+                if len(stack) > MAX_DEPTH:
+                    raise _syntax(f"blocks nest deeper than {MAX_DEPTH}", line)
+                stack.append(_Frame(name, args, line))
+            elif name == "include" and len(args) == 1:
+                stack[-1].children.extend(self._include(args[0], file, line, chain))
+            else:
+                stack[-1].children.append(Directive(name, args, Where(file, line)))
+        last = text.count("\n") + 1
+        if words:
+            raise _syntax(f'the file ends where directive "{words[0].text}" still wants ";" or "}}"', words[0].line)
+        if len(stack) > 1:
+            raise _syntax(f'the file ends where block "{stack[-1].name}" of line {stack[-1].line} wants "}}"', last)
+        return tuple(stack[0].children)
+
+    def _include(self, path: str, file: str, line: int, chain: tuple[str, ...]) -> Sequence[Directive]:
+        unresolved = (Directive("include", (path,), Where(file, line)),)
+        if self.read is None or posixpath.isabs(path) or any(mark in path for mark in "*?[$"):
+            return unresolved
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
+        if target in map(posixpath.normpath, chain):
+            raise ReaderError(f"include of {path} leads back to itself", line, rule="cycle")
+        self.included += 1
+        if self.included > MAX_INCLUDES:
+            raise ReaderError(f"more than {MAX_INCLUDES} includes", line, rule="too-large")
+        text = self.read(target)
+        return unresolved if text is None else self.file(text, target, chain)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Cut a text into words and marks."""
+    text = text.removeprefix("\ufeff")
+    position, line, glued, first = 0, 1, False, ""
+    if "\0" in text:
+        raise _syntax("not a text file", text.count("\n", 0, text.index("\0")) + 1)
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            space = len(text) - len(text[position:].lstrip(" \t\r\n"))
+            raise _syntax("a quote is opened and never closed", line + text.count("\n", position, space))
+        kind = match.lastgroup
+        if kind is None:  # nothing but space is left
+            return
+        found, start = match[kind], match.start(kind)
+        line += text.count("\n", position, start)
+        if glued and start == position and kind != "mark" and not found.startswith(")"):
+            raise _syntax(f'unexpected "{found[0]}" after a closing quote', line)
+        glued = kind == "quoted"
+        position = match.end()
+        if kind == "mark":
+            yield _Token(found, line, True)
+            if found == "{" and first.endswith("_by_lua_block"):
+                position = _end_of_lua(text, position, line)
+            first = ""
+        elif kind != "comment":
+            value = found[1:-1] if glued else found
+            first = first or value
+            yield _Token(_ESCAPE.sub(_unescape, value) if "\\" in value else value, line)
+        line += text.count("\n", start, position)
+
+
+def _unescape(hit: re.Match[str]) -> str:
+    return _UNESCAPED.get(hit[1], hit[1])
+
+
+def _end_of_lua(text: str, position: int, line: int) -> int:
+    """Where the ``}`` stands that ends a block of Lua; what is in the block is not ours to read."""
+    depth = 1
+    match = _LUA.search(text, position)
+    while match:
+        position = match.end()
+        if match.group() in ("[[", "--[["):
+            position = text.find("]]", position)
+            if position == -1:
+                break
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if not depth:
+            return match.start()
+        match = _LUA.search(text, position)
+    raise _syntax('a block of Lua wants "}"', line)
+
+
+def _syntax(message: str, line: int) -> ReaderError:
+    return ReaderError(message, line, rule="nginx-syntax")

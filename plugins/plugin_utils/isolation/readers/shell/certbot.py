@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Understands calls of certbot, wherever they stand: in scripts, in ``docker run``, in a Compose service."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...model import Document, Environment, Where
+from ..documents import commands
+
+_VERBS = ("certonly", "renew", "run", "delete", "revoke", "install", "certificates", "reconfigure", "rollback")
+_HOOKS = ("--deploy-hook", "--renew-hook", "--pre-hook", "--post-hook")
+
+
+@dataclass(frozen=True, slots=True)
+class CertbotCall:
+    """One call. ``hooks`` are the commands that it is told to run, ``lineage`` the certificate that it works on."""
+
+    verb: str
+    words: tuple[str, ...]
+    domains: tuple[str, ...]
+    lineage: str
+    where: Where
+
+    def has(self, *flags: str) -> bool:
+        """Whether one of the options is given, with or without a value."""
+        return any(word.partition("=")[0] in flags for word in self.words)
+
+    def value(self, *options: str) -> str:
+        """The last value of an option."""
+        found = _values(self.words, options)
+        return found[-1] if found else ""
+
+    @property
+    def by_http(self) -> bool:
+        """Whether the authority proves the name over port 80."""
+        dns = any(word.startswith("--dns-") for word in self.words) or self.value("-a", "--authenticator").startswith(
+            "dns"
+        )
+        if dns or "dns" in self.value("--preferred-challenges"):
+            return False
+        return self.has("--standalone", "--webroot", "--nginx", "--apache", "-w", "--webroot-path") or (
+            "http" in self.value("--preferred-challenges")
+            or self.value("-a", "--authenticator") in ("standalone", "webroot", "nginx")
+        )
+
+    @property
+    def for_trial(self) -> bool:
+        """Whether it talks to an authority whose limits nobody minds."""
+        return self.has("--staging", "--test-cert", "--dry-run") or "staging" in self.value("--server")
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """What it is told to run."""
+        return tuple(_values(self.words, _HOOKS))
+
+
+def certbot_calls(environment: Environment) -> Iterator[CertbotCall]:
+    """Every call of certbot that an environment makes."""
+    for document in environment.documents:
+        yield from _of_document(document)
+    for project, name, service in environment.services():
+        image = str(service.get("image") or "")
+        words = _words(service.get("entrypoint")) + _words(service.get("command"))
+        if "certbot" in image or "certbot" in words:
+            where = project.where("services", name, "command")
+            text = " ".join(words)
+            # A renewal loop: sh -c "while :; do certbot renew; sleep 12h; done"
+            inner = re.findall(r"certbot\s+([^;&|]+)", text)
+            for part in inner or ([text] if "certbot" in image else []):
+                call = _call(part.split(), where)
+                if call is not None:
+                    yield call
+
+
+def _of_document(document: Document) -> Iterator[CertbotCall]:
+    for command in commands(document):
+        for index, word in enumerate(command.argv):
+            name = posixpath.basename(word).partition(":")[0]
+            if name in ("certbot", "letsencrypt", "certbot-auto"):
+                call = _call(command.argv[index + 1 :], command.where)
+                if call is not None:
+                    yield call
+                    break
+
+
+def _call(words: Sequence[str], where: Where) -> CertbotCall | None:
+    verb = next((word for word in words if word in _VERBS), "")
+    if not verb and not any(word.startswith("-") for word in words):
+        return None
+    domains = tuple(
+        domain.lower()
+        for text in _values(words, ("-d", "--domain", "--domains"))
+        for domain in text.split(",")
+        if domain
+    )
+    named = _values(words, ("--cert-name",))
+    lineage = named[-1] if named else (domains[0].removeprefix("*.") if domains else "")
+    return CertbotCall(verb or "run", tuple(words), domains, lineage, where)
+
+
+def _values(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    found = []
+    for index, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in options:
+            found.append(value if equals else words[index + 1] if index + 1 < len(words) else "")
+    return found
+
+
+def _words(value: object) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []

@@ -1,0 +1,397 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what acts on a machine by commands: shell scripts, crontabs, systemd units, Makefiles.
+
+Every command comes out as its words, the place, the directory it runs in where that can be known, and what joins it
+to the command before. Variables are replaced only where the same text sets them to one constant.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ...model import Where
+from .lexer import Simple, simple_commands
+
+#: Shells within shells, remote shells within those: deeper than anything real.
+MAX_NESTING = 6
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+#: Programs that run another: the options of theirs that take a value, and how many words stand before the command.
+_WRAPPERS: Mapping[str, tuple[frozenset[str], int]] = {
+    "sudo": (frozenset(("-u", "-g", "-h", "-p", "-C", "-D", "-R", "-T", "--user", "--group", "--chdir")), 0),
+    "doas": (frozenset(("-u", "-C")), 0),
+    "env": (frozenset(("-u", "-C", "--unset", "--chdir")), 0),
+    "exec": (frozenset(("-a",)), 0),
+    "command": (frozenset(), 0),
+    "nohup": (frozenset(), 0),
+    "chronic": (frozenset(), 0),
+    "nice": (frozenset(("-n",)), 0),
+    "ionice": (frozenset(("-c", "-n")), 0),
+    "time": (frozenset(("-o", "-f")), 0),
+    "timeout": (frozenset(("-k", "-s", "--kill-after", "--signal")), 1),
+    "flock": (frozenset(("-w", "-E", "--timeout", "--wait", "--conflict-exit-code")), 1),
+    "runuser": (frozenset(("-u", "-g")), 0),
+    "setsid": (frozenset(), 0),
+}
+_SSH_VALUES = frozenset("-" + letter for letter in "bcDEeFIiJLlmOopQRSWw")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. ``argv`` is what is really called; ``words`` has ``sudo``, ``flock`` and their like before it."""
+
+    argv: tuple[str, ...]
+    where: Where
+    words: tuple[str, ...] = ()
+    #: Absolute where it can be known, ``""`` where the text says nothing, ``None`` where it cannot be known.
+    directory: str | None = ""
+    joined: str = ""
+    redirects: tuple[tuple[str, str], ...] = ()
+    assignments: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    #: A failing command ends the script.
+    errexit: bool = False
+    #: It runs where nothing else matched (``else``, ``*)``).
+    default: bool = False
+    #: It stands in ``$(…)``: what it prints becomes words of another command.
+    substituted: bool = False
+    #: The schedule, for a line of a crontab.
+    schedule: str = ""
+    #: The host of ``ssh`` that it runs on.
+    host: str = ""
+    #: The job or task that it belongs to, where there are such things.
+    unit: str = ""
+
+    @property
+    def program(self) -> str:
+        """The program's name without its path."""
+        return posixpath.basename(self.argv[0]) if self.argv else ""
+
+    @property
+    def text(self) -> str:
+        """The command in one line, for messages."""
+        return " ".join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A text of commands. ``entries`` are the settings of a systemd unit: (section, key, value, place)."""
+
+    commands: tuple[Command, ...]
+    entries: tuple[tuple[str, str, str, Where], ...] = ()
+
+
+@dataclass
+class _Context:
+    file: str
+    variables: dict[str, str]
+    directory: str | None = ""
+    errexit: bool = False
+    host: str = ""
+    schedule: str = ""
+    unit: str = ""
+    nesting: int = 0
+    substituted: bool = False
+
+
+def read_commands(
+    text: str,
+    file: str,
+    *,
+    line: int = 1,
+    variables: Mapping[str, str] | None = None,
+    directory: str | None = "",
+    errexit: bool = False,
+    schedule: str = "",
+    unit: str = "",
+) -> tuple[Command, ...]:
+    """The commands of a piece of shell, such as a ``run:`` of a workflow. ``line`` is the number of its first line."""
+    context = _Context(file, dict(variables or {}), directory, errexit, schedule=schedule, unit=unit)
+    return tuple(_commands(text, line, context))
+
+
+def read_script(text: str, path: str = "") -> Script:
+    """A shell script or, by its name, a Makefile."""
+    if re.search(r"(?:^|[./])(?:makefile|mk)$", posixpath.basename(path).lower()):
+        return Script(tuple(_makefile(text, path)))
+    return Script(read_commands(text, path, errexit=bool(re.match(r"#!\S+\s+-\w*e", text))))
+
+
+def _commands(text: str, line: int, context: _Context) -> Iterator[Command]:
+    simples = simple_commands(text, line)
+    constants = _constants(simples)
+    outer: list[tuple[str | None, int]] = []
+    for simple in simples:
+        while outer and simple.depth < outer[-1][1]:
+            context.directory = outer.pop()[0]
+        if simple.depth and (not outer or simple.depth > outer[-1][1]):
+            outer.append((context.directory, simple.depth))
+        for name, value in simple.assignments:
+            if name in constants and not simple.words:
+                context.variables[name] = _expand(value, context.variables)
+        if simple.words[:1] in (("export",), ("readonly",), ("local",), ("declare",)):
+            for name, value in _exported(simple.words):
+                if name in constants:
+                    context.variables[name] = _expand(value, context.variables)
+        yield from _one(simple, context)
+
+
+def _one(simple: Simple, context: _Context) -> Iterator[Command]:
+    for inner, line in simple.nested:
+        yield from _inside(inner, line, context, substituted=True)
+    words = tuple(_expand(word, context.variables) for word in simple.words)
+    argv = unwrap(words)
+    command = Command(
+        argv,
+        Where(context.file, simple.line),
+        words,
+        context.directory,
+        simple.joined,
+        tuple((kind, _expand(target, context.variables)) for kind, target in simple.redirects),
+        {name: _expand(value, context.variables) for name, value in simple.assignments},
+        context.errexit,
+        simple.default,
+        context.substituted,
+        context.schedule,
+        context.host,
+        context.unit,
+    )
+    if argv[:1] == ("set",):
+        context.errexit = _errexit(argv, context.errexit)
+    yield command
+    if argv[:1] in (("cd",), ("pushd",)):
+        context.directory = _after_cd(argv, context.directory)
+    elif argv[:1] == ("popd",):
+        context.directory = None
+    yield from _inner_shell(command, simple, context)
+
+
+def _inner_shell(command: Command, simple: Simple, context: _Context) -> Iterator[Command]:
+    """What ``bash -c``, ``ssh host`` and ``su -c`` run, and here-documents that feed them."""
+    argv, line = command.argv, simple.line
+    if command.program in _SHELLS or command.program == "su":
+        flags = [index for index, word in enumerate(argv) if re.fullmatch(r"-[a-z]*c|--command", word)]
+        if flags and len(argv) > flags[0] + 1:
+            strict = command.program != "su" and any(re.fullmatch(r"-[a-z]*e[a-z]*", word) for word in argv[1:])
+            yield from _inside(argv[flags[0] + 1], line, context, errexit=strict)
+        elif simple.heredoc and command.program in _SHELLS:
+            yield from _inside(*simple.heredoc, context)
+    elif command.program == "ssh":
+        host, rest = _ssh(argv)
+        text, at = (" ".join(rest), line) if rest else simple.heredoc or ("", line)
+        if rest and simple.heredoc and posixpath.basename(rest[0]) in _SHELLS:
+            text, at = simple.heredoc
+        if text:
+            yield from _inside(text, at, context, host=host, directory="")
+    elif command.program == "eval" and len(argv) > 1:
+        yield from _inside(" ".join(argv[1:]), line, context)
+
+
+def _inside(text: str, line: int, context: _Context, **changes: object) -> Iterator[Command]:
+    """The commands of a text within the text; what it sets or where it goes stays inside."""
+    if context.nesting >= MAX_NESTING:
+        return
+    inner = replace(context, variables=dict(context.variables), nesting=context.nesting + 1)
+    for name, value in changes.items():
+        setattr(inner, name, value)
+    yield from _commands(text, line, inner)
+
+
+def _constants(simples: Sequence[Simple]) -> set[str]:
+    """Variables that a text sets once, to something without a substitution."""
+    counts: dict[str, int] = {}
+    changing: set[str] = set()
+    for simple in simples:
+        pairs = [*simple.assignments, *_exported(simple.words)] if simple.words else list(simple.assignments)
+        for name, value in pairs:
+            counts[name] = counts.get(name, 0) + 1
+            if "$(" in value or "`" in value:
+                changing.add(name)
+    return {name for name, count in counts.items() if count == 1 and name not in changing}
+
+
+def _exported(words: Sequence[str]) -> list[tuple[str, str]]:
+    if not words or words[0] not in ("export", "readonly", "local", "declare"):
+        return []
+    return [(name, value) for name, equals, value in (word.partition("=") for word in words[1:]) if equals]
+
+
+def _expand(text: str, variables: Mapping[str, str]) -> str:
+    if "$" not in text:
+        return text
+    expanded = _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match.group()), text)
+    # A value that doubles at every step would grow without end.
+    return expanded if len(expanded) <= len(text) + 4096 else text
+
+
+def _errexit(argv: Sequence[str], before: bool) -> bool:
+    state = before
+    for index, word in enumerate(argv[1:], start=1):
+        if re.fullmatch(r"[-+]\w*o", word) and tuple(argv[index + 1 : index + 2]) == ("errexit",):
+            state = word.startswith("-")
+        if re.fullmatch(r"[-+]\w*e\w*", word):
+            state = word.startswith("-")
+    return state
+
+
+def _after_cd(argv: Sequence[str], before: str | None) -> str | None:
+    targets = [word for word in argv[1:] if word not in ("-P", "-L", "--")]
+    if not targets or targets[0] == "-" or "$" in targets[0] or "`" in targets[0]:
+        return None
+    target = targets[0]
+    if target.startswith(("/", "~")):
+        return posixpath.normpath(target)
+    if not before:
+        return before if before is None else posixpath.normpath(target)
+    return posixpath.normpath(posixpath.join(before, target))
+
+
+def _ssh(argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    index = 1
+    while index < len(argv) and argv[index].startswith("-"):
+        index += 2 if argv[index] in _SSH_VALUES else 1
+    host = argv[index] if index < len(argv) else ""
+    return host.rpartition("@")[2], tuple(argv[index + 1 :])
+
+
+def unwrap(words: Sequence[str]) -> tuple[str, ...]:
+    """What is really called: the words without ``sudo``, ``env``, ``timeout``, ``flock`` and their like."""
+    words = tuple(words)
+    while words:
+        known = _WRAPPERS.get(posixpath.basename(words[0]))
+        if known is None:
+            return words
+        valued, before = known
+        index = 1
+        while index < len(words) and words[index].startswith("-"):
+            index += 2 if words[index] in valued else 1
+        index += before
+        while index < len(words) and re.match(r"[A-Za-z_]\w*=", words[index]):
+            index += 1
+        if index < len(words) and words[index] == "-c" and posixpath.basename(words[0]) == "flock":
+            return ("sh", *words[index:])
+        if index >= len(words):
+            return words
+        words = words[index:]
+    return words
+
+
+def read_crontab(text: str, path: str = "") -> Script:
+    """A crontab; files of ``cron.d`` and ``/etc/crontab`` have the user in the sixth field."""
+    has_user = "cron.d" in path.split("/") or path.endswith("etc/crontab")
+    found: list[Command] = []
+    variables: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        assignment = re.match(r"(\w+)\s*=\s*(.*)$", stripped)
+        if assignment:
+            variables[assignment[1]] = assignment[2].strip("'\"")
+            continue
+        fields = stripped.split(None, (1 if stripped.startswith("@") else 5) + has_user)
+        wanted = (1 if stripped.startswith("@") else 5) + has_user
+        if len(fields) <= wanted:
+            continue
+        schedule = " ".join(fields[: wanted - has_user])
+        # An unescaped % ends the command; what follows is its input.
+        called = re.split(r"(?<!\\)%", fields[wanted], maxsplit=1)[0].replace("\\%", "%")
+        found += read_commands(called, path, line=number, variables=variables, schedule=schedule)
+    return Script(tuple(found))
+
+
+def read_unit(text: str, path: str = "") -> Script:
+    """A systemd unit: its settings, and the commands of its ``Exec…`` lines."""
+    entries: list[tuple[str, str, str, Where]] = []
+    section, lines = "", iter(enumerate(text.splitlines(), start=1))
+    for number, line in lines:
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        if stripped.startswith("["):
+            section = stripped.strip("[]")
+            continue
+        while stripped.endswith("\\"):
+            stripped = stripped[:-1] + " " + next(lines, (0, ""))[1].strip()
+        key, equals, value = stripped.partition("=")
+        if equals:
+            entries.append((section, key.strip(), value.strip(), Where(path, number, key.strip())))
+    folders = [value.lstrip("-") for _section, key, value, _where in entries if key == "WorkingDirectory"]
+    directory = posixpath.normpath(folders[-1]) if folders and folders[-1].startswith("/") else ""
+    commands = [
+        command
+        for _section, key, value, where in entries
+        if key.startswith("Exec")
+        for command in read_commands(value.lstrip("-@+!:"), path, line=where.line, directory=directory, unit=key)
+    ]
+    return Script(tuple(commands), tuple(entries))
+
+
+def _makefile(text: str, path: str) -> Iterator[Command]:
+    """The recipes of a Makefile: each line has its own shell, and a failing one ends the run."""
+    variables: dict[str, str] = {}
+    lines = text.split("\n")
+    index = 0
+    while index < len(lines):
+        number, line = index + 1, lines[index]
+        while line.endswith("\\") and index + 1 < len(lines):
+            index += 1
+            line += "\n" + lines[index]
+        index += 1
+        assigned = re.match(r"(?:export\s+)?(\w+)\s*[:?]{0,2}=\s*(.*)$", line)
+        if assigned:
+            variables[assigned[1]] = _make_variables(assigned[2].strip())
+        elif line.startswith("\t"):
+            recipe = _make_variables(line.lstrip("\t @+-"))
+            yield from read_commands(recipe, path, line=number, variables=variables, errexit=True)
+
+
+def _make_variables(text: str) -> str:
+    """Make's ``$(NAME)`` as the shell writes it; ``$$`` is the shell's own dollar."""
+    return re.sub(r"\$\((\w+)\)", r"${\1}", text).replace("$$", "$")
+
+
+def pipelines(commands: Iterable[Command]) -> Iterator[tuple[Command, ...]]:
+    """Commands grouped as pipes join them; what stands in ``$(…)`` comes as a pipeline of its own."""
+    group: list[Command] = []
+    for command in commands:
+        if group and (command.joined != "|" or command.where.file != group[-1].where.file):
+            yield tuple(group)
+            group = []
+        group.append(command)
+    if group:
+        yield tuple(group)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock file that a command takes."""
+
+    path: str
+    bounded: bool
+
+
+def locks(command: Command) -> Iterator[Lock]:
+    """The lock files that a command takes: ``flock FILE``, ``lockfile FILE``, ``exec 9>F.lock``, ``mkdir D.lock``."""
+    words = command.words or command.argv
+    for index, word in enumerate(words):
+        if posixpath.basename(word) == "flock":
+            options = words[index + 1 :]
+            bounded = any(re.fullmatch(r"-n\w*|--nonblock|--nb|-w\d*|--wait.*|--timeout.*", each) for each in options)
+            path = next((each for each in options if each.startswith(("/", "~", "$", "."))), "")
+            if path:
+                yield Lock(posixpath.normpath(path), bounded)
+            return
+    if command.program in ("lockfile", "dotlockfile", "setlock") and len(command.argv) > 1:
+        yield Lock(posixpath.normpath(command.argv[-1]), False)
+    elif command.program == "mkdir" and command.argv[-1].endswith((".lock", ".lck")):
+        yield Lock(posixpath.normpath(command.argv[-1]), True)
+    for kind, target in command.redirects:
+        if kind in (">", ">>", "<>") and target.endswith((".lock", ".lck")):
+            yield Lock(posixpath.normpath(target), False)

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings for other programs: SARIF 2.1.0 for code scanning, JUnit XML for test reports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from ..model import Finding, Severity, Where
+from .text import arrange
+
+_LEVELS = {
+    Severity.CRITICAL: "error",
+    Severity.HIGH: "error",
+    Severity.MEDIUM: "warning",
+    Severity.LOW: "note",
+}
+
+#: What code scanning sorts by; the numbers are the middles of its own bands.
+_SCORES = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
+
+#: Characters that XML 1.0 cannot carry in any form.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def sarif(findings: Sequence[Finding], summaries: Mapping[str, str], version: str = "") -> dict[str, Any]:
+    """A SARIF 2.1.0 log of one run. ``summaries`` maps rule ids to one sentence each."""
+    arranged = arrange(findings)
+    ids = sorted({finding.rule for finding in arranged} | set(summaries))
+    index = {rule_id: number for number, rule_id in enumerate(ids)}
+    worst = {finding.rule: finding.severity for finding in reversed(arranged)}
+    driver: dict[str, Any] = {
+        "name": "bulkhead",
+        "rules": [_sarif_rule(rule_id, summaries.get(rule_id, rule_id), worst.get(rule_id)) for rule_id in ids],
+    }
+    if version:
+        driver["version"] = version
+    results = [_sarif_result(finding, index[finding.rule]) for finding in arranged]
+    return {
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+
+
+def _sarif_rule(rule_id: str, text: str, severity: Severity | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"id": rule_id, "shortDescription": {"text": text}}
+    if severity is not None:
+        entry["defaultConfiguration"] = {"level": _LEVELS[severity]}
+        entry["properties"] = {"security-severity": _SCORES[severity], "tags": ["security", "isolation"]}
+    return entry
+
+
+def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
+    places = [_sarif_location(place) for place in finding.where]
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": f"{finding.message} {finding.fix}"},
+        "locations": places[:1],
+        "properties": {
+            "severity": finding.severity.label,
+            "hazards": list(finding.hazards),
+            "environments": list(finding.environments),
+            "machine": finding.machine,
+            "resource": finding.resource,
+        },
+    }
+    if places[1:]:
+        result["relatedLocations"] = [{**place, "id": number} for number, place in enumerate(places[1:], start=1)]
+    if finding.waived:
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": finding.waived}]
+    return result
+
+
+def _sarif_location(place: Where) -> dict[str, Any]:
+    location: dict[str, Any] = {}
+    if place.file:
+        physical: dict[str, Any] = {"artifactLocation": {"uri": quote(place.file, safe="/")}}
+        if place.line > 0:
+            physical["region"] = {"startLine": place.line}
+        location["physicalLocation"] = physical
+    if place.item:
+        location["logicalLocations"] = [{"fullyQualifiedName": place.item}]
+    return location
+
+
+def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: Sequence[Finding]) -> str:
+    """A JUnit report: each rule is a test case, what stops the run a failure, what does not its output."""
+    arranged = arrange(findings)
+    failing = set(stopping)
+    by_rule: dict[str, list[Finding]] = {rule_id: [] for rule_id in sorted(summaries)}
+    for finding in arranged:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    failed = 0
+    suite = ElementTree.Element("testsuite", name="bulkhead isolation")
+    for rule_id, found in by_rule.items():
+        case = ElementTree.SubElement(suite, "testcase", classname="bulkhead.isolation", name=_xml(rule_id))
+        stopped = [finding for finding in found if finding in failing]
+        if stopped:
+            failed += 1
+            failure = ElementTree.SubElement(case, "failure", type=stopped[0].severity.label)
+            failure.set("message", _xml(f"{len(stopped)} findings, the worst: {stopped[0].message}"))
+            failure.text = _xml("\n\n".join(map(_plain, stopped)))
+        others = [finding for finding in found if finding not in failing]
+        if others:
+            ElementTree.SubElement(case, "system-out").text = _xml("\n\n".join(map(_plain, others)))
+    counts = {"tests": str(len(by_rule)), "failures": str(failed), "errors": "0", "skipped": "0"}
+    suite.attrib.update(counts)
+    root = ElementTree.Element("testsuites", {"name": "bulkhead", **counts})
+    root.append(suite)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _plain(finding: Finding) -> str:
+    """One finding as a few lines of text."""
+    lines = [
+        f"{finding.severity.label}: {', '.join(finding.environments)}: {finding.resource}",
+        finding.message,
+        f"fix: {finding.fix}",
+        *(f"at: {place}" for place in finding.where),
+    ]
+    return "\n".join([*lines, f"waived: {finding.waived}"] if finding.waived else lines)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)

@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings as people and programs read them: sorted worst first, equal causes told once, and what stops a run.
+
+The screen gets a bounded number of lines however many findings there are; JSON has them all. SARIF and JUnit are in
+:mod:`formats`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..model import Finding, Severity, Where
+
+#: The order of the groups of the catalogue: what is at the root of other findings comes first.
+_GROUPS = ("CP", "NM", "NW", "VP", "PT", "WB", "DB", "RC", "SE", "IM", "HP", "AN", "CI", "OP")
+
+#: Findings that the screen shows; the rest is counted.
+SHOWN = 40
+
+#: Names, resources or places that one finding lists on the screen.
+_LISTED = 4
+
+_COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33", Severity.LOW: "36"}
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_SEPARATOR = re.compile("[_-]")
+_NUMBER = re.compile(r"\d+")
+
+#: What could steer a terminal: control characters, and the marks that turn the direction of writing.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def arrange(findings: Iterable[Finding]) -> list[Finding]:
+    """Worst first, waived ones last, what is said twice once."""
+    return sorted(dict.fromkeys(findings), key=_rank)
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    hazard = min(map(_hazard_rank, finding.hazards), default=(len(_GROUPS), ""))
+    return (
+        bool(finding.waived),
+        -finding.severity,
+        hazard,
+        finding.rule,
+        finding.environments,
+        finding.resource,
+        finding.where,
+        finding.message,
+    )
+
+
+def _hazard_rank(hazard: str) -> tuple[int, str]:
+    group, _unused, number = hazard.partition("-")
+    return (_GROUPS.index(group) if group in _GROUPS else len(_GROUPS), number)
+
+
+def stops(findings: Iterable[Finding], fail_on: Severity | None, deploying: str | None = None) -> list[Finding]:
+    """The findings that stop a run: not waived, and as bad as ``fail_on`` or worse (``None``: none stops).
+
+    While one environment is deployed, a finding in which it has no part does not stop it. A finding that names no
+    environment is about all of them.
+    """
+    if fail_on is None:
+        return []
+    return [
+        finding
+        for finding in findings
+        if finding.severity >= fail_on
+        and not finding.waived
+        and (deploying is None or not finding.environments or deploying in finding.environments)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one cause and one mend: the same rule and words but for the names of environments and resource."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        """The one that is told in full."""
+        return self.findings[0]
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """All environments, in the order of the findings."""
+        return tuple(dict.fromkeys(name for finding in self.findings for name in finding.environments))
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """All resources."""
+        return tuple(dict.fromkeys(finding.resource for finding in self.findings))
+
+    @property
+    def where(self) -> tuple[Where, ...]:
+        """All places."""
+        return tuple(dict.fromkeys(place for finding in self.findings for place in finding.where))
+
+
+def fold(findings: Iterable[Finding]) -> list[Group]:
+    """Findings of one cause together, in the order in which the first of each came.
+
+    Only one mend of a group is shown, so what is mended in another way is another cause.
+    """
+    findings = list(findings)
+    names = _Names(findings)
+    groups: dict[tuple[Any, ...], list[Finding]] = {}
+    for finding in findings:
+        words = [finding.message, finding.fix]
+        if finding.resource:
+            words = [each.replace(finding.resource, "\x00") for each in words]
+        words = [names.taken_out(each) for each in words]
+        if finding.severity == Severity.LOW:
+            # Advice that each environment gets about ports of its own is one piece of advice.
+            words = [_NUMBER.sub("\x02", each) for each in words]
+        groups.setdefault((finding.rule, finding.severity, finding.waived, *words), []).append(finding)
+    return [Group(tuple(group)) for group in groups.values()]
+
+
+class _Names:
+    """The names of environments, so that a message can be compared without them."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._prefixes = {name for finding in findings for name in finding.environments}
+        self._tails = {re.split("[_-]", prefix, maxsplit=1)[-1] for prefix in self._prefixes}
+
+    def taken_out(self, message: str) -> str:
+        """The message with \x01 for every environment: for aiia_prod, for aiia_prod_django, for django_prod."""
+        return _WORD.sub(self._word, message)
+
+    def _word(self, match: re.Match[str]) -> str:
+        word = match[0]
+        if word in self._prefixes:
+            return "\x01"
+        parts = _SEPARATOR.split(word)
+        return "_".join("\x01" if "_".join(parts[:end]) in self._prefixes or part in self._tails else part
+                        for end, part in enumerate(parts, start=1))  # fmt: skip
+
+
+def text(
+    findings: Sequence[Finding], *, stopping: Sequence[Finding] = (), shown: int = SHOWN, width: int = 100,
+    colour: bool = False,
+) -> str:  # fmt: skip
+    """The report for the screen. ``stopping`` are those that stop the run, as :func:`stops` says."""
+    groups = fold(arrange(findings))
+    blocks = [_block(group, width, colour) for group in groups[:shown]]
+    rest = [finding for group in groups[shown:] for finding in group.findings]
+    if rest:
+        blocks.append(f"Not shown: {_count(rest)}. The report in a file has all of them.")
+    return "\n\n".join([*blocks, summary(findings, stopping)])
+
+
+def refusal(findings: Sequence[Finding]) -> str:
+    """The report for the screen where each of the findings stops the run."""
+    return text(findings, stopping=findings)
+
+
+def summary(findings: Sequence[Finding], stopping: Sequence[Finding] = ()) -> str:
+    """One line: how many of each severity, and what follows from it."""
+    if not findings:
+        return "No findings."
+    waived = sum(bool(finding.waived) for finding in findings)
+    accepted = f", {waived} waived" if waived else ""
+    counted = _count([finding for finding in findings if not finding.waived])
+    if not stopping:
+        return f"{counted}{accepted}. Nothing stops the run."
+    return f"{counted}{accepted}. {len(stopping)} of them stop{'s' if len(stopping) == 1 else ''} the run."
+
+
+def _count(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.severity for finding in findings)
+    parts = [f"{counts[level]} {level.label}" for level in reversed(Severity) if counts[level]]
+    return number(len(findings), "finding") + (f" ({', '.join(parts)})" if parts else "")
+
+
+def number(count: int, word: str) -> str:
+    """How many there are of what a word names, so that one is no plural."""
+    ending = "es" if word.endswith("s") else "s"
+    return f"{count} {word}{'' if count == 1 else ending}"
+
+
+def _block(group: Group, width: int, colour: bool) -> str:
+    """One cause: severity and rule, whom it concerns, what would happen, how to mend it, where it stands."""
+    finding = group.first
+    word = "waived" if finding.waived else finding.severity.label
+    painted = f"\x1b[{_COLOURS[finding.severity]}m{word}\x1b[0m" if colour else word
+    count = f"  {len(group.findings)} times" if len(group.findings) > 1 else ""
+    head = f"{painted}{' ' * (10 - len(word))}{finding.rule}  {' '.join(finding.hazards)}".rstrip() + count
+    machine = f" on {finding.machine}" if finding.machine and finding.machine not in finding.resource else ""
+    rows = [
+        ("", ": ".join(filter(None, (some(group.environments), f"{some(group.resources)}{machine}")))),
+        ("", finding.message),
+        ("fix", finding.fix),
+        ("at", some(list(map(str, group.where)), "; ")),
+        ("waived", finding.waived),
+    ]
+    return "\n".join([head, *(_row(label, value, width) for label, value in rows if value)])
+
+
+def _row(label: str, value: str, width: int) -> str:
+    """A paragraph with its label in the margin."""
+    return textwrap.fill(
+        printable(value),
+        width,
+        initial_indent=f"{label:<10}",
+        subsequent_indent=" " * 10,
+        break_on_hyphens=False,
+    )
+
+
+def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
+    """The first few of many."""
+    listed = separator.join(names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
+
+
+def printable(value: str) -> str:
+    """A text from somebody's file without what could steer a terminal or end a line."""
+    return _UNPRINTABLE.sub(lambda match: " " if match[0] in "\t\r\n" else "\ufffd", value)
+
+
+def as_json(environments: Iterable[str], findings: Iterable[Finding]) -> dict[str, Any]:
+    """The public contract: the environments by their prefixes, and every finding."""
+    return {
+        "environments": list(dict.fromkeys(environments)),
+        "findings": [finding.as_dict() for finding in arrange(findings)],
+    }

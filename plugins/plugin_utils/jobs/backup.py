@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of an environment is backed up, as the machine must know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...module_utils.backup.schedule import unit_name
+from ..declaration.model import Declaration
+from ..declaration.schedules import times
+from ..isolation import naming
+from ..isolation.report.text import number
+from ..release.render import Release
+from ..release.stack import Service
+
+#: What is backed up before a release, by ``bulkhead_backup_before_release``.
+_BEFORE_RELEASE = {"all": ("postgresql", "files"), "database": ("postgresql",), "nothing": ()}
+
+
+def backup_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
+    """What ``Backups`` must know to make a backup before a release; empty where none is wanted."""
+    kinds = _BEFORE_RELEASE.get(declaration.values["bulkhead_backup_before_release"], ())
+    arguments = all_arguments(declaration, release)
+    wanted = any(part["kind"] in kinds for part in arguments["parts"])
+    return {**arguments, "kinds": list(kinds)} if wanted else {}
+
+
+def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
+    """What ``Backups`` must know of an environment, with everything that can be backed up of it."""
+    values = declaration.values
+    return {
+        "prefix": values["bulkhead_prefix"],
+        "environment": values["bulkhead_environment"],
+        "protected": bool(values["bulkhead_protected"]),
+        "project": naming.project_name(values["bulkhead_prefix"]),
+        "directory": values["bulkhead_backup_directory"],
+        "state_directory": values["bulkhead_state_directory"],
+        "home": values["bulkhead_directory"],
+        "keep": values["bulkhead_backup_keep"],
+        "timeout": values["bulkhead_backup_timeout"],
+        "copy_command": values["bulkhead_backup_copy_command"],
+        "kinds": list(_BEFORE_RELEASE["all"]),
+        "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
+    }
+
+
+def _parts(declaration: Declaration, service: Service) -> Iterator[dict[str, Any]]:
+    """What a service has to be backed up; the environment's own database where it does not say which."""
+    values = declaration.values
+    for wanted in service.backup:
+        part = {"service": service.name, "key": service.key, "name": wanted["name"], "kind": wanted["kind"]}
+        if part["kind"] == "files":
+            yield {**part, "path": str(wanted["path"])}
+            continue
+        yield {
+            **part,
+            "database": str(wanted.get("database") or values["bulkhead_database_name"]),
+            "user": str(wanted.get("user") or values["bulkhead_database_user"]),
+            "admin": str(wanted.get("admin") or values["bulkhead_database_admin"]),
+            "wiring": [dict(each) for each in wanted.get("wiring") or ()],
+        }
+
+
+def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+    """When the machine makes backups by itself; empty where it shall not. Raises ValueError for no schedule."""
+    text = values["bulkhead_backup_schedule"]
+    if not text:
+        return {}
+    found = times(text, values["bulkhead_prefix"])
+    return {"cron": found.cron, "calendar": found.calendar, **engine}
+
+
+def is_scheduled(prefix: str, observation: Mapping[str, Any]) -> bool:
+    """Whether the machine has a schedule of ours for an environment."""
+    names = (unit_name(prefix), f"{unit_name(prefix)}.timer", f"{unit_name(prefix)}.service")
+    return any(PurePosixPath(each["path"]).name in names for each in observation.get("schedules", ()))
+
+
+def made(prefix: str, backup: Mapping[str, Any]) -> str:
+    """One line on a backup that was made."""
+    gone = f"; {number(len(backup['removed']), 'older one')} removed" if backup["removed"] else ""
+    return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){gone}"
+
+
+def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
+    """The complete backups of an environment, a line each, and how the last one on schedule went."""
+    lines = [f"{prefix}: {number(len(answer['backups']), 'backup')}"]
+    for each in answer["backups"]:
+        total = size(sum(part["bytes"] for part in each["parts"]))
+        release = f", release {each['release']}" if each["release"] else ""
+        lines.append(f"  {each['name']}  {each['created']}  {total}  {each['reason']}{release}")
+    last = answer.get("last")
+    if last and not last["succeeded"]:
+        lines.append(f"  the last backup on schedule ({last['began']}) failed: {last['message'].splitlines()[0]}")
+    return lines
+
+
+def size(count: float) -> str:
+    """A number of bytes as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module ``converge`` is told of an environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...module_utils.source.checkout import split_credentials
+from ..gate.step import EnvironmentStep
+from ..isolation import naming
+from ..isolation.live.registered import entry_of
+from ..release.render import Release, RenderedFile
+from ..release.service_arguments import service_arguments
+from ..release.stack import own_names
+from .backup import backup_arguments
+
+
+def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
+    """What belongs to this run, whichever release it brings into force."""
+    values = step.declaration.values
+    builds = release.stack.uses_application_image
+    return {
+        "project": naming.project_name(values["bulkhead_prefix"]),
+        "compose_file": release.compose_file,
+        "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
+        "repository": split_credentials(values["bulkhead_source_repository"])[0],
+        "branch": values["bulkhead_source_branch"],
+        "wait_timeout": values["bulkhead_wait_timeout"],
+        "readiness_delay": values["bulkhead_readiness_delay"],
+        "keep_releases": values["bulkhead_keep_releases"],
+        "allow_downtime": values["bulkhead_allow_downtime"],
+        "drain_timeout": values["bulkhead_drain_timeout"],
+        "prepare_timeout": values["bulkhead_prepare_timeout"],
+        "image_repository": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"])
+        if builds
+        else "",
+    }
+
+
+def release_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
+    """What belongs to the release that the inventory declares now."""
+    return {
+        "networks": own_names(release.stack.compose, "networks"),
+        "volumes": own_names(release.stack.compose, "volumes"),
+        "firewall": step.declaration.values["bulkhead_firewall"],
+        "firewall_ports": list(release.firewall_ports),
+        "files": [_file(each) for each in release.files if not each.secret],
+        "secret_files": [_file(each) for each in release.files if each.secret],
+        "services": service_arguments(release),
+        "ports": [{"service": service, "address": address, "port": port} for service, address, port in release.ports],
+        "backup": backup_arguments(step.declaration, release),
+        "environment": entry_of(step.live.environment),
+    }
+
+
+def _file(file: RenderedFile) -> dict[str, str]:
+    return {"path": file.path, "content": file.content, "source": file.source, "mode": f"{file.mode:04o}"}

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A module of ours on the machine of another environment, which ``-l`` does not select.
+
+``delegate_to`` would read that host's variables whole, and so fail where one of its vault files is locked here. The
+connection is opened as Ansible opens one, with what the inventory says of that host, as far as it is readable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import become_loader, connection_loader
+
+from ..declaration.inventory import holds_seal
+from ..declaration.model import Declaration
+from ..declaration.templates import Templates
+
+
+def module_elsewhere(
+    action: ActionBase, there: Declaration, templates: Templates, name: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Call a module of this collection on another environment's machine. Raises AnsibleError where that machine cannot
+    be reached, or the inventory does not say how."""
+    variables, locked = connection_variables(there, templates)
+    task = action._task.copy()
+    task.action, task.args, task.delegate_to = f"aiia.bulkhead.{name}", dict(arguments), None
+    context = _play_context(action, task, variables)
+    connection = _connection(task, context, variables)
+    # An action of its own: what it learns of that machine (its Python) must not count for ours.
+    call = action._shared_loader_obj.action_loader.get(
+        "ansible.legacy.normal",
+        task=task,
+        connection=connection,
+        play_context=context,
+        loader=action._loader,
+        templar=action._templar,
+        shared_loader_obj=action._shared_loader_obj,
+    )
+    try:
+        answer: dict[str, Any] = call.run(task_vars=variables)
+    except AnsibleError as error:
+        hint = f" (locked here, if it is needed for that: {', '.join(locked)})" if locked else ""
+        raise AnsibleConnectionFailure(f"{there.hosts[0]} cannot be asked{hint}: {error.message}") from None
+    finally:
+        call.cleanup()
+        connection.close()
+    return answer
+
+
+def connection_variables(there: Declaration, templates: Templates) -> tuple[dict[str, Any], list[str]]:
+    """What the inventory says of how an environment's host is reached, and what of that is locked here: names of
+    variables and files. Raises AnsibleError where an expression fails."""
+    variables: dict[str, Any] = {}
+    locked = list(there.locked)
+    for name, written in there.available.items():
+        if not name.startswith("ansible_"):
+            continue
+        value = templates.value(written, there.available)
+        if holds_seal(value):
+            locked.append(name)
+        else:
+            variables[name] = value
+    variables["inventory_hostname"] = there.hosts[0]
+    return variables, locked
+
+
+def passwords(context: PlayContext, own: Mapping[str, Any]) -> dict[str, str]:
+    """The passwords that were typed for this run (``-k``, ``-K``), which count for every host. Those of our own host's
+    variables are nobody else's; where it has some, nothing is handed on."""
+    if any(name.startswith("ansible_") and name.endswith(("_pass", "_password")) for name in own):
+        return {}
+    return {"conn_pass": context.password, "become_pass": context.become_pass}
+
+
+def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any]) -> PlayContext:
+    """What connection plugins read beside their options."""
+    given = PlayContext(passwords=passwords(action._play_context, action.task_vars))
+    context = given.set_task_and_variable_override(task=task, variables=variables, templar=action._templar)
+    context.connection = variables.get("ansible_connection") or task.connection
+    context.remote_addr = context.remote_addr or variables["inventory_hostname"]
+    return context
+
+
+def _connection(task: Task, context: PlayContext, variables: Mapping[str, Any]) -> Any:
+    """The connection with its shell and, if the variables say so, another user."""
+    connection = connection_loader.get(
+        context.connection, context, new_stdin=None, task_uuid=task._uuid, ansible_playbook_pid=str(os.getppid())
+    )
+    if connection is None:
+        raise AnsibleConnectionFailure(f"there is no connection plugin {context.connection}")
+    keys = {key: value for key, value in task.dump_attrs().items() if key != "retries"}
+    keys["timeout"] = context.timeout
+    keys |= {"password": context.password} if context.password else {}
+    connection.set_options(task_keys=keys, var_options=_options("connection", connection, variables))
+    connection._shell.set_options(task_keys=keys, var_options=_options("shell", connection._shell, variables))
+    if boolean(variables.get("ansible_become", task.become or False)):
+        method = variables.get("ansible_become_method") or task.become_method
+        become = become_loader.get(method)
+        if become is None:
+            raise AnsibleConnectionFailure(f"there is no become plugin {method}")
+        connection.set_become_plugin(become)
+        keys |= {"become_pass": context.become_pass} if context.become_pass else {}
+        become.set_options(task_keys=keys, var_options=_options("become", become, variables))
+    return connection
+
+
+def _options(kind: str, plugin: Any, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that a plugin reads."""
+    names = C.config.get_plugin_vars(kind, plugin._load_name)
+    return {name: variables[name] for name in names if name in variables}

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Promotion on the controller: who vouches for an environment's images, and what is to be seen of it on its machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.display import Display
+
+from ..declaration.inventory import holds_seal
+from ..declaration.model import Declaration
+from ..gate.step import EnvironmentStep
+from ..isolation import naming
+from ..release.render import Release
+from .other_machine import module_elsewhere
+
+#: Policies by which Compose would fetch another image than the one that was judged.
+_FETCHING = ("always", "daily", "weekly", "every_", "build")
+
+
+def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
+    """What was seen of the environment that vouches, and for how many minutes it must have been healthy; empty where
+    every image is accepted.
+
+    Raises AnsibleActionFail where that environment cannot be seen.
+    """
+    own = step.declaration
+    group = own.values["bulkhead_promotion_from"]
+    if not group:
+        return {}
+    fleet = [each for each in step.gate.declarations if each.prefix != own.prefix]
+    source = next((each for each in fleet if each.group == group), None)
+    if source is None:
+        names = ", ".join(sorted(each.group for each in fleet)) or "none"
+        raise AnsibleActionFail(
+            f"{own.prefix}: bulkhead_promotion_from is {group}, and the inventory has no other environment of that "
+            f"group (it has: {names})"
+        )
+    return {"minutes": own.values["bulkhead_promotion_minutes"], "evidence": _evidence(step, source)}
+
+
+def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
+    """What the machine of the environment that vouches shows of it."""
+    values = {name: source.values[f"bulkhead_{name}"] for name in ("directory", "state_directory", "docker_host")}
+    own = step.declaration
+    unseen = (
+        f"{own.prefix} accepts only what was healthy in {source.prefix} (bulkhead_promotion_from), and what runs there "
+        "cannot be seen"
+    )
+    if not source.usable or holds_seal(list(values.values())):
+        faults = "; ".join(each.message for each in source.problems) or "where it runs is locked here"
+        raise AnsibleActionFail(f"{unseen}: {faults}. Nothing was changed")
+    arguments = {"prefix": source.prefix, "project": naming.project_name(source.prefix), "token": "", **values}
+    if source.values["bulkhead_machine"] == own.values["bulkhead_machine"]:
+        answer = step.module("evidence", arguments)
+    else:
+        try:
+            answer = module_elsewhere(step, source, step.gate.renderer.templates, "evidence", arguments)
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from None
+    if answer.get("failed") or "evidence" not in answer:
+        why = answer.get("msg") or "its machine gave no answer"
+        raise AnsibleActionFail(f"{unseen}: {why}. Nothing was changed", result={"detail": answer.get("detail", "")})
+    found: dict[str, Any] = answer["evidence"]
+    return found
+
+
+def require_promotion(step: EnvironmentStep, release: Release) -> None:
+    """Go on only if every image of a release was healthy elsewhere for long enough, if that is demanded.
+
+    Raises AnsibleActionFail with everything that speaks against it.
+    """
+    promotion = promotion_arguments(step)
+    if not promotion:
+        return
+    fetched = [
+        key
+        for key, service in release.stack.compose["services"].items()
+        if str(service.get("pull_policy") or "").startswith(_FETCHING)
+    ]
+    if fetched:
+        raise AnsibleActionFail(
+            f"{step.declaration.prefix}: {', '.join(fetched)} has a pull_policy by which Compose may fetch another "
+            "image than the one that was healthy elsewhere (bulkhead_promotion_from): leave pull_policy out"
+        )
+    # In check mode the application's image has not got its name yet; the step before has judged it, by its files.
+    application = {each.image for each in release.stack.services if each.application}
+    images = {each.image for each in release.stack.services if each.image}
+    wanted = images - application if step._task.check_mode else images
+    answer = step.module("promotion", {"images": sorted(wanted), "promotion": promotion})
+    if answer.get("failed"):
+        raise AnsibleActionFail(str(answer["msg"]), result={"detail": answer.get("detail", "")})
+    for note in answer["notes"]:
+        Display().display(f"promoted: {note}")
+    step.session.notes += [f"promoted: {note}" for note in answer["notes"]]
+    step.session.save()

@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Render one environment: from its declaration to the files, settings and services that would be shipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+
+from ...module_utils.image.tag import build_inputs, image_tag
+from ...module_utils.source.checkout import split_credentials
+from ..declaration.checks import check_setting
+from ..declaration.model import Declaration
+from ..declaration.settings import texts
+from ..declaration.templates import Templates
+from ..declaration.variables import ROLE
+from ..isolation import naming
+from ..isolation.model import SEAL
+from .stack import (
+    Stack,
+    StackFile,
+    build_stack,
+    firewall_ports,
+    merge,
+    published_ports,
+)
+from .writers import dump_compose, dump_settings
+
+#: What stands for the commit as long as no machine has been asked for it.
+UNKNOWN_COMMIT = "0" * 40
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the next deployment."
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A line of ``.env``: name, value, whether it is secret, and the variable that it came from."""
+
+    key: str
+    value: str
+    secret: bool
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A file below the environment's directory. ``source`` is a file on the machine to copy instead of ``content``."""
+
+    path: str
+    content: str = ""
+    mode: int = 0o644
+    secret: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One rendered set of artefacts. ``brought`` are the files that services bring along."""
+
+    compose_file: str
+    stack: Stack
+    settings: tuple[Setting, ...]
+    brought: tuple[RenderedFile, ...]
+    heading: str = ""
+    ports: tuple[tuple[str, str, int], ...] = ()
+    firewall_ports: tuple[dict[str, str], ...] = ()
+
+    @cached_property
+    def files(self) -> tuple[RenderedFile, ...]:
+        """All files. Only what is shipped is written out: rules judge the services and settings themselves."""
+        settings = [(each.key, each.value) for each in self.settings]
+        return (
+            RenderedFile(self.compose_file, dump_compose(self.stack.compose, self.heading), 0o640),
+            RenderedFile(".env", dump_settings(settings, self.heading), 0o600, True),
+            *self.brought,
+        )
+
+    def file(self, path: str) -> RenderedFile:
+        """One of the files, by its path below the directory."""
+        return next(each for each in self.files if each.path == path)
+
+    @property
+    def digest(self) -> str:
+        """What the plan gate proved, in one number: equal digests are equal releases."""
+        parts = [(each.path, each.mode, each.content, each.source) for each in self.files]
+        return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Renderer:
+    """Renders environments. ``directories`` are searched for templates before the role's own."""
+
+    def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
+        self.templates = Templates(loader, [*directories, ROLE / "templates"])
+
+    def render(self, declaration: Declaration, commit: str = UNKNOWN_COMMIT) -> Release | None:
+        """Render an environment. Problems are noted in the declaration; None where nothing could be rendered."""
+        try:
+            return self._render(declaration, commit)
+        except (AnsibleError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+            text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
+            if declaration.locked and isinstance(error, AnsibleError):
+                text += f" (perhaps in {declaration.locked[0]}, which is locked here)"
+            declaration.problem(
+                "template-error",
+                "bulkhead_services",
+                f"{declaration.prefix} cannot be rendered: {text.splitlines()[0]}",
+                "correct the variable or template that is named",
+            )
+            return None
+
+    def _render(self, declaration: Declaration, commit: str) -> Release:
+        values = declaration.values
+        prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
+        variables = {**declaration.available, **_derived(values, commit)}
+        secrets = texts(values["bulkhead_secrets"])
+        variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
+        default = yaml.load(self.templates.file("stack.yml.j2", variables), Loader=_Loader)
+        stack = build_stack(
+            default,
+            values["bulkhead_services"],
+            prefix=prefix,
+            project=values["bulkhead_project"],
+            environment=environment,
+        )
+        compose = {
+            **merge(stack.compose, values["bulkhead_compose"]),
+            "services": stack.compose["services"],
+            "name": stack.compose["name"],
+        }
+        stack = Stack(compose, stack.services)
+        settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
+        brought = [self._file(each, variables) for service in stack.services for each in service.files]
+        _check_tls(declaration, stack)
+        ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
+        return Release(
+            f"docker-compose.{environment}.yml",
+            stack,
+            tuple(settings),
+            tuple(brought),
+            _HEADING.format(prefix=prefix),
+            tuple(ports),
+            tuple(open_ports),
+        )
+
+    def _file(self, wanted: StackFile, variables: Mapping[str, Any]) -> RenderedFile:
+        content = self.templates.file(wanted.template, variables) if wanted.template else wanted.content
+        if wanted.source and not wanted.content:
+            return RenderedFile(wanted.path, "", 0o644, wanted.secret, wanted.source)
+        return RenderedFile(wanted.path, content, 0o644, wanted.secret)
+
+
+def _derived(values: Mapping[str, Any], commit: str) -> dict[str, Any]:
+    """What templates need and no user sets."""
+    address = values["bulkhead_bind_address"]
+    host = f"[{address}]:" if ":" in address else f"{address}:" if address else ""
+    port = values["bulkhead_https_port"]
+    service = values["bulkhead_app_service"]
+    tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
+    return {
+        "bulkhead_application_image": f"{naming.image_name(values['bulkhead_prefix'], service)}:{tag}",
+        "bulkhead_published_ports": [f"{host}{values['bulkhead_http_port']}:80", f"{host}{port}:443"],
+        "bulkhead_origins": [
+            f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
+        ],
+        "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], service),
+    }
+
+
+def inputs_of(values: Mapping[str, Any]) -> str:
+    """A digest of what, beside the commit, decides what the application's image contains."""
+    return build_inputs(
+        split_credentials(values["bulkhead_source_repository"])[0],
+        *(values[f"bulkhead_build_{what}"] for what in ("dockerfile", "context", "target", "arguments")),
+    )
+
+
+#: Secrets that the default stack's templates ask for, as long as the environment's vault is absent or locked.
+_SEALED_SECRETS = dict.fromkeys(("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"), SEAL)
+
+
+def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The secrets of an environment, with a seal for those that its services need and that are not to be had here."""
+    found = dict(secrets)
+    for service in stack.services:
+        for name in service.secrets:
+            if not found.get(name):
+                found[name] = SEAL
+                said = f"bulkhead_secrets.{name} is empty" if name in secrets else f"bulkhead_secrets has no {name}"
+                mend = f"give {name} a value in" if name in secrets else f"add {name} to"
+                declaration.lacks(
+                    "missing-secret",
+                    f"bulkhead_secrets.{name}",
+                    f"{said}, and the service {service.name} needs it",
+                    f"{mend} bulkhead_secrets, in the vault file of group {declaration.group}",
+                )
+    return found
+
+
+def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> list[Setting]:
+    """The lines of ``.env``: the project's name, what the services bring along, the user's settings, the secrets."""
+    values = declaration.values
+    found: dict[str, Setting] = {}
+    for service in stack.services:
+        variable = f"bulkhead_services.{service.name}"
+        secret = {
+            key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())
+        }
+        found.update({key: Setting(key, value, key in secret, variable) for key, value in service.settings.items()})
+    for variable in ("bulkhead_env_shared", "bulkhead_env"):
+        found.update({key: Setting(key, text, False, variable) for key, text in texts(values[variable]).items()})
+    private = {name for service in stack.services for name in service.private}
+    for key, value in secrets.items():
+        if key in private:
+            continue
+        if key in found and found[key].variable != f"bulkhead_services.{key}":
+            declaration.problem(
+                "setting-twice",
+                key,
+                f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
+                "keep it in one of the two",
+            )
+        found[key] = Setting(key, value, True, "bulkhead_secrets")
+    for setting in found.values():
+        if setting.variable.startswith("bulkhead_services"):
+            check_setting(declaration, setting.variable, setting.key, setting.value)
+    project = Setting("COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix")
+    return [project, *found.values()]
+
+
+def _check_tls(declaration: Declaration, stack: Stack) -> None:
+    """nginx needs a certificate and its key, as text or as files on the machine."""
+    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.files):
+        return
+    for what in ("certificate", "key"):
+        if not declaration.values[f"bulkhead_tls_{what}"] and not declaration.values[f"bulkhead_tls_{what}_path"]:
+            declaration.lacks(
+                "missing-variable",
+                f"bulkhead_tls_{what}",
+                f"there is no TLS {what} for {declaration.prefix}",
+                f"set bulkhead_tls_{what} (PEM text) or bulkhead_tls_{what}_path (a file on the machine)",
+            )
+
+
+_SECRET_WORDS = re.compile(r"\S")
+
+
+def secret_values(release: Release) -> list[str]:
+    """Every secret text of a release that must not be shown, the longest first.
+
+    Tools answer line by line, so each line of a secret of several lines is one too.
+    """
+    secrets = {each.value for each in release.settings if each.secret}
+    secrets |= {each.content for each in release.files if each.secret and each.path.endswith(("key.pem", "password"))}
+    texts = secrets | {each.content for each in release.files if each.secret}
+    texts |= {line.strip() for text in secrets for line in text.splitlines()}
+    return sorted((text for text in texts if len(text) > 3 and _SECRET_WORDS.search(text)), key=len, reverse=True)

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The services of a release, as the modules on the machine take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...module_utils.docker.containers import PREPARING, STAND_IN
+from ...module_utils.docker.labels import INPUT, RELEASE
+from ..declaration.settings import plain
+from ..isolation.facts.service_kinds import runs_once
+from .render import Release
+from .stack import Service, mounted_directories, named_volume
+
+
+def service_arguments(release: Release) -> list[dict[str, Any]]:
+    """What the module on the host must know of each service."""
+    return [_service_argument(release, service) for service in release.stack.services]
+
+
+def _service_argument(release: Release, service: Service) -> dict[str, Any]:
+    definition = plain(release.stack.compose["services"][service.key])
+    definitions = release.stack.compose["services"]
+    needs_application = _needs_application(release, service.key)
+    awaited = any(service.key in (each.get("depends_on") or ()) for each in definitions.values())
+    return {
+        "name": service.name,
+        "key": service.key,
+        "container": service.container,
+        "image": service.image,
+        "files": [each.path for each in service.files],
+        "validate": list(service.validate),
+        "on_change": list(service.on_change),
+        "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
+        "one_shot": runs_once(definition),
+        "awaited": awaited and not needs_application,
+        "needs_application": needs_application,
+        "steady": _is_steady(service, definition, awaited),
+        "rolling": service.rolling,
+        "replicas": service.replicas,
+        "expose": [str(each) for each in definition.get("expose") or ()],
+        "env_files": _env_files(definition),
+        "input": definition["labels"][INPUT],
+        "release": definition["labels"][RELEASE],
+        "stand_in": service.host + STAND_IN,
+        "preparing": service.host + PREPARING,
+        "prepare": [list(command) for command in service.prepare],
+        "prepare_status": list(service.prepare_status),
+    }
+
+
+def _needs_application(release: Release, key: str) -> bool:
+    """Whether a service runs the application, or waits for one that does: Compose starts what one waits for with it."""
+    definitions, met, left = release.stack.compose["services"], set(), [key]
+    application = {each.key for each in release.stack.services if each.rolling or each.application}
+    while left:
+        met.add(left[-1])
+        left += [each for each in definitions[left.pop()].get("depends_on") or () if each not in met]
+    return bool(met & application)
+
+
+def _is_steady(service: Service, definition: Mapping[str, Any], awaited: bool) -> bool:
+    """Whether a service is away while it is replaced, and others miss it: it holds data or ports, or is waited for.
+
+    What runs the application is replaced with each release, one way or the other.
+    """
+    if service.rolling or service.application:
+        return False
+    named = any(map(named_volume, definition.get("volumes") or ()))
+    return bool(awaited or definition.get("ports") or named)
+
+
+def _env_files(definition: Mapping[str, Any]) -> list[str]:
+    """The files of settings that a service reads when it starts, below the environment's directory."""
+    given = definition.get("env_file") or ()
+    files = [given] if isinstance(given, (str, Mapping)) else given
+    return [str(each.get("path") if isinstance(each, Mapping) else each).removeprefix("./") for each in files]

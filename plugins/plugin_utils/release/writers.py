@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write the files that we ship: the Compose file and ``.env``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from ..declaration.settings import plain
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n", "\r": "\\r"}
+_NEEDS_ESCAPE = re.compile(r'[\\"$\n\r]')
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Dumps without anchors: a reader of the file sees every value where it is used."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump_compose(project: Mapping[str, Any], heading: str = "") -> str:
+    """A Compose project as YAML, each line of ``heading`` as a comment on top."""
+    comment = "".join(f"# {line}\n" for line in heading.splitlines())
+    body = yaml.dump(
+        plain(project), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
+    )
+    return comment + str(body)
+
+
+def dump_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str:
+    """Settings as a ``.env`` that Compose reads back byte for byte.
+
+    Everything is in double quotes with backslash, quote, dollar and line ends escaped: of the forms that Compose
+    reads, this alone kept every value in experiments.
+    """
+    lines = [f"# {line}" for line in heading.splitlines()]
+    lines += [f'{key}="{_NEEDS_ESCAPE.sub(lambda match: _ESCAPES[match[0]], value)}"' for key, value in settings]
+    return "\n".join(lines) + "\n"

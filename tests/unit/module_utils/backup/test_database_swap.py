@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Databases that change names: all of a server at once, all servers or none, whoever is killed in between."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import database_swap as module
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import files as media
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import recovery
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import Exchange, exchanges, switch
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.staged_database import Replacement
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import load_state, save_state
+
+STAMP = "20260725031500"
+HELD = "ERROR:  database is being accessed by other users"
+
+
+class Server:
+    """A server that renames and drops databases as it is told; ``refuses`` says how often it will not, and why."""
+
+    def __init__(self, container: str, *names: str) -> None:
+        self.container = container
+        self.names = set(names)
+        self.open = dict.fromkeys(names, True)
+        self.roles: list[str] = []
+        self.refusals = 0
+        self.said = HELD
+        self.statements: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
+
+    def databases(self) -> list[str]:
+        return sorted(self.names)
+
+    def query(self, database: str, sql: str) -> list[list[str]]:
+        assert database == "postgres"
+        if "pg_roles" in sql:
+            return [[role] for role in self.roles]
+        self.statements.append(sql)
+        if "RENAME" in sql:
+            self.before()
+            if self.refusals:
+                self.refusals -= 1
+                raise EngineError("the database server said no", self.said)
+            assert sql.startswith("DO ") and sql.count("$bulkhead$") == 2, "one statement is one transaction"
+        for verb, name, rest in re.findall(r'(ALTER|DROP) DATABASE "(\w+)" ?(.*)', sql):
+            self.names.remove(name)
+            if "RENAME TO" in rest:
+                self.names.add(rest.split('"')[1])
+                self.open[rest.split('"')[1]] = self.open.pop(name)
+            elif verb == "ALTER":
+                self.names.add(name)
+                self.open[name] = "true" in rest
+        if "RENAME" in sql:
+            self.after()
+        return []
+
+
+def prepared(server: Server, *names: str) -> list[Replacement]:
+    """Databases of a server, each with its restored one beside it."""
+    found = [Replacement(server, name, STAMP) for name in names]
+    for each in found:
+        server.names |= {each.database, each.new}
+        server.open |= {each.database: True, each.new: True}
+    return found
+
+
+def test_all_databases_of_a_server_change_names_in_one_statement() -> None:
+    server = Server("c1")
+    (one,) = exchanges(prepared(server, "shop", "reports"))
+    assert one.is_ready() and not one.is_done()
+    one.forward()
+    assert len(server.statements) == 1 and server.statements[0].count("RENAME TO") == 4
+    assert server.statements[0].count("pg_terminate_backend") == 2
+    assert server.names == {"shop", "reports", f"shop_before_{STAMP}", f"reports_before_{STAMP}"}
+    assert {name for name, is_open in server.open.items() if not is_open} == {
+        f"shop_before_{STAMP}",
+        f"reports_before_{STAMP}",
+    }
+    assert one.is_done() and not one.is_ready()
+    one.back()
+    assert len(server.statements) == 2 and one.is_ready() and not one.is_done()
+    assert all(server.open.values())
+
+
+def test_a_held_database_is_tried_again() -> None:
+    server = Server("c1")
+    (one,) = exchanges(prepared(server, "shop"))
+    server.refusals = 2
+    one.forward()
+    assert len(server.statements) == 3 and one.is_done()
+
+
+@pytest.mark.parametrize("said", [HELD, "permission denied"])
+def test_databases_that_stay_held_serve_on(said: str) -> None:
+    server = Server("c1")
+    server.refusals, server.said = 99, said
+    with pytest.raises(EngineError, match="serves on: database shop, reports") as caught:
+        Exchange(prepared(server, "shop", "reports")).forward()
+    assert caught.value.detail == said
+    assert len(server.statements) == (module._ATTEMPTS if said == HELD else 1)
+
+
+def test_where_one_server_will_not_all_go_back() -> None:
+    first, second, third = (Server(f"c{number}") for number in range(3))
+    wanted = exchanges(each for server in (first, second, third) for each in prepared(server, "shop"))
+    third.refusals, third.said = 1, "no"
+    with pytest.raises(EngineError, match="serves on"):
+        switch(wanted)
+    assert [each.is_done() for each in wanted] == [False] * 3 and all(each.is_ready() for each in wanted)
+
+
+def test_an_answer_that_was_lost_is_asked_for() -> None:
+    """The engine was restarted after the server had done it: the restored databases serve, and nobody says no."""
+
+    def lose() -> None:
+        raise EngineError("the database server said no", "unexpected EOF")
+
+    first, second = Server("c1"), Server("c2")
+    wanted = exchanges([*prepared(first, "shop"), *prepared(second, "reports")])
+    first.after = lose
+    switch(wanted)
+    assert [each.is_done() for each in wanted] == [True, True]
+    wanted[0].back()
+    assert not wanted[0].is_done()
+
+
+def test_a_server_that_is_lost_does_not_serve_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server("c1")
+    (one,) = exchanges(prepared(server, "shop"))
+
+    def gone() -> list[str]:
+        raise EngineError("the database server said no", "is not running")
+
+    server.refusals, server.said = 1, "unexpected EOF"
+    monkeypatch.setattr(server, "databases", gone)
+    with pytest.raises(EngineError, match="does not say which serve: shop") as caught:
+        one.forward()
+    assert caught.value.detail == "is not running"
+
+
+def test_what_is_not_in_force_goes_before_the_roles_that_own_it() -> None:
+    server = Server("c1", "other", f"other_restore_{STAMP}", "shop_restore_20250101000000")
+    server.roles = ["guest"]
+    Exchange(prepared(server, "shop", "reports")).discard()
+    assert server.names == {"shop", "reports", "other", f"other_restore_{STAMP}"}
+    assert server.statements[-1].splitlines()[-1] == 'DROP ROLE "guest";'
+
+
+# ---- a restore that was cut off ----------------------------------------------------------------------------------
+
+
+class Engine:
+    """An engine in which a container still moves files for a restore whose process was killed."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    def containers(self, *filters: str) -> list[dict[str, Any]]:
+        assert filters == ("io.bulkhead.prefix=aiia_prod", f"io.bulkhead.restore={STAMP}")
+        return [{"Id": "mover"}]
+
+    def docker(self, *args: str) -> None:
+        self.calls.append(args)
+
+
+class Files:
+    """The files of a service, half restored."""
+
+    path = "/srv/media"
+
+    def __init__(self) -> None:
+        self.moves: list[str] = []
+        self.seen = ["there", "present"]
+        self.keeps = ""
+
+    def look(self, _stamp: str) -> list[str]:
+        return self.seen
+
+    def move(self, step: str, _stamp: str) -> str:
+        self.moves.append(step)
+        return f"{self.keeps}\n" if self.keeps else ""
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An environment with two database servers and files, of which a restore began."""
+
+    parts = [
+        {"kind": "postgresql", "name": "one", "database": "shop"},
+        {"kind": "postgresql", "name": "two", "database": "reports"},
+        {"kind": "postgresql", "name": "late", "database": "late"},
+        {"kind": "files", "name": "web", "service": "web"},
+        {"kind": "files", "name": "later", "service": "later"},
+    ]
+
+    class Two:
+        params: ClassVar = {
+            "prefix": "aiia_prod",
+            "directory": str(tmp_path),
+            "home": str(tmp_path / "home"),
+            "parts": parts,
+        }
+        engine = Engine()
+        one, two, late, files = Server("c1"), Server("c2"), Server("c3", "late"), Files()
+        wanted = exchanges([*prepared(one, "shop"), *prepared(two, "reports")])
+
+        def recover(self) -> str:
+            done = recovery.recover(self.engine, self.params)
+            return done.note() if done else ""
+
+        def deploy(self) -> None:
+            """As a deployment leaves it that migrated."""
+            save_state(Tree(self.params["home"]), {"release": "r1", "prepared": {"web": "key"}})
+
+        def prepared(self) -> str:
+            return str(load_state(Tree(self.params["home"]))["prepared"]["web"])
+
+    found = Two()
+    found.deploy()
+    servers = {"one": found.one, "two": found.two, "late": found.late}
+    monkeypatch.setattr(recovery, "server_of", lambda _engine, _params, part: servers[part["name"]])
+    places = {"web": lambda: found.files}
+    monkeypatch.setattr(recovery, "files_of", lambda _engine, _params, part: places[part["name"]]())
+    recovery.begin(found.params, STAMP, "/b/1", ["one", "two"], ["web"])
+    return found
+
+
+def test_killed_before_the_first_server_all_is_taken_back(two: Any) -> None:
+    assert "taken back" in two.recover()
+    assert (two.one.names, two.two.names, two.files.moves) == ({"shop"}, {"reports"}, ["back"])
+    assert two.engine.calls == [("rm", "--force", "--volumes", "mover")]
+    assert two.recover() == "" and two.prepared() == "key"
+
+
+def test_killed_between_two_servers_all_is_brought_to_its_end(two: Any) -> None:
+    two.wanted[0].forward()
+    assert "brought to its end" in two.recover()
+    assert [each.is_done() for each in two.wanted] == [True, True] and two.files.moves == ["switch"]
+    assert two.late.statements == [], "what was not to be restored is left alone"
+    assert two.recover() == "" and two.prepared() == "", "a deployment since then migrated what is gone now"
+
+
+def test_killed_between_two_servers_with_the_second_one_lost_all_is_taken_back(two: Any) -> None:
+    two.wanted[0].forward()
+    two.two.names.remove(f"reports_restore_{STAMP}")
+    assert "taken back" in two.recover()
+    assert (two.one.names, two.two.names, two.files.moves) == ({"shop"}, {"reports"}, ["back"])
+    assert all(two.one.open.values())
+
+
+def test_a_server_that_will_not_is_for_the_next_run(two: Any) -> None:
+    two.wanted[0].forward()
+    two.two.refusals, two.two.said = 1, "no"
+    with pytest.raises(EngineError, match="serves on: database reports"):
+        two.recover()
+    assert two.files.moves == []
+    assert "brought to its end" in two.recover() and two.wanted[1].is_done()
+
+
+def test_a_journal_that_was_cut_off_was_written_before_anything(two: Any, tmp_path: Path) -> None:
+    (tmp_path / ".restore.json").write_text(json.dumps({"stamp": STAMP})[:-3])
+    assert two.recover() == "" and two.one.statements == [] and not (tmp_path / ".restore.json").exists()
+
+
+def test_what_came_into_a_directory_since_is_kept_and_told(two: Any) -> None:
+    """A day of uploads is in no backup when the next one comes upon the restore that was cut off."""
+    two.wanted[0].forward()
+    two.files.keeps = f".bulkhead-before-{STAMP}"
+    assert f"is kept until the next restore: /srv/media/.bulkhead-before-{STAMP}" in two.recover()
+    assert "clean" not in two.files.moves
+
+
+def test_files_without_a_container_are_waited_for(two: Any) -> None:
+    """And what was decided for the databases holds for them."""
+    files, two.files = two.files, None
+    two.wanted[0].forward()
+    assert two.recover().endswith("Its files wait for a container of service web: deploy it")
+    assert two.prepared() == ""
+    two.deploy()
+    for server in (two.one, two.two):
+        server.names = {name for name in server.names if "before" not in name}
+    two.files = files
+    assert "brought to its end" in two.recover() and files.moves == ["switch"]
+    assert two.recover() == "" and two.prepared() == "key", "the databases were decided on before"
+
+
+def test_files_alone_that_began_to_take_their_places_take_them(two: Any) -> None:
+    for seen, moved in ((["there", "present"], "back"), (["there", "present", "switched"], "switch")):
+        recovery.begin(two.params, STAMP, "/b/1", [], ["web"])
+        two.files.seen = seen
+        two.recover()
+        assert two.files.moves.pop() == moved
+    assert two.one.statements == []
+
+
+def test_a_directory_on_no_volume_holds_nothing_of_a_restore(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loose = media.Files(two.engine, {"Id": "c1", "Image": "i1", "Mounts": []}, "/srv/media")
+    monkeypatch.setattr(recovery, "files_of", lambda *_args: loose)
+    assert "taken back" in two.recover() and two.recover() == ""

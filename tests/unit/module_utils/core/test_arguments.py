@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What modules share of their arguments is documented as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from ansible_collections.aiia.bulkhead.plugins.doc_fragments.environment import ModuleDocFragment
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.arguments import ENVIRONMENT, MACHINE
+
+
+def documented(*texts: str) -> dict[str, dict[str, Any]]:
+    """Types and defaults of the options of documentation fragments."""
+    options = {name: each for text in texts for name, each in yaml.safe_load(text)["options"].items()}
+    return {name: {key: each[key] for key in ("type", "default") if key in each} for name, each in options.items()}
+
+
+def test_the_fragments_say_what_the_modules_take() -> None:
+    """Same names, types and defaults. A token is no secret: it is not taken for one."""
+    taken = {name: {key: each[key] for key in each if key != "no_log"} for name, each in ENVIRONMENT.items()}
+    assert documented(ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.MACHINE) == taken
+    assert list(documented(ModuleDocFragment.MACHINE)) == list(MACHINE)
+    assert ENVIRONMENT["token"]["no_log"] is False

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a guard shows in its number: everything that a deployment would mend, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import parse_save
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall_fingerprints import fingerprint
+
+CHAIN = "BULKHEAD-aiia_prod-1"
+TABLE = f"""*filter
+:INPUT ACCEPT [0:0]
+:DOCKER-USER - [0:0]
+:{CHAIN} - [0:0]
+-A INPUT -i br-1 -m comment --comment "aiia_prod: bulkhead" -j {CHAIN}
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+-A DOCKER-USER -i br-1 -m comment --comment "aiia_prod: bulkhead" -j {CHAIN}
+-A {CHAIN} -m comment --comment "aiia_prod: bulkhead 1 ab" -j RETURN
+-A {CHAIN} -m comment --comment "aiia_prod: bulkhead 2 ab" -j REJECT
+COMMIT
+"""
+JUMP = f'-A INPUT -i br-1 -m comment --comment "aiia_prod: bulkhead" -j {CHAIN}\n'
+
+
+def number(table: str) -> str:
+    return fingerprint(parse_save(table), CHAIN)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        TABLE.replace(f'-A {CHAIN} -m comment --comment "aiia_prod: bulkhead 2 ab" -j REJECT\n', ""),
+        TABLE.replace("-j REJECT", "-j ACCEPT"),
+        TABLE.replace(JUMP, ""),
+        TABLE.replace(JUMP, JUMP.replace("br-1", "br-2")),
+        TABLE.replace(JUMP, "-A INPUT -p udp -j ACCEPT\n" + JUMP),
+    ],
+    ids=["a rule less", "another target", "no jump", "another bridge", "somebody else's rule above the jump"],
+)
+def test_what_shows(table: str) -> None:
+    """Each of these would be mended by a deployment."""
+    assert table != TABLE and number(table) != number(TABLE)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        TABLE.replace("[0:0]", "[12:3456]"),
+        TABLE.replace("--dport 22", "--dport 2222"),
+        TABLE.replace(JUMP, JUMP.replace(CHAIN, "BULKHEAD-other-2").replace("aiia_prod", "other") + JUMP),
+    ],
+    ids=["counters", "somebody else's rule below", "another environment's jump above"],
+)
+def test_what_does_not_show(table: str) -> None:
+    """Near misses."""
+    assert table != TABLE and number(table) == number(TABLE)

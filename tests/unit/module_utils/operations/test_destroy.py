@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a directory of backups goes with its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import LOCK
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import FORMAT, PARTIAL, write_manifest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import JOURNAL
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall
+from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.destroy import Destruction
+from ansible_collections.aiia.bulkhead.tests.unit.module_utils.fake_engine import FakeEngine
+
+PREFIX = "destruction_of_nothing"
+
+
+@pytest.fixture
+def backups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of backups with one in it, and what a backup and a restore that was killed leave beside it."""
+    monkeypatch.setattr(Firewall, "plan", lambda _self: [])
+    made = tmp_path / "state" / "backups" / PREFIX / "b"
+    made.mkdir(parents=True)
+    write_manifest(str(made), {"format": FORMAT, "name": "b", "prefix": PREFIX, "created": "t", "parts": []})
+    for name in (LOCK, JOURNAL):
+        (made.parent / name).write_text("{}")
+    (made.parent / f"{PARTIAL}c").mkdir()
+    return made.parent
+
+
+def look(tmp_path: Path, **more: Any) -> Destruction:
+    """The survey of an environment that has nothing but its backups."""
+    params = {"prefix": PREFIX, "state_directory": str(tmp_path / "state"), "volumes": True, "backups": True}
+    params.update({"firewall_chain": "", "image_repository": "i", "mounts": [], "backup_directory": "", **more})
+    return Destruction(cast(Engine, FakeEngine(tmp_path / "home")), Tree(str(tmp_path / "home")), None, params)
+
+
+def test_the_whole_directory_goes(backups: Path, tmp_path: Path) -> None:
+    found = look(tmp_path)
+    assert [each.text for each in found.goes] == [
+        f"backup {backups}/b",
+        f"backup {backups}/{PARTIAL}c",
+        f"backup directory {backups}",
+    ]
+    assert found.left == found.stays == []
+    found.apply()
+    assert not backups.exists() and look(tmp_path).goes == []
+
+
+def test_a_directory_of_the_users_own_stays_without_anything_of_ours(backups: Path, tmp_path: Path) -> None:
+    found = look(tmp_path, backup_directory=str(backups))
+    assert [each.text for each in found.goes[2:]] == [f"file {backups}/{LOCK}", f"file {backups}/{JOURNAL}"]
+    assert found.left == [f"{backups}: it may have been there before any backup (bulkhead_backup_directory)"]
+    found.apply()
+    assert list(backups.iterdir()) == [] and look(tmp_path, backup_directory=str(backups)).goes == []
+
+
+def test_what_is_somebodys_own_stays_alone(backups: Path, tmp_path: Path) -> None:
+    (backups / "notes").touch()
+    found = look(tmp_path)
+    assert found.left == [f"{backups}/notes: it is no backup of {PREFIX}"]
+    found.apply()
+    assert [each.name for each in backups.iterdir()] == ["notes"]
+
+
+def test_backups_stay_where_nobody_wants_them_gone(backups: Path, tmp_path: Path) -> None:
+    found = look(tmp_path, backups=False)
+    assert found.stays == [f"backup {backups}/b"] and found.goes == found.left == []

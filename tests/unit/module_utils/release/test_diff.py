@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A diff names the settings that changed, and no value of any."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.diff import changed_names, difference
+from unit.module_utils.deployments import WEB, Machine
+from unit.module_utils.fake_engine import file, service
+
+HIDDEN = "(its content is secret and not shown)\n"
+OTHER = " (another value, which is not shown)\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ('A="1"\nB="2"\n', 'A="1"\nB="3"\n', ("B\n", "B" + OTHER)),
+        ('A="1"\n', 'A="1"\nB="2"\n', ("", "B\n")),
+        ('A="1"\nB="2"\n', 'A="1"\n', ("B\n", "")),
+        ("", '# by hand: no\nA="1"\n', ("", "A\n")),
+        ('A="1"\n', '# new\nA="1"\n', ("", "(other comments or another order)\n")),
+        # Lines of a value that somebody wrote over several lines would look like names.
+        ('A="1\nSECRET="\n', 'A="1"\n', ("", HIDDEN)),
+        ("A=secret\n", 'A="1"\n', ("", HIDDEN)),
+        ('A="1"\n', "secret", ("", HIDDEN)),
+    ],
+)
+def test_names_of_settings(before: str, after: str, shown: tuple[str, str]) -> None:
+    assert changed_names(before, after) == shown
+
+
+@pytest.mark.parametrize("env_files", [[".env"], []], ids=["settings", "another secret file"])
+def test_a_changed_secret_file(machine: Machine, env_files: list[str]) -> None:
+    services = [service("web", **WEB, env_files=env_files), service("db")]
+    machine.deploy(secret_files=[file(".env", 'KEY="secret-one"\n', "0600")], services=services)
+    looked = machine.look(secret_files=[file(".env", 'KEY="secret-two"\n', "0600")], services=services)
+    (shown,) = [each for each in difference(looked, []) if each["after_header"].endswith("/.env")]
+    assert (shown["before"], shown["after"]) == (("KEY\n", "KEY" + OTHER) if env_files else ("", HIDDEN))
+
+
+def test_another_mode_of_a_secret_file(deployed: Machine) -> None:
+    (deployed.directory / ".env").chmod(0o644)
+    (shown,) = difference(deployed.look(), ["write .env"])
+    assert shown["after"] == HIDDEN + "(mode 0600)\n"

@@ -1,0 +1,391 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checkout: an exact commit of the environment's own branch, and nobody's work is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases, deployed_commits
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.checkout import (
+    Checkout,
+    GitError,
+    split_credentials,
+    without_credentials,
+)
+from app.make_repository import commit
+from unit.module_utils.deployments import Machine, files
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Git as a person would use it in a directory."""
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    done = subprocess.run(
+        ["git", "-C", str(directory), *who, *arguments], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A repository with two commits on staging, and one on main that staging does not have."""
+    path = tmp_path / "origin.git"
+    path.mkdir()
+    git(path, "init", "--quiet", "--bare", "--initial-branch=main")
+    commit(path, "staging", {"README": "1\n", "Dockerfile": "FROM scratch\n"}, "one")
+    commit(path, "staging", {"README": "2\n", ".gitignore": "ignored\n"}, "two")
+    commit(path, "main", {"README": "production\n"}, "main")
+    return path
+
+
+@pytest.fixture
+def checkout(module: AnsibleModule, tmp_path: Path, origin: Path) -> Checkout:
+    directory = tmp_path / "env"
+    directory.mkdir()
+    return Checkout(module, str(directory), str(origin), "staging")
+
+
+def tip(origin: Path, branch: str) -> str:
+    return git(origin, "rev-parse", branch)
+
+
+def deployed(checkout: Checkout) -> Path:
+    """The checkout as the last deployment left it."""
+    checkout.move_to(checkout.fetch())
+    return Path(checkout.path)
+
+
+def test_first_deployment(checkout: Checkout, origin: Path) -> None:
+    checkout.refuse_local_changes()
+    assert checkout.head() == ""
+    newest = checkout.fetch()
+    assert newest == tip(origin, "staging")
+    assert not Path(checkout.path, "README").exists()  # fetched, and not in force
+    checkout.move_to(newest)
+    assert (checkout.head(), checkout.current_branch()) == (newest, "staging")
+    assert Path(checkout.path, "README").read_text() == "2\n"
+    checkout.refuse_local_changes()
+
+
+def test_only_the_own_branch_is_fetched(checkout: Checkout) -> None:
+    path = deployed(checkout)
+    assert git(path, "for-each-ref", "--format=%(refname)", "refs/remotes") == "refs/remotes/origin/staging"
+
+
+def test_an_earlier_commit_of_the_branch_may_be_named(checkout: Checkout, origin: Path) -> None:
+    earlier = tip(origin, "staging~1")
+    assert checkout.fetch(earlier) == earlier
+    assert checkout.fetch(earlier[:10]) == earlier
+    checkout.move_to(earlier)
+    assert checkout.head() == earlier
+    checkout.refuse_local_changes()
+
+
+@pytest.mark.parametrize("named", ["main", "0" * 40, "no-such", "--upload-pack=touch x"])
+def test_a_commit_that_is_not_on_the_branch_is_refused(checkout: Checkout, origin: Path, named: str) -> None:
+    wanted = tip(origin, "main") if named == "main" else named
+    with pytest.raises(
+        GitError, match=r"is not on branch staging, which is this environment's.*bulkhead_source_commit"
+    ):
+        checkout.fetch(wanted)
+
+
+def test_a_branch_that_was_rewritten_is_followed(checkout: Checkout, origin: Path) -> None:
+    deployed(checkout)
+    git(origin, "update-ref", "refs/heads/staging", tip(origin, "staging~1"))
+    new = commit(origin, "staging", {"README": "rewritten\n"}, "another two")
+    checkout.refuse_local_changes()
+    assert checkout.fetch() == new
+    checkout.move_to(new)
+    assert Path(checkout.path, "README").read_text() == "rewritten\n"
+    checkout.refuse_local_changes()
+
+
+@pytest.mark.parametrize("kind", ["changed", "new", "removed", "staged"])
+def test_local_changes_are_refused_and_kept(checkout: Checkout, kind: str) -> None:
+    path = deployed(checkout)
+    if kind == "removed":
+        (path / "README").unlink()
+    else:
+        (path / ("NEW" if kind == "new" else "README")).write_text("work of a whole day\n")
+    if kind == "staged":
+        git(path, "add", "README")
+    name = "NEW" if kind == "new" else "README"
+    with pytest.raises(GitError, match=rf"has local changes \({name}\).*commit and push them to staging, or remove"):
+        checkout.refuse_local_changes()
+    if kind != "removed":
+        assert (path / name).read_text() == "work of a whole day\n"
+
+
+def test_many_local_changes_are_counted(checkout: Checkout) -> None:
+    path = deployed(checkout)
+    for number in range(8):
+        (path / f"new-{number}").touch()
+    with pytest.raises(GitError, match="and 3 more"):
+        checkout.refuse_local_changes()
+
+
+def test_ignored_files_are_nobodys_work(checkout: Checkout) -> None:
+    (deployed(checkout) / "ignored").touch()
+    checkout.refuse_local_changes()
+
+
+def test_local_commits_are_refused(checkout: Checkout) -> None:
+    path = deployed(checkout)
+    (path / "README").write_text("hotfix\n")
+    git(path, "commit", "--quiet", "--all", "--message", "hotfix")
+    with pytest.raises(GitError, match=r"has commits that are not in the repository \([0-9a-f]{12}\)"):
+        checkout.refuse_local_changes()
+
+
+def rewritten(origin: Path) -> str:
+    """Amend the branch's newest commit and push it with force."""
+    git(origin, "update-ref", "refs/heads/staging", tip(origin, "staging~1"))
+    return commit(origin, "staging", {"README": "amended\n"}, "amended")
+
+
+def forgetful(path: Path) -> None:
+    """A checkout whose reflogs are over."""
+    git(path, "reflog", "expire", "--expire=all", "--expire-unreachable=all", "--all")
+
+
+@pytest.mark.parametrize("remembered", ["by git", "by the release"])
+def test_a_rewritten_branch_whose_new_commit_failed(checkout: Checkout, origin: Path, remembered: str) -> None:
+    """The checkout went back to a commit that is on no branch any more; that is nobody's unpushed work."""
+    path = deployed(checkout)
+    before = checkout.head()
+    new = rewritten(origin)
+    assert checkout.fetch() == new
+    checkout.move_to(new)
+    checkout.move_to(before)
+    if remembered == "by git":
+        checkout.refuse_local_changes()
+    else:
+        forgetful(path)
+        with pytest.raises(GitError, match="has commits that are not in the repository"):
+            checkout.refuse_local_changes()
+        checkout.refuse_local_changes([before])
+    checkout.move_to(checkout.fetch())
+    assert checkout.head() == new
+
+
+def test_a_local_commit_on_a_rewritten_one_is_refused(checkout: Checkout, origin: Path) -> None:
+    path = deployed(checkout)
+    before = checkout.head()
+    rewritten(origin)
+    checkout.fetch()
+    (path / "README").write_text("hotfix\n")
+    git(path, "commit", "--quiet", "--all", "--message", "hotfix")
+    with pytest.raises(GitError, match=rf"not in the repository \({checkout.head()[:12]}\)"):
+        checkout.refuse_local_changes([before])
+
+
+@pytest.mark.parametrize("known", ["", "0" * 40, "--all", "HEAD", "staging"])
+def test_only_commits_that_were_deployed_excuse_others(checkout: Checkout, known: str) -> None:
+    """Not a commit that is gone from the checkout, and no word that git would take for something else."""
+    path = deployed(checkout)
+    (path / "README").write_text("hotfix\n")
+    git(path, "commit", "--quiet", "--all", "--message", "hotfix")
+    with pytest.raises(GitError, match="has commits that are not in the repository"):
+        checkout.refuse_local_changes([known])
+
+
+def test_a_directory_that_is_no_checkout_is_left_alone(checkout: Checkout) -> None:
+    Path(checkout.path).mkdir()
+    checkout.refuse_local_changes()  # empty: nobody's
+    Path(checkout.path, "file").touch()
+    with pytest.raises(GitError, match=r"exists and is not a git checkout\. Move it away; nothing there is touched"):
+        checkout.refuse_local_changes()
+
+
+def test_a_checkout_of_another_repository_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    path = deployed(checkout)
+    git(path, "remote", "set-url", "origin", "https://user:hunter2@git.example.com/other.git")
+    with pytest.raises(GitError, match=r"is a checkout of https://git\.example\.com/other\.git, and") as caught:
+        checkout.refuse_local_changes()
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_missing_branch(checkout: Checkout) -> None:
+    checkout.branch = "stagging"
+    for ask in (checkout.remote_commit, checkout.fetch):
+        with pytest.raises(GitError, match=r"origin\.git has no branch stagging \(bulkhead_source_branch\)"):
+            ask()
+
+
+def test_a_missing_repository(module: AnsibleModule, tmp_path: Path) -> None:
+    checkout = Checkout(module, str(tmp_path), str(tmp_path / "none.git"), "staging")
+    for ask in (checkout.remote_commit, checkout.fetch):
+        with pytest.raises(GitError, match=r"none\.git cannot be read \(bulkhead_source_repository\)"):
+            ask()
+
+
+def test_asking_changes_nothing(checkout: Checkout, origin: Path) -> None:
+    assert checkout.remote_commit() == tip(origin, "staging")
+    assert not Path(checkout.path).exists()
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_the_files_of_a_commit_that_is_not_here(
+    checkout: Checkout, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filters: str
+) -> None:
+    """Asked without its files, where the repository's server can do that, and without a change of the checkout."""
+    git(origin, "config", "uploadpack.allowFilter", filters)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    earlier = tip(origin, "staging~1")
+    assert checkout.remote_tree(tip(origin, "staging")) == tip(origin, "staging^{tree}")
+    assert checkout.remote_tree(earlier[:12]) == tip(origin, "staging~1^{tree}")
+    with pytest.raises(GitError, match="is not on branch staging"):
+        checkout.remote_tree(tip(origin, "main"))
+    assert not Path(checkout.path).exists() and not list(aside.iterdir())
+    assert checkout.tree(checkout.fetch(earlier)) == tip(origin, "staging~1^{tree}")
+
+
+def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path) -> None:
+    """Neither what lies around in the checkout nor .git gets into the image, and nothing stays behind."""
+    path = deployed(checkout)
+    (path / "ignored").write_text("secret\n")
+    earlier = tip(origin, "staging~1")
+    with checkout.exported(earlier) as folder:
+        files = {each.name: each.read_text() for each in Path(folder).iterdir()}
+    assert files == {"README": "1\n", "Dockerfile": "FROM scratch\n"}
+    assert not Path(folder).exists()
+    assert git(path, "worktree", "list").count("\n") == 0
+    checkout.refuse_local_changes()
+
+
+def test_an_export_that_broke_off_does_not_stand_in_the_way(checkout: Checkout, origin: Path) -> None:
+    deployed(checkout)
+    newest = tip(origin, "staging")
+    with pytest.raises(RuntimeError), checkout.exported(newest) as folder:
+        raise RuntimeError
+    Path(folder).mkdir(parents=True)
+    Path(folder, "left-over").touch()
+    with checkout.exported(newest) as folder:
+        assert not Path(folder, "left-over").exists()
+
+
+def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Path) -> None:
+    """Where they can be fetched; a repository that refuses is an error with what git said."""
+    git(origin, "config", "receive.denyCurrentBranch", "ignore")
+    work = tmp_path / "work"
+    git(tmp_path, "clone", "--quiet", "--branch", "staging", str(origin), str(work))
+    git(work, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "-b", "main", str(origin), "sub")
+    git(work, "commit", "--quiet", "--message", "submodule")
+    git(work, "push", "--quiet", "origin", "staging")
+    newest = checkout.fetch()
+    # Git itself refuses submodules by file path, which is what the test has at hand.
+    with pytest.raises(GitError, match=f"the submodules of {newest[:12]} cannot be fetched"), checkout.exported(newest):
+        pass
+
+
+def test_nothing_of_the_callers_environment_reaches_git(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A GIT_DIR of a hook that runs a deployment would lead to another repository."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "broken")
+    checkout.move_to(checkout.fetch())
+    assert Path(checkout.path, "README").exists()
+
+
+def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkout.module, "get_bin_path", lambda *_args, **_options: None)
+    with pytest.raises(GitError, match="there is no git on this machine; install the package git"):
+        checkout.refuse_local_changes()
+
+
+def test_a_machine_that_runs_no_further_program(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed(checkout)
+
+    def fork(*_args: object, **_options: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen", fork)
+    with pytest.raises(GitError, match="git cannot be run on this machine: Resource temporarily unavailable"):
+        checkout.move_to("0" * 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:token@example.com/a.git", "https://example.com/a.git"),
+        (
+            "fatal: https://x-token@example.com/a and https://example.com/b",
+            "fatal: https://example.com/a and https://example.com/b",
+        ),
+        ("ssh://git@example.com/a.git", "ssh://example.com/a.git"),
+        ("git@example.com:a.git", "git@example.com:a.git"),
+    ],
+)
+def test_credentials_are_never_shown(text: str, shown: str) -> None:
+    assert without_credentials(text) == shown
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can run git as somebody else")
+def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
+    command = Checkout(module, str(tmp_path), "x", "staging", "nobody")
+    seen: list[list[str]] = []
+
+    def run_command(argv: list[str], **_options: object) -> tuple[int, str, str]:
+        seen.append(argv)
+        return 0, "", ""
+
+    module.run_command = run_command
+    command.run("status")
+    assert seen[0][:6] == ["runuser", "-u", "nobody", "--", "/usr/bin/env", "-i"]
+    assert "HOME=/nonexistent" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("repository", "url", "line"),
+    [
+        ("https://bob:t0k@git.example.org/a.git", "https://git.example.org/a.git", "https://bob:t0k@git.example.org\n"),
+        ("https://t0k@h.example.org:8443/a", "https://h.example.org:8443/a", "https://t0k@h.example.org:8443\n"),
+        ("https://git.example.org/a.git", "https://git.example.org/a.git", ""),
+        ("git@git.example.org:a.git", "git@git.example.org:a.git", ""),
+        ("/srv/git/a@b.git", "/srv/git/a@b.git", ""),
+    ],
+)
+def test_credentials_leave_the_url(repository: str, url: str, line: str) -> None:
+    assert split_credentials(repository) == (url, line)
+
+
+def test_no_argument_of_git_has_the_credentials(tmp_path: Path) -> None:
+    """Everybody on the machine can read arguments; the file with the credentials is the owner's alone and goes away."""
+    commands: list[list[str]] = []
+    stores: list[Path] = []
+
+    class Module:
+        def run_command(self, command: list[str], **_options: object) -> tuple[int, str, str]:
+            commands.append(command)
+            stores.append(Path(next(word.partition("--file=")[2] for word in command if "--file=" in word)))
+            assert stores[-1].read_text() == "https://bob:t0ken@git.example.org\n"
+            assert stores[-1].stat().st_mode & 0o777 == 0o600
+            return 0, "0123456789abcdef refs/heads/main", ""
+
+    checkout = Checkout(Module(), str(tmp_path), "https://bob:t0ken@git.example.org/a.git", "main")
+    checkout.remote_commit()
+    assert commands
+    assert not any("t0ken" in word for command in commands for word in command)
+    assert not stores[0].exists()
+
+
+def test_the_commits_that_were_deployed(machine: Machine) -> None:
+    """Those of the state, which may be all that there is, and of every kept release."""
+    assert deployed_commits(machine.tree) == []
+    machine.deploy(commit="c1")
+    machine.deploy(**files(web="web:2"), commit="c2")
+    assert set(deployed_commits(machine.tree)) == {"c1", "c2"}
+    for name in machine.releases():
+        Releases(machine.tree).remove(name)
+    assert deployed_commits(machine.tree) == ["c2"]

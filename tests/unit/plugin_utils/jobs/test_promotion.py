@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who vouches for images, where that is looked at, and as whom another environment's machine is entered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.parsing.vault import VaultSecretsContext
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.templates import Templates
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import EnvironmentStep
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import promotion
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.other_machine import (
+    _connection,
+    _play_context,
+    connection_variables,
+    passwords,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.promotion import promotion_arguments
+from unit.fleets import PRODUCTION, STAGING, declarations, encrypted, inline, read, secrets, write
+
+SOCKET = "unix:///var/run/docker.sock"
+SEEN = {"prefix": "app_staging", "containers": []}
+
+
+class Fleet:
+    """Production, which asks staging, with what was called where."""
+
+    def __init__(self, directory: Path, production: dict[str, Any], staging: dict[str, Any]) -> None:
+        groups = {
+            "production": {**PRODUCTION, "bulkhead_promotion_from": "staging", **production},
+            "staging": {**STAGING, **staging},
+        }
+        inventory = read(write(directory, groups))
+        found = declarations(inventory)
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.answer: dict[str, Any] = {"evidence": SEEN}
+        self.step = EnvironmentStep.__new__(EnvironmentStep)
+        self.step.declaration = found["production"]
+        templates = Templates(inventory.loader)
+        gate = SimpleNamespace(declarations=[*found.values()], renderer=SimpleNamespace(templates=templates))
+        self.step.gate = cast(Any, gate)
+
+    def here(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("here", name, arguments))
+        return self.answer
+
+    def there(
+        self, _step: EnvironmentStep, there: Declaration, _templates: Templates, name: str, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        self.calls.append((there.hosts[0], name, arguments))
+        if "unreachable" in self.answer:
+            raise AnsibleConnectionFailure(self.answer["unreachable"])
+        return self.answer
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes one; every host of it is a machine of its own."""
+
+    def make(production: dict[str, Any] | None = None, staging: dict[str, Any] | None = None) -> Fleet:
+        made = Fleet(tmp_path, production or {}, staging or {})
+        monkeypatch.setattr(promotion, "module_elsewhere", made.there)
+        monkeypatch.setattr(made.step, "module", made.here)
+        return made
+
+    return make
+
+
+def test_nothing_is_looked_at_where_nothing_is_demanded(fleet: Any) -> None:
+    made = fleet({"bulkhead_promotion_from": ""})
+    assert promotion_arguments(made.step) == {}
+    assert made.calls == []
+
+
+@pytest.mark.parametrize(
+    ("machines", "where"),
+    [({}, "staging-host"), ({"bulkhead_machine": "one"}, "here"), ({"ansible_host": "m"}, "here")],
+)
+def test_where_it_is_looked_at(fleet: Any, machines: dict[str, str], where: str) -> None:
+    """On staging's own machine; through our own connection where that is the same one. The same is read in both."""
+    made = fleet(machines, {**machines, "bulkhead_docker_host": "unix:///other", "bulkhead_state_directory": "/s"})
+    assert promotion_arguments(made.step) == {"minutes": 60, "evidence": SEEN}
+    assert made.calls == [
+        (
+            where,
+            "evidence",
+            {
+                "prefix": "app_staging",
+                "project": "app_staging",
+                "directory": "/srv/staging/app",
+                "state_directory": "/s",
+                "docker_host": "unix:///other",
+                "token": "",
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "words"),
+    [
+        ({"bulkhead_promotion_from": "stagign"}, {}, "no other environment of that group .it has: staging"),
+        ({"bulkhead_promotion_from": "production"}, {}, "no other environment of that group"),
+        ({}, {"bulkhead_directory": None}, "cannot be seen: bulkhead_directory is not set"),
+    ],
+)
+def test_who_cannot_be_asked_does_not_vouch(fleet: Any, own: dict[str, Any], other: dict[str, Any], words: str) -> None:
+    made = fleet(own, other)
+    with pytest.raises(AnsibleActionFail, match=words):
+        promotion_arguments(made.step)
+    assert made.calls == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"unreachable": "staging-host cannot be asked: no route"}, "staging-host cannot be asked: no route"),
+        ({"failed": True, "msg": "app_staging: no engine", "detail": "more"}, "app_staging: no engine"),
+        ({"failed": True}, "its machine gave no answer"),
+        ({}, "its machine gave no answer"),
+    ],
+)
+def test_what_cannot_be_seen_is_no_proof(fleet: Any, answer: dict[str, Any], words: str) -> None:
+    made = fleet()
+    made.answer = answer
+    with pytest.raises(AnsibleActionFail) as error:
+        promotion_arguments(made.step)
+    assert "app_prod accepts only what was healthy in app_staging (bulkhead_promotion_from)" in str(error.value)
+    assert f"cannot be seen: {words}" in str(error.value) and "Nothing was changed" in str(error.value)
+
+
+# ---- the connection --------------------------------------------------------------------------------------------------
+
+
+def staging(directory: Path, more: str = "", vault: str = "") -> tuple[Declaration, Templates]:
+    """Staging on a machine of its own, as a controller sees it that has no password of its vault."""
+    inventory = write(directory / "inventory", {"production": PRODUCTION, "staging": STAGING})
+    with (inventory / "group_vars/staging/main.yml").open("a") as file:
+        file.write(more)
+    if vault:
+        (inventory / "group_vars/staging/vault.yml").write_text(encrypted(vault))
+    found = read(inventory)
+    return declarations(found)["staging"], Templates(found.loader)
+
+
+def test_how_the_machine_is_reached(tmp_path: Path) -> None:
+    """What its own variables say, evaluated, and nothing of what an application is told."""
+    there, templates = staging(tmp_path, "site: example.com\nansible_host: 'db.{{ site }}'\nansible_port: 2222\n")
+    variables, locked = connection_variables(there, templates)
+    assert (variables["ansible_host"], variables["ansible_port"]) == ("db.example.com", 2222)
+    assert variables["inventory_hostname"] == "staging-host"
+    assert not any(name.startswith("bulkhead_") for name in variables)
+    assert locked == []
+
+
+def test_what_is_locked_here_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its secrets are not needed; which of them are missing is known if the machine cannot be reached without them."""
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets("another one")))
+    more = f"ansible_user: deploy\nansible_become_password: {inline('a password')}"
+    there, templates = staging(tmp_path, more, vault="bulkhead_secrets: {}\n")
+    variables, locked = connection_variables(there, templates)
+    assert variables["ansible_user"] == "deploy"
+    assert "ansible_become_password" not in variables
+    assert [Path(each).name for each in locked] == ["vault.yml", "ansible_become_password"]
+
+
+@pytest.mark.parametrize(
+    "own", ["ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_sudo_pass"]
+)
+def test_a_password_of_our_machine_is_not_tried_on_the_other(own: str) -> None:
+    context = PlayContext(passwords={"conn_pass": "one", "become_pass": "two"})
+    assert passwords(context, {own: "one", "ansible_user": "deploy"}) == {}
+
+
+def test_a_password_that_was_typed_counts_for_both() -> None:
+    context = PlayContext(passwords={"conn_pass": "one", "become_pass": "two"})
+    assert passwords(context, {"ansible_user": "d", "db_password": "x"}) == {"conn_pass": "one", "become_pass": "two"}
+
+
+def opened(variables: dict[str, Any], own: dict[str, Any]) -> Any:
+    """A connection that is not made yet, from an action that runs on another machine."""
+    context = PlayContext(passwords={"conn_pass": "typed", "become_pass": "typed too"})
+    context.remote_addr, context.remote_user, context.port = "production.example.com", "production", 22
+    action = SimpleNamespace(_play_context=context, _templar=None, task_vars=own)
+    task = Task()
+    return _connection(task, _play_context(cast(Any, action), task, variables), variables)
+
+
+def test_nothing_of_our_own_connection_counts() -> None:
+    connection = opened({"inventory_hostname": "staging-host", "ansible_connection": "ssh"}, {"ansible_password": "p"})
+    assert connection.get_option("host") == "staging-host"
+    assert connection._play_context.remote_addr == "staging-host"
+    assert connection.get_option("remote_user") is None
+    assert not connection._play_context.password
+    assert connection.become is None
+
+
+def test_the_other_machines_user_port_and_become() -> None:
+    variables = {
+        "inventory_hostname": "staging-host",
+        "ansible_connection": "ssh",
+        "ansible_host": "192.0.2.1",
+        "ansible_port": 2222,
+        "ansible_user": "deploy",
+        "ansible_become": "yes",
+        "ansible_become_method": "sudo",
+        "ansible_become_user": "app",
+        "ansible_remote_tmp": "/var/tmp/ansible",
+    }
+    connection = opened(variables, {})
+    options = {name: connection.get_option(name) for name in ("host", "port", "remote_user", "password")}
+    assert options == {"host": "192.0.2.1", "port": 2222, "remote_user": "deploy", "password": "typed"}
+    assert connection._shell.get_option("remote_tmp") == "/var/tmp/ansible"
+    become = {name: connection.become.get_option(name) for name in ("become_user", "become_pass")}
+    assert (connection.become.name, become) == ("sudo", {"become_user": "app", "become_pass": "typed too"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ansible_connection": "no.such.connection"}, "no connection plugin"),
+        (
+            {"ansible_connection": "local", "ansible_become": True, "ansible_become_method": "nobody"},
+            "no become plugin",
+        ),
+    ],
+)
+def test_a_way_that_does_not_exist(variables: dict[str, Any], words: str) -> None:
+    with pytest.raises(AnsibleConnectionFailure, match=words):
+        opened({"inventory_hostname": "staging-host", **variables}, {})
