@@ -47,14 +47,14 @@ class ActionModule(EnvironmentStep):
     def _arguments(self) -> dict[str, Any]:
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.gate.render(self.declaration)
-        mounts = [mount for each in service_arguments(release) for mount in each["mounts"]] if release else []
+        mounts = [mount for argument in service_arguments(release) for mount in argument["mounts"]] if release else []
         return {
             "project": naming.project_name(prefix),
             "image_repository": naming.image_name(prefix, values["bulkhead_app_service"]),
             "firewall_chain": naming.firewall_chain(prefix),
             "repository": split_credentials(values["bulkhead_source_repository"])[0],
             "branch": values["bulkhead_source_branch"],
-            "mounts": [each.partition(":")[0][2:] for each in mounts],
+            "mounts": [mount.partition(":")[0][2:] for mount in mounts],
             "volumes": values["bulkhead_destroy_volumes"],
             "backups": values["bulkhead_destroy_backups"],
             "backup_directory": values["bulkhead_backup_directory"],

@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
 def _summary(verdict: Verdict, deploying: bool) -> str:
     """What was found and proved, for the screen. A deployment only counts advice; the plan shows it."""
     advice = verdict.advice if deploying else []
-    shown = [each for each in verdict.findings if each not in advice]
+    shown = [finding for finding in verdict.findings if finding not in advice]
     lines = [text(shown, stopping=verdict.stopping)] if shown else []
     if not verdict.stopping:
         aim = f"; this run is for {', '.join(verdict.targets)}" if verdict.targets else ""

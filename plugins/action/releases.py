@@ -34,9 +34,9 @@ class ActionModule(ActionBase):
         result.update(self._execute_module("aiia.bulkhead.releases", arguments, task_vars=task_vars))
         if result.get("releases") == []:
             Display().display(f"{declaration.prefix} keeps no releases here: it is not deployed")
-        for each in result.get("releases", ()):
-            mark = "*" if each["release"] == result["current"] else " "
-            own = (image for image in each["images"] if image.startswith(f"{declaration.prefix}_"))
+        for release in result.get("releases", ()):
+            mark = "*" if release["release"] == result["current"] else " "
+            own = (image for image in release["images"] if image.startswith(f"{declaration.prefix}_"))
             images = ", ".join(_COMMIT.sub(r"\1…", image) for image in own)
-            Display().display(f"{mark} {each['release']}  {(each['commit'] or '')[:12]:12}  {images}".rstrip())
+            Display().display(f"{mark} {release['release']}  {(release['commit'] or '')[:12]:12}  {images}".rstrip())
         return result

@@ -41,7 +41,9 @@ class ActionModule(EnvironmentStep):
             confirm=values["bulkhead_confirm"],
             restore_from=values["bulkhead_restore_from"],
             sanitise=bool(values["bulkhead_restore_sanitise"]),
-            guarded=[each.prefix for each in self.gate.declarations if each.values["bulkhead_protected"]],
+            guarded=[
+                declaration.prefix for declaration in self.gate.declarations if declaration.values["bulkhead_protected"]
+            ],
             databases=[part["name"] for part in arguments["parts"] if part["kind"] == "postgresql"],
             directories=[part["name"] for part in arguments["parts"] if part["kind"] == "files"],
             files=values["bulkhead_restore_files"],
@@ -96,7 +98,7 @@ class ActionModule(EnvironmentStep):
     def _place(self, origin: str) -> str:
         """Where another environment of this machine says that it keeps its backups."""
         machine = self.declaration.values["bulkhead_machine"]
-        found = [each.values for each in self.gate.declarations if each.prefix == origin]
+        found = [declaration.values for declaration in self.gate.declarations if declaration.prefix == origin]
         return next((each["bulkhead_backup_directory"] for each in found if each["bulkhead_machine"] == machine), "")
 
 

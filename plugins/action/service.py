@@ -75,17 +75,19 @@ class ActionModule(EnvironmentStep):
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
 
     def _call(self, job: str, release: Release, services: Sequence[Service], command: list[str]) -> dict[str, Any]:
-        known = {each["name"]: each for each in service_arguments(release)}
+        known = {argument["name"]: argument for argument in service_arguments(release)}
         values = self.declaration.values
         return self.module(
             "service",
             {
                 "job": "list" if job == "shell" and not command else job,
                 "project": naming.project_name(self.declaration.prefix),
-                "services": [{key: known[each.name][key] for key in ("name", "key", "one_shot")} for each in services],
+                "services": [
+                    {key: known[service.name][key] for key in ("name", "key", "one_shot")} for service in services
+                ],
                 "lines": values["bulkhead_lines"],
                 "command": command,
-                "secret_names": [each.key for each in release.settings if each.secret],
+                "secret_names": [setting.key for setting in release.settings if setting.secret],
                 "timeout": values["bulkhead_wait_timeout"],
                 "readiness_delay": values["bulkhead_readiness_delay"],
             },
@@ -93,8 +95,8 @@ class ActionModule(EnvironmentStep):
 
     def _show(self, answer: Mapping[str, Any], job: str) -> None:
         shown = []
-        for each in answer.get("logs", ()):
-            shown += [f"== {each['container']}", *each["lines"]]
+        for log in answer.get("logs", ()):
+            shown += [f"== {log['container']}", *log["lines"]]
         shown += answer.get("lines", ())
         if job == "list" and answer.get("services"):
             shown.append(jobs.listing(answer["services"]))

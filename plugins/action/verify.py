@@ -56,7 +56,11 @@ class ActionModule(ActionBase):
                 receipt = live.record(session, answer, findings, given["converged"], rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
         told = () if receipt else _TOLD
-        shown = [each for each in findings if each in stopping or each.severity > Severity.LOW or each.rule in told]
+        shown = [
+            finding
+            for finding in findings
+            if finding in stopping or finding.severity > Severity.LOW or finding.rule in told
+        ]
         if shown:
             Display().display(text(shown, stopping=stopping))
         if answer["drift"]:
@@ -65,7 +69,7 @@ class ActionModule(ActionBase):
         changes = receipt.get("bystander_changes", [])
         result.update(changed=False, probed=answer["probed"])
         if not (stopping or changes):
-            result.update(findings=[each.as_dict() for each in findings], receipt=receipt)
+            result.update(findings=[finding.as_dict() for finding in findings], receipt=receipt)
         else:
             found = ", ".join(rules + ["bystander-changed"] * bool(changes))
             result.update(

@@ -235,7 +235,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             error.steps = converger.progress.tried
             raise
         result["steps"] = told(converger.progress.tried, converger.serving.away)
-    result["containers"] = {name_of(each): condition(each) for each in comparison.containers}
+    result["containers"] = {name_of(container): condition(container) for container in comparison.containers}
     return result
 
 

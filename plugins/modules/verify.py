@@ -90,9 +90,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     observation = observe(engine, params["state_directory"], params["directories"])
     prober = Prober(engine, params["timeout"])
     own = [
-        each
-        for each in observation["containers"]
-        if each["labels"].get(PROJECT) == params["project"] and each["running"] and each["networks"]
+        container
+        for container in observation["containers"]
+        if container["labels"].get(PROJECT) == params["project"] and container["running"] and container["networks"]
     ]
     connect = targets(params["connect"], own, observation["networks"])
     ask = {"resolve": params["resolve"], "connect": connect, "credentials": json.loads(params["credentials"] or "{}")}

@@ -54,7 +54,7 @@ def _environment(number: int) -> Any:
         "cache": {"image": "redis:7.4.5", "volumes": ["cache:/data"]},
         "pool": {"image": "edoburu/pgbouncer:v1.24.1-p1"},
         "nginx": {"image": "nginx:1.28.0", "ports": [f"127.0.0.1:{values['bulkhead_http_port']}:80"]},
-        **{key: {"image": f"{prefix}_web:1", **each} for key, each in MORE_SERVICES.items()},
+        **{key: {"image": f"{prefix}_web:1", **item} for key, item in MORE_SERVICES.items()},
     }
     stack = build_stack(
         {"common": {"restart": "unless-stopped", "cap_drop": ["ALL"]}, "application": {}, "services": services},
@@ -87,8 +87,8 @@ def lines(rounds: int) -> Iterator[Line | str]:
     """How time and memory grow."""
     command = [str(BIN / "python"), str(Path(__file__))]
     found = {size: json.loads(run([*command, str(size), str(min(rounds, 5))])) for size in SIZES}
-    for size, each in found.items():
-        detail = f"{each['seconds']:.2f} s, {each['memory']:.0f} MiB, {each['findings']} findings"
+    for size, item in found.items():
+        detail = f"{item['seconds']:.2f} s, {item['memory']:.0f} MiB, {item['findings']} findings"
         yield f"      {size} environments: {detail}"
     small, large = found[1000], found[10_000]
     detail = f"{large['seconds']:.2f} s, {small['seconds']:.2f} s"

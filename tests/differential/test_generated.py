@@ -56,10 +56,10 @@ def test_our_own_files(tmp_path: Path, variables: dict[str, Any]) -> None:
 
 
 def _write(release: Release, directory: Path) -> None:
-    for each in release.files:
-        path = directory / each.path
+    for file in release.files:
+        path = directory / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(each.content, encoding="utf-8")
+        path.write_text(file.content, encoding="utf-8")
 
 
 def _without_environment(model: dict[str, Any]) -> dict[str, Any]:

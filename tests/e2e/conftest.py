@@ -77,7 +77,7 @@ def guide(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """With the last of its tests the guide goes: ten health checks all the while are the next tests' processor time."""
-    users = [each for each in item.session.items if "guide" in getattr(each, "fixturenames", ())]
+    users = [item for item in item.session.items if "guide" in getattr(item, "fixturenames", ())]
     deployed = getattr(item, "funcargs", {}).get("guide")
     if isinstance(deployed, Guide) and item is users[-1]:
         remove_project(deployed.site.project)

@@ -124,20 +124,22 @@ class Load:
     @property
     def failures(self) -> list[Record]:
         """What failed, in either environment."""
-        return [each for each in self.records if each.failure]
+        return [record for record in self.records if record.failure]
 
     def summary(self, target: str = "", phase: str = "") -> Summary:
         """Numbers of an environment, of a phase, or of all."""
-        return Summary.of(each for each in self.records if target in ("", each.target) and phase in ("", each.phase))
+        return Summary.of(
+            record for record in self.records if target in ("", record.target) and phase in ("", record.phase)
+        )
 
     def report(self) -> str:
         """The numbers of every environment before, during and after, as text."""
         # "after" is entered between other phases, too, and belongs at the end.
         phases = sorted(self.phases, key=lambda phase: phase == "after")
         more = [
-            f"{name}: {each.goodbyes} websockets were closed with a goodbye; {each.left_out} requests were due while"
+            f"{name}: {item.goodbyes} websockets were closed with a goodbye; {item.left_out} requests were due while"
             f" {self.pace.at_once} were under way, and left out"
-            for name, each in self.targets.items()
+            for name, item in self.targets.items()
         ]
         return "\n".join([*table(self.records, phases), *more])
 

@@ -100,16 +100,18 @@ HEADINGS = f"{'requests':>8}{'failed':>8}{'retried':>8}{'p50':>9}{'p95':>9}{'p99
 
 def table(records: Sequence[Record], phases: Sequence[str]) -> Iterator[str]:
     """One line for each environment and phase, and the first failures in full."""
-    width = max((len(each) for each in (*phases, *(each.target for each in records))), default=0) + 4
-    for target in sorted({each.target for each in records}):
-        own = [each for each in records if each.target == target]
+    width = max((len(each) for each in (*phases, *(record.target for record in records))), default=0) + 4
+    for target in sorted({record.target for record in records}):
+        own = [record for record in records if record.target == target]
         yield f"{target:<{width}}{HEADINGS}"
         for phase in phases:
             if during := [each for each in own if each.phase == phase]:
                 yield f"  {phase:<{width - 2}}{Summary.of(during)}"
         yield f"  {'altogether':<{width - 2}}{Summary.of(own)}"
-    failures = sorted((each for each in records if each.failure), key=lambda each: each.due)
-    yield from (f"  failed: {each}" for each in failures[:SHOWN_FAILURES])
+    failures = sorted((record for record in records if record.failure), key=lambda each: each.due)
+    yield from (f"  failed: {failure}" for failure in failures[:SHOWN_FAILURES])
     if len(failures) > SHOWN_FAILURES:
-        reasons = Counter(f"{each.target} {each.kind}: {each.failure}" for each in failures[SHOWN_FAILURES:])
+        reasons = Counter(
+            f"{failure.target} {failure.kind}: {failure.failure}" for failure in failures[SHOWN_FAILURES:]
+        )
         yield from (f"  failed: {count} more {reason}" for reason, count in reasons.most_common())

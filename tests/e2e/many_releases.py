@@ -51,10 +51,10 @@ def measure(scratch: Path, deployments: int) -> dict[str, Any]:
             load.rest(15)
         return {
             "report": load.report(),
-            "seconds": statistics.median(each.seconds for each in runs),
+            "seconds": statistics.median(run.seconds for run in runs),
             "requests": load.summary().requests,
             "failures": len(load.failures),
-            "writes": sum(len(each.writes.acknowledged) for each in load.targets.values()),
+            "writes": sum(len(target.writes.acknowledged) for target in load.targets.values()),
             "faults": faults_of_rows(load, *guide.both),
             "latency": {phase: load.summary(phase=phase).p50 for phase in (BEFORE, DURING)},
         }

@@ -38,8 +38,8 @@ def containers(prefix: str) -> dict[str, dict[str, Any]]:
 def running(prefix: str) -> dict[str, tuple[str, str, int]]:
     """Container names with what changes when one is touched: id, start time, restarts."""
     return {
-        name: (each["Id"], each["State"]["StartedAt"], each["RestartCount"])
-        for name, each in sorted(containers(prefix).items())
+        name: (item["Id"], item["State"]["StartedAt"], item["RestartCount"])
+        for name, item in sorted(containers(prefix).items())
     }
 
 
@@ -49,7 +49,7 @@ def files(directory: Path, without: Iterable[str] = BOOKKEEPING) -> dict[str, tu
     found: dict[str, tuple[str, str]] = {}
     for folder, folders, names in os.walk(directory):
         base = Path(folder)
-        folders[:] = [each for each in folders if str((base / each).relative_to(directory)) not in left_out]
+        folders[:] = [folder for folder in folders if str((base / folder).relative_to(directory)) not in left_out]
         for name in [*folders, *names]:
             path = base / name
             mode = f"{path.lstat().st_mode:o}"

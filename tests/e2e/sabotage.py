@@ -215,9 +215,9 @@ def done(site: Site, action: str) -> bool:
 
 def kill(pid: int) -> None:
     """kill -9 a process and everything that it started, whatever session that is in."""
-    for each in descendants(pid, halt=True):
+    for descendant in descendants(pid, halt=True):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+            os.kill(descendant, signal.SIGKILL)
 
 
 def descendants(pid: int, halt: bool = False) -> list[int]:

@@ -128,23 +128,23 @@ class Run:
 
     def result(self, action: str) -> dict[str, Any]:
         """The result of the last task of one of our actions; empty where it did not run."""
-        found = [each.result for each in self.tasks if each.action == ACTION + action]
+        found = [task.result for task in self.tasks if task.action == ACTION + action]
         return found[-1] if found else {}
 
     @property
     def ran(self) -> list[str]:
         """Our actions that ran, in order."""
-        return [each.action.removeprefix(ACTION) for each in self.tasks]
+        return [task.action.removeprefix(ACTION) for task in self.tasks]
 
     @property
     def changed(self) -> int:
         """How many tasks changed something."""
-        return sum(bool(each.result.get("changed")) for each in self.tasks)
+        return sum(bool(task.result.get("changed")) for task in self.tasks)
 
     @property
     def failures(self) -> list[Task]:
         """The tasks that failed."""
-        return [each for each in self.tasks if each.status != "ok"]
+        return [task for task in self.tasks if task.status != "ok"]
 
     @property
     def error(self) -> str:
@@ -309,7 +309,7 @@ class Site:
             timeout=300,
         )
         lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
-        tasks = [Task(each["task"], each["status"], each["result"]) for each in map(json.loads, lines)]
+        tasks = [Task(load["task"], load["status"], load["result"]) for load in map(json.loads, lines)]
         return Run(done.returncode, done.stdout, tasks, time.monotonic() - began)
 
 

@@ -353,11 +353,11 @@ def test_two_deployments_at_once(small: Small) -> None:
     threads = [
         threading.Thread(target=lambda site=site: runs.append(site.play("-l", "small"))) for site in (small.site, other)
     ]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    codes = sorted(each.code for each in runs)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    codes = sorted(run.code for run in runs)
     assert codes[0] == 0, runs[0].output
     assert say(small.place.prefix) == "twice"
     assert len(running(small.place.prefix)) == 1

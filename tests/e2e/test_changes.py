@@ -126,7 +126,7 @@ def test_a_new_redis_password(guide: Guide) -> None:
     assert "would be recreated and away until they are healthy again, at most " in error and f"\n  {redis}: " in error
     assert "Allow it with bulkhead_allow_downtime: true" in error and "_django: " not in error
     assert moment(place) == untouched
-    (announced,) = (each for each in shown.result("converge")["steps"] if each.startswith(f"recreate {redis}: "))
+    (announced,) = (step for step in shown.result("converge")["steps"] if step.startswith(f"recreate {redis}: "))
     assert announced.startswith(f"recreate {redis}: it is away until it is healthy again, at most ")
     run, before, after = deploy(guide)
     (told,) = (each for each in receipt(run)["changed"] if each.startswith(f"recreate {redis}: "))
@@ -191,13 +191,13 @@ def test_a_file_that_was_changed_by_hand_is_put_right(guide: Guide) -> None:
 def test_containers_are_confined(guide: Guide) -> None:
     """No new privileges, capabilities dropped, limits and log limits, a restart policy and a health check: all."""
     for place in guide.both:
-        for name, each in containers(place.prefix).items():
-            host = each["HostConfig"]
+        for name, item in containers(place.prefix).items():
+            host = item["HostConfig"]
             assert "no-new-privileges:true" in host["SecurityOpt"], name
             assert host["CapDrop"] == ["ALL"], name
             assert host["Memory"] > 0 and host["NanoCpus"] > 0 and host["PidsLimit"] > 0, name
             assert host["LogConfig"]["Config"]["max-size"] == "10m", name
-            assert host["RestartPolicy"]["Name"] == "unless-stopped" and each["State"]["Health"], name
+            assert host["RestartPolicy"]["Name"] == "unless-stopped" and item["State"]["Health"], name
             if not name.endswith("_nginx"):
                 assert docker("exec", name, "id", "-u").strip() != "0", name
                 assert not host["CapAdd"], name

@@ -51,7 +51,7 @@ class Pair:
         found: list[str] = []
         for network in (f"{self.client.prefix}_network", f"{self.server.prefix}_network", "bridge"):
             configs = json.loads(docker("network", "inspect", network))[0]["IPAM"]["Config"]
-            found += [each["Gateway"].split("/")[0] for each in configs]
+            found += [config["Gateway"].split("/")[0] for config in configs]
         return found
 
     def reached(self, port: int) -> list[str]:

@@ -162,7 +162,7 @@ def test_ignored_errors(traced: Traced) -> None:
     """A play that ignores errors gets to every task, and each that would change something refuses."""
     book = playbook(traced.site.directory, ignore_errors=True, tasks=[ROLE])
     run = traced.site.play(playbook=book)
-    changing = {each.action: each for each in run.tasks if not each.action.endswith(".verify")}
+    changing = {task.action: task for task in run.tasks if not task.action.endswith(".verify")}
     assert set(changing) == {f"aiia.bulkhead.{each}" for each in ("plan", "preflight", "source", "backup", "converge")}
     for action, task in changing.items():
         assert task.status == "ignored", action

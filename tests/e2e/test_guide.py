@@ -59,7 +59,7 @@ def test_network_isolation(guide: Guide) -> None:
     assert len(lines) == 2
     for place, line in zip(guide.both, lines, strict=True):
         network = json.loads(by_hand(Path("/"), translate(guide, line)).stdout)[0]
-        names = sorted(each["Name"] for each in network["Containers"].values())
+        names = sorted(Container["Name"] for Container in network["Containers"].values())
         assert network["Name"] == f"{place.prefix}_network"
         assert names == [f"{place.prefix}_{service}" for service in SERVICES]
 
@@ -106,7 +106,7 @@ def test_database_connection(guide: Guide) -> None:
         assert translate(guide, name) in variables and host in variables
         address = docker("exec", django, "getent", "hosts", alias).split()[0]
         networks = containers(place.prefix)[translate(guide, container)]["NetworkSettings"]["Networks"]
-        assert [each["IPAddress"] for each in networks.values()] == [address]
+        assert [network["IPAddress"] for network in networks.values()] == [address]
 
 
 def test_names_on_the_machine(guide: Guide) -> None:
@@ -137,7 +137,7 @@ def test_files_on_the_machine(guide: Guide) -> None:
 def test_ports(guide: Guide) -> None:
     """nginx alone publishes ports; Django listens on 8000 in production and on 8001 in staging, inside."""
     for place in guide.both:
-        published = {name: each["HostConfig"]["PortBindings"] or {} for name, each in containers(place.prefix).items()}
+        published = {name: item["HostConfig"]["PortBindings"] or {} for name, item in containers(place.prefix).items()}
         nginx = published.pop(f"{place.prefix}_nginx")
         assert {port: bound[0]["HostPort"] for port, bound in nginx.items()} == {
             "80/tcp": str(place.variables["bulkhead_http_port"]),

@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 def members(name: str) -> tuple[bool, list[str]]:
     """Whether a network is internal, and its containers."""
     network = json.loads(docker("network", "inspect", name))[0]
-    return network["Internal"], sorted(each["Name"] for each in network["Containers"].values())
+    return network["Internal"], sorted(Container["Name"] for Container in network["Containers"].values())
 
 
 def default_route(container: str) -> bool:
@@ -72,7 +72,7 @@ def test_the_application_works(place: Place) -> None:
     for name in ("pgbouncer", "redis"):
         address = docker("exec", f"{place.prefix}_django", "getent", "hosts", name).split()[0]
         networks = json.loads(docker("inspect", f"{place.prefix}_{name}"))[0]["NetworkSettings"]["Networks"]
-        assert {key: each["IPAddress"] for key, each in networks.items()} == {f"{place.prefix}_data": address}
+        assert {key: item["IPAddress"] for key, item in networks.items()} == {f"{place.prefix}_data": address}
     answer = ask(place, "/health/")
     assert answer.status == 200 and answer.json["healthy"] is True
     assert place.deploy().succeeded().changed == 0

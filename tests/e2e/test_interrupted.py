@@ -41,7 +41,7 @@ def test_kill_9_in_each_step(place: Place) -> None:
             let_time_pass(place)
         place.variables["bulkhead_env"] = {"SAY": "last"}
         run = place.deploy().succeeded()
-    assert any("had ended by itself" in each for each in notes(run)), notes(run)
+    assert any("had ended by itself" in note for note in notes(run)), notes(run)
     visitor.was_served([*range(len(STEPS) + 1), "last"])
     assert len(visitor.answers) > 50
     assert_whole(place, "last")
@@ -57,7 +57,7 @@ def test_kill_9_of_the_module_alone(place: Place, step: str) -> None:
     with Visitor(place) as visitor:
         with interrupted(place, new, step) as process:
             # The first: what a module starts has its command line until it is the other program.
-            modules = [each for each in descendants(process.pid) if is_module(each)]
+            modules = [descendant for descendant in descendants(process.pid) if is_module(descendant)]
             os.kill(modules[0], signal.SIGKILL)
             eventually(lambda: not is_held(place), 120)
         run = place.deploy().succeeded()

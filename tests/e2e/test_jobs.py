@@ -45,7 +45,7 @@ class Pair:
 
     def do(self, job: str, *arguments: str, place: Place | None = None) -> Run:
         """Run a job's playbook on our environment."""
-        more = [word for each in arguments for word in (("-e", each) if "=" in each else (each,))]
+        more = [word for argument in arguments for word in (("-e", argument) if "=" in argument else (argument,))]
         return self.site.play("-l", (place or self.ours).group, *more, playbook=f"playbooks/{job}.yml")
 
 
@@ -103,10 +103,10 @@ def test_logs(pair: Pair) -> None:
     """The last lines of one service, of all, and of neither more than was asked for; secrets are hidden."""
     run = pair.do("logs", "bulkhead_service=web").succeeded()
     assert "serving" in run.output and "token ********" in run.output
-    assert SECRET not in run.output + json.dumps([each.result for each in run.tasks])
+    assert SECRET not in run.output + json.dumps([task.result for task in run.tasks])
     assert run.changed == 0
     logs = pair.do("logs", "bulkhead_lines=1").succeeded().result("service")["logs"]
-    assert [(each["container"], len(each["lines"])) for each in logs] == [
+    assert [(log["container"], len(log["lines"])) for log in logs] == [
         (f"{pair.ours.prefix}_{name}", 1) for name in ("store", "web")
     ]
 

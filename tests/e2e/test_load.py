@@ -87,7 +87,7 @@ def test_each_failure_counts_once(certificate: Path, fault: str, reason: str) ->
         load, _server = opened_again(certificate, fault_first, fault)
     else:
         load, _server = loaded(certificate, fault)
-    assert [each for each in load.failures if reason not in each.failure] == [], load.report()
+    assert [failure for failure in load.failures if reason not in failure.failure] == [], load.report()
     assert len(load.failures) == TIMES, load.report()
     assert load.summary().failures == TIMES
     assert reason in load.report()
@@ -95,7 +95,7 @@ def test_each_failure_counts_once(certificate: Path, fault: str, reason: str) ->
 
 def failed(load: Load) -> set[str]:
     """The kinds of what failed."""
-    return {each.kind for each in load.failures}
+    return {failure.kind for failure in load.failures}
 
 
 def opened_again(certificate: Path, first: str, then: str) -> tuple[Load, Server]:
@@ -133,7 +133,7 @@ def test_a_second_end_without_answer_is_a_failure(certificate: Path) -> None:
         server.fault = ""
         load.rest(0.3)
     assert failed(load) >= {*TURNS}, load.report()
-    assert all("Unanswered" in each.failure for each in load.failures if not each.kind.startswith("websocket"))
+    assert all("Unanswered" in failure.failure for failure in load.failures if not failure.kind.startswith("websocket"))
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1012])
@@ -141,7 +141,7 @@ def test_goodbyes_are_counted_and_are_no_failures(certificate: Path, code: int) 
     """A websocket that is closed on purpose is opened again at once."""
 
     def opened(load: Load) -> int:
-        return sum(each.kind == "websocket open" for each in load.records)
+        return sum(record.kind == "websocket open" for record in load.records)
 
     load, _server = loaded(certificate, f"websocket: goodbye {code}", lambda load: opened(load) > TIMES)
     assert load.failures == [], load.report()
@@ -165,7 +165,7 @@ def test_an_acknowledged_write_that_is_not_kept(certificate: Path) -> None:
     load, server = loaded(certificate, "post: forget")
     assert load.failures == []
     faults = load.targets[NAME].writes.faults(server.rows)
-    assert len(faults) == TIMES and all("is lost" in each for each in faults)
+    assert len(faults) == TIMES and all("is lost" in fault for fault in faults)
 
 
 def test_faults_of_rows() -> None:
@@ -203,7 +203,7 @@ def test_a_stop_is_seen_by_all_that_fell_into_it(certificate: Path) -> None:
             server.loop.call_soon_threadsafe(stop)
             wait(load, over.is_set)
     # Some were due before, and fell into it as well.
-    late = [each for each in load.records if each.kind in TURNS and each.seconds > 0.3]
+    late = [record for record in load.records if record.kind in TURNS and record.seconds > 0.3]
     assert load.failures == []
     assert len(late) >= 10 and max(each.seconds for each in late) > 0.5, load.report()
 

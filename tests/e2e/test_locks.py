@@ -83,8 +83,8 @@ def test_kill_9_of_the_controller(place: Place, step: str) -> None:
     assert f"{place.prefix} is locked by" in busy and "bulkhead_lock_takeover: true" in busy
     let_time_pass(place)
     run = place.deploy().succeeded()
-    assert any("had ended by itself" in each for each in notes(run)), notes(run)
-    assert any("had ended by itself" in each for each in receipt(run)["notes"])
+    assert any("had ended by itself" in note for note in notes(run)), notes(run)
+    assert any("had ended by itself" in note for note in receipt(run)["notes"])
     assert say(place.prefix) == f"killed in {step}"
     assert sorted(running(place.prefix)) == [f"{place.prefix}_slow", f"{place.prefix}_web"]
     assert not list(place.directory.rglob(".*.bulkhead-*"))
@@ -184,17 +184,17 @@ def test_a_registry_that_was_lost_or_edited(place: Place) -> None:
     whole = json.loads(entry(place).read_text())
     entry(place).write_text(entry(place).read_text().replace(place.prefix + "_web", "something_else"))
     edited = place.deploy().succeeded()
-    assert any(each.startswith("rebuilt-registry") and "edited by hand" in each for each in notes(edited))
+    assert any(note.startswith("rebuilt-registry") and "edited by hand" in note for note in notes(edited))
     shutil.rmtree(state(place.site) / "environments")
     lost = place.deploy().succeeded()
-    assert any(each.startswith("rebuilt-registry") and "lost" in each for each in notes(lost)), notes(lost)
+    assert any(note.startswith("rebuilt-registry") and "lost" in note for note in notes(lost)), notes(lost)
     again = json.loads(entry(place).read_text())
     assert again["claims"] == whole["claims"] and again["directory"] == str(place.directory)
     (place.directory / ".bulkhead" / "environment.json").unlink()
     entry(place).write_text("{ half of it")
     damaged = place.deploy().succeeded()
-    assert any(each.startswith("damaged-registry") for each in notes(damaged)), notes(damaged)
-    assert not [each for each in notes(place.deploy().succeeded()) if "-registry" in each]
+    assert any(note.startswith("damaged-registry") for note in notes(damaged)), notes(damaged)
+    assert not [note for note in notes(place.deploy().succeeded()) if "-registry" in note]
 
 
 @pytest.mark.parametrize("what", ["machine_id", "engine_id"])

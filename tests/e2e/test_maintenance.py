@@ -16,7 +16,7 @@ from support import Place, Run, Site, docker, remove_project
 
 def switch(place: Place, *arguments: str) -> Run:
     """Run the playbook; arguments are variables."""
-    more = [word for each in arguments for word in (("-e", each) if "=" in each else (each,))]
+    more = [word for argument in arguments for word in (("-e", argument) if "=" in argument else (argument,))]
     return place.site.play("-l", place.group, *more, playbook="playbooks/maintenance.yml")
 
 

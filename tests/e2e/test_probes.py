@@ -67,7 +67,9 @@ def network() -> Iterator[Network]:
         with patch_module_args({}):
             engine = Engine(AnsibleModule(argument_spec={}), "unix:///var/run/docker.sock")
         made = Network(engine, name, port, {})
-        made.seen = {each["name"]: each for each in containers(engine) if each["name"].startswith(name)}
+        made.seen = {
+            container["name"]: container for container in containers(engine) if container["name"].startswith(name)
+        }
         ready = ["exec", f"{name}-postgresql", "pg_isready", "--host=127.0.0.1", "--username=theirs"]
         eventually(lambda: "accepting" in docker(*ready, check=False), 60)
         for server, answer in (("open", "PONG"), ("closed", "NOAUTH")):
@@ -108,7 +110,7 @@ def test_from_inside(network: Network, enters: bool, monkeypatch: pytest.MonkeyP
     assert answer["error"] == ""
     assert answer["resolved"] == [near["name"]]
     assert answer["connected"] == gateways
-    assert answer["entered"] == [[*each, "open"] for each in gateways]
+    assert answer["entered"] == [[*gateway, "open"] for gateway in gateways]
     assert left_behind() == []
 
 

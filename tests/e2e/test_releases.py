@@ -147,7 +147,7 @@ def test_the_load_was_a_load(story: Story) -> None:
     for place in story.guide.both:
         for phase in ("before", *story.runs, "after"):
             assert story.load.summary(place.prefix, phase).requests > 40, story.load.report()
-        kinds = {each.kind for each in story.load.records if each.target == place.prefix}
+        kinds = {record.kind for record in story.load.records if record.target == place.prefix}
         assert kinds >= {"get", "get new", "post", "post new", "slow", "upload", "websocket open", "websocket"}
         assert len(story.load.targets[place.prefix].writes.acknowledged) > 100
 
@@ -169,7 +169,7 @@ def test_good_releases_are_served(story: Story) -> None:
 def test_a_release_is_all_of_it(story: Story) -> None:
     """A setting and nginx's configuration come with a release, and go with it: the inventory still says the new ones
     when staging is rolled back."""
-    seen = {name: (each.greeting, each.large_body) for name, each in story.looks.items()}
+    seen = {name: (item.greeting, item.large_body) for name, item in story.looks.items()}
     before, after = ("hello again", 204), ("in colour", 413)
     assert seen == {SETTING: before, GOOD: after, UNHEALTHY: after, UNPREPARED: after, ROLLBACK: before}
 
@@ -184,9 +184,11 @@ def test_pages_of_the_release_before_find_their_style(story: Story) -> None:
 
 def test_old_and_new_are_not_mixed_for_long(story: Story) -> None:
     """While one version takes over, each of the two answers for a while, and after that only the new one."""
-    records = [each for each in story.load.records if each.phase == GOOD and each.target == story.guide.staging.prefix]
-    old, new = ([each for each in records if each.commit == story.commits[name]] for name in (SETTING, GOOD))
-    assert old and new and len(old) + len(new) == sum(bool(each.commit) for each in records)
+    records = [
+        record for record in story.load.records if record.phase == GOOD and record.target == story.guide.staging.prefix
+    ]
+    old, new = ([record for record in records if record.commit == story.commits[name]] for name in (SETTING, GOOD))
+    assert old and new and len(old) + len(new) == sum(bool(record.commit) for record in records)
     answered = min(each.due + each.seconds for each in new)
     late = [each for each in old if each.due > answered]
     assert len(late) <= PACE.rate, "the old version answered again, after the new one had taken over"
@@ -198,7 +200,7 @@ def test_a_bad_release_is_never_served(story: Story, name: str) -> None:
     assert "Traceback" not in story.runs[name].output
     assert story.runs[name].error
     assert story.served[name] == story.commits[GOOD]
-    assert story.commits[name] not in {each.commit for each in story.load.records}
+    assert story.commits[name] not in {record.commit for record in story.load.records}
 
 
 def test_a_failed_health_check_says_why(story: Story) -> None:
@@ -228,9 +230,9 @@ def test_a_backup_was_made_before_the_migration(story: Story) -> None:
     before, release_name = (story.runs[name].result("converge")["release"] for name in (SETTING, GOOD))
     run = place.deploy(playbook="playbooks/backups.yml", passwords=["staging"]).succeeded()
     reason = f"before release {release_name}"
-    (made,) = (each for each in run.result("backup")["backups"] if each["reason"] == reason)
+    (made,) = (backup for backup in run.result("backup")["backups"] if backup["reason"] == reason)
     assert (made["trigger"], made["release"], made["commit"]) == ("release", before, story.commits[SETTING])
-    (line,) = (each for each in run.output.splitlines() if reason in each)
+    (line,) = (splitline for splitline in run.output.splitlines() if reason in splitline)
     assert made["name"] in line and line.endswith(f", release {before}")
     folder = story.guide.site.directory / "machine-state/backups" / place.prefix / made["name"]
     (dump,) = (folder / part["file"] for part in made["parts"] if part["kind"] == "postgresql")

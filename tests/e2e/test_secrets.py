@@ -89,8 +89,8 @@ def test_files_on_the_machine(guide: Guide) -> None:
 def test_other_containers(guide: Guide) -> None:
     """Neither labels nor variables nor commands of a container that is not the application show a secret."""
     for place in guide.both:
-        for name, each in containers(place.prefix).items():
-            shown = json.dumps(each)
+        for name, item in containers(place.prefix).items():
+            shown = json.dumps(item)
             hidden = texts(place) if not name.endswith("_django") else texts(guide.other(place))
             assert [text for text in hidden if json.dumps(text)[1:-1] in shown] == [], name
 

@@ -98,7 +98,7 @@ def test_an_unprivileged_user(places: tuple[Place, Place], site: Site, user: str
     assert Path(said["path"]).is_relative_to(home / ".local/state/bulkhead")
     assert {path.stat().st_uid for path in home.rglob("*")} == {owner.pw_uid}
     seen = look(site)
-    runs = {each["name"]: each["run"] for each in seen["containers"]}
+    runs = {container["name"]: container["run"] for container in seen["containers"]}
     assert len(runs[f"{production.prefix}_keeper"]) == 40 and runs[f"{staging.prefix}_web"] == ""
     assert set(seen["registry"]) == {production.prefix, staging.prefix}
     assert docker("ps", "--all", "--quiet", "--filter", "label=io.bulkhead.probe") == ""

@@ -70,7 +70,9 @@ def survive(path: str, content: str) -> Sequence[Finding]:
         files["docker-compose.yml"] = "name: aiia_prod\nservices: {django: {image: 'aiia_prod:1', env_file: .env}}\n"
     environments = ({"prefix": "aiia_prod", "directory": "/home/ubuntu/main/ai-ia-backend", "files": files}, OTHER)
     start = time.process_time()
-    fleet = Fleet(tuple(assemble(**arguments(each, reader(each, environments))) for each in environments))
+    fleet = Fleet(
+        tuple(assemble(**arguments(environment, reader(environment, environments))) for environment in environments)
+    )
     findings = arrange(judge(fleet))
     text(findings).encode("utf-8", "backslashreplace")
     took = time.process_time() - start

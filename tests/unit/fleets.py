@@ -91,7 +91,7 @@ def read(directory: Path, password: str = "", playbooks: Path | None = None) -> 
 
 def declarations(inventory: Inventory) -> dict[str, Declaration]:
     """The declaration of each group."""
-    return {each.group: declare(each, inventory.loader) for each in inventory.environments()}
+    return {environment.group: declare(environment, inventory.loader) for environment in inventory.environments()}
 
 
 def declared(
@@ -106,7 +106,7 @@ def declared(
 
 def problems(declaration: Declaration) -> list[tuple[str, str]]:
     """Rule and resource of everything that is wrong."""
-    return [(each.rule, each.resource) for each in declaration.problems]
+    return [(problem.rule, problem.resource) for problem in declaration.problems]
 
 
 def only(found: Sequence[Any]) -> Any:

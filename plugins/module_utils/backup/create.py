@@ -129,8 +129,8 @@ class Backups:
         """Refuse before anything is written. A dump is compressed: the last one tells more than the database's size."""
         last = {part["file"]: part["bytes"] for each in self.complete() for part in each["parts"]}
         need = 0
-        for each in sources:
-            size, before = each["about"]["size"], last.get(_file_of(each))
+        for source in sources:
+            size, before = source["about"]["size"], last.get(_file_of(source))
             need += size if before is None and size else min(size or before or 0, 2 * (before or 0) + (1 << 20))
         found = os.statvfs(self.directory)
         free = found.f_bavail * found.f_frsize
@@ -154,7 +154,7 @@ class Backups:
                 "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
                 **{key: self.params[key] for key in ("prefix", "environment", "protected")},
                 **why,
-                "parts": [self._write_part(partial, each) for each in sources],
+                "parts": [self._write_part(partial, source) for source in sources],
             }
             write_manifest(partial, manifest)
             os.rename(partial, os.path.join(self.directory, name))

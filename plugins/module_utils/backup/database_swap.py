@@ -36,27 +36,33 @@ class Exchange:
     def is_done(self) -> bool:
         """Whether the restored databases have the names."""
         there = self.server.databases()
-        return any(each.old in there for each in self.replacements)
+        return any(replacement.old in there for replacement in self.replacements)
 
     def is_ready(self) -> bool:
         """Whether every restored database stands beside the one in use."""
         there = self.server.databases()
-        return all(each.new in there for each in self.replacements)
+        return all(replacement.new in there for replacement in self.replacements)
 
     def forward(self) -> None:
         """Let the restored databases take the names. Nobody can write to those that are kept."""
-        renames = [_rename(each.database, each.old, each.new) for each in self.replacements]
-        self._run(renames + [_ALLOW % (identifier(each.old), "false") for each in self.replacements], done=True)
+        renames = [_rename(replacement.database, replacement.old, replacement.new) for replacement in self.replacements]
+        self._run(
+            renames + [_ALLOW % (identifier(replacement.old), "false") for replacement in self.replacements], done=True
+        )
 
     def back(self) -> None:
         """Undo :meth:`forward`."""
-        allowed = [_ALLOW % (identifier(each.old), "true") for each in self.replacements]
-        self._run(allowed + [_rename(each.database, each.new, each.old) for each in self.replacements], done=False)
+        allowed = [_ALLOW % (identifier(replacement.old), "true") for replacement in self.replacements]
+        self._run(
+            allowed
+            + [_rename(replacement.database, replacement.new, replacement.old) for replacement in self.replacements],
+            done=False,
+        )
 
     def _run(self, statements: list[str], done: bool) -> None:
         """Run them in one transaction, after which it is ``done`` or not."""
         script = "DO $bulkhead$ BEGIN\n%sEND $bulkhead$;" % "".join(statements)
-        names = ", ".join(each.database for each in self.replacements)
+        names = ", ".join(replacement.database for replacement in self.replacements)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 self.server.query("postgres", script)
@@ -81,7 +87,11 @@ class Exchange:
     def discard(self) -> None:
         """Remove what was restored and is not in force, and the roles that were made for it."""
         there = self.server.databases()
-        left = [name for name in there if any(is_aside(name, each.database, "restore") for each in self.replacements)]
+        left = [
+            name
+            for name in there
+            if any(is_aside(name, replacement.database, "restore") for replacement in self.replacements)
+        ]
         statements = ["DROP DATABASE %s WITH (FORCE);\n" % identifier(name) for name in left]
         # A role cannot go before everything that it owns, in any database of the server.
         statements += ["DROP ROLE %s;\n" % identifier(role) for role in temporary_roles(self.server)]
@@ -92,8 +102,8 @@ class Exchange:
 def exchanges(replacements: Iterable[Replacement]) -> list[Exchange]:
     """Replacements by their servers, in order."""
     by_server: dict[str, list[Replacement]] = {}
-    for each in replacements:
-        by_server.setdefault(each.server.container, []).append(each)
+    for replacement in replacements:
+        by_server.setdefault(replacement.server.container, []).append(replacement)
     return [Exchange(each) for each in by_server.values()]
 
 

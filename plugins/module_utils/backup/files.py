@@ -242,10 +242,10 @@ class Files:
 
     def _found_mount(self) -> dict[str, Any]:
         best: dict[str, Any] = {}
-        for each in self.container.get("Mounts") or ():
-            destination = each.get("Destination", "")
+        for mount in self.container.get("Mounts") or ():
+            destination = mount.get("Destination", "")
             if (self.path + "/").startswith(destination.rstrip("/") + "/"):
-                best = max(best, each, key=lambda one: len(one.get("Destination", "")))
+                best = max(best, mount, key=lambda one: len(one.get("Destination", "")))
         return best
 
     def _inside(self) -> str:

@@ -81,7 +81,7 @@ def _order(manifest: dict[str, Any]) -> tuple[int, str, str]:
 
 def next_serial(manifests: Iterable[dict[str, Any]]) -> int:
     """The number of the backup that is made after these."""
-    return 1 + max((each.get("serial", 0) for each in manifests), default=0)
+    return 1 + max((manifest.get("serial", 0) for manifest in manifests), default=0)
 
 
 def surplus(manifests: Iterable[dict[str, Any]], keep: int, spare: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -90,8 +90,8 @@ def surplus(manifests: Iterable[dict[str, Any]], keep: int, spare: Collection[st
     Each trigger counts for itself, so that many deployments of one day do not push the nightly backups out.
     """
     by_trigger: dict[str, list[dict[str, Any]]] = {}
-    for each in manifests:
-        by_trigger.setdefault(each["trigger"], []).append(each)
+    for manifest in manifests:
+        by_trigger.setdefault(manifest["trigger"], []).append(manifest)
     old = [each for group in by_trigger.values() for each in (group[:-keep] if keep > 0 else ())]
     return [each for each in old if each["name"] not in spare]
 

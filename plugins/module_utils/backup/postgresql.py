@@ -145,7 +145,7 @@ class Server:
             "size": int(size),
             "stamp": stamp,
             "tables": int(tables),
-            "roles": [each for (each,) in roles],
+            "roles": [role for (role,) in roles],
         }
 
     def dump(self, database: str, target: BinaryIO) -> None:

@@ -80,9 +80,11 @@ def recover(engine: Engine, params: dict[str, Any]) -> Recovered | None:
     except (ValueError, KeyError, TypeError):  # it was cut off before it had changed anything
         end(params)
         return None
-    for each in engine.containers("%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (RESTORE, stamp)):
-        engine.docker("rm", "--force", "--volumes", each["Id"])  # whoever started it is gone, and it still moves files
-    parts = [each for each in params["parts"] if each["kind"] != DATABASE and each["name"] in places]
+    for container in engine.containers("%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (RESTORE, stamp)):
+        engine.docker(
+            "rm", "--force", "--volumes", container["Id"]
+        )  # whoever started it is gone, and it still moves files
+    parts = [part for part in params["parts"] if part["kind"] != DATABASE and part["name"] in places]
     found = [(part, files_of(engine, params, part)) for part in parts]
     looked = [(files, files.look(stamp)) for _part, files in found if files is not None]
     if "restored" in journal:
@@ -104,14 +106,14 @@ def recover(engine: Engine, params: dict[str, Any]) -> Recovered | None:
 
 def move(places: Iterable[Files], step: str, stamp: str) -> list[str]:
     """Let files take their places, or go back. Returns the directories in which those are kept that were there."""
-    names = [(each.path, each.move(step, stamp).strip()) for each in places]
+    names = [(place.path, place.move(step, stamp).strip()) for place in places]
     return [os.path.join(path, name) for path, name in names if name]
 
 
 def _databases(engine: Engine, params: dict[str, Any], stamp: str, names: Collection[str]) -> bool:
     """Let all databases be the restored ones, or all the earlier ones. Returns whether they are the restored ones."""
-    parts = [each for each in params["parts"] if each["kind"] == DATABASE and each["name"] in names]
-    wanted = exchanges(Replacement(server_of(engine, params, each), each["database"], stamp) for each in parts)
+    parts = [part for part in params["parts"] if part["kind"] == DATABASE and part["name"] in names]
+    wanted = exchanges(Replacement(server_of(engine, params, part), part["database"], stamp) for part in parts)
     done = [each for each in wanted if each.is_done()]
     left = [each for each in wanted if each not in done]
     restored = bool(done) and all(each.is_ready() for each in left)

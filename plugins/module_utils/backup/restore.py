@@ -111,7 +111,7 @@ class Restore:
             for part, own in self.pairs
             if part["kind"] == DATABASE
         ]
-        wanted = exchanges(each for each, _part, _own in replacements)
+        wanted = exchanges(replacement for replacement, _part, _own in replacements)
         recovery.begin(
             self.params,
             stamp,
@@ -153,13 +153,13 @@ class Restore:
         notes: list[str] = []
         with _told(notes, "the restore is not written down as ended, and the next run looks after it again"):
             recovery.end(self.params)
-        for each in replacements:
-            with _told(notes, "what an earlier restore kept of database %s is still there" % each.database):
-                removed += each.drop_older()
+        for replacement in replacements:
+            with _told(notes, "what an earlier restore kept of database %s is still there" % replacement.database):
+                removed += replacement.drop_older()
         for one in files:
             with _told(notes, "the earlier files of %s are still there" % one.path):
                 one.move("clean", stamp)
-        return {"kept": [each.old for each in replacements], "removed": removed, "notes": notes}
+        return {"kept": [replacement.old for replacement in replacements], "removed": removed, "notes": notes}
 
     def _path(self, part: dict[str, Any]) -> str:
         return os.path.join(str(self.manifest["path"]), os.path.basename(part["file"]))
@@ -193,7 +193,7 @@ class Restore:
                 server = server_of(self.engine, self.params, own)
                 servers[server.container] = server
                 needs[server.container] = needs.get(server.container, 0) + part["size"] + part["size"] // 10
-        rooms = [("the database", server.free(), needs[each]) for each, server in servers.items()]
+        rooms = [("the database", server.free(), needs[item]) for item, server in servers.items()]
         rooms += [(files.path, files.free(), part["size"] * (1 + twice)) for files, part in brought]
         for what, free, need in rooms:
             if free is not None and free < need + RESERVE:
@@ -232,8 +232,8 @@ class Restore:
     def _switch(databases: list[Exchange], files: list[Files], stamp: str) -> None:
         switch(databases)
         try:
-            for each in files:
-                each.move("switch", stamp)
+            for file in files:
+                file.move("switch", stamp)
         except Failure as error:
             switch_back(databases)
             error.message += recovery.Recovered(False, recovery.move(files, "back", stamp)).more()

@@ -59,6 +59,6 @@ def files_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Fi
     if container is None:
         return None
     # The database's image has a shell for sure: it was made with one.
-    databases = [container_of(engine, params, each) for each in params["parts"] if each["kind"] == DATABASE]
-    helpers = [each["Image"] for each in databases if each]
+    databases = [container_of(engine, params, part) for part in params["parts"] if part["kind"] == DATABASE]
+    helpers = [database["Image"] for database in databases if database]
     return Files(engine, container, part["path"], params["timeout"], (helpers or [""])[0])

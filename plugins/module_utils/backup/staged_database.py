@@ -95,7 +95,7 @@ class Replacement:
             "CREATE DATABASE %s TEMPLATE template0 %s TABLESPACE %s CONNECTION LIMIT %s;\n"
             "REVOKE ALL ON DATABASE %s FROM PUBLIC;\n"
             % (identifier(self.new), like, identifier(tablespace), limit, identifier(self.new))
-            + "".join(_temporary_role(each) for each in sorted(set(roles)))
+            + "".join(_temporary_role(role) for role in sorted(set(roles)))
         )
 
     def fill(self, path: str) -> None:
@@ -109,7 +109,7 @@ class Replacement:
             self.new, "".join("SELECT %d, count(*) FROM ONLY %s;\n" % each for each in enumerate(tables))
         )
         found = {tables[int(number)]: int(count) for number, count in counts}
-        wrong = [each for each in tables if found.get(each) != rows[each] and not self._of_extension(each)]
+        wrong = [table for table in tables if found.get(table) != rows[table] and not self._of_extension(table)]
         if wrong:
             shown = ", ".join("%s has %s rows and had %d" % (each, found.get(each), rows[each]) for each in wrong[:5])
             raise EngineError("what was restored is not what was backed up: %s" % shown)
@@ -126,13 +126,13 @@ class Replacement:
     def wiring(self, questions: Iterable[dict[str, str]]) -> list[str]:
         """What the new database holds that leads to the environment that it came from."""
         found = []
-        for each in questions:
-            table = each.get("table")
+        for question in questions:
+            table = question.get("table")
             if table and not self.server.value(self.new, "SELECT to_regclass(%s);" % literal(table)):
                 continue
-            names = [row[0] for row in self.server.query(self.new, "%s;" % each["query"])]
+            names = [row[0] for row in self.server.query(self.new, "%s;" % question["query"])]
             if names:
-                found.append("%s (%s)" % (each["what"], ", ".join(names[:5])))
+                found.append("%s (%s)" % (question["what"], ", ".join(names[:5])))
         return found
 
     def settle(self, user: str, prefix: str) -> None:
@@ -145,7 +145,7 @@ class Replacement:
                 "REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s; DROP ROLE %s;" % (name, identifier(user), name, name),
             )
         statements = ["ALTER DATABASE %s OWNER TO %s" % (new, identifier(user))]
-        statements += ["ALTER DATABASE %s %s" % (new, each) for each in self._settings()]
+        statements += ["ALTER DATABASE %s %s" % (new, setting) for setting in self._settings()]
         statements += ["ALTER DATABASE %s SET %s TO %s" % (new, STAMP, literal(prefix))]
         statements += [
             "GRANT %s ON DATABASE %s TO %s" % (right, new, identifier(role)) for right, role in self._rights()

@@ -56,9 +56,9 @@ def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
     """The (port, address) pairs that a container publishes on the machine."""
     found = []
     for bindings in ((container.get("HostConfig") or {}).get("PortBindings") or {}).values():
-        for each in bindings or ():
-            if (each.get("HostPort") or "").isdigit():
-                found.append((int(each["HostPort"]), each.get("HostIp") or ""))
+        for binding in bindings or ():
+            if (binding.get("HostPort") or "").isdigit():
+                found.append((int(binding["HostPort"]), binding.get("HostIp") or ""))
     return found
 
 

@@ -132,8 +132,8 @@ def changes(
     lines += rules
     for printed in own.values():
         lines += ["-D" + each[len("-A") :] for each in printed]
-    for parent, each in sorted(wanted_jumps.items()):
-        lines += ["-I %s 1 %s" % (parent, rule) for rule in each]
+    for parent, item in sorted(wanted_jumps.items()):
+        lines += ["-I %s 1 %s" % (parent, rule) for rule in item]
     if not rules:
         lines.append("-X %s" % chain)
     return "\n".join(lines + ["COMMIT", ""])
@@ -141,7 +141,7 @@ def changes(
 
 def essence(rules: Iterable[str]) -> list[tuple[str, str]]:
     """What of rules is compared."""
-    return [(option(each, "--comment"), option(each, "-j")) for each in rules]
+    return [(option(rule, "--comment"), option(rule, "-j")) for rule in rules]
 
 
 def is_ahead(printed: list[str], chain: str) -> bool:

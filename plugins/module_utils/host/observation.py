@@ -84,7 +84,7 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
         "storage": facts.get("Driver", ""),
         "logging": facts.get("LoggingDriver", ""),
         "swarm": (facts.get("Swarm") or {}).get("LocalNodeState", ""),
-        "address_pools": [each.get("Base", "") for each in facts.get("DefaultAddressPools") or ()],
+        "address_pools": [pool.get("Base", "") for pool in facts.get("DefaultAddressPools") or ()],
     }
 
 
@@ -114,22 +114,22 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
         "network_mode": host.get("NetworkMode", ""),
         "networks": {
             name: {
-                "id": (each or {}).get("NetworkID", ""),
-                "address": (each or {}).get("IPAddress", ""),
-                "address6": (each or {}).get("GlobalIPv6Address", ""),
-                "gateways": [each[key] for key in ("Gateway", "IPv6Gateway") if (each or {}).get(key)],
-                "aliases": sorted(set((each or {}).get("Aliases") or ()) | set((each or {}).get("DNSNames") or ())),
+                "id": (item or {}).get("NetworkID", ""),
+                "address": (item or {}).get("IPAddress", ""),
+                "address6": (item or {}).get("GlobalIPv6Address", ""),
+                "gateways": [item[key] for key in ("Gateway", "IPv6Gateway") if (item or {}).get(key)],
+                "aliases": sorted(set((item or {}).get("Aliases") or ()) | set((item or {}).get("DNSNames") or ())),
             }
-            for name, each in attached.items()
+            for name, item in attached.items()
         },
         "mounts": sorted(
             [
-                each.get("Destination"),
-                each.get("Type"),
-                each.get("Name") or each.get("Source") or "",
-                bool(each.get("RW")),
+                mount.get("Destination"),
+                mount.get("Type"),
+                mount.get("Name") or mount.get("Source") or "",
+                bool(mount.get("RW")),
             ]
-            for each in container.get("Mounts") or ()
+            for mount in container.get("Mounts") or ()
         ),
         "ports": [{"port": port, "address": address} for port, address in published_by(container)],
         "exposed": sorted(
@@ -152,8 +152,8 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
 def _settings(variables: Iterable[str], key: bytes) -> dict[str, str]:
     """The names of settings, each with a digest under the machine's own key: a change shows, and no value."""
     found = {}
-    for each in variables:
-        name, _equals, value = each.partition("=")
+    for variable in variables:
+        name, _equals, value = variable.partition("=")
         found[name] = hmac.new(key, value.encode("utf-8", "replace"), "sha256").hexdigest()[:8] if key else ""
     return dict(sorted(found.items()))
 

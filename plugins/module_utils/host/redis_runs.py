@@ -35,7 +35,11 @@ _RUN = re.compile(rb"^run_id:([0-9a-f]{40})\r?$", re.MULTILINE)
 
 def runs(containers: Iterable[dict[str, Any]]) -> dict[str, str]:
     """The run ids of environments' Redis servers by container id; without those that cannot be asked."""
-    asked = [each for each in containers if each["running"] and PREFIX in each["labels"] and _is_redis(each)][:MOST]
+    asked = [
+        container
+        for container in containers
+        if container["running"] and PREFIX in container["labels"] and _is_redis(container)
+    ][:MOST]
     if not asked:
         return {}
     with ThreadPoolExecutor(_PARALLEL) as pool:

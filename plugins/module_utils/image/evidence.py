@@ -25,9 +25,9 @@ def collect(engine: Engine, prefix: str, project: str, directory: str, state: st
     now = _moment(engine.docker_ok("info", "--format", "{{.SystemTime}}").strip())
     entry = Registry(state_directory(state)).entries().get(prefix, {})
     own = [
-        each
-        for each in engine.containers("%s=%s" % (PROJECT, project), "%s=%s" % (PREFIX, prefix))
-        if is_own(each, prefix, directory) and labels_of(each).get(ONE_OFF) != "True"
+        container
+        for container in engine.containers("%s=%s" % (PROJECT, project), "%s=%s" % (PREFIX, prefix))
+        if is_own(container, prefix, directory) and labels_of(container).get(ONE_OFF) != "True"
     ]
     digests = _digests(engine, {each.get("Image", "") for each in own} - {""})
     return {
@@ -41,7 +41,7 @@ def collect(engine: Engine, prefix: str, project: str, directory: str, state: st
 
 def deployed_images(entry: dict[str, Any]) -> set[str]:
     """The ids of the images that a registry entry says were deployed."""
-    return {each.get("image", "") for each in (entry.get("containers") or {}).values()} - {""}
+    return {container.get("image", "") for container in (entry.get("containers") or {}).values()} - {""}
 
 
 def _container(container: dict[str, Any], entry: dict[str, Any], digests: dict[str, list[str]]) -> dict[str, Any]:

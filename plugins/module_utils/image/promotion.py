@@ -49,9 +49,9 @@ def running(evidence: dict[str, Any], image: Image) -> list[dict[str, Any]]:
     """The containers that run this very image: the same id, or a digest that both registries' names have. Two engines
     may keep the same image under other ids."""
     return [
-        each
-        for each in evidence["containers"]
-        if (image.id and each["image"] == image.id) or set(each["digests"]) & set(image.digests)
+        container
+        for container in evidence["containers"]
+        if (image.id and container["image"] == image.id) or set(container["digests"]) & set(image.digests)
     ]
 
 
@@ -59,11 +59,11 @@ def since(containers: list[dict[str, Any]]) -> Since:
     """Since when all of these are healthy, as far as it can be seen: the latest of what began it anew."""
     return max(
         found
-        for each in containers
+        for container in containers
         for found in (
-            Since(each["started"], "%s was started" % each["name"]),
-            Since(each["verified"], "the deployment of %s was verified" % each["name"]),
-            Since(each["failed"], "a health check of %s failed" % each["name"]),
+            Since(container["started"], "%s was started" % container["name"]),
+            Since(container["verified"], "the deployment of %s was verified" % container["name"]),
+            Since(container["failed"], "a health check of %s failed" % container["name"]),
         )
     )
 
@@ -110,7 +110,7 @@ def problem(evidence: dict[str, Any], minutes: int, image: Image) -> str:
 def _not_running(evidence: dict[str, Any], image: Image, what: str) -> str:
     """Why no container runs an image, and what helps."""
     source = evidence["prefix"]
-    same_name = [each for each in evidence["containers"] if each["reference"] == image.name]
+    same_name = [container for container in evidence["containers"] if container["reference"] == image.name]
     here = "" if image.id or image.digests else " is not on this machine"
     if not same_name:
         return "%s%s does not run in %s: deploy it there first" % (what, here and "%s, and it" % here, source)
@@ -133,7 +133,7 @@ def _not_running(evidence: dict[str, Any], image: Image, what: str) -> str:
 def of_tree(evidence: dict[str, Any], tree: str, inputs: str) -> tuple[list[dict[str, Any]], str]:
     """The containers that run the image of these very files; where there are none, why."""
     source = evidence["prefix"]
-    found = [each for each in evidence["containers"] if each["tree"] == tree]
+    found = [container for container in evidence["containers"] if container["tree"] == tree]
     if not found:
         return [], (
             "%s runs no image that was built from these files (git tree %s): deploy a commit with the same files there "
@@ -236,7 +236,7 @@ class Promotion:
         there = Image(name, containers[0]["image"], tuple(containers[0]["digests"]))
         here = next((found for found in map(self.image, [there.id, *there.digests]) if found.id), None)
         problems = [self.problem(there), "" if here else self._not_here(containers[0])]
-        self._refuse([each for each in problems if each])
+        self._refuse([problem for problem in problems if problem])
         return (here.id if here else ""), self._note("%s is the image that" % name, there)
 
     def _not_here(self, container: dict[str, Any]) -> str:

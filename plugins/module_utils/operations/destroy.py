@@ -88,12 +88,12 @@ class Destruction:
         return ours and labels_of(container).get(PROJECT) == self.engine.project
 
     def _strangers(self) -> None:
-        for each in self.others:
-            labels = labels_of(each)
+        for other in self.others:
+            labels = labels_of(other)
             if labels.get(PROJECT) == self.engine.project or labels.get(PREFIX) == self.prefix:
                 self.left.append(
                     "container %s of %s: no deployment from %s made it"
-                    % (name_of(each), belongs_to(labels), self.tree.directory)
+                    % (name_of(other), belongs_to(labels), self.tree.directory)
                 )
 
     def _schedules(self) -> None:
@@ -160,8 +160,8 @@ class Destruction:
         """Images by the names of the environment's own repository, and nameless ones that were built for it."""
         repository = self.params["image_repository"]
         used: dict[str, list[str]] = {}
-        for each in self.others:
-            used.setdefault(each.get("Image", ""), []).append(name_of(each))
+        for other in self.others:
+            used.setdefault(other.get("Image", ""), []).append(name_of(other))
         listing = self.engine.docker_ok("image", "ls", "--quiet", "--no-trunc", repository).split()
         label = "label=%s=%s" % (PREFIX, self.prefix)
         nameless = ("image", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
@@ -272,4 +272,4 @@ def _networks_of(container: dict[str, Any]) -> set[str]:
 
 
 def _volumes_of(container: dict[str, Any]) -> set[str]:
-    return {each.get("Name", "") for each in container.get("Mounts") or () if each.get("Type") == "volume"}
+    return {mount.get("Name", "") for mount in container.get("Mounts") or () if mount.get("Type") == "volume"}

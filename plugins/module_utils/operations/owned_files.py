@@ -79,7 +79,7 @@ class Belongings:
 
     def _add_empty(self, folders: Iterable[str]) -> None:
         """Directories that hold nothing but what goes, the deepest first, and the environment's own at last."""
-        above = {part for each in folders for part in _with_parents(each)} | {""}
+        above = {part for folder in folders for part in _with_parents(folder)} | {""}
         for folder in sorted(above, key=lambda each: (-each.count("/") - bool(each), each)):
             path = self.tree.path(folder) if folder else self.tree.directory
             if os.path.islink(path) or not os.path.isdir(path):
@@ -121,7 +121,7 @@ def _work(checkout: Checkout) -> str:
         return "it has files that are not in the repository: %s" % _few([line[3:] for line in changed])
     commits = checkout.git("rev-list", "--max-count=5", "--branches", "HEAD", "--not", "--remotes=origin").split()
     if commits:
-        return "it has commits that are not in the repository: %s" % _few([each[:12] for each in commits])
+        return "it has commits that are not in the repository: %s" % _few([commit[:12] for commit in commits])
     if checkout.git("stash", "list"):
         return "it has a stash"
     if len(checkout.git("worktree", "list", "--porcelain").split("\n\n")) > 1:

@@ -29,18 +29,18 @@ class Services:
         self.prefix = prefix
         self.services = services
         self.containers = [
-            each
-            for each in engine.containers("%s=%s" % (PROJECT, engine.project), "%s=%s" % (PREFIX, prefix))
-            if is_own(each, prefix, engine.directory)
+            container
+            for container in engine.containers("%s=%s" % (PROJECT, engine.project), "%s=%s" % (PREFIX, prefix))
+            if is_own(container, prefix, engine.directory)
         ]
         self._hidden = _secrets(self.containers, secrets)
 
     def of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
         return [
-            each
-            for each in self.containers
-            if labels_of(each).get(SERVICE) == service["key"] and labels_of(each).get(ONE_OFF) != "True"
+            container
+            for container in self.containers
+            if labels_of(container).get(SERVICE) == service["key"] and labels_of(container).get(ONE_OFF) != "True"
         ]
 
     def _needed(self, service: dict[str, Any], running: bool = False) -> list[dict[str, Any]]:
@@ -175,8 +175,8 @@ def _end_of(text: str, most: int) -> list[str]:
 def _secrets(containers: list[dict[str, Any]], names: list[str]) -> list[str]:
     """The values of secret settings in containers' environments, the longest first."""
     found: set[str] = set()
-    for each in containers:
-        for setting in (each.get("Config") or {}).get("Env") or ():
+    for container in containers:
+        for setting in (container.get("Config") or {}).get("Env") or ():
             name, _equals, value = setting.partition("=")
             if name in names:
                 found.update(line.strip() for line in [value] + value.splitlines() if len(line.strip()) > 3)

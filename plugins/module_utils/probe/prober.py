@@ -49,7 +49,7 @@ def targets(
     """The [address, port] pairs to connect to: the machine is every gateway of the containers' networks, of both
     families. Those are known only now: a first deployment makes the networks."""
     attached = {name: network for each in own for name, network in each["networks"].items()}
-    gateways = [gateway for each in networks if each["name"] in attached for gateway in each["gateways"]]
+    gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
     # Networks do not tell a gateway that the engine chose by itself, and containers of internal ones have none.
     gateways += [gateway for each in attached.values() for gateway in each.get("gateways", ())]
     gateways = list(dict.fromkeys(gateways))
@@ -73,7 +73,9 @@ class Prober:
 
     def inside(self, containers: list[dict[str, Any]], ask: dict[str, Any]) -> list[dict[str, Any]]:
         """Ask the same from the network of each container; what was answered, in the same order."""
-        self._enters = self._enters and all(os.path.exists("/proc/%d/ns/net" % each["pid"]) for each in containers)
+        self._enters = self._enters and all(
+            os.path.exists("/proc/%d/ns/net" % container["pid"]) for container in containers
+        )
         if containers and not self._enters:
             self._make_image()
         try:
@@ -95,7 +97,7 @@ class Prober:
         self._image = name
 
     def _inside_one(self, container: dict[str, Any], ask: dict[str, Any]) -> dict[str, Any]:
-        addresses = [each["address"] for each in container["networks"].values() if each["address"]]
+        addresses = [network["address"] for network in container["networks"].values() if network["address"]]
         question = json.dumps(dict(ask, own=addresses[0] if addresses else "", timeout=self.timeout))
         if self._enters:
             command = ["nsenter", "--net=/proc/%d/ns/net" % container["pid"], sys.executable, "-I", "-c", self._program]

@@ -61,7 +61,9 @@ class Serving:
     def pull(self, directory: str) -> None:
         """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
         has changed yet: starting containers, which has a limit, finds every image here."""
-        absent = [each for each in self.comparison.services if each["image"] not in ("", *self.comparison.images)]
+        absent = [
+            service for service in self.comparison.services if service["image"] not in ("", *self.comparison.images)
+        ]
         missing = [each for each in absent if not described(self.engine, "image", [each["image"]])]
         if not missing:
             return
@@ -217,7 +219,7 @@ class Serving:
 
     def remove(self, containers: Iterable[dict[str, Any]]) -> None:
         """Remove containers at once."""
-        ids = [each["Id"] for each in containers]
+        ids = [container["Id"] for container in containers]
         if ids:
             self.engine.docker_ok("rm", "--force", *ids)
             self.comparison.refresh()

@@ -40,8 +40,8 @@ class Comparison:
         self.state = load_state(tree)
         self.files = params["release_files"] if "release_files" in params else self._wanted_files()
         self.refresh()
-        self.before = {each["Id"]: each.get("RestartCount", 0) for each in self.containers}
-        self.ran_before = {labels_of(each).get(SERVICE) for each in self.containers}
+        self.before = {container["Id"]: container.get("RestartCount", 0) for container in self.containers}
+        self.ran_before = {labels_of(container).get(SERVICE) for container in self.containers}
         self.changed_files = [wanted for wanted in self.files if tree.differs(wanted)]
         kept = {wanted.path for wanted in self.files}
         # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
@@ -52,24 +52,25 @@ class Comparison:
         self.settings = {service["name"]: self._digest_of(service["env_files"]) for service in self.services}
         applied = self.state.get("applied", {})
         self.stale = [
-            each
-            for each in self.services
-            if applied.get(each["name"]) != self.digests[each["name"]] or self.may_have_read_others(each, self.files)
+            service
+            for service in self.services
+            if applied.get(service["name"]) != self.digests[service["name"]]
+            or self.may_have_read_others(service, self.files)
         ]
         self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
-        self.changed = [each for each in self.services if self._is_changed(each)]
+        self.changed = [service for service in self.services if self._is_changed(service)]
         #: What this release is called if it is a new one.
         self.release = new_name(self.files)
         self._name_releases()
-        self.broken = [each for each in self.services if not self._runs_as_recorded(each)]
+        self.broken = [service for service in self.services if not self._runs_as_recorded(service)]
         self.interrupted = bool(self.state) and self.state.get("digest") != files_digest(self.files)
         #: What services were prepared for, by this run too.
         self.prepared: dict[str, str] = dict(self.state.get("prepared", {}))
         keys = {service["key"] for service in self.services}
         self.orphans = [
-            each
-            for each in self.containers
-            if labels_of(each).get(ONE_OFF) != "True" and labels_of(each).get(SERVICE) not in keys
+            container
+            for container in self.containers
+            if labels_of(container).get(ONE_OFF) != "True" and labels_of(container).get(SERVICE) not in keys
         ]
         self.abandoned = unknown_containers(self.containers, params["prefix"], self.services)
         self.outdated_checkout = self._outdated_checkout()
@@ -82,14 +83,14 @@ class Comparison:
     def of_service(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
         return [
-            each
-            for each in self.containers
-            if labels_of(each).get(SERVICE) == service["key"] and labels_of(each).get(ONE_OFF) != "True"
+            container
+            for container in self.containers
+            if labels_of(container).get(SERVICE) == service["key"] and labels_of(container).get(ONE_OFF) != "True"
         ]
 
     def named(self, name: str) -> dict[str, Any] | None:
         """The project's container of a name, one-off ones included."""
-        return next((each for each in self.containers if name_of(each) == name), None)
+        return next((container for container in self.containers if name_of(container) == name), None)
 
     def stand_in(self, service: dict[str, Any]) -> dict[str, Any] | None:
         """The container that stands in for a service while that is replaced."""
@@ -97,8 +98,8 @@ class Comparison:
 
     def leftovers(self) -> list[str]:
         """The containers that only a deployment needs while it works, and that are there now."""
-        names = [name for each in self.services for name in (each["stand_in"], each["preparing"])]
-        steered = [each["stand_in"] for each in self.services if self.is_steered(each)]
+        names = [name for service in self.services for name in (service["stand_in"], service["preparing"])]
+        steered = [service["stand_in"] for service in self.services if self.is_steered(service)]
         found = [name for name in names if name in steered or self.named(name)]
         return found + [name_of(each) for each in self.abandoned] + unknown_signs(self.tree, self.services)
 
@@ -125,7 +126,7 @@ class Comparison:
     def unprepared(self) -> list[tuple[dict[str, Any], str]]:
         """Services that have to be prepared again although their image is the same, and why."""
         found = []
-        for service in (each for each in self.services if each["prepare"]):
+        for service in (service for service in self.services if service["prepare"]):
             prepared = self.prepared.get(service["name"])
             if prepared == "":
                 found.append((service, "its data was restored"))
@@ -137,7 +138,7 @@ class Comparison:
 
     def in_the_way_of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """Containers of services that are gone which have the name that this service's container shall have."""
-        return [each for each in self.orphans if name_of(each) in self.names_of(service)]
+        return [orphan for orphan in self.orphans if name_of(orphan) in self.names_of(service)]
 
     def moves(self, service: dict[str, Any]) -> bool:
         """Whether a service that is replaced without a gap changes the port that nginx sends requests to."""
@@ -169,7 +170,7 @@ class Comparison:
 
         A container whose service did not change keeps its label: another one would recreate it at each deployment.
         """
-        compose_file = next((each for each in self.files if each.path == self.engine.compose_file), None)
+        compose_file = next((file for file in self.files if file.path == self.engine.compose_file), None)
         if compose_file is None:
             return
         template, known = compose_file.content, {}
@@ -178,7 +179,11 @@ class Comparison:
             known[service["name"]] = found.pop() if len(found) == 1 and service not in self.changed else ""
         # A container that somebody removed is made again for its release, where that is wanted as it was.
         recorded = self.state.get("made_for", {})
-        again = {each["name"]: recorded.get(each["name"], "") for each in self.services if not self.of_service(each)}
+        again = {
+            service["name"]: recorded.get(service["name"], "")
+            for service in self.services
+            if not self.of_service(service)
+        }
         for made_for in (dict(known, **again), known):
             compose_file.content = template
             for service in self.services:

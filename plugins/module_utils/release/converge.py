@@ -148,10 +148,10 @@ class Converger:
         its schema."""
         self.serving.hand_back(services)
         recreated = self._recreated()
-        rolled = [each for each in services if each["rolling"] and recreated & self._names(each)]
+        rolled = [service for service in services if service["rolling"] and recreated & self._names(service)]
         if not allowed:
             # What waits for one that is replaced without a gap would be recreated with it, until that is replaced.
-            clear = [each for each in services if not rolled or not each.get("needs_application")]
+            clear = [service for service in services if not rolled or not service.get("needs_application")]
             self._refuse_surprises(clear, recreated)
         # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
         known = bool(self.comparison.state)
@@ -175,8 +175,12 @@ class Converger:
         unprepared = self.preparation.open()
         if not unprepared:
             return
-        new = [each for each in self._databases() if not self.comparison.of_service(each)]
-        first = [each for each in self.comparison.services if each["awaited"] and not each["rolling"] or each in new]
+        new = [database for database in self._databases() if not self.comparison.of_service(database)]
+        first = [
+            service
+            for service in self.comparison.services
+            if service["awaited"] and not service["rolling"] or service in new
+        ]
         if first:
             self.progress.begin_services(first)
             self.serving.up(first, *[each["key"] for each in first])
@@ -186,8 +190,8 @@ class Converger:
     def _databases(self) -> list[dict[str, Any]]:
         """The services of which a backup holds databases."""
         parts = (self.params.get("backup") or {}).get("parts") or ()
-        keys = {each["key"] for each in parts if each["kind"] == DATABASE}
-        return [each for each in self.comparison.services if each["key"] in keys]
+        keys = {part["key"] for part in parts if part["kind"] == DATABASE}
+        return [service for service in self.comparison.services if service["key"] in keys]
 
     def _make_backup(self, reason: str) -> None:
         step = self._back_up(reason) if self._has_data else ""
@@ -220,7 +224,7 @@ class Converger:
 
     def _roll(self, services: list[dict[str, Any]], stale: list[dict[str, Any]], recreated: set[str]) -> None:
         """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
-        for service in (each for each in services if each["rolling"]):
+        for service in (service for service in services if service["rolling"]):
             names = recreated & self._names(service)
             reads = service in stale and service["files"] and not service["on_change"]
             if (names or reads) and self.comparison.of_service(service) and not self.comparison.moves(service):
@@ -259,7 +263,9 @@ class Converger:
         kept = self._service_keys_in_force()
         self.serving.remove([each for each in self._started() if labels_of(each).get(SERVICE) not in kept])
         # What runs now may have taken files of the failed release; what starts from here on has the earlier ones.
-        self.comparison.before = {each["Id"]: each.get("RestartCount", 0) for each in self.comparison.containers}
+        self.comparison.before = {
+            container["Id"]: container.get("RestartCount", 0) for container in self.comparison.containers
+        }
         before = in_force["services"] if in_force else self.comparison.services
         services = [service for service in before if service["key"] in kept]
         names = misled | {service["name"] for service in self.serving.brought}
@@ -284,7 +290,7 @@ class Converger:
         in_force = self._in_force()
         files = self.releases.files(in_force["release"]) if in_force else []
         services = in_force.get("services", ())
-        return {each["name"] for each in services if self.comparison.may_have_read_others(each, files)}
+        return {service["name"] for service in services if self.comparison.may_have_read_others(service, files)}
 
     def _in_force(self) -> dict[str, Any]:
         """The manifest of the release in force, if that is kept whole."""
@@ -303,16 +309,16 @@ class Converger:
                 self.engine.docker("network", "rm", network)
         self.tree.restore()
         said = "There was no release before: what this run had started was removed, volumes were kept"
-        left = " and ".join(sorted(name_of(each) for each in self.comparison.containers))
+        left = " and ".join(sorted(name_of(container) for container in self.comparison.containers))
         return "%s. Kept is what ran before this run or took its place: %s" % (said, left) if left else said
 
     def _started(self) -> list[dict[str, Any]]:
         """What this run made; stand-ins go on until those that they stand in for are back."""
         serving = {service["stand_in"] for service in self.comparison.services if self.comparison.is_steered(service)}
         return [
-            each
-            for each in self.comparison.containers
-            if each["Id"] not in self.comparison.before and name_of(each) not in serving
+            container
+            for container in self.comparison.containers
+            if container["Id"] not in self.comparison.before and name_of(container) not in serving
         ]
 
     def _service_keys_in_force(self) -> list[str]:

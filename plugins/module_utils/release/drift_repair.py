@@ -17,11 +17,11 @@ from ..docker.labels import PROJECT
 def mending_steps(wanted: dict[str, dict[str, Any]]) -> list[str]:
     """What would be done, one line each."""
     steps = []
-    for name, each in sorted(wanted.items()):
-        if each.get("limits"):
+    for name, item in sorted(wanted.items()):
+        if item.get("limits"):
             steps.append("put back the limits of %s" % name)
-        steps += ["connect %s to %s again" % (name, network) for network in sorted(each.get("connect") or {})]
-        steps += ["disconnect %s from %s" % (name, network) for network in sorted(each.get("disconnect") or ())]
+        steps += ["connect %s to %s again" % (name, network) for network in sorted(item.get("connect") or {})]
+        steps += ["disconnect %s from %s" % (name, network) for network in sorted(item.get("disconnect") or ())]
     return steps
 
 

@@ -23,7 +23,7 @@ from .store import Releases
 
 def unknown_signs(tree: Tree, services: Iterable[dict[str, Any]]) -> list[str]:
     """The files that send requests to stand-ins of services that this release does not have."""
-    known = {sign_of(each["name"]) for each in services}
+    known = {sign_of(service["name"]) for service in services}
     try:
         found = [os.path.join(TRAFFIC, name) for name in os.listdir(tree.path(TRAFFIC)) if name.endswith(".next")]
     except FileNotFoundError:
@@ -35,14 +35,14 @@ def unknown_containers(
     containers: Iterable[dict[str, Any]], prefix: str, services: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Stand-ins and preparing containers of services that this release does not have."""
-    known = {name for each in services for name in (each["stand_in"], each["preparing"])}
+    known = {name for service in services for name in (service["stand_in"], service["preparing"])}
     return [
-        each
-        for each in containers
-        if labels_of(each).get(ONE_OFF) == "True"
-        and labels_of(each).get(PREFIX) == prefix
-        and name_of(each).endswith((STAND_IN, PREPARING))
-        and name_of(each) not in known
+        container
+        for container in containers
+        if labels_of(container).get(ONE_OFF) == "True"
+        and labels_of(container).get(PREFIX) == prefix
+        and name_of(container).endswith((STAND_IN, PREPARING))
+        and name_of(container) not in known
     ]
 
 

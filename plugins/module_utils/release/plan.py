@@ -59,7 +59,7 @@ def removal(orphan: dict[str, Any]) -> str:
 def plan(comparison: Comparison) -> list[str]:
     """What would be done, one line each; empty when everything is as it should be."""
     steps = file_steps(comparison)
-    running = [each for each in comparison.services if comparison.of_service(each)]
+    running = [service for service in comparison.services if comparison.of_service(service)]
     away = {service["name"]: why for service, why in gaps(comparison)}
     starting = [each for each in comparison.broken if each not in comparison.changed and each["name"] not in away]
     steps += ["start %s" % each["container"] for each in starting]
@@ -78,7 +78,7 @@ def plan(comparison: Comparison) -> list[str]:
         for each in comparison.stale
         if each not in comparison.broken and each not in comparison.changed and each["name"] not in away
     ]
-    steps += [removal(each) for each in comparison.orphans]
+    steps += [removal(orphan) for orphan in comparison.orphans]
     steps += ["clear up %s, which an interrupted run left" % name for name in comparison.leftovers()]
     if "release_files" not in comparison.params:  # returning to a release prepares nothing
         steps += ["prepare %s again: %s" % (each["container"], why) for each, why in comparison.unprepared()]

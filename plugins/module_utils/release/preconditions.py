@@ -46,10 +46,10 @@ def _foreign_project(comparison: Comparison) -> list[str]:
     engine = comparison.engine
     ours = os.path.realpath(engine.directory)
     strangers: dict[str, list[str]] = {}
-    for each in comparison.containers:
-        where = labels_of(each).get(WORKING_DIRECTORY, "")
+    for container in comparison.containers:
+        where = labels_of(container).get(WORKING_DIRECTORY, "")
         if os.path.realpath(where) != ours:
-            strangers.setdefault(where, []).append(name_of(each))
+            strangers.setdefault(where, []).append(name_of(container))
     return [
         "%s of the Compose project %s runs from %s, not from %s, and Compose would take it for ours and replace it: "
         "stop that project, or give it a name of its own"
@@ -59,10 +59,10 @@ def _foreign_project(comparison: Comparison) -> list[str]:
 
 
 def _foreign_containers(comparison: Comparison) -> list[str]:
-    ours = {name_of(each) for each in comparison.containers}
+    ours = {name_of(container) for container in comparison.containers}
     wanted = [name for service in comparison.services for name in comparison.names_of(service)]
-    wanted += [each["stand_in"] for each in comparison.services if each["rolling"]]
-    wanted += [each["preparing"] for each in comparison.services if each["prepare"]]
+    wanted += [service["stand_in"] for service in comparison.services if service["rolling"]]
+    wanted += [service["preparing"] for service in comparison.services if service["prepare"]]
     missing = [name for name in wanted if name not in ours]
     return [
         "a container called %s exists and belongs to %s: rename or remove it"
@@ -85,8 +85,8 @@ def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> lis
 
 
 def _taken_ports(comparison: Comparison) -> list[str]:
-    ours = {name_of(each) for each in comparison.containers}
-    own = [binding for each in comparison.containers for binding in published_by(each)]
+    ours = {name_of(container) for container in comparison.containers}
+    own = [binding for container in comparison.containers for binding in published_by(container)]
     published = _published_by_others(comparison.engine, ours)
     listening = None
     problems = []

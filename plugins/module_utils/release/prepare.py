@@ -43,9 +43,9 @@ class Preparation:
 
     def open(self) -> list[dict[str, Any]]:
         """The services that this image was not prepared for yet, on these volumes."""
-        services = [each for each in self.comparison.services if each["prepare"]]
+        services = [service for service in self.comparison.services if service["prepare"]]
         done = self.comparison.state.get("prepared", {})
-        return [each for each in services if done.get(each["name"]) != self._key(each)]
+        return [service for service in services if done.get(service["name"]) != self._key(service)]
 
     def run(self, services: list[dict[str, Any]], before: Callable[[], object]) -> None:
         """Run the commands of services; ``before`` is called once ahead of the first.
@@ -62,7 +62,7 @@ class Preparation:
 
     def clear(self) -> None:
         """Let commands that a killed run left come to their end, within the limit, and remove their containers."""
-        names = [each["preparing"] for each in self.comparison.services]
+        names = [service["preparing"] for service in self.comparison.services]
         names += [name_of(each) for each in self.comparison.abandoned if name_of(each).endswith(PREPARING)]
         for left in filter(None, map(self.comparison.named, names)):
             self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])

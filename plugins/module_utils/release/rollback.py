@@ -29,10 +29,10 @@ def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -
 
 def secret_texts(files: list[Wanted]) -> set[str]:
     """What the secret files of a release hold, so that it is shown nowhere; what its open files say is no secret."""
-    texts = [each.content.decode("utf-8", "replace") for each in files if each.sensitive]
+    texts = [file.content.decode("utf-8", "replace") for file in files if file.sensitive]
     lines = {line.strip() for text in texts for line in text.splitlines()}
     values = {line.partition("=")[2].strip("\"'") for line in lines}
-    known = "\n".join(each.content.decode("utf-8", "replace") for each in files if not each.sensitive)
+    known = "\n".join(file.content.decode("utf-8", "replace") for file in files if not file.sensitive)
     return {text for text in lines | values if len(text) > 7 and text not in known}
 
 

@@ -135,10 +135,10 @@ class Rolling:
         """Let containers that get no new requests end those that they have; the limit is for open-ended ones."""
         limit = self.comparison.params["drain_timeout"]
         deadline = time.monotonic() + limit
-        for each in containers:
-            open_now = sockets.served_by(each["State"].get("Pid") or 0)
+        for container in containers:
+            open_now = sockets.served_by(container["State"].get("Pid") or 0)
             if open_now is None:
                 time.sleep(min(limit, _UNSEEN))
             while open_now and time.monotonic() < deadline:
                 time.sleep(0.2)
-                open_now = sockets.served_by(each["State"].get("Pid") or 0)
+                open_now = sockets.served_by(container["State"].get("Pid") or 0)

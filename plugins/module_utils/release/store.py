@@ -50,7 +50,7 @@ OF_A_RELEASE = (
 
 def files_digest(files: list[Wanted]) -> str:
     """What files shall be, in one number: path, content and mode."""
-    return digest(json.dumps([(each.path, digest(each.content), each.mode) for each in files]).encode())
+    return digest(json.dumps([(file.path, digest(file.content), file.mode) for file in files]).encode())
 
 
 def new_name(files: list[Wanted]) -> str:
@@ -108,19 +108,19 @@ class Releases:
     def files(self, name: str) -> list[Wanted]:
         """The files of a kept release. Raises EngineError where somebody took one away."""
         found = []
-        for each in self.manifest(name)["files"]:
+        for file in self.manifest(name)["files"]:
             # A file of the machine, such as a certificate, is taken as it is today.
-            content = read(os.path.realpath(each["source"])) if each["source"] else None
+            content = read(os.path.realpath(file["source"])) if file["source"] else None
             if content is not None:
-                found.append(Wanted(each["path"], content, each["mode"], each["secret"], each["source"]))
+                found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
                 continue
-            content = read(self.tree.path(os.path.join(self.path(name), each["path"])))
-            if content is None or digest(content) != each["digest"]:
+            content = read(self.tree.path(os.path.join(self.path(name), file["path"])))
+            if content is None or digest(content) != file["digest"]:
                 raise EngineError(
                     "release %s cannot be returned to: its file %s was %s. Choose another release"
-                    % (name, each["path"], "removed" if content is None else "changed by hand")
+                    % (name, file["path"], "removed" if content is None else "changed by hand")
                 )
-            found.append(Wanted(each["path"], content, each["mode"], each["secret"], each["source"]))
+            found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
         return found
 
     def is_whole(self, name: str) -> bool:
@@ -139,7 +139,7 @@ class Releases:
         """Whether files of another release stand where those of the one in force stood: a killed run's."""
         own = self.tree.path(self.path(current))
         # What is copied from the machine is today's, whichever release is in force.
-        todays = {each["path"] for each in self.manifest(current).get("files", ()) if each["source"]}
+        todays = {file["path"] for file in self.manifest(current).get("files", ()) if file["source"]}
         for name in self.names() if self.manifest(current) else ():
             for relative, brought in self.staged(name):
                 stands = relative not in todays and read(self.tree.path(relative)) == brought
@@ -151,7 +151,7 @@ class Releases:
         """The files that a release was written aside with: where they go, below the directory, and what is in them."""
         aside = self.tree.path(self.path(name))
         for folder, _folders, files in os.walk(aside):
-            for path in (os.path.join(folder, each) for each in files):
+            for path in (os.path.join(folder, file) for file in files):
                 relative, content = os.path.relpath(path, aside), read(path)
                 if relative != MANIFEST and content is not None:
                     yield relative, content
@@ -187,13 +187,13 @@ class Releases:
             environment=params.get("environment") or {},
             files=[
                 {
-                    "path": each.path,
-                    "digest": digest(each.content),
-                    "mode": each.mode,
-                    "secret": each.sensitive,
-                    "source": each.source,
+                    "path": file.path,
+                    "digest": digest(file.content),
+                    "mode": file.mode,
+                    "secret": file.sensitive,
+                    "source": file.source,
                 }
-                for each in files
+                for file in files
             ],
         )
         text = json.dumps(manifest, indent=1, sort_keys=True).encode()
@@ -231,7 +231,7 @@ class Releases:
         for image, before in sorted(manifest.get("images", {}).items()):
             ours = own and image.rpartition(":")[0] == own
             if before and now.get(image, before) != before and not ours:
-                services = [each["name"] for each in manifest["services"] if each["image"] == image]
+                services = [service["name"] for service in manifest["services"] if service["image"] == image]
                 ids = (before[:_SHORT], now[image][:_SHORT])
                 found.append(
                     "%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids)

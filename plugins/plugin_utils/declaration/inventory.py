@@ -149,7 +149,7 @@ class Inventory:
 
     def ancestors_of(self, group: str) -> set[str]:
         """The groups above a group."""
-        return {each.name for each in self.manager.groups[group].get_ancestors()}
+        return {ancestor.name for ancestor in self.manager.groups[group].get_ancestors()}
 
     def host_variables(self, host: str) -> Mapping[str, Any]:
         """All inventory variables of a host, before anything is templated."""

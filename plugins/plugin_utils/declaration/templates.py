@@ -29,7 +29,7 @@ class Templates:
         self._loader = loader
         self._directories = tuple(directories)
         self._texts: dict[str, str] = {}
-        paths = [str(each) for each in self._directories]
+        paths = [str(directory) for directory in self._directories]
         self._templar = Templar(loader=loader, variables={}).copy_with_new_env(searchpath=paths)
         _compile_once(self._templar)
 
@@ -48,7 +48,7 @@ class Templates:
 
     def _text(self, name: str) -> str:
         if name not in self._texts:
-            found = [each / name for each in self._directories if (each / name).is_file()]
+            found = [directory / name for directory in self._directories if (directory / name).is_file()]
             if not found:
                 raise AnsibleFileNotFound(f"there is no template {name} in {', '.join(map(str, self._directories))}")
             self._texts[name] = self._loader.get_text_file_contents(str(found[0]))

@@ -61,9 +61,9 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
     return RenderedArtefacts(
         compose=release.stack.compose,
         compose_file=release.compose_file,
-        settings={each.key: _setting(each.value) for each in release.settings},
-        secrets=[each.key for each in release.settings if each.secret],
-        sources={each.key: _source(declaration, each.variable, each.key) for each in release.settings},
+        settings={setting.key: _setting(setting.value) for setting in release.settings},
+        secrets=[setting.key for setting in release.settings if setting.secret],
+        sources={setting.key: _source(declaration, setting.variable, setting.key) for setting in release.settings},
         nginx=nginx,
         files={path: text for path, text in texts.items() if path not in nginx and not holds_seal(text)},
     )

@@ -124,7 +124,7 @@ class LiveGate:
                 raise AnsibleActionFail(
                     f"refused on the machine, and nothing was changed\n{text.text(findings, stopping=stopping)}"
                 )
-            session.notes += [f"{each.rule}: {each.message}" for each in findings if each.rule in _TOLD]
+            session.notes += [f"{finding.rule}: {finding.message}" for finding in findings if finding.rule in _TOLD]
             session.save()
         return session
 
@@ -297,7 +297,7 @@ class LiveGate:
             proved=self._proved,
             **outcome(self._step, wrong, _changed(compared.changes)),
             probed=answer["probed"],
-            findings=[each.as_dict() for each in findings],
+            findings=[finding.as_dict() for finding in findings],
             **release,
         )
         entry = {**entry_of(self.environment), **release}

@@ -64,7 +64,7 @@ class Verdict:
     @property
     def advice(self) -> list[Finding]:
         """Findings that describe what is usual or cannot be decided; a deployment only counts them."""
-        return [each for each in self.findings if each.severity == Severity.LOW and not each.waived]
+        return [finding for finding in self.findings if finding.severity == Severity.LOW and not finding.waived]
 
     def rendered(self, report_format: str) -> str:
         """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
@@ -76,7 +76,9 @@ def _template_directories(playbook: str) -> list[Path]:
 
     Ansible only knows the latter, and that of ``import_playbook: aiia.bulkhead.deploy`` is ours.
     """
-    typed = [Path(each).resolve().parent for each in context.CLIARGS.get("args", ()) if Path(each).is_file()]
+    typed = [
+        Path(argument).resolve().parent for argument in context.CLIARGS.get("args", ()) if Path(argument).is_file()
+    ]
     return list(dict.fromkeys(each / "templates" for each in [*typed, Path(playbook)]))
 
 
@@ -100,15 +102,15 @@ class Gate:
     def declarations(self) -> list[Declaration]:
         """Every environment of the inventory."""
         loader, templates = self.inventory.loader, self.renderer.templates
-        found = [declare(each, loader, templates) for each in self.inventory.environments()]
+        found = [declare(environment, loader, templates) for environment in self.inventory.environments()]
         check_promotion(found)
         return found
 
     def declaration_of(self, host: str) -> Declaration:
         """The environment of a host. Raises AnsibleActionFail where it has none."""
-        for each in self.inventory.environments():
-            if host in each.hosts:
-                return declare(each, self.inventory.loader, self.renderer.templates)
+        for environment in self.inventory.environments():
+            if host in environment.hosts:
+                return declare(environment, self.inventory.loader, self.renderer.templates)
         raise AnsibleActionFail(
             f"host {host} belongs to no environment: set bulkhead_environment in the group_vars of one of its groups"
         )
@@ -150,16 +152,16 @@ class Gate:
                     digests[declaration.prefix] = release.digest
             environments.append(build_environment(declaration, release))
         self.fleet = fleet = Fleet(tuple(environments))
-        names = {each.group: each.prefix for each in self.declarations}
-        findings = [_by_prefix(each, names) for each in findings]
+        names = {declaration.group: declaration.prefix for declaration in self.declarations}
+        findings = [_by_prefix(finding, names) for finding in findings]
         judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today()))
         verdict = Verdict(
-            prefixes=[each.prefix for each in environments],
+            prefixes=[environment.prefix for environment in environments],
             targets=targets,
             findings=judged,
             stopping=self._stopping(judged, targets, option),
             open=open_checks(fleet),
-            claims=sum(len(each.claims) for each in environments),
+            claims=sum(len(environment.claims) for environment in environments),
         )
         if option["report"]:
             path = Path(option["report"])
@@ -196,7 +198,7 @@ class Gate:
     def _options(self) -> dict[str, Any]:
         """The run's own options: those of the environments that the play's hosts belong to."""
         running = set(self.task_vars.get("ansible_play_hosts_all") or ())
-        mine = [each.values for each in self.declarations if running & set(each.hosts)]
+        mine = [declaration.values for declaration in self.declarations if running & set(declaration.hosts)]
         first: Mapping[str, Any] = mine[0] if mine else {}
         return {
             "allow_many": bool(mine) and all(values["bulkhead_allow_many"] for values in mine),
@@ -216,19 +218,21 @@ class Gate:
     @cached_property
     def _raw(self) -> Mapping[str, Mapping[str, Any]]:
         """The untemplated inventory variables of each environment."""
-        return {each.group: each.variables for each in self.inventory.environments()}
+        return {environment.group: environment.variables for environment in self.inventory.environments()}
 
     @staticmethod
     def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
         if option["bystanders"] or not targets:
             return report.stops(findings, option["fail_on"])
         found = {id(each): each for target in targets for each in report.stops(findings, option["fail_on"], target)}
-        return [each for each in findings if id(each) in found]
+        return [finding for finding in findings if id(finding) in found]
 
 
 def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
     """In findings an environment is called by its prefix: two projects may both have a group production."""
-    return replace(finding, environments=tuple(names.get(each, each) for each in finding.environments))
+    return replace(
+        finding, environments=tuple(names.get(environment, environment) for environment in finding.environments)
+    )
 
 
 def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:

@@ -25,9 +25,11 @@ def write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
     surroundings = {prefix: around(fleet.by_prefix[prefix], fleet) for prefix in digests}
     proof = {
         "digests": digests,
-        "fleet": [each.prefix for each in fleet.environments],
-        "claims": sum(len(each.claims) for each in fleet.environments),
-        "neighbours": {prefix: [entry_of(each) for each in found.neighbours] for prefix, found in surroundings.items()},
+        "fleet": [environment.prefix for environment in fleet.environments],
+        "claims": sum(len(environment.claims) for environment in fleet.environments),
+        "neighbours": {
+            prefix: [entry_of(neighbour) for neighbour in found.neighbours] for prefix, found in surroundings.items()
+        },
     }
     _write(_proof_path(), json.dumps(proof))
 
@@ -65,7 +67,7 @@ def around(environment: Environment, fleet: Fleet) -> Surroundings:
     neighbours = [each for each in fleet.environments if each.machine == environment.machine]
     return Surroundings(
         environment,
-        tuple(each for each in neighbours if each.prefix != environment.prefix),
-        tuple(each.prefix for each in fleet.environments),
-        sum(len(each.claims) for each in fleet.environments),
+        tuple(neighbour for neighbour in neighbours if neighbour.prefix != environment.prefix),
+        tuple(environment.prefix for environment in fleet.environments),
+        sum(len(environment.claims) for environment in fleet.environments),
     )

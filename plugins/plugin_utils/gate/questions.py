@@ -33,7 +33,7 @@ def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -
     inventory is ahead. Then those are left out whose container it has not.
     """
     claims = (entry or {}).get("claims") or ()
-    there = {each["key"] for each in claims if each["namespace"] == "container"}
+    there = {claim["key"] for claim in claims if claim["namespace"] == "container"}
     return [
         {"kind": each.question_kind, "container": each.container, "command": list(each.question)}
         for each in (release.stack.services if release else ())

@@ -74,7 +74,7 @@ def _containers(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]
     """The containers, each with when it was first seen to be right with the image that it has (``verified``). A later
     deployment that leaves a container as it was does not begin its time anew."""
     known = (before["registry"].get(prefix) or {}).get("containers") or {}
-    started = {each["name"]: each["started"] for each in after["containers"]}
+    started = {container["name"]: container["started"] for container in after["containers"]}
     found = {}
     for name, container in deployed_containers(prefix, after).items():
         was = known.get(name) or {}

@@ -119,7 +119,7 @@ class EnvironmentStep(ActionBase):
     def release(self, commit: str = "") -> Release:
         """What the inventory declares now, rendered. Raises AnsibleActionFail where it lacks something."""
         release = self.gate.render(self.declaration, commit)
-        faults = [each for each in self.declaration.problems if each.severity >= Severity.HIGH]
+        faults = [problem for problem in self.declaration.problems if problem.severity >= Severity.HIGH]
         if release is None or self.declaration.lacking or faults:
             raise AnsibleActionFail(text.refusal([*faults, *self.declaration.lacking]))
         return release

@@ -38,7 +38,7 @@ class Answer:
 
     def rendered(self, report_format: str) -> str:
         """The report as the text of a file."""
-        summaries = {**waivers.SUMMARIES, **SUMMARIES, **{each.id: each.summary for each in rules().values()}}
+        summaries = {**waivers.SUMMARIES, **SUMMARIES, **{rule.id: rule.summary for rule in rules().values()}}
         if report_format == "junit":
             return junit(self.findings, summaries, self.stopping)
         data = sarif(self.findings, summaries) if report_format == "sarif" else self.as_json()

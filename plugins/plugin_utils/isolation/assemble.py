@@ -190,7 +190,7 @@ class _Assembly:
         reading = self._read_project(paths, values)
         if not any(posixpath.basename(path) == ".env" for path in self._environment_files(env_files)):
             # No .env: the files that are listed and that no service names are what --env-file would be given.
-            served = {path for each in self._services(reading) for path in each.get("env_file") or ()}
+            served = {path for service in self._services(reading) for path in service.get("env_file") or ()}
             named = [path for path in env_files if self._machine_path(path) not in served]
             if named:
                 values = {key: value for path in named for key, value in self._values.get(path, {}).items()}

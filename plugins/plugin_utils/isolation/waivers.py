@@ -71,7 +71,9 @@ def apply(
                 waivers.append(item)
             else:
                 result.append(item)
-    holding = {(each.environment, each.rule, each.resource): each for each in waivers if each.until >= today}
+    holding = {
+        (waiver.environment, waiver.rule, waiver.resource): waiver for waiver in waivers if waiver.until >= today
+    }
     used: set[tuple[str, str, str]] = set()
     partial: list[Finding] = []
     for finding in findings:
@@ -98,8 +100,8 @@ def apply(
 def _together(waivers: Iterable[Waiver]) -> Iterable[list[Waiver]]:
     """The same waiver of several environments together: it was written once, for all of them."""
     same: dict[tuple[str, str, str, date], list[Waiver]] = {}
-    for each in waivers:
-        same.setdefault((each.rule, each.resource, each.reason, each.until), []).append(each)
+    for waiver in waivers:
+        same.setdefault((waiver.rule, waiver.resource, waiver.reason, waiver.until), []).append(waiver)
     return same.values()
 
 
@@ -177,7 +179,7 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
         f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago: what it accepted counts again. "
         f"Its reason was: {waiver.reason}",
         fix="Mend what it accepted and remove the waiver, or give it a later day for a reason that still holds.",
-        where=tuple(dict.fromkeys(each.where for each in waivers)),
+        where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
     )
 
 
@@ -194,7 +196,7 @@ def _unused(waivers: Sequence[Waiver]) -> Finding:
         message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} accepts a "
         f"finding that is not there. It would hide one that comes back.{hint}",
         fix="Remove the waiver, or write rule and resource as the report shows them.",
-        where=tuple(dict.fromkeys(each.where for each in waivers)),
+        where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
     )
 
 

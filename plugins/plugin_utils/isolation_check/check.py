@@ -32,7 +32,7 @@ _Asking = tuple[Declared, ComposeProject, Future[compose_cli.Answer | None]]
 
 def check(request: Request, today: date) -> Answer:
     """Everything that is wrong with the environments of a request, at once."""
-    declared = [_placed(each, request.base) for each in request.environments]
+    declared = [_placed(environment, request.base) for environment in request.environments]
     # What an environment names by its path on the machine is looked up where its files are here.
     machine = {each.directory: _here(each, request.base) for each in declared}
     read = reader(request.base, machine)
@@ -84,12 +84,14 @@ def _waivers(request: Request) -> dict[str, list[tuple[Any, Where]]]:
     """The waivers of the request and of each environment."""
     config = request.environments[0].where.file
     found: dict[str, list[tuple[Any, Where]]] = {}
-    for each in request.environments:
-        lists = found.setdefault(each.prefix, [])
+    for environment in request.environments:
+        lists = found.setdefault(environment.prefix, [])
         if request.waivers is not None and not lists:
             lists.append((request.waivers, Where(config, 0, "waivers")))
-        if each.waivers is not None:
-            lists.append((each.waivers, Where(config, each.where.line, f"{each.where.item}.waivers")))
+        if environment.waivers is not None:
+            lists.append(
+                (environment.waivers, Where(config, environment.where.line, f"{environment.where.item}.waivers"))
+            )
     return found
 
 
@@ -116,7 +118,7 @@ def _twice(declared: list[Declared]) -> Iterator[Finding]:
 def _ask(declared: list[Declared], fleet: Fleet, base: Path) -> list[_Asking]:
     """Have Docker Compose, if it is at hand, read each project, while the rules judge: starting it takes long."""
     pairs = zip(declared, fleet.environments, strict=True)
-    projects = [(each, project) for each, environment in pairs for project in environment.compose[:1]]
+    projects = [(pair, project) for pair, environment in pairs for project in environment.compose[:1]]
     if not projects:
         return []
     pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
@@ -164,7 +166,7 @@ def _interpolated(declared: Declared, project: ComposeProject, base: Path) -> li
     given = [path for path in declared.env_files if posixpath.basename(path) == ".env"]
     if given:
         return given
-    own = {posixpath.basename(path) for each in project.services.values() for path in each.get("env_file") or ()}
+    own = {posixpath.basename(path) for service in project.services.values() for path in service.get("env_file") or ()}
     beside = posixpath.join(posixpath.dirname(declared.compose_files[0]), ".env")
     others = [path for path in declared.env_files if posixpath.basename(path) not in own]
     return others or ([beside] if not declared.env_files and (base / beside).is_file() else [])

@@ -78,7 +78,7 @@ def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> 
 def is_scheduled(prefix: str, observation: Mapping[str, Any]) -> bool:
     """Whether the machine has a schedule of ours for an environment."""
     names = (unit_name(prefix), f"{unit_name(prefix)}.timer", f"{unit_name(prefix)}.service")
-    return any(PurePosixPath(each["path"]).name in names for each in observation.get("schedules", ()))
+    return any(PurePosixPath(schedule["path"]).name in names for schedule in observation.get("schedules", ()))
 
 
 def made(prefix: str, backup: Mapping[str, Any]) -> str:
@@ -90,10 +90,10 @@ def made(prefix: str, backup: Mapping[str, Any]) -> str:
 def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
     """The complete backups of an environment, a line each, and how the last one on schedule went."""
     lines = [f"{prefix}: {number(len(answer['backups']), 'backup')}"]
-    for each in answer["backups"]:
-        total = size(sum(part["bytes"] for part in each["parts"]))
-        release = f", release {each['release']}" if each["release"] else ""
-        lines.append(f"  {each['name']}  {each['created']}  {total}  {each['reason']}{release}")
+    for backup in answer["backups"]:
+        total = size(sum(part["bytes"] for part in backup["parts"]))
+        release = f", release {backup['release']}" if backup["release"] else ""
+        lines.append(f"  {backup['name']}  {backup['created']}  {total}  {backup['reason']}{release}")
     last = answer.get("last")
     if last and not last["succeeded"]:
         lines.append(f"  the last backup on schedule ({last['began']}) failed: {last['message'].splitlines()[0]}")

@@ -32,7 +32,7 @@ def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
     group = own.values["bulkhead_promotion_from"]
     if not group:
         return {}
-    fleet = [each for each in step.gate.declarations if each.prefix != own.prefix]
+    fleet = [declaration for declaration in step.gate.declarations if declaration.prefix != own.prefix]
     source = next((each for each in fleet if each.group == group), None)
     if source is None:
         names = ", ".join(sorted(each.group for each in fleet)) or "none"
@@ -52,7 +52,7 @@ def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
         "cannot be seen"
     )
     if not source.usable or holds_seal(list(values.values())):
-        faults = "; ".join(each.message for each in source.problems) or "where it runs is locked here"
+        faults = "; ".join(problem.message for problem in source.problems) or "where it runs is locked here"
         raise AnsibleActionFail(f"{unseen}: {faults}. Nothing was changed")
     arguments = {"prefix": source.prefix, "project": naming.project_name(source.prefix), "token": "", **values}
     if source.values["bulkhead_machine"] == own.values["bulkhead_machine"]:
@@ -88,8 +88,8 @@ def require_promotion(step: EnvironmentStep, release: Release) -> None:
             "image than the one that was healthy elsewhere (bulkhead_promotion_from): leave pull_policy out"
         )
     # In check mode the application's image has not got its name yet; the step before has judged it, by its files.
-    application = {each.image for each in release.stack.services if each.application}
-    images = {each.image for each in release.stack.services if each.image}
+    application = {service.image for service in release.stack.services if service.application}
+    images = {service.image for service in release.stack.services if service.image}
     wanted = images - application if step._task.check_mode else images
     answer = step.module("promotion", {"images": sorted(wanted), "promotion": promotion})
     if answer.get("failed"):

@@ -24,9 +24,9 @@ def chosen(prefix: str, stack: Stack, wanted: str) -> list[Service]:
     """
     if not wanted:
         return in_order(stack)
-    found = [each for each in stack.services if wanted in (each.name, each.key, each.container)]
+    found = [service for service in stack.services if wanted in (service.name, service.key, service.container)]
     if not found:
-        names = [each.name for each in stack.services]
+        names = [service.name for service in stack.services]
         near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(
@@ -37,7 +37,7 @@ def chosen(prefix: str, stack: Stack, wanted: str) -> list[Service]:
 
 def in_order(stack: Stack) -> list[Service]:
     """The services, each after those that it depends on."""
-    known = {each.key: each for each in stack.services}
+    known = {service.key: service for service in stack.services}
     found: dict[str, Service] = {}
 
     def visit(key: str, above: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ def managed(prefix: str, stack: Stack, wanted: str, usual: str) -> Service:
 
     Raises ValueError where there is none, or several.
     """
-    able = [each for each in stack.services if each.manage]
+    able = [service for service in stack.services if service.manage]
     if wanted:
         service = chosen(prefix, stack, wanted)[0]
         if not service.manage:

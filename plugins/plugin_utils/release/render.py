@@ -81,7 +81,7 @@ class Release:
     @cached_property
     def files(self) -> tuple[RenderedFile, ...]:
         """All files. Only what is shipped is written out: rules judge the services and settings themselves."""
-        settings = [(each.key, each.value) for each in self.settings]
+        settings = [(setting.key, setting.value) for setting in self.settings]
         return (
             RenderedFile(self.compose_file, dump_compose(self.stack.compose, self.heading), 0o640),
             RenderedFile(".env", dump_settings(settings, self.heading), 0o600, True),
@@ -90,12 +90,12 @@ class Release:
 
     def file(self, path: str) -> RenderedFile:
         """One of the files, by its path below the directory."""
-        return next(each for each in self.files if each.path == path)
+        return next(file for file in self.files if file.path == path)
 
     @property
     def digest(self) -> str:
         """What the plan gate proved, in one number: equal digests are equal releases."""
-        parts = [(each.path, each.mode, each.content, each.source) for each in self.files]
+        parts = [(file.path, file.mode, file.content, file.source) for file in self.files]
         return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -142,7 +142,7 @@ class Renderer:
         }
         stack = Stack(compose, stack.services)
         settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
-        brought = [self._file(each, variables) for service in stack.services for each in service.files]
+        brought = [self._file(file, variables) for service in stack.services for file in service.files]
         _check_tls(declaration, stack)
         ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
         return Release(
@@ -262,8 +262,8 @@ def secret_values(release: Release) -> list[str]:
 
     Tools answer line by line, so each line of a secret of several lines is one too.
     """
-    secrets = {each.value for each in release.settings if each.secret}
-    secrets |= {each.content for each in release.files if each.secret and each.path.endswith(("key.pem", "password"))}
-    texts = secrets | {each.content for each in release.files if each.secret}
+    secrets = {setting.value for setting in release.settings if setting.secret}
+    secrets |= {file.content for file in release.files if file.secret and file.path.endswith(("key.pem", "password"))}
+    texts = secrets | {file.content for file in release.files if file.secret}
     texts |= {line.strip() for text in secrets for line in text.splitlines()}
     return sorted((text for text in texts if len(text) > 3 and _SECRET_WORDS.search(text)), key=len, reverse=True)

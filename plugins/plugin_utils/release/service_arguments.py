@@ -26,13 +26,13 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
     definition = plain(release.stack.compose["services"][service.key])
     definitions = release.stack.compose["services"]
     needs_application = _needs_application(release, service.key)
-    awaited = any(service.key in (each.get("depends_on") or ()) for each in definitions.values())
+    awaited = any(service.key in (definition.get("depends_on") or ()) for definition in definitions.values())
     return {
         "name": service.name,
         "key": service.key,
         "container": service.container,
         "image": service.image,
-        "files": [each.path for each in service.files],
+        "files": [file.path for file in service.files],
         "validate": list(service.validate),
         "on_change": list(service.on_change),
         "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
@@ -56,7 +56,7 @@ def _service_argument(release: Release, service: Service) -> dict[str, Any]:
 def _needs_application(release: Release, key: str) -> bool:
     """Whether a service runs the application, or waits for one that does: Compose starts what one waits for with it."""
     definitions, met, left = release.stack.compose["services"], set(), [key]
-    application = {each.key for each in release.stack.services if each.rolling or each.application}
+    application = {service.key for service in release.stack.services if service.rolling or service.application}
     while left:
         met.add(left[-1])
         left += [each for each in definitions[left.pop()].get("depends_on") or () if each not in met]
@@ -78,4 +78,4 @@ def _env_files(definition: Mapping[str, Any]) -> list[str]:
     """The files of settings that a service reads when it starts, below the environment's directory."""
     given = definition.get("env_file") or ()
     files = [given] if isinstance(given, (str, Mapping)) else given
-    return [str(each.get("path") if isinstance(each, Mapping) else each).removeprefix("./") for each in files]
+    return [str(file.get("path") if isinstance(file, Mapping) else file).removeprefix("./") for file in files]

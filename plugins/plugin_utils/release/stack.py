@@ -157,7 +157,7 @@ def build_stack(
                 key=keys[name],
                 container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{keys[name]}"),
                 image=str(complete.get("image", "")),
-                files=tuple(StackFile(**each) for each in extra.get("files", ())),
+                files=tuple(StackFile(**file) for file in extra.get("files", ())),
                 settings={key: str(value) for key, value in (extra.get("env") or {}).items()},
                 secrets=tuple(extra.get("secrets", ())),
                 private=tuple(extra.get("private", ())),
@@ -228,7 +228,9 @@ def _keeps_away(definition: Mapping[str, Any]) -> Iterator[str]:
 def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:
     """Raise ValueError where what prepares a release is no list of commands."""
     commands = extra.get("prepare") or ()
-    if not isinstance(commands, (list, tuple)) or not all(isinstance(each, list) and each for each in commands):
+    if not isinstance(commands, (list, tuple)) or not all(
+        isinstance(command, list) and command for command in commands
+    ):
         raise ValueError(f"bulkhead_services.{name}: x-bulkhead.prepare is a list of commands, each a list of words")
 
 

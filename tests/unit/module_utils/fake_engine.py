@@ -106,7 +106,7 @@ class FakeEngine:
         if args[0] == "rm":
             gone = set(args[2:])
             self.running = {
-                key: each for key, each in self.running.items() if not {each["Id"], each["Name"].lstrip("/")} & gone
+                key: item for key, item in self.running.items() if not {item["Id"], item["Name"].lstrip("/")} & gone
             }
         if args[0] == "rename":
             for each in self.running.values():
@@ -153,7 +153,7 @@ class FakeEngine:
         if args[0] == "up":
             if any(each["State"].get("Paused") for each in self.running.values()):
                 return 1, "", "cannot start a paused container, try unpause instead"
-            named = [each for each in args[1:] if each in wanted]
+            named = [argument for argument in args[1:] if argument in wanted]
             for key, image in wanted.items():
                 if not named or key in named:
                     self._start(key, image, "--force-recreate" in args)
@@ -162,9 +162,9 @@ class FakeEngine:
     def _outdated(self, wanted: dict[str, str]) -> list[str]:
         """The containers that Compose would replace by what is on disk."""
         return [
-            each["Name"].lstrip("/")
-            for key, each in self.running.items()
-            if key in wanted and not self._is_made_of(each, wanted[key])
+            item["Name"].lstrip("/")
+            for key, item in self.running.items()
+            if key in wanted and not self._is_made_of(item, wanted[key])
         ]
 
     def _is_made_of(self, container: dict[str, Any], image: str) -> bool:
@@ -210,7 +210,7 @@ class FakeEngine:
     def _run(self, args: tuple[str, ...], wanted: dict[str, str]) -> tuple[int, str, str]:
         """A one-off container: one that stays, or one that runs a command and is gone."""
         name = args[args.index("--name") + 1]
-        key = next(each for each in args if each in wanted)
+        key = next(argument for argument in args if argument in wanted)
         if any(each["Name"] == f"/{name}" for each in self.running.values()):
             return 1, "", f"the name {name} is in use"
         if "--rm" in args:
@@ -251,11 +251,11 @@ class FakeEngine:
 
     def images(self) -> dict[str, str]:
         """The image of each service that runs."""
-        return {key: each["Config"]["Image"] for key, each in self.running.items()}
+        return {key: item["Config"]["Image"] for key, item in self.running.items()}
 
     def ids(self) -> dict[str, str]:
         """The container of each service."""
-        return {key: each["Id"] for key, each in self.running.items()}
+        return {key: item["Id"] for key, item in self.running.items()}
 
 
 def service(name: str, **other: Any) -> dict[str, Any]:

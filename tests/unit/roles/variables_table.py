@@ -54,7 +54,7 @@ def table() -> str:
         description = spec["description"]
         words = _markdown(" ".join(description) if isinstance(description, list) else description)
         if spec.get("choices"):
-            words += f" One of {', '.join(f'`{each}`' for each in spec['choices'])}."
+            words += f" One of {', '.join(f'`{choice}`' for choice in spec['choices'])}."
         lines.append(f"| `{name}` | {spec['type']} | {_default(name, spec, values)} | {words} |")
     return "\n".join(lines) + "\n"
 

@@ -170,7 +170,7 @@ def test_order() -> None:
     names += ["tests/e2e/test_traffic.py::d", "tests/e2e/test_traffic.py::c", "tests/unit/test_a.py::a"]
     items = [item(name) for name in names]
     sharing.pytest_collection_modifyitems(items)
-    assert [each.nodeid for each in items] == [names[number] for number in (2, 5, 3, 4, 1, 0)]
+    assert [item.nodeid for item in items] == [names[number] for number in (2, 5, 3, 4, 1, 0)]
 
 
 def test_what_uses_the_guide_is_in_its_group() -> None:

@@ -159,4 +159,4 @@ def _own_words(environments: Iterable[Environment]) -> dict[str, frozenset[str]]
         for environment in environments
     }
     count = Counter(word for each in words.values() for word in each if word)
-    return {prefix: frozenset(word for word in each if count[word] == 1) for prefix, each in words.items()}
+    return {prefix: frozenset(word for word in item if count[word] == 1) for prefix, item in words.items()}

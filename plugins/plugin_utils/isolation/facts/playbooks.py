@@ -220,7 +220,7 @@ class Code:
 
 
 def _domains(fleet: Fleet) -> dict[str, str]:
-    return {domain.lower(): each.prefix for each in fleet.environments for domain in each.domains}
+    return {domain.lower(): environment.prefix for environment in fleet.environments for domain in environment.domains}
 
 
 def codes(fleet: Fleet) -> Sequence[Code]:
@@ -231,9 +231,9 @@ def codes(fleet: Fleet) -> Sequence[Code]:
 def _codes(fleet: Fleet) -> list[Code]:
     together: dict[tuple[tuple[str, str], ...], list[Environment]] = {}
     for environment in fleet.environments:
-        documents = [each for each in environment.documents if _may_be_ansible(each)]
+        documents = [document for document in environment.documents if _may_be_ansible(document)]
         if documents:
-            together.setdefault(tuple((each.path, each.text) for each in documents), []).append(environment)
+            together.setdefault(tuple((document.path, document.text) for document in documents), []).append(environment)
     return [_code(fleet, environments) for environments in together.values()]
 
 
@@ -248,8 +248,8 @@ def _may_be_ansible(document: Document) -> bool:
 
 def _code(fleet: Fleet, environments: Iterable[Environment]) -> Code:
     environments = list(environments)
-    documents = tuple(each for each in environments[0].documents if _may_be_ansible(each))
-    code = Code(fleet, tuple(dict.fromkeys(each.prefix for each in environments)), documents)
+    documents = tuple(document for document in environments[0].documents if _may_be_ansible(document))
+    code = Code(fleet, tuple(dict.fromkeys(environment.prefix for environment in environments)), documents)
     for document in documents:
         try:
             _sort(code, document)

@@ -93,8 +93,8 @@ def _written(environment: Environment, document: Document, family: str) -> Itera
 def shared(uses_: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
     """Servers whose data several environments use, with the uses."""
     by_home: dict[str, list[Placed]] = {}
-    for each in uses_:
-        by_home.setdefault(each.home.identity, []).append(each)
+    for use in uses_:
+        by_home.setdefault(use.home.identity, []).append(use)
     for identity, group in by_home.items():
         if len({each.owner for each in group}) > 1:
             yield identity, group

@@ -34,13 +34,15 @@ _SAME = ("input", "image", "mounts")
 def deployed_containers(prefix: str, observation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What the registry keeps of an environment's containers, to know later what was changed by hand."""
     return {
-        each["name"]: {
-            "input": each["labels"].get(INPUT, ""),
-            "networks": {name: _aliases(each, network) for name, network in sorted(each["networks"].items())},
-            **{what: each[what] for what in _KEPT if what not in ("input", "networks")},
+        container["name"]: {
+            "input": container["labels"].get(INPUT, ""),
+            "networks": {name: _aliases(container, network) for name, network in sorted(container["networks"].items())},
+            **{what: container[what] for what in _KEPT if what not in ("input", "networks")},
         }
-        for each in observation["containers"]
-        if each["labels"].get(PREFIX) == prefix and each["labels"].get(ONE_OFF) != "True" and INPUT in each["labels"]
+        for container in observation["containers"]
+        if container["labels"].get(PREFIX) == prefix
+        and container["labels"].get(ONE_OFF) != "True"
+        and INPUT in container["labels"]
     }
 
 
@@ -181,7 +183,7 @@ def _containers(
 ) -> Iterator[tuple[str, str]]:
     recorded: Mapping[str, Any] = entry.get("containers") or {}
     services: Mapping[str, Any] = entry.get("services") or {}
-    found = {each["name"]: each for each in observation["containers"]}
+    found = {container["name"]: container for container in observation["containers"]}
     now = deployed_containers(environment.prefix, observation)
     strays = sorted(set(now) - set(recorded))
     for name, was in sorted(recorded.items()):

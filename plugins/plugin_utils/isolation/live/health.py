@@ -17,7 +17,7 @@ from ..model import Environment
 def own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The containers of an environment's Compose projects, running or not."""
     projects = {project.name for project in environment.compose}
-    return (each for each in observation["containers"] if each["labels"].get(PROJECT) in projects)
+    return (container for container in observation["containers"] if container["labels"].get(PROJECT) in projects)
 
 
 def once(container: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -36,14 +36,14 @@ def unwell(
     compose run``) is as it likes; so is a stand-in, behind which requests would go unanswered.
     """
     there = Counter[str]()
-    for each in own_containers(environment, observation):
-        if each["labels"].get(ONE_OFF) == "True":
+    for container in own_containers(environment, observation):
+        if container["labels"].get(ONE_OFF) == "True":
             continue
-        there[each["labels"].get(SERVICE, "")] += 1
-        did_its_work = each["condition"] == "exited (0)" and once(each, services)
-        serves = each["condition"] in ("healthy", "running", "starting")
+        there[container["labels"].get(SERVICE, "")] += 1
+        did_its_work = container["condition"] == "exited (0)" and once(container, services)
+        serves = container["condition"] in ("healthy", "running", "starting")
         if not (serves or did_its_work):
-            yield f"container {each['name']}", f"container {each['name']} is {each['condition']}"
+            yield f"container {container['name']}", f"container {container['name']} is {container['condition']}"
     for key, service in sorted(services.items()):
         if not service["once"] and there[key] < service["replicas"]:
             has = f"{there[key]} of {service['replicas']} containers" if there[key] else "no container"

@@ -131,14 +131,14 @@ def _room(environment: Environment, observation: Mapping[str, Any]) -> Iterator[
 
 
 def _open_engine(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    for each in observation["sockets"]:
-        if each["port"] == _OPEN_ENGINE and not each["address"].startswith(_LOOPBACK):
+    for socket in observation["sockets"]:
+        if socket["port"] == _OPEN_ENGINE and not socket["address"].startswith(_LOOPBACK):
             yield _finding(
                 environment,
                 "open-engine",
                 Severity.CRITICAL,
                 f"port {_OPEN_ENGINE}",
-                f"something listens on port {_OPEN_ENGINE} of {each['address'] or 'every address'}: if that is the "
+                f"something listens on port {_OPEN_ENGINE} of {socket['address'] or 'every address'}: if that is the "
                 "Docker engine, every "
                 "container of every environment is root on this machine",
                 "let the engine listen on its socket only, or on 2376 with TLS and client certificates",
@@ -188,7 +188,7 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
 
 def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Environments that run here and that the registry has forgotten."""
-    seen = {each["labels"].get(PREFIX, "") for each in observation["containers"]}
+    seen = {container["labels"].get(PREFIX, "") for container in observation["containers"]}
     unknown = sorted(seen - {"", environment.prefix, *observation["registry"]})
     if unknown:
         yield _finding(
@@ -279,15 +279,15 @@ def _limits(environment: Environment, observation: Mapping[str, Any]) -> Iterato
 
 def _schedules(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Jobs of the machine that clean up what is not in use at that moment, whosever it is."""
-    for each in observation["schedules"]:
-        for line in each["lines"]:
+    for schedule in observation["schedules"]:
+        for line in schedule["lines"]:
             if _PRUNE.search(line):
                 yield _finding(
                     environment,
                     "scheduled-prune",
                     Severity.LOW,
-                    each["path"],
-                    f"{each['path']} runs '{redact(line.strip())}': it removes what no container uses at that moment, "
+                    schedule["path"],
+                    f"{schedule['path']} runs '{redact(line.strip())}': it removes what no container uses at that moment, "
                     "volumes and images of stopped environments included",
                     "remove that job; Bulkhead removes what it made by its exact name",
                     "OP-01",
@@ -306,7 +306,7 @@ def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             "OP-10",
         )
     version = str(observation["engine"]["version"]).partition(".")[0]
-    local = [each.key for each in environment.claims if each.namespace == "host-port" and _is_local(each)]
+    local = [claim.key for claim in environment.claims if claim.namespace == "host-port" and _is_local(claim)]
     if version.isdigit() and int(version) < _LOOPBACK_SAFE and local:
         yield _finding(
             environment,

@@ -82,8 +82,8 @@ def _real(observation: Mapping[str, Any], path: str) -> str:
 def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers of our Compose project that were started from another directory."""
     project, directory = _project(environment), _real(observation, environment.directory)
-    for each in observation["containers"]:
-        labels = each["labels"]
+    for container in observation["containers"]:
+        labels = container["labels"]
         where = labels.get(WORKING_DIRECTORY, "")
         if labels.get(PROJECT) == project and _real(observation, where) != directory:
             yield _finding(
@@ -91,7 +91,7 @@ def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -
                 "foreign-project",
                 Severity.CRITICAL,
                 f"project {project}",
-                f"container {each['name']} runs in the Compose project {project} from "
+                f"container {container['name']} runs in the Compose project {project} from "
                 f"{where or 'an unknown directory'}, not from {environment.directory}; Compose takes it for a "
                 f"container of {environment.prefix} and replaces it",
                 "stop that project, or give it a project name of its own (name: in its Compose file)",
@@ -103,16 +103,16 @@ def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -
 def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers from our directory under another project: what a renamed project leaves running."""
     project, directory = _project(environment), _real(observation, environment.directory)
-    for each in observation["containers"]:
-        labels = each["labels"]
+    for container in observation["containers"]:
+        labels = container["labels"]
         here = _real(observation, labels.get(WORKING_DIRECTORY, "/")) == directory
         if labels.get(PROJECT, project) != project and here:
             yield _finding(
                 environment,
                 "zombie-project",
                 Severity.HIGH,
-                f"container {each['name']}",
-                f"container {each['name']} was started from {environment.directory} as the Compose project "
+                f"container {container['name']}",
+                f"container {container['name']} was started from {environment.directory} as the Compose project "
                 f"{labels[PROJECT]}; it would go on beside {environment.prefix}, with old code and the same queues",
                 f"stop it: docker compose -p {labels[PROJECT]} down (without -v: volumes stay)",
                 "CP-19",
@@ -124,8 +124,8 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
     """Containers of our project that no deployment made and that no service of ours would replace."""
     project = _project(environment)
     services = {name for _project, name, _service in environment.services()}
-    for each in observation["containers"]:
-        labels = each["labels"]
+    for container in observation["containers"]:
+        labels = container["labels"]
         here = _real(observation, labels.get(WORKING_DIRECTORY, "")) == _real(observation, environment.directory)
         if labels.get(PROJECT) != project or not here or labels.get(PREFIX) == environment.prefix:
             continue
@@ -135,8 +135,8 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
             environment,
             "unknown-service",
             Severity.HIGH,
-            f"container {each['name']}",
-            f"container {each['name']} is in the Compose project {project} and was not made by a deployment of "
+            f"container {container['name']}",
+            f"container {container['name']} is in the Compose project {project} and was not made by a deployment of "
             f"{environment.prefix}; as a service that is gone it would be removed",
             f"give it a project of its own, remove it, or declare its service {labels.get(SERVICE, '')} in "
             "bulkhead_services",
@@ -148,20 +148,20 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
 def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers that were joined by hand to a network of another owner."""
     own, project = _own_names(environment, "network"), _project(environment)
-    prefixes = {each["name"]: each["labels"].get(PREFIX, "") for each in observation["networks"]}
-    for each in observation["containers"]:
-        ours = each["labels"].get(PROJECT) == project
-        for name in each["networks"]:
+    prefixes = {network["name"]: network["labels"].get(PREFIX, "") for network in observation["networks"]}
+    for container in observation["containers"]:
+        ours = container["labels"].get(PROJECT) == project
+        for name in container["networks"]:
             if name in own and not ours:
                 yield _finding(
                     environment,
                     "stranger-on-network",
                     Severity.CRITICAL,
                     f"network {name}",
-                    f"container {each['name']} of {owner_of(each['labels'])} is on the network {name} of "
+                    f"container {container['name']} of {owner_of(container['labels'])} is on the network {name} of "
                     f"{environment.prefix}: it "
                     "reaches the database by its short name, and its own names answer there",
-                    f"docker network disconnect {name} {each['name']}",
+                    f"docker network disconnect {name} {container['name']}",
                     "NW-02",
                     "NW-03",
                 )
@@ -171,10 +171,10 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
                     "away-on-network",
                     Severity.CRITICAL,
                     f"network {name}",
-                    f"container {each['name']} of {environment.prefix} is on the network {name} of "
+                    f"container {container['name']} of {environment.prefix} is on the network {name} of "
                     f"{prefixes[name]}: names such as "
                     "postgresql are answered by the other environment",
-                    f"docker network disconnect {name} {each['name']}",
+                    f"docker network disconnect {name} {container['name']}",
                     "NW-03",
                 )
 
@@ -183,10 +183,10 @@ def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) ->
     """Containers of others that have our volumes or files."""
     project, volumes = _project(environment), _own_names(environment, "volume")
     directories = {environment.directory, _real(observation, environment.directory)}
-    for each in observation["containers"]:
-        if each["labels"].get(PROJECT) == project:
+    for container in observation["containers"]:
+        if container["labels"].get(PROJECT) == project:
             continue
-        for _target, kind, source, writable in each["mounts"]:
+        for _target, kind, source, writable in container["mounts"]:
             below = kind == "bind" and any(inside(source, directory) for directory in directories)
             if not (source in volumes if kind == "volume" else below):
                 continue
@@ -196,7 +196,7 @@ def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) ->
                 "foreign-mount",
                 Severity.CRITICAL if writable else Severity.LOW,
                 f"{kind} {source}",
-                f"container {each['name']} of {owner_of(each['labels'])} has {what} of {environment.prefix} mounted"
+                f"container {container['name']} of {owner_of(container['labels'])} has {what} of {environment.prefix} mounted"
                 + (", and can write to it" if writable else ", and reads it"),
                 f"stop that container, or mount it there read-only if it has to read {what}",
                 "VP-01",
@@ -207,26 +207,28 @@ def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) ->
 def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Ports that we publish and that a container of others, or a process of the machine, holds."""
     project = _project(environment)
-    ours = [each for each in observation["containers"] if each["labels"].get(PROJECT) == project]
+    ours = [container for container in observation["containers"] if container["labels"].get(PROJECT) == project]
     own = {(port["port"], port["address"]) for each in ours for port in each["ports"]}
-    of_containers = {port["port"] for each in observation["containers"] if each["running"] for port in each["ports"]}
+    of_containers = {
+        port["port"] for container in observation["containers"] if container["running"] for port in container["ports"]
+    }
     for claim in environment.claims:
         number, _slash, protocol = claim.key.partition("/")
         if claim.namespace != "host-port" or protocol != "tcp":
             continue
         port, address = int(number), str(claim.attributes.get("ip") or "")
         holders = [
-            f"container {each['name']} of {owner_of(each['labels'])}"
-            for each in observation["containers"]
-            if each["running"] and each not in ours
-            for held in each["ports"]
+            f"container {container['name']} of {owner_of(container['labels'])}"
+            for container in observation["containers"]
+            if container["running"] and container not in ours
+            for held in container["ports"]
             if held["port"] == port and overlapping(address, held["address"])
         ]
         if port not in of_containers and not any(port == mine and overlapping(address, at) for mine, at in own):
             holders += [
-                each["process"] or "a process that this user may not see"
-                for each in observation["sockets"]
-                if each["port"] == port and overlapping(address, each["address"])
+                socket["process"] or "a process that this user may not see"
+                for socket in observation["sockets"]
+                if socket["port"] == port and overlapping(address, socket["address"])
             ]
         if holders:
             yield _finding(

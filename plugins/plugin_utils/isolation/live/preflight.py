@@ -57,8 +57,8 @@ def accepted(
     ``complete`` says that everything was looked at that only a machine can show: then waivers that accept nothing of
     it are told as well.
     """
-    own = [replace(each, environments=(environment.prefix,)) for each in findings]
+    own = [replace(finding, environments=(environment.prefix,)) for finding in findings]
     judged = apply(Fleet((environment,)), own, today, live=True)
     reasons = {(each.rule, each.resource): each.waived for each in judged}
     unused = [each for each in judged if each.rule == UNUSED] if complete else []
-    return [*(waive(each, reasons.get((each.rule, each.resource), "")) for each in findings), *unused]
+    return [*(waive(finding, reasons.get((finding.rule, finding.resource), "")) for finding in findings), *unused]

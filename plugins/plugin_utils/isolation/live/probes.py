@@ -59,7 +59,7 @@ def plan_probes(
     questions: Sequence[Mapping[str, Any]] = (),
 ) -> Probes:
     """The probes of one environment, made from what is really on the machine."""
-    bystanders = {each.prefix: each for each in others if each.prefix != environment.prefix}
+    bystanders = {other.prefix: other for other in others if other.prefix != environment.prefix}
     owners: dict[Any, str] = {}
     names: list[str] = []
     targets: list[tuple[str, int]] = []
@@ -88,7 +88,7 @@ def plan_probes(
         resolve=names[:MAX_NAMES],
         connect=[{"address": address, "port": port} for address, port in targets[:MAX_TARGETS]],
         requests=requests[:MAX_REQUESTS],
-        questions=[dict(each) for each in questions],
+        questions=[dict(question) for question in questions],
         owners=owners,
         cut=len(names) > MAX_NAMES or len(targets) > MAX_TARGETS or len(requests) > MAX_REQUESTS,
     )
@@ -97,8 +97,8 @@ def plan_probes(
 def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[str]:
     """Names that own containers answer to: those that were seen, and those of containers that are yet to be made."""
     names = set()
-    for each in own_containers(environment, observation):
-        names |= {each["name"]}.union(*(network["aliases"] for network in each["networks"].values()))
+    for container in own_containers(environment, observation):
+        names |= {container["name"]}.union(*(network["aliases"] for network in container["networks"].values()))
     for project in environment.compose:
         for key, service in project.services.items():
             names |= {key, str(service.get("container_name") or key)}
@@ -109,7 +109,7 @@ def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[
 
 def _requests(environment: Environment, others: Iterable[Environment]) -> Iterator[dict[str, Any]]:
     """Own domains, other environments' domains and an unknown one, on every published web port."""
-    foreign = [domain for each in others for domain in each.domains[:1]]
+    foreign = [domain for other in others for domain in other.domains[:1]]
     wanted = [(domain, "own") for domain in environment.domains[:3]]
     wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
     bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
@@ -135,7 +135,9 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
 
 def own_request(environment: Environment) -> dict[str, Any] | None:
     """A request for the environment's first domain at its own HTTPS port; None where it has none."""
-    return next((each for each in _requests(environment, ()) if each["kind"] == "own" and each["tls"]), None)
+    return next(
+        (request for request in _requests(environment, ()) if request["kind"] == "own" and request["tls"]), None
+    )
 
 
 def judge_probes(
@@ -147,7 +149,7 @@ def judge_probes(
 ) -> list[Finding]:
     """What the answers say against the environment. ``result`` is what the module ``verify`` returned, ``services``
     what is in force (:func:`registered.services_of`)."""
-    bystanders = [each for each in others if each.prefix != environment.prefix]
+    bystanders = [other for other in others if other.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
         *_answers(environment, bystanders, result["answers"]),
@@ -309,7 +311,7 @@ def _cookies(
     for cookie in cookies:
         name, *attributes = (part.strip() for part in cookie.split(";"))
         scope = next((part[7:].lstrip(".").lower() for part in attributes if part.lower().startswith("domain=")), "")
-        reached = [each.prefix for each in others for domain in each.domains if scope and _covers(scope, domain)]
+        reached = [other.prefix for other in others for domain in other.domains if scope and _covers(scope, domain)]
         if reached:
             yield _finding(
                 environment,

@@ -70,7 +70,7 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
             changes.append(each.text)
         else:
             notes.append(f"{each.text} (no environment that is registered here)")
-    counted = [each for each in after["containers"] if _owner(each["labels"]) in known]
+    counted = [container for container in after["containers"] if _owner(container["labels"]) in known]
     return Comparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
 
 
@@ -81,7 +81,7 @@ def _is_busy(before: Observation, after: Observation, prefix: str) -> bool:
 
 
 def _prefixes(observation: Observation) -> set[str]:
-    return {each["labels"][PREFIX] for each in observation["containers"] if each["labels"].get(PREFIX)}
+    return {container["labels"][PREFIX] for container in observation["containers"] if container["labels"].get(PREFIX)}
 
 
 def _owner(labels: Mapping[str, str]) -> str:
@@ -132,7 +132,7 @@ def _containers(before: Observation, after: Observation, target: str, again: boo
 
 def _fixed(container: Mapping[str, Any], what: str) -> Any:
     """A container gets its address anew at every start; which networks it is on stays."""
-    return {name: each["id"] for name, each in container[what].items()} if what == "networks" else container[what]
+    return {name: item["id"] for name, item in container[what].items()} if what == "networks" else container[what]
 
 
 def _objects(kind: str, before: Observation, after: Observation, target: str) -> Iterator[Difference]:
@@ -153,12 +153,12 @@ def _objects(kind: str, before: Observation, after: Observation, target: str) ->
 def _sockets(before: Observation, after: Observation, target: str) -> Iterator[Difference]:
     """Published ports of others that nobody answers any more, and what else listens no longer."""
     owners = {
-        port["port"]: _owner(each["labels"])
-        for each in before["containers"]
-        if each["running"]
-        for port in each["ports"]
+        port["port"]: _owner(container["labels"])
+        for container in before["containers"]
+        if container["running"]
+        for port in container["ports"]
     }
-    then, now = ({(each["address"], each["port"]) for each in seen["sockets"]} for seen in (before, after))
+    then, now = ({(socket["address"], socket["port"]) for socket in seen["sockets"]} for seen in (before, after))
     for address, port in sorted(then - now):
         owner = owners.get(port, "")
         if owner != target and (owner or port < _EPHEMERAL):
@@ -194,9 +194,9 @@ def _directories(*observations: Observation) -> dict[str, str]:
     """Whose a directory is: by the registry, else by the containers that were started from it."""
     found = {}
     for seen in observations:
-        for each in seen["containers"]:
-            if each["labels"].get(PREFIX) and each["labels"].get(WORKING_DIRECTORY):
-                found[each["labels"][WORKING_DIRECTORY]] = each["labels"][PREFIX]
+        for container in seen["containers"]:
+            if container["labels"].get(PREFIX) and container["labels"].get(WORKING_DIRECTORY):
+                found[container["labels"][WORKING_DIRECTORY]] = container["labels"][PREFIX]
         for prefix, entry in seen["registry"].items():
             if entry.get("directory"):
                 found[entry["directory"]] = prefix

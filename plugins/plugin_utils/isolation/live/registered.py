@@ -85,15 +85,15 @@ def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
     where = Where(item=f"registered on the machine by {entry['by']}" if entry.get("by") else "")
     claims = tuple(
         Claim(
-            str(each["namespace"]),
-            machine if each["scope"] == there else str(each["scope"]),
-            str(each["key"]),
+            str(claim["namespace"]),
+            machine if claim["scope"] == there else str(claim["scope"]),
+            str(claim["key"]),
             prefix,
             where,
-            bool(each.get("shareable")),
-            dict(each.get("attributes") or {}),
+            bool(claim.get("shareable")),
+            dict(claim.get("attributes") or {}),
         )
-        for each in entry.get("claims") or ()
+        for claim in entry.get("claims") or ()
     )
     return Environment(
         prefix=prefix,

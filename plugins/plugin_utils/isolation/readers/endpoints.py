@@ -265,7 +265,7 @@ def _around(groups: Mapping[tuple[str, str], Mapping[str, Setting]], family: str
     found = dict(groups[family, related[0]])
     for name in related:
         if name.startswith(f"{group}_") and "port" not in groups[family, name]:
-            found.update({part: each for part, each in groups[family, name].items() if part != "host"})
+            found.update({part: item for part, item in groups[family, name].items() if part != "host"})
     found.pop("host", None)
     return found
 

@@ -117,11 +117,11 @@ def fold(findings: Iterable[Finding]) -> list[Group]:
     for finding in findings:
         words = [finding.message, finding.fix]
         if finding.resource:
-            words = [each.replace(finding.resource, "\x00") for each in words]
-        words = [names.taken_out(each) for each in words]
+            words = [word.replace(finding.resource, "\x00") for word in words]
+        words = [names.taken_out(word) for word in words]
         if finding.severity == Severity.LOW:
             # Advice that each environment gets about ports of its own is one piece of advice.
-            words = [_NUMBER.sub("\x02", each) for each in words]
+            words = [_NUMBER.sub("\x02", word) for word in words]
         groups.setdefault((finding.rule, finding.severity, finding.waived, *words), []).append(finding)
     return [Group(tuple(group)) for group in groups.values()]
 

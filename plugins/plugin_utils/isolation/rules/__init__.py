@@ -94,8 +94,8 @@ def judge(fleet: Fleet) -> list[Finding]:
     """Apply every rule; what the readers found comes first. Nothing is sorted, folded or waived here."""
     findings = [problem for environment in fleet.environments for problem in environment.problems]
     with collector_paused():
-        for each in rules().values():
-            findings.extend(each.findings(fleet))
+        for rule in rules().values():
+            findings.extend(rule.findings(fleet))
     return findings
 
 

@@ -185,22 +185,22 @@ def _sends(environment: Environment, each: Placed) -> bool:
     """Whether mail really leaves: no backend that keeps it, no server that catches it."""
     if _CATCHERS.search(each.server.identity):
         return False
-    backends = (each for each in environment.settings if each.key.upper().endswith(("MAIL_BACKEND", "MAILER")))
+    backends = (setting for setting in environment.settings if setting.key.upper().endswith(("MAIL_BACKEND", "MAILER")))
     return not any(_SILENT_BACKENDS.search(backend.text) for backend in backends)
 
 
 def _by_user(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
     """Uses of one account; then, with an empty name, all of the server, if nothing worse was found."""
     groups: dict[tuple[str, str], list[Placed]] = {}
-    for each in uses:
-        user, password = each.use.endpoint.user, each.use.endpoint.password
+    for use in uses:
+        user, password = use.use.endpoint.user, use.use.endpoint.password
         # Where everybody is called "apikey", the password is the account.
         account = fingerprint(password) if user in _GENERIC_USERS else ""
         if user and (password or user not in _GENERIC_USERS):
-            groups.setdefault((user, account), []).append(each)
+            groups.setdefault((user, account), []).append(use)
     same = [(user, group) for (user, _unused), group in groups.items() if len({each.owner for each in group}) > 1]
     yield from same
-    if not same and len({each.owner for each in uses}) > 1:
+    if not same and len({use.owner for use in uses}) > 1:
         yield "", uses
 
 

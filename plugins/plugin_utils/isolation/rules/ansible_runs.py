@@ -40,7 +40,7 @@ def empty_limit(fleet: Fleet) -> Judgement:
 
 def _checked(environment: Environment, file: str, variable: re.Match[str]) -> bool:
     """Whether the same text refuses an empty value, or can only have chosen one of a list."""
-    text = next((each.text for each in environment.documents if each.path == file), "")
+    text = next((document.text for document in environment.documents if document.path == file), "")
     name = re.escape(variable[1] or variable[2] or variable[3] or "")
     if not name:
         return False
@@ -109,7 +109,11 @@ def vault_passwords_together(fleet: Fleet) -> Judgement:
 def _together(
     fleet: Fleet, environment: Environment, labels: Sequence[str], strict: bool, what: str, where: Where
 ) -> Iterator[Hit]:
-    known = {name: each.prefix for each in fleet.environments for name in (*short_names(each), each.prefix)}
+    known = {
+        name: environment.prefix
+        for environment in fleet.environments
+        for name in (*short_names(environment), environment.prefix)
+    }
     owners = {known.get(label.lower(), "") for label in labels} - {""}
     if len(owners) > 1 and not strict:
         yield Hit(

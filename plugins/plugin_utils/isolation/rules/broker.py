@@ -46,14 +46,14 @@ def foreign_broker(fleet: Fleet) -> Judgement:
             if each.server.owner not in ("", each.owner):
                 leading.setdefault((each.owner, each.server.owner), []).append(each)
     for (prefix, owner), uses in leading.items():
-        keys = listing(each.use.key for each in uses)
+        keys = listing(use.use.key for use in uses)
         yield Hit(
             (prefix, owner),
             keys,
             f"With {keys}, {prefix} connects to a broker of {owner} ({uses[0].server.how}). It takes the tasks, "
             f"sessions and messages of {owner}, and FLUSHALL empties both.",
             f"Name {prefix}'s own server there (redis:6379 on its own network).",
-            tuple(each.use.where for each in uses),
+            tuple(use.use.where for use in uses),
         )
 
 
@@ -79,7 +79,7 @@ def shared_queue(fleet: Fleet) -> Judgement:
     """Workers of one environment take the tasks of another."""
     for place, uses in _one_database(fleet, _BROKER):
         by_queue: dict[tuple[str, str], dict[str, Where]] = {}
-        places = {each.owner: each.use.where for each in uses}
+        places = {use.owner: use.use.where for use in uses}
         for prefix, where in places.items():
             environment = fleet.by_prefix[prefix]
             for queue in _queues(environment):
@@ -107,7 +107,7 @@ def shared_worker_control(fleet: Fleet) -> Judgement:
             f"The workers of {listing(_owners(uses))} listen for commands in one database, {place}: celery control "
             "shutdown, inspect and flower of one act on all of them, whatever their queues are called.",
             "Give each environment a server of its own, or at least a database number of its own.",
-            tuple(each.use.where for each in uses),
+            tuple(use.use.where for use in uses),
         )
 
 
@@ -134,7 +134,7 @@ def queue_purge(fleet: Fleet) -> Judgement:
 @rule("double-beat", "RC-11", severity=Severity.HIGH)
 def double_beat(fleet: Fleet) -> Judgement:
     """Two schedulers put the same tasks into one broker."""
-    beats = {each.prefix: list(_beats(each)) for each in fleet.environments}
+    beats = {environment.prefix: list(_beats(environment)) for environment in fleet.environments}
     for prefix, found in beats.items():
         if sum(count for _name, count, _where in found) > 1:
             names = listing(name for name, _count, _where in found)
@@ -185,15 +185,15 @@ def is_channel(key: str) -> bool:
 
 def _by_name(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
     groups: dict[str, list[Placed]] = {}
-    for each in uses:
-        groups.setdefault(each.use.endpoint.name, []).append(each)
+    for use in uses:
+        groups.setdefault(use.use.endpoint.name, []).append(use)
     for name, group in groups.items():
         if len(_owners(group)) > 1:
             yield name, group
 
 
 def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.owner for each in uses))
+    return tuple(dict.fromkeys(use.owner for use in uses))
 
 
 def _queues(environment: Environment) -> set[str]:

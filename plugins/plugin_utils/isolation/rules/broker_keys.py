@@ -37,16 +37,16 @@ _NAMED = 5
 def cache_clear(fleet: Fleet) -> Judgement:
     """Clearing a cache empties a database that holds more than this cache."""
     for place, uses in _databases(fleet):
-        caches = [each for each in uses if is_cache(each.use.key)]
-        queues = [each for each in uses if not is_cache(each.use.key) and not is_neutral(each.use.key)]
-        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        caches = [use for use in uses if is_cache(use.use.key)]
+        queues = [use for use in uses if not is_cache(use.use.key) and not is_neutral(use.use.key)]
+        owners = tuple(dict.fromkeys(use.owner for use in uses))
         if not caches or (len(owners) == 1 and not queues):
             continue
         beside = f"so is what {listing(owners)} keep there" if len(owners) > 1 else f"so is {queues[0].use.key}"
         yield Hit(
             owners,
             f"{place}: cache",
-            f"The cache of {listing(each.owner for each in caches)} is in {place}, and {beside}: cache.clear() is "
+            f"The cache of {listing(cache.owner for cache in caches)} is in {place}, and {beside}: cache.clear() is "
             "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
             "Give each cache a server of its own, or at least a database number that nothing else has.",
             tuple(each.use.where for each in (*caches, *queues)),
@@ -59,9 +59,9 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
     """Two environments read each other's cached sessions and hold each other's locks."""
     for place, uses in _databases(fleet):
         by_prefix: dict[tuple[str, ...], list[Placed]] = {}
-        for each in uses:
-            if is_cache(each.use.key) or is_neutral(each.use.key):
-                by_prefix.setdefault(_cache_prefix(fleet.by_prefix[each.owner]), []).append(each)
+        for use in uses:
+            if is_cache(use.use.key) or is_neutral(use.use.key):
+                by_prefix.setdefault(_cache_prefix(fleet.by_prefix[use.owner]), []).append(use)
         for words, group in by_prefix.items():
             owners = tuple(dict.fromkeys(each.owner for each in group))
             if len(owners) > 1:
@@ -81,11 +81,11 @@ def shared_channels(fleet: Fleet) -> Judgement:
     for identity, uses in shared(of_family(fleet, "redis")):
         # Pub/sub does not know database numbers; the other layers do.
         groups: dict[tuple[str, str], list[Placed]] = {}
-        for each in uses:
-            if is_channel(each.use.key):
-                environment = fleet.by_prefix[each.owner]
-                database = "" if _uses_pubsub(environment) else each.use.endpoint.name
-                groups.setdefault((database, _channel_prefix(environment)), []).append(each)
+        for use in uses:
+            if is_channel(use.use.key):
+                environment = fleet.by_prefix[use.owner]
+                database = "" if _uses_pubsub(environment) else use.use.endpoint.name
+                groups.setdefault((database, _channel_prefix(environment)), []).append(use)
         for (database, prefix), group in groups.items():
             owners = tuple(dict.fromkeys(each.owner for each in group))
             if len(owners) > 1:
@@ -127,7 +127,9 @@ def _databases(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
 
 
 def _cache_prefix(environment: Environment) -> tuple[str, ...]:
-    return tuple(sorted({each.text for each in environment.settings if _KEY_PREFIX.match(each.key) and each.text}))
+    return tuple(
+        sorted({setting.text for setting in environment.settings if _KEY_PREFIX.match(setting.key) and setting.text})
+    )
 
 
 def _channel_prefix(environment: Environment) -> str:
@@ -140,7 +142,7 @@ def _channel_prefix(environment: Environment) -> str:
 
 
 def _uses_pubsub(environment: Environment) -> bool:
-    return any("pubsub" in each.text.lower() for each in environment.settings if is_channel(each.key))
+    return any("pubsub" in setting.text.lower() for setting in environment.settings if is_channel(setting.key))
 
 
 def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:

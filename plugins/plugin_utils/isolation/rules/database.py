@@ -29,7 +29,7 @@ def foreign_database(fleet: Fleet) -> Judgement:
         if _foreign(each):
             leading.setdefault((each.owner, _foreign(each)), []).append(each)
     for (prefix, owner), uses in leading.items():
-        keys = listing(each.use.key for each in uses)
+        keys = listing(use.use.key for use in uses)
         server = _foreign_server(uses[0])
         yield Hit(
             (prefix, owner),
@@ -38,7 +38,7 @@ def foreign_database(fleet: Fleet) -> Judgement:
             f"data of {owner}.",
             f"Name {prefix}'s own server there (DB_HOST=pgbouncer on its own network), with a database and a role of "
             "its own.",
-            tuple(each.use.where for each in uses),
+            tuple(use.use.where for use in uses),
         )
 
 
@@ -84,7 +84,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
         by_home.setdefault(each.home.identity, []).append(each)
     for identity, uses in by_home.items():
         administrators = _administrators(fleet, uses[0].home)
-        acting = [each for each in uses if each.use.endpoint.user in administrators and not _is_server_itself(each)]
+        acting = [use for use in uses if use.use.endpoint.user in administrators and not _is_server_itself(use)]
         everyone = _owners(uses)
         if acting and len(everyone) > 1:
             yield Hit(
@@ -121,7 +121,7 @@ def shared_database_server(fleet: Fleet) -> Judgement:
             "may create roles can take over the others. None of this can be seen on paper.",
             "Give each environment a server of its own, or REVOKE CONNECT, TEMPORARY … FROM PUBLIC and set CONNECTION "
             "LIMIT for each role.",
-            tuple(each.use.where for each in uses),
+            tuple(use.use.where for use in uses),
         )
 
 
@@ -129,17 +129,17 @@ def shared_database_server(fleet: Fleet) -> Judgement:
 def test_database(fleet: Fleet) -> Judgement:
     """An environment's database has the name that another one's test run creates and drops."""
     for identity, uses in shared(of_family(fleet, "database")):
-        by_name = {each.database: each for each in uses if each.database}
-        for name, each in by_name.items():
+        by_name = {use.database: use for use in uses if use.database}
+        for name, item in by_name.items():
             victim = by_name.get(f"test_{name}")
-            if victim and victim.owner != each.owner:
+            if victim and victim.owner != item.owner:
                 yield Hit(
-                    (victim.owner, each.owner),
+                    (victim.owner, item.owner),
                     f"{identity}/test_{name}",
-                    f"The tests of {each.owner} create and drop test_{name} on {identity}, and that is the database of "
+                    f"The tests of {item.owner} create and drop test_{name} on {identity}, and that is the database of "
                     f"{victim.owner}.",
                     f"Rename the database of {victim.owner}, or run tests on a server of their own.",
-                    (victim.use.where, each.use.where),
+                    (victim.use.where, item.use.where),
                 )
 
 
@@ -162,15 +162,15 @@ def _shared_outside(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
 def _by_owner_of(uses: Sequence[Placed], key: Callable[[Placed], str]) -> Iterator[tuple[str, Sequence[Placed]]]:
     """Uses with the same key, which is not empty, by more than one environment."""
     groups: dict[str, list[Placed]] = {}
-    for each in uses:
-        groups.setdefault(key(each), []).append(each)
+    for use in uses:
+        groups.setdefault(key(use), []).append(use)
     for name, group in groups.items():
         if name and len(_owners(group)) > 1:
             yield name, group
 
 
 def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.owner for each in uses))
+    return tuple(dict.fromkeys(use.owner for use in uses))
 
 
 def _is_server_itself(each: Placed) -> bool:

@@ -125,7 +125,7 @@ def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
     """Environments with a database on a server that others use, and the first few of those others."""
     told: set[str] = set()
     for _unused, uses in shared(of_family(fleet, "database")):
-        prefixes = list(dict.fromkeys(each.owner for each in uses))
+        prefixes = list(dict.fromkeys(use.owner for use in uses))
         for prefix in prefixes:
             if prefix not in told:
                 told.add(prefix)
@@ -133,10 +133,10 @@ def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
 
 
 def _powerful_roles(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    for each in statements(environment):
-        match = _POWERFUL_ROLE.match(each.text)
+    for statement in statements(environment):
+        match = _POWERFUL_ROLE.match(statement.text)
         if match:
-            yield match[1], match[2].upper(), each.where
+            yield match[1], match[2].upper(), statement.where
     for reference in commands(environment):
         argv: Sequence[str] = reference.attributes.get("argv") or ()
         if "createuser" in argv:
@@ -147,15 +147,15 @@ def _powerful_roles(environment: Environment) -> Iterator[tuple[str, str, Where]
 
 
 def _cluster_wide(environment: Environment) -> Iterator[tuple[str, Where]]:
-    for each in statements(environment):
-        role = _OF_ROLE.match(each.text)
+    for statement in statements(environment):
+        role = _OF_ROLE.match(statement.text)
         if (
-            each.text.upper().startswith("ALTER SYSTEM")
+            statement.text.upper().startswith("ALTER SYSTEM")
             or (role and not owns(environment.prefix, role[1]))
-            or (_BACKENDS.search(each.text) and not _SCOPED.search(each.text))
-            or re.match(r"\\c(?:onnect)? template1\b", each.text)
+            or (_BACKENDS.search(statement.text) and not _SCOPED.search(statement.text))
+            or re.match(r"\\c(?:onnect)? template1\b", statement.text)
         ):
-            yield each.text, each.where
+            yield statement.text, statement.where
     for reference in commands(environment):
         text = _line(reference)
         dumped = re.search(r"\bpg_dumpall\b.*\s(?:--clean|-c)\b", text)

@@ -72,7 +72,7 @@ def dockerfile_default(fleet: Fleet) -> Judgement:
 def copied_secrets(fleet: Fleet) -> Judgement:
     """An image takes in whatever lies in the directory: .env files, dumps, the repository."""
     for build in fleet.derived(builds):
-        copies = [each for each in build.instructions if _copies_all(each)]
+        copies = [instruction for instruction in build.instructions if _copies_all(instruction)]
         open_names = [name for name in (".env", ".git", "dump.sql") if not _ignored(build.environment, name)]
         if copies and open_names:
             prefix = build.environment.prefix
@@ -114,10 +114,19 @@ def build_secret_cache(fleet: Fleet) -> Judgement:
     """Two environments share a cached layer that was made from one environment's secret."""
     layers: dict[tuple[Any, ...], dict[str, Where]] = {}
     for build in fleet.derived(builds):
-        for each in build.instructions:
-            if each.name == "RUN" and any(each.mounts("secret")) and not _only_downloads(each.text):
-                key = (build.environment.machine, each.flags, each.text, build.values_in(each.text))
-                layers.setdefault(key, {}).setdefault(build.environment.prefix, each.where)
+        for instruction in build.instructions:
+            if (
+                instruction.name == "RUN"
+                and any(instruction.mounts("secret"))
+                and not _only_downloads(instruction.text)
+            ):
+                key = (
+                    build.environment.machine,
+                    instruction.flags,
+                    instruction.text,
+                    build.values_in(instruction.text),
+                )
+                layers.setdefault(key, {}).setdefault(build.environment.prefix, instruction.where)
     for (machine, _flags, text, _values), owners in layers.items():
         if len(owners) > 1:
             yield Hit(
@@ -136,13 +145,13 @@ def build_cache_mount(fleet: Fleet) -> Judgement:
     """Two environments' builds write to one cache directory."""
     caches: dict[tuple[Any, ...], dict[str, Where]] = {}
     for build in fleet.derived(builds):
-        for each in build.instructions:
-            for mount in each.mounts("cache"):
+        for instruction in build.instructions:
+            for mount in instruction.mounts("cache"):
                 target = mount.get("target") or mount.get("dst") or mount.get("destination") or ""
                 name = mount.get("id") or target
                 if name and "$" not in name and not _PACKAGE_CACHES.search(f"{name} {target}"):
                     key = (build.environment.machine, name)
-                    caches.setdefault(key, {}).setdefault(build.environment.prefix, each.where)
+                    caches.setdefault(key, {}).setdefault(build.environment.prefix, instruction.where)
     for (machine, name), owners in caches.items():
         if len(owners) > 1:
             yield Hit(
@@ -180,11 +189,11 @@ def _defaults(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
     """Defaults that nothing in the environment replaces: (environment, name, value, place)."""
     for build in fleet.derived(builds):
         settings = {setting.key for setting in build.environment.settings}
-        for each in build.instructions:
-            if each.name in ("ARG", "ENV"):
-                for name, value in each.pairs().items():
-                    if name not in (build.arguments if each.name == "ARG" else settings):
-                        yield build.environment, name, value, each.where
+        for instruction in build.instructions:
+            if instruction.name in ("ARG", "ENV"):
+                for name, value in instruction.pairs().items():
+                    if name not in (build.arguments if instruction.name == "ARG" else settings):
+                        yield build.environment, name, value, instruction.where
     for environment in fleet.environments:
         settings = {setting.key for setting in environment.settings}
         for document in environment.documents:
@@ -212,7 +221,7 @@ def _copies_all(each: Instruction) -> bool:
 
 
 def _ignored(environment: Environment, name: str) -> bool:
-    return any(each.kind == "dockerignore" and ignores(each.text, name) for each in environment.documents)
+    return any(document.kind == "dockerignore" and ignores(document.text, name) for document in environment.documents)
 
 
 def _only_downloads(text: str) -> bool:

@@ -105,7 +105,7 @@ def host_singleton(fleet: Fleet) -> Judgement:
 
 
 def _commands(environment: Environment) -> list[Command]:
-    return [each.attributes["command"] for each in environment.references if each.kind == "command"]
+    return [reference.attributes["command"] for reference in environment.references if reference.kind == "command"]
 
 
 def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:

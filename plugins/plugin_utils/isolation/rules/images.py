@@ -203,8 +203,8 @@ def _foreign_contexts(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Whe
 def _foreign_bases(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
     built = fleet.claims("image")
     for build in fleet.derived(builds):
-        for each in build.instructions:
-            base = each.words()[0] if each.name == "FROM" and each.words() else ""
+        for instruction in build.instructions:
+            base = instruction.words()[0] if instruction.name == "FROM" and instruction.words() else ""
             makers = owners(built.get((build.environment.machine, normalise_image(base)), ())) if base else ()
             if makers and build.environment.prefix not in makers:
-                yield build.environment, f"FROM {base}", makers[0], each.where
+                yield build.environment, f"FROM {base}", makers[0], instruction.where

@@ -21,7 +21,11 @@ from . import Hit, Judgement, owners, rule
 def shell_overrides_env_file(fleet: Fleet) -> Judgement:
     """A script or workflow exports a variable of the Compose file: it wins over .env."""
     for environment in fleet.environments:
-        used = {each.name: each for project in environment.compose for each in project.interpolations}
+        used = {
+            interpolation.name: interpolation
+            for project in environment.compose
+            for interpolation in project.interpolations
+        }
         for name, value, where in exported(environment):
             if name not in used or value == used[name].value or name.startswith("COMPOSE_"):
                 continue

@@ -24,9 +24,11 @@ def no_memory_limit(fleet: Fleet) -> Judgement:
     for machine, environments in fleet.machines.items():
         if len(environments) < 2:
             continue
-        missing = {each.prefix: tuple(_without(each, "memory")) for each in environments}
+        missing = {environment.prefix: tuple(_without(environment, "memory")) for environment in environments}
         # Where nobody limits anything, that is how the machine is run: advice. One service without is an oversight.
-        nobody = all(len(missing[each.prefix]) == len(list(each.services())) for each in environments)
+        nobody = all(
+            len(missing[environment.prefix]) == len(list(environment.services())) for environment in environments
+        )
         for environment in environments:
             services = missing[environment.prefix]
             if services and not is_production(environment):

@@ -210,4 +210,4 @@ def _fitting(fleet: Fleet, environment: Environment, pattern: str) -> list[str]:
 
 
 def _ordered_prefixes(fleet: Fleet) -> dict[str, list[str]]:
-    return {machine: sorted(each.prefix for each in members) for machine, members in fleet.machines.items()}
+    return {machine: sorted(member.prefix for member in members) for machine, members in fleet.machines.items()}

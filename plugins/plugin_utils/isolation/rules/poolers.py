@@ -55,8 +55,8 @@ def search_path_pooling(fleet: Fleet) -> Judgement:
     """Environments that are told apart by schema only share the sessions of a pooler."""
     for identity, uses in shared(of_family(fleet, "database")):
         by_database: dict[str, list[Placed]] = {}
-        for each in uses:
-            by_database.setdefault(each.database, []).append(each)
+        for use in uses:
+            by_database.setdefault(use.database, []).append(use)
         for name, group in by_database.items():
             owners = tuple(dict.fromkeys(each.owner for each in group))
             mixing = [each for each in group if _names_schema(each) and _pool_mode(fleet.by_prefix[each.owner])]
@@ -89,16 +89,16 @@ def shared_pooler(fleet: Fleet) -> Judgement:
         if is_pooler(each.server.service or each.server.identity, definition or {}):
             by_server.setdefault(each.server.identity, []).append(each)
     for identity, uses in by_server.items():
-        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        owners = tuple(dict.fromkeys(use.owner for use in uses))
         if len(owners) > 1:
-            yield _one_pooler(owners, identity, tuple(each.use.where for each in uses))
+            yield _one_pooler(owners, identity, tuple(use.use.where for use in uses))
 
 
 @rule("database-capacity", "DB-06", severity=Severity.HIGH)
 def database_capacity(fleet: Fleet) -> Judgement:
     """The pools of several environments together want more connections than their server has."""
     for identity, uses in shared(of_family(fleet, "database")):
-        owners = tuple(dict.fromkeys(each.owner for each in uses))
+        owners = tuple(dict.fromkeys(use.owner for use in uses))
         sizes = {prefix: size for prefix in owners if (size := _pool_size(fleet.by_prefix[prefix]))}
         limit = _max_connections(fleet, uses[0].home, owners)
         wanted = sum(size for size, _unused in sizes.values())
@@ -130,7 +130,9 @@ def _wildcards(fleet: Fleet, environment: Environment) -> Iterator[tuple[Server,
     for config in pgbouncers(environment):
         for entry in config.databases:
             if entry.name == "*":
-                pooler = next((name for _unused, name, each in environment.services() if is_pooler(name, each)), "")
+                pooler = next(
+                    (name for _unused, name, service in environment.services() if is_pooler(name, service)), ""
+                )
                 server = resolver(fleet).resolve(environment, pooler, entry.host, entry.port)
                 yield behind(fleet, server)[0], entry.where
     for project, name, service in environment.services():
@@ -168,9 +170,11 @@ def _max_connections(fleet: Fleet, server: Server, owners: Sequence[str]) -> int
     definition = service_of(fleet.by_prefix.get(server.owner), server.service)
     texts = [command_text(definition)] if definition else []
     for prefix in owners:
-        texts += [each.text for each in fleet.by_prefix[prefix].documents if "max_connections" in each.text]
+        texts += [document.text for document in fleet.by_prefix[prefix].documents if "max_connections" in document.text]
     return next((int(match[1]) for match in map(_LIMIT.search, texts) if match), _MAX_CONNECTIONS)
 
 
 def _has_connection_limit(environment: Environment) -> bool:
-    return any(re.search(r"\bCONNECTION LIMIT [1-9]", each.text, re.IGNORECASE) for each in statements(environment))
+    return any(
+        re.search(r"\bCONNECTION LIMIT [1-9]", statement.text, re.IGNORECASE) for statement in statements(environment)
+    )

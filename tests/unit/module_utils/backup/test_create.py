@@ -261,7 +261,7 @@ def test_files_are_data(
 ) -> None:  # fmt: skip
     """Alone, and beside a database without tables; also those of a container that cannot tell how many there are."""
     engine.tables, engine.found = 0, found
-    parts = [each for each in parameters(tmp_path)["parts"] if each["name"] in databases] + [FILES]
+    parts = [part for part in parameters(tmp_path)["parts"] if part["name"] in databases] + [FILES]
     made = make("before release r1", release="r1", parts=parts)
     assert names(tmp_path) == ([made["name"]] if needed else [])
     assert backup_step(made) == (f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}")

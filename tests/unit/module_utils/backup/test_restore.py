@@ -179,9 +179,9 @@ def test_a_script_sees_a_volume_of_its_own_and_its_result_is_put_beside(backup: 
     """Nothing of the machine is mounted by a path that somebody in the service's container could bend."""
     engine = Engine()
     Files(engine, WEB, "/srv/media", 60).stage(backup, STAMP, "rm x")
-    (create,) = [each for each in engine.calls if each[0] == "create"]
+    (create,) = [call for call in engine.calls if call[0] == "create"]
     assert "/host/v" not in " ".join(create) and "type=volume,target=/files,volume-nocopy" in create
-    assert engine.scripts == ["rm x"] and not any("rm x" in " ".join(each) for each in engine.calls)
+    assert engine.scripts == ["rm x"] and not any("rm x" in " ".join(call) for call in engine.calls)
     side = f"media/.bulkhead-restore-{STAMP}"
     assert engine.held["web:/srv"] == {f"{side}/one": "secret", f"{side}/seen": "yes"}
     assert engine.modes["files"] == (0o751, 10001) and engine.modes[side] == (0o700, 0)
@@ -202,7 +202,7 @@ def test_without_a_script_files_are_only_put_beside(backup: str) -> None:
     engine = Engine()
     Files(engine, WEB, "/srv/media").stage(backup, STAMP)
     assert engine.held == {"web:/srv": {f"media/.bulkhead-restore-{STAMP}/one": "secret"}}
-    assert not any(each[0] == "create" for each in engine.calls)
+    assert not any(call[0] == "create" for call in engine.calls)
 
 
 def test_a_container_that_moves_files_is_known_as_its_projects() -> None:

@@ -15,13 +15,13 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.arguments impor
 
 def documented(*texts: str) -> dict[str, dict[str, Any]]:
     """Types and defaults of the options of documentation fragments."""
-    options = {name: each for text in texts for name, each in yaml.safe_load(text)["options"].items()}
-    return {name: {key: each[key] for key in ("type", "default") if key in each} for name, each in options.items()}
+    options = {name: item for text in texts for name, item in yaml.safe_load(text)["options"].items()}
+    return {name: {key: item[key] for key in ("type", "default") if key in item} for name, item in options.items()}
 
 
 def test_the_fragments_say_what_the_modules_take() -> None:
     """Same names, types and defaults. A token is no secret: it is not taken for one."""
-    taken = {name: {key: each[key] for key in each if key != "no_log"} for name, each in ENVIRONMENT.items()}
+    taken = {name: {key: item[key] for key in item if key != "no_log"} for name, item in ENVIRONMENT.items()}
     assert documented(ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.MACHINE) == taken
     assert list(documented(ModuleDocFragment.MACHINE)) == list(MACHINE)
     assert ENVIRONMENT["token"]["no_log"] is False

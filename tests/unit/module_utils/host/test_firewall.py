@@ -111,7 +111,7 @@ def test_published_ports_stay_open() -> None:
             },
         }
     }
-    assert [tuple(each.values()) for each in firewall_ports(compose, ["25", "8125/udp", "25/tcp"])] == [
+    assert [tuple(port.values()) for port in firewall_ports(compose, ["25", "8125/udp", "25/tcp"])] == [
         ("tcp", "", "80"),
         ("tcp", "10.0.0.1", "443"),
         ("udp", "", "5000:5010"),

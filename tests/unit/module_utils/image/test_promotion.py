@@ -98,7 +98,7 @@ class FakeEngine:
             return 0, "", ""
         template = args[3] if args[2] == "--format" else ""
         names = args[4:] if template else args[2:]
-        found = [self.images[each] for each in names if each in self.images]
+        found = [self.images[name] for name in names if name in self.images]
         if template == "{{json .Config.Labels}}":
             shown = json.dumps(found[0]["Config"]["Labels"]) if found else ""
         else:
@@ -400,7 +400,7 @@ def test_what_does_not_get_our_name(
     with pytest.raises(EngineError) as error:
         asked.promote(tree, inputs, "app:c2")
     assert error.value.message == checked.value.message
-    assert all(each in error.value.message for each in words), error.value.message
+    assert all(word in error.value.message for word in words), error.value.message
     assert not any(call[:2] == ("image", "tag") for call in calls(asked))
 
 

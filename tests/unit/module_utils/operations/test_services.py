@@ -79,7 +79,7 @@ class FakeEngine:
 
 
 def services(engine: FakeEngine, *names: str, secrets: tuple[str, ...] = (), one_shot: bool = False) -> Services:
-    wanted = [{"name": each, "key": each, "one_shot": one_shot} for each in names]
+    wanted = [{"name": name, "key": name, "one_shot": one_shot} for name in names]
     return Services(cast(Any, engine), "aiia_staging", wanted, list(secrets))
 
 

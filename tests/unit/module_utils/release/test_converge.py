@@ -238,7 +238,7 @@ def test_a_container_says_for_which_release_it_was_made(machine: Machine) -> Non
         }
 
     def labels() -> dict[str, str]:
-        return {key: each["Config"]["Labels"]["io.bulkhead.release"] for key, each in machine.engine.running.items()}
+        return {key: item["Config"]["Labels"]["io.bulkhead.release"] for key, item in machine.engine.running.items()}
 
     first = machine.deploy(**changes(1))
     assert labels() == {"web": first, "db": first}

@@ -38,13 +38,13 @@ class Engine:
         self.objects = objects
 
     def inspect(self, names: list[str]) -> list[dict[str, Any]]:
-        return [each for each in self.containers if each["Id"] in names]
+        return [container for container in self.containers if container["Id"] in names]
 
     def docker(self, _kind: str, _verb: str, *names: str) -> tuple[int, str, str]:
         return 0, json.dumps([each for each in self.objects if each["Name"] in names]), ""
 
     def docker_ok(self, *_args: str) -> str:
-        return "\n".join(each["Id"] for each in self.containers)
+        return "\n".join(container["Id"] for container in self.containers)
 
 
 def refuse(
@@ -59,7 +59,7 @@ def refuse(
     comparison = SimpleNamespace(
         names_of=Comparison.names_of,
         engine=engine,
-        containers=[each for each in containers if each["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
+        containers=[container for container in containers if container["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
         services=[{"container": "aiia_prod_web", "replicas": 1, "rolling": False, "prepare": []}],
         params={
             "networks": ["aiia_prod_network"],

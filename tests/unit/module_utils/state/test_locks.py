@@ -207,8 +207,8 @@ def test_takers_at_once(tmp_path: Path, kind: type) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
     takers = [kind(target=_compete, args=(str(tmp_path / "state"), number, str(counter))) for number in range(6)]
-    for each in takers:
-        each.start()
-    for each in takers:
-        each.join()
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
     assert counter.read_text() == "30"

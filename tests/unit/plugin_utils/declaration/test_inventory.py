@@ -18,7 +18,7 @@ from unit.fleets import PRODUCTION, STAGING, declarations, encrypted, inline, pr
 
 def test_every_environment_is_read(tmp_path: Path) -> None:
     inventory = read(write(tmp_path, {"production": PRODUCTION, "staging": STAGING, "tools": {"ansible_user": "me"}}))
-    found = {each.group: each for each in inventory.environments()}
+    found = {environment.group: environment for environment in inventory.environments()}
     assert list(found) == ["production", "staging"]
     assert found["production"].hosts == ("production-host",)
     assert found["production"].variables["bulkhead_project"] == "app"
@@ -29,7 +29,7 @@ def test_every_environment_is_read(tmp_path: Path) -> None:
 def test_an_environment_without_hosts_is_none(tmp_path: Path) -> None:
     hosts = {"production": {"hosts": {"one": None}}, "staging": {"hosts": {}}}
     inventory = read(write(tmp_path, {"production": PRODUCTION, "staging": STAGING}, hosts))
-    assert [each.group for each in inventory.environments()] == ["production"]
+    assert [environment.group for environment in inventory.environments()] == ["production"]
 
 
 def test_group_variables_beside_the_playbook_count(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_group_variables_beside_the_playbook_count(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "production.yml").write_text("bulkhead_environment: prod\n")
     inventory = read(tmp_path / "inventory", playbooks=tmp_path / "playbooks")
-    assert [each.group for each in inventory.environments()] == ["production"]
+    assert [environment.group for environment in inventory.environments()] == ["production"]
 
 
 def test_a_host_variable_declares_no_environment(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def locked_fleet(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("password", ["", "staging's"])
 def test_a_locked_vault_file_hides_its_values_and_nothing_else(tmp_path: Path, password: str) -> None:
     inventory = read(locked_fleet(tmp_path), password)
-    found = {each.group: each for each in inventory.environments()}
+    found = {environment.group: environment for environment in inventory.environments()}
     assert list(found) == ["production", "staging"]
     assert found["production"].variables["bulkhead_domains"] == ["prod.example.com"]
     assert "bulkhead_secrets" not in found["production"].variables
@@ -71,7 +71,9 @@ def test_a_locked_vault_file_hides_its_values_and_nothing_else(tmp_path: Path, p
 
 
 def test_an_open_vault_file_is_read(tmp_path: Path) -> None:
-    found = {each.group: each for each in read(locked_fleet(tmp_path), "production's").environments()}
+    found = {
+        environment.group: environment for environment in read(locked_fleet(tmp_path), "production's").environments()
+    }
     assert found["production"].locked == ()
     assert found["production"].variables["bulkhead_secrets"] == PRODUCTION["bulkhead_secrets"]
 
@@ -79,7 +81,7 @@ def test_an_open_vault_file_is_read(tmp_path: Path) -> None:
 def test_two_locked_files_are_both_named(tmp_path: Path) -> None:
     locked_fleet(tmp_path)
     (tmp_path / "group_vars/production/more.yml").write_text(encrypted("x: 1", "other"))
-    found = {each.group: each for each in read(tmp_path).environments()}
+    found = {environment.group: environment for environment in read(tmp_path).environments()}
     assert sorted(Path(path).name for path in found["production"].locked) == ["more.yml", "vault.yml"]
 
 
@@ -132,4 +134,4 @@ def test_several_sources_are_one_inventory(tmp_path: Path) -> None:
     write(tmp_path / "a", {"production": PRODUCTION})
     write(tmp_path / "b", {"staging": STAGING})
     inventory = Inventory([str(tmp_path / "a"), str(tmp_path / "b")], [], str(tmp_path))
-    assert [each.group for each in inventory.environments()] == ["production", "staging"]
+    assert [environment.group for environment in inventory.environments()] == ["production", "staging"]

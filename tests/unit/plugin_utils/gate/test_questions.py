@@ -33,7 +33,7 @@ def rendered(directory: Path, **services: Any) -> tuple[Release, dict[str, Any]]
 
 
 def asked(release: Release, entry: Any = None) -> list[str]:
-    return [each["container"] for each in questions(release, entry)]
+    return [question["container"] for question in questions(release, entry)]
 
 
 def test_every_server_is_asked(tmp_path: Path) -> None:

@@ -51,4 +51,4 @@ def test_since_when_a_container_is_verified(known: dict[str, Any] | None, after:
     """A deployment that leaves it as it was does not begin its time anew; a start or another image does."""
     receipt = {"prefix": "p", "finished": "2026-01-01T12:00:05Z", "by": "me"}
     entry = registry_entry({}, receipt, observed(known=known), observed(after), "/srv/p")
-    assert {name: each["verified"] for name, each in entry["containers"].items()} == {"p_web": verified}
+    assert {name: item["verified"] for name, item in entry["containers"].items()} == {"p_web": verified}

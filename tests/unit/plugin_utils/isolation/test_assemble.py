@@ -347,7 +347,7 @@ def test_environments_of_our_own_share_no_claim(project: str, names: list[str], 
     fleet = Fleet(
         tuple(rendered(prefix, name, 8000 + n) for n, (prefix, name) in enumerate(zip(prefixes, names, strict=True)))
     )
-    namespaces = {claim.namespace for each in fleet.environments for claim in each.claims}
+    namespaces = {claim.namespace for environment in fleet.environments for claim in environment.claims}
     shared = [(space, key) for space in namespaces for _machine, key, _claims in fleet.collisions(space)]
     assert naming.prefixes_conflict(*prefixes) or not shared
     assert {"project", "container", "network", "volume", "image", "host-port", "path"} <= namespaces
@@ -396,7 +396,7 @@ def test_sealed_settings_stay_sealed() -> None:
     artefacts = RenderedArtefacts(compose, settings={"SECRET_KEY": SEALED, "A": "1"}, secrets={"SECRET_KEY"})
     found = assemble(prefix="aiia_prod", directory=DIRECTORY, rendered=artefacts)
     assert found.compose[0].services["web"]["environment"] == {"A": "1"}
-    assert [(each.key, each.secret, each.text) for each in found.settings] == [
+    assert [(setting.key, setting.secret, setting.text) for setting in found.settings] == [
         ("SECRET_KEY", True, ""),
         ("A", False, "1"),
     ]

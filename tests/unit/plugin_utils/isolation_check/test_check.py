@@ -98,8 +98,8 @@ def test_guide(site: Path) -> None:
 def test_without_a_directory_each_lives_where_its_files_are(site: Path) -> None:
     """The files' own directories tell two environments apart."""
     environments = fleet()
-    for each in environments:
-        del each["directory"]
+    for environment in environments:
+        del environment["directory"]
     assert run(site, environments).stopping == ()
 
 

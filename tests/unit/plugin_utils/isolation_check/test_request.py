@@ -45,7 +45,7 @@ def test_file(tmp_path: Path) -> None:
     assert request.base == folder
     assert request.fail_on is None
     assert request.report == "out.json"
-    assert [str(each.where) for each in request.environments] == [
+    assert [str(environment.where) for environment in request.environments] == [
         "ci/check.yml:4 (environments[0])",
         "ci/check.yml:6 (environments[1])",
     ]

@@ -166,7 +166,7 @@ def test_a_protected_environment_takes_its_own_data_alone_and_by_its_name() -> N
     assert list(refusals_before(confirmed)) == [] and reasons(confirmed, *backup("aiia_prod", True)) == []
     other = Intention("aiia_prod", True, "aiia_prod", "aiia_staging", True, databases=("postgresql",))
     assert any("never restored into it" in each for each in refusals_before(other))
-    assert any("never restored into it" in each for each in reasons(other, *backup()))
+    assert any("never restored into it" in reason for reason in reasons(other, *backup()))
 
 
 @pytest.mark.parametrize(

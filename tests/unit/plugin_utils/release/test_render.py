@@ -45,7 +45,7 @@ def rendered(tmp_path: Path, **variables: Any) -> Release:
 
 
 def settings(release: Release) -> dict[str, str]:
-    return {each.key: each.value for each in release.settings}
+    return {setting.key: setting.value for setting in release.settings}
 
 
 def service(release: Release, key: str) -> Any:
@@ -53,7 +53,7 @@ def service(release: Release, key: str) -> Any:
 
 
 def texts(release: Release) -> dict[str, str]:
-    return {each.path: each.content for each in release.files}
+    return {file.path: file.content for file in release.files}
 
 
 # ---- the guide ---------------------------------------------------------------------------------------------------
@@ -104,12 +104,12 @@ def test_the_guides_names(
     compose = release.stack.compose
     assert release.compose_file == f"docker-compose.{name}.yml"
     assert compose["name"] == prefix
-    assert {each["container_name"] for each in compose["services"].values()} == {
+    assert {service["container_name"] for service in compose["services"].values()} == {
         f"{prefix}_{service}" for service in ("django", "postgresql", "pgbouncer", "redis", "nginx")
     }
     assert f"django_{name}" in compose["services"]
     assert compose["networks"]["default"]["name"] == f"{prefix}_network"
-    assert {each["name"] for each in compose["volumes"].values()} == {
+    assert {volume["name"] for volume in compose["volumes"].values()} == {
         f"{prefix}_{volume}_{name}" for volume in ("storage", "pgdata", "redis_data")
     }
     assert release.ports == (("nginx", "", ports[0]), ("nginx", "", ports[1]))
@@ -121,7 +121,7 @@ def test_the_guides_names(
     assert f"set $bulkhead_application {prefix}_django;" in nginx
     assert f"set $bulkhead_application {prefix}_django_next;" in nginx
     assert f"proxy_pass http://$bulkhead_application:{app_port};" in nginx
-    assert not any("build" in each for each in compose["services"].values())
+    assert not any("build" in service for service in compose["services"].values())
 
 
 def test_nothing_of_one_environment_is_in_the_other(guide: dict[str, tuple[Declaration, Release]]) -> None:
@@ -131,13 +131,13 @@ def test_nothing_of_one_environment_is_in_the_other(guide: dict[str, tuple[Decla
 
 def test_containers_have_no_more_rights_than_they_need(guide: dict[str, tuple[Declaration, Release]]) -> None:
     _declaration, release = guide["aiia_prod"]
-    for each in release.stack.compose["services"].values():
-        assert each["cap_drop"] == ["ALL"]
-        assert each["security_opt"] == ["no-new-privileges:true"]
-        assert each["restart"] == "unless-stopped"
-        assert each["logging"]["options"]["max-size"] == "10m"
-        assert {"cpus", "memory", "pids"} <= each["deploy"]["resources"]["limits"].keys()
-        assert each["healthcheck"]["test"]
+    for service in release.stack.compose["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["restart"] == "unless-stopped"
+        assert service["logging"]["options"]["max-size"] == "10m"
+        assert {"cpus", "memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
+        assert service["healthcheck"]["test"]
 
 
 # ---- secrets -----------------------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ def test_whatever_holds_a_secret_is_marked(tmp_path: Path) -> None:
     """The Compose file, the nginx configuration and all that a diff may show hold none."""
     release = rendered(tmp_path, bulkhead_tls_certificate="CERTIFICATE", bulkhead_tls_key="PRIVATE KEY")
     secrets = [*PRODUCTION["bulkhead_secrets"].values(), "PRIVATE KEY"]
-    holding = {each.path for each in release.files if any(secret in each.content for secret in secrets)}
-    assert holding == {each.path for each in release.files if each.secret}
+    holding = {file.path for file in release.files if any(secret in file.content for secret in secrets)}
+    assert holding == {file.path for file in release.files if file.secret}
     assert release.file(".env").mode == 0o600
     outside = {path for path in holding if not path.startswith(PRIVATE)}
     assert outside == {".env"}
@@ -189,7 +189,11 @@ def test_an_ill_tempered_password_reaches_every_file(tmp_path: Path) -> None:
         settings(release)["REDIS_URL"]
         == "redis://:p%22a%5Cs%24s%27w%40o%2Fr%3Ad%23%25%C3%A4%20%7B%7B%20x%20%7D%7D@redis:6379/0"
     )
-    (line,) = [each for each in texts(release)[f"{PRIVATE}/redis/redis.conf"].splitlines() if "requirepass" in each]
+    (line,) = [
+        splitline
+        for splitline in texts(release)[f"{PRIVATE}/redis/redis.conf"].splitlines()
+        if "requirepass" in splitline
+    ]
     assert line == 'requirepass "p\\"a\\\\s$s\'w@o/r:d#%ä {{ x }}"'
 
 
@@ -226,7 +230,7 @@ def test_a_setting_changes_env_and_nothing_else(tmp_path: Path) -> None:
     before, after = texts(rendered(tmp_path / "a")), texts(rendered(tmp_path / "b", bulkhead_env={"FLAG": "on"}))
     assert {path for path in after if after[path] != before[path]} == {".env"}
     compose = rendered(tmp_path / "c").stack.compose
-    assert [key for key, each in compose["services"].items() if "env_file" in each] == ["django_prod"]
+    assert [key for key, item in compose["services"].items() if "env_file" in item] == ["django_prod"]
 
 
 def test_the_environments_own_setting_counts(tmp_path: Path) -> None:
@@ -405,31 +409,33 @@ def test_compose_keys_of_the_users(tmp_path: Path) -> None:
 )
 def test_both_ways_to_write_a_mount(tmp_path: Path, mount: Any, mounts: list[str], steady: bool) -> None:
     services = {"tool": {"image": "tool:1", "volumes": [mount]}}
-    found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=services))}
+    found = {
+        argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=services))
+    }
     assert found["tool"]["mounts"] == mounts
     assert found["tool"]["steady"] is steady
 
 
 def test_what_the_host_must_know(tmp_path: Path) -> None:
     once = {"migrate": {"command": ["migrate"], "restart": "no"}}
-    found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=once))}
+    found = {argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=once))}
     assert found["django"]["key"] == "django_prod"
     assert found["nginx"]["mounts"] == [
         "./docker/nginx:/etc/nginx/conf.d",
         f"./{PRIVATE}/nginx:/etc/nginx/tls",
         "./.bulkhead/traffic:/etc/nginx/traffic",
     ]
-    assert {name for name, each in found.items() if each["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
+    assert {name for name, item in found.items() if item["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
     assert (found["django"]["rolling"], found["django"]["expose"]) == (True, ["8000"])
     assert (found["django"]["stand_in"], found["django"]["env_files"]) == ("app_prod_django_next", [".env"])
     several = rendered(tmp_path / "several", bulkhead_services={"django": {"deploy": {"replicas": 2}}})
-    (django,) = [each for each in service_arguments(several) if each["name"] == "django"]
+    (django,) = [argument for argument in service_arguments(several) if argument["name"] == "django"]
     assert django["container"] == "app_prod-django_prod"
     # nginx asks for this one, however many it stands in for.
     assert (django["stand_in"], django["preparing"]) == ("app_prod_django_next", "app_prod_django_prepare")
     assert found["nginx"]["validate"] == ["nginx", "-t", "-q"]
-    assert {name for name, each in found.items() if each["awaited"]} == {"pgbouncer", "postgresql", "redis"}
-    assert {name for name, each in found.items() if each["one_shot"]} == {"migrate"}
+    assert {name for name, item in found.items() if item["awaited"]} == {"pgbouncer", "postgresql", "redis"}
+    assert {name for name, item in found.items() if item["one_shot"]} == {"migrate"}
 
 
 def test_equal_releases_have_equal_digests(tmp_path: Path) -> None:
@@ -444,12 +450,12 @@ def test_the_network_without_a_way_out(tmp_path: Path) -> None:
     given = {"worker": {"command": ["work"]}, "flower": {"image": "flower:1"}}
     release = rendered(tmp_path, bulkhead_internal_network=True, bulkhead_services=given)
     compose = release.stack.compose
-    assert {key: (each["name"], each.get("internal", False)) for key, each in compose["networks"].items()} == {
+    assert {key: (item["name"], item.get("internal", False)) for key, item in compose["networks"].items()} == {
         "default": ("app_prod_network", False),
         "data": ("app_prod_data", True),
     }
     assert compose["networks"]["data"]["labels"] == compose["networks"]["default"]["labels"]
-    assert {key: sorted(each.get("networks", ["default"])) for key, each in compose["services"].items()} == {
+    assert {key: sorted(item.get("networks", ["default"])) for key, item in compose["services"].items()} == {
         "nginx": ["default"],
         "django_prod": ["data", "default"],
         "pgbouncer": ["data"],
@@ -465,7 +471,7 @@ def test_one_network_unless_asked(tmp_path: Path) -> None:
     """The guide has one network for each environment, with all of its containers."""
     compose = rendered(tmp_path).stack.compose
     assert list(compose["networks"]) == ["default"]
-    assert {key for key, each in compose["services"].items() if "networks" in each} == {"django_prod"}
+    assert {key for key, item in compose["services"].items() if "networks" in item} == {"django_prod"}
 
 
 def test_each_line_of_a_secret_is_hidden(tmp_path: Path) -> None:
@@ -492,6 +498,8 @@ def test_what_waits_for_the_application_comes_after_it(tmp_path: Path) -> None:
         "edge": {"depends_on": ["front"], "image": "edge:1"},
         "more": {"depends_on": ["edge", "beat"], "image": "more:1"},
     }
-    found = {each["name"]: each for each in service_arguments(rendered(tmp_path, bulkhead_services=services))}
-    assert {name for name, each in found.items() if each["awaited"]} == {"pgbouncer", "postgresql", "redis"}
+    found = {
+        argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=services))
+    }
+    assert {name for name, item in found.items() if item["awaited"]} == {"pgbouncer", "postgresql", "redis"}
     assert found["front"]["steady"] and found["edge"]["steady"]

@@ -54,7 +54,7 @@ def definition(stack: Stack, key: str) -> Any:
 
 
 def described(stack: Stack, name: str) -> Service:
-    return next(each for each in stack.services if each.name == name)
+    return next(service for service in stack.services if service.name == name)
 
 
 # ---- merging -----------------------------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ def test_names_begin_with_the_prefix() -> None:
     stack = build()
     assert stack.compose["name"] == "app_prod"
     assert list(stack.compose["services"]) == ["web_prod", "db", "cache"]
-    assert [each.container for each in stack.services] == ["app_prod_web", "app_prod_db", "app_prod_cache"]
+    assert [service.container for service in stack.services] == ["app_prod_web", "app_prod_db", "app_prod_cache"]
     assert stack.compose["networks"]["default"]["name"] == "app_prod_network"
-    assert {key: each["name"] for key, each in stack.compose["volumes"].items()} == {
+    assert {key: item["name"] for key, item in stack.compose["volumes"].items()} == {
         "storage": "app_prod_storage_prod",
         "data": "app_prod_data_prod",
     }
@@ -157,7 +157,7 @@ def test_a_service_without_an_image_is_the_application() -> None:
     assert definition(stack, "worker")["env_file"] == [".env"]
     assert definition(stack, "worker")["cap_drop"] == ["ALL"]
     assert "env_file" not in definition(stack, "db")
-    assert {each.name for each in stack.services if each.application} == {"web", "worker"}
+    assert {service.name for service in stack.services if service.application} == {"web", "worker"}
     assert stack.uses_application_image
 
 

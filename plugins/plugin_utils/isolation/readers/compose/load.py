@@ -202,15 +202,15 @@ class Loader:
         for number, entry in enumerate(entries):
             line = places[number][1] if number < len(places) else line
             full = entry if isinstance(entry, dict) else {"path": entry}
-            files = [Paths(base, self.home).path(each) for each in _words(full.get("path")) if each]
+            files = [Paths(base, self.home).path(word) for word in _words(full.get("path")) if word]
             if not files:
                 raise ReaderError("an entry of 'include' has no path", line, rule="not-compose", file=shown)
             where = Where(shown, line, f"include.{number}")
-            self.links += [("include", each, where) for each in files]
+            self.links += [("include", file, where) for file in files]
             if files[0] in chain or len(chain) > MAX_CHAIN:
                 circle = " includes ".join(map(self.sources.show, (*chain, files[0])))
                 raise ReaderError(f"files include each other in a circle: {circle}", line, rule="cycle", file=shown)
-            missing = [each for each in files if self.sources.read(each) is None]
+            missing = [file for file in files if self.sources.read(file) is None]
             if missing:
                 names = ", ".join(map(self.sources.show, missing))
                 self.problems.append(
@@ -220,15 +220,15 @@ class Loader:
             directory = full.get("project_directory")
             directory = Paths(base, self.home).path(directory) if directory else posixpath.dirname(files[0])
             imported = self.model(files, directory, self._include_env(full, base, directory, env), chain)
-            for each in files:
-                self.loaded[each] = "include"
+            for file in files:
+                self.loaded[file] = "include"
             _import(imported, config, line, shown)
 
     def _include_env(
         self, entry: Mapping[str, Any], base: str, directory: str, env: Mapping[str, str]
     ) -> dict[str, str]:
         """The variables of an included project: its own environment files, below those of the whole project."""
-        files = [Paths(base, self.home).path(each) for each in _words(entry.get("env_file"))]
+        files = [Paths(base, self.home).path(word) for word in _words(entry.get("env_file"))]
         found: dict[str, str] = {}
         for path in files or [posixpath.join(directory, ".env")]:
             text = self.sources.read(path)

@@ -110,7 +110,7 @@ def _check(value: Any, shape: Shape) -> None:
         if shape != "*" and not _is(value, shape):
             raise _wrong(shape)
     elif isinstance(shape, Either):
-        chosen = shape.by_type.get(type(value)) or next((each for each in shape.shapes if _fits(value, each)), None)
+        chosen = shape.by_type.get(type(value)) or next((shape for shape in shape.shapes if _fits(value, shape)), None)
         if chosen is None:
             raise _wrong(*shape.shapes)
         _check(value, chosen)
@@ -163,7 +163,7 @@ def _fits(value: Any, shape: Shape) -> bool:
     if isinstance(shape, ListOf):
         return isinstance(value, list)
     if isinstance(shape, Either):
-        return any(_fits(value, each) for each in shape.shapes)
+        return any(_fits(value, shape) for shape in shape.shapes)
     return isinstance(value, Mapping)
 
 

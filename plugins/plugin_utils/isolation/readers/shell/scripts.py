@@ -383,8 +383,10 @@ def locks(command: Command) -> Iterator[Lock]:
     for index, word in enumerate(words):
         if posixpath.basename(word) == "flock":
             options = words[index + 1 :]
-            bounded = any(re.fullmatch(r"-n\w*|--nonblock|--nb|-w\d*|--wait.*|--timeout.*", each) for each in options)
-            path = next((each for each in options if each.startswith(("/", "~", "$", "."))), "")
+            bounded = any(
+                re.fullmatch(r"-n\w*|--nonblock|--nb|-w\d*|--wait.*|--timeout.*", option) for option in options
+            )
+            path = next((option for option in options if option.startswith(("/", "~", "$", "."))), "")
             if path:
                 yield Lock(posixpath.normpath(path), bounded)
             return

@@ -88,7 +88,7 @@ def test_claims_of_settings() -> None:
         ("cookie", "a.example/SESSION_COOKIE_DOMAIN"),
         ("bucket", "/media/prod"),
     }
-    assert [(each.target, each.attributes["host"]) for each in references] == [
+    assert [(reference.target, reference.attributes["host"]) for reference in references] == [
         ("https://a.example:8443/x", "a.example:8443")
     ]
     own = [*settings, Setting("AWS_S3_ENDPOINT_URL", "http://minio:9000", Where(".env", 5))]

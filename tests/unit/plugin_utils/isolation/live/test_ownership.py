@@ -100,7 +100,7 @@ def test_refused(case: str) -> None:
     """With the rule that is meant and no other, at a severity that stops, and a way to mend it."""
     rule, seen = BAD[case]
     findings = ownership(environment(), observation(**seen))
-    assert [each.rule for each in findings] == [rule]
+    assert [finding.rule for finding in findings] == [rule]
     assert findings[0].severity >= 3 and findings[0].fix and findings[0].environments == (OURS,)
 
 

@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_machine(case: str) -> None:
     """With its rule, its severity, and what to do."""
     rule, severity, seen = BAD[case]
     findings = machine(environment(), observation(**seen))
-    assert [(each.rule, int(each.severity)) for each in findings] == [(rule, severity)]
+    assert [(finding.rule, int(finding.severity)) for finding in findings] == [(rule, severity)]
     assert findings[0].fix and findings[0].message
 
 
@@ -163,7 +163,7 @@ def registered(**more: Any) -> dict[str, Any]:
 
 
 def rules(findings: list[Any]) -> set[str]:
-    return {each.rule for each in findings}
+    return {finding.rule for finding in findings}
 
 
 def test_an_inventory_that_is_not_ours_is_known_by_the_registry() -> None:
@@ -216,8 +216,8 @@ def test_an_entry_survives_the_registry() -> None:
     kept = json.loads(json.dumps(entry_of(type(ours)(**{**ours.__dict__, "claims": (*ours.claims, secret)}))))
     assert "fingerprint" not in json.dumps(kept)
     back = environment_of(kept, "here")
-    assert {(each.namespace, each.scope, each.key) for each in back.claims} == {
-        (each.namespace, "here", each.key) for each in ours.claims
+    assert {(claim.namespace, claim.scope, claim.key) for claim in back.claims} == {
+        (claim.namespace, "here", claim.key) for claim in ours.claims
     }
 
 
@@ -313,7 +313,7 @@ def test_an_unused_waiver_of_the_machine_is_told_where_everything_was_seen() -> 
     """Preflight has not probed yet; verification has. Waivers of what paper shows are the plan's to judge."""
     common = {"reason": "moved", "until": "2026-06-30"}
     waivers = [{"rule": "taken-port", "resource": "port 80"}, {"rule": "shared-port", "resource": "80/tcp"}]
-    ours = environment(variables={"bulkhead_waivers": [each | common for each in waivers]})
+    ours = environment(variables={"bulkhead_waivers": [waiver | common for waiver in waivers]})
     assert accepted(ours, [], date(2026, 6, 1)) == []
     (unused,) = accepted(ours, [], date(2026, 6, 1), complete=True)
     assert (unused.rule, unused.resource) == ("unused-waiver", "port 80")

@@ -84,12 +84,12 @@ def test_requests() -> None:
 
 def test_requests_over_ipv6() -> None:
     """What is published on every address is asked on both loopbacks; what is on one address, there alone."""
-    asked = {(each["address"], each["optional"]) for each in planned().requests}
+    asked = {(request["address"], request["optional"]) for request in planned().requests}
     assert asked == {("127.0.0.1", False), ("::1", True)}
     for bound, where in (("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")):
         bind = {"bulkhead_bind_address": bound}
         made = plan_probes(environment(https_port=8443, variables=bind), [theirs()], machine())
-        assert {(each["address"], each["optional"]) for each in made.requests} == {(where, False)}
+        assert {(request["address"], request["optional"]) for request in made.requests} == {(where, False)}
 
 
 def test_addresses_of_ipv6_are_asked_for() -> None:
@@ -126,7 +126,7 @@ def judged(services: Any = None, **said: Any) -> list[tuple[str, int]]:
     """Rules and severities of what was answered."""
     result = {"inside": [], "answers": [], "replies": [], "observation": machine(), **said}
     findings = judge_probes(ours(), [theirs()], planned(), result, services or services_of(ours()))
-    return [(each.rule, int(each.severity)) for each in findings]
+    return [(finding.rule, int(finding.severity)) for finding in findings]
 
 
 BAD: dict[str, tuple[str, int, dict[str, Any]]] = {

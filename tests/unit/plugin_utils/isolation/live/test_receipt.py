@@ -178,7 +178,7 @@ def test_strangers_are_noted() -> None:
     seen = machine()
     seen["containers"] += [container("x"), container("y", labels("elsewhere_prod"))]
     seen["networks"].append(network("n", {PROJECT: "shop"}))
-    assert [each.split(" (")[0] for each in notes(machine(), seen)] == [
+    assert [note.split(" (")[0] for note in notes(machine(), seen)] == [
         "container x is new", "container y is new", "network n is new",
     ]  # fmt: skip
 

@@ -90,7 +90,7 @@ jobs:
     job = found.jobs[0]
     assert (job.id, job.environment, job.runs_on) == ("deploy", "production", ("self-hosted", "linux"))
     assert (job.condition, job.secrets) == ("github.ref == 'refs/heads/main'", ("ONE", "TWO"))
-    assert [(each.text, each.where.line, each.directory, each.errexit) for each in found.commands] == [
+    assert [(command.text, command.where.line, command.directory, command.errexit) for command in found.commands] == [
         ("cd /srv/a", 15, "", True),
         ("a ${{ secrets.ONE }}", 16, "/srv/a", True),
         ("b", 20, "", False),
@@ -136,7 +136,7 @@ def test_playbook() -> None:
 """,
         "p.yml",
     )
-    assert [(each.text, each.where.line) for each in found.commands] == [
+    assert [(command.text, command.where.line) for command in found.commands] == [
         ("cd /a", 5),
         ("b", 6),
         ("docker ps", 8),
@@ -169,7 +169,9 @@ def test_pgbouncer() -> None:
         "; a\n[databases]\n* = host=db port=6543\n\"a b\" = host=x dbname='c d' user=u password='it''s'\n"
         "plain = host=y\n[pgbouncer]\npool_mode = transaction\n"
     )
-    assert [(each.name, each.host, each.port, each.database, each.user) for each in found.databases] == [
+    assert [
+        (database.name, database.host, database.port, database.database, database.user) for database in found.databases
+    ] == [
         ("*", "db", 6543, "", ""),
         ("a b", "x", 5432, "c d", "u"),
         ("plain", "y", 5432, "plain", ""),

@@ -180,7 +180,7 @@ def test_claims() -> None:
         ("redis-server", "world", "r:6379"),
         ("redis-db", "r:6379", "2"),
     }
-    assert {(each.kind, each.target) for each in references} == {
+    assert {(reference.kind, reference.target) for reference in references} == {
         ("database", "db"),
         ("redis", "r"),
         ("redis", "broker"),

@@ -124,7 +124,9 @@ def test_evaluation_prefers_what_is_outside() -> None:
 
 def test_settings_stand_where_they_were_written_last() -> None:
     lines = read_dotenv("A=1\nB=2\nA=3\n")
-    assert [(each.key, each.value, each.where.line) for each in settings(lines, ".env", {"A": "3", "B": "2"})] == [
+    assert [
+        (setting.key, setting.value, setting.where.line) for setting in settings(lines, ".env", {"A": "3", "B": "2"})
+    ] == [
         ("A", "3", 3),
         ("B", "2", 2),
     ]

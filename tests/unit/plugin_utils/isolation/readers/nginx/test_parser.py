@@ -130,12 +130,12 @@ def test_servers() -> None:
             " server_name A.B ~^C$; } server { return 444; } }"
         )
     )
-    assert [(each.address, each.port, each.tls, each.default) for each in one.listens] == [
+    assert [(listen.address, listen.port, listen.tls, listen.default) for listen in one.listens] == [
         ("", 8443, True, True),
         ("127.0.0.1", 81, False, False),
     ]
     assert one.names == ("a.b", "~^C$")
-    assert [each.port for each in other.listens] == [80]
+    assert [listen.port for listen in other.listens] == [80]
     assert (one.rejects(), other.rejects()) == (False, True)
 
 
@@ -183,9 +183,10 @@ def test_claims() -> None:
         machine="m",
     )
     assert {
-        (each.key, each.attributes["ports"], each.attributes["https"], each.attributes["pattern"]) for each in claims
+        (claim.key, claim.attributes["ports"], claim.attributes["https"], claim.attributes["pattern"])
+        for claim in claims
     } == {
         ("a.example", (80, 443), True, False),
         ("*.b.example", (80, 443), True, True),
     }
-    assert [(each.kind, each.target) for each in references] == [("upstream", "w:1")]
+    assert [(reference.kind, reference.target) for reference in references] == [("upstream", "w:1")]

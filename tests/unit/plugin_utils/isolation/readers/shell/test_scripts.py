@@ -114,7 +114,7 @@ def test_errexit(text: str, expected: bool) -> None:
 def test_default_branches() -> None:
     """What runs where nothing else matched."""
     text = "if a; then E=1; else E=2; fi\ncase $x in a) E=3 ;; *) E=4 ;; esac\nE=5"
-    assert [each.assignments["E"] for each in commands(text) if each.default] == ["2", "4"]
+    assert [command.assignments["E"] for command in commands(text) if command.default] == ["2", "4"]
 
 
 def test_crontab() -> None:
@@ -128,7 +128,9 @@ def test_crontab() -> None:
 def test_unit() -> None:
     """Settings with their lines, commands with their directory."""
     unit = read_unit("[Service]\nWorkingDirectory=/srv/a\nExecStart=-/usr/bin/docker compose \\\n  up\n", "a.service")
-    assert [(each.argv, each.directory) for each in unit.commands] == [(("/usr/bin/docker", "compose", "up"), "/srv/a")]
+    assert [(command.argv, command.directory) for command in unit.commands] == [
+        (("/usr/bin/docker", "compose", "up"), "/srv/a")
+    ]
     assert unit.entries[0][1:3] == ("WorkingDirectory", "/srv/a")
     assert unit.entries[1][3].line == 3
 
