@@ -232,7 +232,7 @@ def test_a_backup_was_made_before_the_migration(story: Story) -> None:
     reason = f"before release {release_name}"
     (made,) = (backup for backup in run.result("backup")["backups"] if backup["reason"] == reason)
     assert (made["trigger"], made["release"], made["commit"]) == ("release", before, story.commits[SETTING])
-    (line,) = (splitline for splitline in run.output.splitlines() if reason in splitline)
+    (line,) = (line for line in run.output.splitlines() if reason in line)
     assert made["name"] in line and line.endswith(f", release {before}")
     folder = story.guide.site.directory / "machine-state/backups" / place.prefix / made["name"]
     (dump,) = (folder / part["file"] for part in made["parts"] if part["kind"] == "postgresql")

@@ -343,9 +343,7 @@ def test_a_bystander_that_changes_meanwhile(meddled: tuple[Run, Run], pair: Pair
     found = json.loads(sorted(entry(pair.ours).parent.glob("receipts/*.json"))[-1].read_text())
     said = change.format(theirs=pair.theirs.prefix)
     assert run.code != 0 and "bystander-changed" in run.error
-    assert any(bystander_change.endswith(said) for bystander_change in found["bystander_changes"]), found[
-        "bystander_changes"
-    ]
+    assert any(change.endswith(said) for change in found["bystander_changes"]), found["bystander_changes"]
     assert "BYSTANDERS CHANGED" in run.output
 
 
@@ -354,11 +352,7 @@ def test_strangers_and_one_off_containers_are_noted(meddled: tuple[Run, Run], pa
     found = json.loads(sorted(entry(pair.ours).parent.glob("receipts/*.json"))[-1].read_text())
     assert any("passer-by is new (no environment" in note for note in found["notes"]), found["notes"]
     assert any("_once is new (a one-off container)" in note for note in found["notes"]), found["notes"]
-    assert not [
-        bystander_change
-        for bystander_change in found["bystander_changes"]
-        if "passer-by" in bystander_change or "_once" in bystander_change
-    ]
+    assert not [change for change in found["bystander_changes"] if "passer-by" in change or "_once" in change]
 
 
 def test_the_next_deployment_of_a_bystander_puts_it_right(meddled: tuple[Run, Run], pair: Pair) -> None:
@@ -384,10 +378,7 @@ def test_compose_down_of_a_bystander_in_the_middle(pair: Pair, fails: bool) -> N
     kept = json.loads(sorted(entry(pair.ours).parent.glob("receipts/*.json"))[-1].read_text())
     assert (kept["outcome"], kept["step"]) == ("failed", "converge" if fails else "verify")
     assert bool(kept["changed"]) is not fails
-    assert any(
-        f"container {pair.theirs.prefix}_web is gone" in bystander_change
-        for bystander_change in kept["bystander_changes"]
-    )
+    assert any(f"container {pair.theirs.prefix}_web is gone" in change for change in kept["bystander_changes"])
     if fails:
         assert f"start {pair.ours.prefix}_slow" in kept["tried"]
         assert kept["put_back"] == "The previous release serves again" and "slow is exited (3)" in kept["error"]

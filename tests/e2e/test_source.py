@@ -268,11 +268,7 @@ def test_kept_releases_and_their_images(sourced: Sourced) -> None:
     assert others.keys() <= tags(f"{place.site.project}*")
 
     run = place.deploy(playbook="playbooks/releases.yml").succeeded()
-    lines = [
-        splitline.split()
-        for splitline in run.output.splitlines()
-        if sourced.place.prefix in splitline and "Z-" in splitline
-    ]
+    lines = [line.split() for line in run.output.splitlines() if sourced.place.prefix in line and "Z-" in line]
     assert lines == [
         ["*", third, sourced.new[:12], short(kept[third])],
         [second, kept[second].partition(":")[2][:12], short(kept[second])],

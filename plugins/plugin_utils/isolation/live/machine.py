@@ -287,8 +287,8 @@ def _schedules(environment: Environment, observation: Mapping[str, Any]) -> Iter
                     "scheduled-prune",
                     Severity.LOW,
                     schedule["path"],
-                    f"{schedule['path']} runs '{redact(line.strip())}': it removes what no container uses at that moment, "
-                    "volumes and images of stopped environments included",
+                    f"{schedule['path']} runs '{redact(line.strip())}': it removes what no container uses at that "
+                    "moment, volumes and images of stopped environments included",
                     "remove that job; Bulkhead removes what it made by its exact name",
                     "OP-01",
                 )

@@ -196,8 +196,8 @@ def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) ->
                 "foreign-mount",
                 Severity.CRITICAL if writable else Severity.LOW,
                 f"{kind} {source}",
-                f"container {container['name']} of {owner_of(container['labels'])} has {what} of {environment.prefix} mounted"
-                + (", and can write to it" if writable else ", and reads it"),
+                f"container {container['name']} of {owner_of(container['labels'])} has {what} of {environment.prefix} "
+                "mounted" + (", and can write to it" if writable else ", and reads it"),
                 f"stop that container, or mount it there read-only if it has to read {what}",
                 "VP-01",
                 "VP-05",

@@ -189,11 +189,7 @@ def test_an_ill_tempered_password_reaches_every_file(tmp_path: Path) -> None:
         settings(release)["REDIS_URL"]
         == "redis://:p%22a%5Cs%24s%27w%40o%2Fr%3Ad%23%25%C3%A4%20%7B%7B%20x%20%7D%7D@redis:6379/0"
     )
-    (line,) = [
-        splitline
-        for splitline in texts(release)[f"{PRIVATE}/redis/redis.conf"].splitlines()
-        if "requirepass" in splitline
-    ]
+    (line,) = [line for line in texts(release)[f"{PRIVATE}/redis/redis.conf"].splitlines() if "requirepass" in line]
     assert line == 'requirepass "p\\"a\\\\s$s\'w@o/r:d#%ä {{ x }}"'
 
 
