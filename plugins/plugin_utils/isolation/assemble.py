@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .errors import ReaderError
 from .facts.frameworks import claims_settings
 from .model import (
     Claim,
@@ -32,7 +33,6 @@ from .readers.compose.dotenv import settings as settings_of_file
 from .readers.compose.interpolation import lookup_in
 from .readers.compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
 from .readers.documents import claims_document, read_document
-from .readers.errors import ReaderError
 from .readers.findings import finding_of
 from .readers.nginx.meaning import claims_nginx
 from .readers.nginx.parser import read_nginx

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..isolation.errors import ReaderError
 from ..isolation.model import Severity, Where
 from ..isolation.readers.compose.yaml_text import read_yaml
-from ..isolation.readers.errors import ReaderError
 
 FORMATS = ("json", "sarif", "junit")
 FAIL_ON = (*(level.label for level in reversed(Severity)), "never")

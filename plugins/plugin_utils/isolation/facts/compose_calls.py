@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import ReaderError
 from ..model import Environment, Reference, Where
 from ..readers.compose.yaml_text import Map, Seq, read_yaml
-from ..readers.errors import ReaderError
 from ..readers.playbook import Playbook, Task
 from ..readers.shell.docker_call import DockerCall, docker_call
 from .code_lines import code_lines

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ..errors import ReaderError
 from ..model import Document, Environment, Fleet, Where
 from ..readers.ansible.inventory import (
     Group,
@@ -28,7 +29,6 @@ from ..readers.ansible.inventory import (
     read_variables,
 )
 from ..readers.ansible.plays import Play, Plays, Step, read_plays
-from ..readers.errors import ReaderError
 from .ownership import owner_of_name, owners_of_path, short_names
 
 _T = TypeVar("_T")

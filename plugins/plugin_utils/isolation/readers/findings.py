@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+from ..errors import ReaderError
 from ..model import Finding, Severity, Where
-from .errors import ReaderError
 
 #: For each rule id of a reader: what is wrong with not reading it, and what to do.
 _MEANING = {

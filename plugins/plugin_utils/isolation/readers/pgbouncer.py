@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..errors import ReaderError
 from ..model import Claim, Where
-from .errors import ReaderError
 
 _PAIR = re.compile(r"(\w+)\s*=\s*('(?:[^']|'')*'|\S*)")
 _LINE = re.compile(r"\s*(\"(?:[^\"]|\"\")+\"|[^=\s]+)\s*=\s*(.*?)\s*$")

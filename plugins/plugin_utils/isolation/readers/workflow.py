@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ReaderError
 from ..model import Where
 from .compose.yaml_text import Map, Seq, read_yaml
-from .errors import ReaderError
 from .shell.scripts import Command, read_commands
 
 _SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")

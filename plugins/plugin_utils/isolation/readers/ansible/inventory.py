@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import Where
 from ..compose.yaml_text import Map, read_yaml
-from ..errors import ReaderError
 
 _GROUP_KEYS = frozenset({"hosts", "children", "vars"})
 _SECTION = re.compile(r"\[([^\]:]+)(?::(children|vars))?\]\s*(?:#.*)?\Z")

@@ -13,7 +13,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .short_forms import compose_text, parse_ports, parse_volume, posixpath_clean
 from .yaml_text import Map, Place, Seq
 

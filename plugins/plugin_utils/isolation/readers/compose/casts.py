@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "y", "yes", "on"), True),

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import Claim, ComposeProject, Reference, Where
 from ...naming import normalise_image
-from ..errors import ReaderError
 from .short_forms import port_range
 
 #: What agents on the machine know a container by, across all projects: the parts up to the name count.

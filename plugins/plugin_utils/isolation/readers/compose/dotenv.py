@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ...errors import ReaderError
 from ...model import Setting, Where
-from ..errors import ReaderError
 from .interpolation import Interpolator, Lookup
 
 MAX_CHARACTERS = 2 << 20

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ...errors import ReaderError
 from ...model import Interpolation, Where
-from ..errors import ReaderError
 
 MAX_NESTING = 32
 MAX_CHARACTERS = 256 << 10

@@ -10,8 +10,8 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import Interpolation, Where
-from ..errors import ReaderError
 from .canonical import SECTIONS, Paths, canonical
 from .casts import cast
 from .dotenv import evaluate, read_dotenv

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .short_forms import compose_text, parse_volume
 from .yaml_text import Map, Seq
 

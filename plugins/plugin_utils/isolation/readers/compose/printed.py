@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .schema import LISTS, SCALARS, SIZES, TEXTS, WORDS
 from .short_forms import compose_text, posixpath_clean
 from .values import (

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import ComposeProject, Severity, Where
 from ...naming import normalise_project
-from ..errors import ReaderError
 from .canonical import SECTIONS, Paths, canonical, canonical_service
 from .check import inconsistencies
 from .dotenv import Line, evaluate, read_dotenv

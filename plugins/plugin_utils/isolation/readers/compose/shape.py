@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Union
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .yaml_text import Map, Seq
 
 Shape = Union[str, "ListOf", "MapOf", "Keys", "Either"]

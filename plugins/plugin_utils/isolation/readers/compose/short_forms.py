@@ -13,7 +13,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 
 _PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 _SIZE = re.compile(r"(\d+(?:\.\d+)*) ?([kKmMgGtTpP])?[iI]?[bB]?\Z")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .short_forms import compose_text, duration_text, parse_command, parse_duration, parse_size
 from .yaml_text import Map, Seq
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 
 #: No hand-written Compose file comes near; what is larger is refused before it is parsed.
 MAX_CHARACTERS = 2 << 20

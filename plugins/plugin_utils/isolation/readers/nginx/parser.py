@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ...errors import ReaderError
 from ...model import Directive, Where
-from ..errors import ReaderError
 from .meaning import claims_nginx
 
 __all__ = ["claims_nginx", "read_nginx"]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Document, Environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.documents import (
     claims_document,
@@ -14,7 +15,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.do
     kind_of,
     read_document,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.logrotate import read_logrotate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.pgbouncer import read_pgbouncer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.playbook import read_playbook

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Where
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.dotenv import (
     Line,
@@ -18,7 +19,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.co
     Interpolator,
     lookup_in,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from hypothesis import given
 from hypothesis import strategies as st
 
