@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.certbot_calls import (
+    CertbotCall,
+    certbot_calls,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Document, Environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.documents import (
     claims_document,
@@ -19,10 +23,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.lo
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.pgbouncer import read_pgbouncer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.playbook import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.redis import read_redis
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.shell.certbot import (
-    CertbotCall,
-    certbot_calls,
-)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.sql import read_sql
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.workflow import read_workflow
 

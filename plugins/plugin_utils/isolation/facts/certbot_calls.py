@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ...model import Document, Environment, Where
-from ..documents import commands
+from ..model import Document, Environment, Where
+from ..readers.documents import commands
 
 _VERBS = ("certonly", "renew", "run", "delete", "revoke", "install", "certificates", "reconfigure", "rollback")
 _HOOKS = ("--deploy-hook", "--renew-hook", "--pre-hook", "--post-hook")
