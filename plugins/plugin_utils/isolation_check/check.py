@@ -16,8 +16,8 @@ from typing import Any
 
 from ..isolation import waivers
 from ..isolation.answer import DISAGREES, TWICE, Answer
-from ..isolation.assemble import DEFAULT_FILES, assemble
 from ..isolation.model import ComposeProject, Environment, Finding, Fleet, Severity, Where
+from ..isolation.readers.assemble import DEFAULT_FILES, assemble
 from ..isolation.report import text
 from ..isolation.rules import judge
 from . import compose_cli

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..isolation.assemble import MAX_CHARACTERS
+from ..isolation.readers.assemble import MAX_CHARACTERS
 
 
 def reader(base: Path, machine_directories: Mapping[str, Path]) -> Callable[[str], str | None]:

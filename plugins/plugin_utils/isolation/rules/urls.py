@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..facts.frameworks import BASE_URL, CORS_ORIGINS, CORS_PATTERNS, HOSTS, ORIGINS, kind_of
 from ..facts.server_owner import resolver
 from ..facts.servers import of_family
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.endpoints import host_and_port
+from ..readers.frameworks import BASE_URL, CORS_ORIGINS, CORS_PATTERNS, HOSTS, ORIGINS, kind_of
 from . import Hit, Judgement, rule
 
 #: Whom an environment trusts is judged with the web, not here.

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 
 from ..facts.domains import domains
-from ..facts.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
 from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..readers.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
 from ..readers.nginx.meaning import all_directives
 from . import Hit, Judgement, rule
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..facts.domains import domains, neighbours, own_servers, owner_of_port
-from ..facts.frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
 from ..model import Directive, Environment, Fleet, Severity, Where
+from ..readers.frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
 from ..readers.nginx.meaning import PASSES, Server, all_directives
 from . import Hit, Judgement, rule
 

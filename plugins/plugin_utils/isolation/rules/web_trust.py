@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
-from ..facts.frameworks import (
+from ..facts.service_kinds import is_front_door
+from ..facts.wording import listing
+from ..model import Environment, Fleet, Setting, Severity, Where
+from ..readers.frameworks import (
     CORS_ALL,
     CORS_ORIGINS,
     CORS_PATTERNS,
@@ -25,9 +28,6 @@ from ..facts.frameworks import (
     patterns,
     settings_of,
 )
-from ..facts.service_kinds import is_front_door
-from ..facts.wording import listing
-from ..model import Environment, Fleet, Setting, Severity, Where
 from ..readers.nginx.meaning import all_directives
 from . import Hit, Judgement, rule
 

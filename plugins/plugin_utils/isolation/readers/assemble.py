@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import ReaderError
-from .facts.frameworks import claims_settings
-from .model import (
+from ..errors import ReaderError
+from ..model import (
     Claim,
     ComposeProject,
     Directive,
@@ -26,16 +25,17 @@ from .model import (
     Severity,
     Where,
 )
-from .readers.claims_endpoints import claims_endpoints
-from .readers.compose.claims import claims_compose
-from .readers.compose.dotenv import evaluate, read_dotenv
-from .readers.compose.dotenv import settings as settings_of_file
-from .readers.compose.interpolation import lookup_in
-from .readers.compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
-from .readers.documents import claims_document, read_document
-from .readers.findings import finding_of
-from .readers.nginx.meaning import claims_nginx
-from .readers.nginx.parser import read_nginx
+from .claims_endpoints import claims_endpoints
+from .compose.claims import claims_compose
+from .compose.dotenv import evaluate, read_dotenv
+from .compose.dotenv import settings as settings_of_file
+from .compose.interpolation import lookup_in
+from .compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
+from .documents import claims_document, read_document
+from .findings import finding_of
+from .frameworks import claims_settings
+from .nginx.meaning import claims_nginx
+from .nginx.parser import read_nginx
 
 Read = Callable[[str], "str | None"]
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import RenderedArtefacts, assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
     SEALED,
     Claim,
@@ -20,6 +19,10 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Fleet,
     Severity,
     Where,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import (
+    RenderedArtefacts,
+    assemble,
 )
 from hypothesis import given
 from hypothesis import strategies as st
