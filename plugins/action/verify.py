@@ -19,7 +19,8 @@ from ..plugin_utils.gate.session import begun
 from ..plugin_utils.isolation.live.drift import as_diff
 from ..plugin_utils.isolation.live.receipt import as_text
 from ..plugin_utils.isolation.model import Severity
-from ..plugin_utils.isolation.report.text import number, stops, text
+from ..plugin_utils.isolation.report.text import stops, text
+from ..plugin_utils.isolation.wording import number
 
 #: What a verification tells beside what is wrong.
 _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver", "in-maintenance")

@@ -19,8 +19,8 @@ from typing import Any
 
 from .live_rules import LIVE_RULES
 from .model import Environment, Finding, Fleet, Severity, Where
-from .report.text import some
 from .rules import rules, waive
+from .wording import some
 
 VARIABLE = "bulkhead_waivers"
 

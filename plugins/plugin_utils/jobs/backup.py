@@ -14,7 +14,7 @@ from ...module_utils.backup.schedule import unit_name
 from ..declaration.model import Declaration
 from ..declaration.schedules import times
 from ..isolation import naming
-from ..isolation.report.text import number
+from ..isolation.wording import number
 from ..release.render import Release
 from ..release.stack import Service
 

@@ -2,32 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small things that several rules ask about an environment, and how they are said."""
+"""Which environments are production."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from ..model import Environment
 
 _PRODUCTION = frozenset({"prod", "production", "live", "main", "prd"})
 _BREAK = re.compile(r"[^a-z0-9]+")
 
-#: Names that one message gives before it counts the rest.
-_NAMED = 3
-
 
 def is_production(environment: Environment) -> bool:
     """Whether this is what customers use: protected, or called so (``prod``, ``prod_eu``; not ``preprod``)."""
     name = environment.name or environment.prefix
     return environment.protected or not _PRODUCTION.isdisjoint(_BREAK.split(name.lower()))
-
-
-def listing(names: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``, ``a, b, c and 7 more``; each name once."""
-    unique = list(dict.fromkeys(names))
-    shown, hidden = unique[:_NAMED], len(unique) - _NAMED
-    if hidden > 0:
-        return f"{', '.join(shown)} and {hidden} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

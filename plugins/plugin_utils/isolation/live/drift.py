@@ -13,7 +13,7 @@ from typing import Any
 from ....module_utils.docker.labels import INPUT, ONE_OFF, PREFIX
 from .. import naming
 from ..model import Environment, Finding, Severity, Where
-from ..report.text import some
+from ..wording import some
 from .health import once
 
 #: What of a container is kept and compared, and the word for it.

@@ -15,7 +15,7 @@ from ....module_utils.docker.labels import PREFIX
 from ..facts.ownership import inside
 from ..model import Claim, Environment, Finding, Severity, Where
 from ..redaction import redact
-from ..report.text import some
+from ..wording import some
 from .registered import is_there
 
 #: Below this a build or a database stops half-way.

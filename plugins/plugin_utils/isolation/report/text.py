@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Finding, Severity, Where
+from ..wording import number, some
 
 #: The order of the groups of the catalogue: what is at the root of other findings comes first.
 _GROUPS = ("CP", "NM", "NW", "VP", "PT", "WB", "DB", "RC", "SE", "IM", "HP", "AN", "CI", "OP")
 
 #: Findings that the screen shows; the rest is counted.
 SHOWN = 40
-
-#: Names, resources or places that one finding lists on the screen.
-_LISTED = 4
 
 _COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33", Severity.LOW: "36"}
 
@@ -182,12 +180,6 @@ def _count(findings: Sequence[Finding]) -> str:
     return number(len(findings), "finding") + (f" ({', '.join(parts)})" if parts else "")
 
 
-def number(count: int, word: str) -> str:
-    """How many there are of what a word names, so that one is no plural."""
-    ending = "es" if word.endswith("s") else "s"
-    return f"{count} {word}{'' if count == 1 else ending}"
-
-
 def _block(group: Group, width: int, colour: bool) -> str:
     """One cause: severity and rule, whom it concerns, what would happen, how to mend it, where it stands."""
     finding = group.first
@@ -215,12 +207,6 @@ def _row(label: str, value: str, width: int) -> str:
         subsequent_indent=" " * 10,
         break_on_hyphens=False,
     )
-
-
-def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
-    """The first few of many."""
-    listed = separator.join(names[:most])
-    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
 
 
 def printable(value: str) -> str:

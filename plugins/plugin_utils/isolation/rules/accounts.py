@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.server_owner import resolver
 from ..facts.servers import Placed, of_family
-from ..facts.wording import is_production, listing
+from ..facts.wording import is_production
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..readers import fingerprints
 from ..readers.endpoints import host_and_port
 from ..readers.fingerprints import fingerprint, values_of
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .secrets import shared_values
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
 from ..facts.service_kinds import words_of
-from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import INTERFACE_NAME
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .ports import is_local
 

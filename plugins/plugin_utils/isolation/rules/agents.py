@@ -12,8 +12,8 @@ from typing import Any
 
 from ..facts.domains import neighbours
 from ..facts.service_kinds import command_text, words_of
-from ..facts.wording import listing
 from ..model import Fleet, Severity
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 

@@ -13,7 +13,7 @@ from ..facts.ownership import short_names
 from ..facts.playbooks import IDENTITY, codes
 from ..model import Environment, Fleet, Reference, Severity, Where
 from ..readers.shell.scripts import Command
-from ..report.text import some
+from ..wording import some
 from . import Hit, Judgement, rule
 
 _VARIABLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.(\w+)\s*\}\}|\$\{(\w+)\}|\$(\w+)|\$\{\{.*?\}\}")

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 
 from ..facts.ownership import foreign_owner_of_path
 from ..facts.path_patterns import Pattern, absolute, meetings
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands
 from ..model import Environment, Fleet, Severity
 from ..readers.documents import commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, pipelines
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

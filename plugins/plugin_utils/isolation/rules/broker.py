@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from ..facts.compose_calls import commands
 from ..facts.servers import Placed, in_documents, of_family, shared
 from ..facts.service_kinds import command_text
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _BROKER = re.compile(r"BROKER|CELERY(?!.*(?:RESULT|CACHE))|(?:\A|_)RQ_|QUEUE|DRAMATIQ|HUEY|AMQP|RABBIT", re.IGNORECASE)

@@ -13,9 +13,9 @@ from itertools import islice
 
 from ..facts.compose_calls import commands
 from ..facts.servers import Placed, of_family, shared
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.redis import RedisConfig
+from ..wording import listing
 from . import Hit, Judgement, rule
 from .broker import is_cache, is_channel, is_neutral
 

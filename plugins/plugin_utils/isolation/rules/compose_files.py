@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from ..facts.code_lines import is_elsewhere
 from ..facts.compose_calls import PROJECT_VERBS, commands, compose_calls, control_variables
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, sharers
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 #: Names that Compose looks for by itself, in the directory and in all above it.

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..facts.server_owner import Server
 from ..facts.servers import Placed, in_documents, of_family, service_of, shared
-from ..facts.wording import listing
 from ..model import Fleet, Severity
 from ..naming import truncate_identifier
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 #: Administrators as the providers of servers call them.

@@ -14,10 +14,10 @@ from ..facts.compose_calls import commands, docker_calls
 from ..facts.ownership import owner_of_name
 from ..facts.server_owner import resolver
 from ..facts.servers import of_family, shared
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Reference, Severity, Where
 from ..naming import owns
 from ..readers.sql import Statement, read_sql
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _CREATE_DATABASE = re.compile(r"CREATE DATABASE \"?([\w-]+)", re.IGNORECASE)

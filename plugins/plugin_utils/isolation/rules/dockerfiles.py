@@ -14,9 +14,9 @@ from typing import Any
 from ..facts.code_lines import code_lines
 from ..facts.ownership import called
 from ..facts.server_owner import resolver
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.dockerfile import Instruction, ignores, read_dockerfile
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 #: Settings whose value is a mode of a tool and names no environment.

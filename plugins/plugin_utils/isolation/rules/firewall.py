@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from ..facts.compose_calls import commands, docker_calls, filters, tasks
 from ..facts.domains import neighbours
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls
 from ..facts.ownership import called, foreign_owner_of_path, owner_of_name
-from ..facts.wording import listing
 from ..model import WORLD, Environment, Fleet, Severity, Where
 from ..naming import normalise_image
 from ..readers.workflow import Workflow
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .dockerfiles import builds
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from ..facts.compose_calls import control_variables, exported
 from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import called, sharers, short_names
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Interpolation, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, owners, rule
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
 from ..readers.ansible.inventory import Group, Placed, Variables
-from ..report.text import some
+from ..wording import some
 from . import Hit, rule
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..facts.wording import is_production, listing
+from ..facts.wording import is_production
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 #: Drivers that send all containers' logs to one place, where only the tag tells them apart.

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 from ..facts.domains import neighbours
 from ..facts.path_patterns import Pattern, meetings
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands, home_of
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.logrotate import Rotation
 from ..readers.playbook import Playbook
 from ..readers.shell.scripts import Script, locks
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 _CRON_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")

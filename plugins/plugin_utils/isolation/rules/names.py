@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import DNS_LABEL, IDENTIFIER_BYTES
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 

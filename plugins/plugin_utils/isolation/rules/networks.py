@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from ..facts.networks import Member, Network, networks, shared_networks
 from ..facts.ownership import owner_of_name
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from ..facts.code_lines import code_lines
 from ..facts.domains import domains, neighbours, owner_of_port, safe_expression
 from ..facts.service_kinds import command_text
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands, home_of, named
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.shell.docker_call import DockerCall, docker_call
 from ..readers.shell.scripts import Command, pipelines
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _OWN_LABEL = re.compile(r"label=(?:com\.docker\.compose\.project|io\.bulkhead\.(?:prefix|project|environment))=\S+")

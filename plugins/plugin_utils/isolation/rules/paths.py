@@ -18,8 +18,8 @@ from itertools import islice
 from ..facts.domains import MOST, neighbours
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, owners_of_path
 from ..facts.storage_contents import contents, uses
-from ..facts.wording import listing
 from ..model import Claim, Fleet, Severity
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 #: Claims on a path that read or write what is there. An env_file is judged with the Compose files, a build context

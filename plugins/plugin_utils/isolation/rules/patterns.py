@@ -14,8 +14,8 @@ from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls, filters
 from ..facts.ownership import short_names
 from ..facts.service_kinds import texts
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..facts.wording import listing
 from ..facts.workflows import (
     Listed,
     deployment_jobs,
@@ -23,6 +22,7 @@ from ..facts.workflows import (
 from ..model import Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.workflow import Job, Workflow
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*(?:[^'{}]*&&\s*'[^']*'\s*\|\|\s*)*'([^']*)'")

@@ -12,12 +12,12 @@ from itertools import islice, pairwise
 
 from ..facts.domains import domains, neighbours, own_servers
 from ..facts.ownership import foreign_owner_of_path, owners_of_path
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands, is_deployment, listed_documents, owner_of_branch, owner_of_file
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, locks
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _GIT_ACTS = frozenset(("pull", "reset", "checkout", "switch", "merge", "rebase", "fetch", "clean"))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ..facts.playbooks import IDENTITY, Code, each_code, texts, value_text
 from ..model import Severity, Where
 from ..readers.ansible.plays import is_true
-from ..report.text import some
+from ..wording import some
 from . import Hit, rule
 
 _DEFAULT = re.compile(r"\bdefault\(\s*(['\"])(.+?)\1")

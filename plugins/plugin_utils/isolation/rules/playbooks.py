@@ -13,7 +13,7 @@ from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
 from ..readers.ansible.inventory import leaves
 from ..readers.ansible.plays import Play, Step, is_true
-from ..report.text import some
+from ..wording import some
 from . import Hit, rule
 
 #: Modules that only look, or only speak.

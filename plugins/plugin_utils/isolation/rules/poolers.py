@@ -14,8 +14,8 @@ from ..facts.ownership import owner_of_name
 from ..facts.server_owner import Server, resolver
 from ..facts.servers import Placed, behind, is_pooler, of_family, pgbouncers, service_of, shared
 from ..facts.service_kinds import command_text
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 from .database_scripts import statements
 

@@ -15,8 +15,8 @@ from ..facts.code_lines import code_lines, is_elsewhere, lines_of
 from ..facts.domains import neighbours
 from ..facts.ownership import sharers
 from ..facts.service_kinds import is_data_service, is_front_door
-from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 #: A port published without an address is taken on every address, IPv4 and IPv6.

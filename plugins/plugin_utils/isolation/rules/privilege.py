@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..facts.server_owner import resolver
-from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock")

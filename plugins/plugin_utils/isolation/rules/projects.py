@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 
 from ..facts.compose_calls import PROJECT_VERBS, ComposeCall, compose_calls, control_variables
 from ..facts.ownership import called, owner_of_name, sharers
-from ..facts.wording import listing
 from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
 from ..naming import normalise_project
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 

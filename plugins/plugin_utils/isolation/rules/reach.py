@@ -16,8 +16,8 @@ from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls
 from ..facts.domains import neighbours
 from ..facts.ownership import owner_of_name
-from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 from .addresses import owner_of_address
 

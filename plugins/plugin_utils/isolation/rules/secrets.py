@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.servers import fleet_uses
-from ..facts.wording import listing
 from ..model import Fleet, Severity
 from ..readers import fingerprints
 from ..readers.fingerprints import Secret, sealed_of, secrets_of
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..facts.names_in_text import TokenIndex
 from ..model import Environment, Fleet, Severity
 from ..readers.ansible.inventory import leaves
-from ..report.text import some
+from ..wording import some
 from . import Hit, Judgement, rule
 
 #: The variables that name places and are not shipped in a file; what is shipped is judged there.

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from ..facts.compose_calls import compose_calls
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
-from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from ..facts.domains import domains, instances, is_usual, neighbours, own_servers, safe_expression
 from ..facts.server_owner import resolver
 from ..facts.service_kinds import is_front_door
-from ..facts.wording import listing
 from ..model import Directive, Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import Listen, Server, all_directives, is_pattern
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 
 from ..facts.domains import domains
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
 from ..readers.nginx.meaning import all_directives
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _COOKIE_DOMAIN = re.compile(r";\s*domain=([^;\s\"']+)", re.IGNORECASE)

@@ -12,9 +12,9 @@ import re
 from ..facts.certbot_calls import CertbotCall, certbot_calls
 from ..facts.domains import domains, machine_path_of, neighbours, owner_of_port
 from ..facts.ownership import foreign_owner_of_path, owners_of_path
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import all_directives
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _LIVE = re.compile(r"^(.*/(?:live|archive)/[^/]+)/[^/]+$")

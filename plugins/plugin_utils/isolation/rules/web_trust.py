@@ -13,7 +13,6 @@ from itertools import islice
 
 from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
 from ..facts.service_kinds import is_front_door
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Setting, Severity, Where
 from ..readers.frameworks import (
     CORS_ALL,
@@ -29,6 +28,7 @@ from ..readers.frameworks import (
     settings_of,
 )
 from ..readers.nginx.meaning import all_directives
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _ORIGIN = re.compile(r"^(?:(?P<scheme>[a-z]+)://)?(?P<host>[^:/]+)(?::(?P<port>\d+))?/?$", re.IGNORECASE)

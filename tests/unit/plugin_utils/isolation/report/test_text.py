@@ -13,12 +13,12 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.tex
     arrange,
     as_json,
     fold,
-    number,
     refusal,
     stops,
     summary,
     text,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.wording import number
 
 
 def finding(rule: str = "shared-port", severity: Severity = Severity.HIGH, **given: object) -> Finding:
