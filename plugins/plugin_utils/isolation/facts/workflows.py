@@ -17,7 +17,7 @@ from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command
 from ..readers.workflow import Job, Workflow
 from .ownership import ancestors, called, short_names
-from .wording import is_production
+from .production import is_production
 
 #: Verbs of Compose that change what runs.
 CHANGING = frozenset(

@@ -15,9 +15,9 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from ..gc_pause import collector_paused
 from ..model import Claim, Finding, Fleet, Severity, Where
 from ..redaction import redact
-from .gc_pause import collector_paused
 
 #: What a rule function yields: the finding without the rule's own identity, which :func:`judge` fills in.
 Judgement = Iterable["Hit"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..facts.production import is_production
 from ..facts.server_owner import resolver
 from ..facts.servers import Placed, of_family
-from ..facts.wording import is_production
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..readers import fingerprints
 from ..readers.endpoints import host_and_port

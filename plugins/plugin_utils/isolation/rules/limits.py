@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..facts.wording import is_production
+from ..facts.production import is_production
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
