@@ -154,7 +154,7 @@ class Gate:
         self.fleet = fleet = Fleet(tuple(environments))
         names = {declaration.group: declaration.prefix for declaration in self.declarations}
         findings = [_by_prefix(finding, names) for finding in findings]
-        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today()))
+        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today(), known=rules()))
         verdict = Verdict(
             prefixes=[environment.prefix for environment in environments],
             targets=targets,

@@ -11,15 +11,14 @@ environment that a finding names has to accept it, since each of them bears it; 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import chain
 from typing import Any
 
 from .live_rules import LIVE_RULES
 from .model import Environment, Finding, Fleet, Severity, Where
-from .rules import rules, waive
 from .wording import some
 
 VARIABLE = "bulkhead_waivers"
@@ -54,12 +53,15 @@ def apply(
     today: date,
     given: Mapping[str, Sequence[tuple[Any, Where]]] | None = None,
     live: bool = False,
+    *,
+    known: Collection[str],
 ) -> list[Finding]:
     """The same findings, those that are accepted marked as waived, and what is wrong with the waivers.
 
     ``given`` are lists of waivers by prefix, with their places, where they do not come from the variables. ``live``
     says that the findings are those of a machine: a waiver is missed there only if its rule is one that only a machine
-    can break, and on paper only if it is not.
+    can break, and on paper only if it is not. ``known`` are the ids of the rules on paper, from which
+    one is proposed for a name that is misspelt.
     """
     waivers: list[Waiver] = []
     result: list[Finding] = []
@@ -93,7 +95,7 @@ def apply(
         elif (same[0].rule in LIVE_RULES) is live and not any(
             (each.environment, each.rule, each.resource) in used for each in same
         ):
-            result.append(_unused(same))
+            result.append(_unused(same, {*known, *LIVE_RULES}))
     return result
 
 
@@ -183,9 +185,8 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
     )
 
 
-def _unused(waivers: Sequence[Waiver]) -> Finding:
+def _unused(waivers: Sequence[Waiver], known: Collection[str]) -> Finding:
     waiver = waivers[0]
-    known = {*rules(), *LIVE_RULES}
     near = difflib.get_close_matches(waiver.rule, known, n=1)
     hint = f" Did you mean {near[0]}?" if near and waiver.rule not in known else ""
     return Finding(
@@ -218,3 +219,8 @@ def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
         fix=f"Add the same waiver to {some(others)}, or set it once in group_vars/all.",
         where=tuple(waiver.where for waiver in waivers),
     )
+
+
+def waive(finding: Finding, reason: str) -> Finding:
+    """The same finding, accepted on purpose."""
+    return replace(finding, waived=reason)

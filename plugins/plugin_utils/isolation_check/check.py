@@ -19,7 +19,7 @@ from ..isolation.answer import DISAGREES, TWICE, Answer
 from ..isolation.model import ComposeProject, Environment, Finding, Fleet, Severity, Where
 from ..isolation.readers.assemble import DEFAULT_FILES, assemble
 from ..isolation.report import text
-from ..isolation.rules import judge
+from ..isolation.rules import judge, rules
 from . import compose_cli
 from .files import reader
 from .request import Declared, Request
@@ -39,7 +39,7 @@ def check(request: Request, today: date) -> Answer:
     fleet = Fleet(tuple(_environment(each, read) for each in declared))
     asking = _ask(declared, fleet, request.base) if request.compose_cli == "auto" else ()
     findings = [*_twice(declared), *judge(fleet), *_disagreements(asking, request.base)]
-    findings = waivers.apply(fleet, findings, today, _waivers(request))
+    findings = waivers.apply(fleet, findings, today, _waivers(request), known=rules())
     return Answer(
         environments=tuple(dict.fromkeys(each.prefix for each in declared)),
         findings=tuple(text.arrange(findings)),

@@ -12,8 +12,8 @@ from datetime import date
 from typing import Any
 
 from ..model import Environment, Finding, Fleet
-from ..rules import judge, waive
-from ..waivers import UNUSED, apply
+from ..rules import judge, rules
+from ..waivers import UNUSED, apply, waive
 from .drift import drift
 from .machine import machine, moved_checkout
 from .ownership import ownership
@@ -58,7 +58,7 @@ def accepted(
     it are told as well.
     """
     own = [replace(finding, environments=(environment.prefix,)) for finding in findings]
-    judged = apply(Fleet((environment,)), own, today, live=True)
+    judged = apply(Fleet((environment,)), own, today, live=True, known=rules())
     reasons = {(each.rule, each.resource): each.waived for each in judged}
     unused = [each for each in judged if each.rule == UNUSED] if complete else []
     return [*(waive(finding, reasons.get((finding.rule, finding.resource), "")) for finding in findings), *unused]

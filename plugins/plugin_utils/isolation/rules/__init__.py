@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..gc_pause import collector_paused
 from ..model import Claim, Finding, Fleet, Severity, Where
@@ -107,8 +107,3 @@ def owners(claims: Iterable[Claim]) -> tuple[str, ...]:
 def places(claims: Iterable[Claim]) -> tuple[Where, ...]:
     """The places behind some claims."""
     return tuple(dict.fromkeys(claim.where for claim in claims))
-
-
-def waive(finding: Finding, reason: str) -> Finding:
-    """The same finding, accepted on purpose."""
-    return replace(finding, waived=reason)

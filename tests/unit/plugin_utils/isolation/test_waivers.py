@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import waivers
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
     SEALED,
     Environment,
@@ -18,8 +20,9 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Severity,
     Where,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.waivers import apply
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import rules
 
+apply = partial(waivers.apply, known=rules())
 TODAY = date(2026, 6, 15)
 WAIVER = {"rule": "shared-port", "resource": "8080/tcp", "reason": "one front door", "until": "2026-06-15"}
 FOUND = Finding(
