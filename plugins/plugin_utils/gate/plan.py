@@ -26,11 +26,11 @@ from ..declaration.model import Declaration
 from ..declaration.resolve import declare
 from ..declaration.selection import membership, overrides, rewritten, selection, typed
 from ..declaration.variables import defaults
-from ..isolation.answer import Answer
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
 from ..isolation.model import Environment, Finding, Fleet, Severity
 from ..isolation.report import text as report
+from ..isolation.report.answer import Answer
 from ..isolation.rules import judge, rules
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers

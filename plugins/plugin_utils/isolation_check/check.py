@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ..isolation import waivers
-from ..isolation.answer import DISAGREES, TWICE, Answer
 from ..isolation.model import ComposeProject, Environment, Finding, Fleet, Severity, Where
 from ..isolation.readers.assemble import DEFAULT_FILES, assemble
 from ..isolation.report import text
+from ..isolation.report.answer import DISAGREES, TWICE, Answer
 from ..isolation.rules import judge, rules
 from . import compose_cli
 from .files import reader

@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.answer import Answer
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.answer import Answer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.check import check
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.request import parse
 

@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import waivers
-from .model import Finding
-from .report import text
-from .report.formats import junit, sarif
-from .rules import rules
+from .. import waivers
+from ..model import Finding
+from ..rules import rules
+from . import text
+from .formats import junit, sarif
 
 #: What a check of files finds beside the rules.
 DISAGREES, TWICE = "compose-disagrees", "environment-twice"
