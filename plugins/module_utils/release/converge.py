@@ -21,7 +21,7 @@ from .plan import file_steps, plan, removal
 from .preconditions import refuse_foreign, refuse_gaps
 from .prepare import Preparation
 from .progress import Progress
-from .rolling import Rolling
+from .stand_in import Rolling
 from .store import Releases, files_digest
 from .validation import check_compose, validate
 

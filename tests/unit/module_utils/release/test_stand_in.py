@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release import rolling
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import WEB, Machine, files
@@ -269,7 +269,7 @@ def test_how_things_stand_after_a_preparation_failed(
 
 def test_a_backup_that_fails_stops_the_release(rolled: Rolled) -> None:
     def no_room(_reason: str) -> str:
-        raise rolling.EngineError("no backup was made: the disk is full")
+        raise stand_in.EngineError("no backup was made: the disk is full")
 
     rolled.back_up = no_room
     services = [service("web", **ROLLING, image="web:2"), service("db")]
