@@ -5,7 +5,7 @@
 """The databases and brokers that an environment claims, and the endpoints that its settings point at.
 
 What can be said of one environment alone: a name that it answers to itself is its own server, every other host is
-called as it is written. Whose that host is, the rules ask :mod:`..resolver`.
+called as it is written. Whose that host is, the rules ask :mod:`..facts.server_owner`.
 """
 
 from __future__ import annotations

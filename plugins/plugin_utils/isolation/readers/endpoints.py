@@ -4,7 +4,7 @@
 
 """Which servers an environment is told to use: from URLs, connection strings, and settings such as ``DB_HOST``.
 
-Pure text to data. Whose server it is that an endpoint leads to is found out by :mod:`..resolver`.
+Pure text to data. Whose server it is that an endpoint leads to is found out by :mod:`..facts.server_owner`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 """From what may be written to one long form: short syntax, defaults, absolute paths.
 
-What is here works on models before they are merged for good; :mod:`.compose_final` makes the printed form.
+What is here works on models before they are merged for good; :mod:`.printed` makes the printed form.
 """
 
 from __future__ import annotations

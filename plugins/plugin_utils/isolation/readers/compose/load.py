@@ -16,8 +16,8 @@ from .canonical import SECTIONS, Paths, canonical
 from .casts import cast
 from .dotenv import evaluate, read_dotenv
 from .interpolation import Interpolator, lookup_in
+from .keys import MODEL
 from .merge import Path, extend, merge, reset, unique
-from .schema import MODEL
 from .shape import check_shape
 from .yaml_text import Map, Seq, YamlDocument, read_yaml
 

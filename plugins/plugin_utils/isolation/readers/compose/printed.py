@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import ReaderError
-from .schema import LISTS, SCALARS, SIZES, TEXTS, WORDS
+from .keys import LISTS, SCALARS, SIZES, TEXTS, WORDS
 from .short_forms import compose_text, posixpath_clean
 from .values import (
     as_command,

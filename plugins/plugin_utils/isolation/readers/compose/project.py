@@ -24,10 +24,10 @@ from .canonical import SECTIONS, Paths, canonical, canonical_service
 from .check import inconsistencies
 from .dotenv import Line, evaluate, read_dotenv
 from .interpolation import lookup_in
+from .keys import SERVICE
 from .load import Loader, Sources
 from .printed import finish_service
 from .resources import finish_resources
-from .schema import SERVICE
 from .shape import check_shape
 from .yaml_text import Map
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shapes of values, and a check that says where a value does not fit. The shapes of Compose are in ``compose_schema``.
+"""Shapes of values, and a check that says where a value does not fit. The shapes of Compose are in ``keys``.
 
 A shape is a word of type letters (``s`` string, ``i`` integer, ``n`` number, ``b`` boolean, ``0`` null, ``*`` anything)
 or one of the classes below. Keys that begin with ``x-`` are allowed wherever Compose allows them.

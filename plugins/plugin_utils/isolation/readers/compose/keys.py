@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .shape import Either, Keys, ListOf, MapOf
 
-#: Keys of a service by the shape of their values; what is made of them follows it (compose_final).
+#: Keys of a service by the shape of their values; what is made of them follows it (``printed``).
 TEXTS = (
     "cgroup",
     "cgroup_parent",
