@@ -24,6 +24,7 @@ from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
 from .files import listing
 from .manifest import FORMAT, PARTIAL, complete, digest_of, next_serial, remove, surplus, sweep, write_manifest
+from .naming import file_of, new_name
 from .recovery import recover
 from .sources import backup_directory, files_of, server_of
 
@@ -130,7 +131,7 @@ class Backups:
         last = {part["file"]: part["bytes"] for each in self.complete() for part in each["parts"]}
         need = 0
         for source in sources:
-            size, before = source["about"]["size"], last.get(_file_of(source))
+            size, before = source["about"]["size"], last.get(file_of(source))
             need += size if before is None and size else min(size or before or 0, 2 * (before or 0) + (1 << 20))
         found = os.statvfs(self.directory)
         free = found.f_bavail * found.f_frsize
@@ -143,7 +144,7 @@ class Backups:
 
     def _write(self, sources: list[dict[str, Any]], why: dict[str, Any]) -> dict[str, Any]:
         now = time.time()
-        name = self._new_name(now)
+        name = new_name(self.params["prefix"], now, os.listdir(self.directory))
         partial = os.path.join(self.directory, PARTIAL + name)
         os.mkdir(partial, 0o700)
         try:
@@ -164,14 +165,9 @@ class Backups:
         _sync(self.directory)
         return dict(manifest, digest=digest_of(os.path.join(self.directory, name, "manifest.json")))
 
-    def _new_name(self, now: float) -> str:
-        stem = "%s-%s" % (self.params["prefix"], time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)))
-        taken = set(os.listdir(self.directory))
-        return next(each for each in (stem, *("%s-%d" % (stem, n) for n in range(2, 1000))) if each not in taken)
-
     def _write_part(self, folder: str, source: dict[str, Any]) -> dict[str, Any]:
         """Write one part and read it back from the disk."""
-        name = _file_of(source)
+        name = file_of(source)
         path = os.path.join(folder, name)
         part = {**{key: source[key] for key in ("kind", "service", "name")}, "file": name}
         if source["kind"] == DATABASE:
@@ -218,11 +214,6 @@ class Backups:
 def _has_data(source: dict[str, Any]) -> bool:
     """Whether a source holds anything that could be lost."""
     return bool(source["about"]["tables"]) if source["kind"] == DATABASE else not source["files"].is_empty()
-
-
-def _file_of(part: dict[str, Any]) -> str:
-    """What the file of a part is called."""
-    return "%s.%s" % (part["name"], "dump" if part["kind"] == DATABASE else "tar")
 
 
 @contextlib.contextmanager
