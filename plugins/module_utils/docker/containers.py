@@ -13,6 +13,7 @@ from ..core.timestamps import seconds
 from .labels import PREFIX, PROJECT, WORKING_DIRECTORY
 
 #: How the names of the containers end that a deployment only needs while it works.
+#: How the names of a service's stand-in and of the container that prepares its release end.
 STAND_IN, PREPARING = "_next", "_prepare"
 
 

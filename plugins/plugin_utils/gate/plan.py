@@ -36,7 +36,7 @@ from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
 from ..release.render import Release, Renderer
 from .environments import build_environment
-from .proof import Surroundings, _write, around, read_proof, write_proof
+from .proof import Surroundings, around, read_proof, write_private, write_proof
 
 # Now, and not at first use: actions run in forks of the process that imports this.
 rules()
@@ -165,7 +165,7 @@ class Gate:
         )
         if option["report"]:
             path = Path(option["report"])
-            _write(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
+            write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
         if deploying and not verdict.stopping:
             write_proof(fleet, {prefix: digests.get(prefix, "") for prefix in targets})
         return verdict
