@@ -83,8 +83,7 @@ def apply(
         accepting = [key for key in keys if key in holding]
         used.update(accepting)
         if accepting and len(accepting) == len(keys):
-            reasons = dict.fromkeys(holding[key].reason for key in accepting)
-            finding = waive(finding, "; ".join(reasons))
+            finding = replace(finding, waived="; ".join(dict.fromkeys(holding[key].reason for key in accepting)))
         elif accepting:
             partial.append(_incomplete(finding, [holding[key] for key in accepting]))
         result.append(finding)
@@ -219,8 +218,3 @@ def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
         fix=f"Add the same waiver to {some(others)}, or set it once in group_vars/all.",
         where=tuple(waiver.where for waiver in waivers),
     )
-
-
-def waive(finding: Finding, reason: str) -> Finding:
-    """The same finding, accepted on purpose."""
-    return replace(finding, waived=reason)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..model import Environment, Finding, Fleet
 from ..rules import judge, rules
-from ..waivers import UNUSED, apply, waive
+from ..waivers import UNUSED, apply
 from .drift import drift
 from .machine import machine, moved_checkout
 from .ownership import ownership
@@ -61,4 +61,5 @@ def accepted(
     judged = apply(Fleet((environment,)), own, today, live=True, known=rules())
     reasons = {(each.rule, each.resource): each.waived for each in judged}
     unused = [each for each in judged if each.rule == UNUSED] if complete else []
-    return [*(waive(finding, reasons.get((finding.rule, finding.resource), "")) for finding in findings), *unused]
+    marked = (replace(finding, waived=reasons.get((finding.rule, finding.resource), "")) for finding in findings)
+    return [*marked, *unused]

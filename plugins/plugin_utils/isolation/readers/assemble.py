@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import ReaderError
+from ..errors import ReaderError, finding_of
 from ..model import (
     Claim,
     ComposeProject,
@@ -32,7 +32,6 @@ from .compose.dotenv import settings as settings_of_file
 from .compose.interpolation import lookup_in
 from .compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
 from .documents import claims_document, read_document
-from .findings import finding_of
 from .frameworks import claims_settings
 from .nginx.meaning import claims_nginx
 from .nginx.parser import read_nginx
