@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..model import SEAL, WORLD, Claim, Environment, Sealed, Where
+from ..model import SEAL, Environment, Sealed, Where
 from .endpoints import Use, part_of
 
 _RUN = secrets.token_bytes(32)
@@ -169,14 +169,6 @@ def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret,
 def sealed_of(environment: Environment) -> tuple[str, ...]:
     """The names of the values that cannot be read here and may be secrets or hold one."""
     return tuple(dict.fromkeys(key for key, value, _where, _declared in values_of(environment) if _is_sealed(value)))
-
-
-def claims_secrets(secrets_: tuple[Secret, ...]) -> list[Claim]:
-    """Secrets as claims: what belongs to one environment in the whole world."""
-    return [
-        Claim("secret", WORLD, secret.fingerprint, secret.owner, secret.where, attributes={"key": secret.key})
-        for secret in secrets_
-    ]
 
 
 def _add(found: dict[tuple[str, str], Secret], secret: Secret) -> None:

@@ -66,8 +66,6 @@ _TABLE: tuple[tuple[str, str], ...] = (
 _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _TABLE)
 
 _TRUE = frozenset(("1", "true", "yes", "on", "t", "y"))
-#: One cookie jar holds both of these names for any site that does not rename them.
-DEFAULT_COOKIES = {"SESSION_COOKIE_NAME": "sessionid", "CSRF_COOKIE_NAME": "csrftoken"}
 
 
 @lru_cache(maxsize=65536)

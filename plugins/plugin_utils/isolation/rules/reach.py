@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -214,12 +213,3 @@ def network_names(project: ComposeProject, service: Mapping[str, Any]) -> Iterat
         definition = project.networks.get(key) or {}
         if definition.get("external"):
             yield str(definition.get("name") or key)
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

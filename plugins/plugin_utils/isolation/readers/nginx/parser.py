@@ -17,9 +17,6 @@ from typing import NamedTuple
 
 from ...errors import ReaderError
 from ...model import Directive, Where
-from .meaning import claims_nginx
-
-__all__ = ["claims_nginx", "read_nginx"]
 
 Read = Callable[[str], "str | None"]
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Directive
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.meaning import servers, upstreams
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.parser import (
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.meaning import (
     claims_nginx,
+    servers,
+    upstreams,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.parser import (
     read_nginx,
 )
 
