@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..module_utils.source.checkout import split_credentials
+from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.release.service_arguments import service_arguments
@@ -40,8 +41,9 @@ class ActionModule(EnvironmentStep):
         answer = self.module("destroy", {**self._arguments(), "apply": True, "expected": found["goes"]})
         if answer.get("failed"):
             return answer
-        self.session.notes += [f"kept: {each}" for each in found["stays"]] + [f"left: {each}" for each in found["left"]]
-        self.live.conclude(self.session, "destroy", [f"remove {each}" for each in found["goes"]], gone=True)
+        for word, things in (("kept", found["stays"]), ("left", found["left"])):
+            self.session.notes += [Note(f"{word}: {thing}") for thing in things]
+        self.live.conclude(self.session, "destroy", found["goes"], gone=True)
         return answer
 
     def _arguments(self) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _listing(prefix: str, found: Mapping[str, Any]) -> str:
     if not found["goes"]:
         lines = [f"there is nothing of {prefix} to remove"]
     else:
-        lines = [f"of {prefix} this goes:", *(f"  {each}" for each in found["goes"])]
+        lines = [f"of {prefix} this goes:", *(f"  {step['kind']} {step['target']}" for step in found["goes"])]
     if found["stays"]:
         lines += ["this stays (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
         lines += [f"  {each}" for each in found["stays"]]

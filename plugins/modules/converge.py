@@ -150,10 +150,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, would be done in check mode, or was begun before it failed.
+  description:
+    - What was done, would be done in check mode, or was begun before it failed.
+    - Each step has its C(verb), C(target) and C(kind), and where they say more C(reason), C(detail), C(at_most) and
+      C(seconds), for which a service may be or was down.
   returned: always
   type: list
-  elements: str
+  elements: dict
 put_back:
   description: What became of what had been changed.
   returned: failure
@@ -177,16 +180,16 @@ from ..module_utils.backup.create import Backups
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.directory import Tree
 from ..module_utils.core.errors import Failure
+from ..module_utils.core.steps import Step, as_dicts, backup_step
 from ..module_utils.docker.containers import condition, name_of
 from ..module_utils.docker.engine import Engine
 from ..module_utils.release.comparison import Comparison
 from ..module_utils.release.converge import Converger
 from ..module_utils.release.diff import difference
 from ..module_utils.release.drift_repair import mend, mending_steps
-from ..module_utils.release.plan import foreseen, plan, told
+from ..module_utils.release.plan import foreseen, measured, plan
 from ..module_utils.release.preconditions import refuse_foreign, refuse_gaps
 from ..module_utils.release.rollback import as_kept, check_images
-from ..module_utils.release.steps import backup_step
 from ..module_utils.release.store import Releases
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
@@ -212,7 +215,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     planned = plan(comparison)
     mended = mending_steps(params["mend"])
     steps = mended + (foreseen(comparison, planned) if planned and not returning else planned)
-    result = {"changed": bool(steps), "steps": steps, "release": comparison.state.get("release", "")}
+    result = {"changed": bool(steps), "steps": as_dicts(steps), "release": comparison.state.get("release", "")}
     result["commit"] = params["commit"]
     if module._diff:
         result["diff"] = difference(comparison, steps)
@@ -234,16 +237,16 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         except Failure as error:
             error.steps = converger.progress.tried
             raise
-        result["steps"] = told(converger.progress.tried, converger.serving.away)
+        result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.away))
     result["containers"] = {name_of(container): condition(container) for container in comparison.containers}
     return result
 
 
-def back_up(comparison: Comparison) -> Callable[[str], str]:
+def back_up(comparison: Comparison) -> Callable[[str], Step | None]:
     """What makes a backup before data may change, and says so as a step; empty where none is wanted."""
     arguments, state = comparison.params["backup"], comparison.state
     if not arguments:
-        return lambda _reason: ""
+        return lambda _reason: None
     backups = Backups(comparison.engine, arguments)
     release, commit = state.get("release", ""), state.get("commit", "")
     return lambda reason: backup_step(backups.make(reason, release=release, commit=commit, trigger="release"))

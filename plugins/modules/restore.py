@@ -52,10 +52,10 @@ restored:
   returned: when something was restored
   type: dict
 steps:
-  description: What was done, or would be in check mode.
+  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
   returned: success
   type: list
-  elements: str
+  elements: dict
 """
 
 from typing import Any

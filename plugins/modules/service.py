@@ -61,10 +61,10 @@ logs:
   type: list
   elements: dict
 steps:
-  description: What was done, or would be in check mode.
+  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
   returned: V(restart), V(shell), V(manage)
   type: list
-  elements: str
+  elements: dict
 lines:
   description: What the command wrote.
   returned: V(shell), V(manage)
@@ -77,6 +77,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine
 from ..module_utils.operations.services import Services
 from ..module_utils.run_module import answer
@@ -93,10 +94,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": False, "logs": services.logs(params["lines"])}
     if job == "restart":
         steps = services.restart(params["timeout"], params["readiness_delay"], module.check_mode)
-        return {"changed": bool(steps), "steps": steps}
+        return {"changed": bool(steps), "steps": as_dicts(steps)}
     done = services.execute(params["command"], module.check_mode)
     said = services.hide(" ".join(params["command"]))
-    result = {"changed": True, "steps": ["run %s in %s" % (said, done["container"])], "lines": done["lines"]}
+    steps = [Step("run", done["container"], "container", detail=said)]
+    result = {"changed": True, "steps": as_dicts(steps), "lines": done["lines"]}
     if done["code"]:
         result.update(failed=True, msg="%s: %s ended with exit code %d" % (done["container"], said, done["code"]))
     return result

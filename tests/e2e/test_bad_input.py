@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from observe import moment, running, say
 from sabotage import idle
 from support import IMAGE, SERVER, Run, Site, docker, free_port, health_check, only, remove_project, web
@@ -273,7 +274,7 @@ def test_a_first_deployment_that_fails(site: Site) -> None:
     (written,) = (site.directory / "machine-state/attempted" / place.prefix / "receipts").glob("*.json")
     said = json.loads(kept.read_text())
     assert said.pop("path") == str(written) and said == json.loads(written.read_text())
-    assert said["outcome"] == "failed" and f"start {place.prefix}_web" in said["tried"]
+    assert said["outcome"] == "failed" and f"start {place.prefix}_web" in sentences(said["tried"])
     after = moment(place)
     assert after.containers == {} and after.networks == []
     assert not [path for path, (_mode, content) in after.files.items() if content and not path.startswith(".bulkhead/")]

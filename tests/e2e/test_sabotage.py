@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from observe import containers, eventually, moment, running, say
 from sabotage import (
     DIRECTORY,
@@ -380,7 +381,7 @@ def test_compose_down_of_a_bystander_in_the_middle(pair: Pair, fails: bool) -> N
     assert bool(kept["changed"]) is not fails
     assert any(f"container {pair.theirs.prefix}_web is gone" in change for change in kept["bystander_changes"])
     if fails:
-        assert f"start {pair.ours.prefix}_slow" in kept["tried"]
+        assert f"start {pair.ours.prefix}_slow" in sentences(kept["tried"])
         assert kept["put_back"] == "The previous release serves again" and "slow is exited (3)" in kept["error"]
         last = words(run.output.partition("PLAY RECAP")[0][-1500:])
         assert "FAILED in converge" in last and f"kept in {entry(pair.ours).parent}" in last

@@ -23,6 +23,7 @@ from typing import Any
 from ..core.directory import Tree, Wanted, read
 from ..core.errors import last_lines
 from ..core.sealed_json import dump
+from ..core.steps import Step
 from ..docker.engine import Engine, EngineError
 from ..state.registry import state_directory
 from .scheduled_run import LAST, SETTINGS
@@ -161,7 +162,7 @@ class Schedule:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def bring(self, wanted: dict[str, Any], change: bool = True) -> list[str]:
+    def bring(self, wanted: dict[str, Any], change: bool = True) -> list[Step]:
         """Make the machine's files what is wanted; empty means that there shall be none. Returns the steps.
 
         ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
@@ -170,7 +171,8 @@ class Schedule:
         own = self._own_paths() + ([] if wanted else [self._stamp])
         stale = [path for path in own if path not in files and os.path.lexists(path)]
         different = {path: file for path, file in files.items() if Tree(os.path.dirname(path)).differs(file)}
-        steps = ["write %s" % path for path in sorted(different)] + ["remove %s" % path for path in stale]
+        steps = [Step("write", path, "file") for path in sorted(different)]
+        steps += [Step("remove", path, "file") for path in stale]
         if change and steps:
             self._check_writable([*different, *stale])
             self._stop(stale)
@@ -181,7 +183,7 @@ class Schedule:
             self._start(wanted)
         return steps
 
-    def remove(self) -> list[str]:
+    def remove(self) -> list[Step]:
         """Let the machine make no more backups of this environment by itself. Returns the steps."""
         return self.bring({})
 

@@ -22,6 +22,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from ..core.errors import Failure, last_lines
+from ..core.steps import Step
 from ..docker.engine import Engine, described
 
 #: What the chain of every environment begins with.
@@ -318,13 +319,13 @@ class Firewall:
         """Whether a network that shall be guarded does not exist yet."""
         return self._bridges(self.ports)[1]
 
-    def plan(self) -> list[str]:
-        """What would be done, in a line; empty when everything is in place."""
+    def plan(self) -> list[Step]:
+        """What would be done, in one step; empty when everything is in place."""
         if not (any(text for _table, _rules, text in self._wanted(self.ports)) or self.incomplete()):
             return []
         if self.ports is None:
-            return ["remove the firewall chain %s" % self.chain]
-        return ["guard other environments' ports from %s (firewall chain %s)" % (self.prefix, self.chain)]
+            return [Step("remove", self.chain, "firewall chain")]
+        return [Step("guard", self.chain, "firewall chain", detail=self.prefix)]
 
     def difference(self) -> tuple[str, str]:
         """The environment's chain as it is and as it shall be, for a diff."""

@@ -22,6 +22,7 @@ from ..backup.schedule import Schedule
 from ..backup.sources import backup_directory
 from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
+from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
 from ..docker.engine import Engine, EngineError, described
 from ..docker.labels import PREFIX, PROJECT
@@ -45,8 +46,13 @@ class Thing:
 
     @property
     def text(self) -> str:
-        """The line of the list that is printed."""
+        """Its name with what it is."""
         return "%s %s" % (self.kind, self.name)
+
+    @property
+    def removal(self) -> Step:
+        """What is done to it."""
+        return Step("remove", self.name, self.kind)
 
 
 class Destruction:
@@ -97,8 +103,7 @@ class Destruction:
                 )
 
     def _schedules(self) -> None:
-        remove = "remove "
-        found = [step[len(remove) :] for step in self.schedule.bring({}, change=False)]
+        found = [step.target for step in self.schedule.bring({}, change=False)]
         folder = [self.schedule.folder] if os.path.isdir(self.schedule.folder) else []
         self.goes += [Thing("schedule", path) for path in found + folder]
 

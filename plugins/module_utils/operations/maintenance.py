@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.directory import Tree, Wanted, read
 from ..core.layout import PAGE
+from ..core.steps import Step
 from ..docker.engine import EngineError
 from ..probe.prober import Prober
 
@@ -30,13 +31,13 @@ class Maintenance:
         if not os.path.isdir(os.path.dirname(tree.path(PAGE))):
             raise EngineError("%s is not deployed, so nothing answers with a page. Deploy first" % tree.directory)
 
-    def switch(self, content: bytes, on: bool, check_mode: bool) -> list[str]:
+    def switch(self, content: bytes, on: bool, check_mode: bool) -> list[Step]:
         """Returns what was done, or would be; empty where it is so already. Raises EngineError where nginx answers
         otherwise; then everything is as it was."""
         if on:
-            steps = ["put the maintenance page up"] if self.tree.differs(Wanted(PAGE, content)) else []
+            steps = [Step("put up", "maintenance page")] if self.tree.differs(Wanted(PAGE, content)) else []
         else:
-            steps = ["take the maintenance page away"] if self.before is not None else []
+            steps = [Step("take down", "maintenance page")] if self.before is not None else []
         if check_mode:
             return steps
         if steps:

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from ..core.errors import last_lines
+from ..core.steps import Step
 from ..docker.containers import condition, is_own, is_running, labels_of, name_of
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
@@ -87,7 +88,7 @@ class Services:
                 found.append({"container": name_of(each), "lines": [self.hide(line) for line in both[-lines:]]})
         return found
 
-    def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[str]:
+    def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[Step]:
         """Restart the services one after the other, each until it is ready. Returns what was done.
 
         One that does its work and ends is passed over where it has ended; alone, it is refused.
@@ -102,7 +103,7 @@ class Services:
             if not check_mode:
                 self.engine.docker_ok("restart", each["Id"])
                 self._wait(service, each, timeout, readiness_delay)
-        return ["restart %s" % name_of(each) for _service, each in planned]
+        return [Step("restart", name_of(each), "container") for _service, each in planned]
 
     def _to_restart(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         if service["one_shot"]:

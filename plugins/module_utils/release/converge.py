@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.errors import Failure, last_lines
 from ..core.layout import DATABASE
+from ..core.steps import Step
 from ..docker.containers import is_well, labels_of, name_of
 from ..docker.engine import EngineError
 from ..docker.labels import CONFIG_HASH, RELEASE, SERVICE
@@ -30,7 +31,7 @@ class Converger:
     """Makes a machine what a comparison says it shall be, and undoes what it did when that fails."""
 
     def __init__(
-        self, comparison: Comparison, releases: Releases, back_up: Callable[[str], str] = lambda _reason: ""
+        self, comparison: Comparison, releases: Releases, back_up: Callable[[str], Step | None] = lambda _reason: None
     ) -> None:
         self.comparison = comparison
         self.releases = releases
@@ -194,7 +195,7 @@ class Converger:
         return [service for service in self.comparison.services if service["key"] in keys]
 
     def _make_backup(self, reason: str) -> None:
-        step = self._back_up(reason) if self._has_data else ""
+        step = self._back_up(reason) if self._has_data else None
         if step:
             self.progress.tell(step)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ..core.directory import Wanted, read
+from ..core.steps import Step, sentence
 from .comparison import Comparison
 
 #: A setting as a deployment writes it: on one line, with line ends escaped.
@@ -17,14 +18,14 @@ _SETTING = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="(.*)"')
 _HIDDEN = "(its content is secret and not shown)\n"
 
 
-def difference(comparison: Comparison, steps: list[str]) -> list[dict[str, str]]:
+def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]]:
     """Before and after of every file that changes, without what is secret; and what else would be done."""
     shown = [_file(comparison, wanted) for wanted in comparison.changed_files]
     if comparison.firewall:
         before, after = comparison.firewall.difference()
         if before != after:
             shown.append(_change("firewall", before, after))
-    others = [step for step in steps if not step.startswith("write ")]
+    others = [sentence(step) for step in steps if step.verb != "write"]
     if others:
         shown.append(_change("containers", "", "\n".join(others) + "\n"))
     return shown

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.steps import Step
 from ..docker.containers import labels_of, name_of
 from ..docker.engine import Engine
 from ..docker.labels import PROJECT
 
 
-def mending_steps(wanted: dict[str, dict[str, Any]]) -> list[str]:
-    """What would be done, one line each."""
+def mending_steps(wanted: dict[str, dict[str, Any]]) -> list[Step]:
+    """What would be done."""
     steps = []
     for name, item in sorted(wanted.items()):
         if item.get("limits"):
-            steps.append("put back the limits of %s" % name)
-        steps += ["connect %s to %s again" % (name, network) for network in sorted(item.get("connect") or {})]
-        steps += ["disconnect %s from %s" % (name, network) for network in sorted(item.get("disconnect") or ())]
+            steps.append(Step("put back", name, "container", detail="limits"))
+        for verb in ("connect", "disconnect"):
+            steps += [Step(verb, name, "container", detail=network) for network in sorted(item.get(verb) or ())]
     return steps
 
 

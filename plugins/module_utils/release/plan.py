@@ -2,12 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment would do, a line each, and which services would be away for it. Looks only; runs on the targets."""
+"""What a deployment would do, and which services would be away for it. Looks only; runs on the targets."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from .comparison import Comparison
 from .prepare import Preparation, step_of
@@ -42,67 +43,65 @@ def _how_changed(comparison: Comparison, service: dict[str, Any]) -> str:
     return "its definition or a setting changed"
 
 
-def file_steps(comparison: Comparison) -> list[str]:
+def file_steps(comparison: Comparison) -> list[Step]:
     """What would be done to files."""
-    steps = ["write %s" % wanted.path for wanted in comparison.changed_files]
-    steps += ["remove %s" % path for path in comparison.gone_files]
+    steps = [Step("write", wanted.path, "file") for wanted in comparison.changed_files]
+    steps += [Step("remove", path, "file") for path in comparison.gone_files]
     if comparison.outdated_checkout:
-        steps.append("check out %s in code" % comparison.params["commit"][:12])
+        steps.append(Step("check out", comparison.params["commit"][:12], "checkout"))
     return steps
 
 
-def removal(orphan: dict[str, Any]) -> str:
+def removal(orphan: dict[str, Any]) -> Step:
     """What is done to a container whose service is gone."""
-    return "remove %s, whose service is gone" % name_of(orphan)
+    return Step("remove", name_of(orphan), "container", "its service is gone")
 
 
-def plan(comparison: Comparison) -> list[str]:
-    """What would be done, one line each; empty when everything is as it should be."""
+def plan(comparison: Comparison) -> list[Step]:
+    """What would be done; empty when everything is as it should be."""
     steps = file_steps(comparison)
     running = [service for service in comparison.services if comparison.of_service(service)]
     away = {service["name"]: why for service, why in gaps(comparison)}
     starting = [each for each in comparison.broken if each not in comparison.changed and each["name"] not in away]
-    steps += ["start %s" % each["container"] for each in starting]
+    steps += [_step("start", each) for each in starting]
     for service in (each for each in comparison.changed if each in running):
-        if service["name"] in away:
-            continue
-        how = "replace %s without a gap" if service["rolling"] else "recreate %s"
-        steps.append(how % service["container"])
+        if service["name"] not in away:
+            steps.append(_step("replace" if service["rolling"] else "recreate", service))
+    limit = comparison.params["wait_timeout"]
+    steps += [_step("recreate", service, why, at_most=limit) for service, why in gaps(comparison)]
     steps += [
-        "recreate %s: it is away until it is healthy again, at most %d s (%s)"
-        % (service["container"], comparison.params["wait_timeout"], why)
-        for service, why in gaps(comparison)
-    ]
-    steps += [
-        "bring changed files to %s" % each["container"]
+        _step("bring files", each)
         for each in comparison.stale
         if each not in comparison.broken and each not in comparison.changed and each["name"] not in away
     ]
     steps += [removal(orphan) for orphan in comparison.orphans]
-    steps += ["clear up %s, which an interrupted run left" % name for name in comparison.leftovers()]
+    steps += [Step("clear up", name) for name in comparison.leftovers()]
     if "release_files" not in comparison.params:  # returning to a release prepares nothing
-        steps += ["prepare %s again: %s" % (each["container"], why) for each, why in comparison.unprepared()]
+        steps += [_step("prepare again", each, why) for each, why in comparison.unprepared()]
     if comparison.interrupted and not steps:
-        steps.append("finish what an interrupted run began")
+        steps.append(Step("finish"))
     if comparison.firewall:
         steps += comparison.firewall.plan()
     return steps
 
 
-def foreseen(comparison: Comparison, plan: list[str]) -> list[str]:
+def _step(verb: str, service: dict[str, Any], reason: str = "", at_most: float = 0) -> Step:
+    return Step(verb, service["container"], "container", reason, at_most=at_most)
+
+
+def foreseen(comparison: Comparison, plan: list[Step]) -> list[Step]:
     """The plan with what is prepared for images that are new here, where it comes: after files, before containers."""
     services = Preparation(comparison).open()
     prepared = [step_of(service, command) for service in services for command in service["prepare"]]
     if prepared and comparison.params["backup"] and comparison.has_data():
-        prepared.insert(0, "make a backup")
+        prepared.insert(0, Step("make", kind="backup"))
     files = len(file_steps(comparison))
     return plan[:files] + prepared + plan[files:]
 
 
-def told(steps: list[str], away: dict[str, float]) -> list[str]:
-    """The steps after they were done: where something was away, for how long."""
-    found = []
-    for step in steps:
-        name = step.partition("recreate ")[2].partition(":")[0]
-        found.append("recreate %s: it was away for %.1f s" % (name, away[name]) if name in away else step)
-    return found
+def measured(steps: list[Step], away: dict[str, float]) -> list[Step]:
+    """The steps after they were done: where a service was down, for how long."""
+    return [
+        step._replace(seconds=away[step.target]) if step.verb == "recreate" and step.target in away else step
+        for step in steps
+    ]

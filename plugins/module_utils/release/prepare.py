@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from ..core.directory import digest
 from ..core.errors import last_lines
+from ..core.steps import Step
 from ..docker.containers import PREPARING, name_of
 from ..docker.engine import TIMED_OUT, EngineError
 from .comparison import Comparison, commands_digest
@@ -28,15 +29,15 @@ _STATUS_LIMIT = 60
 _STATUS_LINES = 20
 
 
-def step_of(service: dict[str, Any], command: list[str]) -> str:
+def step_of(service: dict[str, Any], command: list[str]) -> Step:
     """How a command is called in a plan and a receipt."""
-    return "prepare %s: %s" % (service["container"], " ".join(command))
+    return Step("prepare", service["container"], "container", detail=" ".join(command))
 
 
 class Preparation:
     """The commands that services of one environment want to have run before they get requests."""
 
-    def __init__(self, comparison: Comparison, tell: Callable[[str], object] = lambda _step: None) -> None:
+    def __init__(self, comparison: Comparison, tell: Callable[[Step], object] = lambda _step: None) -> None:
         self.comparison = comparison
         self.engine = comparison.engine
         self._tell = tell

@@ -17,6 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ...module_utils.core.steps import Step
 from ..declaration.model import Declaration
 from ..isolation.live.drift import differences
 from ..isolation.live.preflight import accepted, preflight, standing
@@ -30,7 +31,7 @@ from .plan import Gate, surroundings
 from .proof import Surroundings
 from .questions import credentials, questions
 from .receipts import outcome, receipt, registry_entry, write_receipt
-from .session import Session, begun, holder, now
+from .session import Note, Session, begun, holder, now
 
 #: Seconds of waiting for a lock between two signs of life.
 _WAIT_PIECE = 10
@@ -124,7 +125,7 @@ class LiveGate:
                 raise AnsibleActionFail(
                     f"refused on the machine, and nothing was changed\n{text.text(findings, stopping=stopping)}"
                 )
-            session.notes += [f"{finding.rule}: {finding.message}" for finding in findings if finding.rule in _TOLD]
+            session.notes += [Note(finding.message, finding.rule) for finding in findings if finding.rule in _TOLD]
             session.save()
         return session
 
@@ -147,10 +148,10 @@ class LiveGate:
             waited = f" (waited {wait} s)" if answer.get("busy") else ""
             raise _failure(answer, waited)
         session.observation = answer["observation"]
-        session.notes = [answer["note"]] if answer["note"] else []
+        session.notes = [Note(answer["note"])] if answer["note"] else []
         held = session.observation["locks"].get(session.prefix)
         if held and self._action._task.check_mode:
-            session.notes.append(f"{session.prefix} is locked by {held['owner']} at this moment")
+            session.notes.append(Note(f"{session.prefix} is locked by {held['owner']} at this moment"))
 
     def _lease(self, session: Session) -> dict[str, Any]:
         return {
@@ -197,7 +198,7 @@ class LiveGate:
         except AnsibleError as error:
             compared = Comparison((), 0, (), (f"other environments could not be compared: {error}",))
         # A job of one step was tried as a whole; a deployment says itself what of it was begun.
-        tried = said.get("steps", [] if step in _DEPLOYING else [step])
+        tried = said.get("steps", [] if step in _DEPLOYING else [Step(step).as_dict()])
         more = outcome(step, str(said.get("msg") or "the module ended without an answer"))
         more |= {"tried": tried, "put_back": said.get("put_back", "")}
         written = receipt(session, compared, changed=session.changed, proved=self._proved, **more)
@@ -308,7 +309,7 @@ class LiveGate:
         self,
         session: Session,
         what: str,
-        steps: Sequence[str],
+        steps: Sequence[Mapping[str, Any]],
         gone: bool = False,
     ) -> dict[str, Any]:
         """End a job that is no deployment: look again, compare bystanders, leave a receipt, give the lock back.

@@ -23,7 +23,7 @@ def receipt(
     session: Session,
     compared: Comparison,
     *,
-    changed: Sequence[str],
+    changed: Sequence[Mapping[str, Any]],
     proved: Mapping[str, Any],
     **more: Any,
 ) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def receipt(
         "bystanders": list(compared.bystanders),
         "bystander_containers": compared.containers,
         "bystander_changes": list(compared.changes),
-        "notes": [*session.notes, *compared.notes],
+        "notes": [*map(str, session.notes), *compared.notes],
         **more,
     }
 

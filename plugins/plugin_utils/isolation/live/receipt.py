@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....module_utils.core.steps import Step, sentence
 from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROBE, PROJECT, WORKING_DIRECTORY
 from .. import naming
 
@@ -241,10 +242,11 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _shown(steps: Sequence[str]) -> list[str]:
+def _shown(said: Sequence[Mapping[str, Any] | str]) -> list[str]:
     """Steps for a person: data and containers first, files at the end and counted."""
-    files = [step for step in steps if step.startswith("write ")]
-    rest = [step for step in steps if step not in files]
+    steps = [Step.read(each) for each in said]
+    files = [sentence(step) for step in steps if step.verb == "write"]
+    rest = [sentence(step) for step in steps if step.verb != "write"]
     return [*rest, *(files if len(files) < 2 else [f"write {len(files)} files"])]
 
 

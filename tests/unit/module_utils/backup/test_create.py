@@ -37,8 +37,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql im
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import Recovered
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import find
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import CHUNK, StreamError, stream
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import backup_step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release.steps import backup_step
 
 DUMP = b"PGDMP and more"
 
@@ -244,7 +244,7 @@ def test_nothing_to_back_up_before_the_first_release(
     engine.tables = 0
     said = make("before release r1", release="r1")
     assert said == {"unneeded": "there are no tables and no files yet"} and names(tmp_path) == []
-    assert backup_step(said) == "make no backup: there are no tables and no files yet"
+    assert sentence(backup_step(said)) == "make no backup: there are no tables and no files yet"
     assert make()["bytes"] > 0
 
 
@@ -264,7 +264,9 @@ def test_files_are_data(
     parts = [part for part in parameters(tmp_path)["parts"] if part["name"] in databases] + [FILES]
     made = make("before release r1", release="r1", parts=parts)
     assert names(tmp_path) == ([made["name"]] if needed else [])
-    assert backup_step(made) == (f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}")
+    assert sentence(backup_step(made)) == (
+        f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}"
+    )
 
 
 def test_what_is_left_out_is_told(engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:
@@ -272,9 +274,12 @@ def test_what_is_left_out_is_told(engine: Engine, tmp_path: Path, make: Callable
     engine.without = ["web"]
     parts = [*parameters(tmp_path)["parts"], FILES]
     made = make("before release r1", release="r1", parts=parts)
-    assert backup_step(made).endswith("Z; service web has no container to copy /srv/media from")
+    assert sentence(backup_step(made)).endswith("Z; service web has no container to copy /srv/media from")
     said = make("before release r1", release="r1", parts=[FILES])
-    assert backup_step(said) == f"make no backup: {NOTHING}; service web has no container to copy /srv/media from"
+    assert (
+        sentence(backup_step(said))
+        == f"make no backup: {NOTHING}; service web has no container to copy /srv/media from"
+    )
     with pytest.raises(EngineError, match="service web has no container to copy /srv/media from"):
         make(parts=parts)
 

@@ -63,7 +63,7 @@ def test_returning_to_a_release_prepares_nothing_and_forgets_nothing(restored: M
     forget_prepared(str(restored.directory))
     restored.engine.calls.clear()
     returned = roll_back(restored)
-    assert not [step for step in plan(returned) if step.startswith("prepare")]
+    assert not [step for step in plan(returned) if step.verb.startswith("prepare")]
     assert MIGRATE not in restored.engine.calls
     assert restored.plan(services=SERVICES) == ["prepare aiia_prod_web again: its data was restored"]
 

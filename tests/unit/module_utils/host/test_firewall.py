@@ -12,6 +12,7 @@ import shlex
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host import firewall as firewall_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import (
     Firewall,
@@ -305,13 +306,14 @@ def test_up_and_down(machine: Machine) -> None:
     machine.network()
     before = dict(machine.saved)
     planned = machine.guard()
-    assert CHAIN in planned.plan()[0] and "--dport 8443" in planned.difference()[1]
+    assert planned.plan() == [Step("guard", CHAIN, "firewall chain", detail=PREFIX)]
+    assert "--dport 8443" in planned.difference()[1]
     assert machine.saved == before, "a plan changes nothing"
     machine.guard().apply(PORTS)
     assert machine.guard().plan() == [] and machine.guard().difference()[0] == machine.guard().difference()[1]
     assert machine.saved["ip6tables"] == before["ip6tables"], "the network has no IPv6"
     off = machine.guard(None)
-    assert off.plan() == [f"remove the firewall chain {CHAIN}"]
+    assert off.plan() == [Step("remove", CHAIN, "firewall chain")]
     off.apply(None)
     assert foreign(machine.saved["iptables"]) == foreign(before["iptables"])
     assert machine.guard(None).plan() == []

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations import maintenance as maintenance_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.maintenance import PAGE, Maintenance
@@ -220,11 +221,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page_goes_up_and_away(tmp_path: Path) -> None:
     page = tmp_path / PAGE
     assert maintenance(tmp_path).switch(b"soon", True, check_mode=True) and not page.exists()
-    assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == ["put the maintenance page up"]
+    assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == [Step("put up", "maintenance page")]
     assert page.read_bytes() == b"soon"
     assert page.stat().st_mode & 0o777 == 0o644
     assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == []
-    assert maintenance(tmp_path).switch(b"", False, check_mode=False) == ["take the maintenance page away"]
+    assert maintenance(tmp_path).switch(b"", False, check_mode=False) == [Step("take down", "maintenance page")]
     assert not page.exists()
     assert maintenance(tmp_path).switch(b"", False, check_mode=False) == []
 
@@ -256,11 +257,11 @@ def test_what_did_its_work_is_not_restarted() -> None:
     engine = FakeEngine(container("web"), container("seed", state=ENDED))
     both = services(engine, "web", "seed")
     both.services[1]["one_shot"] = True
-    assert both.restart(1, 0) == ["restart aiia_staging_web"]
+    assert both.restart(1, 0) == [Step("restart", "aiia_staging_web", "container")]
     with pytest.raises(EngineError, match="service seed does its work once and ends, and it has ended"):
         services(engine, "seed", one_shot=True).restart(1, 0)
 
 
 def test_what_may_end_and_runs_is_restarted() -> None:
     worker = services(FakeEngine(container("worker")), "worker", one_shot=True)
-    assert worker.restart(1, 0) == ["restart aiia_staging_worker"]
+    assert worker.restart(1, 0) == [Step("restart", "aiia_staging_worker", "container")]

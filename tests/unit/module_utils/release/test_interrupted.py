@@ -175,7 +175,7 @@ def test_a_file_of_ones_own_is_no_leftover(deployed: Machine) -> None:
     (deployed.directory / "own.conf").write_text("mine")
     assert deployed.plan() == []
     (deployed.directory / "own.conf").write_text("theirs")
-    assert deployed.plan() == ["remove own.conf"]
+    assert deployed.plan() == ["remove file own.conf"]
 
 
 def test_no_leftover_is_outside(deployed: Machine, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
@@ -366,10 +367,10 @@ def test_a_name_that_a_service_takes_over(deployed: Machine) -> None:
     assert "aiia_prod_db: its name is that of a container whose service is gone" in error.message
     taken: list[str] = []
     deployed.engine.on_call = lambda call: taken.append(call) if call.startswith(("rm", "compose up")) else None
-    steps = deployed.plan(**changes)
-    assert [step.split(":")[0] for step in steps if "aiia_prod_db" in step] == [
-        "recreate aiia_prod_db",
-        "remove aiia_prod_db, whose service is gone",
+    steps = plan(deployed.look(**changes))
+    assert [(step.verb, step.reason) for step in steps if step.target == "aiia_prod_db"] == [
+        ("recreate", "its name is that of a container whose service is gone"),
+        ("remove", "its service is gone"),
     ]
     deployed.deploy(**changes, allow_downtime=True)
     assert taken.index("rm --force db-2") < taken.index("compose up --detach --no-build --quiet-pull")

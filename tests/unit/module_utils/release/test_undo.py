@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core import directory as tree_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison as comparison_module
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import (
@@ -179,8 +180,8 @@ class FakeFirewall:
     def incomplete(self) -> bool:
         return self.ports is not None and not self.engine.running
 
-    def plan(self) -> list[str]:
-        return [] if FakeFirewall.up == self.ports else ["guard"]
+    def plan(self) -> list[Step]:
+        return [] if FakeFirewall.up == self.ports else [Step("guard")]
 
     def apply(self, ports: list[dict[str, str]] | None) -> None:
         FakeFirewall.up = ports

@@ -10,6 +10,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.receipts import outcome
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import Comparison, as_text, compare
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
@@ -239,13 +240,14 @@ def test_files_of_an_environment_that_only_its_containers_know() -> None:
     assert PREFIX in before["containers"][1]["labels"]
 
 
+WRITTEN, STARTED = Step("write", ".env", "file").as_dict(), Step("start", "web", "container").as_dict()
 RECEIPT: dict[str, Any] = {
     "prefix": OURS,
     "finished": "2026-01-01T00:00:00Z",
     "proved": {"environments": [OURS, THEIRS], "claims": 40},
     "commit": "abc",
     "release": "r1",
-    "changed": ["write .env"],
+    "changed": [WRITTEN],
     "probed": {"containers": 5, "names": 10, "addresses": 6, "requests": 8},
     "bystanders": [THEIRS],
     "bystander_containers": 5,
@@ -290,7 +292,7 @@ def test_the_receipt_of_a_run_that_failed() -> None:
     """Where, why, what was tried and what became of it; the rest is as ever."""
     failed = {key: value for key, value in RECEIPT.items() if key not in ("probed", "commit", "release")} | {
         "outcome": "failed", "step": "converge", "error": "the containers did not get healthy:\n" + "x" * 500,
-        "tried": ["write .env", "start web"], "put_back": "The previous release serves again", "notes": ["a note"],
+        "tried": [WRITTEN, STARTED], "put_back": "The previous release serves again", "notes": ["a note"],
     }  # fmt: skip
     text = as_text(failed)
     assert text.splitlines()[0] == "receipt of aiia_staging, FAILED in converge, 2026-01-01T00:00:00Z"
@@ -316,14 +318,22 @@ def test_the_receipt_of_a_deployment_that_is_not_as_proved() -> None:
 
 def test_a_later_step_that_fails_does_not_hide_what_was_changed() -> None:
     failed = {key: value for key, value in RECEIPT.items() if key not in ("probed", "commit", "release")}
-    text = as_text(failed | outcome("verify", "no route") | {"tried": [], "put_back": "", "changed": ["start web"]})
+    text = as_text(failed | outcome("verify", "no route") | {"tried": [], "put_back": "", "changed": [STARTED]})
     assert "changed   start web" in text and "tried     nothing on the machine" in text
 
 
 def test_containers_and_data_come_before_files() -> None:
-    steps = [*(f"write file{number}" for number in range(9)), "make the backup b", "start web"]
+    files = [Step("write", f"file{number}", "file").as_dict() for number in range(9)]
+    steps = [*files, Step("make", "b", "backup").as_dict(), STARTED]
     assert "changed   make the backup b; start web; write 9 files" in as_text(RECEIPT | {"changed": steps})
-    assert "changed   start web; write .env" in as_text(RECEIPT | {"changed": ["write .env", "start web"]})
+    assert "changed   start web; write .env" in as_text(RECEIPT | {"changed": [WRITTEN, STARTED]})
+
+
+def test_a_receipt_of_an_older_version() -> None:
+    """It has sentences where there are steps now."""
+    older = {"changed": ["write .env", "start web"], "tried": ["start db"], "put_back": ""}
+    text = as_text(RECEIPT | outcome("converge", "no route") | older)
+    assert "changed   write .env; start web" in text and "tried     start db" in text
 
 
 def test_the_guard_of_a_bystander() -> None:
