@@ -53,7 +53,7 @@ class ActionModule(EnvironmentStep):
         if shown:
             Display().display("\n".join(shown))
         if job == "make":
-            self.live.conclude(self.session, "backup", answer["steps"])
+            self.live.ending.conclude(self.session, "backup", answer["steps"])
         return answer
 
     def _common(self) -> dict[str, Any]:

@@ -32,10 +32,10 @@ class ActionModule(EnvironmentStep):
             return found
         Display().display(_listing(prefix, found))
         if not found["goes"]:
-            self.live.conclude(self.session, "destroy", [])
+            self.live.ending.conclude(self.session, "destroy", [])
             return {**found, "msg": f"there is nothing of {prefix} on the machine"}
         if self._task.check_mode:
-            self.live.conclude(self.session, "destroy", [])
+            self.live.ending.conclude(self.session, "destroy", [])
             return {**found, "msg": "check mode: nothing was removed"}
         self.confirm("destroy")
         answer = self.module("destroy", {**self._arguments(), "apply": True, "expected": found["goes"]})
@@ -43,7 +43,7 @@ class ActionModule(EnvironmentStep):
             return answer
         for word, things in (("kept", found["stays"]), ("left", found["left"])):
             self.session.notes += [Note(f"{word}: {thing}") for thing in things]
-        self.live.conclude(self.session, "destroy", found["goes"], gone=True)
+        self.live.ending.conclude(self.session, "destroy", found["goes"], gone=True)
         return answer
 
     def _arguments(self) -> dict[str, Any]:

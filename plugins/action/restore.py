@@ -73,7 +73,7 @@ class ActionModule(EnvironmentStep):
         stay = [Step("leave", name, "files", "the backup has none") for name in staying(intention, manifest)]
         if self._task.check_mode:
             steps = as_dicts([restore, *stay])
-            self.live.conclude(self.session, "restore", steps)
+            self.live.ending.conclude(self.session, "restore", steps)
             return {"changed": True, "manifest": manifest, "steps": steps}
         call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
         call["files"] = intention.files != "leave"
@@ -87,7 +87,7 @@ class ActionModule(EnvironmentStep):
         kept = [Step("keep", name, "database") for name in done["kept"]]
         removed = [Step("remove", name, "database", "an earlier restore kept it") for name in done["removed"]]
         steps = as_dicts([restore._replace(detail=f"{made}; {_files_told(done)}"), *kept, *removed])
-        self.live.conclude(self.session, "restore", steps)
+        self.live.ending.conclude(self.session, "restore", steps)
         return {"changed": True, "manifest": manifest, "restored": done, "steps": steps}
 
     @staticmethod

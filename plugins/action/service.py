@@ -52,7 +52,7 @@ class ActionModule(EnvironmentStep):
         if job == "shell" and not command:
             return {**answer, "command": self._terminal(services[0], answer["services"][0]["container"])}
         if not self.only_reads(given):
-            self.live.conclude(self.session, job, answer["steps"])
+            self.live.ending.conclude(self.session, job, answer["steps"])
         return answer
 
     def _meant(self, job: str, release: Release) -> tuple[list[Service], list[str]]:

@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
             stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
             rules = list(dict.fromkeys(each.rule for each in stopping))
             if session is not None:
-                receipt = live.record(session, answer, findings, given["converged"], rules)
+                receipt = live.ending.record(session, live.environment, answer, findings, given["converged"], rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
         told = () if receipt else _TOLD
         shown = [

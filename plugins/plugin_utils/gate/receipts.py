@@ -15,13 +15,13 @@ from ansible.errors import AnsibleActionFail
 
 from ...module_utils.core.timestamps import seconds
 from ..isolation.live.drift import deployed_containers, deployed_guard
-from ..isolation.live.receipt import Comparison
+from ..isolation.live.receipt import BystanderComparison
 from .session import Session, holder, now
 
 
 def receipt(
     session: Session,
-    compared: Comparison,
+    compared: BystanderComparison,
     *,
     changed: Sequence[Mapping[str, Any]],
     proved: Mapping[str, Any],

@@ -25,7 +25,7 @@ Observation = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BystanderComparison:
     """``changes`` fail the run. ``notes`` are told: a restart by policy, a stranger, a bystander's own deployment."""
 
     bystanders: tuple[str, ...]
@@ -43,7 +43,7 @@ class Difference:
     expected: str = ""
 
 
-def compare(before: Observation, after: Observation, target: str, fleet: Collection[str] = ()) -> Comparison:
+def compare(before: Observation, after: Observation, target: str, fleet: Collection[str] = ()) -> BystanderComparison:
     """Compare two observations. Everything that is not the target's is a bystander's or a stranger's.
 
     Bystanders are what is registered, and what of the ``fleet`` is seen. What changes under a bystander's own lock is
@@ -72,7 +72,7 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
         else:
             notes.append(f"{each.text} (no environment that is registered here)")
     counted = [container for container in after["containers"] if _owner(container["labels"]) in known]
-    return Comparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
+    return BystanderComparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
 
 
 def _is_busy(before: Observation, after: Observation, prefix: str) -> bool:

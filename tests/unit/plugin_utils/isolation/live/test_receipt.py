@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.receipts import outcome
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import Comparison, as_text, compare
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import (
+    BystanderComparison,
+    as_text,
+    compare,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from unit.plugin_utils.isolation.live.observations import (
     ONE_OFF,
@@ -45,7 +49,7 @@ def machine() -> dict[str, Any]:
     )
 
 
-def after(**changes: Any) -> Comparison:
+def after(**changes: Any) -> BystanderComparison:
     """The comparison after their container was changed, or another part of the machine."""
     seen = machine()
     for key, value in changes.items():
@@ -58,7 +62,7 @@ def after(**changes: Any) -> Comparison:
 
 def test_nothing_changed() -> None:
     """Bystanders are counted, and there is nothing to tell."""
-    assert compare(machine(), machine(), OURS) == Comparison((THEIRS,), 1)
+    assert compare(machine(), machine(), OURS) == BystanderComparison((THEIRS,), 1)
 
 
 def test_our_own_changes_are_ours() -> None:
@@ -67,7 +71,7 @@ def test_our_own_changes_are_ours() -> None:
     seen["containers"][0] = deployed(OURS, id="other", image="sha256:2")
     seen["files"][f"/srv/{OURS}"] = {".env": "2"}
     seen["networks"][0]["id"] = "other"
-    assert compare(machine(), seen, OURS) == Comparison((THEIRS,), 1)
+    assert compare(machine(), seen, OURS) == BystanderComparison((THEIRS,), 1)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_a_redis_that_cannot_be_compared() -> None:
     """Near misses: one that says nothing any more is noted, one that never did is nothing, a restart is told once."""
     (note,) = notes(with_redis("1"), with_redis(""))
     assert "could not be asked again" in note
-    assert compare(with_redis(""), with_redis("2"), OURS) == Comparison((THEIRS,), 1)
+    assert compare(with_redis(""), with_redis("2"), OURS) == BystanderComparison((THEIRS,), 1)
     assert compare(with_redis("1"), with_redis("2", started="2026-02"), OURS).changes == (
         "container aiia_prod_web was restarted",
     )
@@ -223,7 +227,7 @@ def test_probes_of_others_are_not_told() -> None:
     """A verification that runs beside this one is nobody's business."""
     seen = machine()
     seen["containers"].append(container("p", {"io.bulkhead.probe": "true"}))
-    assert compare(machine(), seen, OURS) == Comparison((THEIRS,), 1)
+    assert compare(machine(), seen, OURS) == BystanderComparison((THEIRS,), 1)
 
 
 def test_digests_under_two_keys_are_not_compared() -> None:
