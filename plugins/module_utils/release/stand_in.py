@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replace a service without dropping a request. Runs on the targets.
+"""Replace a service without dropping a request: a stand-in serves meanwhile. Runs on the targets.
 
 A stand-in of the new version starts beside the old one and is judged by its own health check. Then the way is
 switched: nginx looks at each request whether a file is there that sends it to the stand-in, so that nothing is reloaded
