@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.isolation.live.drift import to_mend
-from ..plugin_utils.jobs.converge import release_arguments, run_arguments
+from ..plugin_utils.jobs.converge import release_arguments, run_arguments, ship
 from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.jobs.promotion import require_promotion
 from ..plugin_utils.release.render import secret_values
@@ -34,7 +33,6 @@ class ActionModule(EnvironmentStep):
             )
         release = self.release(commit)
         require_promotion(self, release)
-        arguments = {**run_arguments(self, release), **release_arguments(self, release), "commit": commit}
-        arguments["mend"] = to_mend(self.live.environment, self.session.observation)
-        masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
+        answer = ship(self, commit, run_arguments(self, release), release_arguments(self, release))
+        masked: dict[str, Any] = mask(answer, secret_values(release))
         return masked

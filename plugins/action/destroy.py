@@ -15,7 +15,7 @@ from ..module_utils.source.checkout import split_credentials
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
-from ..plugin_utils.release.service_arguments import service_arguments
+from ..plugin_utils.release.services import services
 
 
 class ActionModule(EnvironmentStep):
@@ -49,7 +49,7 @@ class ActionModule(EnvironmentStep):
     def _arguments(self) -> dict[str, Any]:
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.gate.render(self.declaration)
-        mounts = [mount for argument in service_arguments(release) for mount in argument["mounts"]] if release else []
+        mounts = [mount for service in services(release) for mount in service.mounts] if release else []
         return {
             "project": naming.project_name(prefix),
             "image_repository": naming.image_name(prefix, values["bulkhead_app_service"]),

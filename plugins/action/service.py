@@ -18,8 +18,8 @@ from ..plugin_utils.isolation import naming
 from ..plugin_utils.jobs import services as jobs
 from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.release.render import Release, secret_values
-from ..plugin_utils.release.service_arguments import service_arguments
-from ..plugin_utils.release.stack import Service
+from ..plugin_utils.release.services import services as machine_services
+from ..plugin_utils.release.stack import StackService
 
 
 class ActionModule(EnvironmentStep):
@@ -55,7 +55,7 @@ class ActionModule(EnvironmentStep):
             self.live.ending.conclude(self.session, job, answer["steps"])
         return answer
 
-    def _meant(self, job: str, release: Release) -> tuple[list[Service], list[str]]:
+    def _meant(self, job: str, release: Release) -> tuple[list[StackService], list[str]]:
         """The services of a job and its command. Raises ValueError for names and commands that mean nothing."""
         values, stack = self.declaration.values, release.stack
         wanted, usual = values["bulkhead_service"], values["bulkhead_app_service"]
@@ -74,8 +74,9 @@ class ActionModule(EnvironmentStep):
             raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
 
-    def _call(self, job: str, release: Release, services: Sequence[Service], command: list[str]) -> dict[str, Any]:
-        known = {argument["name"]: argument for argument in service_arguments(release)}
+    def _call(self, job: str, release: Release, services: Sequence[StackService], command: list[str]) -> dict[str, Any]:
+        named = [service.name for service in services]
+        known = {service.name: service for service in machine_services(release)}
         values = self.declaration.values
         return self.module(
             "service",
@@ -83,7 +84,7 @@ class ActionModule(EnvironmentStep):
                 "job": "list" if job == "shell" and not command else job,
                 "project": naming.project_name(self.declaration.prefix),
                 "services": [
-                    {key: known[service.name][key] for key in ("name", "key", "one_shot")} for service in services
+                    {"name": name, "key": known[name].key, "one_shot": known[name].one_shot} for name in named
                 ],
                 "lines": values["bulkhead_lines"],
                 "command": command,
@@ -103,7 +104,7 @@ class ActionModule(EnvironmentStep):
         if shown:
             Display().display("\n".join(shown))
 
-    def _terminal(self, service: Service, container: str) -> str:
+    def _terminal(self, service: StackService, container: str) -> str:
         if not container:
             raise AnsibleActionFail(
                 f"{self.declaration.prefix} is not deployed here: service {service.name} has no container. Deploy first"

@@ -16,6 +16,7 @@ from ..docker.containers import condition, name_of
 from ..docker.engine import TIMED_OUT, EngineError, described
 from ..docker.readiness import Readiness, restarts_since
 from .comparison import Comparison
+from .service import Service
 
 #: How Compose says, in a dry run, that it would replace a container.
 _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
@@ -29,7 +30,7 @@ class Serving:
         self.engine = comparison.engine
         self._readiness = Readiness(comparison.params["readiness_delay"])
         #: Services that took changed files, and would have to take the earlier ones again.
-        self.brought: list[dict[str, Any]] = []
+        self.brought: list[Service] = []
         #: Seconds for which services that cannot be replaced without a gap were away, by container.
         self.away: dict[str, float] = {}
 
@@ -44,15 +45,15 @@ class Serving:
             raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
         return set(_RECREATE.findall("%s\n%s" % (output, errors)))
 
-    def hand_back(self, services: list[dict[str, Any]]) -> None:
+    def hand_back(self, services: list[Service]) -> None:
         """Let containers that somebody paused go on, and give those that somebody renamed their names again: Compose
         stops at the one, and knows the other by their labels."""
         commands: list[list[str]] = []
         for service in services:
             found = self.comparison.of_service(service)
             commands += [["unpause", each["Id"]] for each in found if condition(each) == "paused"]
-            if len(found) == 1 and service["replicas"] == 1 and name_of(found[0]) != service["container"]:
-                commands.append(["rename", found[0]["Id"], service["container"]])
+            if len(found) == 1 and service.replicas == 1 and name_of(found[0]) != service.container:
+                commands.append(["rename", found[0]["Id"], service.container])
         for command in commands:
             self.engine.docker_ok(*command)
         if commands:
@@ -61,23 +62,21 @@ class Serving:
     def pull(self, directory: str) -> None:
         """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
         has changed yet: starting containers, which has a limit, finds every image here."""
-        absent = [
-            service for service in self.comparison.services if service["image"] not in ("", *self.comparison.images)
-        ]
-        missing = [each for each in absent if not described(self.engine, "image", [each["image"]])]
+        absent = [service for service in self.comparison.services if service.image not in ("", *self.comparison.images)]
+        missing = [each for each in absent if not described(self.engine, "image", [each.image])]
         if not missing:
             return
-        keys = [each["key"] for each in missing]
+        keys = [each.key for each in missing]
         code, output, errors = self.engine.compose("pull", "--quiet", *keys, directory=directory)
         if code != 0:
             self.engine.check_reachable(errors)
-            names = sorted({each["image"] for each in missing})
+            names = sorted({each.image for each in missing})
             raise EngineError(
                 "cannot fetch what this machine lacks: %s" % ", ".join(names), last_lines(errors or output, 6)
             )
-        self.comparison.images.update(self.engine.image_ids([each["image"] for each in missing]))
+        self.comparison.images.update(self.engine.image_ids([each.image for each in missing]))
 
-    def up(self, services: list[dict[str, Any]], *arguments: str) -> None:
+    def up(self, services: list[Service], *arguments: str) -> None:
         """``docker compose up`` with more arguments, until the services are well.
 
         Compose itself waits for services that others depend on, for ever if need be: the limit is for both together.
@@ -93,10 +92,10 @@ class Serving:
             self.fail(last_lines(errors or output, 6))
         self.wait(services, took)
         for service in services:
-            if service["steady"] and any(each["Id"] not in before for each in self.comparison.of_service(service)):
-                self.away.setdefault(service["container"], round(time.monotonic() - began, 1))
+            if service.steady and any(each["Id"] not in before for each in self.comparison.of_service(service)):
+                self.away.setdefault(service.container, round(time.monotonic() - began, 1))
 
-    def recreate(self, service: dict[str, Any]) -> None:
+    def recreate(self, service: Service) -> None:
         """Replace a service's containers although Compose sees no reason to.
 
         Not by ``--force-recreate``: that takes its dependencies along, and with ``--no-deps`` Compose gives a container
@@ -105,29 +104,27 @@ class Serving:
         for each in self.comparison.of_service(service):
             self.engine.docker_ok("stop", each["Id"])
             self.remove([each])
-        self.up([service], service["key"])
+        self.up([service], service.key)
 
-    def bring_files(self, services: list[dict[str, Any]]) -> None:
+    def bring_files(self, services: list[Service]) -> None:
         """Let running containers take changed files: by their own command, else by being recreated."""
         for service in services:
-            if not service["files"]:
+            if not service.files:
                 continue
             self.brought.append(service)
             fresh = not any(each["Id"] in self.comparison.before for each in self.comparison.of_service(service))
-            if service["on_change"]:
+            if service.on_change:
                 for each in self.comparison.of_service(service):
-                    code, output, errors = self.engine.docker("exec", each["Id"], *service["on_change"])
+                    code, output, errors = self.engine.docker("exec", each["Id"], *service.on_change)
                     if code != 0:
                         said = [last_lines(errors or output), *self.last_words(each)]
-                        raise EngineError(
-                            "service %s did not take its changed files" % service["name"], "\n".join(said)
-                        )
+                        raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
             elif not fresh:
                 self.recreate(service)
         self.comparison.refresh()
         self.wait(services)
 
-    def wait(self, services: list[dict[str, Any]], waited: float = 0) -> None:
+    def wait(self, services: list[Service], waited: float = 0) -> None:
         """Wait until every container of the services is well. Raises EngineError as soon as one never will be.
 
         ``waited``: seconds of the limit that are over.
@@ -139,7 +136,7 @@ class Serving:
                 found = self.comparison.of_service(service)
                 waiting = waiting or not found
                 for each in found:
-                    how = self.judge(each, service["one_shot"])
+                    how = self.judge(each, service.one_shot)
                     waiting, failed = waiting or how == "waiting", failed or how == "failed"
             return waiting, failed
 
@@ -188,10 +185,10 @@ class Serving:
         for service in self.comparison.services:
             found = self.comparison.of_service(service)
             if late and not found:
-                bad.append("%s has no container" % service["container"])
+                bad.append("%s has no container" % service.container)
             for each in found:
-                unfinished = late and service["one_shot"] and condition(each) == "running"
-                if self.judge(each, service["one_shot"]) == "well" and not unfinished:
+                unfinished = late and service.one_shot and condition(each) == "running"
+                if self.judge(each, service.one_shot) == "well" and not unfinished:
                     continue
                 bad.append("%s is %s" % (name_of(each), "running and did not end" if unfinished else self.how(each)))
                 lines += self.last_words(each)

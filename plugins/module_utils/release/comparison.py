@@ -19,6 +19,7 @@ from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
 from .interrupted import unfinished_files, unknown_containers, unknown_signs
+from .service import Service
 from .store import files_digest, new_name
 
 
@@ -36,7 +37,7 @@ class Comparison:
         self.tree = tree
         self.checkout = checkout
         self.params = params
-        self.services: list[dict[str, Any]] = params["services"]
+        self.services: list[Service] = params["services"]
         self.state = load_state(tree)
         self.files = params["release_files"] if "release_files" in params else self._wanted_files()
         self.refresh()
@@ -48,16 +49,15 @@ class Comparison:
         gone = [path for path in self.state.get("files", ()) if path not in kept and tree.holds(path)]
         gone += [path for path in unfinished_files(tree) if path not in kept and path not in gone]
         self.gone_files = [path for path in gone if read(tree.path(path)) is not None]
-        self.digests = {service["name"]: self._digest_of(service["files"]) for service in self.services}
-        self.settings = {service["name"]: self._digest_of(service["env_files"]) for service in self.services}
+        self.digests = {service.name: self._digest_of(service.files) for service in self.services}
+        self.settings = {service.name: self._digest_of(service.env_files) for service in self.services}
         applied = self.state.get("applied", {})
         self.stale = [
             service
             for service in self.services
-            if applied.get(service["name"]) != self.digests[service["name"]]
-            or self.may_have_read_others(service, self.files)
+            if applied.get(service.name) != self.digests[service.name] or self.may_have_read_others(service, self.files)
         ]
-        self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
+        self.images = engine.image_ids([service.image for service in self.services if service.image])
         self.changed = [service for service in self.services if self._is_changed(service)]
         #: What this release is called if it is a new one.
         self.release = new_name(self.files)
@@ -66,7 +66,7 @@ class Comparison:
         self.interrupted = bool(self.state) and self.state.get("digest") != files_digest(self.files)
         #: What services were prepared for, by this run too.
         self.prepared: dict[str, str] = dict(self.state.get("prepared", {}))
-        keys = {service["key"] for service in self.services}
+        keys = {service.key for service in self.services}
         self.orphans = [
             container
             for container in self.containers
@@ -80,39 +80,32 @@ class Comparison:
         """Look at the project's containers again."""
         self.containers: list[dict[str, Any]] = self.engine.project_containers()
 
-    def of_service(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+    def of_service(self, service: Service) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
         return [
             container
             for container in self.containers
-            if labels_of(container).get(SERVICE) == service["key"] and labels_of(container).get(ONE_OFF) != "True"
+            if labels_of(container).get(SERVICE) == service.key and labels_of(container).get(ONE_OFF) != "True"
         ]
 
     def named(self, name: str) -> dict[str, Any] | None:
         """The project's container of a name, one-off ones included."""
         return next((container for container in self.containers if name_of(container) == name), None)
 
-    def stand_in(self, service: dict[str, Any]) -> dict[str, Any] | None:
+    def stand_in(self, service: Service) -> dict[str, Any] | None:
         """The container that stands in for a service while that is replaced."""
-        return self.named(service["stand_in"])
+        return self.named(service.stand_in)
 
     def leftovers(self) -> list[str]:
         """The containers that only a deployment needs while it works, and that are there now."""
-        names = [name for service in self.services for name in (service["stand_in"], service["preparing"])]
-        steered = [service["stand_in"] for service in self.services if self.is_steered(service)]
+        names = [name for service in self.services for name in (service.stand_in, service.preparing)]
+        steered = [service.stand_in for service in self.services if self.is_steered(service)]
         found = [name for name in names if name in steered or self.named(name)]
         return found + [name_of(each) for each in self.abandoned] + unknown_signs(self.tree, self.services)
 
-    @staticmethod
-    def names_of(service: dict[str, Any]) -> list[str]:
-        """The names of a service's containers; of several, Compose's own."""
-        if service["replicas"] == 1:
-            return [service["container"]]
-        return ["%s-%d" % (service["container"], number + 1) for number in range(service["replicas"])]
-
-    def is_steered(self, service: dict[str, Any]) -> bool:
+    def is_steered(self, service: Service) -> bool:
         """Whether requests go to a service's stand-in."""
-        return os.path.exists(self.tree.path(sign_of(service["name"])))
+        return os.path.exists(self.tree.path(sign_of(service.name)))
 
     def volumes_made(self) -> list[str]:
         """When each of the environment's volumes was made: a new one has to be filled anew."""
@@ -123,11 +116,11 @@ class Comparison:
         """Whether there may be data that a backup could hold: volumes and containers may do so without a state."""
         return bool(self.state or self.containers or self.volumes_made())
 
-    def unprepared(self) -> list[tuple[dict[str, Any], str]]:
+    def unprepared(self) -> list[tuple[Service, str]]:
         """Services that have to be prepared again although their image is the same, and why."""
         found = []
-        for service in (service for service in self.services if service["prepare"]):
-            prepared = self.prepared.get(service["name"])
+        for service in (service for service in self.services if service.prepare):
+            prepared = self.prepared.get(service.name)
             if prepared == "":
                 found.append((service, "its data was restored"))
             elif prepared is None and not (self.state and self.of_service(service)):
@@ -136,29 +129,28 @@ class Comparison:
                 found.append((service, "what prepares it changed"))
         return found
 
-    def in_the_way_of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+    def in_the_way_of(self, service: Service) -> list[dict[str, Any]]:
         """Containers of services that are gone which have the name that this service's container shall have."""
-        return [orphan for orphan in self.orphans if name_of(orphan) in self.names_of(service)]
+        return [orphan for orphan in self.orphans if name_of(orphan) in service.container_names]
 
-    def moves(self, service: dict[str, Any]) -> bool:
+    def moves(self, service: Service) -> bool:
         """Whether a service that is replaced without a gap changes the port that nginx sends requests to."""
-        wanted = {_port(each) for each in service["expose"]}
+        wanted = {_port(each) for each in service.expose}
         exposed = [(each.get("Config") or {}).get("ExposedPorts") for each in self.of_service(service)]
-        return bool(service["rolling"]) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
+        return bool(service.rolling) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
 
     def _wanted_files(self) -> list[Wanted]:
         """The files as they shall be, those copied from the machine included."""
         found = []
-        for each in self.params["files"] + self.params["secret_files"]:
-            content = (each.get("content") or "").encode("utf-8", "surrogateescape")
-            if each.get("source"):
-                content = read(os.path.realpath(each["source"]))
+        for file in self.params["files"]:
+            content = file["content"].encode("utf-8", "surrogateescape")
+            if file["source"]:
+                content = read(os.path.realpath(file["source"]))
                 if content is None:
                     raise EngineError(
-                        "%s does not exist on this machine (it is wanted as %s)" % (each["source"], each["path"])
+                        "%s does not exist on this machine (it is wanted as %s)" % (file["source"], file["path"])
                     )
-            sensitive = each in self.params["secret_files"]
-            found.append(Wanted(each["path"], content, int(each["mode"], 8), sensitive, each.get("source") or ""))
+            found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
         return found
 
     def _digest_of(self, paths: list[str]) -> str:
@@ -176,57 +168,55 @@ class Comparison:
         template, known = compose_file.content, {}
         for service in self.services:
             found = {labels_of(each).get(RELEASE, "") for each in self.of_service(service)}
-            known[service["name"]] = found.pop() if len(found) == 1 and service not in self.changed else ""
+            known[service.name] = found.pop() if len(found) == 1 and service not in self.changed else ""
         # A container that somebody removed is made again for its release, where that is wanted as it was.
         recorded = self.state.get("made_for", {})
         again = {
-            service["name"]: recorded.get(service["name"], "")
-            for service in self.services
-            if not self.of_service(service)
+            service.name: recorded.get(service.name, "") for service in self.services if not self.of_service(service)
         }
         for made_for in (dict(known, **again), known):
             compose_file.content = template
             for service in self.services:
-                label = made_for[service["name"]] or self.release
-                compose_file.content = compose_file.content.replace(service["release"].encode(), label.encode())
+                label = made_for[service.name] or self.release
+                compose_file.content = compose_file.content.replace(service.release.encode(), label.encode())
             if files_digest(self.files) == self.state.get("digest"):
                 break
         self.changed_files = [wanted for wanted in self.files if self.tree.differs(wanted)]
 
-    def _is_changed(self, service: dict[str, Any]) -> bool:
+    def _is_changed(self, service: Service) -> bool:
         """Whether a service's containers were made from another definition, other settings or another image."""
-        made_with = self.state.get("settings", {}).get(service["name"])
-        settings = made_with is not None and made_with != self.settings[service["name"]]
+        made_with = self.state.get("settings", {}).get(service.name)
+        settings = made_with is not None and made_with != self.settings[service.name]
         return any(
             settings
-            or labels_of(each).get(INPUT, service["input"]) != service["input"]
-            or each.get("Image") != self.images.get(service["image"], each.get("Image"))
+            or labels_of(each).get(INPUT, service.input) != service.input
+            or each.get("Image") != self.images.get(service.image, each.get("Image"))
             for each in self.of_service(service)
         )
 
-    def _runs_as_recorded(self, service: dict[str, Any]) -> bool:
-        recorded = self.state.get("hashes", {}).get(service["name"])
+    def _runs_as_recorded(self, service: Service) -> bool:
+        recorded = self.state.get("hashes", {}).get(service.name)
         found = self.of_service(service)
-        return len(found) == service["replicas"] and all(
+        return len(found) == service.replicas and all(
             labels_of(each).get(CONFIG_HASH) == recorded
-            and (service["replicas"] > 1 or name_of(each) == service["container"])
-            and each.get("Image") == self.images.get(service["image"], each.get("Image"))
-            and is_well(each, service["one_shot"])
+            and (service.replicas > 1 or name_of(each) == service.container)
+            and each.get("Image") == self.images.get(service.image, each.get("Image"))
+            and is_well(each, service.one_shot)
             for each in found
         )
 
-    def may_have_read_others(self, service: dict[str, Any], files: list[Wanted]) -> bool:
+    def may_have_read_others(self, service: Service, files: list[Wanted]) -> bool:
         """Whether a service may run with other files than these, which stand on disk now: a killed run's or a person's.
 
         One that is told of changed files may have been told of those. Any other reads them when it starts.
         """
         for wanted in files:
             path = self.tree.path(wanted.path)
-            found = read(path) if wanted.path in service["files"] else None
+            found = read(path) if wanted.path in service.files else None
             if found is None or found == wanted.content:
                 continue
             since = os.lstat(path).st_mtime
-            if service["on_change"] or any(started(each) >= since for each in self.of_service(service)):
+            if service.on_change or any(started(each) >= since for each in self.of_service(service)):
                 return True
         return False
 
@@ -248,9 +238,9 @@ class Comparison:
         return Firewall(self.engine, self.params["prefix"], chain, networks, ports)
 
 
-def commands_digest(service: dict[str, Any]) -> str:
+def commands_digest(service: Service) -> str:
     """Which commands prepare a service for its image, in one number."""
-    return digest(json.dumps(service["prepare"]).encode())[:8]
+    return digest(json.dumps(service.prepare).encode())[:8]
 
 
 def _port(text: str) -> str:

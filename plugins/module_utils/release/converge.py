@@ -22,6 +22,7 @@ from .plan import file_steps, plan, removal
 from .preconditions import refuse_foreign, refuse_gaps
 from .prepare import Preparation
 from .progress import Progress
+from .service import Service
 from .stand_in import Rolling
 from .store import Releases, files_digest
 from .validation import check_compose, validate
@@ -139,8 +140,8 @@ class Converger:
 
     def _serve(
         self,
-        services: list[dict[str, Any]],
-        stale: list[dict[str, Any]],
+        services: list[Service],
+        stale: list[Service],
         allowed: bool,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
@@ -149,18 +150,18 @@ class Converger:
         its schema."""
         self.serving.hand_back(services)
         recreated = self._recreated()
-        rolled = [service for service in services if service["rolling"] and recreated & self._names(service)]
+        rolled = [service for service in services if service.rolling and recreated & self._names(service)]
         if not allowed:
             # What waits for one that is replaced without a gap would be recreated with it, until that is replaced.
-            clear = [service for service in services if not rolled or not service.get("needs_application")]
+            clear = [service for service in services if not rolled or not service.needs_application]
             self._refuse_surprises(clear, recreated)
         # So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
         known = bool(self.comparison.state)
-        awaited = [each for each in stale if each["awaited"] and not each["rolling"]]
+        awaited = [each for each in stale if each.awaited and not each.rolling]
         early = [each for each in awaited if self.comparison.of_service(each) or not known]
         if early:
             self.progress.begin_services(early)
-            self.serving.up(early, *[each["key"] for each in early])
+            self.serving.up(early, *[each.key for each in early])
             self.serving.bring_files(early)
         prepare()
         self._roll(services, stale, recreated)
@@ -178,21 +179,19 @@ class Converger:
             return
         new = [database for database in self._databases() if not self.comparison.of_service(database)]
         first = [
-            service
-            for service in self.comparison.services
-            if service["awaited"] and not service["rolling"] or service in new
+            service for service in self.comparison.services if service.awaited and not service.rolling or service in new
         ]
         if first:
             self.progress.begin_services(first)
-            self.serving.up(first, *[each["key"] for each in first])
+            self.serving.up(first, *[each.key for each in first])
         # The first deployment has nothing to lose.
         self.preparation.run(unprepared, lambda: self._make_backup("before release %s" % release))
 
-    def _databases(self) -> list[dict[str, Any]]:
+    def _databases(self) -> list[Service]:
         """The services of which a backup holds databases."""
         parts = (self.params.get("backup") or {}).get("parts") or ()
         keys = {part["key"] for part in parts if part["kind"] == DATABASE}
-        return [service for service in self.comparison.services if service["key"] in keys]
+        return [service for service in self.comparison.services if service.key in keys]
 
     def _make_backup(self, reason: str) -> None:
         step = self._back_up(reason) if self._has_data else None
@@ -203,16 +202,16 @@ class Converger:
         """The containers that Compose is going to replace."""
         return self.serving.to_recreate() if self.comparison.containers else set()
 
-    def _names(self, service: dict[str, Any]) -> set[str]:
+    def _names(self, service: Service) -> set[str]:
         """What a service's containers are called now: with another number of replicas they will be called otherwise."""
         return {name_of(each) for each in self.comparison.of_service(service)}
 
-    def _refuse_surprises(self, services: list[dict[str, Any]], recreated: set[str]) -> None:
+    def _refuse_surprises(self, services: list[Service], recreated: set[str]) -> None:
         """Raise EngineError where Compose is going to replace what serves and what nobody expected to be replaced."""
         surprising = [
-            service["container"]
+            service.container
             for service in services
-            if service["steady"]
+            if service.steady
             and recreated & self._names(service)
             and any(is_well(each) for each in self.comparison.of_service(service))
         ]
@@ -223,11 +222,11 @@ class Converger:
                 "bulkhead_allow_downtime: true" % " and ".join(surprising)
             )
 
-    def _roll(self, services: list[dict[str, Any]], stale: list[dict[str, Any]], recreated: set[str]) -> None:
+    def _roll(self, services: list[Service], stale: list[Service], recreated: set[str]) -> None:
         """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
-        for service in (service for service in services if service["rolling"]):
+        for service in (service for service in services if service.rolling):
             names = recreated & self._names(service)
-            reads = service in stale and service["files"] and not service["on_change"]
+            reads = service in stale and service.files and not service.on_change
             if (names or reads) and self.comparison.of_service(service) and not self.comparison.moves(service):
                 self.progress.begin_services([service])
                 self.rolling.replace(service, forced=not names)
@@ -267,10 +266,10 @@ class Converger:
         self.comparison.before = {
             container["Id"]: container.get("RestartCount", 0) for container in self.comparison.containers
         }
-        before = in_force["services"] if in_force else self.comparison.services
-        services = [service for service in before if service["key"] in kept]
-        names = misled | {service["name"] for service in self.serving.brought}
-        brought = [service for service in services if service["name"] in names]
+        before = self.releases.services(in_force["release"]) if in_force else self.comparison.services
+        services = [service for service in before if service.key in kept]
+        names = misled | {service.name for service in self.serving.brought}
+        brought = [service for service in services if service.name in names]
         self._serve(services, brought, allowed=True)
         if self.firewall:
             self.firewall.apply(self.comparison.state.get("firewall"))
@@ -279,8 +278,8 @@ class Converger:
     def _with_other_images(self, in_force: dict[str, Any]) -> str:
         """What is not as it was: a name that somebody moved, or this run's ``pull_policy``, cannot be given back."""
         containers = {
-            service["image"]: each.get("Image", "")
-            for service in in_force.get("services", ())
+            service.image: each.get("Image", "")
+            for service in self.releases.services(in_force.get("release", ""))
             for each in self.comparison.of_service(service)
         }
         moved = self.releases.moved_images(in_force.get("release", ""), containers)
@@ -290,8 +289,8 @@ class Converger:
         """The services of the release in force that a killed run or a person gave other files than that has."""
         in_force = self._in_force()
         files = self.releases.files(in_force["release"]) if in_force else []
-        services = in_force.get("services", ())
-        return {service["name"] for service in services if self.comparison.may_have_read_others(service, files)}
+        services = self.releases.services(in_force.get("release", ""))
+        return {service.name for service in services if self.comparison.may_have_read_others(service, files)}
 
     def _in_force(self) -> dict[str, Any]:
         """The manifest of the release in force, if that is kept whole."""
@@ -315,7 +314,7 @@ class Converger:
 
     def _started(self) -> list[dict[str, Any]]:
         """What this run made; stand-ins go on until those that they stand in for are back."""
-        serving = {service["stand_in"] for service in self.comparison.services if self.comparison.is_steered(service)}
+        serving = {service.stand_in for service in self.comparison.services if self.comparison.is_steered(service)}
         return [
             container
             for container in self.comparison.containers
@@ -335,10 +334,10 @@ class Converger:
         made_for = {}
         for service in self.comparison.services:
             for each in self.comparison.of_service(service):
-                made_for[service["name"]] = labels_of(each).get(RELEASE, "")
-                hashes[service["name"]] = labels_of(each).get(CONFIG_HASH)
-                if service["image"]:
-                    images[service["image"]] = each.get("Image", "")
+                made_for[service.name] = labels_of(each).get(RELEASE, "")
+                hashes[service.name] = labels_of(each).get(CONFIG_HASH)
+                if service.image:
+                    images[service.image] = each.get("Image", "")
         state: dict[str, Any] = {
             "release": release,
             "digest": files_digest(self.comparison.files),

@@ -37,7 +37,7 @@ def _file(comparison: Comparison, wanted: Wanted) -> dict[str, str]:
     after = wanted.content.decode("utf-8", "replace")
     mode = "(mode %04o)\n" % wanted.mode if before == after else ""
     if wanted.sensitive:
-        settings = any(wanted.path in service["env_files"] for service in comparison.services)
+        settings = any(wanted.path in service.env_files for service in comparison.services)
         before, after = changed_names(before, after) if settings and not mode else ("", _HIDDEN)
     return _change(path, before, after + mode)
 

@@ -18,12 +18,13 @@ from ..core.directory import Tree, read
 from ..core.layout import TRAFFIC, sign_of
 from ..docker.containers import PREPARING, STAND_IN, labels_of, name_of
 from ..docker.labels import ONE_OFF, PREFIX
+from .service import Service
 from .store import Releases
 
 
-def unknown_signs(tree: Tree, services: Iterable[dict[str, Any]]) -> list[str]:
+def unknown_signs(tree: Tree, services: Iterable[Service]) -> list[str]:
     """The files that send requests to stand-ins of services that this release does not have."""
-    known = {sign_of(service["name"]) for service in services}
+    known = {sign_of(service.name) for service in services}
     try:
         found = [os.path.join(TRAFFIC, name) for name in os.listdir(tree.path(TRAFFIC)) if name.endswith(".next")]
     except FileNotFoundError:
@@ -32,10 +33,10 @@ def unknown_signs(tree: Tree, services: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def unknown_containers(
-    containers: Iterable[dict[str, Any]], prefix: str, services: Iterable[dict[str, Any]]
+    containers: Iterable[dict[str, Any]], prefix: str, services: Iterable[Service]
 ) -> list[dict[str, Any]]:
     """Stand-ins and preparing containers of services that this release does not have."""
-    known = {name for service in services for name in (service["stand_in"], service["preparing"])}
+    known = {name for service in services for name in (service.stand_in, service.preparing)}
     return [
         container
         for container in containers

@@ -12,9 +12,10 @@ from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from .comparison import Comparison
 from .prepare import Preparation, step_of
+from .service import Service
 
 
-def gaps(comparison: Comparison) -> list[tuple[dict[str, Any], str]]:
+def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
     """Services that serve and would be away while they are replaced, and why they are: those that hold data or
     ports of the machine and do not run the application, and those that no stand-in can stand in for."""
     found = []
@@ -25,21 +26,21 @@ def gaps(comparison: Comparison) -> list[tuple[dict[str, Any], str]]:
             continue
         if comparison.moves(service):
             found.append((service, "it listens on another port than before"))
-        elif service["steady"] and service in comparison.changed:
+        elif service.steady and service in comparison.changed:
             found.append((service, _how_changed(comparison, service)))
-        elif service["steady"] and service in comparison.stale and service["files"] and not service["on_change"]:
+        elif service.steady and service in comparison.stale and service.files and not service.on_change:
             found.append((service, "files that it reads only when it starts changed"))
     return found
 
 
-def _how_changed(comparison: Comparison, service: dict[str, Any]) -> str:
+def _how_changed(comparison: Comparison, service: Service) -> str:
     """What a service's containers were made from otherwise than they would be now."""
     for each in comparison.of_service(service):
         before = (each.get("Config") or {}).get("Image", "")
-        if service["image"] and before != service["image"]:
-            return "its image changed from %s to %s" % (before, service["image"])
-        if each.get("Image") != comparison.images.get(service["image"], each.get("Image")):
-            return "its image %s is another one under the same name" % service["image"]
+        if service.image and before != service.image:
+            return "its image changed from %s to %s" % (before, service.image)
+        if each.get("Image") != comparison.images.get(service.image, each.get("Image")):
+            return "its image %s is another one under the same name" % service.image
     return "its definition or a setting changed"
 
 
@@ -61,18 +62,18 @@ def plan(comparison: Comparison) -> list[Step]:
     """What would be done; empty when everything is as it should be."""
     steps = file_steps(comparison)
     running = [service for service in comparison.services if comparison.of_service(service)]
-    away = {service["name"]: why for service, why in gaps(comparison)}
-    starting = [each for each in comparison.broken if each not in comparison.changed and each["name"] not in away]
+    away = {service.name: why for service, why in gaps(comparison)}
+    starting = [each for each in comparison.broken if each not in comparison.changed and each.name not in away]
     steps += [_step("start", each) for each in starting]
     for service in (each for each in comparison.changed if each in running):
-        if service["name"] not in away:
-            steps.append(_step("replace" if service["rolling"] else "recreate", service))
+        if service.name not in away:
+            steps.append(_step("replace" if service.rolling else "recreate", service))
     limit = comparison.params["wait_timeout"]
     steps += [_step("recreate", service, why, at_most=limit) for service, why in gaps(comparison)]
     steps += [
         _step("bring files", each)
         for each in comparison.stale
-        if each not in comparison.broken and each not in comparison.changed and each["name"] not in away
+        if each not in comparison.broken and each not in comparison.changed and each.name not in away
     ]
     steps += [removal(orphan) for orphan in comparison.orphans]
     steps += [Step("clear up", name) for name in comparison.leftovers()]
@@ -85,14 +86,14 @@ def plan(comparison: Comparison) -> list[Step]:
     return steps
 
 
-def _step(verb: str, service: dict[str, Any], reason: str = "", at_most: float = 0) -> Step:
-    return Step(verb, service["container"], "container", reason, at_most=at_most)
+def _step(verb: str, service: Service, reason: str = "", at_most: float = 0) -> Step:
+    return Step(verb, service.container, "container", reason, at_most=at_most)
 
 
 def foreseen(comparison: Comparison, plan: list[Step]) -> list[Step]:
     """The plan with what is prepared for images that are new here, where it comes: after files, before containers."""
     services = Preparation(comparison).open()
-    prepared = [step_of(service, command) for service in services for command in service["prepare"]]
+    prepared = [step_of(service, command) for service in services for command in service.prepare]
     if prepared and comparison.params["backup"] and comparison.has_data():
         prepared.insert(0, Step("make", kind="backup"))
     files = len(file_steps(comparison))

@@ -33,7 +33,7 @@ def refuse_gaps(comparison: Comparison) -> None:
     """Raise EngineError where a service would be away for a while and nobody allowed it."""
     found = gaps(comparison)
     if found and not comparison.params["allow_downtime"]:
-        lines = ["  %s: %s" % (service["container"], why) for service, why in found]
+        lines = ["  %s: %s" % (service.container, why) for service, why in found]
         raise EngineError(
             "these would be recreated and away until they are healthy again, at most %d s:\n%s\n"
             "What else changed is shown by --check --diff -e bulkhead_allow_downtime=true. Allow it with "
@@ -60,9 +60,9 @@ def _foreign_project(comparison: Comparison) -> list[str]:
 
 def _foreign_containers(comparison: Comparison) -> list[str]:
     ours = {name_of(container) for container in comparison.containers}
-    wanted = [name for service in comparison.services for name in comparison.names_of(service)]
-    wanted += [service["stand_in"] for service in comparison.services if service["rolling"]]
-    wanted += [service["preparing"] for service in comparison.services if service["prepare"]]
+    wanted = [name for service in comparison.services for name in service.container_names]
+    wanted += [service.stand_in for service in comparison.services if service.rolling]
+    wanted += [service.preparing for service in comparison.services if service.prepare]
     missing = [name for name in wanted if name not in ours]
     return [
         "a container called %s exists and belongs to %s: rename or remove it"

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ..core.steps import Step
+from .service import Service
 
 #: What is done to containers that no service has any more, whatever they are called.
 _CLEARING = ("clear up", "remove")
@@ -28,9 +28,9 @@ class Progress:
         self.tried += [step for step in self._planned if step in begun]
         self._planned = [step for step in self._planned if step not in begun]
 
-    def begin_services(self, services: Iterable[dict[str, Any]]) -> None:
+    def begin_services(self, services: Iterable[Service]) -> None:
         """What was planned for some services' containers begins."""
-        names = {service["container"] for service in services}
+        names = {service.container for service in services}
         self.begin([step for step in self._planned if step.target in names and step.verb not in _CLEARING])
 
     def begin_rest(self) -> None:

@@ -25,6 +25,7 @@ from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
 from .interrupted import unknown_signs
+from .service import Service
 
 #: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
 #: that a name had (``resolver … valid=1s``).
@@ -42,7 +43,7 @@ class Rolling:
         self.comparison = serving.comparison
         self.engine = serving.engine
 
-    def replace(self, service: dict[str, Any], forced: bool = False) -> None:
+    def replace(self, service: Service, forced: bool = False) -> None:
         """Replace the containers of a service by what is on disk; ``forced`` where only files that it reads changed.
 
         Raises EngineError when the new version does not get healthy: it has then had no request.
@@ -54,21 +55,21 @@ class Rolling:
         self._start(service)
         self._steer(service, True)
         self._drain(self.comparison.of_service(service))
-        if service["files"]:
+        if service.files:
             self.serving.brought.append(service)
         if forced:
             self.serving.recreate(service)
         else:
-            self.serving.up([service], service["key"])
+            self.serving.up([service], service.key)
         self.dismiss(service)
 
-    def settle(self, service: dict[str, Any]) -> None:
+    def settle(self, service: Service) -> None:
         """End what a killed run began: a stand-in that it left may be all that serves, and goes once another does."""
         if not self._serves(service):
-            self.serving.up([service], service["key"])
+            self.serving.up([service], service.key)
         self.dismiss(service)
 
-    def dismiss(self, service: dict[str, Any]) -> None:
+    def dismiss(self, service: Service) -> None:
         """Send requests to the service's own containers, and let its stand-in go."""
         self._steer(service, False)
         stand_in = self.comparison.stand_in(service)
@@ -80,7 +81,7 @@ class Rolling:
     def clear_up(self) -> None:
         """Let stand-ins go that a killed run left of services that are not replaced in this way any more, or gone."""
         for service in self.comparison.services:
-            if not service["rolling"] and (self.comparison.stand_in(service) or self.comparison.is_steered(service)):
+            if not service.rolling and (self.comparison.stand_in(service) or self.comparison.is_steered(service)):
                 self.dismiss(service)
         for path in unknown_signs(self.comparison.tree, self.comparison.services):
             os.unlink(self.comparison.tree.path(path))
@@ -91,38 +92,38 @@ class Rolling:
                 self.engine.docker("stop", each["Id"])
             self.serving.remove(self.comparison.abandoned)
 
-    def _serves(self, service: dict[str, Any]) -> bool:
+    def _serves(self, service: Service) -> bool:
         found = self.comparison.of_service(service)
         return bool(found) and all(is_well(each) for each in found)
 
-    def _start(self, service: dict[str, Any]) -> None:
-        name = service["stand_in"]
-        code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service["key"])
+    def _start(self, service: Service) -> None:
+        name = service.stand_in
+        code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service.key)
         self.comparison.refresh()
         if code == 0:
             # One-off containers have no restart policy: this one has to come back with the machine.
             self.engine.docker_ok("update", "--restart", "unless-stopped", name)
             found = self.comparison.named(name)
             if found and condition(found) == "running":
-                self._give_up(service, "%s has no health check to judge it by" % service["name"])
+                self._give_up(service, "%s has no health check to judge it by" % service.name)
             self.serving.wait_for(name, lambda each: self._give_up(service, self.serving.how(each) if each else "gone"))
         else:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 
-    def _give_up(self, service: dict[str, Any], why: str, said: str = "") -> NoReturn:
-        found = self.comparison.named(service["stand_in"])
+    def _give_up(self, service: Service, why: str, said: str = "") -> NoReturn:
+        found = self.comparison.named(service.stand_in)
         lines = [said] if said else []
         if found:
             lines += self.serving.last_words(found)
             self.serving.remove([found])
         raise EngineError(
-            "the new version of %s did not get healthy (%s) and was given no request" % (service["name"], why),
+            "the new version of %s did not get healthy (%s) and was given no request" % (service.name, why),
             "\n".join(lines),
         )
 
-    def _steer(self, service: dict[str, Any], to_stand_in: bool) -> None:
+    def _steer(self, service: Service, to_stand_in: bool) -> None:
         """Say by a file where requests go, and wait until everybody has heard it."""
-        path = sign_of(service["name"])
+        path = sign_of(service.name)
         if to_stand_in == self.comparison.is_steered(service):
             return
         if to_stand_in:

@@ -23,6 +23,7 @@ from ..core.layout import RELEASES
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PREFIX
 from ..state.deployed import load_state
+from .service import Service
 
 MANIFEST = "release.json"
 
@@ -91,6 +92,10 @@ class Releases:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def services(self, name: str) -> list[Service]:
+        """The services of a kept release; none where it is not kept."""
+        return [Service.from_dict(service) for service in self.manifest(name).get("services", ())]
+
     def resolve(self, wanted: str, current: str) -> str:
         """The name of a kept release. Raises EngineError, with those that there are, for any other."""
         kept = self.kept()
@@ -156,7 +161,7 @@ class Releases:
                 if relative != MANIFEST and content is not None:
                     yield relative, content
 
-    def stage(self, name: str, files: list[Wanted], services: list[dict[str, Any]]) -> str:
+    def stage(self, name: str, files: list[Wanted], services: list[Service]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""
         folder = self.path(name)
         try:
@@ -168,9 +173,9 @@ class Releases:
             raise
         return name
 
-    def make_mounts(self, services: list[dict[str, Any]], base: str = "") -> None:
+    def make_mounts(self, services: list[Service], base: str = "") -> None:
         """Make the directories that services mount: the engine would make them as root's."""
-        for mount in (mount for service in services for mount in service["mounts"]):
+        for mount in (mount for service in services for mount in service.mounts):
             self.tree.make_directory(os.path.join(base, mount.split(":")[0][2:]))
 
     def complete(
@@ -231,7 +236,7 @@ class Releases:
         for image, before in sorted(manifest.get("images", {}).items()):
             ours = own and image.rpartition(":")[0] == own
             if before and now.get(image, before) != before and not ours:
-                services = [service["name"] for service in manifest["services"] if service["image"] == image]
+                services = [service.name for service in self.services(name) if service.image == image]
                 ids = (before[:_SHORT], now[image][:_SHORT])
                 found.append(
                     "%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids)
@@ -254,8 +259,10 @@ class Releases:
 
 def _of_a_release(params: dict[str, Any]) -> dict[str, Any]:
     """The arguments that belong to a release, as its manifest has them."""
-    kept: dict[str, Any] = json.loads(json.dumps({key: params[key] for key in OF_A_RELEASE if key in params}))
-    return kept
+    kept = {key: params[key] for key in OF_A_RELEASE if key in params}
+    kept["services"] = [service.as_dict() for service in params["services"]]
+    found: dict[str, Any] = json.loads(json.dumps(kept))
+    return found
 
 
 def _list(names: list[str]) -> str:

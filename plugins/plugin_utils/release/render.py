@@ -142,7 +142,7 @@ class Renderer:
         }
         stack = Stack(compose, stack.services)
         settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
-        brought = [self._file(file, variables) for service in stack.services for file in service.files]
+        brought = [self._file(file, variables) for service in stack.services for file in service.brings]
         _check_tls(declaration, stack)
         ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
         return Release(
@@ -242,7 +242,7 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
 
 def _check_tls(declaration: Declaration, stack: Stack) -> None:
     """nginx needs a certificate and its key, as text or as files on the machine."""
-    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.files):
+    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.brings):
         return
     for what in ("certificate", "key"):
         if not declaration.values[f"bulkhead_tls_{what}"] and not declaration.values[f"bulkhead_tls_{what}_path"]:

@@ -61,7 +61,7 @@ class Machine:
         self._tried: list[Step] = []
 
     def params(self, **changes: Any) -> dict[str, Any]:
-        return {
+        params = {
             "prefix": "aiia_prod",
             "commit": "c1",
             "networks": ["aiia_prod_network"],
@@ -80,6 +80,8 @@ class Machine:
             "ports": [],
             **changes,
         }
+        secret = [{**wanted, "secret": True} for wanted in params.pop("secret_files")]
+        return {**params, "files": [*params["files"], *secret]}
 
     @property
     def tree(self) -> Tree:
@@ -133,9 +135,7 @@ def roll_back(machine: Machine, wanted: str = "previous", **changes: Any) -> Com
     name, params = as_kept(
         hidden,
         releases,
-        machine.params(
-            **{"files": [], "secret_files": [], "services": [], "keep_releases": 3, **changes}, release=wanted
-        ),
+        machine.params(**{"files": [], "secret_files": [], "services": [], "keep_releases": 3, **changes}, name=wanted),
     )
     comparison = Comparison(machine.engine, machine.tree, machine.checkout, params)
     check_images(comparison, releases, name)

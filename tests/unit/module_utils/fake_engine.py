@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 
 PROJECT = "aiia_prod"
 NAMES = {"web": "aiia_prod_web", "db": "aiia_prod_db"}
@@ -258,38 +259,23 @@ class FakeEngine:
         return {key: item["Id"] for key, item in self.running.items()}
 
 
-def service(name: str, **other: Any) -> dict[str, Any]:
+def service(name: str, **other: Any) -> Service:
     """What a module call says of a service."""
-    return {
+    container = NAMES.get(name, name)
+    usual = {
         "name": name,
         "key": name,
-        "container": NAMES.get(name, name),
-        "image": "",
-        "files": [],
-        "mounts": [],
-        "validate": [],
-        "on_change": [],
-        "one_shot": False,
-        "awaited": False,
-        "needs_application": False,
-        "steady": False,
-        "rolling": False,
-        "replicas": 1,
-        "expose": [],
-        "env_files": [],
-        "input": "",
+        "container": container,
         "release": f"<release of {name}>",
-        "stand_in": f"{NAMES.get(name, name)}_next",
-        "preparing": f"{NAMES.get(name, name)}_prepare",
-        "prepare": [],
-        "prepare_status": [],
-        **other,
+        "stand_in": f"{container}_next",
+        "preparing": f"{container}_prepare",
     }
+    return Service.from_dict({**usual, **other})
 
 
-def file(path: str, content: str, mode: str = "0644") -> dict[str, str]:
+def file(path: str, content: str, mode: str = "0644") -> dict[str, Any]:
     """What a module call says of a file."""
-    return {"path": path, "content": content, "source": "", "mode": mode}
+    return {"path": path, "content": content, "source": "", "mode": int(mode, 8), "secret": False}
 
 
 def snapshot(directory: Path) -> dict[str, bytes]:

@@ -109,8 +109,8 @@ def test_a_name_within_another_is_not_meant() -> None:
     first, other, third = Step("start", "p_web"), Step("start", "p_web2"), Step("recreate", "p_db", reason="p_web2")
     gone, fourth = Step("remove", "p_web", "container", "its service is gone"), Step("replace", "p_web")
     progress = Progress([first, other, third, gone, fourth])
-    progress.begin_services([{"container": "p_web"}])
-    progress.begin_services([{"container": "p_web"}, {"container": "p_db"}])
+    progress.begin_services([service("web", container="p_web")])
+    progress.begin_services([service("web", container="p_web"), service("db", container="p_db")])
     assert progress.tried == [first, fourth, third]
     progress.stop()
     progress.begin_rest()

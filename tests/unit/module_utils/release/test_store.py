@@ -17,7 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollback imp
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
 from unit.module_utils.deployments import Hidden, Machine, files, roll_back
-from unit.module_utils.fake_engine import service
+from unit.module_utils.fake_engine import file, service
 
 
 def test_back_to_the_release_before(three: Machine) -> None:
@@ -90,7 +90,7 @@ def test_a_certificate_of_the_machine_is_todays(tmp_path: Path, clock: list[int]
     machine, certificate = Machine(tmp_path / "env"), tmp_path / "live.pem"
     for number in (1, 2):
         certificate.write_text(f"certificate {number}")
-        wanted = {"path": "tls.pem", "content": "", "source": str(certificate), "mode": "0644"}
+        wanted = {**file("tls.pem", ""), "source": str(certificate)}
         machine.deploy(files=[*files(conf=str(number))["files"], wanted])
     roll_back(machine)
     assert (machine.directory / "web.conf").read_text() == "1"
@@ -130,7 +130,7 @@ def test_images_of_kept_releases_stay(three: Machine) -> None:
 
 def test_secrets_of_a_kept_release_are_hidden(three: Machine) -> None:
     hidden = Hidden()
-    as_kept(hidden, Releases(three.tree), three.params(release="previous"))
+    as_kept(hidden, Releases(three.tree), three.params(name="previous"))
     assert "A=1" not in hidden.no_log_values  # too short to be looked for in every text
     settings = b'PASSWORD="correct horse"\nDB_NAME="aiia_prod"\nA=1\n'
     texts = secret_texts([Wanted(".env", settings, 0o600, True), Wanted("compose", b"name: aiia_prod")])

@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import EnvironmentStep
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import services as jobs
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import Service, Stack
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import Stack, StackService
 
 SOCKET = "unix:///var/run/docker.sock"
 
@@ -22,7 +22,7 @@ def stack(manage: tuple[str, ...] = ("django",), **depends: list[str]) -> Stack:
     """A stack of services that depend on others; the application's key differs from its name."""
     services: dict[str, Any] = {name: {"depends_on": {key: {} for key in on}} for name, on in depends.items()}
     described = [
-        Service(
+        StackService(
             name.removesuffix("_prod"),
             name,
             f"aiia_prod_{name.removesuffix('_prod')}",

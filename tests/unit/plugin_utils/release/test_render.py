@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import Inventory
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.settings import setting_text
@@ -21,7 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render impor
     inputs_of,
     secret_values,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.service_arguments import service_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.services import services
 from checkout import ROOT
 from unit.fleets import PRODUCTION, declarations, declared, only, problems, read, write
 
@@ -50,6 +52,11 @@ def settings(release: Release) -> dict[str, str]:
 
 def service(release: Release, key: str) -> Any:
     return release.stack.compose["services"][key]
+
+
+def on_the_machine(release: Release) -> dict[str, Service]:
+    """The services as the machine gets them, by their names."""
+    return {service.name: Service.from_dict(json.loads(json.dumps(service.as_dict()))) for service in services(release)}
 
 
 def texts(release: Release) -> dict[str, str]:
@@ -405,33 +412,31 @@ def test_compose_keys_of_the_users(tmp_path: Path) -> None:
 )
 def test_both_ways_to_write_a_mount(tmp_path: Path, mount: Any, mounts: list[str], steady: bool) -> None:
     services = {"tool": {"image": "tool:1", "volumes": [mount]}}
-    found = {
-        argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=services))
-    }
-    assert found["tool"]["mounts"] == mounts
-    assert found["tool"]["steady"] is steady
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=services))
+    assert list(found["tool"].mounts) == mounts
+    assert found["tool"].steady is steady
 
 
 def test_what_the_host_must_know(tmp_path: Path) -> None:
     once = {"migrate": {"command": ["migrate"], "restart": "no"}}
-    found = {argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=once))}
-    assert found["django"]["key"] == "django_prod"
-    assert found["nginx"]["mounts"] == [
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=once))
+    assert found["django"].key == "django_prod"
+    assert found["nginx"].mounts == (
         "./docker/nginx:/etc/nginx/conf.d",
         f"./{PRIVATE}/nginx:/etc/nginx/tls",
         "./.bulkhead/traffic:/etc/nginx/traffic",
-    ]
-    assert {name for name, item in found.items() if item["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
-    assert (found["django"]["rolling"], found["django"]["expose"]) == (True, ["8000"])
-    assert (found["django"]["stand_in"], found["django"]["env_files"]) == ("app_prod_django_next", [".env"])
+    )
+    assert {name for name, item in found.items() if item.steady} == {"nginx", "pgbouncer", "postgresql", "redis"}
+    assert (found["django"].rolling, found["django"].expose) == (True, ("8000",))
+    assert (found["django"].stand_in, found["django"].env_files) == ("app_prod_django_next", (".env",))
     several = rendered(tmp_path / "several", bulkhead_services={"django": {"deploy": {"replicas": 2}}})
-    (django,) = [argument for argument in service_arguments(several) if argument["name"] == "django"]
-    assert django["container"] == "app_prod-django_prod"
+    django = on_the_machine(several)["django"]
+    assert django.container == "app_prod-django_prod"
     # nginx asks for this one, however many it stands in for.
-    assert (django["stand_in"], django["preparing"]) == ("app_prod_django_next", "app_prod_django_prepare")
-    assert found["nginx"]["validate"] == ["nginx", "-t", "-q"]
-    assert {name for name, item in found.items() if item["awaited"]} == {"pgbouncer", "postgresql", "redis"}
-    assert {name for name, item in found.items() if item["one_shot"]} == {"migrate"}
+    assert (django.stand_in, django.preparing) == ("app_prod_django_next", "app_prod_django_prepare")
+    assert found["nginx"].validate == ("nginx", "-t", "-q")
+    assert {name for name, item in found.items() if item.awaited} == {"pgbouncer", "postgresql", "redis"}
+    assert {name for name, item in found.items() if item.one_shot} == {"migrate"}
 
 
 def test_equal_releases_have_equal_digests(tmp_path: Path) -> None:
@@ -494,8 +499,6 @@ def test_what_waits_for_the_application_comes_after_it(tmp_path: Path) -> None:
         "edge": {"depends_on": ["front"], "image": "edge:1"},
         "more": {"depends_on": ["edge", "beat"], "image": "more:1"},
     }
-    found = {
-        argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=services))
-    }
-    assert {name for name, item in found.items() if item["awaited"]} == {"pgbouncer", "postgresql", "redis"}
-    assert found["front"]["steady"] and found["edge"]["steady"]
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=services))
+    assert {name for name, item in found.items() if item.awaited} == {"pgbouncer", "postgresql", "redis"}
+    assert found["front"].steady and found["edge"].steady

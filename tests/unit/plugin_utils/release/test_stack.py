@@ -15,8 +15,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.serv
     runs_once,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import (
-    Service,
     Stack,
+    StackService,
     build_stack,
     labels,
     merge,
@@ -53,7 +53,7 @@ def definition(stack: Stack, key: str) -> Any:
     return stack.compose["services"][key]
 
 
-def described(stack: Stack, name: str) -> Service:
+def described(stack: Stack, name: str) -> StackService:
     return next(service for service in stack.services if service.name == name)
 
 
