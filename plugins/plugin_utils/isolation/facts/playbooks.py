@@ -27,7 +27,8 @@ from ..readers.ansible.inventory import (
     read_settings,
     read_variables,
 )
-from ..readers.ansible.plays import Play, Plays, Step, read_plays
+from ..readers.ansible.plays import Playbook, read_playbook
+from ..readers.ansible.tasks import Play, Task
 from ..readers.errors import ReaderError
 from .ownership import owner_of_name, owners_of_path, short_names
 
@@ -66,19 +67,19 @@ class Code:
     documents: tuple[Document, ...]
     inventories: list[Inventory] = field(default_factory=list)
     variables: list[Variables] = field(default_factory=list)
-    files: list[Plays] = field(default_factory=list)
+    playbooks: list[Playbook] = field(default_factory=list)
     settings: dict[tuple[str, str], Placed] = field(default_factory=dict)
     unreadable: list[tuple[str, ReaderError]] = field(default_factory=list)
 
     @cached_property
     def plays(self) -> list[Play]:
         """Every play."""
-        return [play for file in self.files for play in file.plays]
+        return [play for playbook in self.playbooks for play in playbook.plays]
 
     @cached_property
-    def steps(self) -> list[Step]:
+    def tasks(self) -> list[Task]:
         """Every task, of plays and of roles."""
-        return [step for file in self.files for step in file.all_steps]
+        return [task for playbook in self.playbooks for task in playbook.tasks]
 
     @cached_property
     def groups(self) -> Mapping[str, Group]:
@@ -203,19 +204,19 @@ class Code:
         groups = self.covers(play.hosts)
         return (len(groups) > 1 or groups == ("all",)) and not _GUARD.search(play.text)
 
-    def of_environments(self, step: Step) -> bool:
+    def of_environments(self, task: Task) -> bool:
         """Whether a task runs for environments, and not for the machine alone: by its plays, else by its file."""
-        plays = self.plays_of(step)
+        plays = self.plays_of(task)
         if plays:
             return any("{{" in play.hosts or self.covers(play.hosts) for play in plays)
-        return not _HOST_LEVEL.search(step.where.file)
+        return not _HOST_LEVEL.search(task.where.file)
 
-    def plays_of(self, step: Step) -> list[Play]:
+    def plays_of(self, task: Task) -> list[Play]:
         """The plays in which a task runs, as far as they are known."""
-        if step.play is not None:
-            return [step.play]
+        if task.play is not None:
+            return [task.play]
         return [
-            play for play in self.plays if step.role and step.role in (role.rpartition(".")[2] for role in play.roles)
+            play for play in self.plays if task.role and task.role in (role.rpartition(".")[2] for role in play.roles)
         ]
 
 
@@ -268,9 +269,11 @@ def _sort(code: Code, document: Document) -> None:
     if variables is not None:
         code.variables.append(variables)
         return
-    plays = read_plays(text, path) if path.endswith((".yml", ".yaml")) else None
-    if plays is not None:
-        code.files.append(plays)
+    playbook = document.data
+    if not isinstance(playbook, Playbook):
+        playbook = read_playbook(text, path) if path.endswith((".yml", ".yaml")) else None
+    if playbook is not None:
+        code.playbooks.append(playbook)
         return
     inventory = read_inventory(text, path)
     if inventory is not None:
@@ -285,9 +288,9 @@ def texts(code: Code) -> Iterator[tuple[Where, str]]:
     for name in code.groups:
         for value, where in code.groups[name].variables.values():
             yield from ((where, text) for text in leaves(value))
-    for step in code.steps:
-        for value in (step.raw, step.arguments, step.keywords):
-            yield from ((step.where, text) for text in leaves(value))
+    for task in code.tasks:
+        for value in (task.raw, task.arguments, task.keywords):
+            yield from ((task.where, text) for text in leaves(value))
 
 
 def each_code(judge: Callable[[Code], Iterator[_T]]) -> Callable[[Fleet], Iterator[_T]]:

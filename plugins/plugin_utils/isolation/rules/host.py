@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..facts.code_lines import code_lines, lines_of
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.playbook import Playbook
+from ..readers.ansible.plays import Playbook
 from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 

@@ -15,8 +15,8 @@ from ..facts.path_patterns import Pattern, meetings
 from ..facts.wording import listing
 from ..facts.workflows import environment_commands, home_of
 from ..model import Environment, Fleet, Severity, Where
+from ..readers.ansible.plays import Playbook
 from ..readers.logrotate import Rotation
-from ..readers.playbook import Playbook
 from ..readers.shell.scripts import Script, locks
 from . import Hit, Judgement, owners, places, rule
 

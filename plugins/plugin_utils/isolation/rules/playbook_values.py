@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ..facts.playbooks import IDENTITY, Code, each_code, texts, value_text
 from ..model import Severity, Where
-from ..readers.ansible.plays import is_true
+from ..readers.ansible.tasks import is_true
 from ..report.text import some
 from . import Hit, rule
 
@@ -168,7 +168,7 @@ def kept_facts(code: Code) -> Iterator[Hit]:
             for host in group.hosts:
                 hosts.setdefault(host, set()).add(inventory.path)
     twice = sorted(host for host, paths in hosts.items() if len(paths) > 1)
-    cached = [step for step in code.steps if is_true(step.arguments.get("cacheable"))]
+    cached = [task for task in code.tasks if is_true(task.arguments.get("cacheable"))]
     if twice or cached:
         why = f"{some(twice)} is in several inventories" if twice else "facts are set with cacheable"
         yield Hit(
@@ -177,7 +177,7 @@ def kept_facts(code: Code) -> Iterator[Hit]:
             f"Facts are kept in {setting[0]} under the host's name alone, and {why}: a run for one of "
             f"{some(code.concerned())} reads what a run for the other left, passwords included.",
             "Set fact_caching = memory, or a fact_caching_prefix for each environment; do not cache secrets.",
-            (setting[1], *(step.where for step in cached)),
+            (setting[1], *(task.where for task in cached)),
         )
 
 

@@ -68,7 +68,7 @@ def read_variables(text: str, path: str) -> Variables | None:
     if placed is None:
         return None
     scope, of, base = placed
-    documents = read_yaml(_without_tags(text), path)
+    documents = read_yaml(without_tags(text), path)
     top = documents[0].value if documents else None
     if not isinstance(top, Map):
         return None
@@ -99,7 +99,7 @@ def read_inventory(text: str, path: str) -> Inventory | None:
 
 
 def _read_yaml(text: str, path: str) -> Inventory | None:
-    documents = read_yaml(_without_tags(text), path)
+    documents = read_yaml(without_tags(text), path)
     top = documents[0].value if documents else None
     if not isinstance(top, Map) or not top:
         return None
@@ -205,6 +205,6 @@ def _line(values: Map, key: str, path: str) -> Where:
     return Where(path, values.at.get(key, ("", 0))[1], key)
 
 
-def _without_tags(text: str) -> str:
+def without_tags(text: str) -> str:
     """Without Ansible's own tags, which say how to read a value and not what it is."""
     return text.replace("!vault", "").replace("!unsafe", "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Document, Environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.ansible.plays import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.documents import (
     claims_document,
     commands,
@@ -17,7 +18,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.do
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.logrotate import read_logrotate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.pgbouncer import read_pgbouncer
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.playbook import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.redis import read_redis
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.shell.certbot import (
     CertbotCall,
@@ -136,6 +136,7 @@ def test_playbook() -> None:
 """,
         "p.yml",
     )
+    assert found is not None
     assert [(command.text, command.where.line) for command in found.commands] == [
         ("cd /a", 5),
         ("b", 6),

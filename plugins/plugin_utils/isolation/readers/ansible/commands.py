@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands that tasks of Ansible run, or stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..shell.scripts import Command, read_commands
+from .tasks import COMMAND_MODULES, Task, is_true
+
+#: Modules that act on a service of the machine, and what they call an action that interrupts it.
+SERVICE_MODULES = frozenset({"service", "systemd", "systemd_service"})
+INTERRUPTIONS = {"restarted": "restart", "stopped": "stop", "reloaded": "reload"}
+_PRUNED = ("containers", "images", "networks", "volumes", "builder_cache")
+
+
+def task_commands(task: Task) -> Iterator[Command]:
+    """The commands of one task."""
+    if task.module in COMMAND_MODULES:
+        yield from read_commands(
+            task.raw, task.where.file, line=task.line, directory=task.text("chdir"), errexit=True, unit=task.name
+        )
+        return
+    words = _as_command(task)
+    if words:
+        yield Command(words, task.where, words, unit=task.name)
+
+
+def _as_command(task: Task) -> tuple[str, ...]:
+    """The command line that a module stands for, where it acts on the whole machine."""
+    if task.module in SERVICE_MODULES and task.text("state") in INTERRUPTIONS:
+        return ("systemctl", INTERRUPTIONS[task.text("state")], task.text("name"))
+    if task.module == "reboot":
+        return ("reboot",)
+    if task.module == "docker_prune":
+        kinds = [kind for kind in _PRUNED if is_true(task.arguments.get(kind))]
+        filters = [f"--filter={key}" for key in task.arguments if key.endswith("_filters")]
+        return ("docker", "system", "prune", *(f"--{kind}" for kind in kinds), *filters) if kinds else ()
+    return ()
