@@ -103,8 +103,10 @@ def read_task(
     if "local_action" in item:
         keywords["delegate_to"] = "localhost"
     name = str(item.get("name") or "")
-    for key, module, arguments in _calls(item):
-        where = Where(path, item.at[key][1], key)
+    for key, called, given in _calls(item):
+        module = called if "{{" in called else called.rpartition(".")[2]
+        arguments = _arguments(module, given, item.get("args"))
+        where = Where(path, item.at[key][1], called)
         raw, line = _raw(module, arguments, where.line)
         yield Task(name, module, arguments, raw, keywords, where, line, play, role)
 
@@ -118,8 +120,8 @@ def _is_keyword(key: str) -> bool:
     return key in TASK_KEYWORDS or key.startswith("with_")
 
 
-def _calls(item: Map) -> Iterator[tuple[str, str, Map]]:
-    """Each call that a mapping may make: (key, module, arguments)."""
+def _calls(item: Map) -> Iterator[tuple[str, str, Any]]:
+    """Each call that a mapping may make: (key, module as written, what it is given)."""
     modules = [
         key
         for key, given in item.items()
@@ -127,26 +129,20 @@ def _calls(item: Map) -> Iterator[tuple[str, str, Map]]:
     ]
     # No keyword has a dot, so a full name beside a short one is the module.
     for key in [key for key in modules if "." in key] or modules:
-        module = _short(key)
-        yield key, module, _arguments(module, item[key], item.get("args"))
+        yield key, key, item[key]
     for key in ("action", "local_action"):
         if key in item:
-            for module, arguments in _named_call(item[key]):
-                yield key, module, _arguments(module, arguments, item.get("args"))
+            for called, arguments in _named_call(item[key]):
+                yield key, called, arguments
 
 
-def _named_call(given: Any) -> Iterator[tuple[str, Map]]:
+def _named_call(given: Any) -> Iterator[tuple[str, Any]]:
     """What ``action`` holds: ``shell ls``, or a mapping with that or the name alone as its ``module``."""
     options = given if isinstance(given, Mapping) else {"module": given}
     called = str(options.get("module") or "")
     for start, word in islice(_words(called), 1):
-        module = _short(word)
-        own = _arguments(module, called[start + len(word) :], options.get("args"))
-        yield module, _joined(_without(options, "args", "module"), own)
-
-
-def _short(module: str) -> str:
-    return module if "{{" in module else module.rpartition(".")[2]
+        own = _arguments(word.rpartition(".")[2], called[start + len(word) :], options.get("args"))
+        yield word, _joined(_without(options, "args", "module"), own)
 
 
 def _arguments(module: str, given: Any, defaults: Any) -> Map:
