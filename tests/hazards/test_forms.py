@@ -61,7 +61,9 @@ def pairs(module: str, given: Any, rest: Task) -> Task | None:
 
 def command_argument(module: str, given: Any, rest: Task) -> Task | None:
     """A command line as ``cmd``."""
-    return {**rest, module: {"cmd": given}} if module in ("shell", "command") and isinstance(given, str) else None
+    if module not in ("shell", "command") or not isinstance(given, str) or "creates=" in given:
+        return None
+    return {**rest, module: {"cmd": given}}
 
 
 def beside(**keywords: Any) -> Form:
