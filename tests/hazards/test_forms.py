@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -142,21 +143,64 @@ def _items(items: list[Task], form: Form | None) -> Iterator[Task]:
             yield form(modules[0].removeprefix("ansible.builtin."), item[modules[0]], rest) or item
 
 
+def moved(case: Case, task: Task, path: str) -> Case:
+    """The case with the tasks of each play in a file that the task brings in."""
+    return replace(case, environments=tuple({**item, **_moved_files(item, task, path)} for item in case.environments))
+
+
+def _moved_files(environment: Mapping[str, Any], task: Task, path: str) -> dict[str, Any]:
+    files = dict(environment.get("files") or {})
+    for name, text in list(files.items()):
+        plays = yaml.safe_load(text) if name.endswith(".yml") and text.startswith("- hosts:") else []
+        if len(plays) == 1 and plays[0].get("tasks") and len({*SECTIONS, "roles"} & set(plays[0])) == 1:
+            files[path] = yaml.safe_dump(plays[0].pop("tasks"), sort_keys=False, width=1000)
+            files[name] = yaml.safe_dump([{**plays[0], "tasks": [task]}], sort_keys=False, width=1000)
+            break
+    return {"files": files} if files else {}
+
+
 def summary(case: Case) -> set[tuple[Any, ...]]:
     """The findings of a case, without their lines."""
     return {_key(finding) for finding in judge(fleet_of(case))}
 
 
 def _key(finding: Finding) -> tuple[Any, ...]:
-    resource = finding.resource.replace("ansible.builtin.", "").replace("ansible.legacy.", "")
+    resource = re.sub(r"ansible\.(?:builtin|legacy)\.|\S+\.yml: ", "", finding.resource)
     return finding.rule, finding.hazards, finding.severity, finding.environments, resource
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_form(form: str) -> None:
     """Each case with tasks, its tasks rewritten in the form."""
+    compare([(case, rewritten(case, FORMS[form])) for case in cases()])
+
+
+@pytest.mark.parametrize(
+    ("task", "path"),
+    [
+        ({"import_tasks": "more.yml"}, "more.yml"),
+        ({"ansible.builtin.include_tasks": {"file": "tasks/more.yml"}}, "tasks/more.yml"),
+        ({"action": "include_tasks tasks/more.yml", "when": True}, "tasks/more.yml"),
+        ({"block": [{"include_tasks": "file=tasks/more.yml"}]}, "tasks/more.yml"),
+    ],
+)
+def test_moved(task: Task, path: str) -> None:
+    """Each case with the tasks of its plays in a file of their own."""
+    compare([(case, moved(case, task, path)) for case in cases()])
+
+
+@pytest.mark.parametrize("module", ["import_role", "ansible.builtin.include_role"])
+def test_role(module: str) -> None:
+    """The same tasks as a role: what is found in a play is found there."""
+    for case in cases():
+        found = summary(moved(case, {module: {"name": "more"}}, "roles/more/tasks/main.yml"))
+        assert summary(case) <= found, case.title
+
+
+def compare(pairs: Sequence[tuple[Case, Case]]) -> None:
+    """Fail where two writings of a case differ in their findings, or where all are the same text."""
     different = {}
-    changed = [(case, other) for case in cases() if (other := rewritten(case, FORMS[form])) != case]
+    changed = [(case, other) for case, other in pairs if other != case]
     for case, other in changed:
         before, after = summary(case), summary(other)
         if before != after:

@@ -31,6 +31,7 @@ from ..readers.ansible.plays import Playbook, read_playbook
 from ..readers.ansible.tasks import Play, Task
 from ..readers.errors import ReaderError
 from .ownership import owner_of_name, owners_of_path, short_names
+from .task_files import TaskFiles
 
 _T = TypeVar("_T")
 
@@ -202,7 +203,13 @@ class Code:
     def unguarded(self, play: Play) -> bool:
         """Whether a play runs for several environments at once, and nothing in it asks for how many."""
         groups = self.covers(play.hosts)
-        return (len(groups) > 1 or groups == ("all",)) and not _GUARD.search(play.text)
+        return (len(groups) > 1 or groups == ("all",)) and not any(map(_GUARD.search, self._texts_of(play)))
+
+    def _texts_of(self, play: Play) -> Iterator[str]:
+        yield play.text
+        for task in self.tasks_of(play):
+            if task.play is None and not task.role:
+                yield from _task_texts(task)
 
     def of_environments(self, task: Task) -> bool:
         """Whether a task runs for environments, and not for the machine alone: by its plays, else by its file."""
@@ -215,9 +222,21 @@ class Code:
         """The plays in which a task runs, as far as they are known."""
         if task.play is not None:
             return [task.play]
-        return [
-            play for play in self.plays if task.role and task.role in (role.rpartition(".")[2] for role in play.roles)
-        ]
+        return [play for play, files in self._files_of_plays if task.where.file in files]
+
+    def tasks_of(self, play: Play) -> list[Task]:
+        """The tasks that a play runs: its own, and those of the files that it reaches."""
+        files = next((files for known, files in self._files_of_plays if known is play), ())
+        return [*play.tasks, *(task for path in files for task in self.task_files.tasks(path))]
+
+    @cached_property
+    def task_files(self) -> TaskFiles:
+        """The files of tasks, by path."""
+        return TaskFiles(self.playbooks)
+
+    @cached_property
+    def _files_of_plays(self) -> list[tuple[Play, tuple[str, ...]]]:
+        return [(play, self.task_files.of_play(play)) for play in self.plays]
 
 
 def _domains(fleet: Fleet) -> dict[str, str]:
@@ -289,8 +308,12 @@ def texts(code: Code) -> Iterator[tuple[Where, str]]:
         for value, where in code.groups[name].variables.values():
             yield from ((where, text) for text in leaves(value))
     for task in code.tasks:
-        for value in (task.raw, task.arguments, task.keywords):
-            yield from ((task.where, text) for text in leaves(value))
+        yield from ((task.where, text) for text in _task_texts(task))
+
+
+def _task_texts(task: Task) -> Iterator[str]:
+    for value in (task.raw, task.arguments, task.keywords):
+        yield from leaves(value)
 
 
 def each_code(judge: Callable[[Code], Iterator[_T]]) -> Callable[[Fleet], Iterator[_T]]:

@@ -22,7 +22,6 @@ _HARMLESS = frozenset({
     "assert", "debug", "fail", "find", "gather_facts", "getent", "include_vars", "meta", "pause", "ping",
     "service_facts", "set_fact", "setup", "slurp", "stat", "validate_argument_spec", "wait_for", "wait_for_connection",
 })  # fmt: skip
-_INCLUDES = frozenset({"import_tasks", "include_tasks", "import_role", "include_role", "import_playbook"})
 
 #: Services that a machine has once.
 _HOST_SERVICES = re.compile(
@@ -37,7 +36,7 @@ _LIMIT = re.compile(r"\bansible_limit\b")
 def play_over_all(code: Code) -> Iterator[Hit]:
     """A play changes the hosts of several environments, and nothing asks for one."""
     for play in code.plays:
-        if code.unguarded(play) and _changes(play):
+        if code.unguarded(play) and _changes(code, play):
             yield Hit(
                 code.concerned(),
                 f"hosts: {play.hosts}",
@@ -48,8 +47,10 @@ def play_over_all(code: Code) -> Iterator[Hit]:
             )
 
 
-def _changes(play: Play) -> bool:
-    return bool(play.roles) or any(task.module not in _HARMLESS for task in play.tasks)
+def _changes(code: Code, play: Play) -> bool:
+    return bool(play.roles) or any(
+        task.module not in _HARMLESS and not code.task_files.of_task(task, play) for task in code.tasks_of(play)
+    )
 
 
 @rule("skippable-guard", "AN-29", severity=Severity.HIGH)
@@ -102,7 +103,7 @@ def sticky_facts(code: Code) -> Iterator[Hit]:
     for playbook in code.playbooks:
         for number, play in enumerate(playbook.plays):
             later = [other for other in playbook.plays[number + 1 :] if other.hosts == play.hosts]
-            for task in play.tasks if later else ():
+            for task in code.tasks_of(play) if later else ():
                 what = _sticks(code, task)
                 if what:
                     yield Hit(

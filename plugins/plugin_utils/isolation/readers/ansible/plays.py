@@ -20,7 +20,7 @@ from .tasks import Play, Task, keywords_of, read_task
 _SECTIONS = ("pre_tasks", "tasks", "post_tasks", "handlers")
 _BLOCKS = ("block", "rescue", "always")
 _OF_PLAYS = frozenset({"hosts", "roles", *_SECTIONS})
-_ROLE_MODULES = ("include_role", "import_role")
+ROLE_MODULES = ("include_role", "import_role")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _play(item: Map, path: str) -> Play:
         text="\n".join(leaves(item)),
     )
     play.tasks = tuple(task for section in _SECTIONS for task in _tasks(item.get(section), path, {}, play, ""))
-    included = (task.text("name") for task in play.tasks if task.module in _ROLE_MODULES)
+    included = (task.text("name") for task in play.tasks if task.module in ROLE_MODULES)
     play.roles = (*_roles(item.get("roles")), *filter(None, included))
     return play
 
