@@ -16,7 +16,7 @@ from . import logrotate, pgbouncer, redis, sql, workflow
 from .ansible import plays
 from .shell import scripts
 
-_SHELL_NAMES = re.compile(r"(?:^|\.)(?:make|just)file$|\.(?:sh|bash|ksh|mk)$|^(?:deploy|backup|restore|entrypoint)$")
+_SHELL_NAMES = re.compile(r"\.(?:ba|da|k|z|a)?sh$|^(?:deploy|backup|restore|entrypoint)$")
 _UNIT_NAMES = re.compile(r"\.(?:service|timer|socket|path|mount|target|slice)$")
 _YAML_NAMES = re.compile(r"\.ya?ml$")
 #: A list of mappings, whichever way YAML lets one write it: plays or tasks.
@@ -24,9 +24,9 @@ _LIST = re.compile(
     r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n|---.*\n)*(?:---)?[ \t]*[-\[]\s*(?:&\w+\s*)?(?:\{\s*)?"
     r"(?:[\w.]+|'[\w.]+'|\"[\w.]+\")[ \t]*:(?:\s|\Z)"
 )
-_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
+_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
 _CRON_LINE = re.compile(
-    r"^(?:[\d*][\d*/,-]*[ \t]+){4}[\d*a-zA-Z][\w*/,-]*[ \t]+\S|^@(?:reboot|hourly|daily|weekly|monthly)[ \t]"
+    r"^(?:[\d*][\d*/,-]*[ \t]+){3}(?:[\d*a-zA-Z][\w*/,-]*[ \t]+){2}\S|^(?:" + "|".join(scripts.CRON_WORDS) + r")[ \t]"
 )
 
 
@@ -67,7 +67,7 @@ def _kind_by_name(name: str, folders: list[str], text: str) -> str:
         return "pgbouncer"
     if name.endswith((".conf", ".acl")) and ("redis" in name or "redis" in folders):
         return "redis"
-    return "shell" if _SHELL_NAMES.search(name) else ""
+    return "shell" if _SHELL_NAMES.search(name) or scripts.MAKEFILES.search(name) else ""
 
 
 def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:

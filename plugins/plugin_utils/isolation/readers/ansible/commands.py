@@ -14,6 +14,7 @@ from .tasks import COMMAND_MODULES, Task, is_true
 #: Modules that act on a service of the machine, and what they call an action that interrupts it.
 SERVICE_MODULES = frozenset({"service", "systemd", "systemd_service"})
 INTERRUPTIONS = {"restarted": "restart", "stopped": "stop", "reloaded": "reload"}
+_CRON_FIELDS = ("minute", "hour", "day", "month", "weekday")
 _PRUNED = ("containers", "images", "networks", "volumes", "builder_cache")
 
 
@@ -23,6 +24,12 @@ def task_commands(task: Task) -> Iterator[Command]:
         yield from read_commands(
             task.raw, task.where.file, line=task.line, directory=task.text("chdir"), errexit=True, unit=task.name
         )
+        return
+    if task.module == "cron" and task.text("state") != "absent":
+        fields = (task.text(name) or "*" for name in _CRON_FIELDS)
+        schedule = f"@{task.text('special_time')}" if task.text("special_time") else " ".join(fields)
+        place = task.place("job")
+        yield from read_commands(task.text("job"), place.file, line=place.line, schedule=schedule, unit=task.name)
         return
     words = _as_command(task)
     if words:
