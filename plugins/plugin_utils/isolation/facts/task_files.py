@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files of tasks a play runs: those of its roles, and what it and they import or include."""
+"""Finds the task files that a play runs through its roles, imports and includes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TASK_MODULES = ("import_tasks", "include_tasks", "include")
 
 
 class TaskFiles:
-    """The files of tasks among some Ansible files."""
+    """The task files among some Ansible files."""
 
     def __init__(self, playbooks: Iterable[Playbook]) -> None:
         self._tasks: dict[str, list[Task]] = {}
@@ -28,7 +28,7 @@ class TaskFiles:
                 self._roles.setdefault(tasks[0].role, []).append(playbook.path)
 
     def of_play(self, play: Play) -> tuple[str, ...]:
-        """The paths of the files that a play runs, as far as they are here."""
+        """The paths of the known task files that a play runs."""
         found = [path for role in play.roles for path in self._of_role(role)]
         found += [path for task in play.tasks for path in self.of_task(task, play)]
         for path in found:
@@ -36,7 +36,7 @@ class TaskFiles:
         return tuple(dict.fromkeys(found))
 
     def of_task(self, task: Task, play: Play | None) -> Sequence[str]:
-        """The paths of the files that a task brings in: next to its own file, next to its play, or of a role."""
+        """The paths of the task files that a task imports or includes. Paths are relative to its file or its play."""
         if task.module in ROLE_MODULES:
             return self._of_role(task.text("name"))
         if task.module not in _TASK_MODULES:

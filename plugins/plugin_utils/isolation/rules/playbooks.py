@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks and roles: a task of one environment changes nothing that belongs to all."""
+"""Playbooks and roles: a task of one environment changes nothing that others share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..readers.ansible.tasks import Play, Task, is_true
 from ..report.text import some
 from . import Hit, rule
 
-#: Modules that only look, or only speak.
+#: Modules that change nothing.
 _HARMLESS = frozenset({
     "assert", "debug", "fail", "find", "gather_facts", "getent", "include_vars", "meta", "pause", "ping",
     "service_facts", "set_fact", "setup", "slurp", "stat", "validate_argument_spec", "wait_for", "wait_for_connection",
 })  # fmt: skip
 
-#: Services that a machine has once.
+#: Services of which a machine has one.
 _HOST_SERVICES = re.compile(
     r"(?:docker|containerd|nginx|apache2|httpd|haproxy|caddy|sshd?|cron|ufw|firewalld|nftables|networking|fail2ban"
     r"|systemd-[a-z]+|postgresql|redis(?:-server)?|rsyslog)(?:\.service)?\Z"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that tasks of Ansible run, or stand for."""
+"""Turns Ansible tasks into the commands that they run or amount to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..shell.scripts import Command, read_commands
 from .tasks import COMMAND_MODULES, Task, is_true
 
-#: Modules that act on a service of the machine, and what they call an action that interrupts it.
+#: Modules that act on a service of the machine, and the states that interrupt it, with the verb of systemctl.
 SERVICE_MODULES = frozenset({"service", "systemd", "systemd_service"})
 INTERRUPTIONS = {"restarted": "restart", "stopped": "stop", "reloaded": "reload"}
 _CRON_FIELDS = ("minute", "hour", "day", "month", "weekday")
@@ -19,7 +19,7 @@ _PRUNED = ("containers", "images", "networks", "volumes", "builder_cache")
 
 
 def task_commands(task: Task) -> Iterator[Command]:
-    """The commands of one task."""
+    """The commands that a task runs."""
     if task.module in COMMAND_MODULES:
         yield from read_commands(
             task.raw, task.where.file, line=task.line, directory=task.text("chdir"), errexit=True, unit=task.name
@@ -37,7 +37,7 @@ def task_commands(task: Task) -> Iterator[Command]:
 
 
 def _as_command(task: Task) -> tuple[str, ...]:
-    """The command line that a module stands for, where it acts on the whole machine."""
+    """The command line equivalent to a module that acts on the whole machine; empty for any other module."""
     if task.module in SERVICE_MODULES and task.text("state") in INTERRUPTIONS:
         return ("systemctl", INTERRUPTIONS[task.text("state")], task.text("name"))
     if task.module == "reboot":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads playbooks and task files of Ansible: plays and blocks are unfolded into tasks."""
+"""Reads Ansible playbooks and task files, and flattens plays and blocks into tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROLE_MODULES = ("include_role", "import_role")
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """A playbook or a file of tasks. ``tasks`` are all of them, in plays or not, and ``commands`` what they run."""
+    """A playbook or task file. ``tasks`` are all its tasks, in plays or not, and ``commands`` what those run."""
 
     path: str
     plays: tuple[Play, ...]
@@ -34,7 +34,7 @@ class Playbook:
 
 
 def read_playbook(text: str, path: str = "") -> Playbook | None:
-    """The plays and tasks of a file, or ``None`` where it holds no list. Raises ``ReaderError``."""
+    """The plays and tasks of a file, or ``None`` if it is not a list. Raises ``ReaderError``."""
     lists = [document.value for document in read_yaml(without_tags(text), path) if isinstance(document.value, Seq)]
     if not lists:
         return None
@@ -53,7 +53,7 @@ def read_playbook(text: str, path: str = "") -> Playbook | None:
 
 
 def _role_of(path: str) -> str:
-    """The role that a file of tasks belongs to."""
+    """The role that a task file belongs to, or the empty string."""
     parts = path.split("/")
     return parts[parts.index("roles") + 1] if "roles" in parts[:-3] else ""
 
@@ -80,7 +80,7 @@ def _roles(value: Any) -> Iterator[str]:
 
 
 def _tasks(value: Any, path: str, outer: Mapping[str, Any], play: Play | None, role: str) -> Iterator[Task]:
-    """The tasks of a list, those within blocks with the keywords of the block."""
+    """The tasks of a list. Those in a block inherit its keywords."""
     for item in value if isinstance(value, (list, tuple)) else ():
         if not isinstance(item, Map):
             continue

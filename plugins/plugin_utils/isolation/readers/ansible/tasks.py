@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads one task of Ansible: its module and arguments, whichever way the task is written."""
+"""Reads one Ansible task: its module and arguments, in every form that Ansible accepts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from ...model import Where
 from ..compose.yaml_text import Map
 
-#: Every key of a task, handler or block that is not a module. ansible-core's own classes are the test of this list.
+#: Every key of a task, handler or block that is not a module. A test compares this list with ansible-core.
 TASK_KEYWORDS = frozenset({
     "action", "any_errors_fatal", "args", "async", "async_val", "become", "become_exe", "become_flags",
     "become_method", "become_user", "changed_when", "check_mode", "collections", "connection", "debugger", "delay",
@@ -29,7 +29,7 @@ TASK_KEYWORDS = frozenset({
 #: Keywords that say what to run. The others say where, when and how often.
 _CALLS = frozenset({"action", "args", "local_action", "name"})
 
-#: Modules that run a command line, and the only words of it that are options.
+#: Modules that take a command line, and the ``key=value`` words that Ansible takes out of it.
 COMMAND_MODULES = frozenset({"command", "raw", "script", "shell"})
 _OPTIONS = frozenset(
     {"chdir", "creates", "executable", "removes", "stdin", "stdin_add_newline", "strip_empty_ends", "warn"}
@@ -43,10 +43,10 @@ _PAIR = re.compile(r"([A-Za-z_]\w*)=(.*)\Z", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task. ``module`` is the short name; ``raw`` is the command line or whatever else has no key.
+    """One task. ``module`` is its short name, ``raw`` its command line or other free text.
 
-    ``keywords`` include those of the blocks around the task. ``line`` is where ``raw`` begins. ``play`` is the play
-    that the task is written in, ``role`` the role that its file belongs to.
+    ``keywords`` include those inherited from blocks. ``line`` is the first line of ``raw``. ``play`` is the play that
+    contains the task, ``role`` the role that its file belongs to.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Task:
     role: str = ""
 
     def flag(self, keyword: str) -> bool:
-        """Whether a keyword is true, here or for the whole play."""
+        """Whether a keyword is true for the task or, unless it says otherwise, for its play."""
         outer = self.play.keywords if self.play else {}
         return is_true(self.keywords.get(keyword, outer.get(keyword)))
 
@@ -94,10 +94,10 @@ def is_true(value: Any) -> bool:
 def read_task(
     item: Map, path: str, outer: Mapping[str, Any], play: Play | None = None, role: str = ""
 ) -> Iterator[Task]:
-    """The task that a mapping describes, with the ``outer`` keywords of its blocks.
+    """The task in a mapping, or nothing if it has no module. ``outer`` are the keywords inherited from blocks.
 
-    Beside a keyword that a newer Ansible may have added, only Ansible can tell which key is the module: each one that
-    could be is read as a task. A mapping without a module yields nothing.
+    With an unknown key beside the module, perhaps a keyword of a newer Ansible, each key that could be the module
+    yields a task, so that none is missed.
     """
     keywords = {**outer, **keywords_of(item)}
     if "local_action" in item:
@@ -121,13 +121,13 @@ def _is_keyword(key: str) -> bool:
 
 
 def _calls(item: Map) -> Iterator[tuple[str, str, Any]]:
-    """Each call that a mapping may make: (key, module as written, what it is given)."""
+    """The key, the module as written and its arguments, for each key that could be the module."""
     modules = [
         key
         for key, given in item.items()
         if not _is_keyword(key) and (given is None or isinstance(given, (str, Mapping)))
     ]
-    # No keyword has a dot, so a full name beside a short one is the module.
+    # Keywords have no dots, so a key with one is the module.
     for key in [key for key in modules if "." in key] or modules:
         yield key, key, item[key]
     for key in ("action", "local_action"):
@@ -137,7 +137,7 @@ def _calls(item: Map) -> Iterator[tuple[str, str, Any]]:
 
 
 def _named_call(given: Any) -> Iterator[tuple[str, Any]]:
-    """What ``action`` holds: ``shell ls``, or a mapping with that or the name alone as its ``module``."""
+    """Module and arguments of an ``action``: ``shell ls``, or a mapping with ``module``."""
     options = given if isinstance(given, Mapping) else {"module": given}
     called = str(options.get("module") or "")
     for start, word in islice(_words(called), 1):
@@ -146,7 +146,7 @@ def _named_call(given: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _arguments(module: str, given: Any, defaults: Any) -> Map:
-    """The arguments of a module: a mapping or free text, over what ``args`` gives."""
+    """The arguments of a module, given as a mapping or free text, merged over its ``args``."""
     own = given if isinstance(given, Mapping) else _parse(module, given or "")
     if isinstance(defaults, str):
         defaults = _parse("", defaults) if "{{" not in defaults else {_TEMPLATE: defaults}
@@ -154,7 +154,7 @@ def _arguments(module: str, given: Any, defaults: Any) -> Map:
 
 
 def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> Map:
-    """Two mappings in one that knows the lines of both; the second wins."""
+    """Merge two mappings, keeping the lines of both; the second wins."""
     at = {key: place for part in (first, second) if isinstance(part, Map) for key, place in part.at.items()}
     return Map({**first, **second}, at=at)
 
@@ -165,7 +165,7 @@ def _without(given: Mapping[str, Any], *keys: str) -> Map:
 
 
 def _parse(module: str, text: str) -> Map:
-    """Free text taken apart: ``key=value`` are arguments, of a command line only its options. The rest is raw."""
+    """Split free text into ``key=value`` arguments and the rest; a command line only has the known options."""
     found: dict[str, Any] = {}
     rest: list[str] = []
     end = 0
@@ -181,7 +181,7 @@ def _parse(module: str, text: str) -> Map:
 
 
 def _words(text: str) -> Iterator[tuple[int, str]]:
-    """The words of a text with their positions; blanks in quotes and in expressions do not part them."""
+    """The words of a text with their positions. Spaces in quotes and templates do not separate words."""
     start, quote, depth = -1, "", 0
     for match in _PIECE.finditer(text):
         piece = match.group()
@@ -206,7 +206,7 @@ def _unquoted(text: str) -> str:
 
 
 def _raw(module: str, arguments: Map, line: int) -> tuple[str, int]:
-    """Take out what has no key, for a command module its command line; and the line that it begins on."""
+    """Take the free text or command line out of the arguments; return it with its first line."""
     raw = ""
     for key in (_RAW, "cmd", "argv") if module in COMMAND_MODULES else (_RAW,):
         given = arguments.get(key)
