@@ -14,8 +14,9 @@ from typing import Any
 
 from ..errors import ReaderError
 from ..model import Environment, Reference, Where
+from ..readers.ansible.plays import Playbook
+from ..readers.ansible.tasks import Task, is_true
 from ..readers.compose.yaml_text import Map, Seq, read_yaml
-from ..readers.playbook import Playbook, Task
 from ..readers.shell.docker_call import DockerCall, docker_call
 from .code_lines import code_lines
 
@@ -116,17 +117,13 @@ def _module_call(task: Task) -> ComposeCall:
         _strings(given.get("files")),
         _strings(given.get("env_files")),
         str(given.get("project_src") or ""),
-        removes_volumes=_is_true(given.get("remove_volumes")),
-        removes_orphans=_is_true(given.get("remove_orphans")),
+        removes_volumes=is_true(given.get("remove_volumes")),
+        removes_orphans=is_true(given.get("remove_orphans")),
     )
 
 
 def _strings(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),) if value else ()
-
-
-def _is_true(value: Any) -> bool:
-    return str(value).lower() in ("true", "yes", "1", "on")
 
 
 def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:

@@ -12,15 +12,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..model import Claim, Document, Reference, Where
-from . import logrotate, pgbouncer, playbook, redis, sql, workflow
+from . import logrotate, pgbouncer, redis, sql, workflow
+from .ansible import plays
 from .shell import scripts
 
-_SHELL_NAMES = re.compile(r"(?:^|\.)(?:make|just)file$|\.(?:sh|bash|ksh|mk)$|^(?:deploy|backup|restore|entrypoint)$")
+_SHELL_NAMES = re.compile(r"\.(?:ba|da|k|z|a)?sh$|^(?:deploy|backup|restore|entrypoint)$")
 _UNIT_NAMES = re.compile(r"\.(?:service|timer|socket|path|mount|target|slice)$")
 _YAML_NAMES = re.compile(r"\.ya?ml$")
-_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
+#: A list of mappings, whichever way YAML lets one write it: plays or tasks.
+_LIST = re.compile(
+    r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n|---.*\n)*(?:---)?[ \t]*[-\[]\s*(?:&\w+\s*)?(?:\{\s*)?"
+    r"(?:[\w.]+|'[\w.]+'|\"[\w.]+\")[ \t]*:(?:\s|\Z)"
+)
+_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
 _CRON_LINE = re.compile(
-    r"^(?:[\d*][\d*/,-]*[ \t]+){4}[\d*a-zA-Z][\w*/,-]*[ \t]+\S|^@(?:reboot|hourly|daily|weekly|monthly)[ \t]"
+    r"^(?:[\d*][\d*/,-]*[ \t]+){3}(?:[\d*a-zA-Z][\w*/,-]*[ \t]+){2}\S|^(?:" + "|".join(scripts.CRON_WORDS) + r")[ \t]"
 )
 
 
@@ -61,7 +67,7 @@ def _kind_by_name(name: str, folders: list[str], text: str) -> str:
         return "pgbouncer"
     if name.endswith((".conf", ".acl")) and ("redis" in name or "redis" in folders):
         return "redis"
-    return "shell" if _SHELL_NAMES.search(name) else ""
+    return "shell" if _SHELL_NAMES.search(name) or scripts.MAKEFILES.search(name) else ""
 
 
 def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:
@@ -69,15 +75,13 @@ def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:
         re.search(r"^jobs\s*:", text, re.MULTILINE) and re.search(r"^['\"]?on\b", text, re.M)
     ):
         return "workflow"
-    if re.search(r"^- +(?:name|hosts|import_playbook|ansible\.\w+)|^- +[\w.]+:", text, re.MULTILINE):
-        return "ansible"
-    return "text"
+    return "ansible" if _LIST.match(text) or re.search(r"^- +[\w.]+:", text, re.MULTILINE) else "text"
 
 
 #: What turns a text of a kind into data, and what that data claims. A kind that is not here stays a text.
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "workflow": workflow.read_workflow,
-    "ansible": playbook.read_playbook,
+    "ansible": plays.read_playbook,
     "shell": scripts.read_script,
     "cron": scripts.read_crontab,
     "systemd": scripts.read_unit,
@@ -98,7 +102,7 @@ def read_document(path: str, text: str) -> Document:
 def commands(document: Document) -> tuple[scripts.Command, ...]:
     """The commands that a document runs, whatever its kind."""
     data = document.data
-    if isinstance(data, (workflow.Workflow, playbook.Playbook)):
+    if isinstance(data, (workflow.Workflow, plays.Playbook)):
         return data.commands
     return data.commands if isinstance(data, scripts.Script) else ()
 

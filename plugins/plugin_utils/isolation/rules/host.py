@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from ..facts.code_lines import code_lines, lines_of
+from ..facts.compose_calls import tasks
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.playbook import Playbook
 from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 
@@ -110,13 +110,12 @@ def _commands(environment: Environment) -> list[Command]:
 
 def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:
     """What the playbooks of an environment write or set that a machine has once."""
-    for document in environment.documents:
-        for task in document.data.tasks if isinstance(document.data, Playbook) else ():
-            target = str(task.arguments.get("dest") or "")
-            if task.module in _WRITING_TASKS and _SINGLETON.match(target):
-                yield target, task.where
-            elif task.module in _SETTING_TASKS:
-                yield f"{task.module} {task.arguments.get('name', '')}".strip(), task.where
+    for task in tasks(environment):
+        target = task.text("dest")
+        if task.module in _WRITING_TASKS and _SINGLETON.match(target):
+            yield target, task.where
+        elif task.module in _SETTING_TASKS:
+            yield f"{task.module} {task.text('name')}".strip(), task.where
 
 
 def _set_by_commands(environment: Environment) -> Iterator[tuple[str, Where]]:
@@ -170,6 +169,13 @@ def _joins_docker(environment: Environment) -> Iterator[tuple[Where, str]]:
         }.get(command.program, False)
         if joined and any("docker" in word.split(",") for word in words[1:]):
             yield command.where, command.text
+    seen: set[tuple[str, int]] = set()
     for where, line in lines_of(environment, "docker"):
         if _GROUP_TASK.search(line):
+            seen.add((where.file, where.line))
             yield where, line.strip()
+    for task in tasks(environment):
+        for where in (task.place("groups"), task.place("group")) if task.module == "user" else ():
+            given = task.text(where.item)
+            if "docker" in re.findall(r"[\w-]+", given) and (where.file, where.line) not in seen:
+                yield where, f"{where.item}: {given}"

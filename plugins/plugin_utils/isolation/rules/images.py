@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..facts.code_lines import code_lines
-from ..facts.compose_calls import docker_calls
+from ..facts.compose_calls import docker_calls, tasks
 from ..facts.ownership import called, foreign_owner_of_path, owner_of_name
 from ..model import WORLD, Environment, Fleet, Severity, Where
 from ..naming import normalise_image
+from ..readers.ansible.tasks import is_true
 from ..readers.workflow import Workflow
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
@@ -177,11 +177,9 @@ def _deletions(fleet: Fleet) -> Iterator[tuple[Environment, str, Where, Severity
                     yield environment, text, reference.where, Severity.LOW if _only_old(call.filters) else None
             elif call.verb in (("rmi",), ("image", "rm")) and _LISTS_ALL.search(text) and "label=" not in text:
                 yield environment, text, reference.where, None
-        for document in environment.documents:
-            if document.kind == "ansible" and "docker_prune" in document.text:
-                for where, line in code_lines(document):
-                    if re.match(r"\s*images:\s*(?:true|yes)\b", line):
-                        yield environment, "docker_prune: images: true", where, None
+        for task in tasks(environment):
+            if task.module == "docker_prune" and is_true(task.arguments.get("images")):
+                yield environment, "docker_prune: images: true", task.place("images"), None
 
 
 def _only_old(filters: tuple[str, ...]) -> bool:

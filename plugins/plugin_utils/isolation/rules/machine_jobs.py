@@ -14,8 +14,8 @@ from ..facts.domains import neighbours
 from ..facts.path_patterns import Pattern, meetings
 from ..facts.workflows import environment_commands, home_of
 from ..model import Environment, Fleet, Severity, Where
+from ..readers.ansible.plays import Playbook
 from ..readers.logrotate import Rotation
-from ..readers.playbook import Playbook
 from ..readers.shell.scripts import Script, locks
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
@@ -213,15 +213,9 @@ def _scheduled(environment: Environment) -> Iterator[tuple[str, str, Where]]:
     """What runs by the clock: (schedule, what, where)."""
     for document, command in environment_commands(environment):
         if command.schedule:
-            yield command.schedule, f"{command.text} {document.path}", command.where
+            yield command.schedule, f"{command.text} {command.unit} {document.path}", command.where
     for document in environment.documents:
         if document.kind == "systemd" and isinstance(document.data, Script):
             for _section, key, value, where in document.data.entries:
                 if key == "OnCalendar":
                     yield value, document.text, where
-        elif isinstance(document.data, Playbook):
-            for task in document.data.tasks:
-                given = task.arguments
-                if task.module == "cron" and ("hour" in given or "minute" in given):
-                    fields = [str(given.get(name, "*")) for name in ("minute", "hour", "day", "month", "weekday")]
-                    yield " ".join(fields), f"{given.get('job', '')} {task.name}", task.where

@@ -18,6 +18,11 @@ from dataclasses import dataclass, field, replace
 from ...model import Where
 from .lexer import Simple, simple_commands
 
+#: Files of make and just, by their names.
+MAKEFILES = re.compile(r"(?:^|\.)(?:gnu)?makefile(?:\.[\w-]+)?$|^\.?justfile$|\.(?:mk|just)$", re.IGNORECASE)
+#: The schedules of a crontab that are one word.
+CRON_WORDS = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+
 #: Shells within shells, remote shells within those: deeper than anything real.
 MAX_NESTING = 6
 
@@ -117,10 +122,10 @@ def read_commands(
 
 
 def read_script(text: str, path: str = "") -> Script:
-    """A shell script or, by its name, a Makefile."""
-    if re.search(r"(?:^|[./])(?:makefile|mk)$", posixpath.basename(path).lower()):
+    """A shell script or, by its name, a Makefile or Justfile."""
+    if MAKEFILES.search(posixpath.basename(path)):
         return Script(tuple(_makefile(text, path)))
-    return Script(read_commands(text, path, errexit=bool(re.match(r"#!\S+\s+-\w*e", text))))
+    return Script(read_commands(text, path, errexit=bool(re.match(r"#!.*\s-\w*e", text))))
 
 
 def _commands(text: str, line: int, context: _Context) -> Iterator[Command]:
@@ -135,10 +140,9 @@ def _commands(text: str, line: int, context: _Context) -> Iterator[Command]:
         for name, value in simple.assignments:
             if name in constants and not simple.words:
                 context.variables[name] = _expand(value, context.variables)
-        if simple.words[:1] in (("export",), ("readonly",), ("local",), ("declare",)):
-            for name, value in _exported(simple.words):
-                if name in constants:
-                    context.variables[name] = _expand(value, context.variables)
+        for name, value in _exported(simple.words):
+            if name in constants:
+                context.variables[name] = _expand(value, context.variables)
         yield from _one(simple, context)
 
 
@@ -231,13 +235,11 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _errexit(argv: Sequence[str], before: bool) -> bool:
-    state = before
     for index, word in enumerate(argv[1:], start=1):
-        if re.fullmatch(r"[-+]\w*o", word) and tuple(argv[index + 1 : index + 2]) == ("errexit",):
-            state = word.startswith("-")
-        if re.fullmatch(r"[-+]\w*e\w*", word):
-            state = word.startswith("-")
-    return state
+        option = re.fullmatch(r"[-+]\w*o", word) and tuple(argv[index + 1 : index + 2]) == ("errexit",)
+        if option or re.fullmatch(r"[-+]\w*e\w*", word):
+            before = word.startswith("-")
+    return before
 
 
 def _after_cd(argv: Sequence[str], before: str | None) -> str | None:
@@ -295,13 +297,13 @@ def read_crontab(text: str, path: str = "") -> Script:
         if assignment:
             variables[assignment[1]] = assignment[2].strip("'\"")
             continue
-        fields = stripped.split(None, (1 if stripped.startswith("@") else 5) + has_user)
-        wanted = (1 if stripped.startswith("@") else 5) + has_user
-        if len(fields) <= wanted:
+        count = 1 if stripped.startswith("@") else 5
+        fields = stripped.split(None, count + has_user)
+        if len(fields) <= count + has_user:
             continue
-        schedule = " ".join(fields[: wanted - has_user])
+        schedule = " ".join(fields[:count])
         # An unescaped % ends the command; what follows is its input.
-        called = re.split(r"(?<!\\)%", fields[wanted], maxsplit=1)[0].replace("\\%", "%")
+        called = re.split(r"(?<!\\)%", fields[-1], maxsplit=1)[0].replace("\\%", "%")
         found += read_commands(called, path, line=number, variables=variables, schedule=schedule)
     return Script(tuple(found))
 
@@ -334,21 +336,20 @@ def read_unit(text: str, path: str = "") -> Script:
 
 
 def _makefile(text: str, path: str) -> Iterator[Command]:
-    """The recipes of a Makefile: each line has its own shell, and a failing one ends the run."""
+    """The recipes of a Makefile or Justfile: each line has its own shell, and a failing one ends the run."""
+    indents = ("\t", " ") if "just" in posixpath.basename(path).lower() else ("\t",)
     variables: dict[str, str] = {}
-    lines = text.split("\n")
-    index = 0
-    while index < len(lines):
-        number, line = index + 1, lines[index]
-        while line.endswith("\\") and index + 1 < len(lines):
-            index += 1
-            line += "\n" + lines[index]
-        index += 1
+    lines = iter(enumerate(text.split("\n"), start=1))
+    for number, line in lines:
+        while line.endswith("\\"):
+            line += "\n" + next(lines, (0, ""))[1]
         assigned = re.match(r"(?:export\s+)?(\w+)\s*[:?]{0,2}=\s*(.*)$", line)
         if assigned:
             variables[assigned[1]] = _make_variables(assigned[2].strip())
-        elif line.startswith("\t"):
-            recipe = _make_variables(line.lstrip("\t @+-"))
+            continue
+        inline = re.match(r"[^\s#=:][^#=:]*::?[^#=;]*;(.*)", line, re.DOTALL)
+        if inline or line.startswith(indents):
+            recipe = _make_variables((inline[1] if inline else line).lstrip("\t @+-"))
             yield from read_commands(recipe, path, line=number, variables=variables, errexit=True)
 
 

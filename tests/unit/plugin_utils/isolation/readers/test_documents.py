@@ -13,6 +13,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.cert
     certbot_calls,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Document, Environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.ansible.plays import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.documents import (
     claims_document,
     commands,
@@ -21,7 +22,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.do
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.logrotate import read_logrotate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.pgbouncer import read_pgbouncer
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.playbook import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.redis import read_redis
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.sql import read_sql
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.workflow import read_workflow
@@ -34,12 +34,24 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.wo
         ("ci/deploy.yaml", "on: push\njobs:\n  a: {}\n", "workflow"),
         ("deploy.yml", "- hosts: all\n  tasks: []\n", "ansible"),
         ("values.yml", "a: 1\n", "text"),
+        ("deploy.yml", "---\n# of all\n  -\n    'hosts': all\n", "ansible"),
+        ("deploy.yml", "[{hosts: all}]", "ansible"),
+        ("deploy.yml", "- &a\n  remote_user: x\n", "ansible"),
+        ("values.yml", "a:\n  - b: c\n", "text"),
+        ("values.yml", "- a\n- b\n", "text"),
         ("Makefile", "a:\n\tb\n", "shell"),
+        ("GNUmakefile", "", "shell"),
+        ("Makefile.prod", "", "shell"),
+        (".justfile", "", "shell"),
+        ("bin/deploy.zsh", "", "shell"),
+        ("bin/run", "#!/usr/bin/env -S bash -e\nx\n", "shell"),
         ("bin/run", "#!/usr/bin/env bash\nx\n", "shell"),
         ("bin/run", "#!/usr/bin/env python3\nx\n", "text"),
         ("scripts/backup.sh", "", "shell"),
         ("/etc/cron.d/app", "", "cron"),
         ("jobs", "# every night\n0 3 * * * /x\n", "cron"),
+        ("jobs", "@midnight /x\n", "cron"),
+        ("jobs", "0 3 1 jan * /x\n", "cron"),
         ("app.service", "", "systemd"),
         ("logrotate.d/app", "", "logrotate"),
         ("init/01-roles.sql", "", "sql"),
@@ -131,19 +143,24 @@ def test_playbook() -> None:
       rescue:
         - service: name=docker state=restarted
     - community.docker.docker_prune: {volumes: true, images: true}
+    - cron: {name: x, hour: 3, job: cd /b && c}
     - name: none
       debug: {msg: x}
 """,
         "p.yml",
     )
+    assert found is not None
     assert [(command.text, command.where.line) for command in found.commands] == [
         ("cd /a", 5),
         ("b", 6),
         ("docker ps", 8),
         ("systemctl restart docker", 10),
         ("docker system prune --images --volumes", 11),
+        ("cd /b", 12),
+        ("c", 12),
     ]
-    assert [task.module for task in found.tasks] == ["shell", "command", "service", "docker_prune", "debug"]
+    assert found.commands[-1].schedule == "* 3 * * *"
+    assert [task.module for task in found.tasks] == ["shell", "command", "service", "docker_prune", "cron", "debug"]
 
 
 def test_sql() -> None:

@@ -104,6 +104,8 @@ def test_directory(text: str, directory: str | None) -> None:
         ("set -o pipefail; x", False),
         ("set -e; set +e; x", False),
         ("#!/bin/sh -e\nx", True),
+        ("#!/usr/bin/env -S bash -eu\nx", True),
+        ("#!/usr/bin/env -S bash\nx", False),
     ],
 )
 def test_errexit(text: str, expected: bool) -> None:
@@ -142,6 +144,20 @@ def test_makefile() -> None:
         ("cd /srv/a", "", True, 3),
         ("a $HOME", "/srv/a", True, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("GNUmakefile", "up:\n\t@a\n", ["a"]),
+        ("Makefile.prod", "up: down ; @a\n", ["a"]),
+        ("Makefile", "X := a;b\nup: $(X)\n c\n", []),
+        ("justfile", "up:\n    @a\n    -b\n", ["a", "b"]),
+    ],
+)
+def test_recipes(path: str, text: str, expected: list[str]) -> None:
+    """Recipes by whatever name the file goes, on lines of their own or not."""
+    assert [command.text for command in commands(text, path)] == expected
 
 
 def test_pipelines() -> None:
