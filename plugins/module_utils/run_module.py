@@ -13,14 +13,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .core.errors import Failure
-from .state.registry import kept_lease
+from .state.registry import keep_lease_alive
 
 
 def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]], leased: bool = True) -> None:
     """Do a module's work, while the environment's lease is kept where it works under one, and end with what it returns,
     or with its failure."""
     try:
-        with kept_lease(module) if leased else nullcontext():
+        with keep_lease_alive(module) if leased else nullcontext():
             result = run(module)
     except Failure as error:
         prefix = module.params.get("prefix")

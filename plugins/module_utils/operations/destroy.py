@@ -177,7 +177,7 @@ class Destruction:
 
     def _backups(self) -> None:
         folder = self._backup_directory()
-        names = [each["name"] for each in manifest.complete(folder, self.prefix)]
+        names = [each["name"] for each in manifest.complete_backups(folder, self.prefix)]
         if not self.params["backups"]:
             self.stays += ["backup %s" % os.path.join(folder, name) for name in names]
             return

@@ -121,7 +121,7 @@ class Locks:
                 self._write(prefix, dict(lease, token="", expires=0.0))
 
     @contextlib.contextmanager
-    def kept(self, prefix: str, token: str) -> Iterator[None]:
+    def keep_alive(self, prefix: str, token: str) -> Iterator[None]:
         """Renew the lease while a long step runs. An empty token means that there is none to keep.
 
         Raises LockError at the end of a step during which somebody took the lease over.

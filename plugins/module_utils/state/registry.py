@@ -45,13 +45,13 @@ def state_directory(wanted: str = "") -> str:
 
 
 @contextlib.contextmanager
-def kept_lease(module: AnsibleModule) -> Iterator[None]:
+def keep_lease_alive(module: AnsibleModule) -> Iterator[None]:
     """Keep the environment's lease while a module works. Who took it gives it back, also when the module fails."""
     params = module.params
     if module.check_mode or not params["token"]:
         yield
         return
-    with Locks(state_directory(params["state_directory"])).kept(params["prefix"], params["token"]):
+    with Locks(state_directory(params["state_directory"])).keep_alive(params["prefix"], params["token"]):
         yield
 
 

@@ -209,7 +209,7 @@ def test_a_schedule_that_went_meanwhile_is_not_run_and_leaves_nothing(
 
     monkeypatch.setattr(Locks, "take", wait)
     monkeypatch.setattr(sys, "argv", [str(folder / "backup.pyz")])
-    assert scheduled_run.main() == 0 and capsys.readouterr().out == "there is no schedule any more\n"
+    assert scheduled_run.main() == 0 and capsys.readouterr().out == "the schedule was removed\n"
     assert list(folder.iterdir()) == []
     assert json.loads((state / "locks/aiia_prod.json").read_text())["token"] == ""
 

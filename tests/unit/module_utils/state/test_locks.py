@@ -120,7 +120,7 @@ def test_a_lock_that_vanished_cannot_be_renewed(locks: Locks) -> None:
     """Somebody cleaned up: the step ends instead of going on without a lock."""
     locks.take("aiia_prod", "one", "ann", 0)
     file(locks).unlink()
-    with pytest.raises(LockError, match="held by nobody"), locks.kept("aiia_prod", "one"):
+    with pytest.raises(LockError, match="held by nobody"), locks.keep_alive("aiia_prod", "one"):
         pytest.fail("the step ran without its lock")
 
 
@@ -158,7 +158,7 @@ def test_a_long_step_keeps_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyP
     locks = Locks(str(tmp_path))
     locks.take("aiia_prod", "one", "ann", 0)
     first = json.loads(file(locks).read_text())["expires"]
-    with locks.kept("aiia_prod", "one"):
+    with locks.keep_alive("aiia_prod", "one"):
         deadline = time.monotonic() + 60
         while json.loads(file(locks).read_text())["expires"] <= first + 0.05:
             assert time.monotonic() < deadline, "the lease was not renewed"
@@ -174,7 +174,7 @@ def test_a_step_whose_lock_was_taken_over_fails_at_its_end(tmp_path: Path, monke
     locks = Locks(str(tmp_path))
     locks.take("aiia_prod", "one", "ann", 0)
     before = set(threading.enumerate())
-    with pytest.raises(LockError, match="held by bob"), locks.kept("aiia_prod", "one"):
+    with pytest.raises(LockError, match="held by bob"), locks.keep_alive("aiia_prod", "one"):
         (keeper,) = set(threading.enumerate()) - before
         locks.take("aiia_prod", "two", "bob", 0, takeover=True)
         keeper.join(60)
@@ -183,7 +183,7 @@ def test_a_step_whose_lock_was_taken_over_fails_at_its_end(tmp_path: Path, monke
 
 def test_a_step_without_a_lock_runs(locks: Locks) -> None:
     """Check mode and verification take none."""
-    with locks.kept("aiia_prod", ""):
+    with locks.keep_alive("aiia_prod", ""):
         pass
     assert locks.held() == {}
 
