@@ -51,7 +51,7 @@ def test_one_environment_is_held_by_one(locks: Locks) -> None:
     assert locks.take("aiia_prod", "one", "ann@laptop", 0) == ""
     with pytest.raises(LockError) as error:
         locks.take("aiia_prod", "two", "bob@laptop", 0)
-    assert "ann@laptop since 1970-01-12T13:46:40Z (0 s ago; the lock ends in 120 s" in error.value.message
+    assert "ann@laptop since 1970-01-12T13:46:40Z (0 s ago; the lock expires in 120 s" in error.value.message
     assert "bulkhead_lock_takeover" in error.value.message
     assert locks.held() == {"aiia_prod": {"owner": "ann@laptop", "since": 1_000_000.0, "expires": 1_000_000.0 + LEASE}}
 
@@ -72,21 +72,21 @@ def test_waiting_has_a_limit(locks: Locks, clock: Clock) -> None:
 
 
 def test_a_lease_that_ended_is_taken_with_a_note(locks: Locks, clock: Clock) -> None:
-    """A killed controller blocks nobody for longer than a lease; a second before it still does."""
+    """A killed controller blocks others for one lease, to the second."""
     locks.take("aiia_prod", "one", "ann", 0)
     clock.now += LEASE - 1
     with pytest.raises(LockError):
         locks.take("aiia_prod", "two", "bob", 0)
     clock.now += 1
-    assert "ann had ended by itself" in locks.take("aiia_prod", "two", "bob", 0)
+    assert "ann had expired" in locks.take("aiia_prod", "two", "bob", 0)
 
 
-def test_a_takeover_is_told(locks: Locks, clock: Clock) -> None:
+def test_a_takeover_is_reported(locks: Locks, clock: Clock) -> None:
     """And the former holder can neither renew nor release it."""
     locks.take("aiia_prod", "one", "ann", 0)
     clock.now += 7
-    assert "ann since" in (note := locks.take("aiia_prod", "two", "bob", 0, takeover=True)) and "on purpose" in note
-    with pytest.raises(LockError, match="was lost: it is held by bob"):
+    assert "ann since" in (note := locks.take("aiia_prod", "two", "bob", 0, takeover=True)) and "was taken over" in note
+    with pytest.raises(LockError, match="was lost and is now held by bob"):
         locks.renew("aiia_prod", "one")
     locks.release("aiia_prod", "one")
     assert locks.held()["aiia_prod"]["owner"] == "bob"
@@ -120,7 +120,7 @@ def test_a_lock_that_vanished_cannot_be_renewed(locks: Locks) -> None:
     """Somebody cleaned up: the step ends instead of going on without a lock."""
     locks.take("aiia_prod", "one", "ann", 0)
     file(locks).unlink()
-    with pytest.raises(LockError, match="held by nobody"), locks.keep_alive("aiia_prod", "one"):
+    with pytest.raises(LockError, match="is no longer held"), locks.keep_alive("aiia_prod", "one"):
         pytest.fail("the step ran without its lock")
 
 
@@ -129,7 +129,7 @@ def test_a_lease_from_another_clock_does_not_hold(locks: Locks, clock: Clock) ->
     locks.take("aiia_prod", "one", "ann", 0)
     clock.now -= 10_000
     assert locks.held() == {}
-    assert "had ended" in locks.take("aiia_prod", "two", "bob", 0)
+    assert "had expired" in locks.take("aiia_prod", "two", "bob", 0)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_lease_from_another_clock_does_not_hold(locks: Locks, clock: Clock) ->
      '{"token": "t", "owner": "x", "since": "soon", "expires": 99999999999}'],
 )  # fmt: skip
 def test_a_damaged_lock_is_no_lock(locks: Locks, content: str) -> None:
-    """It blocks nobody and breaks nothing."""
+    """It blocks no run and breaks nothing."""
     file(locks).parent.mkdir()
     file(locks).write_text(content)
     assert locks.held() == {} and locks.last() == {}
@@ -148,7 +148,7 @@ def test_a_damaged_lock_is_no_lock(locks: Locks, content: str) -> None:
 @pytest.mark.parametrize("prefix", ["../../etc/passwd", "", "a/b", "A", "prod\n"])
 def test_a_prefix_is_no_path(locks: Locks, prefix: str) -> None:
     """Nothing outside of the directory of locks is read or written."""
-    with pytest.raises(LockError, match="is no prefix"):
+    with pytest.raises(LockError, match="is not a valid prefix"):
         locks.take(prefix, "one", "ann", 0)
 
 

@@ -57,7 +57,9 @@ def test_only_the_newest_receipts_stay(registry: Registry, home: Path) -> None:
     """They do not fill the disk."""
     for number in range(5):
         registry.write("aiia_prod", entry(home), receipt(number))
-    assert [json.loads(each.read_text())["number"] for each in sorted(place(registry).parent.glob("receipts/*"))] == [
+    assert [
+        json.loads(receipt.read_text())["number"] for receipt in sorted(place(registry).parent.glob("receipts/*"))
+    ] == [
         2,
         3,
         4,
@@ -71,7 +73,7 @@ def test_a_receipt_of_a_clock_that_was_ahead_goes_before_those_of_today(registry
     for number in range(2):
         path = Path(registry.write("aiia_prod", entry(home), receipt(number)))
         assert json.loads(path.read_text()) == receipt(number)
-    assert sorted(json.loads(each.read_text())["number"] for each in path.parent.iterdir()) == [0, 1, 92]
+    assert sorted(json.loads(receipt.read_text())["number"] for receipt in path.parent.iterdir()) == [0, 1, 92]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_the_receipts_of_a_destroyed_environment_survive(registry: Registry, hom
     path = Path(registry.remove("aiia_prod", receipt(4)))
     assert list(registry.entries()) == ["aiia_staging"]
     assert not place(registry).parent.exists()
-    assert [json.loads(each.read_text())["number"] for each in sorted(path.parent.iterdir())] == [1, 2, 4]
+    assert [json.loads(receipt.read_text())["number"] for receipt in sorted(path.parent.iterdir())] == [1, 2, 4]
 
 
 def test_removing_what_was_never_registered(registry: Registry) -> None:
