@@ -51,7 +51,6 @@ class Readiness:
 
 
 def restarts_since(container: dict[str, Any], before: int | None) -> int:
-    """The number of restarts since the count was ``before``. The engine resets its count when a container is started."""
-
+    """The number of restarts since the count was ``before``. Starting a container resets its count."""
     restarts: int = container.get("RestartCount", 0)
     return restarts - before if before and restarts >= before else restarts

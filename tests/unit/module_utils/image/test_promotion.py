@@ -257,26 +257,41 @@ def test_healthy_for_long_enough(found: dict[str, Any], minutes: int, asked: Ima
         (evidence(), 0, HERE, "app:1 (sha256:one) does not run in aiia_staging: deploy it there first"),
         (evidence(one()), 0, Image("b:1", ""), "b:1 is not on this machine, and it does not run in aiia_staging"),
         (evidence(one()), 0, Image("app:1", ""), "app:1 is not on this machine, so it cannot be compared with the one"),
-        (evidence(one()), 0, Image("app:1", "sha256:two"), "is another image than the one that runs in aiia_staging"),
+        (
+            evidence(one()),
+            0,
+            Image("app:1", "sha256:two"),
+            "(sha256:two) is not the image that runs in aiia_staging",
+        ),
         (evidence(one()), 0, Image("app:1", "sha256:two"), "(sha256:one): push it to a registry from there"),
         (evidence(one(digests=[DIGEST])), 0, Image("app:1", "sha256:two"), f"name it by its digest, {DIGEST}, or copy"),
         (evidence(one(digests=[OTHER_DIGEST])), 0, Image(DIGEST, "", (DIGEST,)), f"{DIGEST} does not run in"),
         (evidence(one(digests=[])), 0, Image("b:1", "sha256:two", ()), "b:1 (sha256:two) does not run in aiia_staging"),
-        (evidence(one(), deployed=["sha256:two"]), 0, HERE, "no deployment of aiia_staging that was verified left"),
+        (evidence(one(), deployed=["sha256:two"]), 0, HERE, "no verified deployment of aiia_staging used app:1"),
         (evidence(one(), one("b", well=False, condition="unhealthy")), 0, HERE, "aiia_staging_b is unhealthy"),
         (evidence(one(), one("b", failing=1)), 0, HERE, "the last health check of aiia_staging_b failed"),
         (evidence(one(condition="running")), 0, HERE, "has no health check in aiia_staging"),
-        (evidence(one()), 91, HERE, "(the deployment of aiia_staging_web was verified): wait 1 minutes more"),
-        (evidence(one(), now=seconds(NOW) - 1), 90, HERE, "wait 1 minutes more"),  # short by a second
-        (evidence(one(verified=0.0)), 120, HERE, "09:59:50Z (90 minutes) only (aiia_staging_web was started): wait 30"),
-        (evidence(one(), one("b", started=seconds("2026-01-01T11:29:00Z"))), 60, HERE, "_b was started): wait 59 min"),
+        (evidence(one()), 91, HERE, "when the deployment of aiia_staging_web was verified: wait 1 more minutes"),
+        (evidence(one(), now=seconds(NOW) - 1), 90, HERE, "wait 1 more minutes"),  # short by a second
+        (
+            evidence(one(verified=0.0)),
+            120,
+            HERE,
+            "09:59:50Z (90 minutes), when aiia_staging_web was started: wait 30",
+        ),
+        (
+            evidence(one(), one("b", started=seconds("2026-01-01T11:29:00Z"))),
+            60,
+            HERE,
+            "_b was started: wait 59 more",
+        ),
         (
             evidence(one(failed=seconds("2026-01-01T10:30:01Z"))),
             60,
             HERE,
-            "since 2026-01-01T10:30:01Z (59 minutes) only (a health check of aiia_staging_web failed): wait 1 minutes",
+            "since 2026-01-01T10:30:01Z (59 minutes), when a health check of aiia_staging_web failed: wait 1 more",
         ),
-        (evidence(one(verified=seconds("2026-01-01T11:00:00Z"))), 60, HERE, "was verified): wait 30 minutes more"),
+        (evidence(one(verified=seconds("2026-01-01T11:00:00Z"))), 60, HERE, "was verified: wait 30 more minutes"),
     ],
 )
 def test_what_is_not_accepted(found: dict[str, Any], minutes: int, asked: Image, words: str) -> None:
@@ -345,7 +360,7 @@ def test_what_is_in_force_stays_accepted(tmp_path: Path) -> None:
 def test_an_engine_that_fails_is_no_missing_image(tmp_path: Path) -> None:
     asked = promotion(tmp_path, evidence(one()))
     cast(FakeEngine, asked.engine).broken = "timed out"
-    with pytest.raises(EngineError, match="image app:1 cannot be looked at"):
+    with pytest.raises(EngineError, match="image app:1 cannot be inspected"):
         asked.require(["app:1"])
 
 
@@ -382,13 +397,13 @@ def test_it_may_be_kept_under_another_id_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "inputs", "minutes", "images", "words"),
     [
-        ("u" * 40, "i", 0, {}, ["runs no image that was built from these files (git tree uuuuuuuuuuuu)"]),
-        ("t" * 40, "j", 0, {}, ["was built otherwise"]),
-        ("t" * 40, "i", 91, {"sha256:one": image("sha256:one")}, ["wait 1 minutes more"]),
+        ("u" * 40, "i", 0, {}, ["runs no image built from these files (git tree uuuuuuuuuuuu)"]),
+        ("t" * 40, "j", 0, {}, ["was built with other inputs"]),
+        ("t" * 40, "i", 91, {"sha256:one": image("sha256:one")}, ["wait 1 more minutes"]),
         ("t" * 40, "i", 0, {}, ["aiia_staging_web:c1 (sha256:one)", "is not on this machine", "docker save aiia_st"]),
         # Built here from the same files: another image.
         ("t" * 40, "i", 0, {"app:c2": image("sha256:two")}, ["is not on this machine"]),
-        ("t" * 40, "i", 91, {}, ["wait 1 minutes more", "is not on this machine"]),
+        ("t" * 40, "i", 91, {}, ["wait 1 more minutes", "is not on this machine"]),
     ],
 )
 def test_what_does_not_get_our_name(
@@ -409,7 +424,7 @@ def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
     register(tmp_path, "aiia_prod", web={"image": "sha256:old"})
     labels = {"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}
     asked = promotion(tmp_path, evidence(), {"sha256:old": image("sha256:old", **labels)})
-    assert "in force here already" in asked.promote("t", "i", "app:2")
+    assert "already in force here" in asked.promote("t", "i", "app:2")
     assert calls(asked)[-1] == ("image", "tag", "sha256:old", "app:2")
-    with pytest.raises(EngineError, match="runs no image that was built from these files"):
+    with pytest.raises(EngineError, match="runs no image built from these files"):
         asked.promote("t", "j", "app:2")

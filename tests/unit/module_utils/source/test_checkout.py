@@ -91,9 +91,7 @@ def test_an_earlier_commit_of_the_branch_may_be_named(checkout: Checkout, origin
 @pytest.mark.parametrize("named", ["main", "0" * 40, "no-such", "--upload-pack=touch x"])
 def test_a_commit_that_is_not_on_the_branch_is_refused(checkout: Checkout, origin: Path, named: str) -> None:
     wanted = tip(origin, "main") if named == "main" else named
-    with pytest.raises(
-        GitError, match=r"is not on branch staging, which is this environment's.*bulkhead_source_commit"
-    ):
+    with pytest.raises(GitError, match=r"is not on branch staging, this environment's branch.*bulkhead_source_commit"):
         checkout.fetch(wanted)
 
 
@@ -201,14 +199,14 @@ def test_a_directory_that_is_no_checkout_is_left_alone(checkout: Checkout) -> No
     Path(checkout.path).mkdir()
     checkout.refuse_local_changes()  # empty: nobody's
     Path(checkout.path, "file").touch()
-    with pytest.raises(GitError, match=r"exists and is not a git checkout\. Move it away; nothing there is touched"):
+    with pytest.raises(GitError, match=r"exists and is not a git checkout\. It was left untouched; move it away"):
         checkout.refuse_local_changes()
 
 
 def test_a_checkout_of_another_repository_is_refused(checkout: Checkout, tmp_path: Path) -> None:
     path = deployed(checkout)
     git(path, "remote", "set-url", "origin", "https://user:hunter2@git.example.com/other.git")
-    with pytest.raises(GitError, match=r"is a checkout of https://git\.example\.com/other\.git, and") as caught:
+    with pytest.raises(GitError, match=r"is a checkout of https://git\.example\.com/other\.git, but") as caught:
         checkout.refuse_local_changes()
     assert "hunter2" not in caught.value.message
 
@@ -256,7 +254,7 @@ def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path) ->
     (path / "ignored").write_text("secret\n")
     earlier = tip(origin, "staging~1")
     with checkout.exported(earlier) as folder:
-        files = {each.name: each.read_text() for each in Path(folder).iterdir()}
+        files = {path.name: path.read_text() for path in Path(folder).iterdir()}
     assert files == {"README": "1\n", "Dockerfile": "FROM scratch\n"}
     assert not Path(folder).exists()
     assert git(path, "worktree", "list").count("\n") == 0
@@ -300,7 +298,7 @@ def test_nothing_of_the_callers_environment_reaches_git(
 
 def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkout.module, "get_bin_path", lambda *_args, **_options: None)
-    with pytest.raises(GitError, match="there is no git on this machine; install the package git"):
+    with pytest.raises(GitError, match="git is not installed on this machine; install the package git"):
         checkout.refuse_local_changes()
 
 

@@ -57,13 +57,8 @@ def test_only_the_newest_receipts_stay(registry: Registry, home: Path) -> None:
     """They do not fill the disk."""
     for number in range(5):
         registry.write("aiia_prod", entry(home), receipt(number))
-    assert [
-        json.loads(receipt.read_text())["number"] for receipt in sorted(place(registry).parent.glob("receipts/*"))
-    ] == [
-        2,
-        3,
-        4,
-    ]
+    receipts = sorted(place(registry).parent.glob("receipts/*"))
+    assert [json.loads(path.read_text())["number"] for path in receipts] == [2, 3, 4]
 
 
 def test_a_receipt_of_a_clock_that_was_ahead_goes_before_those_of_today(registry: Registry, home: Path) -> None:
