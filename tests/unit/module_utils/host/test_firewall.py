@@ -17,11 +17,11 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import
     Firewall,
     FirewallError,
     chain_rules,
-    changes,
     jumps,
     nameservers_of,
     option,
     parse_save,
+    restore_input,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import firewall_ports
@@ -82,7 +82,7 @@ def guard(saved: str, ports: Any = None, bridges: tuple[str, ...] = (BRIDGE,), c
     """What iptables is told to guard these bridges."""
     rules = chain_rules(4, chain, PREFIX, list(bridges), ports or PORTS) if bridges else []
     wanted = jumps(chain, PREFIX, bridges, ("INPUT", "DOCKER-USER")) if bridges else {}
-    return changes(parse_save(saved), chain, rules, wanted)
+    return restore_input(parse_save(saved), chain, rules, wanted)
 
 
 def foreign(saved: str, chain: str = CHAIN) -> list[str]:
