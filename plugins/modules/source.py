@@ -89,7 +89,7 @@ from ..module_utils.source.checkout import Checkout
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Resolve the commit, fetch it, and build its image. The checkout itself is moved by the converge step."""
+    """Resolve the commit, fetch it, and build its image. The converge step checks it out."""
     params = module.params
     result: dict[str, Any] = {"changed": False, "built": False}
     tree = Tree(params["directory"], params["owner"])

@@ -241,7 +241,6 @@ def _file_of(part: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def _new_file(path: str) -> Iterator[BinaryIO]:
     """Create a file that only this user can read, and sync it to the disk before closing it."""
-
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         yield stream

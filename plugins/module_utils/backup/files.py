@@ -257,5 +257,4 @@ class ContainerFiles:
 
     def _inside(self) -> str:
         """The path of the files relative to their mount."""
-
         return os.path.relpath(self.path, self.mount()["Destination"])

@@ -105,7 +105,6 @@ def remove(directory: str, name: str) -> None:
 
 def remove_partial(directory: str) -> list[str]:
     """Remove incomplete backups that killed runs left behind. Returns their names."""
-
     left = [name for name in os.listdir(directory) if name.startswith(PARTIAL)]
     for name in left:
         shutil.rmtree(os.path.join(directory, name), ignore_errors=True)

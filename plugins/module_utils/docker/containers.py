@@ -78,7 +78,6 @@ def belongs_to(labels: dict[str, str]) -> str:
 
 def is_own(container: dict[str, Any], prefix: str, directory: str) -> bool:
     """Whether a container belongs to this environment and was deployed from this directory."""
-
     labels = labels_of(container)
     here = os.path.realpath(labels.get(WORKING_DIRECTORY) or "/") == os.path.realpath(directory)
     return here and labels.get(PREFIX) == prefix

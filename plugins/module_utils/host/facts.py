@@ -185,7 +185,6 @@ def compose_files_above(directories: Iterable[str]) -> list[str]:
 
 def database_identity(mountpoint: str) -> str:
     """The system identifier of the PostgreSQL cluster in a volume, from its control file; empty if there is none."""
-
     for below in ("", "data", "pgdata", "17/docker", "18/docker"):
         try:
             with open(os.path.join(mountpoint, below, "global", "pg_control"), "rb") as stream:

@@ -339,7 +339,6 @@ class Firewall:
 
     def apply(self, ports: list[dict[str, str]] | None) -> None:
         """Set up the guard for the networks that exist, or remove it if ``ports`` is None."""
-
         for table, _rules, text in self._wanted(ports):
             if text:
                 table.restore(text)

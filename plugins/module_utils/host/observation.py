@@ -208,7 +208,6 @@ def images(engine: Engine) -> list[dict[str, Any]]:
 
 def _labels(labels: dict[str, str]) -> dict[str, Any]:
     """Compose's labels and ours with their values; of other labels, which may hold anything, only the names."""
-
     known = {name: value for name, value in labels.items() if name.startswith((COMPOSE, OURS))}
     return {"labels": known, "other_labels": sorted(set(labels) - set(known))}
 

@@ -241,7 +241,6 @@ class Promotion:
 
     def _in_force(self, tree: str, inputs: str) -> str:
         """The id of an image of these files that is in force here under another commit's name; else empty."""
-
         for identity in sorted(self.accepted):
             code, output, _errors = self.engine.docker(
                 "image", "inspect", "--format", "{{json .Config.Labels}}", identity

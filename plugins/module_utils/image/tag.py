@@ -25,5 +25,4 @@ def build_inputs(repository: str, dockerfile: str, context: str, target: str, ar
 
 def image_tag(commit: str, inputs: str) -> str:
     """The tag of the image built from a commit and these inputs."""
-
     return "%s-%s" % (commit, inputs)

@@ -216,7 +216,6 @@ def _scram(sock: socket.socket, password: str) -> bool:
 
 def main() -> None:
     """Read the questions from standard input and write the answers to standard output."""
-
     sys.stdout.write(json.dumps(Asker(json.load(sys.stdin)).answer()) + "\n")
 
 

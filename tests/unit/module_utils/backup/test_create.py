@@ -421,7 +421,7 @@ def test_a_program_that_fails_says_why() -> None:
 
 
 def test_a_program_that_does_not_end_is_stopped() -> None:
-    with pytest.raises(StreamError, match="had not ended after 1 s"):
+    with pytest.raises(StreamError, match="it was stopped after 1 s"):
         stream(["/bin/sleep", "60"], "it", limit=1)
 
 

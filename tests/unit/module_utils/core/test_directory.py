@@ -183,7 +183,7 @@ def test_the_directory_itself_may_be_reached_by_a_link(tmp_path: Path) -> None:
 
 
 def test_an_unknown_owner_says_how_to_mend_it(tmp_path: Path) -> None:
-    with pytest.raises(TreeError, match="bulkhead_owner is no-such-user, and this machine has no such user"):
+    with pytest.raises(TreeError, match="bulkhead_owner is no-such-user, but this machine has no such user"):
         Tree(str(tmp_path), "no-such-user")
 
 

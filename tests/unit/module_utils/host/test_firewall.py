@@ -246,7 +246,7 @@ def test_two_environments() -> None:
         lambda rules: [rule.replace(f"-A INPUT -i {BRIDGE}", "-A INPUT -i br-other") for rule in rules],
         lambda rules: ["-A INPUT -i br-+ -j ACCEPT" if "f2b" in rule else rule for rule in reversed(rules)],
         lambda rules: [*rules, f"-A OUTPUT -j {CHAIN}"],
-        lambda rules: [each for rule in rules for each in ([rule, rule] if f"-j {CHAIN}" in rule else [rule])],
+        lambda rules: [copy for rule in rules for copy in ([rule, rule] if f"-j {CHAIN}" in rule else [rule])],
     ],
     ids=["flushed", "a rule gone", "defused", "no jump", "another bridge", "below others", "a jump too many", "twice"],
 )

@@ -65,8 +65,8 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Redis]]:
     """Servers that a test starts."""
     made: list[Redis] = []
     yield made
-    for each in made:
-        each.close()
+    for server in made:
+        server.close()
 
 
 def container(servers: list[Redis], monkeypatch: pytest.MonkeyPatch, redis: Redis, **more: Any) -> dict[str, Any]:

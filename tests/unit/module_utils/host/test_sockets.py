@@ -74,9 +74,9 @@ def test_a_real_socket_is_found_with_its_process(family: socket.AddressFamily, a
             pytest.skip(f"this machine has no {address}")
         port = server.getsockname()[1]
         own = (address, port)
-        assert not [each for each in sockets.listening() if each[:2] == own]  # bound and not listening: not taken
+        assert not [entry for entry in sockets.listening() if entry[:2] == own]  # bound and not listening: not taken
         server.listen()
-        (found,) = [each for each in sockets.listening() if each[:2] == own]
+        (found,) = [entry for entry in sockets.listening() if entry[:2] == own]
         name = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
         assert sockets.process_of(found[2]) == f"{name} (pid {os.getpid()})"
 

@@ -76,9 +76,9 @@ def test_a_receipt_of_a_clock_that_was_ahead_goes_before_those_of_today(registry
     [
         ("", "it cannot be read"),
         ("{", "it cannot be read"),
-        ("[]", "it is no entry"),
-        ('"text"', "it is no entry"),
-        ('{"prefix": "other", "digest": "x"}', "it is about other"),
+        ("[]", "it is not an entry"),
+        ('"text"', "it is not an entry"),
+        ('{"prefix": "other", "digest": "x"}', "it belongs to other"),
         ('{"prefix": "aiia_prod", "claims": []}', "it was edited by hand"),
     ],
 )
