@@ -105,10 +105,10 @@ def remove(directory: str, name: str) -> None:
 
 def remove_partial(directory: str) -> list[str]:
     """Remove incomplete backups that killed runs left behind. Returns their names."""
-    left = [name for name in os.listdir(directory) if name.startswith(PARTIAL)]
-    for name in left:
+    partial = [name for name in os.listdir(directory) if name.startswith(PARTIAL)]
+    for name in partial:
         shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
-    return left
+    return partial
 
 
 def digest_of(path: str) -> str:

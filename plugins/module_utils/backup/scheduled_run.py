@@ -45,10 +45,10 @@ class Runner:
         """Run a program and return its exit code, output and errors."""
         if isinstance(data, str):
             data = (data + "\n").encode("utf-8", "surrogateescape")
-        how = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
+        source = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
         # There is no AnsibleModule here whose run_command could be called.
         # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **how)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **source)
         output, errors = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
         return done.returncode, output, errors
 

@@ -109,11 +109,11 @@ class StagedDatabase:
             self.staged_name,
             "".join("SELECT %d, count(*) FROM ONLY %s;\n" % numbered for numbered in enumerate(tables)),
         )
-        found = {tables[int(number)]: int(count) for number, count in counts}
-        wrong = [table for table in tables if found.get(table) != rows[table] and not self._of_extension(table)]
-        if wrong:
+        restored = {tables[int(number)]: int(count) for number, count in counts}
+        differing = [table for table in tables if restored.get(table) != rows[table] and not self._of_extension(table)]
+        if differing:
             shown = ", ".join(
-                "%s has %s rows instead of %d" % (table, found.get(table), rows[table]) for table in wrong[:5]
+                "%s has %s rows instead of %d" % (table, restored.get(table), rows[table]) for table in differing[:5]
             )
             raise EngineError("the restored data differs from the backup: %s" % shown)
 
@@ -128,15 +128,15 @@ class StagedDatabase:
 
     def wiring(self, questions: Iterable[dict[str, str]]) -> list[str]:
         """List what in the new database still points at the environment that it came from."""
-        found = []
+        pointers = []
         for question in questions:
             table = question.get("table")
             if table and not self.server.value(self.staged_name, "SELECT to_regclass(%s);" % literal(table)):
                 continue
             names = [row[0] for row in self.server.query(self.staged_name, "%s;" % question["query"])]
             if names:
-                found.append("%s (%s)" % (question["what"], ", ".join(names[:5])))
-        return found
+                pointers.append("%s (%s)" % (question["what"], ", ".join(names[:5])))
+        return pointers
 
     def settle(self, user: str, prefix: str) -> None:
         """Give the new database to the application, with the settings and rights of the one in use."""

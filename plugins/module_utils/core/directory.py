@@ -136,8 +136,8 @@ class Tree:
             os.unlink(temporary)
             raise
 
-    def install(self, files: Iterable[Wanted], gone: Iterable[str] = ()) -> None:
-        """Put all files into place and remove those in ``gone``, or change nothing. :meth:`restore` undoes it.
+    def install(self, files: Iterable[Wanted], removed: Iterable[str] = ()) -> None:
+        """Put all files into place and remove those in ``removed``, or change nothing. :meth:`restore` undoes it.
 
         All files are written aside before the first is renamed, so that a full disk is noticed before any change.
         """
@@ -150,7 +150,7 @@ class Tree:
                 self._keep(final)
                 self._rename(temporary, final)
                 del aside[0]
-            for relative in gone:
+            for relative in removed:
                 self._keep(self.path(relative))
                 self._unlink(self.path(relative))
         except TreeError:

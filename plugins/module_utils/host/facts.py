@@ -168,11 +168,11 @@ def masked(line: str) -> str:
 
 def compose_files_above(directories: Iterable[str]) -> list[str]:
     """Compose files in parents of the directories, which Compose would use if called without ``-f``."""
-    found = set()
+    files = set()
     for directory in directories:
         step = os.path.dirname(os.path.abspath(directory))
         while True:
-            found |= {
+            files |= {
                 path
                 for path in glob.glob(os.path.join(glob.escape(step), "*compose.y*ml"))
                 if os.path.basename(path).split(".")[0] in ("compose", "docker-compose")
@@ -180,7 +180,7 @@ def compose_files_above(directories: Iterable[str]) -> list[str]:
             if step == os.path.dirname(step):
                 break
             step = os.path.dirname(step)
-    return sorted(found)
+    return sorted(files)
 
 
 def database_identity(mountpoint: str) -> str:

@@ -112,13 +112,15 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
         "network_mode": host.get("NetworkMode", ""),
         "networks": {
             name: {
-                "id": (item or {}).get("NetworkID", ""),
-                "address": (item or {}).get("IPAddress", ""),
-                "address6": (item or {}).get("GlobalIPv6Address", ""),
-                "gateways": [item[key] for key in ("Gateway", "IPv6Gateway") if (item or {}).get(key)],
-                "aliases": sorted(set((item or {}).get("Aliases") or ()) | set((item or {}).get("DNSNames") or ())),
+                "id": (endpoint or {}).get("NetworkID", ""),
+                "address": (endpoint or {}).get("IPAddress", ""),
+                "address6": (endpoint or {}).get("GlobalIPv6Address", ""),
+                "gateways": [endpoint[key] for key in ("Gateway", "IPv6Gateway") if (endpoint or {}).get(key)],
+                "aliases": sorted(
+                    set((endpoint or {}).get("Aliases") or ()) | set((endpoint or {}).get("DNSNames") or ())
+                ),
             }
-            for name, item in attached.items()
+            for name, endpoint in attached.items()
         },
         "mounts": sorted(
             [

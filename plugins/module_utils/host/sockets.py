@@ -31,7 +31,7 @@ def _address(text: str) -> str:
 
 def listening() -> list[tuple[str, int, str]]:
     """Listening TCP sockets as (address, port, inode). The empty address means all addresses."""
-    found = []
+    listeners = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table) as stream:
@@ -42,8 +42,8 @@ def listening() -> list[tuple[str, int, str]]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == _LISTEN:
                 address, port = fields[1].split(":")
-                found.append((_address(address), int(port, 16), fields[9]))
-    return found
+                listeners.append((_address(address), int(port, 16), fields[9]))
+    return listeners
 
 
 def served_by(pid: int) -> int | None:
@@ -71,21 +71,21 @@ def _is_loopback(address: str) -> bool:
 
 def holders(inodes: Iterable[str]) -> dict[str, str]:
     """The processes that hold sockets, by inode, as ``name (pid 12)``; those this user may not see are left out."""
-    wanted = {"socket:[%s]" % inode: inode for inode in inodes}
-    found: dict[str, str] = {}
+    inode_of_link = {"socket:[%s]" % inode: inode for inode in inodes}
+    names: dict[str, str] = {}
     for link in glob.iglob("/proc/[0-9]*/fd/*"):
-        if len(found) == len(wanted):
+        if len(names) == len(inode_of_link):
             break
         try:
-            inode = wanted.get(os.readlink(link))
-            if inode is None or inode in found:
+            inode = inode_of_link.get(os.readlink(link))
+            if inode is None or inode in names:
                 continue
             pid = link.split("/")[2]
             with open("/proc/%s/comm" % pid) as stream:
-                found[inode] = "%s (pid %s)" % (stream.read().strip(), pid)
+                names[inode] = "%s (pid %s)" % (stream.read().strip(), pid)
         except OSError:
             continue
-    return found
+    return names
 
 
 def process_of(inode: str) -> str:

@@ -17,8 +17,8 @@ _ROUNDS = 200_000
 
 def build_inputs(repository: str, dockerfile: str, context: str, target: str, arguments: Mapping[str, Any]) -> str:
     """A digest of everything except the commit that decides an image's content; equal in all environments."""
-    given = json.dumps(arguments, sort_keys=True, default=str).encode() if arguments else b""
-    slow = hashlib.pbkdf2_hmac("sha256", given, repository.encode(), _ROUNDS).hex() if given else ""
+    encoded = json.dumps(arguments, sort_keys=True, default=str).encode() if arguments else b""
+    slow = hashlib.pbkdf2_hmac("sha256", encoded, repository.encode(), _ROUNDS).hex() if encoded else ""
     parts = [repository, dockerfile, context, target, slow]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 

@@ -43,11 +43,11 @@ MACHINE = "machine"
 
 
 def targets(
-    connect: list[dict[str, Any]], own: list[dict[str, Any]], networks: list[dict[str, Any]]
+    connect: list[dict[str, Any]], containers: list[dict[str, Any]], networks: list[dict[str, Any]]
 ) -> list[list[Any]]:
     """The [address, port] pairs to connect to. The machine stands for all gateways of the containers' networks, which
     are known only now, because a first deployment creates the networks."""
-    attached = {name: network for container in own for name, network in container["networks"].items()}
+    attached = {name: network for container in containers for name, network in container["networks"].items()}
     gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
     # Networks do not list gateways that the engine chose itself, and containers on internal networks have none.
     gateways += [gateway for network in attached.values() for gateway in network.get("gateways", ())]

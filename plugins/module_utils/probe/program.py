@@ -91,13 +91,13 @@ class Asker:
 
     def lets_in(self, target: list[Any]) -> str:
         """``open`` if a PostgreSQL or Redis requires no credentials, ``accepts`` if it accepts ours, else empty."""
-        known = self.ask.get("credentials") or {}
+        credentials = self.ask.get("credentials") or {}
         for speak, kind in ((speak_postgresql, "postgresql"), (speak_redis, "redis")):
             if time.monotonic() > self.end:
                 return ""
             try:
                 with self._connection(target) as sock:
-                    access = speak(sock, known.get(kind) or {})
+                    access = speak(sock, credentials.get(kind) or {})
             except (OSError, ValueError, struct.error, IndexError):
                 continue
             if access is not None:
@@ -118,7 +118,7 @@ def has_address(own: str) -> bool:
             return False
 
 
-def speak_redis(sock: socket.socket, known: dict[str, Any]) -> str | None:
+def speak_redis(sock: socket.socket, credentials: dict[str, Any]) -> str | None:
     """How a Redis grants access (see :meth:`Asker.lets_in`); None if the server is not a Redis."""
     sock.sendall(b"PING\r\n")
     reply = sock.recv(200)
@@ -126,14 +126,14 @@ def speak_redis(sock: socket.socket, known: dict[str, Any]) -> str | None:
         return "open"
     if not reply.startswith(b"-NOAUTH"):
         return None
-    password = str(known.get("password") or "").encode()
+    password = str(credentials.get("password") or "").encode()
     if not password:
         return ""
     sock.sendall(b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n" % (len(password), password))
     return "accepts" if sock.recv(200).startswith(b"+OK") else ""
 
 
-def speak_postgresql(sock: socket.socket, known: dict[str, Any]) -> str | None:
+def speak_postgresql(sock: socket.socket, credentials: dict[str, Any]) -> str | None:
     """How a PostgreSQL grants access (see :meth:`Asker.lets_in`); None if the server is not a PostgreSQL.
 
     The password is never sent in clear text.
@@ -141,8 +141,8 @@ def speak_postgresql(sock: socket.socket, known: dict[str, Any]) -> str | None:
     sock.sendall(_SSL_REQUEST)
     if sock.recv(1) != b"N":
         return None
-    user, password = str(known.get("user") or "postgres"), str(known.get("password") or "")
-    sock.sendall(_start(user, str(known.get("database") or user)))
+    user, password = str(credentials.get("user") or "postgres"), str(credentials.get("password") or "")
+    sock.sendall(_start(user, str(credentials.get("database") or user)))
     kind, body = _message(sock)
     if kind != b"R":
         return ""

@@ -77,20 +77,20 @@ class Registry:
         Lost and damaged entries are rebuilt from the copies in ``directories``, with the reason as ``rebuilt``. With
         ``keep`` they are also written back.
         """
-        found = self._entries()
+        entries = self._entries()
         for directory in sorted(directories):
             entry = self._copy(directory)
-            if entry is None or found.get(entry["prefix"], {"damaged": ""}).get("damaged") is None:
+            if entry is None or entries.get(entry["prefix"], {"damaged": ""}).get("damaged") is None:
                 continue
-            reason = found.get(entry["prefix"], {}).get("damaged", "it was lost")
+            reason = entries.get(entry["prefix"], {}).get("damaged", "it was lost")
             if keep:
                 with Locks(self.directory).machine():
                     self._write(entry["prefix"], entry)
-            found[entry["prefix"]] = dict(entry, rebuilt=reason)
-        return found
+            entries[entry["prefix"]] = dict(entry, rebuilt=reason)
+        return entries
 
     def _entries(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         root = os.path.join(self.directory, "environments")
         try:
             names = sorted(os.listdir(root))
@@ -105,10 +105,10 @@ class Registry:
             if content is None and not os.path.isdir(os.path.join(root, prefix)):
                 continue
             try:
-                found[prefix] = unseal(content or b"", prefix)
+                entries[prefix] = unseal(content or b"", prefix)
             except ValueError as error:
-                found[prefix] = {"prefix": prefix, "damaged": str(error)}
-        return found
+                entries[prefix] = {"prefix": prefix, "damaged": str(error)}
+        return entries
 
     def _copy(self, directory: str) -> dict[str, Any] | None:
         """The copy in an environment's directory, if it is intact and belongs to that directory and this registry."""
@@ -173,11 +173,11 @@ class Registry:
         """The machine's key for digests of files. If there is none, a new one, which only ``keep`` writes."""
         path = os.path.join(self.directory, "key")
         try:
-            known = read(path)
+            existing = read(path)
         except Failure:
-            known = None
-        if known and len(known) >= _KEY_BYTES:
-            return known
+            existing = None
+        if existing and len(existing) >= _KEY_BYTES:
+            return existing
         new = os.urandom(_KEY_BYTES)
         if keep:
             with Locks(self.directory).machine():

@@ -84,7 +84,7 @@ class FakeEngine:
     def inspect(self, wanted: list[str]) -> list[dict[str, Any]]:
         self._hear("inspect")
         known = [*self.running.values(), *self.strangers]
-        return [container for container in known if container["Id"] in wanted or container["Name"].lstrip("/") in wanted]
+        return [item for item in known if item["Id"] in wanted or item["Name"].lstrip("/") in wanted]
 
     def image_ids(self, names: list[str]) -> dict[str, str]:
         return {name: self.named[name] for name in names if name in self.named}

@@ -96,7 +96,7 @@ def test_restore_puts_back_what_was_there_and_nothing_else(tree: Tree) -> None:
     tree.write(Wanted("changed", b"before", 0o640))
     tree.write(Wanted("gone", b"gone", 0o600))
     before = contents(base)
-    tree.install([Wanted("changed", b"after", 0o644), Wanted("deep/new", b"new")], gone=["gone", "never-there"])
+    tree.install([Wanted("changed", b"after", 0o644), Wanted("deep/new", b"new")], removed=["gone", "never-there"])
     assert contents(base) == {"kept": b"kept", "changed": b"after", "deep/new": b"new"}
     tree.restore()
     assert contents(base) == before
