@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Backups: what counts as one, which go, what is read back, and what is left when something fails."""
+"""Backups: which are complete, which are removed, what is read back, and what a failure leaves behind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DUMP = b"PGDMP and more"
 
 
 class Engine:
-    """An engine with one database server, whose programs say what a test wants."""
+    """An engine with one database server, whose programs answer as a test needs."""
 
     def __init__(self) -> None:
         self.tables = 1
@@ -52,7 +52,7 @@ class Engine:
         self.said = "aiia_prod"
         self.fails: dict[str, str] = {}
         self.copied: list[dict[str, str]] = []
-        #: What ``find`` says of files, and services that have no container.
+        #: The answer of ``find`` for the files, and the services without a container.
         self.found = (0, "", "")
         self.without: list[str] = []
 
@@ -259,7 +259,7 @@ def test_files_are_data(
     engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]],
     databases: list[str], found: tuple[int, str, str], needed: bool,
 ) -> None:  # fmt: skip
-    """Alone, and beside a database without tables; also those of a container that cannot tell how many there are."""
+    """Alone and beside a database without tables; also in a container that cannot list them."""
     engine.tables, engine.found = 0, found
     parts = [part for part in parameters(tmp_path)["parts"] if part["name"] in databases] + [FILES]
     made = make("before release r1", release="r1", parts=parts)
@@ -268,7 +268,7 @@ def test_files_are_data(
 
 
 def test_what_is_left_out_is_told(engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:
-    """The container of the files may be gone, and the volume not."""
+    """The volume of the files may outlive their container."""
     engine.without = ["web"]
     parts = [*parameters(tmp_path)["parts"], FILES]
     made = make("before release r1", release="r1", parts=parts)
@@ -293,7 +293,7 @@ def test_retention_counts_each_trigger_and_spares(tmp_path: Path, make: Callable
 def test_a_clock_that_was_ahead_makes_no_backup_the_newest(
     tmp_path: Path, make: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is made after it was put right stays, is the latest, and pushes the others out."""
+    """Backups made after the clock is corrected are kept, count as the latest, and push out the others."""
     directory = tmp_path / "backups"
     for number in range(3):  # as they were written before backups had numbers
         place(directory, {**manifest(f"2099-0{number}"), "created": f"2099-0{number}-01T00:00:00Z"})

@@ -126,7 +126,7 @@ def test_where_one_server_will_not_all_go_back() -> None:
 
 
 def test_an_answer_that_was_lost_is_asked_for() -> None:
-    """The engine was restarted after the server had done it: the restored databases serve, and no error is raised."""
+    """The engine restarted after the server had swapped: the restored databases serve, and no error is raised."""
 
     def lose() -> None:
         raise EngineError("the database server reported an error", "unexpected EOF")
@@ -199,7 +199,7 @@ class Files:
 
 @pytest.fixture
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An environment with two database servers and files, of which a restore began."""
+    """An environment with two database servers and files, in which a restore began."""
 
     parts = [
         {"kind": "postgresql", "name": "one", "database": "shop"},
@@ -225,7 +225,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             return done.note() if done else ""
 
         def deploy(self) -> None:
-            """As a deployment leaves it that migrated."""
+            """Leave the state of a deployment that ran migrations."""
             save_state(Tree(self.params["home"]), {"release": "r1", "prepared": {"web": "key"}})
 
         def prepared(self) -> str:
@@ -287,7 +287,7 @@ def test_what_came_into_a_directory_since_is_kept_and_told(two: Any) -> None:
 
 
 def test_files_without_a_container_are_waited_for(two: Any) -> None:
-    """And what was decided for the databases holds for them."""
+    """They follow the decision made for the databases."""
     files, two.files = two.files, None
     two.swaps[0].swap()
     assert two.recover().endswith("Its files are waiting for a container of service web: deploy it")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restores: files that take their places and go back, the script that runs over them, and what is said at the end."""
+"""Restores: files that are swapped and swapped back, the script that runs over them, and the final messages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ WEB = {
 
 @pytest.fixture
 def step(tmp_path: Path) -> Callable[..., list[str]]:
-    """Run one step on a directory as the container does, and say what it answers."""
+    """Run one step on a directory as the container does. Returns the words that it prints."""
     (tmp_path / "media").mkdir()
     script = media._REARRANGE.replace("/bulkhead/", f"{tmp_path}/")
 
@@ -176,7 +176,7 @@ def backup(tmp_path: Path) -> str:
 
 
 def test_a_script_sees_a_volume_of_its_own_and_its_result_is_put_beside(backup: str) -> None:
-    """Nothing of the machine is mounted by a path that somebody in the service's container could bend."""
+    """Nothing is mounted by a path that the service's container could redirect."""
     engine = Engine()
     ContainerFiles(engine, WEB, "/srv/media", 60).stage(backup, STAMP, "rm x")
     (create,) = [call for call in engine.calls if call[0] == "create"]
@@ -206,7 +206,7 @@ def test_without_a_script_files_are_only_put_beside(backup: str) -> None:
 
 
 def test_a_container_that_moves_files_is_known_as_its_projects() -> None:
-    """One that was killed shall not look like a project of that name in another directory."""
+    """A killed one must not look like a project of that name in another directory."""
     engine = Engine()
     ContainerFiles(engine, WEB, "/srv/media").rearrange("look", STAMP)
     labels = {argument for argument in engine.calls[0] if "=" in argument}
@@ -229,7 +229,7 @@ def test_a_script_in_a_database_does_not_run_for_ever() -> None:
 
 
 class Listed:
-    """An engine that has these containers, whatever is asked for."""
+    """An engine that returns these containers for every filter."""
 
     def __init__(self, *containers: dict[str, Any]) -> None:
         self.found = list(containers)
@@ -279,7 +279,7 @@ class Database:
 
 @pytest.fixture
 def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A backup of two databases of one server and of files, and the environment that it is of."""
+    """A backup of two databases of one server and of files, and its environment."""
     dump = {"kind": "postgresql", "size": 100 << 20, "rows": {"t": 3}, "roles": [], "file": "x.dump"}
     files = {"kind": "files", "absent": False, "size": 100 << 20, "files": 2, "file": "web.tar", "name": "web"}
     kept = {"parts": [{**dump, "name": "one"}, {**dump, "name": "two"}, files], "path": str(tmp_path), "name": "b"}
@@ -354,7 +354,7 @@ def test_a_restore_that_fails_says_which_data_serves(
 
 
 def test_what_was_prepared_for_other_data_is_prepared_again(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is forgotten before the data changes: a run that is killed in between shall not leave it."""
+    """It is forgotten before the data changes, so that a run killed in between does not leave it."""
     save_state(whole.home, {"release": "r1", "prepared": {"web": "key"}})
     os.chown(whole.home.path(STATE), *(2 * [os.getuid() or 4242]))
     seen: list[Any] = []
@@ -375,7 +375,7 @@ def test_a_restore_that_ends_before_the_data_changes_leaves_what_was_prepared(wh
 
 
 def test_what_cannot_be_tidied_up_is_a_note(whole: Any) -> None:
-    """The restored data serves then: nobody shall think that it does not."""
+    """The restored data serves, and the message must not suggest otherwise."""
     Database.trouble = "drop_older"
     done = whole.run()
     assert done["notes"] == [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases beside those in use: what they are called meanwhile, and which servers can read which."""
+"""Staged databases: their names, and which servers can read which dumps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_names_beside() -> None:
 
 
 def test_names_beside_databases_with_long_names() -> None:
-    """Two of one server never have one name, and each is known by its own."""
+    """Two databases of a server never share a name, and each is recognised by its own."""
     one, other = "x" * 60, "x" * 59 + "y"
     for what in ("before", "restore"):
         name = sibling_name(one, what, STAMP)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing an environment's files: all of them or none, back again, and never outside its directory."""
+"""Writing an environment's files: all or none, with undo, and never outside its directory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mode(path: Path) -> int:
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
-    """Let the disk fail at the nth file that is brought to it."""
+    """Make the disk fail at the nth file that is synced."""
     calls = []
     real: Callable[[int], None] = os.fsync
 
@@ -82,7 +82,7 @@ def test_what_is_not_there_differs_even_when_it_shall_be_empty(tree: Tree) -> No
 
 
 def test_a_replaced_file_is_a_new_one(tree: Tree) -> None:
-    """Renamed into place: who has the old one open reads the old one to its end."""
+    """Renamed into place: a reader of the old file can read it to its end."""
     tree.write(Wanted("file", b"old"))
     with Path(tree.directory, "file").open("rb") as reader:
         tree.install([Wanted("file", b"new")])

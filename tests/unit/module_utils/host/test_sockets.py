@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who listens on this machine."""
+"""Listening sockets of this machine, and the processes that hold them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TCP6 = HEADING + (
 
 @pytest.fixture
 def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The kernel's tables, as this test wants them."""
+    """Replace the kernel's tables."""
     texts = {"/proc/net/tcp": TCP, "/proc/net/tcp6": TCP6}
 
     def fake(path: str, *_args: Any) -> io.StringIO:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which image is accepted: what is read on the machine of the environment that vouches, and how it is judged."""
+"""Which images are accepted: the evidence on the other environment's machine, and the judgement."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHER_DIGEST = f"registry.example/app@sha256:{'e' * 64}"
     ],
 )
 def test_moments_as_the_engine_writes_them(moment: str, same: float) -> None:
-    """A health check's in the machine's own zone, everything else in UTC."""
+    """Times of health checks are in the machine's zone, all others in UTC."""
     assert seconds(moment) == pytest.approx(1767261600 + same)
     assert text(seconds(moment)) == "2026-01-01T10:00:00Z"
 
@@ -76,7 +76,7 @@ def container(name: str, **more: Any) -> dict[str, Any]:
 
 
 class FakeEngine:
-    """Containers and images in memory, and a clock of its own."""
+    """An engine with containers, images and a clock in memory."""
 
     def __init__(self, *containers: dict[str, Any], images: dict[str, Any] | None = None, now: str = NOW) -> None:
         self.found = list(containers)
@@ -200,7 +200,7 @@ def test_a_clock_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def one(name: str = "web", **more: Any) -> dict[str, Any]:
-    """A container as evidence has it: healthy, verified ten seconds after its start, ninety minutes ago."""
+    """A container in the evidence: healthy, and verified ten seconds after its start, ninety minutes ago."""
     return {
         "name": f"aiia_staging_{name}",
         "image": "sha256:one",
@@ -219,7 +219,7 @@ def one(name: str = "web", **more: Any) -> dict[str, Any]:
 
 
 def evidence(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """What was seen of staging."""
+    """The evidence of staging."""
     return {
         "prefix": "aiia_staging",
         "registered": True,
@@ -311,7 +311,7 @@ def test_what_is_not_accepted(found: dict[str, Any], minutes: int, asked: Image,
     ],
 )
 def test_a_name_with_a_digest(name: str, kept: str) -> None:
-    """As engines write it among an image's digests."""
+    """As engines list it among an image's digests."""
     assert by_digest(name) == kept
 
 
@@ -325,7 +325,7 @@ def promotion(state: Path, found: dict[str, Any], images: dict[str, Any] | None 
 
 
 def calls(asked: Promotion) -> list[tuple[str, ...]]:
-    """What was asked of the engine."""
+    """The calls of the engine."""
     return cast(FakeEngine, asked.engine).calls
 
 
@@ -377,7 +377,7 @@ def test_the_image_of_the_same_files_gets_our_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("in_force", ["", "sha256:one"])
 def test_judging_gives_no_name(tmp_path: Path, in_force: str) -> None:
-    """In check mode, be it our own image of these files or the other environment's: the same words, and no change."""
+    """Check mode changes nothing and gives the same answer, for our own image and for the other environment's."""
     register(tmp_path, "aiia_prod", web={"image": in_force})
     labels = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
     asked = promotion(tmp_path, evidence(one(**BUILT)), {"sha256:one": image("sha256:one", **labels)})
@@ -387,7 +387,7 @@ def test_judging_gives_no_name(tmp_path: Path, in_force: str) -> None:
 
 
 def test_it_may_be_kept_under_another_id_here(tmp_path: Path) -> None:
-    """Pulled by its digest into an engine that keeps images otherwise."""
+    """Pulled by its digest into an engine with other image ids."""
     found = evidence(one(**BUILT, digests=[DIGEST]))
     asked = promotion(tmp_path, found, {DIGEST: image("sha256:two", DIGEST)})
     asked.promote("t" * 40, "i", "app:c2")
@@ -420,7 +420,7 @@ def test_what_does_not_get_our_name(
 
 
 def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
-    """A commit that was taken back: what is in force is the image of these files, whatever staging runs by now."""
+    """A reverted commit: the image of these files is in force here, whatever staging runs by now."""
     register(tmp_path, "aiia_prod", web={"image": "sha256:old"})
     labels = {"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}
     asked = promotion(tmp_path, evidence(), {"sha256:old": image("sha256:old", **labels)})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Leases under a clock of the test's own, and with many takers at once."""
+"""Leases under a fake clock, and with many processes competing for one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.state.locks import L
 
 
 class Clock:
-    """A clock that only moves when somebody sleeps or the test says so."""
+    """A clock that only moves when code sleeps or the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -47,7 +47,7 @@ def file(locks: Locks, prefix: str = "aiia_prod") -> Path:
 
 
 def test_one_environment_is_held_by_one(locks: Locks) -> None:
-    """The second is told who has it, since when, and what to do."""
+    """The second run learns who holds it, since when, and what to do."""
     assert locks.take("aiia_prod", "one", "ann@laptop", 0) == ""
     with pytest.raises(LockError) as error:
         locks.take("aiia_prod", "two", "bob@laptop", 0)
@@ -64,7 +64,7 @@ def test_another_environment_is_free(locks: Locks) -> None:
 
 
 def test_waiting_has_a_limit(locks: Locks, clock: Clock) -> None:
-    """It sleeps, and gives up when its time is over."""
+    """It sleeps, and gives up after the time limit."""
     locks.take("aiia_prod", "one", "ann", 0)
     with pytest.raises(LockError):
         locks.take("aiia_prod", "two", "bob", 30)
@@ -82,7 +82,7 @@ def test_a_lease_that_ended_is_taken_with_a_note(locks: Locks, clock: Clock) -> 
 
 
 def test_a_takeover_is_reported(locks: Locks, clock: Clock) -> None:
-    """And the former holder can neither renew nor release it."""
+    """The former holder can then neither renew nor release it."""
     locks.take("aiia_prod", "one", "ann", 0)
     clock.now += 7
     assert "ann since" in (note := locks.take("aiia_prod", "two", "bob", 0, takeover=True)) and "was taken over" in note
@@ -93,7 +93,7 @@ def test_a_takeover_is_reported(locks: Locks, clock: Clock) -> None:
 
 
 def test_a_takeover_of_nothing_says_nothing(locks: Locks) -> None:
-    """Near miss: the option alone is no news."""
+    """Near miss: the option alone is not worth a note."""
     assert locks.take("aiia_prod", "one", "ann", 0, takeover=True) == ""
 
 
@@ -108,7 +108,7 @@ def test_released_and_remembered(locks: Locks, clock: Clock) -> None:
 
 
 def test_renewing_holds_it_for_longer(locks: Locks, clock: Clock) -> None:
-    """Each time for one lease from then on."""
+    """Each renewal lasts for one lease."""
     locks.take("aiia_prod", "one", "ann", 0)
     for _time in range(5):
         clock.now += LEASE - 1
@@ -117,7 +117,7 @@ def test_renewing_holds_it_for_longer(locks: Locks, clock: Clock) -> None:
 
 
 def test_a_lock_that_vanished_cannot_be_renewed(locks: Locks) -> None:
-    """Somebody cleaned up: the step ends instead of going on without a lock."""
+    """The lock file was removed: the step fails instead of continuing without a lock."""
     locks.take("aiia_prod", "one", "ann", 0)
     file(locks).unlink()
     with pytest.raises(LockError, match="is no longer held"), locks.keep_alive("aiia_prod", "one"):
@@ -125,7 +125,7 @@ def test_a_lock_that_vanished_cannot_be_renewed(locks: Locks) -> None:
 
 
 def test_a_lease_from_another_clock_does_not_hold(locks: Locks, clock: Clock) -> None:
-    """A clock that was set back would make a lease hold for years."""
+    """Otherwise a clock that was set back would make a lease hold for years."""
     locks.take("aiia_prod", "one", "ann", 0)
     clock.now -= 10_000
     assert locks.held() == {}
@@ -189,7 +189,7 @@ def test_a_step_without_a_lock_runs(locks: Locks) -> None:
 
 
 def _compete(directory: str, number: int, counter: str) -> None:
-    """One process that takes the lock, works without being interrupted, and gives it back."""
+    """One process that repeatedly takes the lock, works, and gives it back."""
     locks = Locks(directory, sleep=lambda _seconds: time.sleep(0.002))
     for turn in range(5):
         token = f"{number}-{turn}"
@@ -203,7 +203,7 @@ def _compete(directory: str, number: int, counter: str) -> None:
 
 @pytest.mark.parametrize("kind", [multiprocessing.Process, threading.Thread], ids=["processes", "threads"])
 def test_takers_at_once(tmp_path: Path, kind: type) -> None:
-    """However many compete, one at a time has it: no increment of a plain file is lost."""
+    """However many compete, only one at a time has it: no increment of a plain file is lost."""
     counter = tmp_path / "counter"
     counter.write_text("0")
     takers = [kind(target=_compete, args=(str(tmp_path / "state"), number, str(counter))) for number in range(6)]
