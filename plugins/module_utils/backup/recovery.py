@@ -16,7 +16,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.layout import DATABASE
 from ..docker.engine import Engine
 from ..docker.labels import PREFIX, RESTORE
@@ -61,7 +61,7 @@ def open_journal(
 
 
 def _write(params: dict[str, Any], journal: dict[str, Any]) -> None:
-    Tree(backup_directory(params)).write(Wanted(JOURNAL, json.dumps(journal).encode(), 0o600))
+    Tree(backup_directory(params)).write(DesiredFile(JOURNAL, json.dumps(journal).encode(), 0o600))
 
 
 def close_journal(params: dict[str, Any]) -> None:

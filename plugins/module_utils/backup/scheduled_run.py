@@ -18,7 +18,7 @@ import time
 import uuid
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
 from ..core.sealed_json import dump
 from ..docker.engine import Engine
@@ -97,6 +97,6 @@ def main() -> int:
         "succeeded": code == 0,
         "message": message,
     }
-    Tree(folder).write(Wanted(LAST, dump(last), 0o600))
+    Tree(folder).write(DesiredFile(LAST, dump(last), 0o600))
     (sys.stderr if code else sys.stdout).write("%s: %s\n" % (os.path.basename(folder), message))
     return code

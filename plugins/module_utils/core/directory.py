@@ -30,7 +30,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class Wanted:
+class DesiredFile:
     """The desired state of a file: its path below the environment's directory, content, mode and secrecy.
 
     ``source`` is the file on the machine from which the content was copied, if any.
@@ -93,13 +93,13 @@ class Tree:
         folder = os.path.realpath(os.path.dirname(self.path(relative)))
         return (folder + os.sep).startswith(os.path.realpath(self.directory) + os.sep)
 
-    def differs(self, wanted: Wanted) -> bool:
+    def differs(self, file: DesiredFile) -> bool:
         """Whether a file differs from the desired one in content, mode or owner."""
-        path = self.path(wanted.path)
-        if read(path) != wanted.content:
+        path = self.path(file.path)
+        if read(path) != file.content:
             return True
         status = os.lstat(path)
-        return stat.S_IMODE(status.st_mode) != wanted.mode or self.uid not in (-1, status.st_uid)
+        return stat.S_IMODE(status.st_mode) != file.mode or self.uid not in (-1, status.st_uid)
 
     def make_directory(self, relative: str = "") -> None:
         """Create a directory and its parents. Raises TreeError if a link leads out of the environment's directory."""
@@ -127,24 +127,24 @@ class Tree:
         except OSError as error:
             raise TreeError(self._explain("create the directory", step, error)) from error
 
-    def write(self, wanted: Wanted, base: str = "") -> None:
+    def write(self, file: DesiredFile, base: str = "") -> None:
         """Write a file atomically: completely under a temporary name, then rename it into place."""
-        temporary = self._write_aside(wanted, base)
+        temporary = self._write_aside(file, base)
         try:
-            self._rename(temporary, self.path(os.path.join(base, wanted.path)))
+            self._rename(temporary, self.path(os.path.join(base, file.path)))
         except TreeError:
             os.unlink(temporary)
             raise
 
-    def install(self, files: Iterable[Wanted], removed: Iterable[str] = ()) -> None:
+    def install(self, files: Iterable[DesiredFile], removed: Iterable[str] = ()) -> None:
         """Put all files into place and remove those in ``removed``, or change nothing. :meth:`restore` undoes it.
 
         All files are written aside before the first is renamed, so that a full disk is noticed before any change.
         """
         aside: list[tuple[str, str]] = []
         try:
-            for wanted in files:
-                aside.append((self._write_aside(wanted), self.path(wanted.path)))
+            for file in files:
+                aside.append((self._write_aside(file), self.path(file.path)))
             while aside:
                 temporary, final = aside[0]
                 self._keep(final)
@@ -171,7 +171,7 @@ class Tree:
         while self._kept:
             path, content, mode, link = self._kept.pop()
             if content is not None:
-                self.write(Wanted(os.path.relpath(path, self.directory), content, mode))
+                self.write(DesiredFile(os.path.relpath(path, self.directory), content, mode))
             elif link or not os.path.isdir(path):
                 self._unlink(path)
             if link:
@@ -186,19 +186,19 @@ class Tree:
         mode = stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0
         self._kept.append((path, content, mode, os.readlink(path) if os.path.islink(path) else ""))
 
-    def _write_aside(self, wanted: Wanted, base: str = "") -> str:
-        relative = os.path.join(base, wanted.path)
+    def _write_aside(self, file: DesiredFile, base: str = "") -> str:
+        relative = os.path.join(base, file.path)
         self.make_directory(os.path.dirname(relative))
         folder, name = os.path.split(self.path(relative))
         temporary = os.path.join(folder, ".%s.bulkhead-%d" % (name, os.getpid()))
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(wanted.content)
+                stream.write(file.content)
                 stream.flush()
                 os.fsync(stream.fileno())
             self._give(temporary)
-            os.chmod(temporary, wanted.mode)
+            os.chmod(temporary, file.mode)
         except OSError as error:
             if os.path.lexists(temporary):
                 os.unlink(temporary)

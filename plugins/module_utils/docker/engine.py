@@ -225,13 +225,13 @@ class Engine:
 
     def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
         """Inspect containers; those that no longer exist are left out."""
-        return described(self, "container", ids)
+        return inspect_objects(self, "container", ids)
 
     def image_ids(self, names: list[str]) -> dict[str, str]:
         """The ids of the images that have these names now; since a container was created, its image's name may have
         moved to another image. Unknown names are left out."""
         ids: dict[str, str] = {}
-        for image in described(self, "image", sorted(set(names))):
+        for image in inspect_objects(self, "image", sorted(set(names))):
             for name in [image["Id"]] + (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
                 ids[name] = image["Id"]
         listed = {name: name if name in ids else listed_name(name) for name in names}
@@ -259,7 +259,7 @@ def listed_name(name: str) -> str:
     return name if tagged else "%s:latest" % name
 
 
-def described(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+def inspect_objects(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
     """Inspect containers, images, networks or volumes (``kind``); those that do not exist are left out.
 
     Raises EngineError if the engine cannot be reached: then the client prints an empty list and exits just as for a

@@ -22,7 +22,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from ..core.errors import Failure, last_lines
-from ..docker.engine import Engine, described
+from ..docker.engine import Engine, inspect_objects
 
 #: The prefix of every environment's chain.
 CHAINS = "BULKHEAD-"
@@ -274,7 +274,7 @@ class Firewall:
         bridges: dict[int, list[str]] = {4: [], 6: []}
         if ports is None or not self.networks:
             return bridges, False
-        inspected = described(self.engine, "network", self.networks)
+        inspected = inspect_objects(self.engine, "network", self.networks)
         for network in inspected:
             if network.get("Driver") != "bridge":
                 continue

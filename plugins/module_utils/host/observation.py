@@ -18,7 +18,7 @@ from typing import Any
 from ..core.directory import digest
 from ..core.layout import PAGE
 from ..docker.containers import condition, labels_of, name_of, published_by
-from ..docker.engine import Engine, described
+from ..docker.engine import Engine, inspect_objects
 from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
@@ -216,4 +216,4 @@ def _labels(labels: dict[str, str]) -> dict[str, Any]:
 
 def _inspect_all(engine: Engine, kind: str, *filters: str) -> list[dict[str, Any]]:
     names = list(dict.fromkeys(engine.docker_ok(kind, "ls", "--quiet", *filters).split()))
-    return described(engine, kind, names)
+    return inspect_objects(engine, kind, names)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.timestamps import seconds
 from ..docker.containers import condition, is_own, is_well, labels_of, name_of
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import BUILD_INPUTS, ONE_OFF, PREFIX, PROJECT, TREE
 from ..state.registry import Registry, state_directory
 
@@ -71,7 +71,8 @@ def _container(container: dict[str, Any], entry: dict[str, Any], digests: dict[s
 
 def _digests(engine: Engine, images: set[str]) -> dict[str, list[str]]:
     """The names with digest under which registries know these images, by image id; removed images are left out."""
-    return {image["Id"]: list(image.get("RepoDigests") or ()) for image in described(engine, "image", sorted(images))}
+    inspected = inspect_objects(engine, "image", sorted(images))
+    return {image["Id"]: list(image.get("RepoDigests") or ()) for image in inspected}
 
 
 def _moment(text: str) -> float:

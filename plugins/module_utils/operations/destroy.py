@@ -23,7 +23,7 @@ from ..backup.sources import backup_directory
 from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
 from ..host.firewall import Firewall, FirewallError
 from ..source.checkout import Checkout
@@ -122,7 +122,7 @@ class Destruction:
         """The networks or volumes that carry the environment's label and are of its Compose project."""
         listing = self.engine.docker_ok(kind, "ls", "--quiet", "--filter", "label=%s=%s" % (PREFIX, self.prefix))
         found = []
-        for each in described(self.engine, kind, listing.split()):
+        for each in inspect_objects(self.engine, kind, listing.split()):
             labels = each.get("Labels") or {}
             if labels.get(PROJECT) == self.engine.project:
                 found.append(each)
@@ -144,7 +144,7 @@ class Destruction:
         known = {each["Name"] for each in found}
         found += [
             each
-            for each in described(self.engine, "volume", sorted(nameless - known))
+            for each in inspect_objects(self.engine, "volume", sorted(nameless - known))
             if _ANONYMOUS in (each.get("Labels") or {})
         ]
         for each in found:
@@ -166,7 +166,7 @@ class Destruction:
         label = "label=%s=%s" % (PREFIX, self.prefix)
         nameless = ("image", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
         listing += self.engine.docker_ok(*nameless).split()
-        for each in described(self.engine, "image", list(dict.fromkeys(listing))):
+        for each in inspect_objects(self.engine, "image", list(dict.fromkeys(listing))):
             tags = each.get("RepoTags") or []
             names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [each["Id"]]
             # A name may go from an image that another container runs: the image stays as long as it has another one.

@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.layout import PAGE
 from ..docker.engine import EngineError
 from ..probe.prober import Prober
@@ -34,7 +34,7 @@ class Maintenance:
         """Returns what was done, or would be; empty where it is so already. Raises EngineError where nginx answers
         otherwise; then everything is as it was."""
         if on:
-            steps = ["put the maintenance page up"] if self.tree.differs(Wanted(PAGE, content)) else []
+            steps = ["put the maintenance page up"] if self.tree.differs(DesiredFile(PAGE, content)) else []
         else:
             steps = ["take the maintenance page away"] if self.before is not None else []
         if check_mode:
@@ -52,7 +52,7 @@ class Maintenance:
         if content is None:
             os.unlink(self.tree.path(PAGE))
         else:
-            self.tree.write(Wanted(PAGE, content))
+            self.tree.write(DesiredFile(PAGE, content))
 
     def _seen(self, content: bytes, on: bool) -> str:
         """What is wrong with the answer; empty where it is as it shall be."""

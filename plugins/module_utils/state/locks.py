@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
 
 #: Seconds until a lease expires, and seconds between renewals during a long step.
@@ -183,4 +183,4 @@ class Locks:
         return lease if valid else None
 
     def _write(self, prefix: str, lease: dict[str, Any]) -> None:
-        self._tree.write(Wanted(os.path.join("locks", "%s.json" % prefix), json.dumps(lease).encode(), 0o600))
+        self._tree.write(DesiredFile(os.path.join("locks", "%s.json" % prefix), json.dumps(lease).encode(), 0o600))

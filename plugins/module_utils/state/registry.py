@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
 from ..core.process import home_directory
 from ..core.sealed_json import dump, seal, unseal
@@ -136,14 +136,14 @@ class Registry:
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
             steady["state_directory"] = os.path.realpath(self.directory)
-            copy = Wanted(self.COPY, seal(steady), 0o644)
+            copy = DesiredFile(self.COPY, seal(steady), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
         return path
 
     def _write_receipt(self, folder: str, receipt: dict[str, Any]) -> str:
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
-        self._tree.write(Wanted(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
+        self._tree.write(DesiredFile(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
         receipts = os.path.join(self.directory, folder, "receipts")
         # This receipt is the newest. Those with later names were written under a fast clock and are removed first.
         by_age = sorted(os.listdir(receipts), key=lambda receipt_name: (receipt_name <= name, receipt_name))
@@ -152,7 +152,7 @@ class Registry:
         return os.path.join(receipts, name)
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
-        self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
+        self._tree.write(DesiredFile(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
 
     def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:
         """Remove the entry of a destroyed environment. Returns the path of its last receipt, with which the others are
@@ -181,5 +181,5 @@ class Registry:
         new = os.urandom(_KEY_BYTES)
         if keep:
             with Locks(self.directory).machine():
-                self._tree.write(Wanted("key", new, 0o600))
+                self._tree.write(DesiredFile("key", new, 0o600))
         return new

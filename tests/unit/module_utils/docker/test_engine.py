@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import (
     Engine,
     EngineError,
-    described,
+    inspect_objects,
     last_lines,
     parse_version,
 )
@@ -154,7 +154,7 @@ def test_an_engine_out_of_reach(module: AnsibleModule, tmp_path: Path, said: str
         lambda: engine.docker_ok("rm", "x"),
         lambda: engine.inspect(["c"]),
         lambda: engine.image_ids(["web:1"]),
-        lambda: described(engine, "volume", ["data"]),
+        lambda: inspect_objects(engine, "volume", ["data"]),
     ):
         with pytest.raises(EngineError, match=advice) as caught:
             call()
@@ -187,7 +187,7 @@ def test_containers_that_vanish_are_left_out(module: AnsibleModule, tmp_path: Pa
 
 def test_what_is_not_there_is_left_out(module: AnsibleModule, tmp_path: Path) -> None:
     engine = with_docker(module, tmp_path, "#!/bin/sh\necho '[]'\necho 'Error: No such object: x' >&2\nexit 1\n")
-    assert (engine.inspect(["x"]), engine.image_ids(["x"]), described(engine, "volume", ["x"])) == ([], {}, [])
+    assert (engine.inspect(["x"]), engine.image_ids(["x"]), inspect_objects(engine, "volume", ["x"])) == ([], {}, [])
 
 
 DIGEST = "sha256:" + "d" * 64
@@ -222,7 +222,7 @@ def test_an_image_of_a_registry_with_a_port(module: AnsibleModule, tmp_path: Pat
 
 def test_nobody_is_asked_about_nothing(module: AnsibleModule, tmp_path: Path) -> None:
     engine = with_docker(module, tmp_path, "#!/bin/sh\nexit 1\n")
-    assert (engine.inspect([]), engine.image_ids([]), described(engine, "volume", [])) == ([], {}, [])
+    assert (engine.inspect([]), engine.image_ids([]), inspect_objects(engine, "volume", [])) == ([], {}, [])
 
 
 @pytest.mark.parametrize(
