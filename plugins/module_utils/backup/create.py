@@ -22,18 +22,8 @@ from ..core.errors import Failure
 from ..core.layout import DATABASE
 from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
+from . import manifest as manifests
 from .files import listing
-from .manifest import (
-    FORMAT,
-    PARTIAL,
-    complete_backups,
-    digest_of,
-    next_serial,
-    remove,
-    remove_partial,
-    surplus,
-    write_manifest,
-)
 from .recovery import recover
 from .sources import backup_directory, files_of, server_of
 
@@ -54,7 +44,7 @@ class Backups:
 
     def complete(self) -> list[dict[str, Any]]:
         """The manifests of the complete backups, oldest first."""
-        return complete_backups(self.directory, self.params["prefix"])
+        return manifests.complete_backups(self.directory, self.params["prefix"])
 
     def make(
         self, reason: str, release: str = "", commit: str = "", trigger: str = "", spare: Collection[str] = ()
@@ -76,7 +66,7 @@ class Backups:
         began = time.monotonic()
         try:
             with self._locked():
-                remove_partial(self.directory)
+                manifests.remove_partial(self.directory)
                 recovered = recover(self.engine, self.params)
                 if recovered:
                     origin["reason"] += "; %s" % recovered.note()
@@ -117,8 +107,7 @@ class Backups:
             yield
 
     def _sources(self, before_release: bool) -> tuple[list[dict[str, Any]], list[str]]:
-        """The parts to back up, each with its ``server`` or ``files`` and its approximate size, and the reasons why
-        others are left out."""
+        """The parts to back up, each with its ``server`` or ``files``, and the reasons why others are left out."""
         sources, left_out = [], []
         for part in self.params["parts"]:
             if part["kind"] not in self.params["kinds"]:
@@ -156,25 +145,25 @@ class Backups:
         """Write all parts and the manifest, then rename the backup into place. Returns the manifest with its digest."""
         now = time.time()
         name = self._new_name(now)
-        partial = os.path.join(self.directory, PARTIAL + name)
+        partial = os.path.join(self.directory, manifests.PARTIAL + name)
         os.mkdir(partial, 0o700)
         try:
             manifest = {
-                "format": FORMAT,
+                "format": manifests.FORMAT,
                 "name": name,
-                "serial": next_serial(self.complete()),
+                "serial": manifests.next_serial(self.complete()),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
                 **{key: self.params[key] for key in ("prefix", "environment", "protected")},
                 **origin,
                 "parts": [self._write_part(partial, source) for source in sources],
             }
-            write_manifest(partial, manifest)
+            manifests.write_manifest(partial, manifest)
             os.rename(partial, os.path.join(self.directory, name))
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         _sync(self.directory)
-        return dict(manifest, digest=digest_of(os.path.join(self.directory, name, "manifest.json")))
+        return dict(manifest, digest=manifests.digest_of(os.path.join(self.directory, name, "manifest.json")))
 
     def _new_name(self, now: float) -> str:
         stem = "%s-%s" % (self.params["prefix"], time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)))
@@ -199,18 +188,19 @@ class Backups:
                 part["absent"] = not source["files"].archive(target)
             part["path"] = source["path"]
             part.update({"files": 0, "size": 0} if part["absent"] else listing(path))
-        return dict(part, bytes=os.path.getsize(path), digest=digest_of(path))
+        return dict(part, bytes=os.path.getsize(path), digest=manifests.digest_of(path))
 
     def _prune(self, spare: Collection[str]) -> list[dict[str, Any]]:
         """Remove the backups beyond bulkhead_backup_keep. Returns their manifests."""
-        old = surplus(self.complete(), self.params["keep"], spare)
+        old = manifests.surplus(self.complete(), self.params["keep"], spare)
         for backup in old:
-            remove(self.directory, backup["name"])
+            manifests.remove(self.directory, backup["name"])
         return old
 
     def _copy(self, path: str, manifest: dict[str, Any]) -> None:
         """Run the user's command that copies the backup off the machine."""
-        if not self.params["copy_command"]:
+        command = self.params["copy_command"]
+        if not command:
             return
         variables = {
             "BULKHEAD_BACKUP": path,
@@ -218,9 +208,7 @@ class Backups:
             "BULKHEAD_PREFIX": manifest["prefix"],
         }
         try:
-            self.engine.shell(
-                "bulkhead_backup_copy_command", self.params["copy_command"], variables, self.params["timeout"]
-            )
+            self.engine.shell("bulkhead_backup_copy_command", command, variables, self.params["timeout"])
         except Failure as error:
             raise EngineError(
                 "the backup %s is complete, but was not copied off the machine: %s" % (path, error.message),

@@ -137,11 +137,9 @@ class ContainerFiles:
 
     def archive(self, target: BinaryIO) -> bool:
         """Write all files as one tar archive. Returns False if the directory does not exist."""
-        place = "%s:%s" % (self.container["Id"], self.path)
+        copy_out = ("cp", "--follow-link", "%s:%s" % (self.container["Id"], self.path), "-")
         try:
-            self.engine.stream(
-                "copying %s" % self.path, "cp", "--follow-link", place, "-", target=target, limit=self.limit
-            )
+            self.engine.stream("copying %s" % self.path, *copy_out, target=target, limit=self.limit)
         except StreamError as error:
             if "Could not find the file" in error.detail:
                 return False
@@ -150,9 +148,8 @@ class ContainerFiles:
 
     def free(self) -> int | None:
         """Free bytes on the disk of the files; None if the image has no ``df``."""
-        code, output, _errors = self.engine.docker(
-            "exec", self.container["Id"], "df", "-Pk", self.mount()["Destination"], limit=60
-        )
+        look = ("df", "-Pk", self.mount()["Destination"])
+        code, output, _errors = self.engine.docker("exec", self.container["Id"], *look, limit=60)
         fields = output.splitlines()[-1].split() if code == 0 and output.strip() else []
         return int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
 

@@ -119,12 +119,9 @@ class Restore:
         all_staged = [staged for staged, _part, _own in databases]
         all_files = [place for place, _part in incoming]
         swaps = swaps_by_server(all_staged)
+        names = [own["name"] for _staged, _part, own in databases]
         recovery.open_journal(
-            self.params,
-            stamp,
-            self.manifest["path"],
-            databases=[own["name"] for _staged, _part, own in databases],
-            files=[part["name"] for _place, part in incoming],
+            self.params, stamp, self.manifest["path"], names, [part["name"] for _place, part in incoming]
         )
         try:
             for swap in swaps:
@@ -159,9 +156,7 @@ class Restore:
         with _noting_failures(notes, "the end of the restore was not recorded, so the next run checks it again"):
             recovery.close_journal(self.params)
         for staged in databases:
-            with _noting_failures(
-                notes, "databases that an earlier restore of %s kept were not dropped" % staged.database
-            ):
+            with _noting_failures(notes, "databases kept by earlier restores of %s were not dropped" % staged.database):
                 removed += staged.drop_older()
         for place in files:
             with _noting_failures(notes, "the previous files of %s were not removed" % place.path):

@@ -175,23 +175,9 @@ class Engine:
         directory = options.pop("directory", self.directory)
         compose_file = options.pop("compose_file", os.path.join(directory, self.compose_file))
         return self.docker(
-            "compose",
-            "--ansi",
-            "never",
-            "--progress",
-            "plain",
-            "-p",
-            self.project,
-            "--project-directory",
-            directory,
-            "--env-file",
-            os.path.join(directory, ".env"),
-            "-f",
-            compose_file,
-            *args,
-            cwd=directory,
-            **options,
-        )
+            "compose", "--ansi", "never", "--progress", "plain", "-p", self.project, "--project-directory", directory,
+            "--env-file", os.path.join(directory, ".env"), "-f", compose_file, *args, cwd=directory, **options,
+        )  # fmt: skip
 
     def check_versions(self) -> tuple[str, str]:
         """The versions of engine and Compose as text. Raises EngineError if one is missing or too old."""

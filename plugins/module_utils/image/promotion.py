@@ -241,10 +241,9 @@ class Promotion:
 
     def _in_force(self, tree: str, inputs: str) -> str:
         """The id of an image of these files that is in force here under another commit's name; else empty."""
+        inspect = ("image", "inspect", "--format", "{{json .Config.Labels}}")
         for identity in sorted(self.accepted):
-            code, output, _errors = self.engine.docker(
-                "image", "inspect", "--format", "{{json .Config.Labels}}", identity
-            )
+            code, output, _errors = self.engine.docker(*inspect, identity)
             labels = json.loads(output) if code == 0 else None
             if labels and (labels.get(TREE), labels.get(BUILD_INPUTS)) == (tree, inputs):
                 return identity

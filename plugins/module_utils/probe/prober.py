@@ -62,8 +62,7 @@ def targets(
 class Prober:
     """Runs probes with a time limit on each, and cleans up after itself.
 
-    ``timeout`` is the limit for one connection in seconds; ``enters`` says whether to use ``nsenter`` (the default for
-    root).
+    ``timeout`` is the limit for one connection in seconds; ``enters`` uses ``nsenter``, which is root's default.
     """
 
     def __init__(self, engine: Engine, timeout: float, enters: bool | None = None) -> None:
@@ -92,9 +91,8 @@ class Prober:
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
         name = "%s:%s" % (IMAGE, uuid.uuid4().hex[:12])
-        code, output, errors = self.engine.docker(
-            "import", "--change", "LABEL %s=true" % PROBE, "-", name, data=empty.getvalue(), binary=True
-        )
+        arguments = ("import", "--change", "LABEL %s=true" % PROBE, "-", name)
+        code, output, errors = self.engine.docker(*arguments, data=empty.getvalue(), binary=True)
         if code != 0:
             raise EngineError("the empty image for the probes could not be created", last_lines(errors or output))
         self._image = name
@@ -140,9 +138,8 @@ class Prober:
         answer = dict(request, status=0, headers={}, cookies=[], error="")
         try:
             connection = self._connection(request)
-            connection.request(
-                "GET", request["path"], headers={"Host": request["host_header"], "User-Agent": "bulkhead-verify"}
-            )
+            headers = {"Host": request["host_header"], "User-Agent": "bulkhead-verify"}
+            connection.request("GET", request["path"], headers=headers)
             response = connection.getresponse()
             answer["status"] = response.status
             answer["headers"] = {
@@ -192,13 +189,6 @@ class Prober:
         for question in questions:
             command = question["command"]
             code, output, errors = self.engine.docker("exec", question["container"], *command, limit=_LIMIT)
-            answers.append(
-                {
-                    "container": question["container"],
-                    "kind": question["kind"],
-                    "code": code,
-                    "lines": output.splitlines(),
-                    "error": last_lines(errors, 2),
-                }
-            )
+            asked = {key: question[key] for key in ("container", "kind")}
+            answers.append(dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2)))
         return answers

@@ -145,9 +145,8 @@ class Checkout:
             return
         changed = self.git("status", "--porcelain", "--untracked-files=normal").splitlines()
         if changed:
-            shown = ", ".join(line[3:] for line in changed[:5]) + (
-                " and %d more" % (len(changed) - 5) if len(changed) > 5 else ""
-            )
+            shown = ", ".join(line[3:] for line in changed[:5])
+            shown += " and %d more" % (len(changed) - 5) if len(changed) > 5 else ""
             raise GitError(
                 "%s has local changes (%s). A deployment would lose them or leave them out of the image: commit and "
                 "push them to %s, or remove them" % (self.path, shown, self.branch)
@@ -167,9 +166,8 @@ class Checkout:
 
     def _fetched(self) -> list[str]:
         """The commits at which the repository's branch was fetched, as far as the reflog goes back."""
-        code, output, _errors = self.run(
-            "log", "--walk-reflogs", "--format=%H", self.remote_branch, "--", cwd=self.path
-        )
+        log = ("log", "--walk-reflogs", "--format=%H", self.remote_branch, "--")
+        code, output, _errors = self.run(*log, cwd=self.path)
         return output.split() if code == 0 else []
 
     def remote_commit(self, commit: str = "") -> str:
@@ -201,25 +199,17 @@ class Checkout:
             if code != 0:
                 raise GitError("cannot make a checkout in %s: %s" % (self.path, last_lines(errors or output, 3)))
             self.git("remote", "add", "-t", self.branch, "origin", self.repository)
-        code, output, errors = self.run_remote(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            *options,
-            "origin",
-            "+refs/heads/%s:%s" % (self.branch, self.remote_branch),
-            cwd=self.path,
-        )
+        refspec = "+refs/heads/%s:%s" % (self.branch, self.remote_branch)
+        fetching = ("fetch", "--quiet", "--no-tags", *options, "origin", refspec)
+        code, output, errors = self.run_remote(*fetching, cwd=self.path)
         self._check_remote(code, errors, missing="couldn't find remote ref")
         newest = self.git("rev-parse", "--verify", self.remote_branch)
         if not commit:
             return newest
         code, output, _errors = self.run("rev-parse", "--verify", "--quiet", "%s^{commit}" % commit, cwd=self.path)
         full = output.strip()
-        on_branch = (
-            code == 0 and self.run("merge-base", "--is-ancestor", full, self.remote_branch, cwd=self.path)[0] == 0
-        )
-        if not on_branch:
+        ancestry = ("merge-base", "--is-ancestor", full, self.remote_branch)
+        if code != 0 or self.run(*ancestry, cwd=self.path)[0] != 0:
             raise GitError(
                 "commit %s is not on branch %s, this environment's branch. Merge it there first, or correct "
                 "bulkhead_source_commit" % (commit, self.branch)
@@ -232,10 +222,8 @@ class Checkout:
             return
         if code == 2 and not missing or missing and missing in errors:
             raise GitError("%s has no branch %s (bulkhead_source_branch)" % (repository, self.branch))
-        raise GitError(
-            "%s cannot be read (bulkhead_source_repository): %s"
-            % (repository, without_credentials(last_lines(errors, 3)))
-        )
+        reason = without_credentials(last_lines(errors, 3))
+        raise GitError("%s cannot be read (bulkhead_source_repository): %s" % (repository, reason))
 
     def move_to(self, commit: str) -> None:
         """Check out the commit on the environment's branch."""

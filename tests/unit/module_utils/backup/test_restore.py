@@ -379,7 +379,7 @@ def test_what_cannot_be_tidied_up_is_a_note(whole: Any) -> None:
     Database.trouble = "drop_older"
     done = whole.run()
     assert done["notes"] == [
-        f"databases that an earlier restore of {name} kept were not dropped: the database server reported an error: "
+        f"databases kept by earlier restores of {name} were not dropped: the database server reported an error: "
         "cannot drop_older"
         for name in ("one", "two")
     ]
