@@ -73,7 +73,7 @@ from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Do one job."""
+    """Make a backup, list the backups, or set the schedule."""
     params = module.params
     engine = Engine(module, params["docker_host"])
     schedule = Schedule(engine, params["prefix"], params["state_directory"])

@@ -20,7 +20,7 @@ import sys
 import zipfile
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import last_lines
 from ..core.sealed_json import dump
 from ..core.steps import Step
@@ -196,7 +196,7 @@ class Schedule:
             os.path.join(self.folder, SETTINGS),
         ]
 
-    def _files(self, wanted: dict[str, Any]) -> dict[str, Wanted]:
+    def _files(self, wanted: dict[str, Any]) -> dict[str, DesiredFile]:
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         command = [python, "-I", os.path.join(self.folder, PROGRAM)]
         settings = {
@@ -205,17 +205,17 @@ class Schedule:
         }
         texts = {"prefix": self.prefix, "cron": wanted["cron"], "calendar": wanted["calendar"]}
         found = {
-            os.path.join(self.folder, PROGRAM): Wanted(PROGRAM, program(), 0o700),
-            os.path.join(self.folder, SETTINGS): Wanted(SETTINGS, dump(settings), 0o600),
+            os.path.join(self.folder, PROGRAM): DesiredFile(PROGRAM, program(), 0o700),
+            os.path.join(self.folder, SETTINGS): DesiredFile(SETTINGS, dump(settings), 0o600),
         }
         if os.path.isdir(SYSTEMD):
             texts["command"] = " ".join(_unit_word(each) for each in command)
             for ending, template in (("service", _SERVICE), ("timer", _TIMER)):
                 name = "%s.%s" % (self.name, ending)
-                found[os.path.join(UNITS, name)] = Wanted(name, (template % texts).encode(), 0o644)
+                found[os.path.join(UNITS, name)] = DesiredFile(name, (template % texts).encode(), 0o644)
         elif os.path.isdir(CRON):
             texts["command"] = " ".join(shlex.quote(each) for each in command).replace("%", "\\%")
-            found[os.path.join(CRON, self.name)] = Wanted(self.name, (_CRON % texts).encode(), 0o644)
+            found[os.path.join(CRON, self.name)] = DesiredFile(self.name, (_CRON % texts).encode(), 0o644)
         else:
             raise EngineError(
                 "bulkhead_backup_schedule needs systemd or cron on the machine, and there is neither %s nor %s. "

@@ -24,7 +24,7 @@ from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
 from ..host.firewall import Firewall, FirewallError
 from ..source.checkout import Checkout
@@ -127,7 +127,7 @@ class Destruction:
         """The networks or volumes that carry the environment's label and are of its Compose project."""
         listing = self.engine.docker_ok(kind, "ls", "--quiet", "--filter", "label=%s=%s" % (PREFIX, self.prefix))
         found = []
-        for each in described(self.engine, kind, listing.split()):
+        for each in inspect_objects(self.engine, kind, listing.split()):
             labels = each.get("Labels") or {}
             if labels.get(PROJECT) == self.engine.project:
                 found.append(each)
@@ -149,7 +149,7 @@ class Destruction:
         known = {each["Name"] for each in found}
         found += [
             each
-            for each in described(self.engine, "volume", sorted(nameless - known))
+            for each in inspect_objects(self.engine, "volume", sorted(nameless - known))
             if _ANONYMOUS in (each.get("Labels") or {})
         ]
         for each in found:
@@ -171,7 +171,7 @@ class Destruction:
         label = "label=%s=%s" % (PREFIX, self.prefix)
         nameless = ("image", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
         listing += self.engine.docker_ok(*nameless).split()
-        for each in described(self.engine, "image", list(dict.fromkeys(listing))):
+        for each in inspect_objects(self.engine, "image", list(dict.fromkeys(listing))):
             tags = each.get("RepoTags") or []
             names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [each["Id"]]
             # A name may go from an image that another container runs: the image stays as long as it has another one.
@@ -182,7 +182,7 @@ class Destruction:
 
     def _backups(self) -> None:
         folder = self._backup_directory()
-        names = [each["name"] for each in manifest.complete(folder, self.prefix)]
+        names = [each["name"] for each in manifest.complete_backups(folder, self.prefix)]
         if not self.params["backups"]:
             self.stays += ["backup %s" % os.path.join(folder, name) for name in names]
             return

@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.layout import PAGE
 from ..core.steps import Step
 from ..docker.engine import EngineError
@@ -35,7 +35,7 @@ class Maintenance:
         """Returns what was done, or would be; empty where it is so already. Raises EngineError where nginx answers
         otherwise; then everything is as it was."""
         if on:
-            steps = [Step("put up", "maintenance page")] if self.tree.differs(Wanted(PAGE, content)) else []
+            steps = [Step("put up", "maintenance page")] if self.tree.differs(DesiredFile(PAGE, content)) else []
         else:
             steps = [Step("take down", "maintenance page")] if self.before is not None else []
         if check_mode:
@@ -53,7 +53,7 @@ class Maintenance:
         if content is None:
             os.unlink(self.tree.path(PAGE))
         else:
-            self.tree.write(Wanted(PAGE, content))
+            self.tree.write(DesiredFile(PAGE, content))
 
     def _seen(self, content: bytes, on: bool) -> str:
         """What is wrong with the answer; empty where it is as it shall be."""

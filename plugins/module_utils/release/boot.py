@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ..core.errors import last_lines
 from ..docker.containers import condition, name_of
-from ..docker.engine import TIMED_OUT, EngineError, described
+from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, restarts_since
 from .comparison import Comparison
 from .service import Service
@@ -63,7 +63,7 @@ class Serving:
         """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
         has changed yet: starting containers, which has a limit, finds every image here."""
         absent = [service for service in self.comparison.services if service.image not in ("", *self.comparison.images)]
-        missing = [each for each in absent if not described(self.engine, "image", [each.image])]
+        missing = [each for each in absent if not inspect_objects(self.engine, "image", [each.image])]
         if not missing:
             return
         keys = [each.key for each in missing]

@@ -10,10 +10,10 @@ import json
 import os
 from typing import Any
 
-from ..core.directory import Tree, Wanted, digest, read
+from ..core.directory import DesiredFile, Tree, digest, read
 from ..core.layout import sign_of
 from ..docker.containers import is_well, labels_of, name_of, started
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
 from ..host.firewall import Firewall
 from ..source.checkout import Checkout
@@ -109,7 +109,7 @@ class Comparison:
 
     def volumes_made(self) -> list[str]:
         """When each of the environment's volumes was made: a new one has to be filled anew."""
-        found = described(self.engine, "volume", self.params["volumes"])
+        found = inspect_objects(self.engine, "volume", self.params["volumes"])
         return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in found)
 
     def has_data(self) -> bool:
@@ -139,7 +139,7 @@ class Comparison:
         exposed = [(each.get("Config") or {}).get("ExposedPorts") for each in self.of_service(service)]
         return bool(service.rolling) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
 
-    def _wanted_files(self) -> list[Wanted]:
+    def _wanted_files(self) -> list[DesiredFile]:
         """The files as they shall be, those copied from the machine included."""
         found = []
         for file in self.params["files"]:
@@ -150,7 +150,7 @@ class Comparison:
                     raise EngineError(
                         "%s does not exist on this machine (it is wanted as %s)" % (file["source"], file["path"])
                     )
-            found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
+            found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
         return found
 
     def _digest_of(self, paths: list[str]) -> str:
@@ -205,7 +205,7 @@ class Comparison:
             for each in found
         )
 
-    def may_have_read_others(self, service: Service, files: list[Wanted]) -> bool:
+    def may_have_read_others(self, service: Service, files: list[DesiredFile]) -> bool:
         """Whether a service may run with other files than these, which stand on disk now: a killed run's or a person's.
 
         One that is told of changed files may have been told of those. Any other reads them when it starts.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..core.directory import Wanted, read
+from ..core.directory import DesiredFile, read
 from ..core.steps import Step, sentence
 from .comparison import Comparison
 
@@ -31,7 +31,7 @@ def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]
     return shown
 
 
-def _file(comparison: Comparison, wanted: Wanted) -> dict[str, str]:
+def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:
     path = comparison.tree.path(wanted.path)
     before = (read(path) or b"").decode("utf-8", "replace")
     after = wanted.content.decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from ..docker.containers import belongs_to, labels_of, name_of, published_by
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PROJECT, WORKING_DIRECTORY
 from ..host import sockets
 from .comparison import Comparison
@@ -74,7 +74,7 @@ def _foreign_containers(comparison: Comparison) -> list[str]:
 def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> list[str]:
     engine = comparison.engine
     problems = []
-    for each in described(engine, kind, names):
+    for each in inspect_objects(engine, kind, names):
         labels = each.get("Labels") or {}
         if labels.get(PROJECT) != engine.project:
             problems.append(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..core.directory import Wanted
+from ..core.directory import DesiredFile
 from ..docker.engine import EngineError
 from ..state.deployed import current_release
 from .comparison import Comparison
@@ -28,7 +28,7 @@ def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -
     return name, dict(params, **kept)
 
 
-def secret_texts(files: list[Wanted]) -> set[str]:
+def secret_texts(files: list[DesiredFile]) -> set[str]:
     """What the secret files of a release hold, so that it is shown nowhere; what its open files say is no secret."""
     texts = [file.content.decode("utf-8", "replace") for file in files if file.sensitive]
     lines = {line.strip() for text in texts for line in text.splitlines()}

@@ -17,7 +17,7 @@ import os
 import time
 from typing import Any, NoReturn
 
-from ..core.directory import Wanted
+from ..core.directory import DesiredFile
 from ..core.errors import last_lines
 from ..core.layout import sign_of
 from ..docker.containers import condition, is_well
@@ -127,7 +127,7 @@ class Rolling:
         if to_stand_in == self.comparison.is_steered(service):
             return
         if to_stand_in:
-            self.comparison.tree.write(Wanted(path, b"", 0o644))
+            self.comparison.tree.write(DesiredFile(path, b"", 0o644))
         else:
             os.unlink(self.comparison.tree.path(path))
         time.sleep(SETTLING)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.directory import Tree, Wanted, digest, read
+from ..core.directory import DesiredFile, Tree, digest, read
 from ..core.layout import RELEASES
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PREFIX
@@ -49,12 +49,12 @@ OF_A_RELEASE = (
 )
 
 
-def files_digest(files: list[Wanted]) -> str:
+def files_digest(files: list[DesiredFile]) -> str:
     """What files shall be, in one number: path, content and mode."""
     return digest(json.dumps([(file.path, digest(file.content), file.mode) for file in files]).encode())
 
 
-def new_name(files: list[Wanted]) -> str:
+def new_name(files: list[DesiredFile]) -> str:
     """What a release is called: when it was made, and a part of the digest of its files."""
     return "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), files_digest(files)[:8])
 
@@ -110,14 +110,14 @@ class Releases:
             return wanted
         raise EngineError("there is no release %s (bulkhead_release); kept are %s" % (wanted, _list(kept)))
 
-    def files(self, name: str) -> list[Wanted]:
+    def files(self, name: str) -> list[DesiredFile]:
         """The files of a kept release. Raises EngineError where somebody took one away."""
         found = []
         for file in self.manifest(name)["files"]:
             # A file of the machine, such as a certificate, is taken as it is today.
             content = read(os.path.realpath(file["source"])) if file["source"] else None
             if content is not None:
-                found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
+                found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
                 continue
             content = read(self.tree.path(os.path.join(self.path(name), file["path"])))
             if content is None or digest(content) != file["digest"]:
@@ -125,7 +125,7 @@ class Releases:
                     "release %s cannot be returned to: its file %s was %s. Choose another release"
                     % (name, file["path"], "removed" if content is None else "changed by hand")
                 )
-            found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
+            found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
         return found
 
     def is_whole(self, name: str) -> bool:
@@ -161,7 +161,7 @@ class Releases:
                 if relative != MANIFEST and content is not None:
                     yield relative, content
 
-    def stage(self, name: str, files: list[Wanted], services: list[Service]) -> str:
+    def stage(self, name: str, files: list[DesiredFile], services: list[Service]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""
         folder = self.path(name)
         try:
@@ -179,7 +179,7 @@ class Releases:
             self.tree.make_directory(os.path.join(base, mount.split(":")[0][2:]))
 
     def complete(
-        self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str], before: str = ""
+        self, name: str, files: list[DesiredFile], params: dict[str, Any], images: dict[str, str], before: str = ""
     ) -> None:
         """The release is in force, ``before`` was until now: keep what it takes to return to it. One that is returned
         to follows what it followed."""
@@ -202,7 +202,7 @@ class Releases:
             ],
         )
         text = json.dumps(manifest, indent=1, sort_keys=True).encode()
-        self.tree.write(Wanted(os.path.join(self.path(name), MANIFEST), text, 0o600))
+        self.tree.write(DesiredFile(os.path.join(self.path(name), MANIFEST), text, 0o600))
 
     def remove(self, name: str) -> None:
         """Remove a release's directory."""

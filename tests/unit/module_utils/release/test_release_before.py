@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree, Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile, Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
@@ -97,7 +97,7 @@ def written_down(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
     """Its manifest is written, the state is not."""
     real = Tree.write
 
-    def write(tree: Tree, wanted: Wanted, base: str = "") -> None:
+    def write(tree: Tree, wanted: DesiredFile, base: str = "") -> None:
         if wanted.path == STATE:
             raise Killed
         real(tree, wanted, base)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import RELEASES
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollback import as_kept, secret_texts
@@ -133,5 +133,5 @@ def test_secrets_of_a_kept_release_are_hidden(three: Machine) -> None:
     as_kept(hidden, Releases(three.tree), three.params(name="previous"))
     assert "A=1" not in hidden.no_log_values  # too short to be looked for in every text
     settings = b'PASSWORD="correct horse"\nDB_NAME="aiia_prod"\nA=1\n'
-    texts = secret_texts([Wanted(".env", settings, 0o600, True), Wanted("compose", b"name: aiia_prod")])
+    texts = secret_texts([DesiredFile(".env", settings, 0o600, True), DesiredFile("compose", b"name: aiia_prod")])
     assert texts == {'PASSWORD="correct horse"', 'DB_NAME="aiia_prod"', "correct horse"}
