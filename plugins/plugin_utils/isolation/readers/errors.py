@@ -8,9 +8,9 @@ from __future__ import annotations
 
 
 class ReaderError(Exception):
-    """A text that cannot be read, with the place. ``rule`` is the id of the finding that it becomes.
+    """A text that cannot be read. ``rule`` is the id of the finding that it becomes.
 
-    ``file`` is set only where the fault is in another file than the one that was asked for (an include).
+    ``file`` is set only if the error is in another file than the one being read, such as an include.
     """
 
     def __init__(self, message: str, line: int = 0, *, rule: str = "unreadable-file", file: str = "") -> None:
