@@ -27,24 +27,24 @@ class ReaderError(Exception):
         return f"{place}: {self.message}" if place else self.message
 
 
-#: For each rule id of a reader: what is wrong with not reading it, and what to do.
+#: For each rule id of a reader: the consequence, and the fix.
 _MEANING = {
-    "unreadable-file": ("so nothing in it is judged", "Give a path that can be read here, or leave the file out."),
-    "not-yaml": ("so nothing in it is judged, and Compose refuses it", "Correct the line that is named."),
-    "not-compose": ("so Compose refuses it", "Correct what is named; `docker compose config` shows the same."),
+    "unreadable-file": ("so it was not checked", "Set a path that can be read here, or leave the file out."),
+    "not-yaml": ("so Compose rejects it, and it was not checked", "Correct the line."),
+    "not-compose": ("so Compose rejects it", "Correct this; `docker compose config` reports the same."),
     "unset-variable": (
-        "so Compose refuses the file, and nothing in it is judged",
-        "Set the variable in the environment's .env, and give that file in env_files.",
+        "so Compose rejects the file, and it was not checked",
+        "Set the variable in the environment's .env, and list that file in env_files.",
     ),
-    "not-dotenv": ("so Compose refuses it", "Write NAME=value, one to a line, and end quoted values."),
-    "too-large": ("so nothing in it is judged", "Give the file that is meant; no hand-written file is as large."),
-    "cycle": ("so Compose refuses it, and nothing in it is judged", "Take one of the references of the circle out."),
-    "nginx-syntax": ("so nginx does not start with it, and it is not judged", "Correct the line that is named."),
+    "not-dotenv": ("so Compose rejects it", "Write NAME=value, one per line, and close quoted values."),
+    "too-large": ("so it was not checked", "Set the right file; no hand-written file is this large."),
+    "cycle": ("so Compose rejects it, and it was not checked", "Remove one of the references that form the cycle."),
+    "nginx-syntax": ("so nginx does not start with it, and it was not checked", "Correct the line."),
 }
 
 
 def finding_of(error: ReaderError, severity: Severity, prefix: str, machine: str) -> Finding:
-    """The finding that an error of a reader becomes."""
+    """Turn a reader's error into a finding."""
     why, fix = _MEANING.get(error.rule, _MEANING["unreadable-file"])
     subject = error.file or prefix
     return Finding(

@@ -158,5 +158,5 @@ def _own_words(environments: Iterable[Environment]) -> dict[str, frozenset[str]]
         environment.prefix: frozenset(re.split(r"[_-]", f"{environment.prefix}_{environment.name}".lower()))
         for environment in environments
     }
-    count = Counter(word for each in words.values() for word in each if word)
+    count = Counter(word for own in words.values() for word in own if word)
     return {prefix: frozenset(word for word in item if count[word] == 1) for prefix, item in words.items()}

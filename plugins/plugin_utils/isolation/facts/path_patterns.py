@@ -73,19 +73,19 @@ def _pieces(text: str) -> list[str]:
 
 def meetings(patterns: Sequence[Pattern], others: Sequence[Pattern]) -> Iterator[tuple[Pattern, list[Pattern]]]:
     """Each pattern with some of the ``others`` that another environment has and that it meets."""
-    ordered = sorted(set(others), key=lambda each: (each.stem, each.owner, each.text, each.where))
-    stems = [each.stem for each in ordered]
+    ordered = sorted(set(others), key=lambda pattern: (pattern.stem, pattern.owner, pattern.text, pattern.where))
+    stems = [pattern.stem for pattern in ordered]
     by_stem: dict[str, list[Pattern]] = {}
-    for each in ordered:
-        by_stem.setdefault(each.stem, []).append(each)
+    for other in ordered:
+        by_stem.setdefault(other.stem, []).append(other)
     for pattern in dict.fromkeys(patterns):
         found = [
-            each
-            for each in islice(_candidates(pattern.stem, ordered, stems, by_stem), _MOST_CANDIDATES)
-            if each.owner != pattern.owner and meet(pattern.text, each.text)
+            other
+            for other in islice(_candidates(pattern.stem, ordered, stems, by_stem), _MOST_CANDIDATES)
+            if other.owner != pattern.owner and meet(pattern.text, other.text)
         ]
         if found:
-            yield pattern, list({each.owner: each for each in reversed(found)}.values())[-_MOST_FOUND:][::-1]
+            yield pattern, list({other.owner: other for other in reversed(found)}.values())[-_MOST_FOUND:][::-1]
 
 
 def _candidates(

@@ -122,7 +122,7 @@ class Resolver:
 
     def _container(self, environment: Environment, host: str) -> Server | None:
         found = self._containers.get(host, ())
-        for owner, service in sorted(found, key=lambda each: each[0] != environment.prefix):
+        for owner, service in sorted(found, key=lambda owned: owned[0] != environment.prefix):
             return Server(f"{owner}/{service}", owner, service, f"the container {host}")
         return None
 
@@ -147,7 +147,7 @@ class Resolver:
 
     def _published(self, environment: Environment, machine: str, port: int) -> Server | None:
         found = self._ports.get((machine, str(port)), ())
-        for owner, service in sorted(found, key=lambda each: each[0] != environment.prefix):
+        for owner, service in sorted(found, key=lambda owned: owned[0] != environment.prefix):
             return Server(f"{owner}/{service or port}", owner, service, f"port {port} of {machine}, which it publishes")
         return None
 

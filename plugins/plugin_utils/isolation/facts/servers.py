@@ -96,7 +96,7 @@ def shared(uses_: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
     for use in uses_:
         by_home.setdefault(use.home.identity, []).append(use)
     for identity, group in by_home.items():
-        if len({each.owner for each in group}) > 1:
+        if len({use.owner for use in group}) > 1:
             yield identity, group
 
 
@@ -123,7 +123,7 @@ def service_of(environment: Environment | None, name: str) -> Mapping[str, Any] 
     """The definition of a service, wherever the environment declares it."""
     if environment is None:
         return None
-    return next((service for _unused, each, service in environment.services() if each == name), None)
+    return next((service for _unused, key, service in environment.services() if key == name), None)
 
 
 def is_pooler(name: str, definition: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts that act on the machine and are neither Compose, nginx nor an environment file."""
+"""Read other files that affect the machine: not Compose, nginx or environment files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CRON_LINE = re.compile(
 
 
 def kind_of(path: str, text: str) -> str:
-    """What a text is, by its name first and by what it says second."""
+    """The kind of a document, by its name or else by its content."""
     name = posixpath.basename(path).lower()
     folders = path.lower().split("/")[:-1]
     by_name = _kind_by_name(name, folders, text)
@@ -78,7 +78,7 @@ def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:
     return "ansible" if _LIST.match(text) or re.search(r"^- +[\w.]+:", text, re.MULTILINE) else "text"
 
 
-#: What turns a text of a kind into data, and what that data claims. A kind that is not here stays a text.
+#: The reader of each kind. Documents of other kinds have no data.
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "workflow": workflow.read_workflow,
     "ansible": plays.read_playbook,
@@ -93,14 +93,14 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 
 
 def read_document(path: str, text: str) -> Document:
-    """A document with its kind and, where a reader knows the kind, its data. Raises ``ReaderError``."""
+    """Read a document. Raises :class:`ReaderError`."""
     kind = kind_of(path, text)
     reader = _READERS.get(kind)
     return Document(path, kind, text, reader(text, path) if reader else None)
 
 
 def commands(document: Document) -> tuple[scripts.Command, ...]:
-    """The commands that a document runs, whatever its kind."""
+    """The commands that a document of any kind runs."""
     data = document.data
     if isinstance(data, (workflow.Workflow, plays.Playbook)):
         return data.commands
@@ -110,7 +110,7 @@ def commands(document: Document) -> tuple[scripts.Command, ...]:
 def claims_document(
     document: Document, *, owner: str, machine: str, directory: str = ""
 ) -> tuple[list[Claim], list[Reference]]:
-    """What a document claims and points at."""
+    """The claims and references of a document."""
     claims = list(_claims(document, owner, machine))
     references = [
         Reference(

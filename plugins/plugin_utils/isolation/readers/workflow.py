@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads GitHub Actions workflows: what starts them, which jobs they have, and what those run."""
+"""Read GitHub Actions workflows: their events, jobs and commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A concurrency group, as written."""
+    """A concurrency group; ``cancel`` is its ``cancel-in-progress``."""
 
     name: str
     cancel: bool
@@ -30,7 +30,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a job. ``inputs`` is its ``with:``."""
+    """A step of a job. ``inputs`` is its ``with:``."""
 
     name: str
     uses: str
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. ``environment`` is the name of its GitHub environment, ``runs_on`` its labels."""
+    """A job. ``environment`` is its GitHub environment's name, ``runs_on`` its labels, ``text`` all its strings."""
 
     id: str
     environment: str
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A workflow. ``branches`` are the patterns of ``on.push.branches``; ``None`` where a push starts it from any."""
+    """A workflow. ``branches`` are the patterns of ``on.push.branches``, ``None`` if not restricted."""
 
     name: str
     events: tuple[str, ...]
@@ -74,7 +74,7 @@ class Workflow:
         return tuple(command for job in self.jobs for command in job.commands)
 
     def groups(self) -> Iterator[Group]:
-        """The concurrency groups, the workflow's own first."""
+        """Yield the concurrency groups, the workflow's own first."""
         for group in (self.group, *(job.group for job in self.jobs)):
             if group is not None:
                 yield group
@@ -89,11 +89,11 @@ class _Place:
 
 
 def read_workflow(text: str, path: str = "") -> Workflow:
-    """A workflow file. Raises :class:`ReaderError` where it is not YAML or no mapping."""
+    """Read a workflow file. Raises :class:`ReaderError` if it is not YAML or not a mapping."""
     documents = read_yaml(text, path)
     top = documents[0].value if documents else None
     if not isinstance(top, Mapping):
-        raise ReaderError("the file is no workflow: it has no mapping at the top", 1, rule="not-a-workflow")
+        raise ReaderError("the file is not a workflow: its top level must be a mapping", 1, rule="not-a-workflow")
     place = _Place(path)
     events = top.get("on", top.get("true"))
     push = events.get("push") if isinstance(events, Mapping) else None
@@ -136,7 +136,7 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
         _group(job, place),
         tuple(steps),
         tuple(commands),
-        tuple(dict.fromkeys(one or other for one, other in _SECRET.findall(text))),
+        tuple(dict.fromkeys(dotted or indexed for dotted, indexed in _SECRET.findall(text))),
         text,
         where,
     )
@@ -157,11 +157,11 @@ def _step(raw: Mapping[str, Any], place: _Place) -> Step:
 def _commands(
     raw: Mapping[str, Any], job: str, place: _Place, variables: Mapping[str, str], directory: str
 ) -> Iterator[Command]:
-    """What a step runs: its ``run:``, or the script of an action that runs one on a server."""
+    """What a step runs: its ``run:``, or the script that an action such as ``ssh-action`` runs on a server."""
     inputs = _mapping(raw.get("with"))
     folder = str(raw.get("working-directory") or directory)
     if isinstance(raw.get("run"), str):
-        # GitHub starts bash with -e; a shell of one's own begins without.
+        # GitHub starts bash with -e, but not a custom shell.
         errexit = "{0}" not in str(raw.get("shell") or "")
         yield from _shell(raw, "run", job, place, variables, folder, errexit)
     for key in ("script", "run", "commands"):
@@ -195,12 +195,12 @@ def _group(mapping: Mapping[str, Any], place: _Place) -> Group | None:
 
 
 def _expressions(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
-    """Every string that holds an expression."""
+    """Every string with an expression."""
     return ((text, place) for text, place in _leaves(value, where) if "${{" in text or "||" in text)
 
 
 def _leaves(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
-    """Every string with its place; the reader has bounded the depth."""
+    """Yield every string with its place. The YAML reader has limited the depth."""
     if isinstance(value, str):
         yield value, where
     elif isinstance(value, Map):
@@ -225,7 +225,7 @@ def _strings(value: Any) -> dict[str, str]:
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    """A word, a list of words, or the keys of a mapping."""
+    """A word, a list of words, or a mapping's ``labels`` or else its keys."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Mapping):

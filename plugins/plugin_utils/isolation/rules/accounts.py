@@ -80,13 +80,13 @@ def shared_bucket(fleet: Fleet) -> Judgement:
 def shared_mail_account(fleet: Fleet) -> Judgement:
     """An environment that is not production sends real mail through production's account."""
     by_server: dict[str, list[Placed]] = {}
-    for each in of_family(fleet, "mail"):
-        if not each.server.owner and _sends(fleet.by_prefix[each.owner], each):
-            by_server.setdefault(each.server.identity, []).append(each)
+    for use in of_family(fleet, "mail"):
+        if not use.server.owner and _sends(fleet.by_prefix[use.owner], use):
+            by_server.setdefault(use.server.identity, []).append(use)
     told: list[set[str]] = []
     for identity, uses in by_server.items():
         for user, group in _by_user(uses):
-            told.append({each.owner for each in group})
+            told.append({use.owner for use in group})
             yield _mail(group, f"{identity} as {user}" if user else identity, None if user else Severity.LOW)
     for secrets in fleet.derived(shared_values).get(fingerprints.MAIL, ()):
         prefixes = tuple(dict.fromkeys(secret.owner for secret in secrets))
@@ -171,7 +171,7 @@ def _overlapping(by_prefix: Mapping[str, Sequence[Claim]]) -> Iterator[tuple[str
     """Prefixes of one bucket that are equal or lie within one another, each with all who are within."""
     outer = None
     within: list[Claim] = []
-    for prefix in sorted(by_prefix, key=lambda each: f"{each}/" if each else ""):
+    for prefix in sorted(by_prefix, key=lambda text: f"{text}/" if text else ""):
         if outer is not None and (not outer or f"{prefix}/".startswith(f"{outer}/")):
             within += by_prefix[prefix]
             continue
@@ -199,21 +199,21 @@ def _by_user(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
         account = fingerprint(password) if user in _GENERIC_USERS else ""
         if user and (password or user not in _GENERIC_USERS):
             groups.setdefault((user, account), []).append(use)
-    same = [(user, group) for (user, _unused), group in groups.items() if len({each.owner for each in group}) > 1]
+    same = [(user, group) for (user, _unused), group in groups.items() if len({use.owner for use in group}) > 1]
     yield from same
     if not same and len({use.owner for use in uses}) > 1:
         yield "", uses
 
 
 def _mail(group: Sequence[Placed], account: str, severity: Severity | None) -> Hit:
-    prefixes = tuple(dict.fromkeys(each.owner for each in group))
+    prefixes = tuple(dict.fromkeys(use.owner for use in group))
     return Hit(
         prefixes,
         account,
         f"{listing(prefixes)} send mail through {account}: a restored database makes a test write to customers, and "
         "what one sends spoils the other's name as a sender.",
         "Use mailpit or the console outside of production, or an account of its own that delivers to the team only.",
-        tuple(each.use.where for each in group),
+        tuple(use.use.where for use in group),
         severity=severity,
     )
 

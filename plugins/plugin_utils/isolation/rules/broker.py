@@ -42,9 +42,9 @@ def foreign_broker(fleet: Fleet) -> Judgement:
     """A connection leads to another environment's Redis or message broker."""
     leading: dict[tuple[str, str], list[Placed]] = {}
     for family in ("redis", "amqp"):
-        for each in (*of_family(fleet, family), *in_documents(fleet, family)):
-            if each.server.owner not in ("", each.owner):
-                leading.setdefault((each.owner, each.server.owner), []).append(each)
+        for use in (*of_family(fleet, family), *in_documents(fleet, family)):
+            if use.server.owner not in ("", use.owner):
+                leading.setdefault((use.owner, use.server.owner), []).append(use)
     for (prefix, owner), uses in leading.items():
         keys = listing(use.use.key for use in uses)
         yield Hit(
@@ -70,7 +70,7 @@ def shared_broker(fleet: Fleet) -> Judgement:
                         identity,
                         f"{listing(_owners(group))} use one server, {identity}: {_SHARING[family]}",
                         "Give each environment a server of its own.",
-                        tuple(each.use.where for each in group),
+                        tuple(use.use.where for use in group),
                     )
 
 
@@ -163,7 +163,7 @@ def _one_database(fleet: Fleet, role: re.Pattern[str]) -> Iterator[tuple[str, Se
     for family in ("redis", "amqp"):
         for identity, uses in shared(of_family(fleet, family)):
             for name, group in _by_name(uses):
-                acting = [each for each in group if role.search(each.use.key) or is_neutral(each.use.key)]
+                acting = [use for use in group if role.search(use.use.key) or is_neutral(use.use.key)]
                 if len(_owners(acting)) > 1:
                     yield f"{identity}/{name.lstrip('/')}", acting
 

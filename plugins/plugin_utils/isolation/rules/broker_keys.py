@@ -49,7 +49,7 @@ def cache_clear(fleet: Fleet) -> Judgement:
             f"The cache of {listing(cache.owner for cache in caches)} is in {place}, and {beside}: cache.clear() is "
             "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
             "Give each cache a server of its own, or at least a database number that nothing else has.",
-            tuple(each.use.where for each in (*caches, *queues)),
+            tuple(use.use.where for use in (*caches, *queues)),
             severity=None if len(owners) > 1 else Severity.MEDIUM,
         )
 
@@ -63,7 +63,7 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
             if is_cache(use.use.key) or is_neutral(use.use.key):
                 by_prefix.setdefault(_cache_prefix(fleet.by_prefix[use.owner]), []).append(use)
         for words, group in by_prefix.items():
-            owners = tuple(dict.fromkeys(each.owner for each in group))
+            owners = tuple(dict.fromkeys(use.owner for use in group))
             if len(owners) > 1:
                 yield Hit(
                     owners,
@@ -71,7 +71,7 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
                     f"{listing(owners)} keep their keys in {place} with the same prefix ({listing(words) or 'none'}): "
                     "sessions, permissions and locks of one are the other's.",
                     "Give each environment a server of its own, or at least KEY_PREFIX with its prefix.",
-                    tuple(each.use.where for each in group),
+                    tuple(use.use.where for use in group),
                 )
 
 
@@ -87,7 +87,7 @@ def shared_channels(fleet: Fleet) -> Judgement:
                 database = "" if _uses_pubsub(environment) else use.use.endpoint.name
                 groups.setdefault((database, _channel_prefix(environment)), []).append(use)
         for (database, prefix), group in groups.items():
-            owners = tuple(dict.fromkeys(each.owner for each in group))
+            owners = tuple(dict.fromkeys(use.owner for use in group))
             if len(owners) > 1:
                 place = f"{identity}/{database}" if database else f"{identity} (pub/sub, all databases)"
                 yield Hit(
@@ -96,7 +96,7 @@ def shared_channels(fleet: Fleet) -> Judgement:
                     f"The channel layers of {listing(owners)} use {place} with one prefix, {prefix}: a message for a "
                     "browser of one is delivered to a browser of the other.",
                     "Give each environment a server of its own, or at least a prefix of its own in CHANNEL_LAYERS.",
-                    tuple(each.use.where for each in group),
+                    tuple(use.use.where for use in group),
                 )
 
 
@@ -120,8 +120,8 @@ def redis_acl_pattern(fleet: Fleet) -> Judgement:
 def _databases(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
     """Every Redis database with its uses."""
     found: dict[tuple[str, str], list[Placed]] = {}
-    for each in of_family(fleet, "redis"):
-        found.setdefault((each.server.identity, each.use.endpoint.name), []).append(each)
+    for use in of_family(fleet, "redis"):
+        found.setdefault((use.server.identity, use.use.endpoint.name), []).append(use)
     for (identity, name), uses in found.items():
         yield f"{identity}/{name}", uses
 
@@ -150,7 +150,7 @@ def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:
     words: list[tuple[str, Where]] = []
     for document in environment.documents:
         if isinstance(document.data, RedisConfig):
-            words += [(word, each.where) for each in document.data.all("user") for word in each.args]
+            words += [(word, directive.where) for directive in document.data.all("user") for word in directive.args]
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if "setuser" in (word.lower() for word in argv):

@@ -40,9 +40,14 @@ def public_connect(fleet: Fleet) -> Judgement:
     """A database on a server that others use is open to every role."""
     for environment, others in _sharing(fleet):
         script = list(statements(environment))
-        revoked = {name.strip(' "') for each in script for hit in _REVOKE.findall(each.text) for name in hit.split(",")}
-        for each in script:
-            match = _CREATE_DATABASE.match(each.text)
+        revoked = {
+            name.strip(' "')
+            for statement in script
+            for hit in _REVOKE.findall(statement.text)
+            for name in hit.split(",")
+        }
+        for statement in script:
+            match = _CREATE_DATABASE.match(statement.text)
             if match and match[1] not in revoked:
                 yield Hit(
                     (environment.prefix, *others),
@@ -51,7 +56,7 @@ def public_connect(fleet: Fleet) -> Judgement:
                     "it open to PUBLIC: every role of the server may connect, read the catalogue and fill the disk "
                     "with temporary tables.",
                     f"Add REVOKE CONNECT, TEMPORARY ON DATABASE {match[1]} FROM PUBLIC.",
-                    (each.where,),
+                    (statement.where,),
                 )
 
 
@@ -117,8 +122,8 @@ def statements(environment: Environment) -> Iterator[Statement]:
         if any(word.rpartition("/")[2] == "psql" for word in argv):
             for flag, text in pairwise(argv):
                 if flag in ("-c", "--command"):
-                    for each in read_sql(text, reference.where.file):
-                        yield Statement(each.text, reference.where)
+                    for statement in read_sql(text, reference.where.file):
+                        yield Statement(statement.text, reference.where)
 
 
 def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:

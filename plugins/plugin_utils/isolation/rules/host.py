@@ -147,7 +147,7 @@ def _kills_all(command: Command, pipeline: tuple[Command, ...]) -> bool:
     if not re.search(r"\bdocker\s+(?:container\s+)?(?:kill|stop|rm|restart|pause)\b", text):
         return False
     if command.program == "xargs":
-        listed = " ".join(each.text for each in pipeline if each is not command)
+        listed = " ".join(other.text for other in pipeline if other is not command)
         return bool(re.search(r"\bdocker\s+(?:container\s+)?(?:ps|ls)\b", listed)) and not (
             _SCOPES.search(listed) or "grep" in listed
         )

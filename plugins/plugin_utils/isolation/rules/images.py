@@ -173,7 +173,7 @@ def _deletions(fleet: Fleet) -> Iterator[tuple[Environment, str, Where, Severity
             if call.compose and "all" in call.values.get("--rmi", ()):
                 yield environment, text, reference.where, None
             elif call.verb == ("image", "prune") and call.has("-a", "--all"):
-                if not any(each.startswith("label=") for each in call.filters):
+                if not any(condition.startswith("label=") for condition in call.filters):
                     yield environment, text, reference.where, Severity.LOW if _only_old(call.filters) else None
             elif call.verb in (("rmi",), ("image", "rm")) and _LISTS_ALL.search(text) and "label=" not in text:
                 yield environment, text, reference.where, None
@@ -183,7 +183,7 @@ def _deletions(fleet: Fleet) -> Iterator[tuple[Environment, str, Where, Severity
 
 
 def _only_old(filters: tuple[str, ...]) -> bool:
-    return any(each.startswith("until=") for each in filters)
+    return any(condition.startswith("until=") for condition in filters)
 
 
 def _foreign_contexts(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:

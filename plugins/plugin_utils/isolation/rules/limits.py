@@ -120,7 +120,7 @@ def _unlimited(
     severity: Severity | None,
 ) -> Hit:
     names = listing(name for name, _unused in services)
-    other = next(each.prefix for each in beside if each is not environment)
+    other = next(neighbour.prefix for neighbour in beside if neighbour is not environment)
     return Hit(
         (environment.prefix,),
         names,

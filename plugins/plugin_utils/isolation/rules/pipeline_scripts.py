@@ -171,7 +171,7 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
         for index, (command, after) in enumerate(pairwise(flow)):
             if command.argv[:1] != ("cd",) or command.errexit or after.joined in ("&&", "||"):
                 continue
-            victims = [each for each in _until_next_cd(flow, index + 1) if each.program in _HARMFUL]
+            victims = [following for following in _until_next_cd(flow, index + 1) if following.program in _HARMFUL]
             if victims:
                 unset = "$" in command.text
                 yield Hit(

@@ -34,7 +34,7 @@ def pooler_wildcard(fleet: Fleet) -> Judgement:
     users = dict(shared(of_family(fleet, "database")))
     for environment in fleet.environments:
         for server, where in _wildcards(fleet, environment):
-            sharing = (each.owner for each in users.get(server.identity, ()) if each.owner != environment.prefix)
+            sharing = (use.owner for use in users.get(server.identity, ()) if use.owner != environment.prefix)
             others = list(islice(sharing, _NAMED))
             if server.owner not in ("", environment.prefix):
                 others.insert(0, server.owner)
@@ -58,18 +58,18 @@ def search_path_pooling(fleet: Fleet) -> Judgement:
         for use in uses:
             by_database.setdefault(use.database, []).append(use)
         for name, group in by_database.items():
-            owners = tuple(dict.fromkeys(each.owner for each in group))
-            mixing = [each for each in group if _names_schema(each) and _pool_mode(fleet.by_prefix[each.owner])]
+            owners = tuple(dict.fromkeys(use.owner for use in group))
+            mixing = [use for use in group if _names_schema(use) and _pool_mode(fleet.by_prefix[use.owner])]
             if len(owners) > 1 and mixing:
                 yield Hit(
                     owners,
                     f"{identity}/{name}: search_path",
-                    f"{listing(owners)} share the database {name}. {listing(each.use.key for each in mixing)} of "
-                    f"{listing(each.owner for each in mixing)} selects a schema by search_path, through a pooler that "
+                    f"{listing(owners)} share the database {name}. {listing(use.use.key for use in mixing)} of "
+                    f"{listing(use.owner for use in mixing)} selects a schema by search_path, through a pooler that "
                     "mixes sessions: it drops the option, or hands on a session with the other's schema.",
                     "Give each environment a database of its own; or a role of its own with ALTER ROLE … SET "
                     "search_path, and no search_path in the connection.",
-                    tuple(each.use.where for each in mixing),
+                    tuple(use.use.where for use in mixing),
                 )
 
 
@@ -84,10 +84,10 @@ def shared_pooler(fleet: Fleet) -> Judgement:
                 where, *_others = (entry.where for entry in config.databases if entry.name in foreign)
                 yield _one_pooler((environment.prefix, *dict.fromkeys(foreign.values())), listing(foreign), (where,))
     by_server: dict[str, list[Placed]] = {}
-    for each in of_family(fleet, "database"):
-        definition = service_of(fleet.by_prefix.get(each.server.owner), each.server.service)
-        if is_pooler(each.server.service or each.server.identity, definition or {}):
-            by_server.setdefault(each.server.identity, []).append(each)
+    for use in of_family(fleet, "database"):
+        definition = service_of(fleet.by_prefix.get(use.server.owner), use.server.service)
+        if is_pooler(use.server.service or use.server.identity, definition or {}):
+            by_server.setdefault(use.server.identity, []).append(use)
     for identity, uses in by_server.items():
         owners = tuple(dict.fromkeys(use.owner for use in uses))
         if len(owners) > 1:

@@ -44,10 +44,10 @@ def foreign_url(fleet: Fleet) -> Judgement:
 
 def _addresses(fleet: Fleet) -> Iterator[tuple[str, str, str, int, Where, str]]:
     """Hosts and ports that settings name as addresses of the web: (environment, key, host, port, place, service)."""
-    for each in of_family(fleet, "web"):
-        if kind_of(each.use.key) not in _TRUST:
-            for host, port in each.use.endpoint.hosts:
-                yield each.owner, each.use.key, host, port, each.use.where, each.use.service
+    for use in of_family(fleet, "web"):
+        if kind_of(use.use.key) not in _TRUST:
+            for host, port in use.use.endpoint.hosts:
+                yield use.owner, use.use.key, host, port, use.use.where, use.use.service
     for environment in fleet.environments:
         for setting in environment.settings:
             bare = kind_of(setting.key) == BASE_URL or (_BARE_HOST.match(setting.key) and not kind_of(setting.key))

@@ -119,12 +119,12 @@ def test_another_resource_is_not_accepted() -> None:
         ("all of them", "is str, not a list"),
         (SEALED, "not a list"),
         (["shared-port"], "is str, not a mapping"),
-        ([{**WAIVER, "reason": "  "}], "has no reason"),
-        ([{"rule": "shared-port", "resource": "8080/tcp"}], "has no reason and no until"),
-        ([{**WAIVER, "until": "next year"}], "'next year' as its last day"),
-        ([{**WAIVER, "until": True}], "'True' as its last day"),
-        ([{**WAIVER, "severity": "low"}], "a key that is unknown: severity"),
-        ([{**WAIVER, "rule": "expired-waiver"}], "cannot be accepted"),
+        ([{**WAIVER, "reason": "  "}], "lacks reason"),
+        ([{"rule": "shared-port", "resource": "8080/tcp"}], "lacks reason and until"),
+        ([{**WAIVER, "until": "next year"}], "has until: 'next year', which is not a date"),
+        ([{**WAIVER, "until": True}], "has until: 'True', which is not a date"),
+        ([{**WAIVER, "severity": "low"}], "has unknown keys: severity"),
+        ([{**WAIVER, "rule": "expired-waiver"}], "is for expired-waiver, which cannot be waived"),
     ],
 )
 def test_malformed(waivers: Any, said: str) -> None:

@@ -115,7 +115,7 @@ def test_machines(site: Path) -> None:
         )
         (site / name / "docker-compose.yml").write_text(text)
     assert "shared-port" in rules_of(run(site))
-    apart = [{**each, "machine": f"app{number}"} for number, each in enumerate(fleet())]
+    apart = [{**declared, "machine": f"app{number}"} for number, declared in enumerate(fleet())]
     assert "shared-port" not in rules_of(run(site, apart))
 
 

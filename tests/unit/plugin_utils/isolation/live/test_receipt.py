@@ -81,21 +81,21 @@ def test_our_own_changes_are_ours() -> None:
         ({"started": "2026-02"}, ["container aiia_prod_web was restarted"]),
         ({"running": False}, ["container aiia_prod_web stopped"]),
         ({"condition": "paused"}, ["container aiia_prod_web was paused"]),
-        ({"image": "sha256:2"}, ["container aiia_prod_web has other image"]),
-        ({"mounts": []}, ["container aiia_prod_web has other mounts"]),
-        ({"ports": []}, ["container aiia_prod_web has other ports"]),
-        ({"networks": {}}, ["container aiia_prod_web has other networks"]),
+        ({"image": "sha256:2"}, ["container aiia_prod_web changed its image"]),
+        ({"mounts": []}, ["container aiia_prod_web changed its mounts"]),
+        ({"ports": []}, ["container aiia_prod_web changed its ports"]),
+        ({"networks": {}}, ["container aiia_prod_web changed its networks"]),
         ({"name": "x"}, ["container aiia_prod_web was renamed to x"]),
         ({"volumes": []}, ["volume aiia_prod_data is gone"]),
         ({"volumes": [volume("aiia_prod_data", labels(THEIRS), database="7401", created="2027")]},
-         ["volume aiia_prod_data was made anew"]),
+         ["volume aiia_prod_data was recreated"]),
         ({"volumes": [volume("aiia_prod_data", labels(THEIRS), database="9")]},
          ["volume aiia_prod_data holds another database cluster"]),
         ({"files": {f"/srv/{THEIRS}": {".env": "9"}}},
          ["file /srv/aiia_prod/.env changed", "file /srv/aiia_prod/docker-compose.prod.yml is gone"]),
         ({"files": {f"/srv/{THEIRS}": {".env": "1", "docker-compose.prod.yml": "2", "docker/nginx/x.conf": "3"}}},
          ["file /srv/aiia_prod/docker/nginx/x.conf is new"]),
-        ({"sockets": [{"address": "", "port": 22, "process": ""}]}, ["nobody listens on *:80 any more"]),
+        ({"sockets": [{"address": "", "port": 22, "process": ""}]}, ["nothing listens on *:80 any more"]),
     ],
 )  # fmt: skip
 def test_what_fails_a_run(changes: dict[str, Any], says: list[str]) -> None:
@@ -120,7 +120,7 @@ def test_a_redis_that_was_restarted_inside_its_container() -> None:
 def test_a_redis_that_cannot_be_compared() -> None:
     """Near misses: one that says nothing any more is noted, one that never did is nothing, a restart is told once."""
     (note,) = notes(with_redis("1"), with_redis(""))
-    assert "could not be asked again" in note
+    assert "could not be queried again" in note
     assert compare(with_redis(""), with_redis("2"), OURS) == BystanderComparison((THEIRS,), 1)
     assert compare(with_redis("1"), with_redis("2", started="2026-02"), OURS).changes == (
         "container aiia_prod_web was restarted",
@@ -131,7 +131,7 @@ def test_a_network_made_anew() -> None:
     """Another id under the same name."""
     seen = machine()
     seen["networks"][1]["id"] = "other"
-    assert compare(machine(), seen, OURS).changes == ("network aiia_prod_network was made anew",)
+    assert compare(machine(), seen, OURS).changes == ("network aiia_prod_network was recreated",)
 
 
 def notes(before: dict[str, Any], seen: dict[str, Any]) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ def test_a_restart_of_the_engine(policy: str, fails: bool) -> None:
     seen["containers"][1]["started"] = "2026-02"
     found = compare(before, seen, OURS)
     assert bool(found.changes) is fails
-    assert found.notes[0] == "the machine or its engine was started again during this run"
+    assert found.notes[0] == "the machine or its engine restarted during this run"
 
 
 def test_one_off_containers_are_noted() -> None:
@@ -212,7 +212,7 @@ def test_a_deployment_of_the_bystander_itself_is_noted(before: dict[str, Any], n
     seen = machine() | now
     seen["containers"] = [deployed(OURS), deployed(THEIRS, id="other")]
     found = notes(machine() | before, seen)
-    assert any("aiia_prod_web is gone (aiia_prod is being deployed itself)" in each for each in found)
+    assert any("aiia_prod_web is gone (aiia_prod is being deployed itself)" in note for note in found)
 
 
 def test_somebody_elses_lock_excuses_nothing() -> None:

@@ -169,7 +169,7 @@ def test_sql() -> None:
         "-- a;\nCREATE  ROLE \"a;b\"\n PASSWORD 'c;''d'; /* x; /* y; */ z; */ DO $f$ a; b $f$;\n"
         "\\connect other\nSELECT E'\\';';\ndrop database x"
     )
-    assert [(each.text, each.where.line) for each in found] == [
+    assert [(statement.text, statement.where.line) for statement in found] == [
         ("CREATE ROLE \"a;b\" PASSWORD 'c;''d'", 2),
         ("DO $f$ a; b $f$", 3),
         ("\\connect other", 4),
@@ -212,7 +212,7 @@ def test_redis() -> None:
 def test_logrotate() -> None:
     """Paths of a block, quoted ones and those on lines of their own."""
     found = read_logrotate('compress\n# /no/*.log {}\n/a/*.log "/b c/x.log"\n/d.log {\n daily\n}\n/e { }\n')
-    assert [(each.patterns, each.where.line) for each in found] == [
+    assert [(rotation.patterns, rotation.where.line) for rotation in found] == [
         (("/a/*.log", "/b c/x.log", "/d.log"), 3),
         (("/e",), 7),
     ]
@@ -248,7 +248,7 @@ def test_claims() -> None:
     """Units, cron files, groups and locks are claimed; commands are referred to."""
 
     def keys(document: Document) -> list[tuple[str, str]]:
-        return [(each.namespace, each.key) for each in claims_document(document, owner="a", machine="m")[0]]
+        return [(claim.namespace, claim.key) for claim in claims_document(document, owner="a", machine="m")[0]]
 
     assert keys(read_document("x/app.service", "[Service]\nExecStart=/bin/a\n")) == [("unit", "app.service")]
     assert keys(read_document("cron.d/app", "0 3 * * * root flock /l/a.lock b\n")) == [
@@ -259,5 +259,5 @@ def test_claims() -> None:
         ".github/workflows/a.yml", "on: push\nconcurrency: Deploy\njobs: {a: {steps: [{run: b}]}}\n"
     )
     assert keys(workflow) == [("concurrency", "deploy")]
-    assert [each.target for each in claims_document(workflow, owner="a", machine="m")[1]] == ["b"]
+    assert [reference.target for reference in claims_document(workflow, owner="a", machine="m")[1]] == ["b"]
     assert commands(read_document("a.md", "docker ps")) == ()

@@ -137,7 +137,7 @@ def test_settings_stand_where_they_were_written_last() -> None:
     [
         ("A=1\nB C=2\n", 2, "space"),
         ("A*B=1", 1, "unexpected character"),
-        ("A=1\n\nB='x", 3, "no end"),
+        ("A=1\n\nB='x", 3, "not closed"),
         ("A=\0", 0, "binary"),
     ],
 )
