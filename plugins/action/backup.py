@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.release.render import secret_values
 
 

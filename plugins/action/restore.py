@@ -12,10 +12,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..module_utils.core.steps import Step, as_dicts, sentence
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.jobs.restore import Intention, another, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
 from ..plugin_utils.release.render import secret_values

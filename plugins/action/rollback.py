@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs.converge import run_arguments, ship
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.release.render import secret_values
 
 

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.declaration.variables import defaults
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.jobs import services as jobs
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.release.render import Release, secret_values
 from ..plugin_utils.release.services import services as machine_services
 from ..plugin_utils.release.stack import StackService

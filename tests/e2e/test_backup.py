@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import DatabaseSwap
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import recover
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
@@ -326,7 +326,7 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
     place = pair.staging
     made(place)
     before = whole(place)
-    monkeypatch.setattr(Server, "free", lambda _self: 9)
+    monkeypatch.setattr(PostgreSQLServer, "free", lambda _self: 9)
     with pytest.raises(EngineError, match="the disk of the database has 0 MiB free"):
         Restore(engine(), parameters(place), "latest").run(backup_first=False)
     assert whole(place) == before

@@ -74,7 +74,7 @@ def rows_of(script: IO[bytes]) -> dict[str, int]:
     return rows
 
 
-class Server:
+class PostgreSQLServer:
     """The server in one container. ``limit`` is the time limit for one program, in seconds; 0 is none."""
 
     def __init__(self, engine: Engine, container: str, admin: str, limit: int = 0) -> None:

@@ -21,7 +21,7 @@ from .create import RESERVE, Backups
 from .database_swap import DatabaseSwap, swap_all, swap_all_back, swaps_by_server
 from .files import ContainerFiles
 from .manifest import complete_backups, digest_of, read_manifest
-from .postgresql import Server
+from .postgresql import PostgreSQLServer
 from .sources import default_directory, files_of, server_of
 from .staged_database import StagedDatabase, stamp_now
 
@@ -188,7 +188,7 @@ class Restore:
 
     def _check_room(self, incoming: list[tuple[ContainerFiles, dict[str, Any]]], twice: bool) -> None:
         """Refuse before anything is written. Files need room ``twice`` if a script runs over a copy of them first."""
-        servers: dict[str, Server] = {}
+        servers: dict[str, PostgreSQLServer] = {}
         needs: dict[str, int] = {}
         for part, own in self.pairs:
             if part["kind"] == DATABASE:

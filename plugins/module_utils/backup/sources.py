@@ -15,7 +15,7 @@ from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
 from ..state.registry import state_directory
 from .files import ContainerFiles
-from .postgresql import Server
+from .postgresql import PostgreSQLServer
 
 
 def backup_directory(params: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -
     return containers[0] if containers else None
 
 
-def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Server:
+def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> PostgreSQLServer:
     """The database server of a part. Raises EngineError unless it is running."""
     container = container_of(engine, params, part)
     if container is None:
@@ -50,7 +50,7 @@ def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> S
             "the container of service %s is not running (%s): deploy, or start it with aiia.bulkhead.restart"
             % (part["service"], condition(container))
         )
-    return Server(engine, container["Id"], part["admin"], params["timeout"])
+    return PostgreSQLServer(engine, container["Id"], part["admin"], params["timeout"])
 
 
 def files_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> ContainerFiles | None:

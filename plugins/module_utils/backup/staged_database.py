@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 
 from ..docker.engine import EngineError
-from .postgresql import STAMP, Server, identifier, literal
+from .postgresql import STAMP, PostgreSQLServer, identifier, literal
 
 #: PostgreSQL's limit on the length of a name, in bytes.
 _LONGEST = 63
@@ -58,7 +58,7 @@ def _temporary_role(name: str) -> str:
     return _ROLE % (literal(name), identifier(name), identifier(name), literal(_TEMPORARY))
 
 
-def temporary_roles(server: Server) -> list[str]:
+def temporary_roles(server: PostgreSQLServer) -> list[str]:
     """The roles that restores created and that still exist."""
     sql = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s;" % literal(_TEMPORARY)
     return [role for (role,) in server.query("postgres", sql)]
@@ -67,7 +67,7 @@ def temporary_roles(server: Server) -> list[str]:
 class StagedDatabase:
     """A restored database, and the one in use on the same server that it replaces."""
 
-    def __init__(self, server: Server, database: str, stamp: str) -> None:
+    def __init__(self, server: PostgreSQLServer, database: str, stamp: str) -> None:
         self.server = server
         self.database = database
         self.staged_name = sibling_name(database, "restore", stamp)

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from ..core.errors import last_lines
+from ..core.masking import mask, texts_to_hide
 from ..core.steps import Step
 from ..docker.containers import condition, is_own, is_running, labels_of, name_of
 from ..docker.engine import Engine, EngineError
@@ -18,8 +19,6 @@ from ..docker.readiness import Readiness
 
 #: What is shown of a command's output, from its end.
 _MOST = 256 * 1024
-
-_HIDDEN = "********"
 
 
 class Services:
@@ -34,7 +33,7 @@ class Services:
             for container in engine.containers("%s=%s" % (PROJECT, engine.project), "%s=%s" % (PREFIX, prefix))
             if is_own(container, prefix, engine.directory)
         ]
-        self._hidden = _secrets(self.containers, secrets)
+        self._hidden = texts_to_hide(_secrets(self.containers, secrets))
 
     def of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
@@ -143,9 +142,7 @@ class Services:
 
     def hide(self, text: str) -> str:
         """A text without the secrets that the containers themselves were started with, which may be older ones."""
-        for secret in self._hidden:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        return str(mask(text, self._hidden))
 
 
 def _way_to_run(service: dict[str, Any]) -> str:
@@ -173,12 +170,8 @@ def _end_of(text: str, most: int) -> list[str]:
     return ["… %d characters before this are left out" % (len(text) - len(kept)), *kept.splitlines()]
 
 
-def _secrets(containers: list[dict[str, Any]], names: list[str]) -> list[str]:
-    """The values of secret settings in containers' environments, the longest first."""
-    found: set[str] = set()
-    for container in containers:
-        for setting in (container.get("Config") or {}).get("Env") or ():
-            name, _equals, value = setting.partition("=")
-            if name in names:
-                found.update(line.strip() for line in [value] + value.splitlines() if len(line.strip()) > 3)
-    return sorted(found, key=len, reverse=True)
+def _secrets(containers: list[dict[str, Any]], names: list[str]) -> set[str]:
+    """The values of secret settings in containers' environments."""
+    settings = (setting for container in containers for setting in (container.get("Config") or {}).get("Env") or ())
+    pairs = (setting.partition("=") for setting in settings)
+    return {value for name, _equals, value in pairs if name in names}

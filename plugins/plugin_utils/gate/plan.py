@@ -30,7 +30,7 @@ from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
 from ..isolation.model import Environment, Finding, Fleet, Severity
 from ..isolation.report import text as report
-from ..isolation.report.answer import Answer
+from ..isolation.report.answer import Report
 from ..isolation.rules import judge, rules
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
@@ -68,7 +68,7 @@ class Verdict:
 
     def rendered(self, report_format: str) -> str:
         """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
-        return Answer(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
+        return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
 def _template_directories(playbook: str) -> list[Path]:

@@ -18,19 +18,19 @@ from ..isolation import waivers
 from ..isolation.model import ComposeProject, Environment, Finding, Fleet, Severity, Where
 from ..isolation.readers.assemble import DEFAULT_FILES, assemble
 from ..isolation.report import text
-from ..isolation.report.answer import DISAGREES, TWICE, Answer
+from ..isolation.report.answer import DISAGREES, TWICE, Report
 from ..isolation.rules import judge, rules
 from . import compose_cli
 from .files import reader
-from .request import Declared, Request
+from .request import Request, RequestedEnvironment
 
 #: The most calls of Docker Compose that run in parallel.
 _AT_ONCE = 4
 
-_Asking = tuple[Declared, ComposeProject, Future[compose_cli.Answer | None]]
+_Asking = tuple[RequestedEnvironment, ComposeProject, Future[compose_cli.ComposeVerdict | None]]
 
 
-def check(request: Request, today: date) -> Answer:
+def check(request: Request, today: date) -> Report:
     """Check the environments of a request, and return all findings."""
     declarations = [_placed(environment, request.base) for environment in request.environments]
     # A path on the machine is read from where the environment's files are on the controller.
@@ -40,26 +40,26 @@ def check(request: Request, today: date) -> Answer:
     asking = _ask(declarations, fleet, request.base) if request.compose_cli == "auto" else ()
     findings = [*_twice(declarations), *judge(fleet), *_disagreements(asking, request.base)]
     findings = waivers.apply(fleet, findings, today, _waivers(request), known=rules())
-    return Answer(
+    return Report(
         environments=tuple(dict.fromkeys(declared.prefix for declared in declarations)),
         findings=tuple(text.arrange(findings)),
         stopping=tuple(text.stops(findings, request.fail_on)),
     )
 
 
-def _placed(declared: Declared, base: Path) -> Declared:
+def _placed(declared: RequestedEnvironment, base: Path) -> RequestedEnvironment:
     """The environment with a directory; by default, where its files are on the controller."""
     directory = posixpath.normpath(declared.directory) if declared.directory else str(_here(declared, base))
     return replace(declared, directory=directory)
 
 
-def _here(declared: Declared, base: Path) -> Path:
+def _here(declared: RequestedEnvironment, base: Path) -> Path:
     """The directory on the controller that stands for the environment's directory on the machine."""
     first = next(iter(declared.compose_files or declared.env_files or declared.files), "")
     return (base / first).parent.resolve() if first else base.resolve()
 
 
-def _environment(declared: Declared, read: Callable[[str], str | None]) -> Environment:
+def _environment(declared: RequestedEnvironment, read: Callable[[str], str | None]) -> Environment:
     if not declared.compose_files:
         # A Compose file that happens to lie here may not be this environment's.
         read = _without_defaults(read)
@@ -95,9 +95,9 @@ def _waivers(request: Request) -> dict[str, list[tuple[Any, Where]]]:
     return by_prefix
 
 
-def _twice(declarations: list[Declared]) -> Iterator[Finding]:
+def _twice(declarations: list[RequestedEnvironment]) -> Iterator[Finding]:
     """Find environments with the same prefix: anything that they share would look like one environment's own."""
-    by_prefix: dict[str, list[Declared]] = {}
+    by_prefix: dict[str, list[RequestedEnvironment]] = {}
     for declared in declarations:
         by_prefix.setdefault(declared.prefix, []).append(declared)
     for prefix, same in by_prefix.items():
@@ -116,7 +116,7 @@ def _twice(declarations: list[Declared]) -> Iterator[Finding]:
             )
 
 
-def _ask(declarations: list[Declared], fleet: Fleet, base: Path) -> list[_Asking]:
+def _ask(declarations: list[RequestedEnvironment], fleet: Fleet, base: Path) -> list[_Asking]:
     """Have Docker Compose, if available, read each project while the rules run, since starting it takes long."""
     pairs = zip(declarations, fleet.environments, strict=True)
     projects = [(pair, project) for pair, environment in pairs for project in environment.compose[:1]]
@@ -125,7 +125,7 @@ def _ask(declarations: list[Declared], fleet: Fleet, base: Path) -> list[_Asking
     pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
     search = pool.submit(compose_cli.find)  # submitted first, since all others wait for it
 
-    def answer(declared: Declared, project: ComposeProject) -> compose_cli.Answer | None:
+    def answer(declared: RequestedEnvironment, project: ComposeProject) -> compose_cli.ComposeVerdict | None:
         client = search.result()
         return _answer(client, declared, project, base) if client else None
 
@@ -150,7 +150,9 @@ def _disagreements(asking: Iterable[_Asking], base: Path) -> Iterator[Finding]:
             yield _disagreement(declared, f"Docker Compose reads them differently at {shown}")
 
 
-def _answer(client: str, declared: Declared, project: ComposeProject, base: Path) -> compose_cli.Answer:
+def _answer(
+    client: str, declared: RequestedEnvironment, project: ComposeProject, base: Path
+) -> compose_cli.ComposeVerdict:
     """Docker Compose's reading of one project."""
     by_directory = not project.declared_name
     return compose_cli.ask(
@@ -162,7 +164,7 @@ def _answer(client: str, declared: Declared, project: ComposeProject, base: Path
     )
 
 
-def _interpolated(declared: Declared, project: ComposeProject, base: Path) -> list[str]:
+def _interpolated(declared: RequestedEnvironment, project: ComposeProject, base: Path) -> list[str]:
     """The files that Compose interpolates from: ``.env``, else those that no service has as ``env_file``."""
     dotenv = [path for path in declared.env_files if posixpath.basename(path) == ".env"]
     if dotenv:
@@ -173,7 +175,7 @@ def _interpolated(declared: Declared, project: ComposeProject, base: Path) -> li
     return others or ([beside] if not declared.env_files and (base / beside).is_file() else [])
 
 
-def _disagreement(declared: Declared, difference: str) -> Finding:
+def _disagreement(declared: RequestedEnvironment, difference: str) -> Finding:
     return Finding(
         rule=DISAGREES,
         severity=Severity.LOW,

@@ -28,7 +28,7 @@ _REWRITTEN = frozenset({"env_file", "profiles"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ComposeVerdict:
     """Compose's model of a project, or the error with which it refused."""
 
     model: Mapping[str, Any] | None
@@ -47,7 +47,7 @@ def find() -> str | None:
 
 def ask(
     client: str, files: Sequence[Path], env_files: Sequence[Path], *, project_directory: Path, name: str = ""
-) -> Answer:
+) -> ComposeVerdict:
     """Have Compose read these files. Pass ``name`` if the directory would determine the project name."""
     argv = [client, "compose", "--project-directory", str(project_directory), "--profile", "*"]
     argv += [part for path in files for part in ("--file", str(path))]
@@ -58,12 +58,12 @@ def ask(
         status, output, errors = _run([*argv, "config", "--format", "json"], home)
     if status != 0:
         lines = [line for line in errors.splitlines() if line.strip() and "level=warning" not in line]
-        return Answer(None, lines[-1][:300] if lines else f"it exited with status {status}")
+        return ComposeVerdict(None, lines[-1][:300] if lines else f"it exited with status {status}")
     try:
         model = json.loads(output)
     except ValueError:
-        return Answer(None, "its output is not JSON")
-    return Answer(model if isinstance(model, dict) else {})
+        return ComposeVerdict(None, "its output is not JSON")
+    return ComposeVerdict(model if isinstance(model, dict) else {})
 
 
 def _run(argv: Sequence[str], home: str) -> tuple[int, str, str]:

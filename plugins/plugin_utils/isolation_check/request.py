@@ -36,7 +36,7 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class RequestedEnvironment:
     """One environment of a request."""
 
     prefix: str
@@ -56,7 +56,7 @@ class Request:
     """A request. File paths are relative to ``base``, a directory on the controller."""
 
     base: Path
-    environments: tuple[Declared, ...]
+    environments: tuple[RequestedEnvironment, ...]
     waivers: Any = None
     fail_on: Severity | None = Severity.MEDIUM
     report: str = ""
@@ -117,9 +117,9 @@ def _request(given: Mapping[str, Any], base: Path, config: str) -> Request:
     )
 
 
-def _declared(item: Mapping[str, Any], where: Where) -> Declared:
+def _declared(item: Mapping[str, Any], where: Where) -> RequestedEnvironment:
     words = {key: str(item.get(key) or "").strip() for key in _WORDS}
-    return Declared(
+    return RequestedEnvironment(
         prefix=words["prefix"],
         name=words["name"] or words["prefix"],
         directory=words["directory"],

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from ..model import Directive, Environment, Fleet
-from ..readers.nginx.meaning import Server, is_pattern, servers
+from ..readers.nginx.meaning import ServerBlock, is_pattern, servers
 from .service_kinds import is_front_door
 
 #: How many other environments a finding lists; a message need not name a thousand.
@@ -185,7 +185,7 @@ def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:
     return found
 
 
-def own_servers(environment: Environment) -> list[Server]:
+def own_servers(environment: Environment) -> list[ServerBlock]:
     """The servers of an environment's nginx files."""
     return servers(environment.nginx)
 

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from ..errors import ReaderError
 from ..model import Document, Environment, Fleet, Where
 from ..readers.ansible.inventory import (
-    Group,
-    Inventory,
+    InventoryFile,
+    InventoryGroup,
     Placed,
     Variables,
     leaves,
@@ -66,7 +66,7 @@ class Code:
     fleet: Fleet
     owners: tuple[str, ...]
     documents: tuple[Document, ...]
-    inventories: list[Inventory] = field(default_factory=list)
+    inventories: list[InventoryFile] = field(default_factory=list)
     variables: list[Variables] = field(default_factory=list)
     playbooks: list[Playbook] = field(default_factory=list)
     settings: dict[tuple[str, str], Placed] = field(default_factory=dict)
@@ -83,12 +83,12 @@ class Code:
         return [task for playbook in self.playbooks for task in playbook.tasks]
 
     @cached_property
-    def groups(self) -> Mapping[str, Group]:
+    def groups(self) -> Mapping[str, InventoryGroup]:
         """The groups of all inventories, merged."""
-        merged: dict[str, Group] = {}
+        merged: dict[str, InventoryGroup] = {}
         for inventory in self.inventories:
             for name, group in inventory.groups.items():
-                whole = merged.setdefault(name, Group())
+                whole = merged.setdefault(name, InventoryGroup())
                 whole.hosts.update(group.hosts)
                 whole.children.update(group.children)
                 whole.variables.update(group.variables)
@@ -163,7 +163,7 @@ class Code:
         machine = self._own[0].machine
         return tuple(dict.fromkeys((*found, *(environment.prefix for environment in self.fleet.machines[machine]))))
 
-    def members(self, groups: Mapping[str, Group], name: str) -> dict[str, Where]:
+    def members(self, groups: Mapping[str, InventoryGroup], name: str) -> dict[str, Where]:
         """All hosts of a group and its children, with where each was first listed."""
         found: dict[str, Where] = {}
         seen: set[str] = set()

@@ -20,7 +20,7 @@ _SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ConcurrencyGroup:
     """A concurrency group; ``cancel`` is its ``cancel-in-progress``."""
 
     name: str
@@ -29,7 +29,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WorkflowStep:
     """A step of a job. ``inputs`` is its ``with:``."""
 
     name: str
@@ -48,8 +48,8 @@ class Job:
     environment: str
     runs_on: tuple[str, ...]
     condition: str
-    group: Group | None
-    steps: tuple[Step, ...]
+    group: ConcurrencyGroup | None
+    steps: tuple[WorkflowStep, ...]
     commands: tuple[Command, ...]
     secrets: tuple[str, ...]
     text: str
@@ -64,7 +64,7 @@ class Workflow:
     events: tuple[str, ...]
     branches: tuple[str, ...] | None
     branches_where: Where
-    group: Group | None
+    group: ConcurrencyGroup | None
     jobs: tuple[Job, ...]
     expressions: tuple[tuple[str, Where], ...]
 
@@ -73,7 +73,7 @@ class Workflow:
         """The commands of all jobs, in order."""
         return tuple(command for job in self.jobs for command in job.commands)
 
-    def groups(self) -> Iterator[Group]:
+    def groups(self) -> Iterator[ConcurrencyGroup]:
         """Yield the concurrency groups, the workflow's own first."""
         for group in (self.group, *(job.group for job in self.jobs)):
             if group is not None:
@@ -120,7 +120,7 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
     variables = {**variables, **_strings(job.get("env"))}
     raw_steps = job.get("steps") if isinstance(job.get("steps"), (list, tuple)) else []
     directory = str(_mapping(_mapping(job.get("defaults")).get("run")).get("working-directory") or "")
-    steps: list[Step] = []
+    steps: list[WorkflowStep] = []
     commands: list[Command] = []
     for raw in map(_mapping, raw_steps):
         step = _step(raw, place)
@@ -142,9 +142,9 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
     )
 
 
-def _step(raw: Mapping[str, Any], place: _Place) -> Step:
+def _step(raw: Mapping[str, Any], place: _Place) -> WorkflowStep:
     first = next(iter(raw), "")
-    return Step(
+    return WorkflowStep(
         str(raw.get("name") or ""),
         str(raw.get("uses") or ""),
         str(raw.get("run") or ""),
@@ -186,12 +186,16 @@ def _shell(
     )
 
 
-def _group(mapping: Mapping[str, Any], place: _Place) -> Group | None:
+def _group(mapping: Mapping[str, Any], place: _Place) -> ConcurrencyGroup | None:
     value = mapping.get("concurrency")
     if isinstance(value, Mapping):
         cancel = value.get("cancel-in-progress")
-        return Group(str(value.get("group") or ""), bool(cancel) and cancel != "false", place.of(value, "group"))
-    return Group(value, False, place.of(mapping, "concurrency")) if isinstance(value, str) and value else None
+        return ConcurrencyGroup(
+            str(value.get("group") or ""), bool(cancel) and cancel != "false", place.of(value, "group")
+        )
+    return (
+        ConcurrencyGroup(value, False, place.of(mapping, "concurrency")) if isinstance(value, str) and value else None
+    )
 
 
 def _expressions(value: Any, where: Where) -> Iterator[tuple[str, Where]]:

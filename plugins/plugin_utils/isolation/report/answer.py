@@ -25,7 +25,7 @@ SUMMARIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Report:
     """All findings of a check, and those that stop the run."""
 
     environments: tuple[str, ...]

@@ -77,7 +77,7 @@ def stops(findings: Iterable[Finding], fail_on: Severity | None, deploying: str 
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FindingGroup:
     """Findings with one cause and fix: the same rule and texts, except for the names of environments and resources."""
 
     findings: tuple[Finding, ...]
@@ -103,7 +103,7 @@ class Group:
         return tuple(dict.fromkeys(place for finding in self.findings for place in finding.where))
 
 
-def fold(findings: Iterable[Finding]) -> list[Group]:
+def fold(findings: Iterable[Finding]) -> list[FindingGroup]:
     """Group findings by cause and fix, in the order of each group's first finding."""
     findings = list(findings)
     names = _Names(findings)
@@ -117,7 +117,7 @@ def fold(findings: Iterable[Finding]) -> list[Group]:
             # The same advice to each environment about its own ports is one group.
             texts = [_NUMBER.sub("\x02", part) for part in texts]
         groups.setdefault((finding.rule, finding.severity, finding.waived, *texts), []).append(finding)
-    return [Group(tuple(group)) for group in groups.values()]
+    return [FindingGroup(tuple(group)) for group in groups.values()]
 
 
 class _Names:
@@ -176,7 +176,7 @@ def _count(findings: Sequence[Finding]) -> str:
     return number(len(findings), "finding") + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _block(group: Group, width: int, colour: bool) -> str:
+def _block(group: FindingGroup, width: int, colour: bool) -> str:
     """One group: severity and rule, environments, message, fix, places."""
     finding = group.first
     word = "waived" if finding.waived else finding.severity.label

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
-from ..readers.ansible.inventory import Group, Placed, Variables
+from ..readers.ansible.inventory import InventoryGroup, Placed, Variables
 from ..wording import some
 from . import Hit, rule
 
@@ -58,13 +58,13 @@ def host_in_two_environments(code: Code) -> Iterator[Hit]:
             )
 
 
-def _merged(code: Code) -> Iterable[Mapping[str, Group]]:
+def _merged(code: Code) -> Iterable[Mapping[str, InventoryGroup]]:
     """The groups of each directory's inventories. Ansible merges them when given the directory."""
-    folders: dict[str, dict[str, Group]] = {}
+    folders: dict[str, dict[str, InventoryGroup]] = {}
     for inventory in code.inventories:
         groups = folders.setdefault(posixpath.dirname(inventory.path), {})
         for name, group in inventory.groups.items():
-            whole = groups.setdefault(name, Group())
+            whole = groups.setdefault(name, InventoryGroup())
             for host, where in group.hosts.items():
                 whole.hosts.setdefault(host, where)
             whole.children.update(group.children)

@@ -15,7 +15,7 @@ from ..facts.domains import domains, instances, is_usual, neighbours, own_server
 from ..facts.server_owner import resolver
 from ..facts.service_kinds import is_front_door
 from ..model import Directive, Environment, Fleet, Severity, Where
-from ..readers.nginx.meaning import Listen, Server, all_directives, is_pattern
+from ..readers.nginx.meaning import Listen, ServerBlock, all_directives, is_pattern
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -43,9 +43,9 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
             )
 
 
-def _open_sockets(environment: Environment) -> Iterator[tuple[Listen, Server]]:
+def _open_sockets(environment: Environment) -> Iterator[tuple[Listen, ServerBlock]]:
     """The sockets whose default server answers."""
-    sockets: dict[tuple[str, int], tuple[Listen, Server]] = {}
+    sockets: dict[tuple[str, int], tuple[Listen, ServerBlock]] = {}
     for server in own_servers(environment):
         for listen in server.listens:
             if listen.address.startswith(("127.", "[::1]", "localhost")):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ..facts.domains import domains, neighbours, own_servers, owner_of_port
 from ..model import Directive, Environment, Fleet, Severity, Where
 from ..readers.frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
-from ..readers.nginx.meaning import PASSES, Server, all_directives
+from ..readers.nginx.meaning import PASSES, ServerBlock, all_directives
 from . import Hit, Judgement, rule
 
 _USUAL = {"https": 443, "http": 80}
@@ -114,7 +114,7 @@ def own_redirect_drops_port(fleet: Fleet) -> Judgement:
                 )
 
 
-def _directories_served(server: Server) -> Iterator[Directive]:
+def _directories_served(server: ServerBlock) -> Iterator[Directive]:
     """Locations for which nginx itself adds the slash."""
     for item in all_directives((server.directive,)):
         if item.name == "location" and item.args and item.args[-1].endswith("/") and item.args[-1] != "/":

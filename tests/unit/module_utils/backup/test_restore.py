@@ -19,7 +19,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import files 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import recovery
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import restore as restores
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.sources import server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
@@ -225,7 +225,7 @@ def test_a_script_in_a_database_does_not_run_for_ever() -> None:
             raise StreamError(f"{what} was stopped after {streams['limit']} s")
 
     with pytest.raises(StreamError, match="bulkhead_restore_sanitise was stopped after 60 s"):
-        Server(Late(), "c1", "admin", 60).script("new", "SELECT 1", "postgresql")
+        PostgreSQLServer(Late(), "c1", "admin", 60).script("new", "SELECT 1", "postgresql")
 
 
 class Listed:
@@ -264,7 +264,7 @@ class Database:
 
     trouble = ""
 
-    def __init__(self, server: Server, database: str, _stamp: str) -> None:
+    def __init__(self, server: PostgreSQLServer, database: str, _stamp: str) -> None:
         self.server, self.database = server, database
         self.staged_name, self.previous_name = f"{database}_new", f"{database}_old"
 
@@ -316,8 +316,8 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "web.tar").write_bytes(tar)
     monkeypatch.setattr(restores, "find_backup", lambda *_args: kept)
     monkeypatch.setattr(Restore, "_check_digests", lambda _self: None)
-    monkeypatch.setattr(Server, "free", lambda _self: found.free)
-    server = Server(found.engine, "c1", "admin")
+    monkeypatch.setattr(PostgreSQLServer, "free", lambda _self: found.free)
+    server = PostgreSQLServer(found.engine, "c1", "admin")
     monkeypatch.setattr(restores, "server_of", lambda *_args: server)
     monkeypatch.setattr(
         restores, "files_of", lambda engine, *_args: ContainerFiles(engine, found.container, "/srv/media")

@@ -27,7 +27,7 @@ Placed = tuple[Any, Where]
 
 
 @dataclass(slots=True)
-class Group:
+class InventoryGroup:
     """One group of an inventory: its own hosts, children and variables."""
 
     hosts: dict[str, Where] = field(default_factory=dict)
@@ -36,16 +36,16 @@ class Group:
 
 
 @dataclass(slots=True)
-class Inventory:
+class InventoryFile:
     """One inventory file. ``hosts`` has the variables set on each host's own entry."""
 
     path: str
-    groups: dict[str, Group] = field(default_factory=dict)
+    groups: dict[str, InventoryGroup] = field(default_factory=dict)
     hosts: dict[str, dict[str, Placed]] = field(default_factory=dict)
 
-    def group(self, name: str) -> Group:
+    def group(self, name: str) -> InventoryGroup:
         """The group of that name, created if it does not exist."""
-        return self.groups.setdefault(name, Group())
+        return self.groups.setdefault(name, InventoryGroup())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _place_of(path: str) -> tuple[str, str, str] | None:
     return None
 
 
-def read_inventory(text: str, path: str) -> Inventory | None:
+def read_inventory(text: str, path: str) -> InventoryFile | None:
     """An inventory, or ``None`` if the text is not one. Raises ``ReaderError``."""
     if path.endswith(_SUFFIXES):
         return _read_yaml(text, path)
@@ -99,20 +99,20 @@ def read_inventory(text: str, path: str) -> Inventory | None:
     return None
 
 
-def _read_yaml(text: str, path: str) -> Inventory | None:
+def _read_yaml(text: str, path: str) -> InventoryFile | None:
     documents = read_yaml(without_tags(text), path)
     top = documents[0].value if documents else None
     if not isinstance(top, Map) or not top:
         return None
     if not all(value is None or (isinstance(value, Map) and set(value) <= _GROUP_KEYS) for value in top.values()):
         return None
-    inventory = Inventory(path)
+    inventory = InventoryFile(path)
     for name, value in top.items():
         _read_group(inventory, name, value)
     return inventory if any(group.hosts or group.children for group in inventory.groups.values()) else None
 
 
-def _read_group(inventory: Inventory, name: str, value: Any) -> None:
+def _read_group(inventory: InventoryFile, name: str, value: Any) -> None:
     """Read a group and its children; the YAML reader bounds the depth."""
     group = inventory.group(name)
     if not isinstance(value, Map):
@@ -131,9 +131,9 @@ def _read_group(inventory: Inventory, name: str, value: Any) -> None:
         group.variables.update(_placed(variables, inventory.path))
 
 
-def _read_ini(text: str, path: str) -> Inventory | None:
+def _read_ini(text: str, path: str) -> InventoryFile | None:
     """An INI inventory, or ``None`` for a text without sections."""
-    inventory = Inventory(path)
+    inventory = InventoryFile(path)
     name, kind, sections = "ungrouped", "", 0
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()

@@ -41,7 +41,7 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerBlock:
     """A ``server`` of ``http``."""
 
     directive: Directive
@@ -84,9 +84,9 @@ def all_directives(directives: Iterable[Directive]) -> Iterator[Directive]:
         yield from directive.walk()
 
 
-def servers(directives: Iterable[Directive]) -> list[Server]:
+def servers(directives: Iterable[Directive]) -> list[ServerBlock]:
     """The servers of ``http``, in nginx's order."""
-    blocks: list[Server] = []
+    blocks: list[ServerBlock] = []
     for directive in directives:
         if directive.name == "http":
             blocks.extend(servers(directive.block or ()))
@@ -95,11 +95,11 @@ def servers(directives: Iterable[Directive]) -> list[Server]:
     return blocks
 
 
-def _server(directive: Directive) -> Server:
+def _server(directive: Directive) -> ServerBlock:
     listens = tuple(filter(None, (_listen(item) for item in directive.find("listen"))))
     named = list(directive.find("server_name"))
     names = tuple(name if name.startswith("~") else name.lower() for item in named for name in item.args)
-    return Server(
+    return ServerBlock(
         directive,
         listens or (Listen("", 80, frozenset(), directive.where),),
         names,
