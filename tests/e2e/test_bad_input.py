@@ -72,17 +72,17 @@ def small(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 
 
 INVENTORY: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "mistyped": ({"domain": ["x.example"]}, ["bulkhead_domain is no variable of Bulkhead", "bulkhead_domains?"]),
+    "mistyped": ({"domain": ["x.example"]}, ["Bulkhead has no variable bulkhead_domain", "bulkhead_domains?"]),
     "missing": ({"directory": REMOVED}, ["bulkhead_directory is not set", "group_vars/small"]),
-    "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be of type int, and it is str"]),
-    "shape": ({"services": ["web"]}, ["bulkhead_services must be of type dict, and it is list"]),
+    "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be of type int, but is str"]),
+    "shape": ({"services": ["web"]}, ["bulkhead_services must be of type dict, but is list"]),
     "service": ({"services": only(web="nginx")}, ["bulkhead_services.web is str"]),
-    "list": ({"env": {"SAY": ["a"]}}, ["bulkhead_env.SAY is a list, and a setting is one text"]),
+    "list": ({"env": {"SAY": ["a"]}}, ["bulkhead_env.SAY is a list, but a setting is one string"]),
     "nul": ({"env": {"SAY": "a\0b"}}, ["SAY cannot be set", "NUL"]),
     "long": ({"env": {"SAY": "x" * 128 * 1024}}, ["SAY cannot be set", "128 KiB"]),
     "compose": ({"env": {"COMPOSE_FILE": "x"}}, ["COMPOSE_FILE cannot be set", "reserved"]),
     "docker": ({"env": {"DOCKER_HOST": "x"}}, ["DOCKER_HOST cannot be set", "reserved"]),
-    "name": ({"env": {"SAY-IT": "x"}}, ["SAY-IT cannot be set", "not a name of an environment variable"]),
+    "name": ({"env": {"SAY-IT": "x"}}, ["SAY-IT cannot be set", "not a valid environment variable name"]),
     "branch": ({"source_repository": "/srv/x.git"}, ["bulkhead_source_branch is not set"]),
     "port": ({"http_port": 70000}, ["bulkhead_http_port is 70000", "1 to 65535"]),
     "directory": ({"directory": "relative"}, ["bulkhead_directory is relative", "absolute path"]),
@@ -101,7 +101,7 @@ def test_the_inventory(small: Small, name: str) -> None:
 def test_all_mistakes_at_once(small: Small) -> None:
     """Three mistakes are one report."""
     small.fails(
-        "bulkhead_domain is no variable",
+        "no variable bulkhead_domain",
         "bulkhead_wait_timeout must be of type int",
         "bulkhead_http_port is 70000",
         domain="x",

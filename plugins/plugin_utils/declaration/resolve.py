@@ -86,7 +86,7 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
         declaration.problem(
             "invalid-variable",
             name,
-            f"{name} must be of type {spec['type']}, and it is {found}",
+            f"{name} must be of type {spec['type']}, but is {found}",
             f"give {name} a value of type {spec['type']}",
         )
         return _empty(spec["type"])

@@ -306,7 +306,7 @@ def firewall_ports(compose: Mapping[str, Any], allowed: Iterable[str]) -> list[d
         port, _unused, protocol = str(each).partition("/")
         protocol = protocol or "tcp"
         if not (port.isdigit() and 0 < int(port) < 65536 and protocol in ("tcp", "udp", "sctp")):
-            raise ValueError(f"bulkhead_firewall_allow: {each!r} is no port; write 25 or 8125/udp")
+            raise ValueError(f"bulkhead_firewall_allow: {each!r} is not a port: write 25 or 8125/udp")
         found.append({"protocol": protocol, "address": "", "ports": port})
     return [each for number, each in enumerate(found) if each not in found[:number]]
 

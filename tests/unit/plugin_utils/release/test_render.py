@@ -252,8 +252,8 @@ def test_values_as_the_process_sees_them(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "resource", "words"),
     [
-        ("bulkhead_env", {"A": [1, 2]}, "bulkhead_env.A", "is a list, and a setting is one text"),
-        ("bulkhead_env_shared", {"A": {}}, "bulkhead_env_shared.A", "is a dict, and a setting is one text"),
+        ("bulkhead_env", {"A": [1, 2]}, "bulkhead_env.A", "is a list, but a setting is one string"),
+        ("bulkhead_env_shared", {"A": {}}, "bulkhead_env_shared.A", "is a dict, but a setting is one string"),
         ("bulkhead_env", {"COMPOSE_FILE": "x"}, "bulkhead_env.COMPOSE_FILE", "are reserved"),
         ("bulkhead_env", {"DOCKER_HOST": "x"}, "bulkhead_env.DOCKER_HOST", "are reserved"),
         ("bulkhead_env", {"MY-NAME": "x"}, "bulkhead_env.MY-NAME", "letters, digits and _ only"),
@@ -375,7 +375,7 @@ def test_a_template_of_another_name(tmp_path: Path) -> None:
     assert Renderer(loader, [tmp_path]).render(declaration) is None
     found = only(declaration.problems)
     assert found.rule == "template-error"
-    assert f"there is no template none.j2 in {tmp_path}, {ROLE}" in found.message
+    assert f"template none.j2 was not found in {tmp_path}, {ROLE}" in found.message
 
 
 def test_a_template_that_fails(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_different_causes_are_not_folded() -> None:
 def test_each_mend_is_shown() -> None:
     """Three names that nobody knows have one cause, and two of them a hint of their own."""
     findings = [
-        finding("unknown-variable", resource=name, message=f"{name} is no variable of Bulkhead", fix=fix)
+        finding("unknown-variable", resource=name, message=f"Bulkhead has no variable {name}", fix=fix)
         for name, fix in (
             ("bulkhead_domain", "did you mean bulkhead_domains?"),
             ("bulkhead_keep_relases", "did you mean bulkhead_keep_releases?"),
