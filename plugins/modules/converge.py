@@ -97,7 +97,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     returning = ""
     if params["name"]:
         returning, params = as_kept(module, releases, params)
-    comparison = Comparison(engine, tree, checkout, params)
+    comparison = Comparison.look(engine, tree, checkout, params)
+    containers = comparison.containers
     if returning:
         check_images(comparison, releases, returning)
     planned = plan(comparison)
@@ -126,7 +127,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             error.steps = converger.progress.tried
             raise
         result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.away))
-    result["containers"] = {name_of(container): condition(container) for container in comparison.containers}
+        containers = converger.run.containers
+    result["containers"] = {name_of(container): condition(container) for container in containers}
     return result
 
 

@@ -10,26 +10,14 @@ remove them, and a stand-in that requests are still sent to goes on with old cod
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from ..core.directory import Tree, read
-from ..core.layout import TRAFFIC, sign_of
 from ..docker.containers import PREPARING, STAND_IN, labels_of, name_of
 from ..docker.labels import ONE_OFF, PREFIX
 from .service import Service
 from .store import Releases
-
-
-def unknown_signs(tree: Tree, services: Iterable[Service]) -> list[str]:
-    """The files that send requests to stand-ins of services that this release does not have."""
-    known = {sign_of(service.name) for service in services}
-    try:
-        found = [os.path.join(TRAFFIC, name) for name in os.listdir(tree.path(TRAFFIC)) if name.endswith(".next")]
-    except FileNotFoundError:
-        return []
-    return sorted(set(found) - known)
 
 
 def unknown_containers(

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from .comparison import Comparison
-from .prepare import Preparation, step_of
+from .prepare import step_of, to_prepare
 from .service import Service
 
 
@@ -20,11 +20,11 @@ def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
     ports of the machine and do not run the application, and those that no stand-in can stand in for."""
     found = []
     for service in comparison.services:
-        if not any(is_well(each) for each in comparison.of_service(service)):
+        if not any(is_well(each) for each in comparison.containers.of_service(service)):
             if any(is_well(each) for each in comparison.in_the_way_of(service)):
                 found.append((service, "its name is that of a container whose service is gone"))
             continue
-        if comparison.moves(service):
+        if comparison.containers.moves(service):
             found.append((service, "it listens on another port than before"))
         elif service.steady and service in comparison.changed:
             found.append((service, _how_changed(comparison, service)))
@@ -35,7 +35,7 @@ def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
 
 def _how_changed(comparison: Comparison, service: Service) -> str:
     """What a service's containers were made from otherwise than they would be now."""
-    for each in comparison.of_service(service):
+    for each in comparison.containers.of_service(service):
         before = (each.get("Config") or {}).get("Image", "")
         if service.image and before != service.image:
             return "its image changed from %s to %s" % (before, service.image)
@@ -61,7 +61,7 @@ def removal(orphan: dict[str, Any]) -> Step:
 def plan(comparison: Comparison) -> list[Step]:
     """What would be done; empty when everything is as it should be."""
     steps = file_steps(comparison)
-    running = [service for service in comparison.services if comparison.of_service(service)]
+    running = [service for service in comparison.services if comparison.containers.of_service(service)]
     away = {service.name: why for service, why in gaps(comparison)}
     starting = [each for each in comparison.broken if each not in comparison.changed and each.name not in away]
     steps += [_step("start", each) for each in starting]
@@ -92,7 +92,7 @@ def _step(verb: str, service: Service, reason: str = "", at_most: float = 0) -> 
 
 def foreseen(comparison: Comparison, plan: list[Step]) -> list[Step]:
     """The plan with what is prepared for images that are new here, where it comes: after files, before containers."""
-    services = Preparation(comparison).open()
+    services = to_prepare(comparison, comparison.images)
     prepared = [step_of(service, command) for service in services for command in service.prepare]
     if prepared and comparison.params["backup"] and comparison.has_data():
         prepared.insert(0, Step("make", kind="backup"))

@@ -21,6 +21,7 @@ from ..core.steps import Step
 from ..docker.containers import PREPARING, name_of
 from ..docker.engine import TIMED_OUT, EngineError
 from .comparison import Comparison, commands_digest
+from .run import Run
 from .service import Service
 
 #: Seconds that the question how the schema stands may take.
@@ -35,19 +36,30 @@ def step_of(service: Service, command: Sequence[str]) -> Step:
     return Step("prepare", service.container, "container", detail=" ".join(command))
 
 
+def to_prepare(comparison: Comparison, images: dict[str, str]) -> list[Service]:
+    """The services that were not prepared for their image yet, on these volumes."""
+    services = [service for service in comparison.services if service.prepare]
+    done = comparison.state.get("prepared", {})
+    return [service for service in services if done.get(service.name) != _key(comparison, images, service)]
+
+
+def _key(comparison: Comparison, images: dict[str, str], service: Service) -> str:
+    """What a service was prepared for: image, the very volumes that hold what was changed, and the commands."""
+    parts = json.dumps([images.get(service.image, service.image), comparison.volumes_made()])
+    return "%s-%s" % (digest(parts.encode())[:16], commands_digest(service))
+
+
 class Preparation:
     """The commands that services of one environment want to have run before they get requests."""
 
-    def __init__(self, comparison: Comparison, tell: Callable[[Step], object] = lambda _step: None) -> None:
-        self.comparison = comparison
-        self.engine = comparison.engine
+    def __init__(self, run: Run, tell: Callable[[Step], object]) -> None:
+        self._run = run
+        self.engine = run.engine
         self._tell = tell
 
     def open(self) -> list[Service]:
-        """The services that this image was not prepared for yet, on these volumes."""
-        services = [service for service in self.comparison.services if service.prepare]
-        done = self.comparison.state.get("prepared", {})
-        return [service for service in services if done.get(service.name) != self._key(service)]
+        """The services that still have to be prepared."""
+        return to_prepare(self._run.comparison, self._run.images)
 
     def run(self, services: list[Service], before: Callable[[], object]) -> None:
         """Run the commands of services; ``before`` is called once ahead of the first.
@@ -59,21 +71,22 @@ class Preparation:
         for service in services:
             for command in service.prepare:
                 self._tell(step_of(service, command))
-                self._run(service, command)
-            self.comparison.prepared[service.name] = self._key(service)
+                self._execute(service, command)
+            self._run.prepared[service.name] = _key(self._run.comparison, self._run.images, service)
 
     def clear(self) -> None:
         """Let commands that a killed run left come to their end, within the limit, and remove their containers."""
-        names = [service.preparing for service in self.comparison.services]
-        names += [name_of(each) for each in self.comparison.abandoned if name_of(each).endswith(PREPARING)]
-        for left in filter(None, map(self.comparison.named, names)):
-            self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])
+        seen = self._run.comparison
+        names = [service.preparing for service in seen.services]
+        names += [name for name in map(name_of, seen.abandoned) if name.endswith(PREPARING)]
+        for left in filter(None, map(self._run.containers.named, names)):
+            self.engine.docker("wait", left["Id"], limit=self._run.params["prepare_timeout"])
             self.engine.docker("rm", "--force", left["Id"])
-            self.comparison.refresh()
+            self._run.refresh()
 
-    def _run(self, service: Service, command: Sequence[str]) -> None:
+    def _execute(self, service: Service, command: Sequence[str]) -> None:
         began = time.monotonic()
-        limit = self.comparison.params["prepare_timeout"]
+        limit = self._run.params["prepare_timeout"]
         code, output, errors = self._in_new_container(service, command, limit)
         if code == 0:
             return
@@ -121,14 +134,8 @@ class Preparation:
 
     def _said_before(self, service: Service, command: Sequence[str]) -> frozenset[str]:
         """What the version that serves answers to the same question."""
-        for container in self.comparison.of_service(service):
+        for container in self._run.containers.of_service(service):
             code, output, _errors = self.engine.docker("exec", container["Id"], *command, limit=_STATUS_LIMIT)
             if code == 0:
                 return frozenset(line.rstrip() for line in output.splitlines())
         return frozenset()
-
-    def _key(self, service: Service) -> str:
-        """What a service was prepared for: image, the very volumes that hold what was changed, and the commands."""
-        image = self.comparison.images.get(service.image, service.image)
-        parts = json.dumps([image, self.comparison.volumes_made()])
-        return "%s-%s" % (digest(parts.encode())[:16], commands_digest(service))

@@ -17,15 +17,13 @@ import os
 import time
 from typing import Any, NoReturn
 
-from ..core.directory import DesiredFile
 from ..core.errors import last_lines
-from ..core.layout import sign_of
 from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
-from .interrupted import unknown_signs
 from .service import Service
+from .traffic import is_steered, steer, unknown_signs
 
 #: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
 #: that a name had (``resolver … valid=1s``).
@@ -40,7 +38,7 @@ class Rolling:
 
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
-        self.comparison = serving.comparison
+        self.run = serving.run
         self.engine = serving.engine
 
     def replace(self, service: Service, forced: bool = False) -> None:
@@ -54,7 +52,7 @@ class Rolling:
         self.dismiss(service)
         self._start(service)
         self._steer(service, True)
-        self._drain(self.comparison.of_service(service))
+        self._drain(self.run.containers.of_service(service))
         if service.files:
             self.serving.brought.append(service)
         if forced:
@@ -72,7 +70,7 @@ class Rolling:
     def dismiss(self, service: Service) -> None:
         """Send requests to the service's own containers, and let its stand-in go."""
         self._steer(service, False)
-        stand_in = self.comparison.stand_in(service)
+        stand_in = self.run.containers.named(service.stand_in)
         if stand_in:
             self._drain([stand_in])
             self.engine.docker("stop", stand_in["Id"])
@@ -80,30 +78,35 @@ class Rolling:
 
     def clear_up(self) -> None:
         """Let stand-ins go that a killed run left of services that are not replaced in this way any more, or gone."""
-        for service in self.comparison.services:
-            if not service.rolling and (self.comparison.stand_in(service) or self.comparison.is_steered(service)):
+        seen, tree = self.run.comparison, self.run.tree
+        for service in seen.services:
+            if not service.rolling and self.is_begun(service):
                 self.dismiss(service)
-        for path in unknown_signs(self.comparison.tree, self.comparison.services):
-            os.unlink(self.comparison.tree.path(path))
-        if self.comparison.abandoned:
+        for path in unknown_signs(tree, seen.services):
+            os.unlink(tree.path(path))
+        if seen.abandoned:
             time.sleep(SETTLING)
-            self._drain(self.comparison.abandoned)
-            for each in self.comparison.abandoned:
-                self.engine.docker("stop", each["Id"])
-            self.serving.remove(self.comparison.abandoned)
+            self._drain(seen.abandoned)
+            for container in seen.abandoned:
+                self.engine.docker("stop", container["Id"])
+            self.serving.remove(seen.abandoned)
+
+    def is_begun(self, service: Service) -> bool:
+        """Whether a killed run left a service half replaced."""
+        return bool(self.run.containers.named(service.stand_in)) or is_steered(self.run.tree, service)
 
     def _serves(self, service: Service) -> bool:
-        found = self.comparison.of_service(service)
+        found = self.run.containers.of_service(service)
         return bool(found) and all(is_well(each) for each in found)
 
     def _start(self, service: Service) -> None:
         name = service.stand_in
         code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service.key)
-        self.comparison.refresh()
+        self.run.refresh()
         if code == 0:
             # One-off containers have no restart policy: this one has to come back with the machine.
             self.engine.docker_ok("update", "--restart", "unless-stopped", name)
-            found = self.comparison.named(name)
+            found = self.run.containers.named(name)
             if found and condition(found) == "running":
                 self._give_up(service, "%s has no health check to judge it by" % service.name)
             self.serving.wait_for(name, lambda each: self._give_up(service, self.serving.how(each) if each else "gone"))
@@ -111,7 +114,7 @@ class Rolling:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 
     def _give_up(self, service: Service, why: str, said: str = "") -> NoReturn:
-        found = self.comparison.named(service.stand_in)
+        found = self.run.containers.named(service.stand_in)
         lines = [said] if said else []
         if found:
             lines += self.serving.last_words(found)
@@ -123,18 +126,13 @@ class Rolling:
 
     def _steer(self, service: Service, to_stand_in: bool) -> None:
         """Say by a file where requests go, and wait until everybody has heard it."""
-        path = sign_of(service.name)
-        if to_stand_in == self.comparison.is_steered(service):
-            return
-        if to_stand_in:
-            self.comparison.tree.write(DesiredFile(path, b"", 0o644))
-        else:
-            os.unlink(self.comparison.tree.path(path))
-        time.sleep(SETTLING)
+        if to_stand_in != is_steered(self.run.tree, service):
+            steer(self.run.tree, service, to_stand_in)
+            time.sleep(SETTLING)
 
     def _drain(self, containers: list[dict[str, Any]]) -> None:
         """Let containers that get no new requests end those that they have; the limit is for open-ended ones."""
-        limit = self.comparison.params["drain_timeout"]
+        limit = self.run.params["drain_timeout"]
         deadline = time.monotonic() + limit
         for container in containers:
             open_now = sockets.served_by(container["State"].get("Pid") or 0)

@@ -88,7 +88,7 @@ class Machine:
         return Tree(str(self.directory))
 
     def look(self, **changes: Any) -> Comparison:
-        return Comparison(self.engine, self.tree, self.checkout, self.params(**changes))
+        return Comparison.look(self.engine, self.tree, self.checkout, self.params(**changes))
 
     def plan(self, **changes: Any) -> list[str]:
         return list(map(sentence, plan(self.look(**changes))))
@@ -137,7 +137,7 @@ def roll_back(machine: Machine, wanted: str = "previous", **changes: Any) -> Com
         releases,
         machine.params(**{"files": [], "secret_files": [], "services": [], "keep_releases": 3, **changes}, name=wanted),
     )
-    comparison = Comparison(machine.engine, machine.tree, machine.checkout, params)
+    comparison = Comparison.look(machine.engine, machine.tree, machine.checkout, params)
     check_images(comparison, releases, name)
     Converger(comparison, releases).apply(name)
     return comparison

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.boot import Serving
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.run import Run
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.docker.test_readiness import Clock, clock
 from unit.module_utils.fake_engine import COMPOSE_FILE, service, snapshot
@@ -134,4 +135,4 @@ def test_a_service_that_ends_well_and_should_not_is_told_how_it_may(
     deployed: Machine, state: dict[str, Any], told: bool
 ) -> None:
     container = {**deployed.engine.container("web"), "State": {"Running": False, **state}}
-    assert ('restart: "no"' in Serving(deployed.look()).how(container)) is told
+    assert ('restart: "no"' in Serving(Run(deployed.look())).how(container)) is told

@@ -15,6 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory impor
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollout import Rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
 from unit.module_utils.deployments import Machine, files, roll_back
@@ -90,7 +91,7 @@ def test_the_one_before_is_not_kept(machine: Machine, clock: list[int]) -> None:
 
 def in_force(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
     """All of it serves, and nothing is written down of it."""
-    patch.setattr(Converger, "_save_state", _kill)
+    patch.setattr(Converger, "_keep", _kill)
 
 
 def written_down(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
@@ -107,7 +108,7 @@ def written_down(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
 
 def half_started(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     """Its files are there, no container runs them."""
-    patch.setattr(Converger, "_serve", _kill)
+    patch.setattr(Rollout, "serve", _kill)
 
 
 def only_staged(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
