@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small things that several rules ask about an environment, and how they are said."""
+"""Helpers for the wording of findings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..model import Environment
 _PRODUCTION = frozenset({"prod", "production", "live", "main", "prd"})
 _BREAK = re.compile(r"[^a-z0-9]+")
 
-#: Names that one message gives before it counts the rest.
+#: The most names that a message lists; the rest is counted.
 _NAMED = 3
 
 
 def is_production(environment: Environment) -> bool:
-    """Whether this is what customers use: protected, or called so (``prod``, ``prod_eu``; not ``preprod``)."""
+    """Whether an environment is production: protected, or named so (``prod``, ``prod_eu``; not ``preprod``)."""
     name = environment.name or environment.prefix
     return environment.protected or not _PRODUCTION.isdisjoint(_BREAK.split(name.lower()))
 
