@@ -175,8 +175,8 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
         environments=_environments(waivers),
         resource=waiver.resource,
         message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} expired on "
-        f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago, so the finding counts again. "
-        f"Its reason was: {waiver.reason}",
+        f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago, so the finding counts again. Its reason was: "
+        f"{waiver.reason}",
         fix="Fix the finding and remove the waiver, or extend it if its reason is still valid.",
         where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
     )

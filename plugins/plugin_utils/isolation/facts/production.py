@@ -15,6 +15,6 @@ _BREAK = re.compile(r"[^a-z0-9]+")
 
 
 def is_production(environment: Environment) -> bool:
-    """Whether this is what customers use: protected, or called so (``prod``, ``prod_eu``; not ``preprod``)."""
+    """Whether an environment is production: protected, or named so (``prod``, ``prod_eu``; not ``preprod``)."""
     name = environment.name or environment.prefix
     return environment.protected or not _PRODUCTION.isdisjoint(_BREAK.split(name.lower()))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Accounts elsewhere: buckets, mail, payments, search indices and monitoring of two environments are not one."""
+"""External accounts: buckets, mail, payments, search indices and monitoring that environments must not share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .secrets import shared_values
 
-#: Servers and backends that keep mail to themselves.
+#: Mail servers and backends that deliver nothing.
 _CATCHERS = re.compile(r"mailpit|mailhog|maildev|mailtrap|sandbox|smtp4dev|localhost|127\.0\.0\.1", re.IGNORECASE)
 _SILENT_BACKENDS = re.compile(r"console|locmem|filebased|dummy|log\b|array|null", re.IGNORECASE)
 _GENERIC_USERS = frozenset({"apikey", "api", "resend", "smtp", "postmark"})
@@ -30,7 +30,7 @@ _LIVE_MODE = re.compile(
     re.IGNORECASE,
 )
 _LIVE = frozenset({"live", "production", "prod", "true", "1", "yes"})
-#: What a monitoring service knows an environment by: the account, and the name within it with its default.
+#: How a monitoring service distinguishes environments: by account, and by a name within it, with its default.
 _IDENTITIES = (
     ("SENTRY_DSN", "SENTRY_ENVIRONMENT", "production"),
     ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", ""),
@@ -168,7 +168,7 @@ def shared_identity(fleet: Fleet) -> Judgement:
 
 
 def _overlapping(by_prefix: Mapping[str, Sequence[Claim]]) -> Iterator[tuple[str, Sequence[Claim]]]:
-    """Prefixes of one bucket that are equal or lie within one another, each with all who are within."""
+    """Yield the bucket prefixes that several environments have, each with the claims on it and within it."""
     outer = None
     within: list[Claim] = []
     for prefix in sorted(by_prefix, key=lambda text: f"{text}/" if text else ""):
@@ -183,7 +183,7 @@ def _overlapping(by_prefix: Mapping[str, Sequence[Claim]]) -> Iterator[tuple[str
 
 
 def _sends(environment: Environment, each: Placed) -> bool:
-    """Whether mail really leaves: no backend that keeps it, no server that catches it."""
+    """Whether mail is really delivered: neither the backend nor the server keeps it."""
     if _CATCHERS.search(each.server.identity):
         return False
     backends = (setting for setting in environment.settings if setting.key.upper().endswith(("MAIL_BACKEND", "MAILER")))
@@ -191,11 +191,11 @@ def _sends(environment: Environment, each: Placed) -> bool:
 
 
 def _by_user(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Uses of one account; then, with an empty name, all of the server, if nothing worse was found."""
+    """Yield the uses of each shared account; if there is none, all uses of the server with an empty name."""
     groups: dict[tuple[str, str], list[Placed]] = {}
     for use in uses:
         user, password = use.use.endpoint.user, use.use.endpoint.password
-        # Where everybody is called "apikey", the password is the account.
+        # If the user is always "apikey", the password identifies the account.
         account = fingerprint(password) if user in _GENERIC_USERS else ""
         if user and (password or user not in _GENERIC_USERS):
             groups.setdefault((user, account), []).append(use)
@@ -223,7 +223,7 @@ def _is_live(key: str, value: str) -> bool:
 
 
 def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
-    """Whether the service behind an index is the environment's own container."""
+    """Whether the service behind an index is one of the environment's own containers."""
     for setting in environment.settings:
         if setting.text and setting.key.upper() in (f"{stem}_HOST", f"{stem}_URL", f"{stem}_ENDPOINT", f"{stem}_HOSTS"):
             host, port = host_and_port(setting.text.partition("://")[2].partition("/")[0] or setting.text)
@@ -233,7 +233,7 @@ def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
 
 
 def _account(environment: Environment, stem: str) -> str:
-    """What tells accounts apart: the fingerprint of the key; one that is sealed equals no other."""
+    """What identifies an account: the fingerprint of its key. A sealed key equals no other."""
     for key, value, _where, _declared in values_of(environment):
         if key.upper().startswith(f"{stem}_") and key.upper().endswith(("API_KEY", "TOKEN", "_KEY")):
             return fingerprint(value) if isinstance(value, str) else f"sealed {environment.prefix}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys in Redis: caches, locks, channels and access rules of two environments do not meet."""
+"""Keys in Redis: caches, locks, channels and access rules that environments must not share."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _CHANNEL_PREFIX = re.compile(r"\w*CHANNEL\w*PREFIX\Z", re.IGNORECASE)
 _IN_JSON = re.compile(r"[\"']prefix[\"']\s*:\s*[\"']([^\"']+)[\"']")
 _ACL_PATTERN = re.compile(r"(?:%\w+)?[~&](.+)\*\Z")
 
-#: What channels_redis puts before its keys when nothing is said.
+#: The default key prefix of channels_redis.
 _DEFAULT_CHANNEL_PREFIX = "asgi"
 
-#: Others that one finding names.
+#: The most other environments that a finding names.
 _NAMED = 5
 
 
@@ -79,7 +79,7 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
 def shared_channels(fleet: Fleet) -> Judgement:
     """Messages to the clients of one environment reach the clients of another."""
     for identity, uses in shared(of_family(fleet, "redis")):
-        # Pub/sub does not know database numbers; the other layers do.
+        # Pub/sub ignores database numbers; the other layers do not.
         groups: dict[tuple[str, str], list[Placed]] = {}
         for use in uses:
             if is_channel(use.use.key):
@@ -118,7 +118,7 @@ def redis_acl_pattern(fleet: Fleet) -> Judgement:
 
 
 def _databases(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Every Redis database with its uses."""
+    """Yield every Redis database with its uses."""
     found: dict[tuple[str, str], list[Placed]] = {}
     for use in of_family(fleet, "redis"):
         found.setdefault((use.server.identity, use.use.endpoint.name), []).append(use)
@@ -146,7 +146,7 @@ def _uses_pubsub(environment: Environment) -> bool:
 
 
 def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Patterns of keys and channels that end in ``*``: (as written, what comes before ``*``, place)."""
+    """Yield key and channel patterns that end with ``*``: (pattern, the part before ``*``, place)."""
     words: list[tuple[str, Where]] = []
     for document in environment.documents:
         if isinstance(document.data, RedisConfig):
@@ -162,7 +162,7 @@ def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:
 
 
 def _beginning(names: Sequence[str], head: str) -> Iterator[str]:
-    """The names of a sorted list that begin with a text."""
+    """Yield the names in a sorted list that begin with ``head``."""
     for index in range(bisect_left(names, head), len(names)):
         if not names[index].startswith(head):
             return

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases: every connection of an environment leads to its own server, its own database and its own role."""
+"""Databases: each connection of an environment leads to its own server, database and role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..naming import truncate_identifier
 from ..wording import listing
 from . import Hit, Judgement, rule
 
-#: Administrators as the providers of servers call them.
+#: The administrator roles of common providers.
 _ADMINISTRATORS = frozenset(
     ("postgres", "root", "admin", "sa", "rdsadmin", "doadmin", "avnadmin", "cloudsqlsuperuser", "azure_superuser")
 )
@@ -153,14 +153,14 @@ def _foreign_server(each: Placed) -> Server:
 
 
 def _shared_outside(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Servers outside of the fleet that several environments use; one within it is judged as foreign."""
+    """Yield servers outside the fleet that several environments use; servers within it are judged as foreign."""
     for identity, uses in shared(of_family(fleet, "database")):
         if not uses[0].home.owner:
             yield identity, uses
 
 
 def _by_owner_of(uses: Sequence[Placed], key: Callable[[Placed], str]) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Uses with the same key, which is not empty, by more than one environment."""
+    """Group the uses of several environments by a key, leaving out the empty key."""
     groups: dict[str, list[Placed]] = {}
     for use in uses:
         groups.setdefault(key(use), []).append(use)
@@ -174,12 +174,12 @@ def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
 
 
 def _is_server_itself(each: Placed) -> bool:
-    """Whether the use is the server's own, such as its health check or set-up."""
+    """Whether the use is the server's own, such as its health check or initialisation."""
     return (each.owner, each.use.service) == (each.home.owner, each.home.service)
 
 
 def _administrators(fleet: Fleet, server: Server) -> frozenset[str]:
-    """The roles of a server that may do everything."""
+    """The superuser roles of a server."""
     definition = service_of(fleet.by_prefix.get(server.owner), server.service)
     if definition is None:
         return _ADMINISTRATORS

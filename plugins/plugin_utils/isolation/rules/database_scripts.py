@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Database scripts: what an environment's SQL and commands do to servers and containers of others."""
+"""Database scripts: what an environment's SQL and commands do to others' servers and containers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCOPED = re.compile(r"\b(?:datname|usename)\b", re.IGNORECASE)
 _MIGRATES = re.compile(r"\b(?:migrate|loaddata|flush|alembic\s+(?:up|down)grade|db\s+upgrade|db:migrate)\b")
 
 
-#: Others that one finding names, so that a server of thousands is not listed thousands of times.
+#: The most other environments that a finding names.
 _NAMED = 5
 
 
@@ -113,7 +113,7 @@ def foreign_migration(fleet: Fleet) -> Judgement:
 
 
 def statements(environment: Environment) -> Iterator[Statement]:
-    """The SQL of an environment: its scripts, and what it gives to ``psql -c``."""
+    """Yield the SQL of an environment: its scripts, and what it passes to ``psql -c``."""
     for document in environment.documents:
         if document.kind == "sql":
             yield from document.data or ()
@@ -127,7 +127,7 @@ def statements(environment: Environment) -> Iterator[Statement]:
 
 
 def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
-    """Environments with a database on a server that others use, and the first few of those others."""
+    """Yield environments with a database on a shared server, with the first few others that use it."""
     told: set[str] = set()
     for _unused, uses in shared(of_family(fleet, "database")):
         prefixes = list(dict.fromkeys(use.owner for use in uses))
@@ -175,7 +175,7 @@ def _line(reference: Reference) -> str:
 
 
 def _owner_of_call(fleet: Fleet, environment: Environment, names: str | Sequence[str]) -> str:
-    """The other environment whose project or container a call is about."""
+    """The other environment whose project or container a call affects."""
     for name in [names] if isinstance(names, str) else names:
         found = resolver(fleet).container_owners(name) or tuple(filter(None, (owner_of_name(fleet, name),)))
         if found and environment.prefix not in found:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host: no script of an environment acts on what is the whole machine's."""
+"""Host: no script of an environment changes what belongs to the whole machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCOPES = re.compile(r"--filter|\s-f\s|label=|name=")
 _GROUP_TASK = re.compile(r"\bgroups?:\s*\[?.*\bdocker\b")
 _OPEN_DAEMON = re.compile(r"(?:dockerd|[\"']hosts[\"']\s*:).*?(tcp://(?!127\.|localhost)[^\s\"',\]]*)")
 
-#: Files that a machine has once. Adding a line or a rule to one is another matter; these are written whole.
+#: Files that a machine has once and that are overwritten as a whole. Appending a line is judged elsewhere.
 _SINGLETON = re.compile(
     r"/etc/(?:docker/daemon\.json|sysctl(?:\.d/.+|\.conf)|hosts|ufw/.+|fail2ban/.+|ssh/sshd_config.*|timezone|localtime"
     r"|apt/apt\.conf\.d/.+|fstab|nginx/nginx\.conf|security/limits.*)\Z|/swapfile\Z"
@@ -42,8 +42,8 @@ def host_kill(fleet: Fleet) -> Judgement:
             (environment.prefix,),
             command.text,
             f"{environment.prefix} runs `{command.text}` on {environment.machine}: {how}.",
-            "Name the service: docker compose -p "
-            f"{environment.prefix} kill -s SIGNAL SERVICE, or run the command inside its own container.",
+            f"Name the service: docker compose -p {environment.prefix} kill -s SIGNAL SERVICE, or run the command "
+            "inside its own container.",
             (command.where,),
             environment.machine,
         )
@@ -119,7 +119,7 @@ def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def _set_by_commands(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """The same by commands; what only appends is left to the rules about shared files."""
+    """Yield the same for commands; appending is left to the rules about shared files."""
     for command in _commands(environment):
         match = _SETTING_COMMANDS.match(command.text)
         if match:

@@ -20,17 +20,17 @@ from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .dockerfiles import builds
 
-#: A tag that is a commit: it never moves, so whoever runs it runs what was built for it.
+#: A tag that is a commit: it never moves, so all who use it get the same image.
 _COMMIT = re.compile(r":(?:sha-)?[0-9a-f]{7,40}\Z")
 _LISTS_ALL = re.compile(r"docker\s+(?:images|image\s+ls)\b")
-#: What a workflow fills in: nobody can know it here.
+#: A value that a workflow fills in, unknown here.
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """A script or workflow of an environment that makes an image's name mean something new."""
+    """A script or workflow of an environment that moves an image's tag."""
 
     environment: Environment
     reference: str
@@ -122,7 +122,7 @@ def foreign_build(fleet: Fleet) -> Judgement:
 
 
 def _maker(fleet: Fleet, environment: Environment, name: str) -> str:
-    """The other environment that builds an image, or whose prefix its name begins with. A digest is nobody's."""
+    """The other environment that builds an image or whose prefix its name begins with; none for a digest."""
     makers = owners(fleet.claims("image").get((environment.machine, name), ()))
     if "@" in name or environment.prefix in makers:
         return ""
@@ -133,7 +133,7 @@ def _maker(fleet: Fleet, environment: Environment, name: str) -> str:
 
 
 def _taggings(fleet: Fleet) -> Iterator[Tagging]:
-    """Names that scripts and workflows move. One that names an environment is not moved by all who have the file."""
+    """Yield tags that scripts and workflows move. In a shared file, only the named environment moves its tag."""
     for environment in fleet.environments:
         for tagging in (*_tagged_by_commands(environment), *_tagged_by_workflows(environment)):
             tag = tagging.reference.rpartition(":")[2]
@@ -156,7 +156,7 @@ def _tagged_by_commands(environment: Environment) -> Iterator[Tagging]:
 
 
 def _tagged_by_workflows(environment: Environment) -> Iterator[Tagging]:
-    """What ``docker/build-push-action`` pushes."""
+    """Yield what ``docker/build-push-action`` pushes."""
     for document in environment.documents:
         for job in document.data.jobs if isinstance(document.data, Workflow) else ():
             for step in job.steps:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jobs of the machine: cron, systemd, logrotate and locks that two environments would share."""
+"""Jobs of the machine: cron, systemd, logrotate and locks that environments must not share."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def same_minute(fleet: Fleet) -> Judgement:
 
 
 def _scheduled(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """What runs by the clock: (schedule, what, where)."""
+    """Yield what runs on a schedule: (schedule, what, where)."""
     for document, command in environment_commands(environment):
         if command.schedule:
             yield command.schedule, f"{command.text} {command.unit} {document.path}", command.where

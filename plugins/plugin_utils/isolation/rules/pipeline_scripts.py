@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What deployments do on the machine: directories, branches and files that are another environment's, and locks."""
+"""What deployments do on the machine: directories, branches and files of another environment, and locks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def git_wrong_branch(fleet: Fleet) -> Judgement:
 
 
 def _git(command: Command, environment: Environment) -> tuple[str, str, str]:
-    """What git does to a work tree: (act, directory, branch), the act empty where it does nothing to one."""
+    """What git does to a work tree: (act, directory, branch); act is empty if it does nothing to one."""
     if command.program != "git":
         return "", "", ""
     words = list(command.argv[1:])
@@ -178,9 +178,9 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
                     tuple(dict.fromkeys((*listed.prefixes, *others))),
                     command.text,
                     f"When '{command.text}' fails{' or the variable is empty' if unset else ''}, the script of "
-                    f"{listing(listed.prefixes)} goes on in whatever directory it is in, and "
-                    f"'{victims[0].text[:60]}' acts there: Compose looks for a file "
-                    f"in the directories above and may find one of {listing(others)}.",
+                    f"{listing(listed.prefixes)} goes on in whatever directory it is in, and '{victims[0].text[:60]}' "
+                    "acts there: Compose looks for a file in the directories above and may find one of "
+                    f"{listing(others)}.",
                     "Begin with 'set -euo pipefail', or write 'cd … && …' or 'cd … || exit 1'.",
                     (command.where,),
                     environment.machine,

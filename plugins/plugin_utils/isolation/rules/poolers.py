@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Poolers: a pooler passes an environment on to its own databases only, and does not mix its sessions with others'."""
+"""Poolers: a pooler leads only to its environment's databases, and does not mix its sessions with others'."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..wording import listing
 from . import Hit, Judgement, rule
 from .database_scripts import statements
 
-#: PostgreSQL's own default, and what it keeps for administrators.
+#: PostgreSQL's default, and the number it reserves for administrators.
 _MAX_CONNECTIONS, _RESERVED = 100, 3
 _POOL_SIZES = re.compile(r"(?:\w+_)?(?:DEFAULT_POOL_SIZE|MAX_DB_CONNECTIONS|DB_POOL_SIZE|POOL_MAX)\Z", re.IGNORECASE)
 _LIMIT = re.compile(r"\bmax_connections\s*=\s*'?(\d+)", re.IGNORECASE)
-#: Others that one finding names.
+#: The most other environments that a finding names.
 _NAMED = 5
 _MIXING = ("transaction", "statement")
 
@@ -126,7 +126,7 @@ def _one_pooler(owners: tuple[str, ...], resource: str, where: tuple[Where, ...]
 
 
 def _wildcards(fleet: Fleet, environment: Environment) -> Iterator[tuple[Server, Where]]:
-    """Where the wildcard entries of an environment's poolers lead."""
+    """Yield where the wildcard entries of an environment's poolers lead."""
     for config in pgbouncers(environment):
         for entry in config.databases:
             if entry.name == "*":

@@ -41,7 +41,7 @@ def cookie_domain(fleet: Fleet) -> Judgement:
 
 
 def _cookie_domains(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Every domain that cookies are given: (domain, what gives it, where)."""
+    """Yield every domain set for cookies: (domain, what sets it, where)."""
     for setting in settings_of(environment, COOKIE_DOMAIN):
         scope = cookie_scope(setting.text)
         if scope and scope not in ("none", "null"):

@@ -20,8 +20,8 @@ _TARGET = re.compile(r"^(https?)://(\$\{?\w+\}?|[A-Za-z0-9.-]+)(:[\w${}]+)?(?=[/
 
 
 def _victim(fleet: Fleet, environment: Environment, port: int) -> str:
-    """The other environment that a URL without a port leads to: the one on that port, else a neighbour of which it is
-    not known where it answers."""
+    """The other environment that a URL without a port leads to: the one on that port, else a neighbour whose ports are
+    unknown."""
     owner = owner_of_port(fleet, environment.machine, port)
     if owner:
         return "" if owner == environment.prefix else owner
@@ -69,7 +69,7 @@ def redirect_drops_port(fleet: Fleet) -> Judgement:
 
 
 def _redirects(environment: Environment) -> Iterator[tuple[str, str, str, str, Where]]:
-    """Absolute redirects: (scheme, host, port with colon, target, where)."""
+    """Yield absolute redirects: (scheme, host, port with colon, target, where)."""
     for server in own_servers(environment):
         for item in all_directives((server.directive,)):
             target = ""
@@ -157,7 +157,7 @@ def _loses_port(environment: Environment, headers: Mapping[str, str], published:
 
 
 def _passes(environment: Environment) -> Iterator[tuple[dict[str, str], Where]]:
-    """Every ``proxy_pass`` with the headers in force and where Host is set; a level that sets one inherits none."""
+    """Yield each ``proxy_pass`` with its headers in force and where Host is set; setting one drops inherited ones."""
     for server in own_servers(environment):
         outer = _headers(environment.nginx) or [
             item for top in environment.nginx if top.name == "http" for item in _headers(top.block or ())

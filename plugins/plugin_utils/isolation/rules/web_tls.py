@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates: one key for several environments, and one certbot that acts for all of them."""
+"""Certificates: a key shared by environments, and a certbot that acts for all of them."""
 
 from __future__ import annotations
 
