@@ -108,14 +108,14 @@ def test_systemd_comes_first_and_takes_over(machine: Path, schedule: Schedule, e
     assert "OnCalendar=*-*-* 03:17:00\nPersistent=true\n" in timer
     assert f'"{machine}/state/schedules/aiia_prod/backup.pyz"' in service
     assert engine.calls == [
-        f"systemctl {each}" for each in ("daemon-reload", f"enable {name}.timer", f"restart {name}.timer")
+        f"systemctl {call}" for call in ("daemon-reload", f"enable {name}.timer", f"restart {name}.timer")
     ]
     (machine / "stamps").mkdir()
     (machine / f"stamps/stamp-{name}.timer").touch()
     assert schedule.bring(WANTED) == [], "when the timer last ran is kept as long as there is a timer"
     schedule.remove()
     ending = ["disable --now {}.timer", "stop {}.service", "reset-failed {}.service", "daemon-reload"]
-    assert engine.calls[3:] == [f"systemctl {each.format(name)}" for each in ending]
+    assert engine.calls[3:] == [f"systemctl {word.format(name)}" for word in ending]
     assert files(machine) == []
 
 

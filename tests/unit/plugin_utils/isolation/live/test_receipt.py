@@ -208,7 +208,7 @@ def test_a_deployment_of_the_bystander_itself_is_noted(before: dict[str, Any], n
     seen = machine() | now
     seen["containers"] = [deployed(OURS), deployed(THEIRS, id="other")]
     found = notes(machine() | before, seen)
-    assert any("aiia_prod_web is gone (aiia_prod is being deployed itself)" in each for each in found)
+    assert any("aiia_prod_web is gone (aiia_prod is being deployed itself)" in note for note in found)
 
 
 def test_somebody_elses_lock_excuses_nothing() -> None:
