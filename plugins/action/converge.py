@@ -28,8 +28,8 @@ class ActionModule(EnvironmentStep):
         commit = given["commit"]
         if self.declaration.values["bulkhead_source_repository"] and not commit:
             raise AnsibleActionFail(
-                f"{self.declaration.prefix}: the step before, which brings the source to its commit, did not run here. "
-                "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
+                f"{self.declaration.prefix}: the step before, which checks out the commit, did not run. Run the whole "
+                "deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
         require_promotion(self, release)

@@ -68,10 +68,10 @@ def _listing(prefix: str, found: Mapping[str, Any]) -> str:
     if not found["goes"]:
         lines = [f"there is nothing of {prefix} to remove"]
     else:
-        lines = [f"of {prefix} this goes:", *(f"  {step['kind']} {step['target']}" for step in found["goes"])]
+        lines = [f"{prefix}: to be removed:", *(f"  {step['kind']} {step['target']}" for step in found["goes"])]
     if found["stays"]:
-        lines += ["this stays (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
-        lines += [f"  {each}" for each in found["stays"]]
+        lines += ["kept (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
+        lines += [f"  {thing}" for thing in found["stays"]]
     if found["left"]:
-        lines += ["this is left, for it is not the environment's own:", *(f"  {each}" for each in found["left"])]
+        lines += ["not this environment's, left alone:", *(f"  {thing}" for thing in found["left"])]
     return "\n".join(lines)

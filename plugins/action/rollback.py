@@ -31,5 +31,5 @@ class ActionModule(EnvironmentStep):
         answer = ship(self, "", run_arguments(self, release), {"name": target["release"]})
         masked: dict[str, Any] = mask(answer, secret_values(release))
         if not (masked.get("changed") or masked.get("failed")):
-            Display().display(f"{self.declaration.prefix}: {target['release']} is in force already")
+            Display().display(f"{self.declaration.prefix}: {target['release']} is already in force")
         return masked

@@ -75,17 +75,14 @@ class ActionModule(EnvironmentStep):
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
 
     def _call(self, job: str, release: Release, services: Sequence[StackService], command: list[str]) -> dict[str, Any]:
-        named = [service.name for service in services]
-        known = {service.name: service for service in machine_services(release)}
+        known = {service.name: service.as_dict() for service in machine_services(release)}
         values = self.declaration.values
         return self.module(
             "service",
             {
                 "job": "list" if job == "shell" and not command else job,
                 "project": naming.project_name(self.declaration.prefix),
-                "services": [
-                    {"name": name, "key": known[name].key, "one_shot": known[name].one_shot} for name in named
-                ],
+                "services": [known[service.name] for service in services],
                 "lines": values["bulkhead_lines"],
                 "command": command,
                 "secret_names": [setting.key for setting in release.settings if setting.secret],
@@ -112,5 +109,5 @@ class ActionModule(EnvironmentStep):
         usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
         host = self.declaration.values["bulkhead_docker_host"]
         line = jobs.terminal_command(container, host, usual, self.task_vars)
-        Display().display(f"Ansible has no terminal to give. Type this:\n  {line}")
+        Display().display(f"Ansible cannot open a terminal. Run:\n  {line}")
         return line

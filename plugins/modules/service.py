@@ -80,6 +80,7 @@ from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine
 from ..module_utils.operations.services import Services
+from ..module_utils.release.service import Service
 from ..module_utils.run_module import answer
 
 
@@ -87,7 +88,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Do one job."""
     params, job = module.params, module.params["job"]
     engine = Engine(module, params["docker_host"], params["project"], params["directory"])
-    services = Services(engine, params["prefix"], params["services"], params["secret_names"])
+    wanted = [Service.from_dict(service) for service in params["services"]]
+    services = Services(engine, params["prefix"], wanted, params["secret_names"])
     if job == "list":
         return {"changed": False, "services": services.listing()}
     if job == "logs":

@@ -224,7 +224,7 @@ def test_a_container_that_starts_and_dies(small: Small) -> None:
         readiness_delay=5,
     )
     # At the third time it is over; until somebody looks it may be one more.
-    assert re.search(r"_worker is .*: it ended, and was started again [3-9] times", run.error), run.error
+    assert re.search(r"_worker is .*: it ended, and was restarted [3-9] times", run.error), run.error
 
 
 def test_a_container_that_never_gets_healthy(small: Small) -> None:

@@ -124,15 +124,15 @@ def test_a_new_redis_password(guide: Guide) -> None:
         shown = place.deploy("--check", "-e", "bulkhead_allow_downtime=true", passwords=["staging"]).succeeded()
     finally:
         del place.variables["bulkhead_allow_downtime"]
-    assert "would be recreated and away until they are healthy again, at most " in error and f"\n  {redis}: " in error
+    assert "would take these services down until they are healthy, for at most " in error and f"\n  {redis}: " in error
     assert "Allow it with bulkhead_allow_downtime: true" in error and "_django: " not in error
     assert moment(place) == untouched
     steps = sentences(shown.result("converge")["steps"])
     (announced,) = (step for step in steps if step.startswith(f"recreate {redis}: "))
-    assert announced.startswith(f"recreate {redis}: it is away until it is healthy again, at most ")
+    assert announced.startswith(f"recreate {redis}: it is down until it is healthy again, for at most ")
     run, before, after = deploy(guide)
     (told,) = (step for step in sentences(receipt(run)["changed"]) if step.startswith(f"recreate {redis}: "))
-    away = re.fullmatch(rf"recreate {redis}: it was away for (\d+\.\d) s", told)
+    away = re.fullmatch(rf"recreate {redis}: it was down for (\d+\.\d) s", told)
     assert away and 0 < float(away[1]) < min(run.seconds, 60), told
     assert touched(before, after) == {"django", "redis"}
     assert healthy(place)

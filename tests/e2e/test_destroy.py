@@ -139,7 +139,7 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         ):
             assert words in left
             assert words in run.output, "it is printed as well"
-        assert run.output.index("this goes") < run.output.index("receipt of")
+        assert run.output.index("to be removed") < run.output.index("receipt of")
         assert running(ours.prefix) == {} and pair.names("image") == []
         assert len(pair.names("volume")) == len(pair.names("network")) == 1
         assert docker("container", "inspect", "--format", "{{.State.Running}}", strange).strip() == "true"
@@ -177,7 +177,7 @@ def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None
     other, beside = moment(theirs), pair.beside(theirs)
     run = pair.destroy("-e", "bulkhead_destroy_volumes=true", "-e", "bulkhead_destroy_backups=true").succeeded()
     found = run.result("destroy")
-    assert found["stays"] == [] and found["left"] == [f"{guest}: it is no backup of {ours.prefix}"]
+    assert found["stays"] == [] and found["left"] == [f"{guest}: not a backup of {ours.prefix}"]
     gone = {(step["kind"], step["target"]) for step in found["goes"]}
     assert {("backup", str(path)) for path in own} == {each for each in gone if each[0] == "backup"}
     assert {("file", str(backups / ours.prefix / name)) for name in (LOCK, JOURNAL)} <= gone

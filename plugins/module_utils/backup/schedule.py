@@ -118,7 +118,7 @@ def _imports(name: str, text: str) -> list[str]:
                 found.append(full if _is_module(full) else module)
         else:
             nodes += ast.iter_child_nodes(node)
-    return [each for each in found if each.startswith("%s." % _PACKAGE)]
+    return [name for name in found if name.startswith("%s." % _PACKAGE)]
 
 
 def _is_module(name: str) -> bool:
@@ -209,12 +209,12 @@ class Schedule:
             os.path.join(self.folder, SETTINGS): DesiredFile(SETTINGS, dump(settings), 0o600),
         }
         if os.path.isdir(SYSTEMD):
-            texts["command"] = " ".join(_unit_word(each) for each in command)
+            texts["command"] = " ".join(_unit_word(word) for word in command)
             for ending, template in (("service", _SERVICE), ("timer", _TIMER)):
                 name = "%s.%s" % (self.name, ending)
                 found[os.path.join(UNITS, name)] = DesiredFile(name, (template % texts).encode(), 0o644)
         elif os.path.isdir(CRON):
-            texts["command"] = " ".join(shlex.quote(each) for each in command).replace("%", "\\%")
+            texts["command"] = " ".join(shlex.quote(word) for word in command).replace("%", "\\%")
             found[os.path.join(CRON, self.name)] = DesiredFile(self.name, (_CRON % texts).encode(), 0o644)
         else:
             raise EngineError(

@@ -14,7 +14,7 @@ _SENTENCES = {
     "back up": "back up to %(target)s",
     "bring files": "bring changed files to %(target)s",
     "check out": "check out %(target)s in code",
-    "clear up": "clear up %(target)s, which an interrupted run left",
+    "clear up": "clear up %(target)s, left by an interrupted run",
     "connect": "connect %(target)s to %(detail)s again",
     "disconnect": "disconnect %(target)s from %(detail)s",
     "guard": "guard other environments' ports from %(detail)s (%(kind)s %(target)s)",
@@ -30,7 +30,7 @@ _SENTENCES = {
     "replace": "replace %(target)s without a gap",
     "restore": "restore %(target)s %(detail)s",
     "run": "run %(detail)s in %(target)s",
-    "take down": "take the %(target)s away",
+    "take down": "take the %(target)s down",
 }
 
 #: Steps without a target.
@@ -77,15 +77,15 @@ def sentence(step: Step) -> str:
     if step.detail and "%(detail)s" not in words:
         text += "; %s" % step.detail
     if step.seconds is not None:
-        return "%s: it was away for %.1f s" % (text, step.seconds)
+        return "%s: it was down for %.1f s" % (text, step.seconds)
     if step.at_most:
-        return "%s: it is away until it is healthy again, at most %d s (%s)" % (text, step.at_most, step.reason)
+        return "%s: it is down until it is healthy again, for at most %d s (%s)" % (text, step.at_most, step.reason)
     return "%s: %s" % (text, step.reason) if step.reason else text
 
 
 def sentences(said: Iterable[Mapping[str, Any] | str]) -> list[str]:
     """Steps for a person, as a module returned them or a receipt has kept them."""
-    return [sentence(Step.read(each)) for each in said]
+    return [sentence(Step.read(step)) for step in said]
 
 
 def backup_step(made: Mapping[str, Any]) -> Step:

@@ -15,29 +15,13 @@ from .service import Service
 
 #: What may be missing: the release to return to has it, or it is not wanted.
 _DEFAULTS: dict[str, Any] = {
-    "allow_downtime": False,
-    "backup": {},
-    "branch": "",
-    "compose_file": "",
-    "drain_timeout": 10,
-    "environment": {},
-    "files": [],
-    "firewall": False,
-    "firewall_chain": "",
-    "firewall_ports": [],
-    "image_repository": "",
-    "keep_releases": 5,
-    "mend": {},
-    "name": "",
-    "networks": [],
-    "ports": [],
-    "prepare_timeout": 600,
-    "project": "",
-    "readiness_delay": 5,
-    "repository": "",
-    "services": [],
-    "volumes": [],
-    "wait_timeout": 300,
+    **dict.fromkeys(
+        ("branch", "compose_file", "firewall_chain", "image_repository", "name", "project", "repository"), ""
+    ),
+    **dict.fromkeys(("files", "firewall_ports", "networks", "ports", "services", "volumes"), []),
+    **dict.fromkeys(("backup", "environment", "mend"), {}),
+    **dict.fromkeys(("allow_downtime", "firewall"), False),
+    **{"drain_timeout": 10, "keep_releases": 5, "prepare_timeout": 600, "readiness_delay": 5, "wait_timeout": 300},
 }
 
 

@@ -51,7 +51,7 @@ class Serving:
         commands: list[list[str]] = []
         for service in services:
             found = self.run.containers.of_service(service)
-            commands += [["unpause", each["Id"]] for each in found if condition(each) == "paused"]
+            commands += [["unpause", container["Id"]] for container in found if condition(container) == "paused"]
             if len(found) == 1 and service.replicas == 1 and name_of(found[0]) != service.container:
                 commands.append(["rename", found[0]["Id"], service.container])
         for command in commands:
@@ -63,18 +63,18 @@ class Serving:
         """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
         has changed yet: starting containers, which has a limit, finds every image here."""
         absent = [service for service in self.run.comparison.services if service.image not in ("", *self.run.images)]
-        missing = [each for each in absent if not inspect_objects(self.engine, "image", [each.image])]
+        missing = [service for service in absent if not inspect_objects(self.engine, "image", [service.image])]
         if not missing:
             return
-        keys = [each.key for each in missing]
+        keys = [service.key for service in missing]
         code, output, errors = self.engine.compose("pull", "--quiet", *keys, directory=directory)
         if code != 0:
             self.engine.check_reachable(errors)
-            names = sorted({each.image for each in missing})
+            names = sorted({service.image for service in missing})
             raise EngineError(
                 "cannot fetch what this machine lacks: %s" % ", ".join(names), last_lines(errors or output, 6)
             )
-        self.run.images.update(self.engine.image_ids([each.image for each in missing]))
+        self.run.images.update(self.engine.image_ids([service.image for service in missing]))
 
     def up(self, services: list[Service], *arguments: str) -> None:
         """``docker compose up`` with more arguments, until the services are well.
@@ -92,7 +92,8 @@ class Serving:
             self.fail(last_lines(errors or output, 6))
         self.wait(services, took)
         for service in services:
-            if service.steady and any(each["Id"] not in before for each in self.run.containers.of_service(service)):
+            found = self.run.containers.of_service(service)
+            if service.steady and any(container["Id"] not in before for container in found):
                 self.away.setdefault(service.container, round(time.monotonic() - began, 1))
 
     def recreate(self, service: Service) -> None:
@@ -101,9 +102,9 @@ class Serving:
         Not by ``--force-recreate``: that takes its dependencies along, and with ``--no-deps`` Compose gives a container
         another hash, by which the next ``docker compose up`` of a person would recreate it once more.
         """
-        for each in self.run.containers.of_service(service):
-            self.engine.docker_ok("stop", each["Id"])
-            self.remove([each])
+        for container in self.run.containers.of_service(service):
+            self.engine.docker_ok("stop", container["Id"])
+            self.remove([container])
         self.up([service], service.key)
 
     def bring_files(self, services: list[Service]) -> None:
@@ -112,17 +113,21 @@ class Serving:
             if not service.files:
                 continue
             self.brought.append(service)
-            fresh = not any(each["Id"] in self.run.before for each in self.run.containers.of_service(service))
+            fresh = not any(found["Id"] in self.run.before for found in self.run.containers.of_service(service))
             if service.on_change:
-                for each in self.run.containers.of_service(service):
-                    code, output, errors = self.engine.docker("exec", each["Id"], *service.on_change)
-                    if code != 0:
-                        said = [last_lines(errors or output), *self.last_words(each)]
-                        raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
+                self._tell(service)
             elif not fresh:
                 self.recreate(service)
         self.run.refresh()
         self.wait(services)
+
+    def _tell(self, service: Service) -> None:
+        """Run the command by which a service takes changed files, in each of its containers."""
+        for container in self.run.containers.of_service(service):
+            code, output, errors = self.engine.docker("exec", container["Id"], *service.on_change)
+            if code != 0:
+                said = [last_lines(errors or output), *self.last_words(container)]
+                raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
 
     def wait(self, services: list[Service], waited: float = 0) -> None:
         """Wait until every container of the services is well. Raises EngineError as soon as one never will be.
@@ -135,8 +140,8 @@ class Serving:
             for service in services:
                 found = self.run.containers.of_service(service)
                 waiting = waiting or not found
-                for each in found:
-                    how = self.judge(each, service.one_shot)
+                for container in found:
+                    how = self.judge(container, service.one_shot)
                     waiting, failed = waiting or how == "waiting", failed or how == "failed"
             return waiting, failed
 
@@ -186,12 +191,13 @@ class Serving:
             found = self.run.containers.of_service(service)
             if late and not found:
                 bad.append("%s has no container" % service.container)
-            for each in found:
-                unfinished = late and service.one_shot and condition(each) == "running"
-                if self.judge(each, service.one_shot) == "well" and not unfinished:
+            for container in found:
+                unfinished = late and service.one_shot and condition(container) == "running"
+                if self.judge(container, service.one_shot) == "well" and not unfinished:
                     continue
-                bad.append("%s is %s" % (name_of(each), "running and did not end" if unfinished else self.how(each)))
-                lines += self.last_words(each)
+                how = "running and did not end" if unfinished else self.how(container)
+                bad.append("%s is %s" % (name_of(container), how))
+                lines += self.last_words(container)
         limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
         raise EngineError(
             "the containers did not get healthy%s: %s" % (limit, "; ".join(bad) or "Compose failed"), "\n".join(lines)
@@ -202,7 +208,7 @@ class Serving:
         again = restarts_since(container, self.run.before.get(container["Id"]))
         how = condition(container)
         ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
-        how += ": it ended, and was started again %d times" % again if again > 0 else ""
+        how += ": it ended, and was restarted %d times" % again if again > 0 else ""
         return how + (' (a service that does its work and ends needs restart: "no")' if ended_well else "")
 
     def last_words(self, container: dict[str, Any]) -> list[str]:

@@ -98,7 +98,7 @@ class Converger:
             self.rollout.clear_up()
             self._keep(release)
         except (Failure, OSError, ValueError) as caught:
-            error = caught if isinstance(caught, Failure) else EngineError("the machine said no: %s" % caught)
+            error = caught if isinstance(caught, Failure) else EngineError("the operating system refused: %s" % caught)
             if fresh:
                 self.releases.remove(release)  # a full disk needs the room to put files back
             undo.undo(error)

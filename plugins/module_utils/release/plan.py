@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment would do, and which services would be away for it. Looks only; runs on the targets."""
+"""What a deployment would do, and which services it would take down. Looks only; runs on the targets."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from .service import Service
 
 
 def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
-    """Services that serve and would be away while they are replaced, and why they are: those that hold data or
-    ports of the machine and do not run the application, and those that no stand-in can stand in for."""
+    """The serving services that a deployment would take down, and why: those that hold data or ports of the machine
+    and do not run the application, and those that no stand-in can replace."""
     found = []
     for service in comparison.services:
-        if not any(is_well(each) for each in comparison.containers.of_service(service)):
-            if any(is_well(each) for each in comparison.in_the_way_of(service)):
-                found.append((service, "its name is that of a container whose service is gone"))
+        if not any(is_well(container) for container in comparison.containers.of_service(service)):
+            if any(is_well(orphan) for orphan in comparison.in_the_way_of(service)):
+                found.append((service, "it takes over the name of a container whose service is gone"))
             continue
         if comparison.containers.moves(service):
-            found.append((service, "it listens on another port than before"))
+            found.append((service, "it now listens on another port"))
         elif service.steady and service in comparison.changed:
             found.append((service, _how_changed(comparison, service)))
         elif service.steady and service in comparison.stale and service.files and not service.on_change:
-            found.append((service, "files that it reads only when it starts changed"))
+            found.append((service, "files changed that it reads only when it starts"))
     return found
 
 
 def _how_changed(comparison: Comparison, service: Service) -> str:
     """What a service's containers were made from otherwise than they would be now."""
-    for each in comparison.containers.of_service(service):
-        before = (each.get("Config") or {}).get("Image", "")
+    for container in comparison.containers.of_service(service):
+        before = (container.get("Config") or {}).get("Image", "")
         if service.image and before != service.image:
             return "its image changed from %s to %s" % (before, service.image)
-        if each.get("Image") != comparison.images.get(service.image, each.get("Image")):
-            return "its image %s is another one under the same name" % service.image
+        if container.get("Image") != comparison.images.get(service.image, container.get("Image")):
+            return "its image %s has changed under the same name" % service.image
     return "its definition or a setting changed"
 
 
@@ -62,23 +62,20 @@ def plan(comparison: Comparison) -> list[Step]:
     """What would be done; empty when everything is as it should be."""
     steps = file_steps(comparison)
     running = [service for service in comparison.services if comparison.containers.of_service(service)]
-    away = {service.name: why for service, why in gaps(comparison)}
-    starting = [each for each in comparison.broken if each not in comparison.changed and each.name not in away]
-    steps += [_step("start", each) for each in starting]
-    for service in (each for each in comparison.changed if each in running):
-        if service.name not in away:
+    down = gaps(comparison)
+    settled = [*comparison.changed, *(service for service, _why in down)]
+    steps += [_step("start", service) for service in comparison.broken if service not in settled]
+    for service in comparison.changed:
+        if service in running and service not in [gone for gone, _why in down]:
             steps.append(_step("replace" if service.rolling else "recreate", service))
     limit = comparison.params["wait_timeout"]
-    steps += [_step("recreate", service, why, at_most=limit) for service, why in gaps(comparison)]
-    steps += [
-        _step("bring files", each)
-        for each in comparison.stale
-        if each not in comparison.broken and each not in comparison.changed and each.name not in away
-    ]
+    steps += [_step("recreate", service, why, at_most=limit) for service, why in down]
+    settled += comparison.broken
+    steps += [_step("bring files", service) for service in comparison.stale if service not in settled]
     steps += [removal(orphan) for orphan in comparison.orphans]
     steps += [Step("clear up", name) for name in comparison.leftovers()]
     if "release_files" not in comparison.params:  # returning to a release prepares nothing
-        steps += [_step("prepare again", each, why) for each, why in comparison.unprepared()]
+        steps += [_step("prepare again", service, why) for service, why in comparison.unprepared()]
     if comparison.interrupted and not steps:
         steps.append(Step("finish"))
     if comparison.firewall:

@@ -127,7 +127,7 @@ class Rollout:
                 self.rolling.settle(service)
 
     def _refuse_surprises(self, services: list[Service], recreated: set[str]) -> None:
-        """Raise EngineError where Compose is going to replace what serves and what nobody expected to be replaced."""
+        """Raise EngineError where Compose is about to replace what serves although no plan says so."""
         surprising = [
             service.container
             for service in services
@@ -137,9 +137,9 @@ class Rollout:
         ]
         if surprising:
             raise EngineError(
-                "Compose would recreate %s, although no definition changed (they were made anew for another release "
-                "since, or by another version of Compose). Allow that they are away meanwhile with "
-                "bulkhead_allow_downtime: true" % " and ".join(surprising)
+                "Compose would recreate %s although no definition changed (another release or another version of "
+                "Compose recreated them since). Allow the downtime with bulkhead_allow_downtime: true"
+                % " and ".join(surprising)
             )
 
     def _recreated(self) -> set[str]:

@@ -97,7 +97,7 @@ class Rolling:
 
     def _serves(self, service: Service) -> bool:
         found = self.run.containers.of_service(service)
-        return bool(found) and all(is_well(each) for each in found)
+        return bool(found) and all(is_well(container) for container in found)
 
     def _start(self, service: Service) -> None:
         name = service.stand_in
@@ -109,7 +109,9 @@ class Rolling:
             found = self.run.containers.named(name)
             if found and condition(found) == "running":
                 self._give_up(service, "%s has no health check to judge it by" % service.name)
-            self.serving.wait_for(name, lambda each: self._give_up(service, self.serving.how(each) if each else "gone"))
+            self.serving.wait_for(
+                name, lambda found: self._give_up(service, self.serving.how(found) if found else "gone")
+            )
         else:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 
@@ -120,7 +122,7 @@ class Rolling:
             lines += self.serving.last_words(found)
             self.serving.remove([found])
         raise EngineError(
-            "the new version of %s did not get healthy (%s) and was given no request" % (service.name, why),
+            "the new version of %s did not get healthy (%s) and received no requests" % (service.name, why),
             "\n".join(lines),
         )
 

@@ -104,11 +104,11 @@ class Releases:
             if earlier in kept:
                 return earlier
             raise EngineError(
-                "there is no release before %s to return to; kept are %s" % (current or "the first", _list(kept))
+                "there is no release before %s to return to; kept releases: %s" % (current or "the first", _list(kept))
             )
         if wanted in kept:
             return wanted
-        raise EngineError("there is no release %s (bulkhead_release); kept are %s" % (wanted, _list(kept)))
+        raise EngineError("there is no release %s (bulkhead_release); kept releases: %s" % (wanted, _list(kept)))
 
     def files(self, name: str) -> list[DesiredFile]:
         """The files of a kept release. Raises EngineError where somebody took one away."""
@@ -239,7 +239,7 @@ class Releases:
                 services = [service.name for service in self.services(name) if service.image == image]
                 ids = (before[:_SHORT], now[image][:_SHORT])
                 found.append(
-                    "%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids)
+                    "%s ran image %s as %s, and that name now means %s" % (" and ".join(services), image, *ids)
                 )
         return found
 
@@ -273,4 +273,4 @@ def deployed_commits(tree: Tree) -> list[str]:
     """The commits of the release in force and of those that are kept."""
     releases = Releases(tree)
     manifests = [releases.manifest(name) for name in releases.kept()]
-    return [str(each["commit"]) for each in (load_state(tree), *manifests) if each.get("commit")]
+    return [str(kept["commit"]) for kept in (load_state(tree), *manifests) if kept.get("commit")]

@@ -42,7 +42,7 @@ class Undo:
             error.message += ". %s" % error.put_back
         except (Failure, OSError, ValueError) as second:
             error.put_back = "not everything: %s" % second
-            error.message += ". And putting back what was failed: %s" % second
+            error.message += ". Putting it back failed too: %s" % second
             error.detail += "\n%s" % getattr(second, "detail", "")
 
     # ---- to the release before ------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class Undo:
         self.tree.restore()
         said = "There was no release before: what this run had started was removed, volumes were kept"
         left = " and ".join(sorted(map(name_of, self.run.containers)))
-        return "%s. Kept is what ran before this run or took its place: %s" % (said, left) if left else said
+        return "%s. Left running, as it was or replaced: %s" % (said, left) if left else said
 
     def _started(self) -> list[dict[str, Any]]:
         """What this run made; stand-ins go on until those that they stand in for are back."""

@@ -52,7 +52,7 @@ def _needs_application(release: Release, key: str) -> bool:
     application = {service.key for service in release.stack.services if service.rolling or service.application}
     while left:
         met.add(left[-1])
-        left += [each for each in definitions[left.pop()].get("depends_on") or () if each not in met]
+        left += [other for other in definitions[left.pop()].get("depends_on") or () if other not in met]
     return bool(met & application)
 
 

@@ -148,8 +148,8 @@ def build_stack(
                 settings={key: str(value) for key, value in (extra.get("env") or {}).items()},
                 secrets=tuple(extra.get("secrets", ())),
                 private=tuple(extra.get("private", ())),
-                on_change=tuple(extra.get("on_change", ())),
-                validate=tuple(extra.get("validate", ())),
+                on_change=tuple(map(str, extra.get("on_change", ()))),
+                validate=tuple(map(str, extra.get("validate", ()))),
                 application=application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
@@ -302,13 +302,13 @@ def firewall_ports(compose: Mapping[str, Any], allowed: Iterable[str]) -> list[d
         for _key, protocol, address, low, high in _published(compose)
         if not _is_loopback(address)
     ]
-    for each in allowed:
-        port, _unused, protocol = str(each).partition("/")
+    for entry in allowed:
+        port, _unused, protocol = str(entry).partition("/")
         protocol = protocol or "tcp"
         if not (port.isdigit() and 0 < int(port) < 65536 and protocol in ("tcp", "udp", "sctp")):
-            raise ValueError(f"bulkhead_firewall_allow: {each!r} is not a port: write 25 or 8125/udp")
+            raise ValueError(f"bulkhead_firewall_allow: {entry!r} is not a port: write 25 or 8125/udp")
         found.append({"protocol": protocol, "address": "", "ports": port})
-    return [each for number, each in enumerate(found) if each not in found[:number]]
+    return [ports for number, ports in enumerate(found) if ports not in found[:number]]
 
 
 def _published(compose: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int, int]]:

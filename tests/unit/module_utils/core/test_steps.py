@@ -24,8 +24,8 @@ DOWN = Step("recreate", "p_db", "container", "its image changed", at_most=300)
         (Step("make", kind="backup"), "make a backup"),
         (Step("make", "b", "backup", detail="no files yet"), "make the backup b; no files yet"),
         (Step("guard", "C", "firewall chain", detail="p"), "guard other environments' ports from p (firewall chain C)"),
-        (DOWN, "recreate p_db: it is away until it is healthy again, at most 300 s (its image changed)"),
-        (DOWN._replace(seconds=0.0), "recreate p_db: it was away for 0.0 s"),
+        (DOWN, "recreate p_db: it is down until it is healthy again, for at most 300 s (its image changed)"),
+        (DOWN._replace(seconds=0.0), "recreate p_db: it was down for 0.0 s"),
         (Step("rotate", "p_key"), "rotate p_key"),
     ],
 )  # fmt: skip

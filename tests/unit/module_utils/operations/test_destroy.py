@@ -45,7 +45,7 @@ def look(tmp_path: Path, **more: Any) -> Destruction:
 
 def test_the_whole_directory_goes(backups: Path, tmp_path: Path) -> None:
     found = look(tmp_path)
-    assert [sentence(each.removal) for each in found.goes] == [
+    assert [sentence(thing.removal) for thing in found.goes] == [
         f"remove backup {backups}/b",
         f"remove backup {backups}/{PARTIAL}c",
         f"remove backup directory {backups}",
@@ -58,7 +58,7 @@ def test_the_whole_directory_goes(backups: Path, tmp_path: Path) -> None:
 def test_a_directory_of_the_users_own_stays_without_anything_of_ours(backups: Path, tmp_path: Path) -> None:
     found = look(tmp_path, backup_directory=str(backups))
     removed = [Step("remove", f"{backups}/{name}", "file") for name in (LOCK, JOURNAL)]
-    assert [each.removal for each in found.goes[2:]] == removed
+    assert [thing.removal for thing in found.goes[2:]] == removed
     assert found.left == [f"{backups}: it may have been there before any backup (bulkhead_backup_directory)"]
     found.apply()
     assert list(backups.iterdir()) == [] and look(tmp_path, backup_directory=str(backups)).goes == []
@@ -67,9 +67,9 @@ def test_a_directory_of_the_users_own_stays_without_anything_of_ours(backups: Pa
 def test_what_is_somebodys_own_stays_alone(backups: Path, tmp_path: Path) -> None:
     (backups / "notes").touch()
     found = look(tmp_path)
-    assert found.left == [f"{backups}/notes: it is no backup of {PREFIX}"]
+    assert found.left == [f"{backups}/notes: not a backup of {PREFIX}"]
     found.apply()
-    assert [each.name for each in backups.iterdir()] == ["notes"]
+    assert [path.name for path in backups.iterdir()] == ["notes"]
 
 
 def test_backups_stay_where_nobody_wants_them_gone(backups: Path, tmp_path: Path) -> None:

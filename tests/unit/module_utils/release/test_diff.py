@@ -39,7 +39,7 @@ def test_a_changed_secret_file(machine: Machine, env_files: list[str]) -> None:
     services = [service("web", **WEB, env_files=env_files), service("db")]
     machine.deploy(secret_files=[file(".env", 'KEY="secret-one"\n', "0600")], services=services)
     looked = machine.look(secret_files=[file(".env", 'KEY="secret-two"\n', "0600")], services=services)
-    (shown,) = [each for each in difference(looked, []) if each["after_header"].endswith("/.env")]
+    (shown,) = [change for change in difference(looked, []) if change["after_header"].endswith("/.env")]
     assert (shown["before"], shown["after"]) == (("KEY\n", "KEY" + OTHER) if env_files else ("", HIDDEN))
 
 

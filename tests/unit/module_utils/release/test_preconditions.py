@@ -41,7 +41,7 @@ class Engine:
         return [container for container in self.containers if container["Id"] in names]
 
     def docker(self, _kind: str, _verb: str, *names: str) -> tuple[int, str, str]:
-        return 0, json.dumps([each for each in self.objects if each["Name"] in names]), ""
+        return 0, json.dumps([item for item in self.objects if item["Name"] in names]), ""
 
     def docker_ok(self, *_args: str) -> str:
         return "\n".join(container["Id"] for container in self.containers)

@@ -82,7 +82,7 @@ def test_the_one_before_is_not_kept(machine: Machine, clock: list[int]) -> None:
     """No older one is taken for it."""
     only = [release(machine, number, keep_releases=1) for number in (1, 2)][-1]
     assert machine.releases() == [only]
-    with pytest.raises(EngineError, match=f"there is no release before {only} to return to; kept are {only}"):
+    with pytest.raises(EngineError, match=f"there is no release before {only} to return to; kept releases: {only}"):
         roll_back(machine)
 
 

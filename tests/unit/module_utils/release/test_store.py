@@ -35,7 +35,8 @@ def test_back_again_is_one_further(three: Machine) -> None:
     roll_back(three)
     roll_back(three)
     assert (current_release(three.tree), three.engine.images()["web"]) == (first, "web:1")
-    with pytest.raises(EngineError, match=f"there is no release before {first} to return to; kept are .*, {first}"):
+    refused = f"there is no release before {first} to return to; kept releases: .*, {first}"
+    with pytest.raises(EngineError, match=refused):
         roll_back(three)
 
 
@@ -69,7 +70,7 @@ def test_a_rollback_that_fails_leaves_what_was(three: Machine) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "..", "", "20000101T000000Z-00000000", "a/b"])
 def test_a_release_that_is_not_there(three: Machine, name: str) -> None:
-    with pytest.raises(EngineError, match=r"there is no release .*\(bulkhead_release\); kept are 1970"):
+    with pytest.raises(EngineError, match=r"there is no release .*\(bulkhead_release\); kept releases: 1970"):
         Releases(three.tree).resolve(name, current_release(three.tree))
 
 

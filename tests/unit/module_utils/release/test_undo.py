@@ -97,7 +97,7 @@ def test_a_failure_without_a_state_leaves_what_ran(deployed: Machine) -> None:
         files=[file(COMPOSE_FILE, compose_text(web="web:2", db="db:2", more="more:1")), file("web.conf", "one")],
         services=services,
     )
-    assert "Kept is what ran before this run or took its place: aiia_prod_db and aiia_prod_web" in error.message
+    assert "Left running, as it was or replaced: aiia_prod_db and aiia_prod_web" in error.message
     assert sorted(deployed.engine.running) == ["db", "web"]
 
 
@@ -161,7 +161,7 @@ def test_a_checkout_that_fails(deployed: Machine) -> None:
 def test_going_back_that_fails_is_told(deployed: Machine) -> None:
     deployed.engine.refuses = lambda call: call.startswith("up")
     error = deployed.fails(**files(web="web:2"))
-    assert "And putting back what was failed" in error.message
+    assert "Putting it back failed too" in error.message
 
 
 # ---- the guard ---------------------------------------------------------------------------------------------------

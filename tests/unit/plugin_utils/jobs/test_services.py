@@ -40,7 +40,7 @@ WHOLE = stack(
 
 
 def test_what_others_depend_on_comes_first() -> None:
-    names = [each.name for each in jobs.in_order(WHOLE)]
+    names = [service.name for service in jobs.in_order(WHOLE)]
     assert sorted(names) == ["django", "nginx", "pgbouncer", "postgresql", "redis"]
     for earlier, later in (
         ("postgresql", "pgbouncer"),
@@ -53,12 +53,12 @@ def test_what_others_depend_on_comes_first() -> None:
 
 def test_a_circle_ends() -> None:
     """Compose refuses one; a job must not hang on it."""
-    assert {each.name for each in jobs.in_order(stack(a=["b"], b=["a"]))} == {"a", "b"}
+    assert {service.name for service in jobs.in_order(stack(a=["b"], b=["a"]))} == {"a", "b"}
 
 
 @pytest.mark.parametrize("wanted", ["django", "django_prod", "aiia_prod_django"])
 def test_a_service_by_any_of_its_names(wanted: str) -> None:
-    assert [each.name for each in jobs.chosen("aiia_prod", WHOLE, wanted)] == ["django"]
+    assert [service.name for service in jobs.chosen("aiia_prod", WHOLE, wanted)] == ["django"]
 
 
 @pytest.mark.parametrize(

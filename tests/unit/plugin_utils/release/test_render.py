@@ -83,8 +83,8 @@ def test_the_guide_has_no_problems(guide: dict[str, tuple[Declaration, Release]]
     assert list(guide) == ["aiia_prod", "aiia_staging"]
     for declaration, _release in guide.values():
         assert declaration.problems == []
-        assert {each.rule for each in declaration.lacking} == {"missing-secret"}
-        names = {each.resource.partition(".")[2] for each in declaration.lacking}
+        assert {problem.rule for problem in declaration.lacking} == {"missing-secret"}
+        names = {problem.resource.partition(".")[2] for problem in declaration.lacking}
         assert names == {"SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
@@ -92,7 +92,7 @@ def test_a_secret_that_is_there_and_empty_is_called_so(tmp_path: Path) -> None:
     secrets = {"SECRET_KEY": "x" * 50, "DB_PASSWORD": "", "POSTGRES_PASSWORD": "postgres-password"}
     declaration = declared(tmp_path, bulkhead_secrets=secrets)
     render(declaration, tmp_path)
-    found = {each.resource.partition(".")[2]: each for each in declaration.lacking}
+    found = {problem.resource.partition(".")[2]: problem for problem in declaration.lacking}
     assert found["DB_PASSWORD"].message.startswith("bulkhead_secrets.DB_PASSWORD is empty, and the service ")
     assert found["DB_PASSWORD"].fix.startswith("give DB_PASSWORD a value in bulkhead_secrets")
     assert found["REDIS_PASSWORD"].message.startswith("bulkhead_secrets has no REDIS_PASSWORD, and the service redis")
