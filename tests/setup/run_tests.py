@@ -23,6 +23,7 @@ GROUPS = {
     "hazards": ["tests/hazards"],
     "differential": ["tests/differential"],
     "sanity": ["tests/stages/test_sanity.py"],
+    "galaxy": ["tests/stages/test_galaxy.py"],
     "molecule": ["tests/stages/test_molecule.py"],
     "e2e": ["tests/e2e"],
 }
