@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup packages engine demo test test-full lint bench clean
+.PHONY: help setup packages engine demo check test test-full lint bench clean
 
 help: ## show this list
 	@echo "make <target>:"
@@ -20,7 +20,10 @@ engine: setup ## the same; `sudo make engine` is what a user without rights is t
 demo: setup ## deploy production and staging on this machine, and show what runs where
 	@$(VENV)/python tests/setup/demo.py
 
-test: setup ## everything that decides whether a change is good (under 40 minutes)
+check: packages ## linters, types, unit tests and hazards, for the daily loop (about 2 minutes, at most 4)
+	@$(VENV)/python tests/setup/run_tests.py --quick
+
+test: setup ## everything that decides whether a change is good (under 35 minutes)
 	@$(VENV)/python tests/setup/run_tests.py
 
 test-full: setup ## the same, and what takes too long for every change

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.release.render import secret_values
 
 
@@ -53,7 +53,7 @@ class ActionModule(EnvironmentStep):
         if shown:
             Display().display("\n".join(shown))
         if job == "make":
-            self.live.conclude(self.session, "backup", answer["steps"])
+            self.live.ending.conclude(self.session, "backup", answer["steps"])
         return answer
 
     def _common(self) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.isolation.live.drift import to_mend
-from ..plugin_utils.jobs.converge import release_arguments, run_arguments
-from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.jobs.converge import release_arguments, run_arguments, ship
 from ..plugin_utils.jobs.promotion import require_promotion
 from ..plugin_utils.release.render import secret_values
 
@@ -29,12 +28,11 @@ class ActionModule(EnvironmentStep):
         commit = given["commit"]
         if self.declaration.values["bulkhead_source_repository"] and not commit:
             raise AnsibleActionFail(
-                f"{self.declaration.prefix}: the step before, which brings the source to its commit, did not run here. "
-                "Run the whole deployment: ansible-playbook deploy.yml -l <environment>"
+                f"{self.declaration.prefix}: the step before, which checks out the commit, did not run. Run the whole "
+                "deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
         require_promotion(self, release)
-        arguments = {**run_arguments(self, release), **release_arguments(self, release), "commit": commit}
-        arguments["mend"] = to_mend(self.live.environment, self.session.observation)
-        masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
+        answer = ship(self, commit, run_arguments(self, release), release_arguments(self, release))
+        masked: dict[str, Any] = mask(answer, secret_values(release))
         return masked

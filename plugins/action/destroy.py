@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..module_utils.source.checkout import split_credentials
+from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
-from ..plugin_utils.release.service_arguments import service_arguments
+from ..plugin_utils.release.services import services
 
 
 class ActionModule(EnvironmentStep):
@@ -31,23 +32,24 @@ class ActionModule(EnvironmentStep):
             return found
         Display().display(_listing(prefix, found))
         if not found["goes"]:
-            self.live.conclude(self.session, "destroy", [])
+            self.live.ending.conclude(self.session, "destroy", [])
             return {**found, "msg": f"there is nothing of {prefix} on the machine"}
         if self._task.check_mode:
-            self.live.conclude(self.session, "destroy", [])
+            self.live.ending.conclude(self.session, "destroy", [])
             return {**found, "msg": "check mode: nothing was removed"}
         self.confirm("destroy")
         answer = self.module("destroy", {**self._arguments(), "apply": True, "expected": found["goes"]})
         if answer.get("failed"):
             return answer
-        self.session.notes += [f"kept: {each}" for each in found["stays"]] + [f"left: {each}" for each in found["left"]]
-        self.live.conclude(self.session, "destroy", [f"remove {each}" for each in found["goes"]], gone=True)
+        for word, things in (("kept", found["stays"]), ("left", found["left"])):
+            self.session.notes += [Note(f"{word}: {thing}") for thing in things]
+        self.live.ending.conclude(self.session, "destroy", found["goes"], gone=True)
         return answer
 
     def _arguments(self) -> dict[str, Any]:
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.gate.render(self.declaration)
-        mounts = [mount for argument in service_arguments(release) for mount in argument["mounts"]] if release else []
+        mounts = [mount for service in services(release) for mount in service.mounts] if release else []
         return {
             "project": naming.project_name(prefix),
             "image_repository": naming.image_name(prefix, values["bulkhead_app_service"]),
@@ -66,10 +68,10 @@ def _listing(prefix: str, found: Mapping[str, Any]) -> str:
     if not found["goes"]:
         lines = [f"there is nothing of {prefix} to remove"]
     else:
-        lines = [f"of {prefix} this goes:", *(f"  {each}" for each in found["goes"])]
+        lines = [f"{prefix}: to be removed:", *(f"  {step['kind']} {step['target']}" for step in found["goes"])]
     if found["stays"]:
-        lines += ["this stays (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
-        lines += [f"  {each}" for each in found["stays"]]
+        lines += ["kept (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
+        lines += [f"  {thing}" for thing in found["stays"]]
     if found["left"]:
-        lines += ["this is left, for it is not the environment's own:", *(f"  {each}" for each in found["left"])]
+        lines += ["not this environment's, left alone:", *(f"  {thing}" for thing in found["left"])]
     return "\n".join(lines)

@@ -44,8 +44,8 @@ class ActionModule(EnvironmentStep):
         if answer.get("failed"):
             return answer
         # That the page was up was seen before the switch.
-        self.session.notes = [note for note in self.session.notes if not note.startswith("in-maintenance: ")]
-        self.live.conclude(self.session, f"maintenance {wanted}", answer["steps"])
+        self.session.notes = [note for note in self.session.notes if note.rule != "in-maintenance"]
+        self.live.ending.conclude(self.session, f"maintenance {wanted}", answer["steps"])
         if not self._task.check_mode:
             Display().display(
                 f"{prefix} {'answers' if wanted == 'on' else 'no longer answers'} with its maintenance page"

@@ -13,8 +13,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.plan import Gate, Verdict
-from ..plugin_utils.isolation.report.text import as_json, number, text
-from ..plugin_utils.isolation.rules.gc_pause import collector_paused
+from ..plugin_utils.isolation.gc_pause import collector_paused
+from ..plugin_utils.isolation.report.text import as_json, text
+from ..plugin_utils.isolation.wording import number
 
 
 class ActionModule(ActionBase):

@@ -20,9 +20,10 @@ class ActionModule(EnvironmentStep):
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Tell what the look had to tell; every step begins with it."""
-        for note in self.session.notes:
+        notes = list(map(str, self.session.notes))
+        for note in notes:
             Display().display(f"note: {note}")
         drift = differences(self.live.environment, self.session.observation) if self._task.diff else []
         if drift:
             Display().display(as_diff(drift))
-        return {"changed": False, "notes": self.session.notes}
+        return {"changed": False, "notes": notes}

@@ -12,9 +12,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
+from ..module_utils.core.steps import Step, as_dicts, sentence
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.jobs.restore import Intention, another, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
 from ..plugin_utils.release.render import secret_values
@@ -67,11 +68,12 @@ class ActionModule(EnvironmentStep):
             return {**looked, "msg": f"{looked['msg']}{another(values['bulkhead_restore'], origin)}"}
         manifest = looked["manifest"]
         self._refuse(list(refusals(intention, manifest, looked["seen"])))
-        steps = [f"restore {manifest['name']} of {manifest['prefix']}, made {manifest['created']}"]
-        stay = [f"the files of {name} stay as they are: the backup has none" for name in staying(intention, manifest)]
+        made = f"of {manifest['prefix']}, made {manifest['created']}"
+        restore = Step("restore", manifest["name"], "backup", detail=made)
+        stay = [Step("leave", name, "files", "the backup has none") for name in staying(intention, manifest)]
         if self._task.check_mode:
-            steps += stay
-            self.live.conclude(self.session, "restore", steps)
+            steps = as_dicts([restore, *stay])
+            self.live.ending.conclude(self.session, "restore", steps)
             return {"changed": True, "manifest": manifest, "steps": steps}
         call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
         call["files"] = intention.files != "leave"
@@ -80,12 +82,12 @@ class ActionModule(EnvironmentStep):
         if answer.get("failed"):
             return answer
         done = answer["restored"]
-        done["notes"] += stay
+        done["notes"] += map(sentence, stay)
         Display().display(_told(prefix, manifest, done))
-        steps[0] += f"; {_files_told(done)}"
-        steps += [f"keep the earlier database as {name}" for name in done["kept"]]
-        steps += [f"remove the database {name}, which an earlier restore had kept" for name in done["removed"]]
-        self.live.conclude(self.session, "restore", steps)
+        kept = [Step("keep", name, "database") for name in done["kept"]]
+        removed = [Step("remove", name, "database", "an earlier restore kept it") for name in done["removed"]]
+        steps = as_dicts([restore._replace(detail=f"{made}; {_files_told(done)}"), *kept, *removed])
+        self.live.ending.conclude(self.session, "restore", steps)
         return {"changed": True, "manifest": manifest, "restored": done, "steps": steps}
 
     @staticmethod

@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.jobs.converge import run_arguments
-from ..plugin_utils.jobs.masking import mask
+from ..plugin_utils.jobs.converge import run_arguments, ship
 from ..plugin_utils.release.render import secret_values
 
 
@@ -28,8 +28,8 @@ class ActionModule(EnvironmentStep):
             return kept
         target = kept["target"]
         self.live.judge_release(self.session, target["environment"])
-        arguments = {**run_arguments(self, release), "release": target["release"]}
-        masked: dict[str, Any] = mask(self.module("converge", arguments), secret_values(release))
+        answer = ship(self, "", run_arguments(self, release), {"name": target["release"]})
+        masked: dict[str, Any] = mask(answer, secret_values(release))
         if not (masked.get("changed") or masked.get("failed")):
-            Display().display(f"{self.declaration.prefix}: {target['release']} is in force already")
+            Display().display(f"{self.declaration.prefix}: {target['release']} is already in force")
         return masked

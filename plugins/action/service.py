@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ..module_utils.core.masking import mask
 from ..plugin_utils.declaration.variables import defaults
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.jobs import services as jobs
-from ..plugin_utils.jobs.masking import mask
 from ..plugin_utils.release.render import Release, secret_values
-from ..plugin_utils.release.service_arguments import service_arguments
-from ..plugin_utils.release.stack import Service
+from ..plugin_utils.release.services import services as machine_services
+from ..plugin_utils.release.stack import StackService
 
 
 class ActionModule(EnvironmentStep):
@@ -52,10 +52,10 @@ class ActionModule(EnvironmentStep):
         if job == "shell" and not command:
             return {**answer, "command": self._terminal(services[0], answer["services"][0]["container"])}
         if not self.only_reads(given):
-            self.live.conclude(self.session, job, answer["steps"])
+            self.live.ending.conclude(self.session, job, answer["steps"])
         return answer
 
-    def _meant(self, job: str, release: Release) -> tuple[list[Service], list[str]]:
+    def _meant(self, job: str, release: Release) -> tuple[list[StackService], list[str]]:
         """The services of a job and its command. Raises ValueError for names and commands that mean nothing."""
         values, stack = self.declaration.values, release.stack
         wanted, usual = values["bulkhead_service"], values["bulkhead_app_service"]
@@ -74,17 +74,15 @@ class ActionModule(EnvironmentStep):
             raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
 
-    def _call(self, job: str, release: Release, services: Sequence[Service], command: list[str]) -> dict[str, Any]:
-        known = {argument["name"]: argument for argument in service_arguments(release)}
+    def _call(self, job: str, release: Release, services: Sequence[StackService], command: list[str]) -> dict[str, Any]:
+        known = {service.name: service.as_dict() for service in machine_services(release)}
         values = self.declaration.values
         return self.module(
             "service",
             {
                 "job": "list" if job == "shell" and not command else job,
                 "project": naming.project_name(self.declaration.prefix),
-                "services": [
-                    {key: known[service.name][key] for key in ("name", "key", "one_shot")} for service in services
-                ],
+                "services": [known[service.name] for service in services],
                 "lines": values["bulkhead_lines"],
                 "command": command,
                 "secret_names": [setting.key for setting in release.settings if setting.secret],
@@ -103,7 +101,7 @@ class ActionModule(EnvironmentStep):
         if shown:
             Display().display("\n".join(shown))
 
-    def _terminal(self, service: Service, container: str) -> str:
+    def _terminal(self, service: StackService, container: str) -> str:
         if not container:
             raise AnsibleActionFail(
                 f"{self.declaration.prefix} is not deployed here: service {service.name} has no container. Deploy first"
@@ -111,5 +109,5 @@ class ActionModule(EnvironmentStep):
         usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
         host = self.declaration.values["bulkhead_docker_host"]
         line = jobs.terminal_command(container, host, usual, self.task_vars)
-        Display().display(f"Ansible has no terminal to give. Type this:\n  {line}")
+        Display().display(f"Ansible cannot open a terminal. Run:\n  {line}")
         return line

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.source.checkout import split_credentials
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
@@ -26,8 +27,10 @@ class ActionModule(EnvironmentStep):
             return {"changed": False, "commit": "", "built": False, "before": ""}
         answer = self.module("source", self._arguments())
         if self._task.check_mode and not answer.get("failed"):
-            answer["steps"] = [f"build {answer['image']}"] if answer["built"] else []
-            answer["steps"] += [answer["promoted"]] if answer.get("promoted") else []
+            steps = [Step("build", answer["image"], "image")] if answer["built"] else []
+            if answer.get("promoted"):
+                steps.append(Step("promote", answer["image"], "image", detail=answer["promoted"]))
+            answer["steps"] = as_dicts(steps)
         return answer
 
     def _arguments(self) -> dict[str, Any]:

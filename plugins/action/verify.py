@@ -19,7 +19,8 @@ from ..plugin_utils.gate.session import begun
 from ..plugin_utils.isolation.live.drift import as_diff
 from ..plugin_utils.isolation.live.receipt import as_text
 from ..plugin_utils.isolation.model import Severity
-from ..plugin_utils.isolation.report.text import number, stops, text
+from ..plugin_utils.isolation.report.text import stops, text
+from ..plugin_utils.isolation.wording import number
 
 #: What a verification tells beside what is wrong.
 _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver", "in-maintenance")
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):
             stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
             rules = list(dict.fromkeys(each.rule for each in stopping))
             if session is not None:
-                receipt = live.record(session, answer, findings, given["converged"], rules)
+                receipt = live.ending.record(session, live.environment, answer, findings, given["converged"], rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
         told = () if receipt else _TOLD
         shown = [

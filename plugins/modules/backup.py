@@ -54,10 +54,10 @@ last:
   returned: V(list)
   type: dict
 steps:
-  description: What was done, or would be done in check mode.
+  description: What was done, or would be done in check mode. Each step has its C(verb), C(target) and C(kind).
   returned: V(make), V(schedule)
   type: list
-  elements: str
+  elements: dict
 """
 
 from typing import Any
@@ -67,27 +67,29 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.backup.create import Backups
 from ..module_utils.backup.schedule import Schedule
 from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine
 from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Do one job."""
+    """Make a backup, list the backups, or set the schedule."""
     params = module.params
     engine = Engine(module, params["docker_host"])
     schedule = Schedule(engine, params["prefix"], params["state_directory"])
     if params["job"] == "schedule":
         wanted = params["schedule"] and dict(params["schedule"], backup=params["backup"])
         steps = schedule.bring(wanted, change=not module.check_mode)
-        return {"changed": bool(steps), "steps": steps}
+        return {"changed": bool(steps), "steps": as_dicts(steps)}
     backups = Backups(engine, params["backup"])
     if params["job"] == "list":
         return {"changed": False, "backups": backups.complete(), "last": schedule.last()}
     if module.check_mode:
-        return {"changed": True, "steps": ["back up to %s" % backups.directory]}
+        return {"changed": True, "steps": as_dicts([Step("back up", backups.directory, "directory")])}
     made = backups.make("by hand", trigger="hand")
-    steps = ["back up to %s" % made["path"]] + ["remove the backup %s" % name for name in made["removed"]]
-    return {"changed": True, "backup": made, "steps": steps}
+    steps = [Step("back up", made["path"], "directory")]
+    steps += [Step("remove", name, "backup") for name in made["removed"]]
+    return {"changed": True, "backup": made, "steps": as_dicts(steps)}
 
 
 def main() -> None:

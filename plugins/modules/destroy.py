@@ -27,7 +27,7 @@ attributes:
   diff_mode: {support: none, description: The list is printed in any case.}
 options:
   apply: {type: bool, default: false, description: Remove what O(expected) lists; otherwise only look.}
-  expected: {type: list, elements: str, default: [], description: The list that was printed.}
+  expected: {type: list, elements: dict, default: [], description: The list that was printed.}
   project: {type: str, default: "", description: The environment's Compose project.}
   image_repository: {type: str, default: "", description: The repository of images that were built for the environment.}
   firewall_chain: {type: str, default: "", description: The environment's chain of the firewall.}
@@ -46,10 +46,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 goes:
-  description: What was removed, or would be.
+  description: What was removed, or would be, as steps with a C(verb), the C(target) and its C(kind).
   returned: success
   type: list
-  elements: str
+  elements: dict
 stays:
   description: What is kept on purpose, volumes and backups.
   returned: success
@@ -68,6 +68,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.directory import Tree
+from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine, EngineError
 from ..module_utils.operations.destroy import Destruction
 from ..module_utils.run_module import answer
@@ -82,15 +83,16 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if params["repository"]:
         checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
     found = Destruction(engine, Tree(params["directory"]), checkout, params)
-    goes = [each.text for each in found.goes]
-    result = {"changed": bool(goes), "goes": goes, "stays": found.stays, "left": found.left}
+    goes = [thing.removal for thing in found.goes]
+    result = {"changed": bool(goes), "goes": as_dicts(goes), "stays": found.stays, "left": found.left}
     if not params["apply"] or module.check_mode:
         return result
-    if goes != params["expected"]:
-        strange = sorted(set(goes) ^ set(params["expected"]))
+    expected = [Step.read(step) for step in params["expected"]]
+    if goes != expected:
+        strange = sorted(set(goes) ^ set(expected), key=lambda step: (step.kind, step.target))
         raise EngineError(
             "what is there changed since it was listed (%s). Nothing was removed; run it again"
-            % (", ".join(strange[:5]) or "its order")
+            % (", ".join("%s %s" % (step.kind, step.target) for step in strange[:5]) or "its order")
         )
     found.apply()
     return result
@@ -101,7 +103,7 @@ def main() -> None:
         argument_spec={
             **ENVIRONMENT,
             "apply": {"type": "bool", "default": False},
-            "expected": {"type": "list", "elements": "str", "default": []},
+            "expected": {"type": "list", "elements": "dict", "default": []},
             "project": {"type": "str", "default": ""},
             "image_repository": {"type": "str", "default": ""},
             "firewall_chain": {"type": "str", "default": ""},

@@ -50,11 +50,11 @@ from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look at the environment's registry entry and containers."""
+    """Collect evidence from the environment's registry entry and containers."""
     params = module.params
     engine = Engine(module, params["docker_host"])
-    where = (params["prefix"], params["project"], params["directory"], params["state_directory"])
-    return {"changed": False, "evidence": collect(engine, *where)}
+    environment = (params["prefix"], params["project"], params["directory"], params["state_directory"])
+    return {"changed": False, "evidence": collect(engine, *environment)}
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look."""
+    """Observe the machine."""
     params = module.params
     engine = Engine(module, params["docker_host"])
     return {"changed": False, "observation": observe(engine, params["state_directory"], params["directories"])}

@@ -36,10 +36,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, or would be in check mode.
+  description: What was done, or would be in check mode, each step with its C(verb) and C(target).
   returned: success
   type: list
-  elements: str
+  elements: dict
 """
 
 from typing import Any
@@ -48,6 +48,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.directory import Tree
+from ..module_utils.core.steps import as_dicts
 from ..module_utils.docker.engine import Engine
 from ..module_utils.operations.maintenance import Maintenance
 from ..module_utils.probe.prober import Prober
@@ -60,7 +61,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     prober = Prober(Engine(module, params["docker_host"]), params["timeout"])
     maintenance = Maintenance(Tree(params["directory"], params["owner"]), prober, params["request"])
     steps = maintenance.switch(params["page"].encode(), params["enabled"], module.check_mode)
-    return {"changed": bool(steps), "steps": steps}
+    return {"changed": bool(steps), "steps": as_dicts(steps)}
 
 
 def main() -> None:

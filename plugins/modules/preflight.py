@@ -64,7 +64,7 @@ from ..module_utils.state.registry import state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Lock and look; give the lock back where looking fails."""
+    """Take the lock and observe the machine; release the lock if that fails."""
     params = module.params
     locks = Locks(state_directory(params["state_directory"]))
     prefix, token = params["prefix"], params["token"]

@@ -52,7 +52,7 @@ from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Judge the images that are to be deployed."""
+    """Judge the images that the deployment would use."""
     params = module.params
     engine = Engine(module, params["docker_host"])
     promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])

@@ -52,10 +52,10 @@ restored:
   returned: when something was restored
   type: dict
 steps:
-  description: What was done, or would be done in check mode.
+  description: What was done, or would be done in check mode. Each step has its C(verb), C(target) and C(kind).
   returned: success
   type: list
-  elements: str
+  elements: dict
 """
 
 from typing import Any
@@ -69,15 +69,14 @@ from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, or restore."""
+    """Restore a backup, or only look at it."""
     params = module.params
     engine = Engine(module, params["docker_host"])
     restore = Restore(engine, params["backup"], params["wanted"], params["origin"], params["place"])
     if params["look"] or module.check_mode:
         return dict(restore.look(), changed=False)
-    how = {key: params[key] for key in ("sanitise", "sanitise_files", "foreign", "files", "backup_first")}
-    done = restore.run(**how)
-    return {"changed": True, "restored": done}
+    options = {key: params[key] for key in ("sanitise", "sanitise_files", "foreign", "files", "backup_first")}
+    return {"changed": True, "restored": restore.run(**options)}
 
 
 def main() -> None:

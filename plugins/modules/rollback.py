@@ -33,10 +33,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, or would be done in check mode.
+  description: What was done, or would be done in check mode, as M(aiia.bulkhead.converge) returns it.
   returned: success
   type: list
-  elements: str
+  elements: dict
 release:
   description: The release that is in force.
   returned: success

@@ -61,10 +61,10 @@ logs:
   type: list
   elements: dict
 steps:
-  description: What was done, or would be in check mode.
+  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
   returned: V(restart), V(shell), V(manage)
   type: list
-  elements: str
+  elements: dict
 lines:
   description: What the command wrote.
   returned: V(shell), V(manage)
@@ -77,8 +77,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine
 from ..module_utils.operations.services import Services
+from ..module_utils.release.service import Service
 from ..module_utils.run_module import answer
 
 
@@ -86,17 +88,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Do one job."""
     params, job = module.params, module.params["job"]
     engine = Engine(module, params["docker_host"], params["project"], params["directory"])
-    services = Services(engine, params["prefix"], params["services"], params["secret_names"])
+    wanted = [Service.from_dict(service) for service in params["services"]]
+    services = Services(engine, params["prefix"], wanted, params["secret_names"])
     if job == "list":
         return {"changed": False, "services": services.listing()}
     if job == "logs":
         return {"changed": False, "logs": services.logs(params["lines"])}
     if job == "restart":
         steps = services.restart(params["timeout"], params["readiness_delay"], module.check_mode)
-        return {"changed": bool(steps), "steps": steps}
+        return {"changed": bool(steps), "steps": as_dicts(steps)}
     done = services.execute(params["command"], module.check_mode)
     said = services.hide(" ".join(params["command"]))
-    result = {"changed": True, "steps": ["run %s in %s" % (said, done["container"])], "lines": done["lines"]}
+    steps = [Step("run", done["container"], "container", detail=said)]
+    result = {"changed": True, "steps": as_dicts(steps), "lines": done["lines"]}
     if done["code"]:
         result.update(failed=True, msg="%s: %s ended with exit code %d" % (done["container"], said, done["code"]))
     return result

@@ -82,7 +82,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.directory import Tree
 from ..module_utils.docker.engine import Engine
-from ..module_utils.image.build import build, image_is_there, take_over
+from ..module_utils.image.build import build, image_is_there, promote_image
 from ..module_utils.image.tag import image_tag
 from ..module_utils.release.store import deployed_commits
 from ..module_utils.run_module import answer
@@ -90,7 +90,7 @@ from ..module_utils.source.checkout import Checkout
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Resolve the commit, fetch it, and build its image. The checkout itself is moved by the converge step."""
+    """Resolve the commit, fetch it, and build its image. The converge step checks it out."""
     params = module.params
     result: dict[str, Any] = {"changed": False, "built": False}
     tree = Tree(params["directory"], params["owner"])
@@ -111,7 +111,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         image = "%s:%s" % (params["image"], image_tag(commit, params["inputs"]))
         result["image"] = image
         if params["promotion"]:
-            result["promoted"] = take_over(engine, checkout, params, commit, image, check=module.check_mode)
+            result["promoted"] = promote_image(engine, checkout, params, commit, image, check=module.check_mode)
             result["changed"] |= bool(result["promoted"])
         elif not image_is_there(engine, image, params["inputs"]):
             result["changed"] = result["built"] = True

@@ -84,7 +84,7 @@ from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, then probe from every running container that has a network of its own."""
+    """Observe the machine, then probe from every running container that has its own network."""
     params = module.params
     engine = Engine(module, params["docker_host"])
     observation = observe(engine, params["state_directory"], params["directories"])

@@ -42,7 +42,10 @@ def measure(count: int, rounds: int) -> dict[str, float]:
 
 
 def _environment(number: int) -> Any:
-    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import RenderedArtefacts, assemble
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import (
+        RenderedArtefacts,
+        assemble,
+    )
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import build_stack
     from fleets import MORE_SERVICES, environment
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.dotenv import (
     evaluate,
@@ -32,7 +33,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.co
     Problem,
     read_compose,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 
 PROJECTS = [
     pytest.param(project, id=f"{path.stem}: {project['title']}")

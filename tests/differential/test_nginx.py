@@ -12,8 +12,8 @@ from typing import Any
 
 import crossplane
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Directive
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.parser import read_nginx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import Exchange
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import Files
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import DatabaseSwap
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import recover
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
@@ -288,11 +288,11 @@ def test_a_damaged_backup(pair: Pair, damage: str) -> None:
     else:
         shutil.rmtree(path)
     words = {
-        "truncated": "bytes, and the manifest says",
+        "truncated": "bytes, but the manifest says",
         "changed": "its digest differs",
         "missing": r"postgresql\.dump is missing",
-        "no manifest": r"is no complete backup",
-        "no backup": r"there is no backup .*; the complete ones there: ",
+        "no manifest": r"is not a complete backup",
+        "no backup": r"there is no backup .*; complete backups: ",
     }
     with pytest.raises(EngineError, match=words[damage]):
         Restore(engine(), parameters(place), path.name).run(backup_first=False)
@@ -303,12 +303,12 @@ def test_a_damaged_backup(pair: Pair, damage: str) -> None:
 @pytest.mark.parametrize(
     ("script", "files", "said"),
     [
-        ("SELECT no_such_thing();", "", "bulkhead_restore_sanitise failed.*serves on, and nothing of it was changed"),
-        ("SELECT 1;", "", "the data still leads to .*: sites"),
+        ("SELECT no_such_thing();", "", "bulkhead_restore_sanitise failed.*previous data still serves, unchanged"),
+        ("SELECT 1;", "", "the data still points at .*: sites"),
         (
             "DELETE FROM django_site;",
             "rm two; false",
-            r"sanitise_files on the files of .* failed \(exit code 1\).*serves on",
+            r"sanitise_files on the files of .* failed \(exit code 1\).*still serves",
         ),
     ],
 )
@@ -326,17 +326,19 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
     place = pair.staging
     made(place)
     before = whole(place)
-    monkeypatch.setattr(Server, "free", lambda _self: 9)
+    monkeypatch.setattr(PostgreSQLServer, "free", lambda _self: 9)
     with pytest.raises(EngineError, match="the disk of the database has 0 MiB free"):
         Restore(engine(), parameters(place), "latest").run(backup_first=False)
     assert whole(place) == before
 
 
 @pytest.mark.parametrize(
-    ("at", "restored"), [((Exchange, "forward"), False), ((Files, "move"), True)], ids=["before", "after"]
+    ("at", "restored"),
+    [((DatabaseSwap, "swap"), False), ((ContainerFiles, "rearrange"), True)],
+    ids=["before", "after"],
 )
 def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bool) -> None:
-    """Before the databases changed names the next run takes it back, and from then on it brings it to its end.
+    """Before the databases are swapped the next run undoes it, and from then on it finishes it.
 
     What was uploaded in between is lost neither way.
     """
@@ -351,7 +353,7 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
         original = getattr(*at)
 
         def die(self: Any, *arguments: Any) -> Any:
-            return os._exit(9) if arguments[:1] in ((), ("switch",)) else original(self, *arguments)
+            return os._exit(9) if arguments[:1] in ((), ("swap",)) else original(self, *arguments)
 
         setattr(*at, die)
         try:
@@ -404,7 +406,7 @@ def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
             finally:
                 sql(place, f"SELECT pg_terminate_backend(pid) {held}", "postgres")
             holder.result()
-            with pytest.raises(EngineError, match=f"serves on: database {', '.join(names)}"):
+            with pytest.raises(EngineError, match=f"still serve: {', '.join(names)}"):
                 restoring.result()
         assert [sql(place, "SELECT text FROM moment", name) for name in names] == ["later", "later"]
         assert databases(place) == there
@@ -434,7 +436,7 @@ def test_no_room_for_a_backup(pair: Pair, tmp_path: Path) -> None:
         pytest.skip("mounts a file system, as root")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=True)
     try:
-        with pytest.raises(EngineError, match="MiB free, and the backup needs about"):
+        with pytest.raises(EngineError, match="MiB free, but the backup needs about"):
             made(pair.staging, directory=str(tmp_path / "backups"))
         assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
         _a_release_that_cannot_be_backed_up(pair, tmp_path / "backups")
@@ -453,7 +455,7 @@ def _a_release_that_cannot_be_backed_up(pair: Pair, full: Path) -> None:
         error = place.deploy().error
     finally:
         place.variables = kept
-    assert f"no backup was made: {full} has " in error and "MiB free, and the backup needs about" in error
+    assert f"no backup was made: {full} has " in error and "MiB free, but the backup needs about" in error
     assert error.count("bulkhead_backup_directory") == 1 and "The previous release serves again" in error
     assert moment(place) == before and say(place.prefix) == ""
     docker("exec", f"{place.prefix}_web", "test", "!", "-e", "/srv/storage/prepared")

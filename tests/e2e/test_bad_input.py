@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from observe import moment, running, say
 from sabotage import idle
 from support import IMAGE, SERVER, Run, Site, docker, free_port, health_check, only, remove_project, web
@@ -71,17 +72,17 @@ def small(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 
 
 INVENTORY: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "mistyped": ({"domain": ["x.example"]}, ["bulkhead_domain is no variable of Bulkhead", "bulkhead_domains?"]),
+    "mistyped": ({"domain": ["x.example"]}, ["Bulkhead has no variable bulkhead_domain", "bulkhead_domains?"]),
     "missing": ({"directory": REMOVED}, ["bulkhead_directory is not set", "group_vars/small"]),
-    "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be of type int, and it is str"]),
-    "shape": ({"services": ["web"]}, ["bulkhead_services must be of type dict, and it is list"]),
+    "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be of type int, but is str"]),
+    "shape": ({"services": ["web"]}, ["bulkhead_services must be of type dict, but is list"]),
     "service": ({"services": only(web="nginx")}, ["bulkhead_services.web is str"]),
-    "list": ({"env": {"SAY": ["a"]}}, ["bulkhead_env.SAY is a list, and a setting is one text"]),
+    "list": ({"env": {"SAY": ["a"]}}, ["bulkhead_env.SAY is a list, but a setting is one string"]),
     "nul": ({"env": {"SAY": "a\0b"}}, ["SAY cannot be set", "NUL"]),
     "long": ({"env": {"SAY": "x" * 128 * 1024}}, ["SAY cannot be set", "128 KiB"]),
     "compose": ({"env": {"COMPOSE_FILE": "x"}}, ["COMPOSE_FILE cannot be set", "reserved"]),
     "docker": ({"env": {"DOCKER_HOST": "x"}}, ["DOCKER_HOST cannot be set", "reserved"]),
-    "name": ({"env": {"SAY-IT": "x"}}, ["SAY-IT cannot be set", "not a name of an environment variable"]),
+    "name": ({"env": {"SAY-IT": "x"}}, ["SAY-IT cannot be set", "not a valid environment variable name"]),
     "branch": ({"source_repository": "/srv/x.git"}, ["bulkhead_source_branch is not set"]),
     "port": ({"http_port": 70000}, ["bulkhead_http_port is 70000", "1 to 65535"]),
     "directory": ({"directory": "relative"}, ["bulkhead_directory is relative", "absolute path"]),
@@ -100,7 +101,7 @@ def test_the_inventory(small: Small, name: str) -> None:
 def test_all_mistakes_at_once(small: Small) -> None:
     """Three mistakes are one report."""
     small.fails(
-        "bulkhead_domain is no variable",
+        "no variable bulkhead_domain",
         "bulkhead_wait_timeout must be of type int",
         "bulkhead_http_port is 70000",
         domain="x",
@@ -223,7 +224,7 @@ def test_a_container_that_starts_and_dies(small: Small) -> None:
         readiness_delay=5,
     )
     # At the third time it is over; until somebody looks it may be one more.
-    assert re.search(r"_worker is .*: it ended, and was started again [3-9] times", run.error), run.error
+    assert re.search(r"_worker is .*: it ended, and was restarted [3-9] times", run.error), run.error
 
 
 def test_a_container_that_never_gets_healthy(small: Small) -> None:
@@ -273,7 +274,7 @@ def test_a_first_deployment_that_fails(site: Site) -> None:
     (written,) = (site.directory / "machine-state/attempted" / place.prefix / "receipts").glob("*.json")
     said = json.loads(kept.read_text())
     assert said.pop("path") == str(written) and said == json.loads(written.read_text())
-    assert said["outcome"] == "failed" and f"start {place.prefix}_web" in said["tried"]
+    assert said["outcome"] == "failed" and f"start {place.prefix}_web" in sentences(said["tried"])
     after = moment(place)
     assert after.containers == {} and after.networks == []
     assert not [path for path, (_mode, content) in after.files.items() if content and not path.startswith(".bulkhead/")]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from guide_stack import IMAGES, SERVICES, Guide
 from observe import ask, by_hand, containers, eventually, moment, running
 from sabotage import receipt
@@ -123,14 +124,15 @@ def test_a_new_redis_password(guide: Guide) -> None:
         shown = place.deploy("--check", "-e", "bulkhead_allow_downtime=true", passwords=["staging"]).succeeded()
     finally:
         del place.variables["bulkhead_allow_downtime"]
-    assert "would be recreated and away until they are healthy again, at most " in error and f"\n  {redis}: " in error
+    assert "would take these services down until they are healthy, for at most " in error and f"\n  {redis}: " in error
     assert "Allow it with bulkhead_allow_downtime: true" in error and "_django: " not in error
     assert moment(place) == untouched
-    (announced,) = (step for step in shown.result("converge")["steps"] if step.startswith(f"recreate {redis}: "))
-    assert announced.startswith(f"recreate {redis}: it is away until it is healthy again, at most ")
+    steps = sentences(shown.result("converge")["steps"])
+    (announced,) = (step for step in steps if step.startswith(f"recreate {redis}: "))
+    assert announced.startswith(f"recreate {redis}: it is down until it is healthy again, for at most ")
     run, before, after = deploy(guide)
-    (told,) = (each for each in receipt(run)["changed"] if each.startswith(f"recreate {redis}: "))
-    away = re.fullmatch(rf"recreate {redis}: it was away for (\d+\.\d) s", told)
+    (told,) = (step for step in sentences(receipt(run)["changed"]) if step.startswith(f"recreate {redis}: "))
+    away = re.fullmatch(rf"recreate {redis}: it was down for (\d+\.\d) s", told)
     assert away and 0 < float(away[1]) < min(run.seconds, 60), told
     assert touched(before, after) == {"django", "redis"}
     assert healthy(place)
@@ -162,9 +164,9 @@ def test_celery_through_the_inventory_alone(guide: Guide) -> None:
     run, before, after = deploy(guide, services=IMAGES)
     assert touched(before, after) == {"worker", "beat"}
     assert sorted(after) == [f"{place.prefix}_{service}" for service in SERVICES]
-    steps = run.result("converge")["steps"]
+    steps = sentences(run.result("converge")["steps"])
     gone = {step for step in steps if step.startswith("remove ")}
-    assert gone == {f"remove {place.prefix}_{each}, whose service is gone" for each in ("worker", "beat")}
+    assert gone == {f"remove container {place.prefix}_{each}: its service is gone" for each in ("worker", "beat")}
 
 
 def test_a_container_that_was_removed_comes_back(guide: Guide) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import LOCK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import JOURNAL
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentences
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from filter_table import COMMANDS, chain_of, drop_rules, unable
 from make_repository import commit
@@ -126,8 +127,8 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         run = pair.destroy("-e", f"bulkhead_confirm={ours.prefix}").succeeded()
         found = run.result("destroy")
         assert found["goes"] == listed["goes"]
-        assert f"container {ours.prefix}_web" in found["goes"]
-        assert f"image {ours.prefix}_web:" in " ".join(found["goes"])
+        assert Step("remove", f"{ours.prefix}_web", "container").as_dict() in found["goes"]
+        assert f"image {ours.prefix}_web:" in " ".join(sentences(found["goes"]))
         assert found["stays"] == [f"volume {ours.prefix}_data_staging", f"backup {backup}"]
         left = "\n".join(found["left"])
         for words in (
@@ -138,7 +139,7 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         ):
             assert words in left
             assert words in run.output, "it is printed as well"
-        assert run.output.index("this goes") < run.output.index("receipt of")
+        assert run.output.index("to be removed") < run.output.index("receipt of")
         assert running(ours.prefix) == {} and pair.names("image") == []
         assert len(pair.names("volume")) == len(pair.names("network")) == 1
         assert docker("container", "inspect", "--format", "{{.State.Running}}", strange).strip() == "true"
@@ -147,7 +148,8 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         assert (backup / "manifest.json").exists()
         receipt = pair.receipt()
         assert receipt["what"] == "destroy" and receipt["bystanders"] == [theirs.prefix]
-        assert receipt["bystander_changes"] == [] and f"remove container {ours.prefix}_web" in receipt["changed"]
+        assert receipt["bystander_changes"] == []
+        assert f"remove container {ours.prefix}_web" in sentences(receipt["changed"])
         assert sorted(each.name for each in (pair.state / "environments").iterdir()) == [theirs.prefix]
     finally:
         docker("rm", "--force", strange)
@@ -175,25 +177,25 @@ def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None
     other, beside = moment(theirs), pair.beside(theirs)
     run = pair.destroy("-e", "bulkhead_destroy_volumes=true", "-e", "bulkhead_destroy_backups=true").succeeded()
     found = run.result("destroy")
-    assert found["stays"] == [] and found["left"] == [f"{guest}: it is no backup of {ours.prefix}"]
-    assert {f"backup {path}" for path in own} == {each for each in found["goes"] if each.startswith("backup ")}
-    assert {f"file {backups / ours.prefix / name}" for name in (LOCK, JOURNAL)} <= set(found["goes"])
+    assert found["stays"] == [] and found["left"] == [f"{guest}: not a backup of {ours.prefix}"]
+    gone = {(step["kind"], step["target"]) for step in found["goes"]}
+    assert {("backup", str(path)) for path in own} == {each for each in gone if each[0] == "backup"}
+    assert {("file", str(backups / ours.prefix / name)) for name in (LOCK, JOURNAL)} <= gone
     assert not ours.directory.exists()
     assert not any(pair.names(kind) for kind in ("container", "network", "volume", "image"))
     assert sorted(pair.beside(ours)["files"]) == sorted(str(path) for path in guest.iterdir())
     assert pair.beside(ours)["rules"] == [] and (moment(theirs), pair.beside(theirs)) == (other, beside)
     receipt = pair.receipt()
-    assert receipt["bystander_changes"] == [] and set(receipt["changed"]) == {
-        f"remove {each}" for each in found["goes"]
-    }
+    assert receipt["bystander_changes"] == [] and receipt["changed"] == found["goes"]
+    assert {step["verb"] for step in found["goes"]} == {"remove"}
     if may_schedule():
         last = pair.state / "schedules" / ours.prefix
-        assert {f"schedule {cron_file(ours)}", f"schedule {last}"} <= set(found["goes"]) and len(own) == 3
+        assert {("schedule", str(cron_file(ours))), ("schedule", str(last))} <= gone and len(own) == 3
     if not unable():
-        assert f"firewall chain {firewall_chain(ours.prefix)}" in found["goes"]
+        assert ("firewall chain", firewall_chain(ours.prefix)) in gone
     shutil.rmtree(guest)
     folder = pair.destroy("-e", "bulkhead_destroy_backups=true").succeeded().result("destroy")
-    assert folder["goes"] == [f"backup directory {backups / ours.prefix}"]
+    assert folder["goes"] == [Step("remove", str(backups / ours.prefix), "backup directory").as_dict()]
     again = pair.destroy("-e", "bulkhead_destroy_backups=true").succeeded()
     assert again.changed == 0
     assert again.result("destroy")["msg"] == f"there is nothing of {ours.prefix} on the machine"

@@ -32,7 +32,7 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"command": ["sh", "-c", "echo no such module; exit 7"]},
         [
             r"the new version of django did not get healthy "
-            r"\((exited \(7\)|.*started again [3-9] times)\) and was given no request",
+            r"\((exited \(7\)|.*restarted [3-9] times)\) and received no requests",
             "no such module",
         ],
     ),

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from filter_table import COMMANDS, WAIT, chain_of, drop_rules, of_others, unable
 from observe import eventually
@@ -93,7 +94,7 @@ def test_the_guard(pair: Pair) -> None:
     assert chain_of(pair.client) == []
 
     checked = pair.guard(True, "--check", "--diff").succeeded()
-    assert "firewall chain" in " ".join(checked.result("converge")["steps"])
+    assert "firewall chain" in " ".join(sentences(checked.result("converge")["steps"]))
     assert "REJECT" in checked.output and chain_of(pair.client) == []
 
     assert pair.guard().succeeded().result("converge")["changed"]
@@ -178,7 +179,7 @@ def test_rules_that_somebody_took_away(pair: Pair) -> None:
         assert pair.reached(pair.port) != []
         seen = pair.client.site.play("-l", "client", playbook="playbooks/verify.yml").succeeded()
         assert f"the guard in the firewall (chain {chain}) was changed" in " ".join(seen.output.split())
-        assert "firewall chain" in " ".join(pair.guard().succeeded().result("converge")["steps"])
+        assert "firewall chain" in " ".join(sentences(pair.guard().succeeded().result("converge")["steps"]))
         assert pair.reached(pair.port) == []
         assert sorted(chain_of(pair.client)) == as_wanted
     finally:

@@ -41,7 +41,7 @@ def test_kill_9_in_each_step(place: Place) -> None:
             let_time_pass(place)
         place.variables["bulkhead_env"] = {"SAY": "last"}
         run = place.deploy().succeeded()
-    assert any("had ended by itself" in note for note in notes(run)), notes(run)
+    assert any("had expired" in note for note in notes(run)), notes(run)
     visitor.was_served([*range(len(STEPS) + 1), "last"])
     assert len(visitor.answers) > 50
     assert_whole(place, "last")

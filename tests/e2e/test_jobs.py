@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from observe import moment, running, say
 from support import SERVER, Place, Run, Site, docker, only, remove_project, web
 
@@ -61,7 +62,7 @@ def test_restart_of_one_service(pair: Pair) -> None:
     theirs, before = moment(pair.theirs), running(pair.ours.prefix)
     run = pair.do("restart", "bulkhead_service=web").succeeded()
     after, name = running(pair.ours.prefix), f"{pair.ours.prefix}_web"
-    assert run.result("service")["steps"] == [f"restart {name}"]
+    assert sentences(run.result("service")["steps"]) == [f"restart {name}"]
     assert run.result("service")["changed"] is True
     assert after[name][0] == before[name][0] and after[name][1] > before[name][1]
     assert after[f"{pair.ours.prefix}_store"] == before[f"{pair.ours.prefix}_store"]
@@ -75,9 +76,9 @@ def test_restart_of_everything(pair: Pair) -> None:
     """What others depend on comes first. Check mode says the same and does nothing."""
     before = running(pair.ours.prefix)
     steps = [f"restart {pair.ours.prefix}_{name}" for name in ("store", "web")]
-    assert pair.do("restart", "--check").succeeded().result("service")["steps"] == steps
+    assert sentences(pair.do("restart", "--check").succeeded().result("service")["steps"]) == steps
     assert running(pair.ours.prefix) == before
-    assert pair.do("restart").succeeded().result("service")["steps"] == steps
+    assert sentences(pair.do("restart").succeeded().result("service")["steps"]) == steps
     after = running(pair.ours.prefix)
     started = [after[f"{pair.ours.prefix}_{name}"][1] for name in ("store", "web")]
     assert max(each[1] for each in before.values()) < started[0] < started[1]

@@ -83,8 +83,8 @@ def test_kill_9_of_the_controller(place: Place, step: str) -> None:
     assert f"{place.prefix} is locked by" in busy and "bulkhead_lock_takeover: true" in busy
     let_time_pass(place)
     run = place.deploy().succeeded()
-    assert any("had ended by itself" in note for note in notes(run)), notes(run)
-    assert any("had ended by itself" in note for note in receipt(run)["notes"])
+    assert any("had expired" in note for note in notes(run)), notes(run)
+    assert any("had expired" in note for note in receipt(run)["notes"])
     assert say(place.prefix) == f"killed in {step}"
     assert sorted(running(place.prefix)) == [f"{place.prefix}_slow", f"{place.prefix}_web"]
     assert not list(place.directory.rglob(".*.bulkhead-*"))
@@ -173,7 +173,7 @@ def test_a_lock_that_is_taken_over_on_purpose(place: Place) -> None:
 
     with Meanwhile(lambda: not_ready(slow_one), take_over):
         loser = place.deploy()
-    assert "was taken over on purpose" in runs[0]
+    assert "was taken over (bulkhead_lock_takeover)" in runs[0]
     assert loser.code != 0 and "the lock of" in words(loser.output) and "was lost" in words(loser.output)
     assert len(set(receipts.iterdir()) - before) == 1
     assert receipt(place.deploy())["changed"] == []

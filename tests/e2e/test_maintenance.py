@@ -71,7 +71,8 @@ def test_a_page_of_ones_own_that_nobody_answers_with(place: Place) -> None:
     before = moment(place)
     try:
         assert (
-            "is not answered: see whether the nginx container is well" in switch(place, "bulkhead_maintenance=on").error
+            "does not answer: check whether the nginx container is healthy"
+            in switch(place, "bulkhead_maintenance=on").error
         )
         assert moment(place) == before
     finally:

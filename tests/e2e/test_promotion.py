@@ -45,7 +45,7 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
 
     staging.deploy().succeeded()
     error = production.deploy().error
-    early = r"wait (60|5\d) minutes more"  # a slow machine has had it for a minute or two
+    early = r"wait (60|5\d) more minutes"  # a slow machine has had it for a minute or two
     assert "are accepted (bulkhead_promotion_from" in error and re.search(early, error), error
     assert image(staging)[1][:19] in error
     assert re.search(early, production.deploy("--check").error)
@@ -74,7 +74,7 @@ def test_an_image_goes_from_staging_to_production(site: Site) -> None:
     before = moment(production)
     commit(repository, "main", {"release": "three"}, "Not in staging")
     for arguments in (["--check"], []):
-        assert "runs no image that was built from these files" in production.deploy(*arguments).error
+        assert "runs no image built from these files" in production.deploy(*arguments).error
     production.variables["bulkhead_source_commit"] = merged
     production.variables["bulkhead_services"] = only(web=APPLICATION, other=web())
     error = production.deploy().error
@@ -99,7 +99,7 @@ def test_staging_on_another_engine(site: Site) -> None:
 
         # Its vault is locked here, and so far the image is on its engine only.
         error = production.deploy(passwords=["production"]).error
-        assert "is not on this machine, and one that is built here would be another" in error
+        assert "is not on this machine, and building it here would make a different one" in error
         assert f"docker save {found['Config']['Image']}" in error and "Nothing was changed" in error
         assert docker("ps", "--all", "--quiet", "--filter", f"label=io.bulkhead.prefix={production.prefix}") == ""
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from guide_stack import SERVICES, Guide
 from observe import moment
 
@@ -17,7 +18,7 @@ def test_check_mode_before_the_first_deployment(guide: Guide) -> None:
     assert before == after
     assert after.files == {} and after.containers == {} and after.images == []
     assert run.changed == 2
-    steps = run.result("converge")["steps"]
+    steps = sentences(run.result("converge")["steps"])
     assert {f"start {guide.production.prefix}_{service}" for service in SERVICES} <= set(steps)
     assert "write .env" in steps and "write docker-compose.prod.yml" in steps
     assert "server_name eduaiia.com www.eduaiia.com;" in run.output
@@ -77,6 +78,6 @@ def test_check_mode_after_a_change(guide: Guide) -> None:
     assert "-    client_max_body_size 20m;" in run.output
     assert "+GREETING (another value, which is not shown)" in run.output
     assert "between us" not in run.output, "settings may be as private as secrets: their values are never shown"
-    steps = run.result("converge")["steps"]
+    steps = sentences(run.result("converge")["steps"])
     assert {"write .env", "write docker/nginx/staging.conf"} <= set(steps)
     assert f"bring changed files to {place.prefix}_nginx" in steps

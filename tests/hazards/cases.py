@@ -250,7 +250,7 @@ def _texts(environment: Mapping[str, Any]) -> Mapping[str, str | None]:
 
 def fleet_of(case: Case) -> Any:
     """The fleet of a case, through the one way from texts to environments."""
-    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 
     return Fleet(tuple(assemble(**arguments(item, reader(item, case.environments))) for item in case.environments))

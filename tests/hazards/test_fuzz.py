@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Fleet
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.text import arrange, text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
 from hazards.cases import arguments, classify, entries, reader

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Fleet, Severity
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.text import arrange
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
 from hazards.cases import arguments, reader

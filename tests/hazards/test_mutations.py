@@ -313,10 +313,11 @@ def test_mutant(mutant: Mutant, tmp_path: Path) -> None:
     """Refused with the right environments named, or left alone."""
     found = refusals(mutant, tmp_path)
     said = "\n".join(
-        f"{each.severity.label} {each.rule} {', '.join(each.environments)}: {each.message}" for each in found
+        f"{finding.severity.label} {finding.rule} {', '.join(finding.environments)}: {finding.message}"
+        for finding in found
     )
     if mutant.refused:
-        named = [each for each in found if mutant.refused <= set(each.environments)]
+        named = [finding for finding in found if mutant.refused <= set(finding.environments)]
         assert named, f"nothing refuses it for {', '.join(sorted(mutant.refused))}; found:\n{said}"
     else:
         assert not found, f"refused, and it harms nobody:\n{said}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make test` does: one pytest run over everything, so that its last line sums all of it up.
+"""What `make test` and `make check` do: one pytest run, so that its last line sums all of it up.
 
 Two workers of pytest-xdist share it, a file or a named group of tests at a time: what is cheap first, then what takes
 minutes, and last the small files, so that both workers come to their end together.
@@ -13,6 +13,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from steps import REPOSITORY
 
@@ -23,15 +24,18 @@ GROUPS = {
     "hazards": ["tests/hazards"],
     "differential": ["tests/differential"],
     "sanity": ["tests/stages/test_sanity.py"],
+    "galaxy": ["tests/stages/test_galaxy.py"],
     "molecule": ["tests/stages/test_molecule.py"],
     "e2e": ["tests/e2e"],
 }
+# What `make check` runs: it needs no engine, and not much longer than it takes to read the change again.
+QUICK = ("lint", "unit", "hazards")
 LEFT_TO_FULL = "full"
 # End-to-end tests mostly wait for one engine and one disk: more workers would only wait for each other.
 WORKERS = 2
 
 
-def paths(only: list[str]) -> list[str]:
+def paths(only: Sequence[str]) -> list[str]:
     chosen = [path for name, paths in GROUPS.items() if not only or name in only for path in paths]
     return [path for path in chosen if (REPOSITORY / path).exists()]
 
@@ -43,6 +47,7 @@ def workers() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="also what takes long")
+    parser.add_argument("--quick", dest="only", action="store_const", const=QUICK, help=f"only {', '.join(QUICK)}")
     parser.add_argument(
         "--only", nargs="+", choices=GROUPS, default=[], metavar="GROUP", help=f"of {', '.join(GROUPS)}"
     )

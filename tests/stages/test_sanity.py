@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from stages.tools import CACHE, REPOSITORY, run_tool
+from stages.tools import CACHE, copy_collection, run_tool
 
 SANITY = CACHE / "sanity"
 CORES = {
@@ -69,24 +69,6 @@ def prepare_pip(venv: Path, home: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     for version in versions:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
-
-
-def copy_collection(parent: Path) -> Path:
-    """The files that git knows or would know, at a path as ansible-test wants it."""
-    target = parent / "ansible_collections/aiia/bulkhead"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for relative in filter(None, listed.stdout.split("\0")):
-        source = REPOSITORY / relative
-        if source.is_file():
-            (target / relative).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / relative)
-    return target
 
 
 def sanity(name: str) -> str:

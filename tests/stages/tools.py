@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,24 @@ def run_tool(
         tail = "\n".join((complaints or lines)[-LAST_LINES:])
         pytest.fail(f"{name} ended with {process.returncode}; all of it is in {log}\n{tail}", pytrace=False)
     return output
+
+
+def copy_collection(parent: Path) -> Path:
+    """The files that git knows or would know, at a path as ansible-test wants it."""
+    target = parent / "ansible_collections/aiia/bulkhead"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for relative in filter(None, listed.stdout.split("\0")):
+        source = REPOSITORY / relative
+        if source.is_file():
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / relative)
+    return target
 
 
 def last_line(seconds: float) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Back one environment up: its databases and its files, read back, with a manifest that says what they are.
+"""Back up one environment: dump its databases, archive its files, read both back, and write a manifest.
 
 Runs on the targets, with Ansible and, on a schedule, without.
 """
@@ -22,20 +22,21 @@ from ..core.errors import Failure
 from ..core.layout import DATABASE
 from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
+from . import manifest as manifests
 from .files import listing
-from .manifest import FORMAT, PARTIAL, complete, digest_of, next_serial, remove, surplus, sweep, write_manifest
+from .naming import file_of, new_name
 from .recovery import recover
 from .sources import backup_directory, files_of, server_of
 
-#: What must stay free on the disk of the backups: a database whose disk is full stops.
+#: Bytes that must stay free on the disk, because a database stops when its disk is full.
 RESERVE = 256 << 20
 
-#: The file in the directory of backups by which one process writes there at a time.
+#: The lock file in the directory of backups: one process writes there at a time.
 LOCK = ".lock"
 
 
 class Backups:
-    """The backups of one environment. ``params`` is what ``backup_arguments`` on the controller says."""
+    """The backups of one environment. ``params`` come from ``backup_arguments`` on the controller."""
 
     def __init__(self, engine: Engine, params: dict[str, Any]) -> None:
         self.engine = engine
@@ -43,21 +44,21 @@ class Backups:
         self.directory = backup_directory(params)
 
     def complete(self) -> list[dict[str, Any]]:
-        """The manifests of the complete backups, the oldest first."""
-        return complete(self.directory, self.params["prefix"])
+        """The manifests of the complete backups, oldest first."""
+        return manifests.complete_backups(self.directory, self.params["prefix"])
 
     def make(
         self, reason: str, release: str = "", commit: str = "", trigger: str = "", spare: Collection[str] = ()
     ) -> dict[str, Any]:
-        """Make a backup, read it back, let old ones go and copy it off the machine.
+        """Make a backup, read it back, remove old ones and copy it off the machine.
 
-        ``trigger`` is what backups are counted by: ``release``, ``schedule``, ``restore`` or ``hand``. Those in
-        ``spare`` are kept. Before a release an environment without any data yet needs none: the answer is why then
-        (``unneeded``). Raises EngineError; what was written of a backup that failed is gone then.
+        ``trigger`` is ``release``, ``schedule``, ``restore`` or ``hand``; retention counts each separately and never
+        removes those in ``spare``. Before a release, an environment without data needs no backup: then the result only
+        says why (``unneeded``). Raises EngineError, after removing what a failed backup wrote.
         """
         trigger = trigger or ("release" if release else "hand")
-        in_force = load_state(Tree(self.params["home"]))  # what the data belongs to
-        why = {
+        in_force = load_state(Tree(self.params["home"]))  # the release that the data belongs to
+        origin = {
             "reason": reason,
             "trigger": trigger,
             "release": release or str(in_force.get("release", "")),
@@ -65,17 +66,17 @@ class Backups:
         }
         began = time.monotonic()
         try:
-            with self._alone():
-                sweep(self.directory)
+            with self._locked():
+                manifests.remove_partial(self.directory)
                 recovered = recover(self.engine, self.params)
                 if recovered:
-                    why["reason"] += "; %s" % recovered.note()
+                    origin["reason"] += "; %s" % recovered.note()
                 sources, left_out = self._sources(trigger == "release")
                 if trigger == "release" and not any(map(_has_data, sources)):
                     return {"unneeded": "; ".join(["there are no tables and no files yet", *left_out])}
                 self._check_room(sources)
-                manifest = self._write(sources, why)
-                gone = self._let_go({*spare, manifest["name"]})
+                manifest = self._write(sources, origin)
+                removed = self._prune({*spare, manifest["name"]})
         except Failure as error:
             raise EngineError("no backup was made: %s" % error.message, error.detail) from error
         except OSError as error:
@@ -89,13 +90,13 @@ class Backups:
             "digest": manifest["digest"],
             "parts": manifest["parts"],
             "left_out": left_out,
-            "removed": [each["name"] for each in gone],
+            "removed": [backup["name"] for backup in removed],
             "seconds": round(time.monotonic() - began, 1),
         }
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """The backup directory, for this process alone. The kernel lets the lock go when the process ends."""
+    def _locked(self) -> Iterator[None]:
+        """Create and lock the backup directory. The kernel releases the lock when the process ends."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         os.chmod(self.directory, 0o700)
         descriptor = os.open(os.path.join(self.directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
@@ -107,7 +108,7 @@ class Backups:
             yield
 
     def _sources(self, before_release: bool) -> tuple[list[dict[str, Any]], list[str]]:
-        """What there is to back up, each part with its container and about how large it is; and what is left out."""
+        """The parts to back up, each with its ``server`` or ``files``, and the reasons why others are left out."""
         sources, left_out = [], []
         for part in self.params["parts"]:
             if part["kind"] not in self.params["kinds"]:
@@ -126,52 +127,48 @@ class Backups:
         return sources, left_out
 
     def _check_room(self, sources: list[dict[str, Any]]) -> None:
-        """Refuse before anything is written. A dump is compressed: the last one tells more than the database's size."""
-        last = {part["file"]: part["bytes"] for each in self.complete() for part in each["parts"]}
+        """Refuse before anything is written. A dump is compressed, so the last dump's size is the better estimate."""
+        last_sizes = {part["file"]: part["bytes"] for backup in self.complete() for part in backup["parts"]}
         need = 0
         for source in sources:
-            size, before = source["about"]["size"], last.get(_file_of(source))
-            need += size if before is None and size else min(size or before or 0, 2 * (before or 0) + (1 << 20))
-        found = os.statvfs(self.directory)
-        free = found.f_bavail * found.f_frsize
+            size, last = source["about"]["size"], last_sizes.get(file_of(source))
+            need += size if last is None and size else min(size or last or 0, 2 * (last or 0) + (1 << 20))
+        disk = os.statvfs(self.directory)
+        free = disk.f_bavail * disk.f_frsize
         if free < need + RESERVE:
             raise EngineError(
-                "%s has %d MiB free, and the backup needs about %d MiB beside the %d MiB that stay free. Make room, "
-                "lower bulkhead_backup_keep, or set bulkhead_backup_directory to a larger disk"
+                "%s has %d MiB free, but the backup needs about %d MiB plus a reserve of %d MiB. Make room, lower "
+                "bulkhead_backup_keep, or set bulkhead_backup_directory to a larger disk"
                 % (self.directory, free >> 20, (need >> 20) + 1, RESERVE >> 20)
             )
 
-    def _write(self, sources: list[dict[str, Any]], why: dict[str, Any]) -> dict[str, Any]:
+    def _write(self, sources: list[dict[str, Any]], origin: dict[str, Any]) -> dict[str, Any]:
+        """Write all parts and the manifest, then rename the backup into place. Returns the manifest with its digest."""
         now = time.time()
-        name = self._new_name(now)
-        partial = os.path.join(self.directory, PARTIAL + name)
+        name = new_name(self.params["prefix"], now, os.listdir(self.directory))
+        partial = os.path.join(self.directory, manifests.PARTIAL + name)
         os.mkdir(partial, 0o700)
         try:
             manifest = {
-                "format": FORMAT,
+                "format": manifests.FORMAT,
                 "name": name,
-                "serial": next_serial(self.complete()),
+                "serial": manifests.next_serial(self.complete()),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
                 **{key: self.params[key] for key in ("prefix", "environment", "protected")},
-                **why,
+                **origin,
                 "parts": [self._write_part(partial, source) for source in sources],
             }
-            write_manifest(partial, manifest)
+            manifests.write_manifest(partial, manifest)
             os.rename(partial, os.path.join(self.directory, name))
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         _sync(self.directory)
-        return dict(manifest, digest=digest_of(os.path.join(self.directory, name, "manifest.json")))
-
-    def _new_name(self, now: float) -> str:
-        stem = "%s-%s" % (self.params["prefix"], time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)))
-        taken = set(os.listdir(self.directory))
-        return next(each for each in (stem, *("%s-%d" % (stem, n) for n in range(2, 1000))) if each not in taken)
+        return dict(manifest, digest=manifests.digest_of(os.path.join(self.directory, name, "manifest.json")))
 
     def _write_part(self, folder: str, source: dict[str, Any]) -> dict[str, Any]:
-        """Write one part and read it back from the disk."""
-        name = _file_of(source)
+        """Write one part, read it back from the disk, and return its entry for the manifest."""
+        name = file_of(source)
         path = os.path.join(folder, name)
         part = {**{key: source[key] for key in ("kind", "service", "name")}, "file": name}
         if source["kind"] == DATABASE:
@@ -180,24 +177,26 @@ class Backups:
             about = {key: source["about"][key] for key in ("server", "size", "stamp", "roles")}
             seen = source["server"].read_back(path)
             if seen["database"] != source["database"]:
-                raise EngineError("the dump of %s says that it is of %s" % (source["database"], seen["database"]))
+                raise EngineError("the dump of %s contains database %s" % (source["database"], seen["database"]))
             part.update(about, database=source["database"], user=source["user"], rows=seen["rows"])
         else:
             with _new_file(path) as target:
                 part["absent"] = not source["files"].archive(target)
             part["path"] = source["path"]
             part.update({"files": 0, "size": 0} if part["absent"] else listing(path))
-        return dict(part, bytes=os.path.getsize(path), digest=digest_of(path))
+        return dict(part, bytes=os.path.getsize(path), digest=manifests.digest_of(path))
 
-    def _let_go(self, spare: Collection[str]) -> list[dict[str, Any]]:
-        gone = surplus(self.complete(), self.params["keep"], spare)
-        for each in gone:
-            remove(self.directory, each["name"])
-        return gone
+    def _prune(self, spare: Collection[str]) -> list[dict[str, Any]]:
+        """Remove the backups beyond bulkhead_backup_keep. Returns their manifests."""
+        old = manifests.surplus(self.complete(), self.params["keep"], spare)
+        for backup in old:
+            manifests.remove(self.directory, backup["name"])
+        return old
 
     def _copy(self, path: str, manifest: dict[str, Any]) -> None:
-        """Run the user's command that takes the backup off the machine."""
-        if not self.params["copy_command"]:
+        """Run the user's command that copies the backup off the machine."""
+        command = self.params["copy_command"]
+        if not command:
             return
         variables = {
             "BULKHEAD_BACKUP": path,
@@ -205,29 +204,22 @@ class Backups:
             "BULKHEAD_PREFIX": manifest["prefix"],
         }
         try:
-            self.engine.shell(
-                "bulkhead_backup_copy_command", self.params["copy_command"], variables, self.params["timeout"]
-            )
+            self.engine.shell("bulkhead_backup_copy_command", command, variables, self.params["timeout"])
         except Failure as error:
             raise EngineError(
-                "the backup %s is complete, and it was not copied off the machine: %s" % (path, error.message),
+                "the backup %s is complete, but was not copied off the machine: %s" % (path, error.message),
                 error.detail,
             ) from error
 
 
 def _has_data(source: dict[str, Any]) -> bool:
-    """Whether a source holds anything that could be lost."""
+    """Whether a source has any tables or files."""
     return bool(source["about"]["tables"]) if source["kind"] == DATABASE else not source["files"].is_empty()
-
-
-def _file_of(part: dict[str, Any]) -> str:
-    """What the file of a part is called."""
-    return "%s.%s" % (part["name"], "dump" if part["kind"] == DATABASE else "tar")
 
 
 @contextlib.contextmanager
 def _new_file(path: str) -> Iterator[BinaryIO]:
-    """A file for this user alone, on the disk for sure when it is closed."""
+    """Create a file that only this user can read, and sync it to the disk before closing it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         yield stream

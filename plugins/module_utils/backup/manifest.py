@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a backup says of itself, and which backups are there. Runs on the targets, without Ansible too.
+"""The manifest of a backup, and the list of complete backups. Runs on the targets, without Ansible too.
 
-A backup is a directory with a manifest. The manifest is written last and the directory is renamed into place then, so
-what has a whole manifest is a whole backup.
+A backup is a directory with a manifest. The manifest is written last, then the directory is renamed into place: a
+backup with an intact manifest is complete.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ..docker.engine import EngineError
 FORMAT = 2
 MANIFEST = "manifest.json"
 
-#: How the directory of a backup that is not complete begins.
+#: The prefix of the directory of an incomplete backup.
 PARTIAL = ".partial-"
 
 
 def write_manifest(directory: str, manifest: dict[str, Any]) -> None:
-    """Write the manifest of a backup whose files are there."""
+    """Write the manifest of a backup whose files are already written."""
     descriptor = os.open(os.path.join(directory, MANIFEST), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(seal(manifest))
@@ -39,13 +39,12 @@ def write_manifest(directory: str, manifest: dict[str, Any]) -> None:
 
 
 def read_manifest(directory: str) -> dict[str, Any]:
-    """The manifest of a backup, with its ``path``. Raises EngineError, with the reason, for what is none."""
+    """Read the manifest of a backup and add its ``path``. Raises EngineError if there is no complete backup."""
     content = read(os.path.join(directory, MANIFEST))
     if content is None:
-        there = os.path.isdir(directory)
         raise EngineError(
-            "%s is no complete backup: it has no %s" % (directory, MANIFEST)
-            if there
+            "%s is not a complete backup: it has no %s" % (directory, MANIFEST)
+            if os.path.isdir(directory)
             else "there is no backup %s on this machine" % directory
         )
     try:
@@ -54,14 +53,14 @@ def read_manifest(directory: str) -> dict[str, Any]:
         raise EngineError("%s cannot be trusted: %s" % (os.path.join(directory, MANIFEST), error)) from None
     if manifest.get("format") != FORMAT:
         raise EngineError(
-            "%s was written in format %s, and this reads format %s" % (directory, manifest.get("format"), FORMAT)
+            "%s has format %s; this version of Bulkhead reads format %s" % (directory, manifest.get("format"), FORMAT)
         )
     return dict(manifest, path=directory)
 
 
-def complete(directory: str, prefix: str) -> list[dict[str, Any]]:
-    """The complete backups of one environment in a directory, the oldest first. Everything else is passed over."""
-    found = []
+def complete_backups(directory: str, prefix: str) -> list[dict[str, Any]]:
+    """The manifests of one environment's complete backups in a directory, oldest first."""
+    manifests = []
     for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
         if name.startswith("."):
             continue
@@ -70,45 +69,46 @@ def complete(directory: str, prefix: str) -> list[dict[str, Any]]:
         except Failure:
             continue
         if manifest["prefix"] == prefix and manifest["name"] == name:
-            found.append(manifest)
-    return sorted(found, key=_order)
+            manifests.append(manifest)
+    return sorted(manifests, key=_order)
 
 
 def _order(manifest: dict[str, Any]) -> tuple[int, str, str]:
-    """Which backups are older: by number, for the machine's clock may have been ahead. Those without one came first."""
+    """Sort key for age: serial number first, as the clock may be wrong; backups without one are older."""
     return manifest.get("serial", 0), manifest["created"], manifest["name"]
 
 
 def next_serial(manifests: Iterable[dict[str, Any]]) -> int:
-    """The number of the backup that is made after these."""
+    """The serial number of the next backup."""
     return 1 + max((manifest.get("serial", 0) for manifest in manifests), default=0)
 
 
 def surplus(manifests: Iterable[dict[str, Any]], keep: int, spare: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The backups, given from the oldest on, that may go: more than ``keep`` of one trigger. 0 keeps all.
+    """The backups to remove, given all of them oldest first: those beyond the newest ``keep`` of each trigger.
 
-    Each trigger counts for itself, so that many deployments of one day do not push the nightly backups out.
+    0 keeps all; those named in ``spare`` are never removed. Triggers are counted separately, so that many deployments
+    on one day do not push out the nightly backups.
     """
     by_trigger: dict[str, list[dict[str, Any]]] = {}
     for manifest in manifests:
         by_trigger.setdefault(manifest["trigger"], []).append(manifest)
-    old = [each for group in by_trigger.values() for each in (group[:-keep] if keep > 0 else ())]
-    return [each for each in old if each["name"] not in spare]
+    old = [manifest for group in by_trigger.values() for manifest in (group[:-keep] if keep > 0 else ())]
+    return [manifest for manifest in old if manifest["name"] not in spare]
 
 
 def remove(directory: str, name: str) -> None:
-    """Remove one backup: first it stops counting as one, then its files go."""
+    """Remove one backup. It is renamed first, so that it never counts as complete while files are missing."""
     hidden = os.path.join(directory, name if name.startswith(PARTIAL) else PARTIAL + name)
     os.rename(os.path.join(directory, name), hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def sweep(directory: str) -> list[str]:
-    """Remove what killed runs left. Returns the names."""
-    left = [name for name in os.listdir(directory) if name.startswith(PARTIAL)]
-    for name in left:
+def remove_partial(directory: str) -> list[str]:
+    """Remove incomplete backups that killed runs left behind. Returns their names."""
+    partial = [name for name in os.listdir(directory) if name.startswith(PARTIAL)]
+    for name in partial:
         shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
-    return left
+    return partial
 
 
 def digest_of(path: str) -> str:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A PostgreSQL server in its container: asked, dumped and read back through its own programs. Runs on the targets.
+"""Query, dump and restore a PostgreSQL server with the programs in its container. Runs on the targets.
 
-The server's own ``pg_dump`` and ``pg_restore`` always fit its version. They connect as the server's administrator
-through the socket in the container, so no password is needed and none can be seen.
+The container's own ``pg_dump`` and ``pg_restore`` always fit the server's version. They connect as the administrator
+through the socket in the container, so no password is needed or exposed.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ _LISTED = {
 
 
 class ArchiveError(EngineError):
-    """A dump that cannot be read to its end."""
+    """A dump is damaged or incomplete."""
 
 
 def identifier(name: str) -> str:
-    """A name as SQL writes it."""
+    """Quote a name for SQL."""
     return '"%s"' % name.replace('"', '""')
 
 
 def literal(text: str) -> str:
-    """A text as SQL writes it."""
+    """Quote a string for SQL."""
     escaped = text.replace("'", "''")
     return " E'%s'" % escaped.replace("\\", "\\\\") if "\\" in escaped else "'%s'" % escaped
 
 
 def major(version: str) -> int:
-    """The part of a server's version that says which archives it can read: 17 of ``17.5 (Debian …)``."""
+    """The major version, which decides which dumps a server can read: 17 for ``17.5 (Debian …)``; 0 if unknown."""
     digits = re.match(r"\d+", version)
     return int(digits.group()) if digits else 0
 
 
 def rows_of(script: IO[bytes]) -> dict[str, int]:
-    """How many rows each table has in the data that ``pg_restore`` writes as a script. Raises ArchiveError."""
-    found: dict[str, int] = {}
+    """Count the rows of each table in the data script that ``pg_restore`` writes. Raises ArchiveError."""
+    rows: dict[str, int] = {}
     table = ""
-    fresh = True  # at the beginning of a line: a row may be longer than what is read at once
+    fresh = True  # at the start of a line: a row may be longer than one read
     while True:
         line = script.readline(CHUNK)
         if not line:
@@ -63,19 +63,19 @@ def rows_of(script: IO[bytes]) -> dict[str, int]:
             copies = _COPY.match(line) if fresh else None
             if copies:
                 table = copies.group(1).decode("utf-8", "surrogateescape")
-                found.setdefault(table, 0)
+                rows.setdefault(table, 0)
         elif fresh and line == b"\\.\n":
             table = ""
         else:
-            found[table] += line.endswith(b"\n")
+            rows[table] += line.endswith(b"\n")
         fresh = line.endswith(b"\n")
     if table:
-        raise ArchiveError("the data of table %s has no end" % table)
-    return found
+        raise ArchiveError("the data of table %s is cut off" % table)
+    return rows
 
 
-class Server:
-    """The server in one container. ``limit`` is how many seconds one program may take."""
+class PostgreSQLServer:
+    """The server in one container. ``limit`` is the time limit for one program, in seconds; 0 is none."""
 
     def __init__(self, engine: Engine, container: str, admin: str, limit: int = 0) -> None:
         self.engine = engine
@@ -84,7 +84,7 @@ class Server:
         self.limit = limit
 
     def query(self, database: str, sql: str) -> list[list[str]]:
-        """Ask a database. Raises EngineError with what the server says against it."""
+        """Run SQL and return the rows. Raises EngineError, with the server's message as its detail."""
         code, output, errors = self.engine.docker(
             "exec", "--interactive", self.container, "psql", "--username", self.admin, "--dbname", database,
             "--no-psqlrc", "--no-password", "--quiet", "--csv", "--tuples-only", "--set", "ON_ERROR_STOP=1",
@@ -92,14 +92,14 @@ class Server:
             data=sql,
         )  # fmt: skip
         if code != 0:
-            raise EngineError("the database server said no", last_lines(errors or output))
+            raise EngineError("the database server reported an error", last_lines(errors or output))
         return list(csv.reader(output.splitlines()))
 
     def script(self, database: str, text: str, part: str) -> None:
-        """Run a script of the user's in one transaction. What it selects is not kept, and its data is not shown.
+        """Run the user's script in one transaction, and discard its output.
 
-        ``part`` is what the database is called in backups, which the script has as its variable ``bulkhead_part``.
-        Raises StreamError when it fails or does not end; what goes on in the server ends with its database.
+        The script can read the database's name in backups, ``part``, as the variable ``bulkhead_part``. Raises
+        StreamError if it fails or exceeds the limit; then the server may still run it until the database is dropped.
         """
         self.engine.stream(
             "bulkhead_restore_sanitise",
@@ -110,23 +110,24 @@ class Server:
         )  # fmt: skip
 
     def free(self) -> int | None:
-        """Free bytes on the disk of the server's data; None where the image has nothing to tell by."""
+        """Free bytes on the disk of the server's data; None if the image has no ``df``."""
         directory = self.value("postgres", "SHOW data_directory;")
         code, output, _errors = self.engine.docker("exec", self.container, "df", "-Pk", directory)
         fields = output.splitlines()[-1].split() if code == 0 and output.strip() else []
         return int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
 
     def value(self, database: str, sql: str) -> str:
-        """The one answer to a question; empty where there is none."""
+        """The first value that a query returns; empty if it returns none."""
         rows = self.query(database, sql)
         return rows[0][0] if rows and rows[0] else ""
 
     def databases(self) -> list[str]:
-        """All databases of the server."""
-        return [each for (each,) in self.query("postgres", "SELECT datname FROM pg_database ORDER BY 1;")]
+        """The names of the server's databases."""
+        return [name for (name,) in self.query("postgres", "SELECT datname FROM pg_database ORDER BY 1;")]
 
     def describe(self, database: str) -> dict[str, Any]:
-        """Version and size of a database, who it says it is, its tables, and the roles that it speaks of."""
+        """A database's ``size`` and number of ``tables``, its ``stamp``, the ``roles`` it mentions, and the ``server``
+        version."""
         name = literal(database)
         ((version, size, stamp, tables),) = self.query(
             database,
@@ -149,7 +150,7 @@ class Server:
         }
 
     def dump(self, database: str, target: BinaryIO) -> None:
-        """Write a database in PostgreSQL's custom format."""
+        """Dump a database in PostgreSQL's custom format."""
         self.engine.stream(
             "pg_dump of %s" % database,
             "exec", self.container, "pg_dump", "--username", self.admin, "--dbname", database, "--no-password",
@@ -158,23 +159,23 @@ class Server:
         )  # fmt: skip
 
     def read_back(self, path: str) -> dict[str, Any]:
-        """Read a dump to its end: what its head says, and the rows of each table.
+        """Read a dump to its end. Returns its :meth:`head`, and the number of ``rows`` of each table.
 
-        Raises ArchiveError or StreamError where it is damaged, or newer than this server.
+        Raises ArchiveError or StreamError if it is damaged, or newer than this server.
         """
         return dict(self.head(path), rows=self._restore(path, "--data-only", "--file=-", read=rows_of))
 
     def head(self, path: str) -> dict[str, str]:
-        """Which database a dump is of, by which server it was made, and which environment it names."""
+        """The ``database`` of a dump, the version of the ``server`` that wrote it, and its environment's ``stamp``."""
         listing = self._restore(path, "--list", read=lambda output: output.read().decode("utf-8", "replace"))
-        found = {"database": "", "server": ""}
+        head = {"database": "", "server": ""}
         for line in listing.splitlines():
             for key, pattern in _LISTED.items():
                 match = pattern.match(line)
-                if match and not found[key]:
-                    found[key] = match.group(1)
-        found["stamp"] = self._restore(path, "--create", "--schema-only", "--file=-", read=_stamp_of)
-        return found
+                if match and not head[key]:
+                    head[key] = match.group(1)
+        head["stamp"] = self._restore(path, "--create", "--schema-only", "--file=-", read=_stamp_of)
+        return head
 
     def _restore(self, path: str, *options: str, **streams: Any) -> Any:
         with open(path, "rb") as source:
@@ -185,7 +186,7 @@ class Server:
             )  # fmt: skip
 
     def load(self, path: str, database: str) -> None:
-        """Fill an empty database from a dump: everything, or an error."""
+        """Load a dump into an empty database, completely or not at all."""
         self._restore(
             path, "--username", self.admin, "--dbname", database, "--no-password", "--exit-on-error",
             "--single-transaction",
@@ -193,10 +194,10 @@ class Server:
 
 
 def _stamp_of(script: IO[bytes]) -> str:
-    """The environment that a dump's database names, from its script."""
-    found = ""
+    """The environment's prefix that a dump's script sets; empty if it sets none. Reads the script to its end."""
+    stamp = ""
     for line in script:
-        match = _STAMPED.match(line) if not found else None
+        match = _STAMPED.match(line) if not stamp else None
         if match:
-            found = match.group(1).decode("utf-8", "replace")
-    return found
+            stamp = match.group(1).decode("utf-8", "replace")
+    return stamp

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restore a backup into one environment, or leave everything as it was. Runs on the targets."""
+"""Restore a backup into one environment, completely or not at all. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ from ..docker.engine import Engine, EngineError
 from ..state.deployed import forget_prepared
 from . import recovery
 from .create import RESERVE, Backups
-from .database_swap import Exchange, exchanges, switch, switch_back
-from .files import Files
-from .manifest import complete, digest_of, read_manifest
-from .postgresql import Server
+from .database_swap import DatabaseSwap, swap_all, swap_all_back, swaps_by_server
+from .files import ContainerFiles
+from .manifest import complete_backups, digest_of, read_manifest
+from .postgresql import PostgreSQLServer
 from .sources import default_directory, files_of, server_of
-from .staged_database import Replacement, stamp_now
+from .staged_database import StagedDatabase, stamp_now
 
-#: What is still to be done where services prepare what they need, such as the schema.
+#: The note after a restore, for services that are prepared before they serve (their schema, for example).
 PREPARE_AGAIN = (
-    "deploy now: the data may be of an older schema, and %s is prepared again then (its migrations run), for the same "
-    "image too"
+    "deploy now: the restored data may have an older schema. The deployment prepares %s again (runs its migrations), "
+    "even if the image is the same"
 )
 
 
-def find(wanted: str, directory: str, prefix: str) -> dict[str, Any]:
-    """The manifest of the backup that is meant: a directory, a name, or the latest. Raises EngineError."""
+def find_backup(wanted: str, directory: str, prefix: str) -> dict[str, Any]:
+    """The manifest of a backup, given its path, its name or ``latest``. Raises EngineError if there is none."""
     if wanted.startswith("/"):
         return read_manifest(os.path.normpath(wanted))
-    there = complete(directory, prefix)
-    named = [each for each in there if wanted in ("latest", each["name"])]
-    if named:
-        return named[-1]
+    backups = complete_backups(directory, prefix)
+    matching = [backup for backup in backups if wanted in ("latest", backup["name"])]
+    if matching:
+        return matching[-1]
     if os.sep not in wanted and os.path.isdir(os.path.join(directory, wanted)) and not wanted.startswith("."):
         return read_manifest(os.path.join(directory, wanted))
-    names = ", ".join(each["name"] for each in there[-10:]) or "none"
-    raise EngineError(
-        "there is no backup %s of %s in %s; the complete ones there: %s" % (wanted, prefix, directory, names)
-    )
+    names = ", ".join(backup["name"] for backup in backups[-10:]) or "none"
+    raise EngineError("there is no backup %s of %s in %s; complete backups: %s" % (wanted, prefix, directory, names))
 
 
 class Restore:
-    """One backup, and the environment that it shall be restored into."""
+    """One backup, and the environment to restore it into.
+
+    ``wanted`` names the backup (see :func:`find_backup`), ``origin`` is the prefix of the environment that made it if
+    it is another one, and ``place`` the directory to look in. ``pairs`` are the backup's parts, each with the
+    environment's own part that it replaces.
+    """
 
     def __init__(self, engine: Engine, params: dict[str, Any], wanted: str, origin: str = "", place: str = "") -> None:
         self.engine = engine
@@ -58,16 +61,17 @@ class Restore:
         prefix = origin or params["prefix"]
         own = self.backups.directory if prefix == params["prefix"] else ""
         place = place or own or default_directory(params["state_directory"], prefix)
-        self.manifest = find(wanted, place, prefix)
+        self.manifest = find_backup(wanted, place, prefix)
         self.pairs = [
-            (part, each)
+            (part, own_part)
             for part in self.manifest["parts"]
-            for each in params["parts"]
-            if (part["name"], part["kind"]) == (each["name"], each["kind"])
+            for own_part in params["parts"]
+            if (part["name"], part["kind"]) == (own_part["name"], own_part["kind"])
         ]
 
     def look(self) -> dict[str, Any]:
-        """What there is to judge before anything is done: the manifest, what its dumps say themselves, the servers."""
+        """What to judge before a restore: the ``manifest``, and for each dump its own head and the version of the
+        server here (``seen``). Changes nothing."""
         self._check_sizes()
         seen = {}
         for part, own in self.pairs:
@@ -85,9 +89,10 @@ class Restore:
         files: bool = True,
         backup_first: bool = True,
     ) -> dict[str, Any]:
-        """Restore; the scripts run in the data of a ``foreign`` environment. Without ``files`` those there stay.
+        """Restore the backup. Without ``files`` the environment keeps its own files.
 
-        Raises EngineError after everything is as it was before.
+        ``sanitise`` (SQL) and ``sanitise_files`` (shell) run over the data if it is another environment's
+        (``foreign``). Raises Failure when a restore fails; its message says which data serves.
         """
         began = time.monotonic()
         self._check_digests()
@@ -95,71 +100,68 @@ class Restore:
         if recovered and recovered.waiting:
             raise EngineError(recovered.note())
         script = sanitise_files if foreign else ""
-        brought = [
+        incoming = [
             (self._files(own), part)
             for part, own in self.pairs
             if files and part["kind"] != DATABASE and not part["absent"]
         ]
-        self._check_room(brought, twice=bool(script))
+        self._check_room(incoming, twice=bool(script))
         stamp = stamp_now()
         result: dict[str, Any] = {}
         if backup_first:
             reason = "before %s was restored" % self.manifest["name"]
             result["backup"] = self.backups.make(reason, trigger="restore", spare=[self.manifest["name"]])
-        replacements = [
-            (Replacement(server_of(self.engine, self.params, own), own["database"], stamp), part, own)
+        databases = [
+            (StagedDatabase(server_of(self.engine, self.params, own), own["database"], stamp), part, own)
             for part, own in self.pairs
             if part["kind"] == DATABASE
         ]
-        wanted = exchanges(replacement for replacement, _part, _own in replacements)
-        recovery.begin(
-            self.params,
-            stamp,
-            self.manifest["path"],
-            databases=[own["name"] for _r, _part, own in replacements],
-            files=[part["name"] for _files, part in brought],
+        all_staged = [staged for staged, _part, _own in databases]
+        all_files = [place for place, _part in incoming]
+        swaps = swaps_by_server(all_staged)
+        names = [own["name"] for _staged, _part, own in databases]
+        recovery.open_journal(
+            self.params, stamp, self.manifest["path"], names, [part["name"] for _place, part in incoming]
         )
         try:
-            for one in wanted:
-                one.discard()
-            for replacement, part, own in replacements:
-                self._fill(replacement, part, own, sanitise if foreign else "", foreign)
-            for each, part in brought:
-                each.stage(self._path(part), stamp, script)
-            # Before: one time too many is harmless, whatever becomes of the restore.
+            for swap in swaps:
+                swap.discard_staged()
+            for staged, part, own in databases:
+                self._fill(staged, part, own, sanitise if foreign else "", foreign)
+            for place, part in incoming:
+                place.stage(self._path(part), stamp, script)
+            # Before the swap: preparing once too often is harmless, whatever the outcome.
             unprepared = forget_prepared(self.params["home"])
-            self._switch(wanted, [each for each, _part in brought], stamp)
+            self._swap(swaps, all_files, stamp)
         except BaseException as error:
-            self._take_back(error)
+            self._recover_from(error)
             raise
-        tidied = self._tidy(
-            [replacement for replacement, _part, _own in replacements], [each for each, _part in brought], stamp
-        )
+        cleanup = self._clean_up(all_staged, all_files, stamp)
         if recovered:
-            tidied["notes"].insert(0, recovered.note())
+            cleanup["notes"].insert(0, recovered.note())
         if unprepared:
-            tidied["notes"].append(PREPARE_AGAIN % " and ".join(unprepared))
-        result.update(tidied)
-        if replacements:
-            result["rows"] = sum(sum(part["rows"].values()) for _replacement, part, _own in replacements)
-        result["files"] = sum(part["files"] for _each, part in brought) if files else None
+            cleanup["notes"].append(PREPARE_AGAIN % " and ".join(unprepared))
+        result.update(cleanup)
+        if databases:
+            result["rows"] = sum(sum(part["rows"].values()) for _staged, part, _own in databases)
+        result["files"] = sum(part["files"] for _place, part in incoming) if files else None
         result["sanitised_files"] = bool(script)
         result["seconds"] = round(time.monotonic() - began, 1)
         return result
 
-    def _tidy(self, replacements: list[Replacement], files: list[Files], stamp: str) -> dict[str, Any]:
-        """Remove what nobody needs any more. What fails is only told: the restored data serves by now."""
+    def _clean_up(self, databases: list[StagedDatabase], files: list[ContainerFiles], stamp: str) -> dict[str, Any]:
+        """Remove what is no longer needed. Failures become notes, because the restored data already serves."""
         removed: list[str] = []
         notes: list[str] = []
-        with _told(notes, "the restore is not written down as ended, and the next run looks after it again"):
-            recovery.end(self.params)
-        for replacement in replacements:
-            with _told(notes, "what an earlier restore kept of database %s is still there" % replacement.database):
-                removed += replacement.drop_older()
-        for one in files:
-            with _told(notes, "the earlier files of %s are still there" % one.path):
-                one.move("clean", stamp)
-        return {"kept": [replacement.old for replacement in replacements], "removed": removed, "notes": notes}
+        with _noting_failures(notes, "the end of the restore was not recorded, so the next run checks it again"):
+            recovery.close_journal(self.params)
+        for staged in databases:
+            with _noting_failures(notes, "databases kept by earlier restores of %s were not dropped" % staged.database):
+                removed += staged.drop_older()
+        for place in files:
+            with _noting_failures(notes, "the previous files of %s were not removed" % place.path):
+                place.rearrange("clean", stamp)
+        return {"kept": [staged.previous_name for staged in databases], "removed": removed, "notes": notes}
 
     def _path(self, part: dict[str, Any]) -> str:
         return os.path.join(str(self.manifest["path"]), os.path.basename(part["file"]))
@@ -169,10 +171,10 @@ class Restore:
             path = self._path(part)
             size = os.path.getsize(path) if os.path.isfile(path) else None
             if size != part["bytes"]:
-                how = "is missing" if size is None else "has %s bytes" % size
+                problem = "is missing" if size is None else "has %s bytes" % size
                 raise EngineError(
-                    "the backup %s is damaged: %s %s, and the manifest says %d bytes. Restore another one"
-                    % (self.manifest["path"], part["file"], how, part["bytes"])
+                    "the backup %s is damaged: %s %s, but the manifest says %d bytes. Restore another backup"
+                    % (self.manifest["path"], part["file"], problem, part["bytes"])
                 )
 
     def _check_digests(self) -> None:
@@ -180,31 +182,30 @@ class Restore:
         for part in self.manifest["parts"]:
             if digest_of(self._path(part)) != part["digest"]:
                 raise EngineError(
-                    "the backup %s is damaged: %s is not what was written (its digest differs). Restore another one"
+                    "the backup %s is damaged: the digest of %s differs from the manifest's. Restore another backup"
                     % (self.manifest["path"], part["file"])
                 )
 
-    def _check_room(self, brought: list[tuple[Files, dict[str, Any]]], twice: bool) -> None:
-        """Refuse before anything is written; files stand ``twice`` beside those in use while a script changes them."""
-        servers: dict[str, Server] = {}
+    def _check_room(self, incoming: list[tuple[ContainerFiles, dict[str, Any]]], twice: bool) -> None:
+        """Refuse before anything is written. Files need room ``twice`` if a script runs over a copy of them first."""
+        servers: dict[str, PostgreSQLServer] = {}
         needs: dict[str, int] = {}
         for part, own in self.pairs:
             if part["kind"] == DATABASE:
                 server = server_of(self.engine, self.params, own)
                 servers[server.container] = server
                 needs[server.container] = needs.get(server.container, 0) + part["size"] + part["size"] // 10
-        rooms = [("the database", server.free(), needs[item]) for item, server in servers.items()]
-        rooms += [(files.path, files.free(), part["size"] * (1 + twice)) for files, part in brought]
-        for what, free, need in rooms:
+        disks = [("the database", server.free(), needs[container]) for container, server in servers.items()]
+        disks += [(files.path, files.free(), part["size"] * (1 + twice)) for files, part in incoming]
+        for what, free, need in disks:
             if free is not None and free < need + RESERVE:
                 raise EngineError(
-                    "the disk of %s has %d MiB free, and what is restored beside what is in use needs about %d MiB, "
-                    "beside the %d MiB that stay free. Make room first"
-                    % (what, free >> 20, (need >> 20) + 1, RESERVE >> 20)
+                    "the disk of %s has %d MiB free, but the restored data needs about %d MiB beside the data in use, "
+                    "plus a reserve of %d MiB. Make room first" % (what, free >> 20, (need >> 20) + 1, RESERVE >> 20)
                 )
 
-    def _files(self, own: dict[str, Any]) -> Files:
-        """The files of a part. Raises EngineError where they cannot be restored."""
+    def _files(self, own: dict[str, Any]) -> ContainerFiles:
+        """The files of a part. Raises EngineError if they cannot be restored."""
         files = files_of(self.engine, self.params, own)
         if files is None:
             raise EngineError("service %s has no container to restore %s into" % (own["service"], own["path"]))
@@ -212,56 +213,59 @@ class Restore:
         return files
 
     def _fill(
-        self, replacement: Replacement, part: dict[str, Any], own: dict[str, Any], sanitise: str, foreign: bool
+        self, staged: StagedDatabase, part: dict[str, Any], own: dict[str, Any], sanitise: str, foreign: bool
     ) -> None:
         """Load a dump into the new database, check it, and make it the environment's own."""
-        replacement.create(part["roles"])
-        replacement.fill(self._path(part))
-        replacement.check(part["rows"])
+        staged.create(part["roles"])
+        staged.fill(self._path(part))
+        staged.check(part["rows"])
         if sanitise:
-            replacement.sanitise(sanitise, own["name"])
-        left = replacement.wiring(own["wiring"]) if foreign and sanitise else []
-        if left:
+            staged.sanitise(sanitise, own["name"])
+        remaining = staged.wiring(own["wiring"]) if foreign and sanitise else []
+        if remaining:
             raise EngineError(
-                "after bulkhead_restore_sanitise the data still leads to %s: %s. Remove them in that script"
-                % (self.manifest["prefix"], "; ".join(left))
+                "after bulkhead_restore_sanitise the data still points at %s: %s. Remove these in that script"
+                % (self.manifest["prefix"], "; ".join(remaining))
             )
-        replacement.settle(own["user"], self.params["prefix"])
+        staged.settle(own["user"], self.params["prefix"])
 
     @staticmethod
-    def _switch(databases: list[Exchange], files: list[Files], stamp: str) -> None:
-        switch(databases)
+    def _swap(swaps: list[DatabaseSwap], files: list[ContainerFiles], stamp: str) -> None:
+        """Put databases and files into use; swap all of them back if the files cannot be."""
+        swap_all(swaps)
         try:
-            for file in files:
-                file.move("switch", stamp)
+            for place in files:
+                place.rearrange("swap", stamp)
         except Failure as error:
-            switch_back(databases)
-            error.message += recovery.Recovered(False, recovery.move(files, "back", stamp)).more()
+            swap_all_back(swaps)
+            kept = recovery.rearrange_all(files, "swap-back", stamp)
+            error.message += recovery.Recovered(False, kept).details()
             raise
 
-    def _take_back(self, error: BaseException) -> None:
-        """Remove what was put beside, or bring the restore to its end if there is no way back; the error says which."""
+    def _recover_from(self, error: BaseException) -> None:
+        """Undo the restore, or finish it if it cannot be undone, and add the outcome to the error's message."""
         try:
             recovered = recovery.recover(self.engine, self.params)
         except Failure as second:
             if isinstance(error, Failure):
-                error.message += ". And taking the restore back failed: %s" % second.message
+                error.message += ". Undoing the restore failed too: %s" % second.message
             return
         if not isinstance(error, Failure):
             return
         if recovered and recovered.restored:
-            error.message += ". There was no way back, and the restored data serves now"
+            error.message += ". It could not be undone, so it was finished: the restored data serves now"
         else:
-            error.message += ". The earlier data serves on, and nothing of it was changed"
-        error.message += recovered.more() if recovered else ""
+            error.message += ". The previous data still serves, unchanged"
+        error.message += recovered.details() if recovered else ""
 
 
 @contextlib.contextmanager
-def _told(notes: list[str], what: str) -> Iterator[None]:
-    """What goes wrong once the restored data serves is a note: the restore has not failed."""
+def _noting_failures(notes: list[str], what: str) -> Iterator[None]:
+    """Turn a failure into a note that begins with ``what``."""
     try:
         yield
     except Failure as error:
-        notes.append(": ".join(each for each in (what, error.message, last_lines(error.detail, 1)) if each))
+        notes.append(": ".join(text for text in (what, error.message, last_lines(error.detail, 1)) if text))
+
     except OSError as error:
         notes.append("%s: %s: %s" % (what, error.filename or "", error.strerror))

@@ -20,9 +20,10 @@ import sys
 import zipfile
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import last_lines
 from ..core.sealed_json import dump
+from ..core.steps import Step
 from ..docker.engine import Engine, EngineError
 from ..state.registry import state_directory
 from .scheduled_run import LAST, SETTINGS
@@ -117,7 +118,7 @@ def _imports(name: str, text: str) -> list[str]:
                 found.append(full if _is_module(full) else module)
         else:
             nodes += ast.iter_child_nodes(node)
-    return [each for each in found if each.startswith("%s." % _PACKAGE)]
+    return [name for name in found if name.startswith("%s." % _PACKAGE)]
 
 
 def _is_module(name: str) -> bool:
@@ -161,7 +162,7 @@ class Schedule:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def bring(self, wanted: dict[str, Any], change: bool = True) -> list[str]:
+    def bring(self, wanted: dict[str, Any], change: bool = True) -> list[Step]:
         """Make the machine's files what is wanted; empty means that there shall be none. Returns the steps.
 
         ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
@@ -170,7 +171,8 @@ class Schedule:
         own = self._own_paths() + ([] if wanted else [self._stamp])
         stale = [path for path in own if path not in files and os.path.lexists(path)]
         different = {path: file for path, file in files.items() if Tree(os.path.dirname(path)).differs(file)}
-        steps = ["write %s" % path for path in sorted(different)] + ["remove %s" % path for path in stale]
+        steps = [Step("write", path, "file") for path in sorted(different)]
+        steps += [Step("remove", path, "file") for path in stale]
         if change and steps:
             self._check_writable([*different, *stale])
             self._stop(stale)
@@ -181,7 +183,7 @@ class Schedule:
             self._start(wanted)
         return steps
 
-    def remove(self) -> list[str]:
+    def remove(self) -> list[Step]:
         """Let the machine make no more backups of this environment by itself. Returns the steps."""
         return self.bring({})
 
@@ -194,7 +196,7 @@ class Schedule:
             os.path.join(self.folder, SETTINGS),
         ]
 
-    def _files(self, wanted: dict[str, Any]) -> dict[str, Wanted]:
+    def _files(self, wanted: dict[str, Any]) -> dict[str, DesiredFile]:
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         command = [python, "-I", os.path.join(self.folder, PROGRAM)]
         settings = {
@@ -203,17 +205,17 @@ class Schedule:
         }
         texts = {"prefix": self.prefix, "cron": wanted["cron"], "calendar": wanted["calendar"]}
         found = {
-            os.path.join(self.folder, PROGRAM): Wanted(PROGRAM, program(), 0o700),
-            os.path.join(self.folder, SETTINGS): Wanted(SETTINGS, dump(settings), 0o600),
+            os.path.join(self.folder, PROGRAM): DesiredFile(PROGRAM, program(), 0o700),
+            os.path.join(self.folder, SETTINGS): DesiredFile(SETTINGS, dump(settings), 0o600),
         }
         if os.path.isdir(SYSTEMD):
-            texts["command"] = " ".join(_unit_word(each) for each in command)
+            texts["command"] = " ".join(_unit_word(word) for word in command)
             for ending, template in (("service", _SERVICE), ("timer", _TIMER)):
                 name = "%s.%s" % (self.name, ending)
-                found[os.path.join(UNITS, name)] = Wanted(name, (template % texts).encode(), 0o644)
+                found[os.path.join(UNITS, name)] = DesiredFile(name, (template % texts).encode(), 0o644)
         elif os.path.isdir(CRON):
-            texts["command"] = " ".join(shlex.quote(each) for each in command).replace("%", "\\%")
-            found[os.path.join(CRON, self.name)] = Wanted(self.name, (_CRON % texts).encode(), 0o644)
+            texts["command"] = " ".join(shlex.quote(word) for word in command).replace("%", "\\%")
+            found[os.path.join(CRON, self.name)] = DesiredFile(self.name, (_CRON % texts).encode(), 0o644)
         else:
             raise EngineError(
                 "bulkhead_backup_schedule needs systemd or cron on the machine, and there is neither %s nor %s. "

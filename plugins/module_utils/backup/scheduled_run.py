@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program that a machine runs on schedule: the same backup as everywhere, without Ansible.
+"""The program that makes an environment's backups on schedule, without Ansible. Runs on the targets.
 
-It stands in a zip file with the settings beside it; see ``schedule``. Runs on the targets.
+``schedule`` packs it into a zip file and writes the settings beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 import uuid
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
 from ..core.sealed_json import dump
 from ..docker.engine import Engine
@@ -29,14 +29,14 @@ SETTINGS = "settings.json"
 LAST = "last.json"
 
 #: Seconds to wait for a deployment that holds the lock.
-_PATIENCE = 900
+_LOCK_WAIT = 900
 
 
 class Runner:
-    """What :class:`Engine` needs of a module, where there is none."""
+    """Stands in for the AnsibleModule that :class:`Engine` expects."""
 
     def get_bin_path(self, name: str, opt_dirs: Any = ()) -> str | None:
-        """Where a program is."""
+        """The path of a program; None if it is not installed."""
         return shutil.which(name, path=os.pathsep.join(opt_dirs))
 
     def run_command(
@@ -45,35 +45,35 @@ class Runner:
         """Run a program and return its exit code, output and errors."""
         if isinstance(data, str):
             data = (data + "\n").encode("utf-8", "surrogateescape")
-        how = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
-        # There is no module here whose run_command could be called.
+        source = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
+        # There is no AnsibleModule here whose run_command could be called.
         # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **how)
-        output, errors = (each.decode("utf-8", "surrogateescape") for each in (done.stdout, done.stderr))
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, check=False, **source)
+        output, errors = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
         return done.returncode, output, errors
 
 
-class TakenAwayError(Failure):
-    """The schedule is no more: its settings went while this waited."""
+class UnscheduledError(Failure):
+    """The schedule was removed while this program waited."""
 
 
 def read_settings(folder: str) -> dict[str, Any]:
-    """What to back up, as it is now. Raises TakenAwayError where there is nothing to be done any more."""
+    """Read the current settings. Raises UnscheduledError if the schedule was removed."""
     content = read(os.path.join(folder, SETTINGS))
     if content is None:
-        raise TakenAwayError("there is no schedule any more")
-    found: dict[str, Any] = json.loads(content.decode())
-    return found
+        raise UnscheduledError("the schedule was removed")
+    settings: dict[str, Any] = json.loads(content.decode())
+    return settings
 
 
 def run(folder: str) -> str:
-    """Back up under the environment's lock. Returns where to. Raises Failure."""
+    """Make a backup while holding the environment's lock. Returns its path. Raises Failure."""
     params = read_settings(folder)["backup"]
     locks, token = Locks(params["state_directory"]), uuid.uuid4().hex
-    locks.take(params["prefix"], token, "its own backup on schedule", _PATIENCE)
+    locks.take(params["prefix"], token, "its own backup on schedule", _LOCK_WAIT)
     try:
-        with locks.kept(params["prefix"], token):
-            settings = read_settings(folder)  # whoever had the lock may have brought other ones
+        with locks.keep_alive(params["prefix"], token):
+            settings = read_settings(folder)  # the deployment that held the lock may have changed them
             backups = Backups(Engine(Runner(), settings["docker_host"]), settings["backup"])
             return str(backups.make("on schedule", trigger="schedule")["path"])
     finally:
@@ -81,12 +81,12 @@ def run(folder: str) -> str:
 
 
 def main() -> int:
-    """Run, say how it went, and keep that for those who ask later."""
+    """Make the backup, print the outcome and record it in ``last.json``. Returns the exit code."""
     folder = os.path.dirname(os.path.abspath(sys.argv[0]))
     began = time.time()
     try:
         message, code = run(folder), 0
-    except TakenAwayError as error:
+    except UnscheduledError as error:
         sys.stdout.write("%s\n" % error.message)
         return 0
     except Failure as error:
@@ -97,6 +97,6 @@ def main() -> int:
         "succeeded": code == 0,
         "message": message,
     }
-    Tree(folder).write(Wanted(LAST, dump(last), 0o600))
+    Tree(folder).write(DesiredFile(LAST, dump(last), 0o600))
     (sys.stderr if code else sys.stdout).write("%s: %s\n" % (os.path.basename(folder), message))
     return code

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The containers of an environment that hold what is backed up. Runs on the targets."""
+"""Find the containers that hold an environment's databases and files. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from ..docker.containers import condition, is_running, labels_of
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
 from ..state.registry import state_directory
-from .files import Files
-from .postgresql import Server
+from .files import ContainerFiles
+from .postgresql import PostgreSQLServer
 
 
 def backup_directory(params: dict[str, Any]) -> str:
-    """Where an environment keeps its backups: as asked, else below the machine's state directory."""
+    """The directory of an environment's backups: as configured, else below the machine's state directory."""
     return params["directory"] or default_directory(params["state_directory"], params["prefix"])
 
 
 def default_directory(state: str, prefix: str) -> str:
-    """Where backups are kept that nobody wanted elsewhere."""
+    """The directory of an environment's backups unless bulkhead_backup_directory is set."""
     return os.path.join(state_directory(state), "backups", prefix)
 
 
 def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
-    """The container of a service, found by its labels alone: a running one, if there is one."""
-    found = engine.containers(
+    """The container of a part's service, found by labels alone; a running one if there are several."""
+    containers = engine.containers(
         "%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (PROJECT, params["project"]), "%s=%s" % (SERVICE, part["key"])
     )
-    found = [each for each in found if labels_of(each).get(ONE_OFF) != "True"]
-    found.sort(key=lambda each: not is_running(each))
-    return found[0] if found else None
+    containers = [container for container in containers if labels_of(container).get(ONE_OFF) != "True"]
+    containers.sort(key=lambda container: not is_running(container))
+    return containers[0] if containers else None
 
 
-def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Server:
-    """The database server of a part. Raises EngineError where it does not run."""
+def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> PostgreSQLServer:
+    """The database server of a part. Raises EngineError unless it is running."""
     container = container_of(engine, params, part)
     if container is None:
         raise EngineError(
@@ -47,18 +47,18 @@ def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> S
         )
     if not is_running(container):
         raise EngineError(
-            "the container of service %s does not run (%s): deploy, or start it with aiia.bulkhead.restart"
+            "the container of service %s is not running (%s): deploy, or start it with aiia.bulkhead.restart"
             % (part["service"], condition(container))
         )
-    return Server(engine, container["Id"], part["admin"], params["timeout"])
+    return PostgreSQLServer(engine, container["Id"], part["admin"], params["timeout"])
 
 
-def files_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> Files | None:
-    """The files of a part; None where its service has no container."""
+def files_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> ContainerFiles | None:
+    """The files of a part; None if its service has no container."""
     container = container_of(engine, params, part)
     if container is None:
         return None
-    # The database's image has a shell for sure: it was made with one.
+    # The image of the database server is known to have a shell.
     databases = [container_of(engine, params, part) for part in params["parts"] if part["kind"] == DATABASE]
     helpers = [database["Image"] for database in databases if database]
-    return Files(engine, container, part["path"], params["timeout"], (helpers or [""])[0])
+    return ContainerFiles(engine, container, part["path"], params["timeout"], (helpers or [""])[0])

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Put a dump into a new database beside the one in use, until the two change names. Runs on the targets.
+"""Load a dump into a new database beside the one in use, ready to be swapped in. Runs on the targets.
 
-Nobody but the administrator gets into the new database before it is in force.
+Only the administrator can connect to the new database until then.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import time
 from collections.abc import Iterable
 
 from ..docker.engine import EngineError
-from .postgresql import STAMP, Server, identifier, literal
+from .postgresql import STAMP, PostgreSQLServer, identifier, literal
 
-#: How many bytes a name may have in PostgreSQL.
+#: PostgreSQL's limit on the length of a name, in bytes.
 _LONGEST = 63
 
-#: By this comment a role is known that exists only while a dump is loaded that speaks of it.
+#: The comment that marks a role as temporary: it exists only while a dump that mentions it is loaded.
 _TEMPORARY = "made by Bulkhead for a restore"
 
-#: Settings whose values are lists that stand as they are.
+#: Settings whose values are lists, which must not be quoted.
 _LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
 
 _ROLE = """DO $bulkhead$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = %s) THEN
@@ -34,50 +34,50 @@ END IF; END $bulkhead$;
 
 
 def stamp_now() -> str:
-    """The time as it stands in names."""
+    """The current time, as used in names."""
     return time.strftime("%Y%m%d%H%M%S", time.gmtime())
 
 
-def aside(database: str, what: str, stamp: str) -> str:
-    """What a database beside the one in use is called: ``aiia_prod_before_20260725031500``."""
+def sibling_name(database: str, what: str, stamp: str) -> str:
+    """The name of a database that a restore keeps beside the one in use: ``aiia_prod_before_20260725031500``."""
     name = "%s_%s_%s" % (database, what, stamp)
     if len(name.encode()) <= _LONGEST:
         return name
-    # Two databases with names that are too long are still two.
+    # The digest keeps two databases with long names apart.
     return "bulkhead_%s_%s_%s" % (hashlib.sha256(database.encode()).hexdigest()[:12], what, stamp)
 
 
-def is_aside(name: str, database: str, what: str) -> bool:
-    """Whether a database was put beside this one by a restore."""
+def is_sibling(name: str, database: str, what: str) -> bool:
+    """Whether ``name`` is a database that a restore keeps beside ``database``."""
     stamp = name[-14:]
-    return bool(re.match(r"\d{14}\Z", stamp)) and name == aside(database, what, stamp)
+    return bool(re.match(r"\d{14}\Z", stamp)) and name == sibling_name(database, what, stamp)
 
 
 def _temporary_role(name: str) -> str:
-    """The statement that makes a role where there is none of that name."""
+    """SQL that creates a role unless it exists."""
     return _ROLE % (literal(name), identifier(name), identifier(name), literal(_TEMPORARY))
 
 
-def temporary_roles(server: Server) -> list[str]:
-    """The roles that were made for a restore, and are still there."""
+def temporary_roles(server: PostgreSQLServer) -> list[str]:
+    """The roles that restores created and that still exist."""
     sql = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s;" % literal(_TEMPORARY)
     return [role for (role,) in server.query("postgres", sql)]
 
 
-class Replacement:
-    """A database that shall take the place of another of the same server."""
+class StagedDatabase:
+    """A restored database, and the one in use on the same server that it replaces."""
 
-    def __init__(self, server: Server, database: str, stamp: str) -> None:
+    def __init__(self, server: PostgreSQLServer, database: str, stamp: str) -> None:
         self.server = server
         self.database = database
-        self.new = aside(database, "restore", stamp)
-        self.old = aside(database, "before", stamp)
+        self.staged_name = sibling_name(database, "restore", stamp)
+        self.previous_name = sibling_name(database, "before", stamp)
 
     def _admin(self, sql: str) -> list[list[str]]:
         return self.server.query("postgres", sql)
 
     def create(self, roles: Iterable[str]) -> None:
-        """Make the new database as the old one is, and the roles that the dump speaks of and that are not here."""
+        """Create the new database with the properties of the one in use, and those ``roles`` that do not exist."""
         name = literal(self.database)
         ((encoding, collate, ctype, provider, locale, rules, tablespace, limit),) = self._admin(
             "SELECT pg_encoding_to_char(encoding), datcollate, datctype, to_jsonb(d)->>'datlocprovider',"
@@ -94,54 +94,57 @@ class Replacement:
         self._admin(
             "CREATE DATABASE %s TEMPLATE template0 %s TABLESPACE %s CONNECTION LIMIT %s;\n"
             "REVOKE ALL ON DATABASE %s FROM PUBLIC;\n"
-            % (identifier(self.new), like, identifier(tablespace), limit, identifier(self.new))
+            % (identifier(self.staged_name), like, identifier(tablespace), limit, identifier(self.staged_name))
             + "".join(_temporary_role(role) for role in sorted(set(roles)))
         )
 
     def fill(self, path: str) -> None:
-        """Load a dump."""
-        self.server.load(path, self.new)
+        """Load the dump at ``path``."""
+        self.server.load(path, self.staged_name)
 
     def check(self, rows: dict[str, int]) -> None:
-        """Compare the number of rows of each table with those of the dump. Raises EngineError where they differ."""
+        """Compare each table's number of rows with the dump's. Raises EngineError if they differ."""
         tables = sorted(rows)
         counts = self.server.query(
-            self.new, "".join("SELECT %d, count(*) FROM ONLY %s;\n" % each for each in enumerate(tables))
+            self.staged_name,
+            "".join("SELECT %d, count(*) FROM ONLY %s;\n" % numbered for numbered in enumerate(tables)),
         )
-        found = {tables[int(number)]: int(count) for number, count in counts}
-        wrong = [table for table in tables if found.get(table) != rows[table] and not self._of_extension(table)]
-        if wrong:
-            shown = ", ".join("%s has %s rows and had %d" % (each, found.get(each), rows[each]) for each in wrong[:5])
-            raise EngineError("what was restored is not what was backed up: %s" % shown)
+        restored = {tables[int(number)]: int(count) for number, count in counts}
+        differing = [table for table in tables if restored.get(table) != rows[table] and not self._of_extension(table)]
+        if differing:
+            shown = ", ".join(
+                "%s has %s rows instead of %d" % (table, restored.get(table), rows[table]) for table in differing[:5]
+            )
+            raise EngineError("the restored data differs from the backup: %s" % shown)
 
     def _of_extension(self, table: str) -> bool:
-        """Whether an extension made a table: of those, only what the user added is in a dump."""
-        asked = "SELECT 1 FROM pg_depend WHERE objid = to_regclass(%s) AND deptype = 'e';" % literal(table)
-        return bool(self.server.query(self.new, asked))
+        """Whether a table belongs to an extension. A dump has only the rows that the user added to it."""
+        sql = "SELECT 1 FROM pg_depend WHERE objid = to_regclass(%s) AND deptype = 'e';" % literal(table)
+        return bool(self.server.query(self.staged_name, sql))
 
     def sanitise(self, script: str, part: str) -> None:
-        """Run the user's script in the new database, whole or not at all."""
-        self.server.script(self.new, script, part)
+        """Run the user's script in the new database, in one transaction."""
+        self.server.script(self.staged_name, script, part)
 
     def wiring(self, questions: Iterable[dict[str, str]]) -> list[str]:
-        """What the new database holds that leads to the environment that it came from."""
-        found = []
+        """List what in the new database still points at the environment that it came from."""
+        pointers = []
         for question in questions:
             table = question.get("table")
-            if table and not self.server.value(self.new, "SELECT to_regclass(%s);" % literal(table)):
+            if table and not self.server.value(self.staged_name, "SELECT to_regclass(%s);" % literal(table)):
                 continue
-            names = [row[0] for row in self.server.query(self.new, "%s;" % question["query"])]
+            names = [row[0] for row in self.server.query(self.staged_name, "%s;" % question["query"])]
             if names:
-                found.append("%s (%s)" % (question["what"], ", ".join(names[:5])))
-        return found
+                pointers.append("%s (%s)" % (question["what"], ", ".join(names[:5])))
+        return pointers
 
     def settle(self, user: str, prefix: str) -> None:
-        """Give the new database to the application, with the settings and rights of the old one."""
-        new = identifier(self.new)
+        """Give the new database to the application, with the settings and rights of the one in use."""
+        new = identifier(self.staged_name)
         for role in temporary_roles(self.server):
             name = identifier(role)
             self.server.query(
-                self.new,
+                self.staged_name,
                 "REASSIGN OWNED BY %s TO %s; DROP OWNED BY %s; DROP ROLE %s;" % (name, identifier(user), name, name),
             )
         statements = ["ALTER DATABASE %s OWNER TO %s" % (new, identifier(user))]
@@ -154,7 +157,7 @@ class Replacement:
         self._admin(";\n".join(statements) + ";")
 
     def _settings(self) -> list[str]:
-        """The settings of the old database for everybody, as ``ALTER DATABASE`` takes them."""
+        """The settings of the database in use for all roles, as ``ALTER DATABASE`` takes them."""
         rows = self._admin(
             "SELECT split_part(s, '=', 1), substr(s, strpos(s, '=') + 1) FROM pg_db_role_setting, unnest(setconfig) s"
             " WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = %s);"
@@ -167,16 +170,20 @@ class Replacement:
         ]
 
     def _rights(self) -> list[list[str]]:
-        """The rights that roles other than everybody have on the old database."""
+        """The (right, role) pairs granted on the database in use, without its owner's and PUBLIC's."""
         return self._admin(
             "SELECT privilege_type, rolname FROM pg_database d, aclexplode(datacl) a JOIN pg_roles r ON r.oid = grantee"
             " WHERE datname = %s AND grantee <> datdba;" % literal(self.database)
         )
 
     def drop_older(self) -> list[str]:
-        """Remove what earlier restores kept. Returns the names."""
-        there = self.server.databases()
-        older = [each for each in there if is_aside(each, self.database, "before") and each != self.old]
+        """Drop the databases that earlier restores kept. Returns their names."""
+        older = [
+            name
+            for name in self.server.databases()
+            if is_sibling(name, self.database, "before") and name != self.previous_name
+        ]
+
         for name in older:
             self._admin("DROP DATABASE %s WITH (FORCE);" % identifier(name))
         return older

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all code on the machine rests on: errors, processes, files, names of files."""
+"""The base of all code on the machine: errors, processes, files and their names."""

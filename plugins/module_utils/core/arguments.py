@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Arguments that several modules have; doc_fragments/environment.py documents them. Runs on the targets."""
+"""Arguments that several modules share; doc_fragments/environment.py documents them. Runs on the targets."""
 
 from __future__ import annotations
 

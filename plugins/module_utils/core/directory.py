@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write one environment's release under its directory: staged first, then renamed into place, and back if need be.
+"""Write files below an environment's directory: staged, renamed into place, and restored if a later step fails.
 
 Runs on the targets: Python 3.8, standard library only.
 """
@@ -22,18 +22,18 @@ from .errors import Failure
 
 
 class TreeError(Failure):
-    """A file that could not be written, with the reason in words for the user."""
+    """A file could not be read or written."""
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 of some bytes, in hexadecimal."""
+    """The SHA-256 digest in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
-class Wanted:
-    """A file as it shall be: path relative to the environment's directory, content, mode, and if it is a secret.
+class DesiredFile:
+    """The desired state of a file: its path below the environment's directory, content, mode and secrecy.
 
-    ``source`` is the file on the machine that the content was copied from, if it was.
+    ``source`` is the file on the machine from which the content was copied, if any.
     """
 
     def __init__(self, path: str, content: bytes, mode: int = 0o644, sensitive: bool = False, source: str = "") -> None:
@@ -45,7 +45,7 @@ class Wanted:
 
 
 def read(path: str) -> bytes | None:
-    """The bytes of a regular file; None where there is none. A link counts as none: it is replaced, not followed."""
+    """The content of a regular file; None if there is none. Links are not followed, because they will be replaced."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
@@ -58,10 +58,10 @@ def read(path: str) -> bytes | None:
 
 
 class Tree:
-    """The directory of one environment. ``owner`` is who shall own what is written; only root can give things away."""
+    """The directory of one environment. ``owner`` will own the files; only root can write files for another user."""
 
-    #: Directories that hold secrets are closed to other users here. Files below them may then be readable inside a
-    #: container whatever user it runs as: the mount does not pass through the closed directory.
+    #: Closed to other users, because secrets are below it. The files themselves may be readable for every user of a
+    #: container, whose mount does not pass through this directory.
     PRIVATE = ".bulkhead"
 
     def __init__(self, directory: str, owner: str = "") -> None:
@@ -72,42 +72,42 @@ class Tree:
                 entry = pwd.getpwnam(owner)
             except KeyError:
                 raise TreeError(
-                    "bulkhead_owner is %s, and this machine has no such user. Create it, or set bulkhead_owner to the "
-                    "user who shall own %s" % (owner, directory)
+                    "bulkhead_owner is %s, but this machine has no such user. Create it, or set bulkhead_owner to the "
+                    "user who should own %s" % (owner, directory)
                 ) from None
             if os.getuid() == 0:
                 self.uid, self.gid = entry.pw_uid, entry.pw_gid
             elif entry.pw_uid != os.getuid():
                 raise TreeError(
-                    "only root can write files for %s, and this runs as %s. Connect as %s, or set ansible_become: true"
+                    "only root can write files for %s, but this runs as %s. Connect as %s, or set ansible_become: true"
                     % (owner, pwd.getpwuid(os.getuid()).pw_name, owner)
                 )
         self._kept: list[tuple[str, bytes | None, int, str]] = []
 
     def path(self, relative: str) -> str:
-        """The absolute path of something below the directory."""
+        """The absolute path of a relative one."""
         return os.path.join(self.directory, relative)
 
     def holds(self, relative: str) -> bool:
-        """Whether a path, links on the way to it followed, lies in the environment's own directory."""
+        """Whether a path is inside the environment's own directory after links in its parents are resolved."""
         folder = os.path.realpath(os.path.dirname(self.path(relative)))
         return (folder + os.sep).startswith(os.path.realpath(self.directory) + os.sep)
 
-    def differs(self, wanted: Wanted) -> bool:
-        """Whether what is on disk is not what is wanted: content, mode or owner."""
-        path = self.path(wanted.path)
-        if read(path) != wanted.content:
+    def differs(self, file: DesiredFile) -> bool:
+        """Whether a file differs from the desired one in content, mode or owner."""
+        path = self.path(file.path)
+        if read(path) != file.content:
             return True
-        found = os.lstat(path)
-        return stat.S_IMODE(found.st_mode) != wanted.mode or self.uid not in (-1, found.st_uid)
+        status = os.lstat(path)
+        return stat.S_IMODE(status.st_mode) != file.mode or self.uid not in (-1, status.st_uid)
 
     def make_directory(self, relative: str = "") -> None:
-        """Make a directory and its parents. Refuses to pass through a link that leaves the environment's directory."""
+        """Create a directory and its parents. Raises TreeError if a link leads out of the environment's directory."""
         path = self.path(relative) if relative else self.directory
         if not self.holds(os.path.join(relative, "")):
             raise TreeError(
-                "%s leads to %s, outside the environment's own directory %s. Remove the link: what is written there "
-                "could be another environment's" % (path, os.path.realpath(path), self.directory)
+                "%s leads to %s, outside the environment's own directory %s. Remove the link: files there could belong "
+                "to another environment" % (path, os.path.realpath(path), self.directory)
             )
         missing = []
         step = path
@@ -115,40 +115,42 @@ class Tree:
             missing.append(step)
             step = os.path.dirname(step)
         try:
-            for each in reversed(missing):
+            for step in reversed(missing):
                 try:
-                    os.mkdir(each)
+                    os.mkdir(step)
                 except FileExistsError:
-                    if os.path.isdir(each):  # somebody else made it just now
+                    if os.path.isdir(step):  # another process created it just now
                         continue
                     raise
-                os.chmod(each, 0o700 if each == self.path(self.PRIVATE) else 0o755)
-                self._give(each)
+                os.chmod(step, 0o700 if step == self.path(self.PRIVATE) else 0o755)
+                self._give(step)
         except OSError as error:
-            raise TreeError(self._explain("make the directory", each, error)) from error
+            raise TreeError(self._explain("create the directory", step, error)) from error
 
-    def write(self, wanted: Wanted, base: str = "") -> None:
-        """Write a file completely, beside its place, and rename it into place."""
-        temporary = self._write_aside(wanted, base)
+    def write(self, file: DesiredFile, base: str = "") -> None:
+        """Write a file atomically: completely under a temporary name, then rename it into place."""
+        temporary = self._write_aside(file, base)
         try:
-            self._rename(temporary, self.path(os.path.join(base, wanted.path)))
+            self._rename(temporary, self.path(os.path.join(base, file.path)))
         except TreeError:
             os.unlink(temporary)
             raise
 
-    def install(self, files: Iterable[Wanted], gone: Iterable[str] = ()) -> None:
-        """Bring files into force: all of them, or none. All are written aside before the first is renamed, so that a
-        full disk is noticed while nothing has changed. :meth:`restore` undoes it."""
+    def install(self, files: Iterable[DesiredFile], removed: Iterable[str] = ()) -> None:
+        """Put all files into place and remove those in ``removed``, or change nothing. :meth:`restore` undoes it.
+
+        All files are written aside before the first is renamed, so that a full disk is noticed before any change.
+        """
         aside: list[tuple[str, str]] = []
         try:
-            for wanted in files:
-                aside.append((self._write_aside(wanted), self.path(wanted.path)))
+            for file in files:
+                aside.append((self._write_aside(file), self.path(file.path)))
             while aside:
                 temporary, final = aside[0]
                 self._keep(final)
                 self._rename(temporary, final)
                 del aside[0]
-            for relative in gone:
+            for relative in removed:
                 self._keep(self.path(relative))
                 self._unlink(self.path(relative))
         except TreeError:
@@ -158,25 +160,25 @@ class Tree:
             raise
 
     def sweep(self, paths: Iterable[str]) -> None:
-        """Remove what a run that was killed had written aside and not renamed: it may hold secrets."""
+        """Remove temporary files that a killed run left behind: they may contain secrets."""
         for folder in {os.path.dirname(self.path(path)) for path in paths}:
-            for left in glob.glob(os.path.join(glob.escape(folder), ".*.bulkhead-[0-9]*")):
-                if not left.endswith("-%d" % os.getpid()):
-                    self._unlink(left)
+            for leftover in glob.glob(os.path.join(glob.escape(folder), ".*.bulkhead-[0-9]*")):
+                if not leftover.endswith("-%d" % os.getpid()):
+                    self._unlink(leftover)
 
     def restore(self) -> None:
-        """Put back what :meth:`install` replaced."""
+        """Restore the files that :meth:`install` replaced or removed."""
         while self._kept:
             path, content, mode, link = self._kept.pop()
             if content is not None:
-                self.write(Wanted(os.path.relpath(path, self.directory), content, mode))
+                self.write(DesiredFile(os.path.relpath(path, self.directory), content, mode))
             elif link or not os.path.isdir(path):
                 self._unlink(path)
             if link:
                 os.symlink(link, path)
 
     def remove(self, relative: str) -> None:
-        """Remove a directory that this program made."""
+        """Remove a directory that Bulkhead created."""
         shutil.rmtree(self.path(relative), ignore_errors=True)
 
     def _keep(self, path: str) -> None:
@@ -184,19 +186,19 @@ class Tree:
         mode = stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0
         self._kept.append((path, content, mode, os.readlink(path) if os.path.islink(path) else ""))
 
-    def _write_aside(self, wanted: Wanted, base: str = "") -> str:
-        relative = os.path.join(base, wanted.path)
+    def _write_aside(self, file: DesiredFile, base: str = "") -> str:
+        relative = os.path.join(base, file.path)
         self.make_directory(os.path.dirname(relative))
         folder, name = os.path.split(self.path(relative))
         temporary = os.path.join(folder, ".%s.bulkhead-%d" % (name, os.getpid()))
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(wanted.content)
+                stream.write(file.content)
                 stream.flush()
                 os.fsync(stream.fileno())
             self._give(temporary)
-            os.chmod(temporary, wanted.mode)
+            os.chmod(temporary, file.mode)
         except OSError as error:
             if os.path.lexists(temporary):
                 os.unlink(temporary)
@@ -225,7 +227,7 @@ class Tree:
     def _explain(what: str, path: str, error: OSError) -> str:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return (
-                "cannot %s %s: the disk is full. Free some space and deploy again; what is in force was not changed"
+                "cannot %s %s: the disk is full. Free some space and deploy again; files in force were not changed"
                 % (what, path)
             )
-        return "cannot %s %s: %s. What is in force was not changed" % (what, path, error.strerror)
+        return "cannot %s %s: %s. Files in force were not changed" % (what, path, error.strerror)

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .steps import Step
 
 
 class Failure(Exception):
@@ -19,12 +22,14 @@ class Failure(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail
-        self.steps: list[str] = []
+        self.steps: list[Step] = []
         self.put_back = ""
 
     def facts(self) -> dict[str, Any]:
         """What a module's answer says beside message and detail."""
-        return {"steps": self.steps, "put_back": self.put_back} if self.steps or self.put_back else {}
+        if not (self.steps or self.put_back):
+            return {}
+        return {"steps": [step.as_dict() for step in self.steps], "put_back": self.put_back}
 
     def __str__(self) -> str:
         """The message as it is now: who passes a failure on adds what became of it."""

@@ -2,19 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where things lie below an environment's directory. Runs on the targets."""
+"""The layout of an environment's directory. Runs on the targets."""
 
 from __future__ import annotations
 
 import os
 
-#: What the last successful deployment left, below the environment's directory.
+#: The state that the last successful deployment left.
 STATE = ".bulkhead/state.json"
 #: The releases that are kept.
 RELEASES = ".bulkhead/releases"
-#: Where nginx looks where requests go: to a stand-in (``<service>.next``), or to nobody (``maintenance.html``).
+#: Marker files for nginx: they send requests to a stand-in (``<service>.next``) or to the maintenance page.
 TRAFFIC = ".bulkhead/traffic"
-#: The maintenance page of an environment, below its directory. As long as it is there nginx answers with it.
+#: The maintenance page. As long as the file exists nginx answers with it.
 PAGE = "%s/maintenance.html" % TRAFFIC
 
 #: The kind of a backup's part that is a database of PostgreSQL.
@@ -22,5 +22,6 @@ DATABASE = "postgresql"
 
 
 def sign_of(service: str) -> str:
-    """The file that sends requests to the stand-in of a service."""
+    """The marker file that sends requests to the stand-in of a service."""
+
     return os.path.join(TRAFFIC, "%s.next" % service)

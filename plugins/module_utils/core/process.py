@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs: run for their answer, or as a stream between files, this process and containers.
+"""Run programs, for their output or as a stream between files, this process and containers.
 
 Runs on the targets: Python 3.8, standard library only.
 """
@@ -23,15 +23,15 @@ from .errors import Failure, last_lines
 if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
     from ansible.module_utils.basic import AnsibleModule
 
-#: How much is moved at once.
+#: Bytes to read at once.
 CHUNK = 1 << 20
 
-#: How much of what a program complains about is kept.
-_COMPLAINTS = 1 << 16
+#: Bytes to keep of a program's standard error.
+_STDERR_LIMIT = 1 << 16
 
 
 class StreamError(Failure):
-    """A program that did not do its part, or did not end in time."""
+    """A program failed, or exceeded its time limit."""
 
 
 def stream(
@@ -43,20 +43,20 @@ def stream(
     read: Callable[[IO[bytes]], Any] | None = None,
     limit: float = 0,
 ) -> Any:
-    """Run a program from ``source`` to ``target``, or fed by ``write``, or read by ``read``. Returns what that returns.
+    """Run a program and return the result of ``read``, if given.
 
-    ``what`` says in words what the program does. Raises StreamError when it fails, or takes longer than ``limit``
-    seconds. However this ends, the program has ended too.
+    Its input is ``source`` or what ``write`` writes, its output goes to ``target`` or ``read``. ``what`` names the
+    program in errors. It never outlives this call. Raises StreamError if it fails or exceeds ``limit`` seconds.
     """
     late = threading.Event()
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as errors:
         try:
-            # A module's run_command holds all output in memory.
+            # AnsibleModule.run_command would hold all output in memory.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.PIPE if write else source or subprocess.DEVNULL,
                 stdout=subprocess.PIPE if read else target or subprocess.DEVNULL,
-                stderr=complaints,
+                stderr=errors,
                 start_new_session=True,
             )
         except OSError as error:
@@ -84,12 +84,12 @@ def stream(
                 process.kill()
                 process.wait()
         if late.is_set():
-            raise StreamError("%s was stopped: it had not ended after %d s (bulkhead_backup_timeout)" % (what, limit))
+            raise StreamError("%s was stopped after %d s (bulkhead_backup_timeout)" % (what, limit))
         if code != 0:
-            size = complaints.seek(0, 2)
-            complaints.seek(max(0, size - _COMPLAINTS))
+            size = errors.seek(0, 2)
+            errors.seek(max(0, size - _STDERR_LIMIT))
             raise StreamError(
-                "%s failed (exit code %d)" % (what, code), last_lines(complaints.read().decode("utf-8", "replace"))
+                "%s failed (exit code %d)" % (what, code), last_lines(errors.read().decode("utf-8", "replace"))
             )
         return result
 
@@ -97,10 +97,10 @@ def stream(
 def run_command(
     module: AnsibleModule, what: str, command: list[str], kind: type[Failure], **options: Any
 ) -> tuple[int, str, str]:
-    """Run a program. Returns (exit code, output, errors).
+    """Run a program by the module's run_command. Returns (exit code, output, errors).
 
-    Raises a Failure of a kind where the machine cannot run one more (memory, processes, open files): a module would end
-    there and then, and whoever began something could not undo it.
+    Raises ``kind`` if the machine cannot start another process (memory, processes, open files): run_command itself
+    would end the module, without a chance to undo anything.
     """
     try:
         done: tuple[int, str, str] = module.run_command(
@@ -112,7 +112,8 @@ def run_command(
 
 
 def home_directory() -> str:
-    """The home directory of the user who runs this, whatever ``HOME`` says."""
+    """The home directory of the current user, regardless of ``HOME``."""
+
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:

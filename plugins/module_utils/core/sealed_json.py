@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values that carry their own digest, by which it is seen when somebody edited them. Runs on the targets."""
+"""JSON that contains its own digest, which reveals manual edits. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 
 
 def dump(value: Any) -> bytes:
-    """A value as JSON that is always the same for the same value."""
+    """Encode a value as JSON, equal values always alike."""
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def seal(entry: dict[str, Any]) -> bytes:
-    """An entry with its own digest."""
+    """Encode an entry together with its digest."""
     return dump(dict(entry, digest=hashlib.sha256(dump(entry)).hexdigest()))
 
 
 def unseal(content: bytes, prefix: str = "") -> dict[str, Any]:
-    """The entry that was sealed; with ``prefix``, one about that environment.
+    """Decode a sealed entry, which with ``prefix`` must belong to that environment.
 
     Raises ValueError, with the reason, for any other content.
     """
@@ -31,9 +31,10 @@ def unseal(content: bytes, prefix: str = "") -> dict[str, Any]:
     except ValueError:
         raise ValueError("it cannot be read") from None
     if not isinstance(entry, dict):
-        raise ValueError("it is no entry")
+        raise ValueError("it is not an entry")
     if prefix and entry.get("prefix") != prefix:
-        raise ValueError("it is about %s" % entry.get("prefix"))
+        raise ValueError("it belongs to %s" % entry.get("prefix"))
+
     if entry.pop("digest", "") != hashlib.sha256(dump(entry)).hexdigest():
         raise ValueError("it was edited by hand")
     return entry

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an inspected container says of itself. Runs on the targets."""
+"""Read an inspected container: its name, labels, condition, ports and owner. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ..core.timestamps import seconds
 from .labels import PREFIX, PROJECT, WORKING_DIRECTORY
 
-#: How the names of the containers end that a deployment only needs while it works.
+#: Name suffixes of a service's stand-in and of the container that prepares its release.
 STAND_IN, PREPARING = "_next", "_prepare"
 
 
@@ -27,22 +27,22 @@ def name_of(container: dict[str, Any]) -> str:
 
 
 def condition(container: dict[str, Any]) -> str:
-    """How a container is: ``healthy``, ``starting``, ``unhealthy``, ``running``, ``restarting``, ``paused``, or its
-    status and what it ended with, as ``exited (1)``."""
+    """The condition of a container: ``healthy``, ``starting``, ``unhealthy``, ``running`` (without health check),
+    ``restarting``, ``paused``, or its status and exit code, such as ``exited (1)``."""
     state = container.get("State") or {}
     health = (state.get("Health") or {}).get("Status")
     if state.get("Restarting"):
         return "restarting"
     if state.get("Paused"):
-        return "paused"  # it counts as running, and keeps the health that it had
+        return "paused"  # the engine still calls it running, with its last health
     if state.get("Running"):
         return health if health and health != "none" else "running"
     return "%s (%s)" % (state.get("Status", "gone"), state.get("ExitCode", "?"))
 
 
 def is_running(container: dict[str, Any]) -> bool:
-    """Whether a container's processes run. The engine counts a paused one as running, whose processes answer nobody,
-    and one that waits to be started again, which has none."""
+    """Whether a container's processes run. The engine also calls paused containers running, and those that wait to be
+    restarted."""
     state = container.get("State") or {}
     return bool(state.get("Running")) and not (state.get("Paused") or state.get("Restarting"))
 
@@ -54,22 +54,22 @@ def started(container: dict[str, Any]) -> float:
 
 def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
     """The (port, address) pairs that a container publishes on the machine."""
-    found = []
+    ports = []
     for bindings in ((container.get("HostConfig") or {}).get("PortBindings") or {}).values():
         for binding in bindings or ():
             if (binding.get("HostPort") or "").isdigit():
-                found.append((int(binding["HostPort"]), binding.get("HostIp") or ""))
-    return found
+                ports.append((int(binding["HostPort"]), binding.get("HostIp") or ""))
+    return ports
 
 
 def is_well(container: dict[str, Any], one_shot: bool = False) -> bool:
-    """Whether a container is as it should be for good."""
-    how = condition(container)
-    return how in ("running", "healthy") or one_shot and how == "exited (0)"
+    """Whether a container is healthy, or runs without a health check; a ``one_shot`` may also have exited with 0."""
+    now = condition(container)
+    return now in ("running", "healthy") or one_shot and now == "exited (0)"
 
 
 def belongs_to(labels: dict[str, str]) -> str:
-    """Who made an object, in words, from its labels."""
+    """Describe the Compose project that an object belongs to, from its labels."""
     if labels.get(PROJECT):
         where = labels.get(WORKING_DIRECTORY)
         return "the Compose project %s%s" % (labels[PROJECT], " in %s" % where if where else "")
@@ -77,7 +77,7 @@ def belongs_to(labels: dict[str, str]) -> str:
 
 
 def is_own(container: dict[str, Any], prefix: str, directory: str) -> bool:
-    """Whether a deployment of this environment, from this directory, made a container."""
+    """Whether a container belongs to this environment and was deployed from this directory."""
     labels = labels_of(container)
     here = os.path.realpath(labels.get(WORKING_DIRECTORY) or "/") == os.path.realpath(directory)
     return here and labels.get(PREFIX) == prefix

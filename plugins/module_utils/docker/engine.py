@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hermetic calls of Docker, Compose and git on a machine.
+"""Hermetic calls of Docker, Compose and other programs on a machine.
 
-Compose lets the caller's environment win over files (``COMPOSE_PROJECT_NAME``, ``DOCKER_HOST``, any ``${NAME}``), so a
-call is safe only where the environment is empty and everything that decides which project is meant is on the command
-line. Runs on the targets: Python 3.8, standard library only.
+With Compose, the caller's environment overrides files (``COMPOSE_PROJECT_NAME``, ``DOCKER_HOST``, any ``${NAME}``). So
+every call gets an environment of its own, and the command line names the project. Runs on the targets: Python 3.8,
+standard library only.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from .labels import PROJECT
 if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
     from ansible.module_utils.basic import AnsibleModule
 
-#: What engine and Compose must at least be: start intervals of health checks need engine 25.
+#: The oldest supported versions: start intervals of health checks need engine 25.
 MINIMUM_ENGINE = (25, 0)
 MINIMUM_COMPOSE = (2, 24)
 
-#: What a call with a limit exits with when its time is over.
+#: Exit codes of a call that exceeded its limit.
 TIMED_OUT = (124, 137)
 
-#: Seconds in which an engine that was killed or upgraded is back, if something starts it again.
-_AWAY = 30
+#: Seconds to wait for an engine that was killed or upgraded to be restarted.
+_RESTART_WAIT = 30
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,7 +42,7 @@ class EngineError(Failure):
 
 
 def parse_version(text: str) -> tuple[int, int]:
-    """Read ``26.1.5+dfsg1`` or ``v2.26.1`` as a tuple of two numbers; ``(0, 0)`` if there is no version in it."""
+    """Parse ``26.1.5+dfsg1`` or ``v2.26.1`` into major and minor; ``(0, 0)`` if it is not a version."""
     numbers: list[int] = []
     for part in text.strip().lstrip("v").split(".")[:2]:
         digits = ""
@@ -57,7 +57,7 @@ def parse_version(text: str) -> tuple[int, int]:
 
 
 class Engine:
-    """Docker and Compose for one environment, never influenced by the shell that called Ansible."""
+    """Docker and Compose for one environment, independent of the caller's shell."""
 
     def __init__(
         self, module: AnsibleModule, docker_host: str, project: str = "", directory: str = "", compose_file: str = ""
@@ -79,7 +79,7 @@ class Engine:
         return ["/usr/bin/env", "-i"] + assignments + command
 
     def docker_path(self) -> str:
-        """The docker command. Raises EngineError where there is none."""
+        """The path of the docker command. Raises EngineError if it is not installed."""
         if self._docker is None:
             self._docker = self.module.get_bin_path("docker", opt_dirs=_PATH.split(":"))
             if not self._docker:
@@ -90,9 +90,10 @@ class Engine:
         return self._docker
 
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run docker. Returns (exit code, output, errors). ``data`` is standard input, ``cwd`` the directory.
+        """Run docker. Returns (exit code, output, errors).
 
-        ``binary`` says that the data is bytes; ``limit`` is how many seconds it may take.
+        Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, ``environment`` for extra variables,
+        and ``limit`` in seconds.
         """
         bounded = []
         if options.get("limit") and self.find("timeout"):
@@ -102,15 +103,15 @@ class Engine:
         return run_command(self.module, "docker", command, EngineError, **given)
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:
-        """Run docker with input or output that is too large to be held; see :func:`streams.stream`."""
+        """Run docker with input or output that is too large for memory; see :func:`process.stream`."""
         return stream(self._argv([self.docker_path(), *args]), what, **streams)
 
     def shell(self, what: str, command: str, variables: dict[str, str], limit: float = 0) -> None:
-        """Run a command of the user's on the machine. Raises StreamError when it fails."""
+        """Run a shell command of the user's on the machine. Raises StreamError if it fails."""
         stream(self._argv(["/bin/sh", "-c", command], variables), what, limit=limit)
 
     def find(self, name: str) -> str | None:
-        """Where a program of the machine is; None where it is not."""
+        """The path of a program on the machine; None if it is not installed."""
         path: str | None = self.module.get_bin_path(name, opt_dirs=_PATH.split(":"))
         return path
 
@@ -119,7 +120,7 @@ class Engine:
         return run_command(self.module, name, self._argv([self.find(name) or name, *args]), EngineError, data=data)
 
     def docker_ok(self, *args: str, **options: Any) -> str:
-        """Run docker and return its output. Raises EngineError when it fails."""
+        """Run docker and return its output. Raises EngineError if it fails."""
         code, output, errors = self.docker(*args, **options)
         if code != 0:
             self.check_reachable(errors)
@@ -129,7 +130,7 @@ class Engine:
         return output
 
     def check_reachable(self, errors: str) -> None:
-        """Turn the client's complaint about a missing engine into an error of ours."""
+        """Raise EngineError if the client's errors say that it cannot reach the engine."""
         signs = (
             "Cannot connect to the Docker daemon",
             "error during connect",
@@ -149,7 +150,7 @@ class Engine:
             )
 
     def version(self) -> str:
-        """The engine's version. Raises EngineError where it does not answer."""
+        """The engine's version. Raises EngineError if it does not answer."""
         code, output, errors = self.docker("version", "--format", "{{.Server.Version}}")
         if code != 0:
             self.check_reachable(errors)
@@ -157,8 +158,8 @@ class Engine:
         return output.strip()
 
     def wait_for_return(self) -> None:
-        """Wait until the engine answers, if it is about to: whoever wants to undo something needs it."""
-        deadline = time.monotonic() + _AWAY
+        """Wait up to 30 seconds until the engine answers again, so that a rollback can use it."""
+        deadline = time.monotonic() + _RESTART_WAIT
         while time.monotonic() < deadline:
             try:
                 self.version()
@@ -167,34 +168,19 @@ class Engine:
                 time.sleep(0.5)
 
     def compose(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run Compose for this environment's project and file, and nothing else.
+        """Run Compose for this environment's project and file only. Options as for :meth:`docker`.
 
-        ``directory`` replaces the project directory and ``compose_file`` the file, to ask about a release that is
-        not in force.
+        Pass ``directory`` and ``compose_file`` to use those of a release that is not in force.
         """
         directory = options.pop("directory", self.directory)
         compose_file = options.pop("compose_file", os.path.join(directory, self.compose_file))
         return self.docker(
-            "compose",
-            "--ansi",
-            "never",
-            "--progress",
-            "plain",
-            "-p",
-            self.project,
-            "--project-directory",
-            directory,
-            "--env-file",
-            os.path.join(directory, ".env"),
-            "-f",
-            compose_file,
-            *args,
-            cwd=directory,
-            **options,
-        )
+            "compose", "--ansi", "never", "--progress", "plain", "-p", self.project, "--project-directory", directory,
+            "--env-file", os.path.join(directory, ".env"), "-f", compose_file, *args, cwd=directory, **options,
+        )  # fmt: skip
 
     def check_versions(self) -> tuple[str, str]:
-        """Refuse an engine or a Compose that is too old. Returns both versions as text."""
+        """The versions of engine and Compose as text. Raises EngineError if one is missing or too old."""
         engine = self.version()
         code, output, errors = self.docker("compose", "version", "--short")
         if code != 0:
@@ -216,39 +202,39 @@ class Engine:
         return engine, compose
 
     def containers(self, *filters: str) -> list[dict[str, Any]]:
-        """Containers, running or not, that match exact label filters, inspected in one call."""
+        """Inspect all containers, running or not, that match the label filters ``name=value``."""
         args = ["ps", "--all", "--quiet", "--no-trunc"]
-        for each in filters:
-            args += ["--filter", "label=%s" % each]
+        for label in filters:
+            args += ["--filter", "label=%s" % label]
         ids = self.docker_ok(*args).split()
         return self.inspect(ids)
 
     def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
-        """Inspect containers; those that vanished in between are left out."""
-        return described(self, "container", ids)
+        """Inspect containers; those that no longer exist are left out."""
+        return inspect_objects(self, "container", ids)
 
     def image_ids(self, names: list[str]) -> dict[str, str]:
-        """The ids of the images that carry these names here; a name may have moved to another image since a container
-        was made from it."""
-        found: dict[str, str] = {}
-        for image in described(self, "image", sorted(set(names))):
+        """The ids of the images that have these names now; since a container was created, its image's name may have
+        moved to another image. Unknown names are left out."""
+        ids: dict[str, str] = {}
+        for image in inspect_objects(self, "image", sorted(set(names))):
             for name in [image["Id"]] + (image.get("RepoTags") or []) + (image.get("RepoDigests") or []):
-                found[name] = image["Id"]
-        listed = {name: name if name in found else listed_name(name) for name in names}
-        return {name: found[listed[name]] for name in names if listed[name] in found}
+                ids[name] = image["Id"]
+        listed = {name: name if name in ids else listed_name(name) for name in names}
+        return {name: ids[listed[name]] for name in names if listed[name] in ids}
 
     def project_containers(self) -> list[dict[str, Any]]:
-        """Every container of this environment's Compose project, one-off ones included."""
+        """All containers of this environment's Compose project, including one-off ones."""
         return self.containers("%s=%s" % (PROJECT, self.project))
 
     def logs(self, container_id: str, lines: int = 15) -> str:
-        """The last lines that a container wrote."""
+        """The last lines of a container's log."""
         code, output, errors = self.docker("logs", "--tail", str(lines), container_id)
         return last_lines("%s\n%s" % (output, errors), lines)
 
 
 def listed_name(name: str) -> str:
-    """An image's name as the engine lists it: without the default registry, and with one of tag and digest."""
+    """An image's name as the engine lists it: without the default registry, with either a tag or a digest."""
     name, at, digest = name.partition("@")
     for default in ("index.docker.io/", "docker.io/", "library/"):
         name = name[len(default) :] if name.startswith(default) else name
@@ -259,16 +245,16 @@ def listed_name(name: str) -> str:
     return name if tagged else "%s:latest" % name
 
 
-def described(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the engine says of containers, images, networks or volumes, without those that are not there.
+def inspect_objects(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Inspect containers, images, networks or volumes (``kind``); those that do not exist are left out.
 
-    Raises EngineError where it does not answer: the client prints an empty list then too, and exits as for a name that
-    is not there.
+    Raises EngineError if the engine cannot be reached: then the client prints an empty list and exits just as for a
+    missing object.
     """
     if not names:
         return []
     code, output, errors = engine.docker(kind, "inspect", *names)
     if code != 0:
         engine.check_reachable(errors)
-    found: list[dict[str, Any]] = json.loads(output or "[]")
-    return found
+    objects: list[dict[str, Any]] = json.loads(output or "[]")
+    return objects

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Labels of containers, networks, volumes and images: Compose's own, and ours. Runs on the targets."""
+"""Labels of containers, networks, volumes and images: Compose's and Bulkhead's. Runs on the targets."""
 
 from __future__ import annotations
 
 COMPOSE = "com.docker.compose."
 OURS = "io.bulkhead."
 
-# Compose's own.
+# Compose's.
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
@@ -20,15 +20,16 @@ CONFIG_HASH = "com.docker.compose.config-hash"
 APPLICATION = "io.bulkhead.project"
 ENVIRONMENT = "io.bulkhead.environment"
 PREFIX = "io.bulkhead.prefix"
-#: A digest of what a service was rendered from.
+#: A digest of the input that a service was rendered from.
 INPUT = "io.bulkhead.input"
-#: The release that a container was made for. One whose service did not change keeps its own: another label would
-#: recreate it (``release/comparison.py``).
+#: The release that created a container. Unchanged services keep their label, because a new one would recreate them
+#: (``release/comparison.py``).
 RELEASE = "io.bulkhead.release"
-#: What an image was built from: the commit, a digest of its tree, a digest of all else that decides the build.
+#: What an image was built from: the commit, its git tree, and a digest of all other build inputs.
 COMMIT = "io.bulkhead.commit"
 TREE = "io.bulkhead.tree"
 BUILD_INPUTS = "io.bulkhead.inputs"
-#: Containers that end with the run that made them.
+#: Containers that exist only during the run that created them.
+
 PROBE = "io.bulkhead.probe"
 RESTORE = "io.bulkhead.restore"

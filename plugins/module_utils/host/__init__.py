@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is on the machine beside the engine: sockets, firewall, facts, one observation of it all."""
+"""The machine around the engine: sockets, firewall, facts, and one observation of everything."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a machine says without its engine: identity, sockets, room, limits, schedules. Runs on the targets."""
+"""Facts about a machine that need no engine: identity, sockets, disk space, limits, schedules. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Any
 from ..core.directory import TreeError, digest, read
 from . import sockets
 
-#: Where scheduled work of the machine stands.
+#: Files that define scheduled jobs.
 CRON = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*")
 UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer")
 
-#: Files in force of an environment's directory.
+#: The files of an environment's directory that are in force.
 _IN_FORCE = (".env", "docker-compose.*", "docker/nginx/*", ".bulkhead/private/*/*", ".bulkhead/private/*/*/*")
 
-#: What the kernel counts for everybody: its name, how many there are, and how many there may be.
+#: Kernel limits that all environments share: name, file with the current count, file with the maximum.
 _LIMITS = (
     ("tracked connections", "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max"),
     ("open files", "fs/file-nr", "fs/file-max"),
 )
 
-#: Values that a line of a schedule must not carry away: what follows a secret's name, a password option, and a URL's.
+#: Secrets to mask in a line of a schedule: after a secret's name, after a password option, and in a URL.
 _SECRETS = (
     (re.compile(r"(?i)(\w*(?:pass|secret|token|key|pwd)\w*\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
     (re.compile(r"((?:--password[= ]|\blogin\b.*?\s-p)\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
@@ -39,7 +39,7 @@ _SECRETS = (
 
 
 def _text(path: str) -> str:
-    """A small file of the machine; empty where this user may not read it."""
+    """The content of a small file; empty if this user cannot read it."""
     try:
         return (read(path) or b"").decode("utf-8", "replace").strip()
     except TreeError:
@@ -47,7 +47,7 @@ def _text(path: str) -> str:
 
 
 def machine_id() -> str:
-    """What tells this machine from every other."""
+    """The machine's unique id; empty if it has none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         content = _text(os.path.realpath(path))
         if content:
@@ -56,53 +56,52 @@ def machine_id() -> str:
 
 
 def generation(docker_host: str) -> str:
-    """Changes when the machine or its engine was started again: then restarts of containers are the engine's."""
+    """A value that changes when the machine or its engine restarts, which explains restarts of containers."""
     marks = [_text("/proc/sys/kernel/random/boot_id")]
     for path in ("/var/run/docker.pid", docker_host[len("unix://") :] if docker_host.startswith("unix://") else ""):
         try:
-            found = os.stat(path)
-            marks.append("%d.%d" % (found.st_ino, found.st_mtime_ns))
+            status = os.stat(path)
+            marks.append("%d.%d" % (status.st_ino, status.st_mtime_ns))
         except OSError:
             marks.append("")
     return digest("|".join(marks).encode())[:16]
 
 
 def listening() -> list[dict[str, Any]]:
-    """Listening TCP sockets of the machine, each once, with the process that holds it as far as this user may see."""
-    found: dict[tuple[str, int], str] = {}
+    """The machine's listening TCP sockets, each once, with the process that holds it if this user may see it."""
+    inodes: dict[tuple[str, int], str] = {}
     for address, port, inode in sockets.listening():
-        found.setdefault((address, port), inode)
-    holders = sockets.holders(found.values())
+        inodes.setdefault((address, port), inode)
+    holders = sockets.holders(inodes.values())
     return [
         {"address": address, "port": port, "process": holders.get(inode, "")}
-        for (address, port), inode in sorted(found.items())
+        for (address, port), inode in sorted(inodes.items())
     ]
 
 
 def limits() -> dict[str, list[int]]:
-    """What the kernel counts for all environments together: [how many there are, how many there may be]."""
-    found = {}
-    for name, count, most in _LIMITS:
+    """Kernel limits that all environments share, by name: [current count, maximum]."""
+    counts = {}
+    for name, count, maximum in _LIMITS:
         try:
-            with open("/proc/sys/%s" % count) as one, open("/proc/sys/%s" % most) as other:
-                found[name] = [int(one.read().split()[0]), int(other.read().split()[0])]
-        except (OSError, ValueError, IndexError):
+            counts[name] = [int(_text("/proc/sys/%s" % path).split()[0]) for path in (count, maximum)]
+        except (ValueError, IndexError):
             continue
-    return found
+    return counts
 
 
 def free_bytes(path: str) -> int:
-    """Free space where a directory is or would be."""
+    """Free bytes on the disk where a directory is or would be."""
     while path != "/" and not os.path.isdir(path):
         path = os.path.dirname(path) or "/"
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
 
 
 def files_digest(directory: str, key: bytes) -> dict[str, str]:
-    """Keyed digests of the files in force of an environment's directory: some are secret, and short secrets can be
-    guessed from a plain digest."""
-    found = {}
+    """Digests of an environment's files in force, by relative path. They are keyed, because short secrets can be
+    guessed from plain digests."""
+    digests = {}
     for pattern in _IN_FORCE:
         for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
             if os.path.isfile(path):
@@ -111,14 +110,14 @@ def files_digest(directory: str, key: bytes) -> dict[str, str]:
                         content = hmac.new(key, stream.read(), "sha256").hexdigest()[:32]
                 except OSError:
                     content = "unreadable"
-                found[os.path.relpath(path, directory)] = content
-    return found
+                digests[os.path.relpath(path, directory)] = content
+    return digests
 
 
 def checkout(path: str) -> dict[str, str]:
-    """Branch and commit of a checkout, read from its files: no git runs in somebody else's directory.
+    """``branch`` and ``commit`` of a checkout, read from its files: git must not run in other users' directories.
 
-    ``place`` and ``repository`` are where checkout and repository really are, links and worktrees followed.
+    ``place`` and ``repository`` are the real paths of checkout and repository, with links and worktrees resolved.
     """
     repository = os.path.join(path, ".git")
     if os.path.isfile(repository):
@@ -126,15 +125,15 @@ def checkout(path: str) -> dict[str, str]:
         repository = os.path.join(path, line[len("gitdir:") :].strip()) if line.startswith("gitdir:") else repository
     shared = _text(os.path.join(repository, "commondir"))
     common = os.path.join(repository, shared) if shared else repository
-    found = {"place": os.path.realpath(path), "repository": os.path.realpath(common)}
+    paths = {"place": os.path.realpath(path), "repository": os.path.realpath(common)}
     if not os.path.isdir(repository):
-        return {"place": found["place"]} if os.path.isdir(path) else {}
+        return {"place": paths["place"]} if os.path.isdir(path) else {}
     head = _text(os.path.join(repository, "HEAD"))
     if not head.startswith("ref: "):
-        return dict(found, branch="", commit=head)
+        return dict(paths, branch="", commit=head)
     name = head[5:]
     commit = _text(os.path.join(common, name)) or _packed(common, name)
-    return dict(found, branch=name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, commit=commit)
+    return dict(paths, branch=name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, commit=commit)
 
 
 def _packed(repository: str, name: str) -> str:
@@ -146,8 +145,8 @@ def _packed(repository: str, name: str) -> str:
 
 
 def schedules() -> list[dict[str, Any]]:
-    """Cron files and systemd units: their digests, and their lines that call Docker, without what may be secret."""
-    found = []
+    """Cron files and systemd units, each with its lines that mention Docker, with secrets masked."""
+    files = []
     for pattern in CRON + UNITS:
         for path in sorted(glob.glob(pattern)):
             try:
@@ -156,24 +155,24 @@ def schedules() -> list[dict[str, Any]]:
             except OSError:
                 continue
             lines = [masked(line) for line in text.splitlines() if "docker" in line and not line.startswith("#")]
-            found.append({"path": path, "lines": lines[:50]})
-    return found
+            files.append({"path": path, "lines": lines[:50]})
+    return files
 
 
 def masked(line: str) -> str:
-    """A line without the passwords that it carries."""
-    for pattern, instead in _SECRETS:
-        line = pattern.sub(instead, line)
+    """Mask the secrets in a line."""
+    for pattern, replacement in _SECRETS:
+        line = pattern.sub(replacement, line)
     return line
 
 
 def compose_files_above(directories: Iterable[str]) -> list[str]:
-    """Compose files in parents of the directories: Compose finds those when it is called without a file."""
-    found = set()
+    """Compose files in parents of the directories, which Compose would use if called without ``-f``."""
+    files = set()
     for directory in directories:
         step = os.path.dirname(os.path.abspath(directory))
         while True:
-            found |= {
+            files |= {
                 path
                 for path in glob.glob(os.path.join(glob.escape(step), "*compose.y*ml"))
                 if os.path.basename(path).split(".")[0] in ("compose", "docker-compose")
@@ -181,11 +180,11 @@ def compose_files_above(directories: Iterable[str]) -> list[str]:
             if step == os.path.dirname(step):
                 break
             step = os.path.dirname(step)
-    return sorted(found)
+    return sorted(files)
 
 
 def database_identity(mountpoint: str) -> str:
-    """The system identifier of a PostgreSQL cluster in a volume, from its control file. The server is not asked."""
+    """The system identifier of the PostgreSQL cluster in a volume, from its control file; empty if there is none."""
     for below in ("", "data", "pgdata", "17/docker", "18/docker"):
         try:
             with open(os.path.join(mountpoint, below, "global", "pg_control"), "rb") as stream:

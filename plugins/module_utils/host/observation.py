@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Everything that the gates need to know of a machine, read once. It judges nothing. Runs on the targets.
+"""Everything that the gates need to know about a machine, read once and not judged. Runs on the targets.
 
-The number of engine calls does not grow with the number of containers: one list and one inspection for each kind.
+The number of engine calls does not depend on the number of containers: one list and one inspection for each kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from ..core.directory import digest
 from ..core.layout import PAGE
 from ..docker.containers import condition, labels_of, name_of, published_by
-from ..docker.engine import Engine, described
+from ..docker.engine import Engine, inspect_objects
 from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
@@ -26,28 +26,26 @@ from . import facts as machine
 from .firewall_fingerprints import guards
 from .redis_runs import runs
 
-#: Labels whose values are read. Those of others may hold anything, so only their names are taken.
-
 
 def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), keep: bool = False) -> dict[str, Any]:
-    """The machine as it is: engine, containers, networks, volumes, sockets, registered directories, schedules.
+    """Observe the machine: engine, containers, networks, volumes, sockets, registered directories, schedules.
 
-    ``state`` is the machine's state directory, ``directories`` are environments' to look at beside registered ones.
-    With ``keep`` registry entries that were lost or edited are written anew where they can be.
+    ``state`` is the machine's state directory; ``directories`` are environments' directories to read beside the
+    registered ones. With ``keep``, lost and edited registry entries are rebuilt if possible.
     """
     place = state_directory(state)
     facts = engine_facts(engine)
     registry = Registry(place)
     key = registry.key(keep)
-    found = containers(engine, key)
-    working = {each["labels"].get(WORKING_DIRECTORY, "") for each in found} - {""}
+    observed = containers(engine, key)
+    working = {container["labels"].get(WORKING_DIRECTORY, "") for container in observed} - {""}
     entries = registry.entries({*directories, *working}, keep)
     paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
     return {
         "machine": machine.machine_id(),
         "generation": machine.generation(engine.docker_host),
         "engine": facts,
-        "containers": found,
+        "containers": observed,
         "networks": networks(engine),
         "volumes": volumes(engine),
         "images": images(engine),
@@ -69,7 +67,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
 
 
 def engine_facts(engine: Engine) -> dict[str, Any]:
-    """Who the engine is and how it is set."""
+    """The engine's identity and settings."""
     facts = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
     options = [str(option) for option in facts.get("SecurityOptions") or ()]
     return {
@@ -89,15 +87,15 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
 
 
 def containers(engine: Engine, key: bytes = b"") -> list[dict[str, Any]]:
-    """Every container, running or not, without the values of its settings: they may be secret."""
+    """All containers, running or not. Values of their settings may be secret, so only keyed digests are returned."""
     ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
-    found = [summary(each, key) for each in engine.inspect(ids)]
-    known = runs(found)
-    return [dict(each, run=known.get(each["id"], "")) for each in found]
+    summaries = [summary(container, key) for container in engine.inspect(ids)]
+    known = runs(summaries)
+    return [dict(container, run=known.get(container["id"], "")) for container in summaries]
 
 
 def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
-    """What a container is, as far as rules and receipts need it."""
+    """The properties of a container that rules and receipts need."""
     state = container.get("State") or {}
     host = container.get("HostConfig") or {}
     attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
@@ -114,13 +112,15 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
         "network_mode": host.get("NetworkMode", ""),
         "networks": {
             name: {
-                "id": (item or {}).get("NetworkID", ""),
-                "address": (item or {}).get("IPAddress", ""),
-                "address6": (item or {}).get("GlobalIPv6Address", ""),
-                "gateways": [item[key] for key in ("Gateway", "IPv6Gateway") if (item or {}).get(key)],
-                "aliases": sorted(set((item or {}).get("Aliases") or ()) | set((item or {}).get("DNSNames") or ())),
+                "id": (endpoint or {}).get("NetworkID", ""),
+                "address": (endpoint or {}).get("IPAddress", ""),
+                "address6": (endpoint or {}).get("GlobalIPv6Address", ""),
+                "gateways": [endpoint[key] for key in ("Gateway", "IPv6Gateway") if (endpoint or {}).get(key)],
+                "aliases": sorted(
+                    set((endpoint or {}).get("Aliases") or ()) | set((endpoint or {}).get("DNSNames") or ())
+                ),
             }
-            for name, item in attached.items()
+            for name, endpoint in attached.items()
         },
         "mounts": sorted(
             [
@@ -150,52 +150,49 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
 
 
 def _settings(variables: Iterable[str], key: bytes) -> dict[str, str]:
-    """The names of settings, each with a digest under the machine's own key: a change shows, and no value."""
-    found = {}
+    """Variables by name, each with a digest keyed by the machine's key, which reveals changes but no values."""
+    digests = {}
     for variable in variables:
         name, _equals, value = variable.partition("=")
-        found[name] = hmac.new(key, value.encode("utf-8", "replace"), "sha256").hexdigest()[:8] if key else ""
-    return dict(sorted(found.items()))
+        digests[name] = hmac.new(key, value.encode("utf-8", "replace"), "sha256").hexdigest()[:8] if key else ""
+    return dict(sorted(digests.items()))
 
 
 def networks(engine: Engine) -> list[dict[str, Any]]:
-    """Every network with its subnets and bridge."""
-    found = []
-    for each in _inspect_all(engine, "network"):
-        options = each.get("Options") or {}
-        found.append(
+    """All networks with their subnets and bridges."""
+    observed = []
+    for network in _inspect_all(engine, "network"):
+        options = network.get("Options") or {}
+        configs = (network.get("IPAM") or {}).get("Config") or ()
+        observed.append(
             {
-                "id": each["Id"],
-                "name": each["Name"],
-                "driver": each.get("Driver"),
-                "internal": bool(each.get("Internal")),
-                **_labels(each.get("Labels") or {}),
-                "subnets": [config.get("Subnet") for config in (each.get("IPAM") or {}).get("Config") or ()],
-                "gateways": [
-                    config.get("Gateway")
-                    for config in (each.get("IPAM") or {}).get("Config") or ()
-                    if config.get("Gateway")
-                ],
-                "bridge": options.get("com.docker.network.bridge.name") or "br-%s" % each["Id"][:12],
+                "id": network["Id"],
+                "name": network["Name"],
+                "driver": network.get("Driver"),
+                "internal": bool(network.get("Internal")),
+                **_labels(network.get("Labels") or {}),
+                "subnets": [config.get("Subnet") for config in configs],
+                "gateways": [config.get("Gateway") for config in configs if config.get("Gateway")],
+                "bridge": options.get("com.docker.network.bridge.name") or "br-%s" % network["Id"][:12],
             }
         )
-    return found
+    return observed
 
 
 def volumes(engine: Engine) -> list[dict[str, Any]]:
-    """Every volume with where it is, and which PostgreSQL cluster it holds, where this user may see that."""
+    """All volumes with their location, and the PostgreSQL cluster in each if this user may read it."""
     return [
         {
-            "name": each["Name"],
-            "driver": each.get("Driver"),
-            "created": each.get("CreatedAt", ""),
-            **_labels(each.get("Labels") or {}),
-            # A network share's options carry its password.
-            "device": (each.get("Options") or {}).get("device", ""),
-            "mountpoint": each.get("Mountpoint", ""),
-            "database": machine.database_identity(each.get("Mountpoint") or "/nonexistent"),
+            "name": volume["Name"],
+            "driver": volume.get("Driver"),
+            "created": volume.get("CreatedAt", ""),
+            **_labels(volume.get("Labels") or {}),
+            # Only the device: the options of a network share include its password.
+            "device": (volume.get("Options") or {}).get("device", ""),
+            "mountpoint": volume.get("Mountpoint", ""),
+            "database": machine.database_identity(volume.get("Mountpoint") or "/nonexistent"),
         }
-        for each in _inspect_all(engine, "volume")
+        for volume in _inspect_all(engine, "volume")
     ]
 
 
@@ -203,19 +200,20 @@ def images(engine: Engine) -> list[dict[str, Any]]:
     """The images that environments built, with their names."""
     return [
         {
-            "id": each["Id"],
-            "names": each.get("RepoTags") or [],
-            **_labels((each.get("Config") or {}).get("Labels") or {}),
+            "id": image["Id"],
+            "names": image.get("RepoTags") or [],
+            **_labels((image.get("Config") or {}).get("Labels") or {}),
         }
-        for each in _inspect_all(engine, "image", "--filter", "label=%s" % PREFIX)
+        for image in _inspect_all(engine, "image", "--filter", "label=%s" % PREFIX)
     ]
 
 
 def _labels(labels: dict[str, str]) -> dict[str, Any]:
+    """Compose's labels and ours with their values; of other labels, which may hold anything, only the names."""
     known = {name: value for name, value in labels.items() if name.startswith((COMPOSE, OURS))}
     return {"labels": known, "other_labels": sorted(set(labels) - set(known))}
 
 
 def _inspect_all(engine: Engine, kind: str, *filters: str) -> list[dict[str, Any]]:
     names = list(dict.fromkeys(engine.docker_ok(kind, "ls", "--quiet", *filters).split()))
-    return described(engine, kind, names)
+    return inspect_objects(engine, kind, names)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which run of its program a Redis is: a restart inside a container leaves no trace in the engine. Runs on the targets.
+"""Run ids of Redis servers: the engine does not see a restart inside a container. Runs on the targets.
 
-The server is asked from the machine, at its container's own address: no engine call, and no process in a container that
-may be another environment's. Its password is read where the deployment left it, and said to that address only. Nothing
-of the server's data is read or changed.
+Servers are asked from the machine, at their containers' addresses: without an engine call, and without starting a
+process in another environment's container. A server's password is read from its deployment's file and sent only to that
+address. No data is read or changed.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from typing import Any
 from ..docker.labels import PREFIX
 from ..probe.program import speak_redis
 
-#: Where a container of the default stack finds the file with its password.
+#: Where the default stack mounts the directory with the password file.
 PASSWORD = "/usr/local/etc/redis"
 
 _PORT = 6379
 
-#: Bounds: servers that are asked, at once, and seconds for each word of the first and of the second attempt.
+#: Limits: servers to ask, how many at once, and seconds per exchange in the first and second attempt.
 MOST, _PARALLEL, _LIMITS = 64, 16, (0.5, 2.0)
 
 _RUN = re.compile(rb"^run_id:([0-9a-f]{40})\r?$", re.MULTILINE)
 
 
 def runs(containers: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """The run ids of environments' Redis servers by container id; without those that cannot be asked."""
-    asked = [
+    """The run ids of the environments' Redis servers by container id; unreachable ones are left out."""
+    servers = [
         container
         for container in containers
         if container["running"] and PREFIX in container["labels"] and _is_redis(container)
     ][:MOST]
-    if not asked:
+    if not servers:
         return {}
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        found = dict(pool.map(lambda each: (each["id"], _run_of(each)), asked))
-    return {identity: run for identity, run in found.items() if run}
+        run_ids = dict(pool.map(lambda server: (server["id"], _run_of(server)), servers))
+    return {identity: run for identity, run in run_ids.items() if run}
 
 
 def _is_redis(container: dict[str, Any]) -> bool:
@@ -52,7 +52,7 @@ def _is_redis(container: dict[str, Any]) -> bool:
 
 
 def _run_of(container: dict[str, Any]) -> str:
-    """A run id; empty where the server is not reached from here, or wants a password that we do not have."""
+    """A server's run id; empty if it is unreachable, or wants a password that we do not have."""
     password = next((_password(mount[2]) for mount in container["mounts"] if mount[0] == PASSWORD), "")
     addresses = [network["address"] for network in container["networks"].values() if network["address"]]
     for limit in _LIMITS:
@@ -67,24 +67,25 @@ def _run_of(container: dict[str, Any]) -> str:
 
 
 def ask(address: tuple[str, int], password: str, limit: float) -> str:
-    """The run id of the Redis at an address; empty where it does not say."""
+    """The run id of the Redis at an address; empty if it does not answer with one. Raises OSError."""
     with socket.create_connection(address, limit) as sock:
         if not speak_redis(sock, {"password": password}):
             return ""
         sock.sendall(b"INFO server\r\n")
-        said = b""
-        while len(said) < 65536 and not _RUN.search(said):
+        answer = b""
+        while len(answer) < 65536 and not _RUN.search(answer):
             piece = sock.recv(4096)
             if not piece:
                 break
-            said += piece
-        found = _RUN.search(said)
-    return found.group(1).decode() if found else ""
+            answer += piece
+        match = _RUN.search(answer)
+    return match.group(1).decode() if match else ""
 
 
 def _password(folder: str) -> str:
-    """What the file ``password`` holds in a folder that its environment's owner can write: no link is followed,
-    so that root reads nothing else there."""
+    """The content of the file ``password`` in a folder. No link is followed: the folder's owner could otherwise make
+    root read any file."""
+
     if not folder or os.path.realpath(folder) != folder:
         return ""
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who listens on this machine, read from /proc. Standard library only."""
+"""Sockets and the processes that hold them, read from /proc. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LISTEN = "0A"
 
 
 def _address(text: str) -> str:
-    """The address part of a line of /proc/net/tcp or tcp6, as text; all-zero means every address."""
+    """Decode an address of /proc/net/tcp or tcp6; empty for the address that means all addresses."""
     if set(text) <= {"0"}:
         return ""
     if len(text) == 8:
@@ -30,8 +30,8 @@ def _address(text: str) -> str:
 
 
 def listening() -> list[tuple[str, int, str]]:
-    """Listening TCP sockets: a list of (address, port, inode). The empty address means all addresses."""
-    found = []
+    """Listening TCP sockets as (address, port, inode). The empty address means all addresses."""
+    listeners = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table) as stream:
@@ -42,13 +42,13 @@ def listening() -> list[tuple[str, int, str]]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == _LISTEN:
                 address, port = fields[1].split(":")
-                found.append((_address(address), int(port, 16), fields[9]))
-    return found
+                listeners.append((_address(address), int(port, 16), fields[9]))
+    return listeners
 
 
 def served_by(pid: int) -> int | None:
-    """How many connections from outside a container serves now, told by a process in it; None where this user may not
-    look. Its own health check is no connection from outside."""
+    """The number of connections that a container serves, given the id of a process in it; None if this user may not
+    look. Connections from the container itself, such as health checks, do not count."""
     listened: set[str] = set()
     established = []
     try:
@@ -70,37 +70,37 @@ def _is_loopback(address: str) -> bool:
 
 
 def holders(inodes: Iterable[str]) -> dict[str, str]:
-    """The processes that hold sockets, as ``name (pid 12)``, found in one pass; without those this user may not see."""
-    wanted = {"socket:[%s]" % inode: inode for inode in inodes}
-    found: dict[str, str] = {}
+    """The processes that hold sockets, by inode, as ``name (pid 12)``; those this user may not see are left out."""
+    inode_of_link = {"socket:[%s]" % inode: inode for inode in inodes}
+    names: dict[str, str] = {}
     for link in glob.iglob("/proc/[0-9]*/fd/*"):
-        if len(found) == len(wanted):
+        if len(names) == len(inode_of_link):
             break
         try:
-            inode = wanted.get(os.readlink(link))
-            if inode is None or inode in found:
+            inode = inode_of_link.get(os.readlink(link))
+            if inode is None or inode in names:
                 continue
             pid = link.split("/")[2]
             with open("/proc/%s/comm" % pid) as stream:
-                found[inode] = "%s (pid %s)" % (stream.read().strip(), pid)
+                names[inode] = "%s (pid %s)" % (stream.read().strip(), pid)
         except OSError:
             continue
-    return found
+    return names
 
 
 def process_of(inode: str) -> str:
-    """The process that holds a socket; empty where this user may not see it."""
+    """The process that holds a socket; empty if this user may not see it."""
     return holders([inode]).get(inode, "")
 
 
-def overlap(one: str, other: str) -> bool:
-    """Whether two listening addresses exclude each other on one port; the empty one is every address."""
+def overlap(first: str, second: str) -> bool:
+    """Whether two listening addresses conflict on one port; the empty one means all addresses."""
     every = ("", "0.0.0.0", "::")
-    return one in every or other in every or _same(one, other)
+    return first in every or second in every or _same(first, second)
 
 
-def _same(one: str, other: str) -> bool:
+def _same(first: str, second: str) -> bool:
     try:
-        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+        return ipaddress.ip_address(first) == ipaddress.ip_address(second)
     except ValueError:
-        return one == other
+        return first == second

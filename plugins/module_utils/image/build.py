@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Building an image of one commit. Runs on the targets."""
+"""Build the image of one commit, or promote it from another environment. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .promotion import Promotion
 
 def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
     """Whether the image exists and was built from the same inputs."""
-    code, output, _errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
+    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
     if code != 0:
-        engine.check_reachable(_errors)
+        engine.check_reachable(errors)
         return False
     return (json.loads(output) or {}).get(BUILD_INPUTS) == inputs
 
 
 def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any]) -> list[str]:
-    """The argument list of the build. Values of build arguments travel in the environment."""
+    """The arguments of ``docker`` for the build. Values of build arguments are passed in the environment."""
     command = ["buildx", "build", "--load", "--progress", "plain", "--tag", image]
     command += ["--file", os.path.join(folder, params["dockerfile"])]
     for key, value in sorted(labels.items()):
@@ -42,7 +42,7 @@ def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[
 
 
 def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
-    """Build the image from the commit. Raises EngineError with the last lines of the build."""
+    """Build the image of the commit. Raises EngineError, with the last lines of the build as its detail."""
     labels = dict(params["labels"], **params["run_labels"])
     labels.update({COMMIT: commit, BUILD_INPUTS: params["inputs"], TREE: checkout.tree(commit)})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
@@ -60,11 +60,14 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
         )
 
 
-def take_over(
+def promote_image(
     engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str, check: bool = False
 ) -> str:
-    """Give the image that another environment proved our name; ``check`` only judges it. Returns what vouches for it;
-    empty where ours is accepted already. Raises EngineError where nothing does."""
+    """Tag the image that another environment proved with our name; with ``check`` only judge it.
+
+    Returns the proof; empty if the image that has our name is accepted already. Raises EngineError if there is none.
+    """
+
     promotion = Promotion(engine, params["prefix"], params["state_directory"], params["promotion"])
     present = promotion.image(image)
     if present.id and (present.id in promotion.accepted or not promotion.problem(present)):

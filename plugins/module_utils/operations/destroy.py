@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Take one environment away: everything that is exactly its own, and nothing else. Runs on the targets.
+"""Remove one environment: everything that is its own, and nothing else. Runs on the targets.
 
-Nothing goes by pattern, prefix or prune. Each thing is found by its exact labels or by what a deployment noted, is
-listed, and is removed by its id or full name.
+Nothing is removed by pattern, prefix or prune. Each thing is found by its exact labels or by what a deployment noted,
+listed, and removed by its id or full name.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from ..backup.schedule import Schedule
 from ..backup.sources import backup_directory
 from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
+from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
 from ..host.firewall import Firewall, FirewallError
 from ..source.checkout import Checkout
@@ -45,12 +46,17 @@ class Thing:
 
     @property
     def text(self) -> str:
-        """The line of the list that is printed."""
+        """Its name with what it is."""
         return "%s %s" % (self.kind, self.name)
+
+    @property
+    def removal(self) -> Step:
+        """What is done to it."""
+        return Step("remove", self.name, self.kind)
 
 
 class Destruction:
-    """One environment, as it is to go. ``goes`` is removed, ``stays`` is kept on purpose, ``left`` is not its own."""
+    """What to remove of one environment: ``goes`` is removed, ``stays`` is kept on purpose, ``left`` is not its own."""
 
     def __init__(self, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> None:
         self.engine = engine
@@ -68,10 +74,10 @@ class Destruction:
         self.stays: list[str] = []
         self.left: list[str] = []
         everyone = self.engine.inspect(self.engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split())
-        own = [each for each in everyone if self._is_ours(each)]
-        self.others = [each for each in everyone if each not in own]
+        own = [container for container in everyone if self._is_ours(container)]
+        self.others = [container for container in everyone if container not in own]
         self._schedules()
-        self.goes += [Thing("container", name_of(each), each["Id"]) for each in own]
+        self.goes += [Thing("container", name_of(container), container["Id"]) for container in own]
         self._strangers()
         self._firewall()
         self._networks()
@@ -97,8 +103,7 @@ class Destruction:
                 )
 
     def _schedules(self) -> None:
-        remove = "remove "
-        found = [step[len(remove) :] for step in self.schedule.bring({}, change=False)]
+        found = [step.target for step in self.schedule.bring({}, change=False)]
         folder = [self.schedule.folder] if os.path.isdir(self.schedule.folder) else []
         self.goes += [Thing("schedule", path) for path in found + folder]
 
@@ -122,39 +127,39 @@ class Destruction:
         """The networks or volumes that carry the environment's label and are of its Compose project."""
         listing = self.engine.docker_ok(kind, "ls", "--quiet", "--filter", "label=%s=%s" % (PREFIX, self.prefix))
         found = []
-        for each in described(self.engine, kind, listing.split()):
-            labels = each.get("Labels") or {}
+        for item in inspect_objects(self.engine, kind, listing.split()):
+            labels = item.get("Labels") or {}
             if labels.get(PROJECT) == self.engine.project:
-                found.append(each)
+                found.append(item)
             else:
-                self.left.append("%s %s: it belongs to %s" % (kind, each["Name"], belongs_to(labels)))
+                self.left.append("%s %s: it belongs to %s" % (kind, item["Name"], belongs_to(labels)))
         return found
 
     def _networks(self) -> None:
-        for each in self._labelled("network"):
-            guests = [name_of(other) for other in self.others if each["Id"] in _networks_of(other)]
+        for network in self._labelled("network"):
+            guests = [name_of(other) for other in self.others if network["Id"] in _networks_of(other)]
             if guests:
-                self.left.append("network %s: %s is attached to it" % (each["Name"], " and ".join(guests)))
+                self.left.append("network %s: %s is attached to it" % (network["Name"], " and ".join(guests)))
             else:
-                self.goes.append(Thing("network", each["Name"], each["Id"]))
+                self.goes.append(Thing("network", network["Name"], network["Id"]))
 
     def _volumes(self, own: list[dict[str, Any]]) -> None:
-        nameless = {name for each in own for name in _volumes_of(each)}
+        nameless = {name for container in own for name in _volumes_of(container)}
         found = self._labelled("volume")
-        known = {each["Name"] for each in found}
+        known = {volume["Name"] for volume in found}
         found += [
-            each
-            for each in described(self.engine, "volume", sorted(nameless - known))
-            if _ANONYMOUS in (each.get("Labels") or {})
+            volume
+            for volume in inspect_objects(self.engine, "volume", sorted(nameless - known))
+            if _ANONYMOUS in (volume.get("Labels") or {})
         ]
-        for each in found:
-            users = [name_of(other) for other in self.others if each["Name"] in _volumes_of(other)]
+        for name in (volume["Name"] for volume in found):
+            users = [name_of(other) for other in self.others if name in _volumes_of(other)]
             if not self.params["volumes"]:
-                self.stays.append("volume %s" % each["Name"])
+                self.stays.append("volume %s" % name)
             elif users:
-                self.left.append("volume %s: %s uses it" % (each["Name"], " and ".join(users)))
+                self.left.append("volume %s: %s uses it" % (name, " and ".join(users)))
             else:
-                self.goes.append(Thing("volume", each["Name"]))
+                self.goes.append(Thing("volume", name))
 
     def _images(self) -> None:
         """Images by the names of the environment's own repository, and nameless ones that were built for it."""
@@ -166,18 +171,18 @@ class Destruction:
         label = "label=%s=%s" % (PREFIX, self.prefix)
         nameless = ("image", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
         listing += self.engine.docker_ok(*nameless).split()
-        for each in described(self.engine, "image", list(dict.fromkeys(listing))):
-            tags = each.get("RepoTags") or []
-            names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [each["Id"]]
+        for image in inspect_objects(self.engine, "image", list(dict.fromkeys(listing))):
+            tags = image.get("RepoTags") or []
+            names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [image["Id"]]
             # A name may go from an image that another container runs: the image stays as long as it has another one.
-            if used.get(each["Id"]) and len(names) == max(1, len(tags)):
-                self.left.append("image %s: %s runs it" % (names[0], " and ".join(used[each["Id"]])))
+            if used.get(image["Id"]) and len(names) == max(1, len(tags)):
+                self.left.append("image %s: %s runs it" % (names[0], " and ".join(used[image["Id"]])))
             else:
                 self.goes += [Thing("image", name) for name in sorted(names)]
 
     def _backups(self) -> None:
         folder = self._backup_directory()
-        names = [each["name"] for each in manifest.complete(folder, self.prefix)]
+        names = [backup["name"] for backup in manifest.complete_backups(folder, self.prefix)]
         if not self.params["backups"]:
             self.stays += ["backup %s" % os.path.join(folder, name) for name in names]
             return
@@ -193,7 +198,7 @@ class Destruction:
             self.goes.append(Thing("backup directory", folder))
             return
         self.goes += [Thing("file", os.path.join(folder, name)) for name in beside]
-        self.left += ["%s: it is no backup of %s" % (os.path.join(folder, name), self.prefix) for name in strange]
+        self.left += ["%s: not a backup of %s" % (os.path.join(folder, name), self.prefix) for name in strange]
         if not strange:
             self.left.append("%s: it may have been there before any backup (bulkhead_backup_directory)" % folder)
 
@@ -211,44 +216,47 @@ class Destruction:
     # ---- removing ------------------------------------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Remove what was surveyed, each thing by its id or full name. Raises EngineError with what would not go."""
-        goes = self.goes
-        stopping = [each.identity for each in goes if each.kind == "container"]
+        """Remove what was surveyed, each thing by its id or full name. Raises EngineError with what is left."""
+        stopping = [thing.identity for thing in self.goes if thing.kind == "container"]
         if stopping:
-            # Volumes may stay: what writes to them is to end properly.
+            # Volumes may be kept: what writes to them has to end properly.
             self.engine.docker("stop", *stopping)
-        problems: list[str] = []
-        for each in goes:
-            if problems and each.kind in ("file", "directory", "backup directory"):
-                continue  # the next run needs what they say
-            try:
-                self._removal(each.kind)(each)
-            except (Failure, OSError) as error:
-                detail = last_lines(getattr(error, "detail", ""), 2)
-                problems.append("%s (%s)" % (each.text, detail or str(error)))
+        problems = self._remove_all()
         self.survey()
-        still = [each.text for each in self.goes if each.kind != "registry entry"]
+        still = [thing.text for thing in self.goes if thing.kind != "registry entry"]
         if problems or still:
             raise EngineError(
-                "could not be removed: %s. Files and registry entry stay until that is gone; then run it again"
+                "could not remove: %s. Files and the registry entry are kept until that is gone; then run this again"
                 % "; ".join(problems or still)
             )
+
+    def _remove_all(self) -> list[str]:
+        problems: list[str] = []
+        for thing in self.goes:
+            if problems and thing.kind in ("file", "directory", "backup directory"):
+                continue  # the next run needs what they say
+            try:
+                self._removal(thing.kind)(thing)
+            except (Failure, OSError) as error:
+                detail = last_lines(getattr(error, "detail", ""), 2)
+                problems.append("%s (%s)" % (thing.text, detail or str(error)))
+        return problems
 
     def _removal(self, kind: str) -> Callable[[Thing], Any]:
         engine = self.engine
         return {
             "schedule": self._unschedule,
-            "container": lambda each: engine.docker_ok("rm", "--force", each.identity),
-            "firewall chain": lambda _each: self._guard().apply(None),
-            "network": lambda each: engine.docker_ok("network", "rm", each.identity),
-            "volume": lambda each: engine.docker_ok("volume", "rm", each.identity),
-            "image": lambda each: engine.docker_ok("image", "rm", each.identity),
-            "backup": lambda each: manifest.remove(*os.path.split(each.identity)),
-            "backup directory": lambda each: shutil.rmtree(each.identity),
-            "file": lambda each: os.unlink(each.identity),
+            "container": lambda thing: engine.docker_ok("rm", "--force", thing.identity),
+            "firewall chain": lambda _thing: self._guard().apply(None),
+            "network": lambda thing: engine.docker_ok("network", "rm", thing.identity),
+            "volume": lambda thing: engine.docker_ok("volume", "rm", thing.identity),
+            "image": lambda thing: engine.docker_ok("image", "rm", thing.identity),
+            "backup": lambda thing: manifest.remove(*os.path.split(thing.identity)),
+            "backup directory": lambda thing: shutil.rmtree(thing.identity),
+            "file": lambda thing: os.unlink(thing.identity),
             "directory": self._remove_directory,
             # By the step that writes the receipt: as long as anything is left the environment stays registered.
-            "registry entry": lambda _each: None,
+            "registry entry": lambda _thing: None,
         }[kind]
 
     def _unschedule(self, thing: Thing) -> None:
@@ -258,7 +266,7 @@ class Destruction:
             self.schedule.remove()  # all of its files at once: a timer is stopped before its file goes
 
     def _remove_directory(self, thing: Thing) -> None:
-        """What deployments filled goes with its content; any other directory has to be empty by now."""
+        """Remove what deployments filled with its content; any other directory has to be empty by now."""
         relative = os.path.relpath(thing.identity, self.tree.directory)
         if relative == "code" or relative.startswith(".bulkhead" + os.sep):
             shutil.rmtree(thing.identity)
@@ -268,7 +276,7 @@ class Destruction:
 
 def _networks_of(container: dict[str, Any]) -> set[str]:
     attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    return {(each or {}).get("NetworkID", "") for each in attached.values()} - {""}
+    return {(network or {}).get("NetworkID", "") for network in attached.values()} - {""}
 
 
 def _volumes_of(container: dict[str, Any]) -> set[str]:

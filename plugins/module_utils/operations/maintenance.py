@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Put an environment's maintenance page up or take it away, and see that nginx answers so. Runs on the targets."""
+"""Put an environment's maintenance page up or down, and check that nginx answers so. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import os
 import time
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.layout import PAGE
+from ..core.steps import Step
 from ..docker.engine import EngineError
 from ..probe.prober import Prober
 
@@ -30,13 +31,15 @@ class Maintenance:
         if not os.path.isdir(os.path.dirname(tree.path(PAGE))):
             raise EngineError("%s is not deployed, so nothing answers with a page. Deploy first" % tree.directory)
 
-    def switch(self, content: bytes, on: bool, check_mode: bool) -> list[str]:
-        """Returns what was done, or would be; empty where it is so already. Raises EngineError where nginx answers
-        otherwise; then everything is as it was."""
+    def switch(self, content: bytes, on: bool, check_mode: bool) -> list[Step]:
+        """Put the page up or down. Returns what was done, or would be; empty where nothing has to change.
+
+        Raises EngineError where nginx does not answer accordingly; everything is then as it was.
+        """
         if on:
-            steps = ["put the maintenance page up"] if self.tree.differs(Wanted(PAGE, content)) else []
+            steps = [Step("put up", "maintenance page")] if self.tree.differs(DesiredFile(PAGE, content)) else []
         else:
-            steps = ["take the maintenance page away"] if self.before is not None else []
+            steps = [Step("take down", "maintenance page")] if self.before is not None else []
         if check_mode:
             return steps
         if steps:
@@ -52,10 +55,10 @@ class Maintenance:
         if content is None:
             os.unlink(self.tree.path(PAGE))
         else:
-            self.tree.write(Wanted(PAGE, content))
+            self.tree.write(DesiredFile(PAGE, content))
 
     def _seen(self, content: bytes, on: bool) -> str:
-        """What is wrong with the answer; empty where it is as it shall be."""
+        """What is wrong with the answer; empty where nothing is."""
         deadline = time.monotonic() + _PATIENCE
         url = "%s://%s" % ("https" if self.request["tls"] else "http", self.request["host_header"])
         while True:
@@ -69,11 +72,11 @@ class Maintenance:
     def _judged(status: int, body: bytes, page: bytes | None, on: bool) -> str:
         shown = status == 503 and body == page
         if not status:
-            return "is not answered: see whether the nginx container is well"
+            return "does not answer: check whether the nginx container is healthy"
         if on and not shown:
             return (
-                "is answered with %d, and not with the page: the nginx configuration in force does not look for it. "
-                "Deploy once, and see that bulkhead_nginx_template looks for /etc/nginx/traffic/maintenance.html"
+                "answers with %d instead of the page: the nginx configuration in force does not look for it. "
+                "Deploy, and make sure that bulkhead_nginx_template looks for /etc/nginx/traffic/maintenance.html"
                 % status
             )
-        return "is still answered with the page" if shown and not on else ""
+        return "still answers with the page" if shown and not on else ""

@@ -70,7 +70,7 @@ class Belongings:
             known = path.split(os.sep)[0] in ("code", ".bulkhead", ".", "..") or path in self.own
             if known or os.path.islink(whole) or not os.path.isdir(whole):
                 continue
-            if any(each.startswith(path + os.sep) for each in self.own):
+            if any(own.startswith(path + os.sep) for own in self.own):
                 continue  # where files of ours lie, they are told from others one by one
             if os.listdir(whole):
                 self.left.append((path, "it holds files that no deployment wrote"))
@@ -80,13 +80,13 @@ class Belongings:
     def _add_empty(self, folders: Iterable[str]) -> None:
         """Directories that hold nothing but what goes, the deepest first, and the environment's own at last."""
         above = {part for folder in folders for part in _with_parents(folder)} | {""}
-        for folder in sorted(above, key=lambda each: (-each.count("/") - bool(each), each)):
+        for folder in sorted(above, key=lambda folder: (-folder.count("/") - bool(folder), folder)):
             path = self.tree.path(folder) if folder else self.tree.directory
             if os.path.islink(path) or not os.path.isdir(path):
                 continue
             names = {os.path.join(folder, name) for name in os.listdir(path)}
             strange = sorted(names - set(self.own) - above - {left for left, _reason in self.left})
-            self.left += [(each, "no deployment wrote it") for each in strange]
+            self.left += [(name, "no deployment wrote it") for name in strange]
             if names <= set(self.own):
                 self.own.append(folder)
 

@@ -10,21 +10,22 @@ import time
 from typing import Any
 
 from ..core.errors import last_lines
+from ..core.masking import mask, texts_to_hide
+from ..core.steps import Step
 from ..docker.containers import condition, is_own, is_running, labels_of, name_of
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
 from ..docker.readiness import Readiness
+from ..release.service import Service
 
 #: What is shown of a command's output, from its end.
 _MOST = 256 * 1024
-
-_HIDDEN = "********"
 
 
 class Services:
     """The services of one environment. Nothing without its exact labels is touched or shown."""
 
-    def __init__(self, engine: Engine, prefix: str, services: list[dict[str, Any]], secrets: list[str]) -> None:
+    def __init__(self, engine: Engine, prefix: str, services: list[Service], secrets: list[str]) -> None:
         self.engine = engine
         self.prefix = prefix
         self.services = services
@@ -33,24 +34,24 @@ class Services:
             for container in engine.containers("%s=%s" % (PROJECT, engine.project), "%s=%s" % (PREFIX, prefix))
             if is_own(container, prefix, engine.directory)
         ]
-        self._hidden = _secrets(self.containers, secrets)
+        self._hidden = texts_to_hide(_secrets(self.containers, secrets))
 
-    def of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
+    def of(self, service: Service) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
         return [
             container
             for container in self.containers
-            if labels_of(container).get(SERVICE) == service["key"] and labels_of(container).get(ONE_OFF) != "True"
+            if labels_of(container).get(SERVICE) == service.key and labels_of(container).get(ONE_OFF) != "True"
         ]
 
-    def _needed(self, service: dict[str, Any], running: bool = False) -> list[dict[str, Any]]:
+    def _needed(self, service: Service, running: bool = False) -> list[dict[str, Any]]:
         found = self.of(service)
         if not found:
             raise EngineError(
                 "service %s has no container that a deployment from %s made. Deploy first"
-                % (service["name"], self.engine.directory)
+                % (service.name, self.engine.directory)
             )
-        stopped = [each for each in found if not is_running(each)]
+        stopped = [container for container in found if not is_running(container)]
         if running and stopped:
             how = name_of(stopped[0]), condition(stopped[0])
             raise EngineError("%s is not running (%s). %s" % (*how, _way_to_run(service)))
@@ -62,15 +63,15 @@ class Services:
         for service in self.services:
             found += [
                 {
-                    "service": service["name"],
-                    "container": name_of(each),
-                    "condition": condition(each),
-                    "image": each["Config"]["Image"],
-                    "started": (each.get("State") or {}).get("StartedAt", "")[:19],
+                    "service": service.name,
+                    "container": name_of(container),
+                    "condition": condition(container),
+                    "image": container["Config"]["Image"],
+                    "started": (container.get("State") or {}).get("StartedAt", "")[:19],
                 }
-                for each in self.of(service)
+                for container in self.of(service)
             ] or [
-                {"service": service["name"], "container": "", "condition": "not there", "image": "", "started": ""},
+                {"service": service.name, "container": "", "condition": "not there", "image": "", "started": ""},
             ]
         return found
 
@@ -78,38 +79,37 @@ class Services:
         """The last lines of each container, both its outputs in the order of time."""
         found = []
         for service in self.services:
-            for each in self._needed(service):
-                command = ("logs", "--timestamps", "--tail", str(lines), each["Id"])
+            for container in self._needed(service):
+                command = ("logs", "--timestamps", "--tail", str(lines), container["Id"])
                 code, output, errors = self.engine.docker(*command)
                 if code != 0:
-                    raise EngineError("the log of %s cannot be read" % name_of(each), last_lines(errors, 3))
+                    raise EngineError("the log of %s cannot be read" % name_of(container), last_lines(errors, 3))
                 both = sorted(_lines(output) + _lines(errors), key=lambda line: line.split(" ")[0])
-                found.append({"container": name_of(each), "lines": [self.hide(line) for line in both[-lines:]]})
+                found.append({"container": name_of(container), "lines": [self.hide(line) for line in both[-lines:]]})
         return found
 
-    def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[str]:
+    def restart(self, timeout: float, readiness_delay: float, check_mode: bool = False) -> list[Step]:
         """Restart the services one after the other, each until it is ready. Returns what was done.
 
         One that does its work and ends is passed over where it has ended; alone, it is refused.
         """
-        planned = [(service, each) for service in self.services for each in self._to_restart(service)]
+        planned = [(service, container) for service in self.services for container in self._to_restart(service)]
         if not planned and len(self.services) == 1:
             raise EngineError(
-                "service %s does its work once and ends, and it has ended: there is nothing to restart. A deployment "
-                "runs it again where it failed or changed" % self.services[0]["name"]
+                "service %s runs once and has ended: there is nothing to restart. The next deployment runs it again if "
+                "it failed or changed" % self.services[0].name
             )
-        for service, each in planned:
-            if not check_mode:
-                self.engine.docker_ok("restart", each["Id"])
-                self._wait(service, each, timeout, readiness_delay)
-        return ["restart %s" % name_of(each) for _service, each in planned]
+        for service, container in planned if not check_mode else ():
+            self.engine.docker_ok("restart", container["Id"])
+            self._wait(service, container, timeout, readiness_delay)
+        return [Step("restart", name_of(container), "container") for _service, container in planned]
 
-    def _to_restart(self, service: dict[str, Any]) -> list[dict[str, Any]]:
-        if service["one_shot"]:
-            return [each for each in self.of(service) if is_running(each)]
+    def _to_restart(self, service: Service) -> list[dict[str, Any]]:
+        if service.one_shot:
+            return [container for container in self.of(service) if is_running(container)]
         return self._needed(service)
 
-    def _wait(self, service: dict[str, Any], container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
+    def _wait(self, service: Service, container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
         readiness = Readiness(readiness_delay)
         deadline = time.monotonic() + readiness.limit(timeout)
         while True:
@@ -126,7 +126,7 @@ class Services:
             time.sleep(0.3)
         raise EngineError(
             "%s of service %s did not get healthy after its restart: it is %s"
-            % (name_of(container), service["name"], how),
+            % (name_of(container), service.name, how),
             self.hide(self.engine.logs(container["Id"])),
         )
 
@@ -142,19 +142,17 @@ class Services:
 
     def hide(self, text: str) -> str:
         """A text without the secrets that the containers themselves were started with, which may be older ones."""
-        for secret in self._hidden:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        return str(mask(text, self._hidden))
 
 
-def _way_to_run(service: dict[str, Any]) -> str:
+def _way_to_run(service: Service) -> str:
     """What to do about a container in which a command is to run and that does not run."""
-    if service["one_shot"]:
+    if service.one_shot:
         return (
-            "Service %s does its work once and ends. Name one that goes on running in bulkhead_service; a deployment "
-            "runs this one again where it failed" % service["name"]
+            "Service %s runs once and ends. Name one that keeps running in bulkhead_service; the next deployment runs "
+            "this one again if it failed" % service.name
         )
-    return "Start it: ansible-playbook aiia.bulkhead.restart -l <environment> -e bulkhead_service=%s" % service["name"]
+    return "Start it: ansible-playbook aiia.bulkhead.restart -l <environment> -e bulkhead_service=%s" % service.name
 
 
 def _lines(log: str) -> list[str]:
@@ -172,12 +170,8 @@ def _end_of(text: str, most: int) -> list[str]:
     return ["… %d characters before this are left out" % (len(text) - len(kept)), *kept.splitlines()]
 
 
-def _secrets(containers: list[dict[str, Any]], names: list[str]) -> list[str]:
-    """The values of secret settings in containers' environments, the longest first."""
-    found: set[str] = set()
-    for container in containers:
-        for setting in (container.get("Config") or {}).get("Env") or ():
-            name, _equals, value = setting.partition("=")
-            if name in names:
-                found.update(line.strip() for line in [value] + value.splitlines() if len(line.strip()) > 3)
-    return sorted(found, key=len, reverse=True)
+def _secrets(containers: list[dict[str, Any]], names: list[str]) -> set[str]:
+    """The values of secret settings in containers' environments."""
+    settings = (setting for container in containers for setting in (container.get("Config") or {}).get("Env") or ())
+    pairs = (setting.partition("=") for setting in settings)
+    return {value for name, _equals, value in pairs if name in names}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes of one environment from inside its containers and from the machine. They only ask; runs on the targets.
+"""Probe one environment from inside its containers and from the machine, read-only. Runs on the targets.
 
 Inside means in the network of a container, with the machine's own Python: as root through ``nsenter``, else in a
-container of an empty image that sees the machine's ``/usr`` read-only. Images need nothing for it.
+container of an empty image that mounts the machine's ``/usr`` read-only. Images need not contain anything for it.
 """
 
 from __future__ import annotations
@@ -29,50 +29,52 @@ from ..docker.engine import Engine, EngineError
 from ..docker.labels import PROBE
 from . import program
 
-#: The image of a probe: nothing but a label. Each run makes its own, and removes it after use.
+#: The name of the probes' image, which has nothing but a label. Each run creates its own and removes it after use.
 IMAGE = "bulkhead-probe"
 
-#: Probes at once; more would look like an attack, fewer would take long.
+#: Probes at once: more would look like an attack, fewer would take too long.
 _PARALLEL = 16
 
-#: Seconds for all that is asked in one container.
+#: The time limit for all questions in one container, in seconds.
 _LIMIT = 60
 
-
-#: What stands in a question for the machine as containers see it.
+#: Stands for the machine's addresses, as containers see them, in a question.
 MACHINE = "machine"
 
 
 def targets(
-    connect: list[dict[str, Any]], own: list[dict[str, Any]], networks: list[dict[str, Any]]
+    connect: list[dict[str, Any]], containers: list[dict[str, Any]], networks: list[dict[str, Any]]
 ) -> list[list[Any]]:
-    """The [address, port] pairs to connect to: the machine is every gateway of the containers' networks, of both
-    families. Those are known only now: a first deployment makes the networks."""
-    attached = {name: network for each in own for name, network in each["networks"].items()}
+    """The [address, port] pairs to connect to. The machine stands for all gateways of the containers' networks, which
+    are known only now, because a first deployment creates the networks."""
+    attached = {name: network for container in containers for name, network in container["networks"].items()}
     gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
-    # Networks do not tell a gateway that the engine chose by itself, and containers of internal ones have none.
-    gateways += [gateway for each in attached.values() for gateway in each.get("gateways", ())]
+    # Networks do not list gateways that the engine chose itself, and containers on internal networks have none.
+    gateways += [gateway for network in attached.values() for gateway in network.get("gateways", ())]
     gateways = list(dict.fromkeys(gateways))
     return [
-        [address, each["port"]]
-        for each in connect
-        for address in (gateways if each["address"] == MACHINE else [each["address"]])
+        [address, target["port"]]
+        for target in connect
+        for address in (gateways if target["address"] == MACHINE else [target["address"]])
     ]
 
 
 class Prober:
-    """Runs probes with a limit on each, and leaves nothing behind."""
+    """Runs probes with a time limit on each, and cleans up after itself.
+
+    ``timeout`` is the limit for one connection in seconds; ``enters`` uses ``nsenter``, which is root's default.
+    """
 
     def __init__(self, engine: Engine, timeout: float, enters: bool | None = None) -> None:
         self.engine = engine
         self.timeout = timeout
         self._enters = os.getuid() == 0 if enters is None else enters
         self._image = ""
-        # Once: asking for it from several threads at a time fails now and then.
+        # Read once, because inspect.getsource is not thread-safe.
         self._program = inspect.getsource(program)
 
     def inside(self, containers: list[dict[str, Any]], ask: dict[str, Any]) -> list[dict[str, Any]]:
-        """Ask the same from the network of each container; what was answered, in the same order."""
+        """Ask the same questions from the network of each container. Returns the answers in the same order."""
         self._enters = self._enters and all(
             os.path.exists("/proc/%d/ns/net" % container["pid"]) for container in containers
         )
@@ -80,7 +82,7 @@ class Prober:
             self._make_image()
         try:
             with ThreadPoolExecutor(_PARALLEL) as pool:
-                return list(pool.map(lambda each: self._inside_one(each, ask), containers))
+                return list(pool.map(lambda container: self._inside_one(container, ask), containers))
         finally:
             if self._image:
                 self.engine.docker("image", "rm", "--force", self._image)
@@ -89,11 +91,10 @@ class Prober:
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
         name = "%s:%s" % (IMAGE, uuid.uuid4().hex[:12])
-        code, output, errors = self.engine.docker(
-            "import", "--change", "LABEL %s=true" % PROBE, "-", name, data=empty.getvalue(), binary=True
-        )
+        arguments = ("import", "--change", "LABEL %s=true" % PROBE, "-", name)
+        code, output, errors = self.engine.docker(*arguments, data=empty.getvalue(), binary=True)
         if code != 0:
-            raise EngineError("the probes' empty image could not be made", last_lines(errors or output))
+            raise EngineError("the empty image for the probes could not be created", last_lines(errors or output))
         self._image = name
 
     def _inside_one(self, container: dict[str, Any], ask: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +116,8 @@ class Prober:
         return answer
 
     def _run(self, identity: str) -> list[str]:
-        """A container of nothing in another one's network, that sees the machine's programs and can change none."""
+        """The ``docker run`` arguments for an empty container in another's network, with the machine's programs mounted
+        read-only."""
         command = ["run", "--rm", "--interactive", "--network", "container:%s" % identity, "--read-only"]
         command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--security-opt", "label=disable"]
         command += ["--pids-limit", "64", "--log-driver", "none", "--label", "%s=true" % PROBE]
@@ -124,24 +126,26 @@ class Prober:
                 command += ["--volume", "%s:%s:ro" % (os.path.realpath(path), path)]
         return command + [self._image]
 
-    def requests(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """HTTP requests from the machine: [{"address", "port", "tls", "host", "path"}] → what was answered."""
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(pool.map(self._request, wanted))
+    def requests(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Make HTTP requests from the machine: [{"address", "port", "tls", "host", "host_header", "path"}].
 
-    def _request(self, each: dict[str, Any]) -> dict[str, Any]:
-        answer = dict(each, status=0, headers={}, cookies=[], error="")
+        Returns each request with its ``status``, ``headers`` and ``cookies``, or the name of its ``error``.
+        """
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(self._request, requests))
+
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        answer = dict(request, status=0, headers={}, cookies=[], error="")
         try:
-            connection = self._connection(each)
-            connection.request(
-                "GET", each["path"], headers={"Host": each["host_header"], "User-Agent": "bulkhead-verify"}
-            )
+            connection = self._connection(request)
+            headers = {"Host": request["host_header"], "User-Agent": "bulkhead-verify"}
+            connection.request("GET", request["path"], headers=headers)
             response = connection.getresponse()
             answer["status"] = response.status
             answer["headers"] = {
                 name.lower(): value for name, value in response.getheaders() if name.lower() != "set-cookie"
             }
-            # Only the attributes: the value of a cookie is nobody's business.
+            # Only names and attributes: a cookie's value is private.
             answer["cookies"] = [
                 ";".join([value.split("=")[0]] + value.split(";")[1:])
                 for value in response.headers.get_all("Set-Cookie") or ()
@@ -151,11 +155,11 @@ class Prober:
             answer["error"] = type(error).__name__
         return answer
 
-    def page(self, each: dict[str, Any]) -> tuple[int, bytes]:
-        """The status and the body that one request is answered with; ``(0, b"")`` where nobody answers."""
+    def page(self, request: dict[str, Any]) -> tuple[int, bytes]:
+        """The status and body of the response to one request; ``(0, b"")`` if there is none."""
         try:
-            connection = self._connection(each)
-            connection.request("GET", each["path"], headers={"Host": each["host_header"]})
+            connection = self._connection(request)
+            connection.request("GET", request["path"], headers={"Host": request["host_header"]})
             response = connection.getresponse()
             body = response.read(1 << 20)
             connection.close()
@@ -163,31 +167,28 @@ class Prober:
             return 0, b""
         return response.status, body
 
-    def _connection(self, each: dict[str, Any]) -> http.client.HTTPConnection:
-        # An application that has just started answers its first request late; a port of nobody's refuses at once.
+    def _connection(self, request: dict[str, Any]) -> http.client.HTTPConnection:
+        # A long limit: the first response of a new application is slow, while a closed port refuses at once.
         limit = max(self.timeout * 15, 15)
-        sock = socket.create_connection((each["address"], each["port"]), limit)
-        if each["tls"]:
+        sock = socket.create_connection((request["address"], request["port"]), limit)
+        if request["tls"]:
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            sock = context.wrap_socket(sock, server_hostname=each["host"])
-        connection = http.client.HTTPConnection(each["address"], each["port"], timeout=limit)
+            sock = context.wrap_socket(sock, server_hostname=request["host"])
+        connection = http.client.HTTPConnection(request["address"], request["port"], timeout=limit)
         connection.sock = sock
         return connection
 
-    def execute(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Read-only questions to the environment's own servers: [{"container", "command"}] → output and exit code."""
+    def execute(self, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Run read-only commands in the environment's own containers: [{"container", "kind", "command"}].
+
+        Returns the exit ``code``, output ``lines`` and ``error`` of each.
+        """
         answers = []
-        for each in wanted:
-            code, output, errors = self.engine.docker("exec", each["container"], *each["command"], limit=_LIMIT)
-            answers.append(
-                {
-                    "container": each["container"],
-                    "kind": each["kind"],
-                    "code": code,
-                    "lines": output.splitlines(),
-                    "error": last_lines(errors, 2),
-                }
-            )
+        for question in questions:
+            command = question["command"]
+            code, output, errors = self.engine.docker("exec", question["container"], *command, limit=_LIMIT)
+            asked = {key: question[key] for key in ("container", "kind")}
+            answers.append(dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2)))
         return answers

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program that asks from inside a container's network. It is run as text, by itself: standard library only.
+"""The program that probes from inside a container's network. It runs as source text: one file, standard library only.
 
 It reads one JSON object: ``own`` (an address that this network must have), ``resolve`` (names), ``connect`` (addresses
-and ports), ``credentials`` and ``timeout``. It writes what resolved, what connected, and which servers let it in.
+and ports), ``credentials`` and ``timeout``. It writes which names resolved, which addresses accepted a connection, and
+which servers granted access.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 PARALLEL = 16
 
-#: Seconds after which no further question is asked.
+#: The total time limit in seconds, after which nothing more is tried.
 LIMIT = 45.0
 
 _SSL_REQUEST = struct.pack(">II", 8, 80877103)
@@ -36,7 +37,7 @@ _AUTH_OK, _AUTH_MD5, _AUTH_SASL, _AUTH_CONTINUE, _AUTH_FINAL = 0, 5, 10, 11, 12
 
 
 class Asker:
-    """Asks with a limit on each question and one on all of them."""
+    """Answers the questions in ``ask``, with a time limit on each and one on all of them."""
 
     def __init__(self, ask: dict[str, Any]) -> None:
         self.ask = ask
@@ -44,24 +45,24 @@ class Asker:
         self.end = time.monotonic() + LIMIT
 
     def answer(self) -> dict[str, Any]:
-        """Everything that was asked."""
+        """The names ``resolved``, targets ``connected``, servers ``entered``, and whether time ran out (``late``)."""
         if not has_address(self.ask.get("own", "")):
             return {"error": "this is not the network of that container"}
         with ThreadPoolExecutor(PARALLEL) as pool:
 
-            def each(check: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, Any]]:
-                asked = [(item, pool.submit(check, item)) for item in items]
-                found = [(item, future.result()) for item, future in asked]
-                return [(item, said) for item, said in found if said]
+            def positive(check: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, Any]]:
+                futures = [(item, pool.submit(check, item)) for item in items]
+                results = [(item, future.result()) for item, future in futures]
+                return [(item, result) for item, result in results if result]
 
-            resolved = [name for name, _yes in each(self.resolves, self.ask["resolve"])]
-            connected = [target for target, _yes in each(self.connects, self.ask["connect"])]
-            entered = [[*target, how] for target, how in each(self.lets_in, connected)]
+            resolved = [name for name, _yes in positive(self.resolves, self.ask["resolve"])]
+            connected = [target for target, _yes in positive(self.connects, self.ask["connect"])]
+            entered = [[*target, access] for target, access in positive(self.lets_in, connected)]
         late = time.monotonic() > self.end
         return {"resolved": resolved, "connected": connected, "entered": entered, "late": late}
 
     def resolves(self, name: str) -> bool:
-        """Whether the engine's own name server knows a name here."""
+        """Whether the engine's name server resolves a name in this network."""
         if time.monotonic() > self.end:
             return False
         query = struct.pack(">HHHHHH", random.randrange(65536), 256, 1, 0, 0, 0)
@@ -70,13 +71,13 @@ class Asker:
             sock.settimeout(self.timeout)
             try:
                 sock.sendto(query + struct.pack(">HH", 1, 1), ("127.0.0.11", 53))
-                found = sock.recv(4096)
+                reply = sock.recv(4096)
             except OSError:
                 return False
-        return len(found) > 8 and struct.unpack(">H", found[6:8])[0] > 0 and found[3] & 15 == 0
+        return len(reply) > 8 and struct.unpack(">H", reply[6:8])[0] > 0 and reply[3] & 15 == 0
 
     def connects(self, target: list[Any]) -> bool:
-        """Whether a connection is taken."""
+        """Whether a connection is accepted."""
         if time.monotonic() > self.end:
             return False
         try:
@@ -89,23 +90,23 @@ class Asker:
         return socket.create_connection((target[0], target[1]), self.timeout)
 
     def lets_in(self, target: list[Any]) -> str:
-        """``open`` where a database or Redis asks for nothing, ``accepts`` where it takes our credentials."""
-        known = self.ask.get("credentials") or {}
+        """``open`` if a PostgreSQL or Redis requires no credentials, ``accepts`` if it accepts ours, else empty."""
+        credentials = self.ask.get("credentials") or {}
         for speak, kind in ((speak_postgresql, "postgresql"), (speak_redis, "redis")):
             if time.monotonic() > self.end:
                 return ""
             try:
                 with self._connection(target) as sock:
-                    how = speak(sock, known.get(kind) or {})
+                    access = speak(sock, credentials.get(kind) or {})
             except (OSError, ValueError, struct.error, IndexError):
                 continue
-            if how is not None:
-                return how
+            if access is not None:
+                return access
         return ""
 
 
 def has_address(own: str) -> bool:
-    """Whether this network has an address: a process id of another machine's must not lead us astray."""
+    """Whether this network has the address ``own``: the process id could be another machine's."""
     if not own:
         return True
     family = socket.AF_INET6 if ":" in own else socket.AF_INET
@@ -117,28 +118,31 @@ def has_address(own: str) -> bool:
             return False
 
 
-def speak_redis(sock: socket.socket, known: dict[str, Any]) -> str | None:
-    """Whether a Redis lets us in; None where no Redis answers."""
+def speak_redis(sock: socket.socket, credentials: dict[str, Any]) -> str | None:
+    """How a Redis grants access (see :meth:`Asker.lets_in`); None if the server is not a Redis."""
     sock.sendall(b"PING\r\n")
-    said = sock.recv(200)
-    if said.startswith(b"+PONG"):
+    reply = sock.recv(200)
+    if reply.startswith(b"+PONG"):
         return "open"
-    if not said.startswith(b"-NOAUTH"):
+    if not reply.startswith(b"-NOAUTH"):
         return None
-    password = str(known.get("password") or "").encode()
+    password = str(credentials.get("password") or "").encode()
     if not password:
         return ""
     sock.sendall(b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n" % (len(password), password))
     return "accepts" if sock.recv(200).startswith(b"+OK") else ""
 
 
-def speak_postgresql(sock: socket.socket, known: dict[str, Any]) -> str | None:
-    """Whether a PostgreSQL lets us in; None where no PostgreSQL answers. A password is never sent as it is."""
+def speak_postgresql(sock: socket.socket, credentials: dict[str, Any]) -> str | None:
+    """How a PostgreSQL grants access (see :meth:`Asker.lets_in`); None if the server is not a PostgreSQL.
+
+    The password is never sent in clear text.
+    """
     sock.sendall(_SSL_REQUEST)
     if sock.recv(1) != b"N":
         return None
-    user, password = str(known.get("user") or "postgres"), str(known.get("password") or "")
-    sock.sendall(_start(user, str(known.get("database") or user)))
+    user, password = str(credentials.get("user") or "postgres"), str(credentials.get("password") or "")
+    sock.sendall(_start(user, str(credentials.get("database") or user)))
     kind, body = _message(sock)
     if kind != b"R":
         return ""
@@ -186,7 +190,7 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
 
 
 def _scram(sock: socket.socket, password: str) -> bool:
-    """RFC 7677. Proves that we know the password to a server that knows it, and tells it to no other."""
+    """Authenticate by SCRAM-SHA-256 (RFC 7677), which does not reveal the password to a server that lacks it."""
     nonce = base64.b64encode(os.urandom(18)).decode()
     first = "n=,r=" + nonce
     opening = ("n,," + first).encode()
@@ -195,11 +199,12 @@ def _scram(sock: socket.socket, password: str) -> bool:
     if kind != b"R" or struct.unpack(">I", body[:4])[0] != _AUTH_CONTINUE:
         return False
     challenge = body[4:].decode()
-    found = re.match(r"r=([^,]*),s=([^,]*),i=(\d+)", challenge)
-    if found is None or not found.group(1).startswith(nonce) or int(found.group(3)) > 100_000:
+    match = re.match(r"r=([^,]*),s=([^,]*),i=(\d+)", challenge)
+    if match is None or not match.group(1).startswith(nonce) or int(match.group(3)) > 100_000:
         return False
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(found.group(2)), int(found.group(3)))
-    last = "c=biws,r=" + found.group(1)
+    server_nonce, salt, rounds = match.group(1), base64.b64decode(match.group(2)), int(match.group(3))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    last = "c=biws,r=" + server_nonce
     key = hmac.new(salted, b"Client Key", "sha256").digest()
     signed = ",".join((first, challenge, last)).encode()
     signature = hmac.new(hashlib.sha256(key).digest(), signed, "sha256").digest()
@@ -210,7 +215,7 @@ def _scram(sock: socket.socket, password: str) -> bool:
 
 
 def main() -> None:
-    """Read, ask, write."""
+    """Read the questions from standard input and write the answers to standard output."""
     sys.stdout.write(json.dumps(Asker(json.load(sys.stdin)).answer()) + "\n")
 
 

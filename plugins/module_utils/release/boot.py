@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 from ..core.errors import last_lines
 from ..docker.containers import condition, name_of
-from ..docker.engine import TIMED_OUT, EngineError, described
+from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, restarts_since
-from .comparison import Comparison
+from .run import Run
+from .service import Service
 
 #: How Compose says, in a dry run, that it would replace a container.
 _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
@@ -24,12 +25,12 @@ _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
 class Serving:
     """Starts, replaces and waits for the containers of one environment."""
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-        self.engine = comparison.engine
-        self._readiness = Readiness(comparison.params["readiness_delay"])
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.engine = run.engine
+        self._readiness = Readiness(run.params["readiness_delay"])
         #: Services that took changed files, and would have to take the earlier ones again.
-        self.brought: list[dict[str, Any]] = []
+        self.brought: list[Service] = []
         #: Seconds for which services that cannot be replaced without a gap were away, by container.
         self.away: dict[str, float] = {}
 
@@ -44,90 +45,91 @@ class Serving:
             raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
         return set(_RECREATE.findall("%s\n%s" % (output, errors)))
 
-    def hand_back(self, services: list[dict[str, Any]]) -> None:
+    def hand_back(self, services: list[Service]) -> None:
         """Let containers that somebody paused go on, and give those that somebody renamed their names again: Compose
         stops at the one, and knows the other by their labels."""
         commands: list[list[str]] = []
         for service in services:
-            found = self.comparison.of_service(service)
-            commands += [["unpause", each["Id"]] for each in found if condition(each) == "paused"]
-            if len(found) == 1 and service["replicas"] == 1 and name_of(found[0]) != service["container"]:
-                commands.append(["rename", found[0]["Id"], service["container"]])
+            found = self.run.containers.of_service(service)
+            commands += [["unpause", container["Id"]] for container in found if condition(container) == "paused"]
+            if len(found) == 1 and service.replicas == 1 and name_of(found[0]) != service.container:
+                commands.append(["rename", found[0]["Id"], service.container])
         for command in commands:
             self.engine.docker_ok(*command)
         if commands:
-            self.comparison.refresh()
+            self.run.refresh()
 
     def pull(self, directory: str) -> None:
         """Fetch what the release in a directory runs and this machine lacks. It takes as long as it takes, and nothing
         has changed yet: starting containers, which has a limit, finds every image here."""
-        absent = [
-            service for service in self.comparison.services if service["image"] not in ("", *self.comparison.images)
-        ]
-        missing = [each for each in absent if not described(self.engine, "image", [each["image"]])]
+        absent = [service for service in self.run.comparison.services if service.image not in ("", *self.run.images)]
+        missing = [service for service in absent if not inspect_objects(self.engine, "image", [service.image])]
         if not missing:
             return
-        keys = [each["key"] for each in missing]
+        keys = [service.key for service in missing]
         code, output, errors = self.engine.compose("pull", "--quiet", *keys, directory=directory)
         if code != 0:
             self.engine.check_reachable(errors)
-            names = sorted({each["image"] for each in missing})
+            names = sorted({service.image for service in missing})
             raise EngineError(
                 "cannot fetch what this machine lacks: %s" % ", ".join(names), last_lines(errors or output, 6)
             )
-        self.comparison.images.update(self.engine.image_ids([each["image"] for each in missing]))
+        self.run.images.update(self.engine.image_ids([service.image for service in missing]))
 
-    def up(self, services: list[dict[str, Any]], *arguments: str) -> None:
+    def up(self, services: list[Service], *arguments: str) -> None:
         """``docker compose up`` with more arguments, until the services are well.
 
         Compose itself waits for services that others depend on, for ever if need be: the limit is for both together.
         """
-        began, before = time.monotonic(), set(self.comparison.before)
+        began, before = time.monotonic(), set(self.run.before)
         command = ("up", "--detach", "--no-build", "--quiet-pull", *arguments)
         code, output, errors = self.engine.compose(*command, limit=self._limit)
         took = time.monotonic() - began
-        self.comparison.refresh()
+        self.run.refresh()
         if code in TIMED_OUT and took >= self._limit:
             self.fail("", late=True)
         if code != 0:
             self.fail(last_lines(errors or output, 6))
         self.wait(services, took)
         for service in services:
-            if service["steady"] and any(each["Id"] not in before for each in self.comparison.of_service(service)):
-                self.away.setdefault(service["container"], round(time.monotonic() - began, 1))
+            found = self.run.containers.of_service(service)
+            if service.steady and any(container["Id"] not in before for container in found):
+                self.away.setdefault(service.container, round(time.monotonic() - began, 1))
 
-    def recreate(self, service: dict[str, Any]) -> None:
+    def recreate(self, service: Service) -> None:
         """Replace a service's containers although Compose sees no reason to.
 
         Not by ``--force-recreate``: that takes its dependencies along, and with ``--no-deps`` Compose gives a container
         another hash, by which the next ``docker compose up`` of a person would recreate it once more.
         """
-        for each in self.comparison.of_service(service):
-            self.engine.docker_ok("stop", each["Id"])
-            self.remove([each])
-        self.up([service], service["key"])
+        for container in self.run.containers.of_service(service):
+            self.engine.docker_ok("stop", container["Id"])
+            self.remove([container])
+        self.up([service], service.key)
 
-    def bring_files(self, services: list[dict[str, Any]]) -> None:
+    def bring_files(self, services: list[Service]) -> None:
         """Let running containers take changed files: by their own command, else by being recreated."""
         for service in services:
-            if not service["files"]:
+            if not service.files:
                 continue
             self.brought.append(service)
-            fresh = not any(each["Id"] in self.comparison.before for each in self.comparison.of_service(service))
-            if service["on_change"]:
-                for each in self.comparison.of_service(service):
-                    code, output, errors = self.engine.docker("exec", each["Id"], *service["on_change"])
-                    if code != 0:
-                        said = [last_lines(errors or output), *self.last_words(each)]
-                        raise EngineError(
-                            "service %s did not take its changed files" % service["name"], "\n".join(said)
-                        )
+            fresh = not any(found["Id"] in self.run.before for found in self.run.containers.of_service(service))
+            if service.on_change:
+                self._tell(service)
             elif not fresh:
                 self.recreate(service)
-        self.comparison.refresh()
+        self.run.refresh()
         self.wait(services)
 
-    def wait(self, services: list[dict[str, Any]], waited: float = 0) -> None:
+    def _tell(self, service: Service) -> None:
+        """Run the command by which a service takes changed files, in each of its containers."""
+        for container in self.run.containers.of_service(service):
+            code, output, errors = self.engine.docker("exec", container["Id"], *service.on_change)
+            if code != 0:
+                said = [last_lines(errors or output), *self.last_words(container)]
+                raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
+
+    def wait(self, services: list[Service], waited: float = 0) -> None:
         """Wait until every container of the services is well. Raises EngineError as soon as one never will be.
 
         ``waited``: seconds of the limit that are over.
@@ -136,10 +138,10 @@ class Serving:
         def look() -> tuple[bool, bool]:
             waiting = failed = False
             for service in services:
-                found = self.comparison.of_service(service)
+                found = self.run.containers.of_service(service)
                 waiting = waiting or not found
-                for each in found:
-                    how = self.judge(each, service["one_shot"])
+                for container in found:
+                    how = self.judge(container, service.one_shot)
                     waiting, failed = waiting or how == "waiting", failed or how == "failed"
             return waiting, failed
 
@@ -149,20 +151,20 @@ class Serving:
         """Wait until one container, given by its name, is well; ``fail`` is told how it is where it will not be."""
 
         def look() -> tuple[bool, bool]:
-            found = self.comparison.named(container)
+            found = self.run.containers.named(container)
             how = self.judge(found) if found else "failed"
             return how == "waiting", how == "failed"
 
-        self._until(look, lambda _late: fail(self.comparison.named(container)))
+        self._until(look, lambda _late: fail(self.run.containers.named(container)))
 
     def judge(self, container: dict[str, Any], one_shot: bool = False) -> str:
         """``well``, ``waiting``, or ``failed`` where there is no hope left."""
-        return self._readiness.judge(container, self.comparison.before.get(container["Id"]), one_shot)
+        return self._readiness.judge(container, self.run.before.get(container["Id"]), one_shot)
 
     @property
     def _limit(self) -> int:
         """Seconds to wait, for Compose and for health checks together."""
-        return int(self._readiness.limit(self.comparison.params["wait_timeout"]))
+        return int(self._readiness.limit(self.run.params["wait_timeout"]))
 
     def _until(
         self, look: Callable[[], tuple[bool, bool]], fail: Callable[[bool], NoReturn], waited: float = 0
@@ -176,7 +178,7 @@ class Serving:
             if not waiting:
                 return
             time.sleep(0.3)
-            self.comparison.refresh()
+            self.run.refresh()
 
     def fail(self, said: str, late: bool = False) -> NoReturn:
         """Raise EngineError with every container that is not as it should be, and its last lines.
@@ -185,16 +187,17 @@ class Serving:
         """
         lines = [said] if said else []
         bad = []
-        for service in self.comparison.services:
-            found = self.comparison.of_service(service)
+        for service in self.run.comparison.services:
+            found = self.run.containers.of_service(service)
             if late and not found:
-                bad.append("%s has no container" % service["container"])
-            for each in found:
-                unfinished = late and service["one_shot"] and condition(each) == "running"
-                if self.judge(each, service["one_shot"]) == "well" and not unfinished:
+                bad.append("%s has no container" % service.container)
+            for container in found:
+                unfinished = late and service.one_shot and condition(container) == "running"
+                if self.judge(container, service.one_shot) == "well" and not unfinished:
                     continue
-                bad.append("%s is %s" % (name_of(each), "running and did not end" if unfinished else self.how(each)))
-                lines += self.last_words(each)
+                how = "running and did not end" if unfinished else self.how(container)
+                bad.append("%s is %s" % (name_of(container), how))
+                lines += self.last_words(container)
         limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
         raise EngineError(
             "the containers did not get healthy%s: %s" % (limit, "; ".join(bad) or "Compose failed"), "\n".join(lines)
@@ -202,10 +205,10 @@ class Serving:
 
     def how(self, container: dict[str, Any]) -> str:
         """How a container is. One whose process ended and was started again by its policy looks as if it just began."""
-        again = restarts_since(container, self.comparison.before.get(container["Id"]))
+        again = restarts_since(container, self.run.before.get(container["Id"]))
         how = condition(container)
         ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
-        how += ": it ended, and was started again %d times" % again if again > 0 else ""
+        how += ": it ended, and was restarted %d times" % again if again > 0 else ""
         return how + (' (a service that does its work and ends needs restart: "no")' if ended_well else "")
 
     def last_words(self, container: dict[str, Any]) -> list[str]:
@@ -222,4 +225,4 @@ class Serving:
         ids = [container["Id"] for container in containers]
         if ids:
             self.engine.docker_ok("rm", "--force", *ids)
-            self.comparison.refresh()
+            self.run.refresh()

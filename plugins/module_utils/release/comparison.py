@@ -8,251 +8,288 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from ..core.directory import Tree, Wanted, digest, read
-from ..core.layout import sign_of
+from ..core.directory import DesiredFile, Tree, digest, read
 from ..docker.containers import is_well, labels_of, name_of, started
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
 from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
-from .interrupted import unfinished_files, unknown_containers, unknown_signs
+from .containers import Containers
+from .interrupted import unfinished_files, unknown_containers
+from .service import Service
 from .store import files_digest, new_name
+from .traffic import is_steered, unknown_signs
 
 
+@dataclass(frozen=True)
 class Comparison:
-    """One environment as it is and as it shall be.
+    """One environment as it was when somebody looked, and as it shall be. A second look makes another one."""
 
-    ``stale`` are services whose files changed since they last took them, ``broken`` those that do not run as recorded,
-    ``changed`` those whose containers were made from something else, ``orphans`` containers of services that are gone,
-    ``abandoned`` those that a killed run of such a service left.
-    ``interrupted`` says that a run ended after it had brought its files into force, and before everything ran them.
-    """
+    engine: Engine
+    tree: Tree
+    checkout: Checkout | None
+    params: dict[str, Any]
+    #: What the last deployment left.
+    state: dict[str, Any]
+    containers: Containers
+    #: The ids of the images that are wanted, as far as the machine has them.
+    images: dict[str, str]
+    #: The files as they shall be.
+    files: list[DesiredFile]
+    #: What this release is called if it is a new one.
+    release: str
+    #: The services that may run with other files than those that are wanted.
+    misled: frozenset[str]
+    gone_files: list[str]
+    #: The checkout, where it stands on another commit or branch than it should.
+    outdated_checkout: Checkout | None
+    #: The guard; None where none is wanted and none was put up, so that nobody else needs root or iptables.
+    firewall: Firewall | None
+    changed_files: list[DesiredFile] = field(default_factory=list)
 
-    def __init__(self, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> None:
-        self.engine = engine
-        self.tree = tree
-        self.checkout = checkout
-        self.params = params
-        self.services: list[dict[str, Any]] = params["services"]
-        self.state = load_state(tree)
-        self.files = params["release_files"] if "release_files" in params else self._wanted_files()
-        self.refresh()
-        self.before = {container["Id"]: container.get("RestartCount", 0) for container in self.containers}
-        self.ran_before = {labels_of(container).get(SERVICE) for container in self.containers}
-        self.changed_files = [wanted for wanted in self.files if tree.differs(wanted)]
-        kept = {wanted.path for wanted in self.files}
-        # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
-        gone = [path for path in self.state.get("files", ()) if path not in kept and tree.holds(path)]
-        gone += [path for path in unfinished_files(tree) if path not in kept and path not in gone]
-        self.gone_files = [path for path in gone if read(tree.path(path)) is not None]
-        self.digests = {service["name"]: self._digest_of(service["files"]) for service in self.services}
-        self.settings = {service["name"]: self._digest_of(service["env_files"]) for service in self.services}
+    @classmethod
+    def look(cls, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> Comparison:
+        """Look at the machine, once."""
+        services, state = params["services"], load_state(tree)
+        files = params["release_files"] if "release_files" in params else _wanted_files(params["files"])
+        containers = Containers.look(engine)
+        seen = cls(
+            engine=engine,
+            tree=tree,
+            checkout=checkout,
+            params=params,
+            state=state,
+            containers=containers,
+            images=engine.image_ids([service.image for service in services if service.image]),
+            files=files,
+            release=new_name(files),
+            misled=misled(tree, containers, services, files),
+            gone_files=_gone_files(tree, state, files),
+            outdated_checkout=_outdated(checkout, params["commit"]),
+            firewall=_firewall(engine, params, state),
+        )
+        named = seen._with_releases()
+        return replace(seen, files=named, changed_files=[wanted for wanted in named if tree.differs(wanted)])
+
+    @property
+    def services(self) -> list[Service]:
+        """The services that are wanted."""
+        found: list[Service] = self.params["services"]
+        return found
+
+    # ---- what differs ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """What the files of each service shall be, in one number."""
+        return {service.name: self._digest_of(service.files) for service in self.services}
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """What the settings of each service shall be, in one number."""
+        return {service.name: self._digest_of(service.env_files) for service in self.services}
+
+    @cached_property
+    def stale(self) -> list[Service]:
+        """Services whose files changed since they last took them."""
         applied = self.state.get("applied", {})
-        self.stale = [
+        return [
             service
             for service in self.services
-            if applied.get(service["name"]) != self.digests[service["name"]]
-            or self.may_have_read_others(service, self.files)
+            if applied.get(service.name) != self.digests[service.name] or service.name in self.misled
         ]
-        self.images = engine.image_ids([service["image"] for service in self.services if service["image"]])
-        self.changed = [service for service in self.services if self._is_changed(service)]
-        #: What this release is called if it is a new one.
-        self.release = new_name(self.files)
-        self._name_releases()
-        self.broken = [service for service in self.services if not self._runs_as_recorded(service)]
-        self.interrupted = bool(self.state) and self.state.get("digest") != files_digest(self.files)
-        #: What services were prepared for, by this run too.
-        self.prepared: dict[str, str] = dict(self.state.get("prepared", {}))
-        keys = {service["key"] for service in self.services}
-        self.orphans = [
+
+    @cached_property
+    def changed(self) -> list[Service]:
+        """Services whose containers were made from another definition, other settings or another image."""
+        return [service for service in self.services if self._is_changed(service)]
+
+    @cached_property
+    def broken(self) -> list[Service]:
+        """Services that do not run as recorded."""
+        return [service for service in self.services if not self._runs_as_recorded(service)]
+
+    @cached_property
+    def orphans(self) -> list[dict[str, Any]]:
+        """Containers of services that are gone."""
+        keys = {service.key for service in self.services}
+        return [
             container
             for container in self.containers
             if labels_of(container).get(ONE_OFF) != "True" and labels_of(container).get(SERVICE) not in keys
         ]
-        self.abandoned = unknown_containers(self.containers, params["prefix"], self.services)
-        self.outdated_checkout = self._outdated_checkout()
-        self.firewall = self._firewall()
 
-    def refresh(self) -> None:
-        """Look at the project's containers again."""
-        self.containers: list[dict[str, Any]] = self.engine.project_containers()
+    @cached_property
+    def abandoned(self) -> list[dict[str, Any]]:
+        """Containers that a killed run of a service that is gone left."""
+        return unknown_containers(self.containers, self.params["prefix"], self.services)
 
-    def of_service(self, service: dict[str, Any]) -> list[dict[str, Any]]:
-        """The containers of a service, without one-off ones."""
-        return [
-            container
-            for container in self.containers
-            if labels_of(container).get(SERVICE) == service["key"] and labels_of(container).get(ONE_OFF) != "True"
-        ]
-
-    def named(self, name: str) -> dict[str, Any] | None:
-        """The project's container of a name, one-off ones included."""
-        return next((container for container in self.containers if name_of(container) == name), None)
-
-    def stand_in(self, service: dict[str, Any]) -> dict[str, Any] | None:
-        """The container that stands in for a service while that is replaced."""
-        return self.named(service["stand_in"])
+    @property
+    def interrupted(self) -> bool:
+        """Whether a run ended after it had brought its files into force, and before everything ran them."""
+        return bool(self.state) and self.state.get("digest") != files_digest(self.files)
 
     def leftovers(self) -> list[str]:
         """The containers that only a deployment needs while it works, and that are there now."""
-        names = [name for service in self.services for name in (service["stand_in"], service["preparing"])]
-        steered = [service["stand_in"] for service in self.services if self.is_steered(service)]
-        found = [name for name in names if name in steered or self.named(name)]
-        return found + [name_of(each) for each in self.abandoned] + unknown_signs(self.tree, self.services)
+        names = [name for service in self.services for name in (service.stand_in, service.preparing)]
+        steered = [service.stand_in for service in self.services if is_steered(self.tree, service)]
+        found = [name for name in names if name in steered or self.containers.named(name)]
+        return found + [name_of(container) for container in self.abandoned] + unknown_signs(self.tree, self.services)
 
-    @staticmethod
-    def names_of(service: dict[str, Any]) -> list[str]:
-        """The names of a service's containers; of several, Compose's own."""
-        if service["replicas"] == 1:
-            return [service["container"]]
-        return ["%s-%d" % (service["container"], number + 1) for number in range(service["replicas"])]
+    def in_the_way_of(self, service: Service) -> list[dict[str, Any]]:
+        """Containers of services that are gone which have the name that this service's container shall have."""
+        return [orphan for orphan in self.orphans if name_of(orphan) in service.container_names]
 
-    def is_steered(self, service: dict[str, Any]) -> bool:
-        """Whether requests go to a service's stand-in."""
-        return os.path.exists(self.tree.path(sign_of(service["name"])))
+    # ---- data -----------------------------------------------------------------------------------------------------
 
     def volumes_made(self) -> list[str]:
         """When each of the environment's volumes was made: a new one has to be filled anew."""
-        found = described(self.engine, "volume", self.params["volumes"])
-        return sorted("%s %s" % (each["Name"], each.get("CreatedAt", "")) for each in found)
+        volumes = inspect_objects(self.engine, "volume", self.params["volumes"])
+        return sorted("%s %s" % (volume["Name"], volume.get("CreatedAt", "")) for volume in volumes)
 
     def has_data(self) -> bool:
         """Whether there may be data that a backup could hold: volumes and containers may do so without a state."""
         return bool(self.state or self.containers or self.volumes_made())
 
-    def unprepared(self) -> list[tuple[dict[str, Any], str]]:
+    def unprepared(self) -> list[tuple[Service, str]]:
         """Services that have to be prepared again although their image is the same, and why."""
         found = []
-        for service in (service for service in self.services if service["prepare"]):
-            prepared = self.prepared.get(service["name"])
+        for service in (service for service in self.services if service.prepare):
+            prepared = self.state.get("prepared", {}).get(service.name)
             if prepared == "":
                 found.append((service, "its data was restored"))
-            elif prepared is None and not (self.state and self.of_service(service)):
+            elif prepared is None and not (self.state and self.containers.of_service(service)):
                 continue  # it is new, and so is its image
             elif (prepared or "").rpartition("-")[2] != commands_digest(service):
                 found.append((service, "what prepares it changed"))
         return found
 
-    def in_the_way_of(self, service: dict[str, Any]) -> list[dict[str, Any]]:
-        """Containers of services that are gone which have the name that this service's container shall have."""
-        return [orphan for orphan in self.orphans if name_of(orphan) in self.names_of(service)]
+    # ---- looking --------------------------------------------------------------------------------------------------
 
-    def moves(self, service: dict[str, Any]) -> bool:
-        """Whether a service that is replaced without a gap changes the port that nginx sends requests to."""
-        wanted = {_port(each) for each in service["expose"]}
-        exposed = [(each.get("Config") or {}).get("ExposedPorts") for each in self.of_service(service)]
-        return bool(service["rolling"]) and any(wanted - set(map(_port, each or wanted)) for each in exposed)
-
-    def _wanted_files(self) -> list[Wanted]:
-        """The files as they shall be, those copied from the machine included."""
-        found = []
-        for each in self.params["files"] + self.params["secret_files"]:
-            content = (each.get("content") or "").encode("utf-8", "surrogateescape")
-            if each.get("source"):
-                content = read(os.path.realpath(each["source"]))
-                if content is None:
-                    raise EngineError(
-                        "%s does not exist on this machine (it is wanted as %s)" % (each["source"], each["path"])
-                    )
-            sensitive = each in self.params["secret_files"]
-            found.append(Wanted(each["path"], content, int(each["mode"], 8), sensitive, each.get("source") or ""))
-        return found
-
-    def _digest_of(self, paths: list[str]) -> str:
+    def _digest_of(self, paths: Iterable[str]) -> str:
         content = [(wanted.path, digest(wanted.content)) for wanted in self.files if wanted.path in paths]
         return digest(json.dumps(sorted(content)).encode())
 
-    def _name_releases(self) -> None:
-        """Say in the Compose file for which release each service's containers were made, or will be.
+    def _with_releases(self) -> list[DesiredFile]:
+        """The files, with a Compose file that says for which release each service's containers were made, or will be.
 
         A container whose service did not change keeps its label: another one would recreate it at each deployment.
         """
-        compose_file = next((file for file in self.files if file.path == self.engine.compose_file), None)
-        if compose_file is None:
-            return
-        template, known = compose_file.content, {}
-        for service in self.services:
-            found = {labels_of(each).get(RELEASE, "") for each in self.of_service(service)}
-            known[service["name"]] = found.pop() if len(found) == 1 and service not in self.changed else ""
+        known = {service.name: self._made_for(service) for service in self.services}
         # A container that somebody removed is made again for its release, where that is wanted as it was.
         recorded = self.state.get("made_for", {})
-        again = {
-            service["name"]: recorded.get(service["name"], "")
-            for service in self.services
-            if not self.of_service(service)
-        }
-        for made_for in (dict(known, **again), known):
-            compose_file.content = template
-            for service in self.services:
-                label = made_for[service["name"]] or self.release
-                compose_file.content = compose_file.content.replace(service["release"].encode(), label.encode())
-            if files_digest(self.files) == self.state.get("digest"):
+        missing = [service.name for service in self.services if not self.containers.of_service(service)]
+        again = {name: recorded.get(name, "") for name in missing}
+        files = self.files
+        for made_for in ({**known, **again}, known):
+            files = [self._labelled(wanted, made_for) for wanted in self.files]
+            if files_digest(files) == self.state.get("digest"):
                 break
-        self.changed_files = [wanted for wanted in self.files if self.tree.differs(wanted)]
+        return files
 
-    def _is_changed(self, service: dict[str, Any]) -> bool:
-        """Whether a service's containers were made from another definition, other settings or another image."""
-        made_with = self.state.get("settings", {}).get(service["name"])
-        settings = made_with is not None and made_with != self.settings[service["name"]]
+    def _made_for(self, service: Service) -> str:
+        """The release that all containers of a service that did not change were made for."""
+        found = {labels_of(container).get(RELEASE, "") for container in self.containers.of_service(service)}
+        return found.pop() if len(found) == 1 and service not in self.changed else ""
+
+    def _labelled(self, wanted: DesiredFile, made_for: dict[str, str]) -> DesiredFile:
+        if wanted.path != self.engine.compose_file:
+            return wanted
+        content = wanted.content
+        for service in self.services:
+            content = content.replace(service.release.encode(), (made_for[service.name] or self.release).encode())
+        return DesiredFile(wanted.path, content, wanted.mode, wanted.sensitive, wanted.source)
+
+    def _is_changed(self, service: Service) -> bool:
+        made_with = self.state.get("settings", {}).get(service.name)
+        settings = made_with is not None and made_with != self.settings[service.name]
         return any(
             settings
-            or labels_of(each).get(INPUT, service["input"]) != service["input"]
-            or each.get("Image") != self.images.get(service["image"], each.get("Image"))
-            for each in self.of_service(service)
+            or labels_of(container).get(INPUT, service.input) != service.input
+            or not self._has_image(container, service)
+            for container in self.containers.of_service(service)
         )
 
-    def _runs_as_recorded(self, service: dict[str, Any]) -> bool:
-        recorded = self.state.get("hashes", {}).get(service["name"])
-        found = self.of_service(service)
-        return len(found) == service["replicas"] and all(
-            labels_of(each).get(CONFIG_HASH) == recorded
-            and (service["replicas"] > 1 or name_of(each) == service["container"])
-            and each.get("Image") == self.images.get(service["image"], each.get("Image"))
-            and is_well(each, service["one_shot"])
-            for each in found
+    def _runs_as_recorded(self, service: Service) -> bool:
+        recorded = self.state.get("hashes", {}).get(service.name)
+        found = self.containers.of_service(service)
+        return len(found) == service.replicas and all(
+            labels_of(container).get(CONFIG_HASH) == recorded
+            and (service.replicas > 1 or name_of(container) == service.container)
+            and self._has_image(container, service)
+            and is_well(container, service.one_shot)
+            for container in found
         )
 
-    def may_have_read_others(self, service: dict[str, Any], files: list[Wanted]) -> bool:
-        """Whether a service may run with other files than these, which stand on disk now: a killed run's or a person's.
-
-        One that is told of changed files may have been told of those. Any other reads them when it starts.
-        """
-        for wanted in files:
-            path = self.tree.path(wanted.path)
-            found = read(path) if wanted.path in service["files"] else None
-            if found is None or found == wanted.content:
-                continue
-            since = os.lstat(path).st_mtime
-            if service["on_change"] or any(started(each) >= since for each in self.of_service(service)):
-                return True
-        return False
-
-    def _outdated_checkout(self) -> Checkout | None:
-        """The checkout, where it stands on another commit or branch than it should."""
-        checkout = self.checkout
-        if not checkout or not self.params["commit"]:
-            return None
-        stands = (checkout.head(), checkout.current_branch())
-        return None if stands == (self.params["commit"], checkout.branch) else checkout
-
-    def _firewall(self) -> Firewall | None:
-        """The guard; None where none is wanted and none was put up, so that nobody else needs root or iptables."""
-        wanted = self.params.get("firewall")
-        if not wanted and self.state.get("firewall") is None:
-            return None
-        ports = self.params["firewall_ports"] if wanted else None
-        chain, networks = self.params["firewall_chain"], self.params["networks"]
-        return Firewall(self.engine, self.params["prefix"], chain, networks, ports)
+    def _has_image(self, container: dict[str, Any], service: Service) -> bool:
+        """Whether a container was made from what the image's name means now, where the machine knows it."""
+        found = container.get("Image")
+        return bool(found == self.images.get(service.image, found))
 
 
-def commands_digest(service: dict[str, Any]) -> str:
+def misled(tree: Tree, containers: Containers, services: Iterable[Service], files: list[DesiredFile]) -> frozenset[str]:
+    """The services that may run with other files than these, which stand on disk now: a killed run's or a person's."""
+    return frozenset(service.name for service in services if _may_have_read_others(tree, containers, service, files))
+
+
+def _may_have_read_others(tree: Tree, containers: Containers, service: Service, files: list[DesiredFile]) -> bool:
+    """One that is told of changed files may have been told of those. Any other reads them when it starts."""
+    for wanted in files:
+        path = tree.path(wanted.path)
+        found = read(path) if wanted.path in service.files else None
+        if found is None or found == wanted.content:
+            continue
+        since = os.lstat(path).st_mtime
+        if service.on_change or any(started(container) >= since for container in containers.of_service(service)):
+            return True
+    return False
+
+
+def commands_digest(service: Service) -> str:
     """Which commands prepare a service for its image, in one number."""
-    return digest(json.dumps(service["prepare"]).encode())[:8]
+    return digest(json.dumps(service.prepare).encode())[:8]
 
 
-def _port(text: str) -> str:
-    """A port as the engine writes it; Compose leaves the protocol out."""
-    return text if "/" in text else "%s/tcp" % text
+def _wanted_files(files: list[dict[str, Any]]) -> list[DesiredFile]:
+    """The files as they shall be, those copied from the machine included."""
+    found = []
+    for file in files:
+        content = file["content"].encode("utf-8", "surrogateescape")
+        if file["source"]:
+            content = read(os.path.realpath(file["source"]))
+            if content is None:
+                raise EngineError(
+                    "%s does not exist on this machine (it is wanted as %s)" % (file["source"], file["path"])
+                )
+        found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
+    return found
+
+
+def _gone_files(tree: Tree, state: dict[str, Any], files: list[DesiredFile]) -> list[str]:
+    """The files that an earlier deployment or a killed run brought, and that are wanted no more."""
+    kept = {wanted.path for wanted in files}
+    # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
+    gone = [path for path in state.get("files", ()) if path not in kept and tree.holds(path)]
+    gone += [path for path in unfinished_files(tree) if path not in kept and path not in gone]
+    return [path for path in gone if read(tree.path(path)) is not None]
+
+
+def _outdated(checkout: Checkout | None, commit: str) -> Checkout | None:
+    if not checkout or not commit:
+        return None
+    stands = (checkout.head(), checkout.current_branch())
+    return None if stands == (commit, checkout.branch) else checkout
+
+
+def _firewall(engine: Engine, params: dict[str, Any], state: dict[str, Any]) -> Firewall | None:
+    wanted = params.get("firewall")
+    if not wanted and state.get("firewall") is None:
+        return None
+    ports = params["firewall_ports"] if wanted else None
+    return Firewall(engine, params["prefix"], params["firewall_chain"], params["networks"], ports)

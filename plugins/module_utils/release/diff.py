@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ..core.directory import Wanted, read
+from ..core.directory import DesiredFile, read
+from ..core.steps import Step, sentence
 from .comparison import Comparison
 
 #: A setting as a deployment writes it: on one line, with line ends escaped.
@@ -17,26 +18,26 @@ _SETTING = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="(.*)"')
 _HIDDEN = "(its content is secret and not shown)\n"
 
 
-def difference(comparison: Comparison, steps: list[str]) -> list[dict[str, str]]:
+def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]]:
     """Before and after of every file that changes, without what is secret; and what else would be done."""
     shown = [_file(comparison, wanted) for wanted in comparison.changed_files]
     if comparison.firewall:
         before, after = comparison.firewall.difference()
         if before != after:
             shown.append(_change("firewall", before, after))
-    others = [step for step in steps if not step.startswith("write ")]
+    others = [sentence(step) for step in steps if step.verb != "write"]
     if others:
         shown.append(_change("containers", "", "\n".join(others) + "\n"))
     return shown
 
 
-def _file(comparison: Comparison, wanted: Wanted) -> dict[str, str]:
+def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:
     path = comparison.tree.path(wanted.path)
     before = (read(path) or b"").decode("utf-8", "replace")
     after = wanted.content.decode("utf-8", "replace")
     mode = "(mode %04o)\n" % wanted.mode if before == after else ""
     if wanted.sensitive:
-        settings = any(wanted.path in service["env_files"] for service in comparison.services)
+        settings = any(wanted.path in service.env_files for service in comparison.services)
         before, after = changed_names(before, after) if settings and not mode else ("", _HIDDEN)
     return _change(path, before, after + mode)
 

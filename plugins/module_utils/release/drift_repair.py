@@ -9,34 +9,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.steps import Step
 from ..docker.containers import labels_of, name_of
 from ..docker.engine import Engine
 from ..docker.labels import PROJECT
 
 
-def mending_steps(wanted: dict[str, dict[str, Any]]) -> list[str]:
-    """What would be done, one line each."""
+def mending_steps(wanted: dict[str, dict[str, Any]]) -> list[Step]:
+    """What would be done."""
     steps = []
     for name, item in sorted(wanted.items()):
         if item.get("limits"):
-            steps.append("put back the limits of %s" % name)
-        steps += ["connect %s to %s again" % (name, network) for network in sorted(item.get("connect") or {})]
-        steps += ["disconnect %s from %s" % (name, network) for network in sorted(item.get("disconnect") or ())]
+            steps.append(Step("put back", name, "container", detail="limits"))
+        for verb in ("connect", "disconnect"):
+            steps += [Step(verb, name, "container", detail=network) for network in sorted(item.get(verb) or ())]
     return steps
 
 
 def mend(engine: Engine, wanted: dict[str, dict[str, Any]]) -> None:
     """Do it, on containers of this environment's own project only. Raises EngineError."""
-    own = {name_of(each) for each in engine.inspect(sorted(wanted)) if labels_of(each).get(PROJECT) == engine.project}
+    found = engine.inspect(sorted(wanted))
+    own = {name_of(container) for container in found if labels_of(container).get(PROJECT) == engine.project}
     for name in sorted(own):
-        each = wanted[name]
-        if each.get("limits"):
-            engine.docker_ok("update", *update_arguments(each["limits"]), name)
-        for network, aliases in sorted((each.get("connect") or {}).items()):
+        item = wanted[name]
+        if item.get("limits"):
+            engine.docker_ok("update", *update_arguments(item["limits"]), name)
+        for network, aliases in sorted((item.get("connect") or {}).items()):
             called = [word for alias in aliases for word in ("--alias", alias)]
             if engine.docker("network", "inspect", network)[0] == 0:  # else Compose makes it, and the container anew
                 engine.docker_ok("network", "connect", *called, network, name)
-        for network in sorted(each.get("disconnect") or ()):
+        for network in sorted(item.get("disconnect") or ()):
             engine.docker_ok("network", "disconnect", network, name)
 
 

@@ -10,32 +10,21 @@ remove them, and a stand-in that requests are still sent to goes on with old cod
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from ..core.directory import Tree, read
-from ..core.layout import TRAFFIC, sign_of
 from ..docker.containers import PREPARING, STAND_IN, labels_of, name_of
 from ..docker.labels import ONE_OFF, PREFIX
+from .service import Service
 from .store import Releases
 
 
-def unknown_signs(tree: Tree, services: Iterable[dict[str, Any]]) -> list[str]:
-    """The files that send requests to stand-ins of services that this release does not have."""
-    known = {sign_of(service["name"]) for service in services}
-    try:
-        found = [os.path.join(TRAFFIC, name) for name in os.listdir(tree.path(TRAFFIC)) if name.endswith(".next")]
-    except FileNotFoundError:
-        return []
-    return sorted(set(found) - known)
-
-
 def unknown_containers(
-    containers: Iterable[dict[str, Any]], prefix: str, services: Iterable[dict[str, Any]]
+    containers: Iterable[dict[str, Any]], prefix: str, services: Iterable[Service]
 ) -> list[dict[str, Any]]:
     """Stand-ins and preparing containers of services that this release does not have."""
-    known = {name for service in services for name in (service["stand_in"], service["preparing"])}
+    known = {name for service in services for name in (service.stand_in, service.preparing)}
     return [
         container
         for container in containers

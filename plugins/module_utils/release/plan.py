@@ -2,107 +2,104 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment would do, a line each, and which services would be away for it. Looks only; runs on the targets."""
+"""What a deployment would do, and which services it would take down. Looks only; runs on the targets."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from .comparison import Comparison
-from .prepare import Preparation, step_of
+from .prepare import step_of, to_prepare
+from .service import Service
 
 
-def gaps(comparison: Comparison) -> list[tuple[dict[str, Any], str]]:
-    """Services that serve and would be away while they are replaced, and why they are: those that hold data or
-    ports of the machine and do not run the application, and those that no stand-in can stand in for."""
+def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
+    """The serving services that a deployment would take down, and why: those that hold data or ports of the machine
+    and do not run the application, and those that no stand-in can replace."""
     found = []
     for service in comparison.services:
-        if not any(is_well(each) for each in comparison.of_service(service)):
-            if any(is_well(each) for each in comparison.in_the_way_of(service)):
-                found.append((service, "its name is that of a container whose service is gone"))
+        if not any(is_well(container) for container in comparison.containers.of_service(service)):
+            if any(is_well(orphan) for orphan in comparison.in_the_way_of(service)):
+                found.append((service, "it takes over the name of a container whose service is gone"))
             continue
-        if comparison.moves(service):
-            found.append((service, "it listens on another port than before"))
-        elif service["steady"] and service in comparison.changed:
+        if comparison.containers.moves(service):
+            found.append((service, "it now listens on another port"))
+        elif service.steady and service in comparison.changed:
             found.append((service, _how_changed(comparison, service)))
-        elif service["steady"] and service in comparison.stale and service["files"] and not service["on_change"]:
-            found.append((service, "files that it reads only when it starts changed"))
+        elif service.steady and service in comparison.stale and service.files and not service.on_change:
+            found.append((service, "files changed that it reads only when it starts"))
     return found
 
 
-def _how_changed(comparison: Comparison, service: dict[str, Any]) -> str:
+def _how_changed(comparison: Comparison, service: Service) -> str:
     """What a service's containers were made from otherwise than they would be now."""
-    for each in comparison.of_service(service):
-        before = (each.get("Config") or {}).get("Image", "")
-        if service["image"] and before != service["image"]:
-            return "its image changed from %s to %s" % (before, service["image"])
-        if each.get("Image") != comparison.images.get(service["image"], each.get("Image")):
-            return "its image %s is another one under the same name" % service["image"]
+    for container in comparison.containers.of_service(service):
+        before = (container.get("Config") or {}).get("Image", "")
+        if service.image and before != service.image:
+            return "its image changed from %s to %s" % (before, service.image)
+        if container.get("Image") != comparison.images.get(service.image, container.get("Image")):
+            return "its image %s has changed under the same name" % service.image
     return "its definition or a setting changed"
 
 
-def file_steps(comparison: Comparison) -> list[str]:
+def file_steps(comparison: Comparison) -> list[Step]:
     """What would be done to files."""
-    steps = ["write %s" % wanted.path for wanted in comparison.changed_files]
-    steps += ["remove %s" % path for path in comparison.gone_files]
+    steps = [Step("write", wanted.path, "file") for wanted in comparison.changed_files]
+    steps += [Step("remove", path, "file") for path in comparison.gone_files]
     if comparison.outdated_checkout:
-        steps.append("check out %s in code" % comparison.params["commit"][:12])
+        steps.append(Step("check out", comparison.params["commit"][:12], "checkout"))
     return steps
 
 
-def removal(orphan: dict[str, Any]) -> str:
+def removal(orphan: dict[str, Any]) -> Step:
     """What is done to a container whose service is gone."""
-    return "remove %s, whose service is gone" % name_of(orphan)
+    return Step("remove", name_of(orphan), "container", "its service is gone")
 
 
-def plan(comparison: Comparison) -> list[str]:
-    """What would be done, one line each; empty when everything is as it should be."""
+def plan(comparison: Comparison) -> list[Step]:
+    """What would be done; empty when everything is as it should be."""
     steps = file_steps(comparison)
-    running = [service for service in comparison.services if comparison.of_service(service)]
-    away = {service["name"]: why for service, why in gaps(comparison)}
-    starting = [each for each in comparison.broken if each not in comparison.changed and each["name"] not in away]
-    steps += ["start %s" % each["container"] for each in starting]
-    for service in (each for each in comparison.changed if each in running):
-        if service["name"] in away:
-            continue
-        how = "replace %s without a gap" if service["rolling"] else "recreate %s"
-        steps.append(how % service["container"])
-    steps += [
-        "recreate %s: it is away until it is healthy again, at most %d s (%s)"
-        % (service["container"], comparison.params["wait_timeout"], why)
-        for service, why in gaps(comparison)
-    ]
-    steps += [
-        "bring changed files to %s" % each["container"]
-        for each in comparison.stale
-        if each not in comparison.broken and each not in comparison.changed and each["name"] not in away
-    ]
+    running = [service for service in comparison.services if comparison.containers.of_service(service)]
+    down = gaps(comparison)
+    settled = [*comparison.changed, *(service for service, _why in down)]
+    steps += [_step("start", service) for service in comparison.broken if service not in settled]
+    for service in comparison.changed:
+        if service in running and service not in [gone for gone, _why in down]:
+            steps.append(_step("replace" if service.rolling else "recreate", service))
+    limit = comparison.params["wait_timeout"]
+    steps += [_step("recreate", service, why, at_most=limit) for service, why in down]
+    settled += comparison.broken
+    steps += [_step("bring files", service) for service in comparison.stale if service not in settled]
     steps += [removal(orphan) for orphan in comparison.orphans]
-    steps += ["clear up %s, which an interrupted run left" % name for name in comparison.leftovers()]
+    steps += [Step("clear up", name) for name in comparison.leftovers()]
     if "release_files" not in comparison.params:  # returning to a release prepares nothing
-        steps += ["prepare %s again: %s" % (each["container"], why) for each, why in comparison.unprepared()]
+        steps += [_step("prepare again", service, why) for service, why in comparison.unprepared()]
     if comparison.interrupted and not steps:
-        steps.append("finish what an interrupted run began")
+        steps.append(Step("finish"))
     if comparison.firewall:
         steps += comparison.firewall.plan()
     return steps
 
 
-def foreseen(comparison: Comparison, plan: list[str]) -> list[str]:
+def _step(verb: str, service: Service, reason: str = "", at_most: float = 0) -> Step:
+    return Step(verb, service.container, "container", reason, at_most=at_most)
+
+
+def foreseen(comparison: Comparison, plan: list[Step]) -> list[Step]:
     """The plan with what is prepared for images that are new here, where it comes: after files, before containers."""
-    services = Preparation(comparison).open()
-    prepared = [step_of(service, command) for service in services for command in service["prepare"]]
+    services = to_prepare(comparison, comparison.images)
+    prepared = [step_of(service, command) for service in services for command in service.prepare]
     if prepared and comparison.params["backup"] and comparison.has_data():
-        prepared.insert(0, "make a backup")
+        prepared.insert(0, Step("make", kind="backup"))
     files = len(file_steps(comparison))
     return plan[:files] + prepared + plan[files:]
 
 
-def told(steps: list[str], away: dict[str, float]) -> list[str]:
-    """The steps after they were done: where something was away, for how long."""
-    found = []
-    for step in steps:
-        name = step.partition("recreate ")[2].partition(":")[0]
-        found.append("recreate %s: it was away for %.1f s" % (name, away[name]) if name in away else step)
-    return found
+def measured(steps: list[Step], away: dict[str, float]) -> list[Step]:
+    """The steps after they were done: where a service was down, for how long."""
+    return [
+        step._replace(seconds=away[step.target]) if step.verb == "recreate" and step.target in away else step
+        for step in steps
+    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from ..docker.containers import belongs_to, labels_of, name_of, published_by
-from ..docker.engine import Engine, EngineError, described
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PROJECT, WORKING_DIRECTORY
 from ..host import sockets
 from .comparison import Comparison
@@ -20,7 +20,7 @@ from .plan import gaps
 
 
 def refuse_foreign(comparison: Comparison) -> None:
-    """Raise EngineError where something that a deployment would use or replace is somebody else's."""
+    """Raise EngineError where a deployment would use or replace what is not the environment's own."""
     problems = _foreign_project(comparison) + _foreign_containers(comparison)
     problems += _foreign_objects(comparison, "network", comparison.params["networks"])
     problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])
@@ -30,14 +30,14 @@ def refuse_foreign(comparison: Comparison) -> None:
 
 
 def refuse_gaps(comparison: Comparison) -> None:
-    """Raise EngineError where a service would be away for a while and nobody allowed it."""
+    """Raise EngineError where a deployment would take a service down without leave to do so."""
     found = gaps(comparison)
     if found and not comparison.params["allow_downtime"]:
-        lines = ["  %s: %s" % (service["container"], why) for service, why in found]
+        lines = ["  %s: %s" % (service.container, why) for service, why in found]
         raise EngineError(
-            "these would be recreated and away until they are healthy again, at most %d s:\n%s\n"
-            "What else changed is shown by --check --diff -e bulkhead_allow_downtime=true. Allow it with "
-            "bulkhead_allow_downtime: true, in the inventory or as -e for this one deployment. Nothing was changed"
+            "deploying would take these services down until they are healthy, for at most %d s:\n%s\n"
+            "See what else would change with --check --diff -e bulkhead_allow_downtime=true. Allow it with "
+            "bulkhead_allow_downtime: true, in the inventory or with -e for this deployment only. Nothing was changed"
             % (comparison.params["wait_timeout"], "\n".join(lines))
         )
 
@@ -51,8 +51,8 @@ def _foreign_project(comparison: Comparison) -> list[str]:
         if os.path.realpath(where) != ours:
             strangers.setdefault(where, []).append(name_of(container))
     return [
-        "%s of the Compose project %s runs from %s, not from %s, and Compose would take it for ours and replace it: "
-        "stop that project, or give it a name of its own"
+        "%s of the Compose project %s runs from %s, not from %s, and Compose would mistake it for ours and replace it: "
+        "stop that project or rename it"
         % (" and ".join(names), engine.project, where or "an unknown directory", engine.directory)
         for where, names in sorted(strangers.items())
     ]
@@ -60,26 +60,26 @@ def _foreign_project(comparison: Comparison) -> list[str]:
 
 def _foreign_containers(comparison: Comparison) -> list[str]:
     ours = {name_of(container) for container in comparison.containers}
-    wanted = [name for service in comparison.services for name in comparison.names_of(service)]
-    wanted += [service["stand_in"] for service in comparison.services if service["rolling"]]
-    wanted += [service["preparing"] for service in comparison.services if service["prepare"]]
+    wanted = [name for service in comparison.services for name in service.container_names]
+    wanted += [service.stand_in for service in comparison.services if service.rolling]
+    wanted += [service.preparing for service in comparison.services if service.prepare]
     missing = [name for name in wanted if name not in ours]
     return [
         "a container called %s exists and belongs to %s: rename or remove it"
-        % (name_of(each), belongs_to(labels_of(each)))
-        for each in comparison.engine.inspect(missing)
+        % (name_of(container), belongs_to(labels_of(container)))
+        for container in comparison.engine.inspect(missing)
     ]
 
 
 def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> list[str]:
     engine = comparison.engine
     problems = []
-    for each in described(engine, kind, names):
-        labels = each.get("Labels") or {}
+    for item in inspect_objects(engine, kind, names):
+        labels = item.get("Labels") or {}
         if labels.get(PROJECT) != engine.project:
             problems.append(
                 "a %s called %s exists and belongs to %s: rename or remove it, or declare it as external"
-                % (kind, each["Name"], belongs_to(labels))
+                % (kind, item["Name"], belongs_to(labels))
             )
     return problems
 
@@ -90,8 +90,8 @@ def _taken_ports(comparison: Comparison) -> list[str]:
     published = _published_by_others(comparison.engine, ours)
     listening = None
     problems = []
-    for each in comparison.params["ports"]:
-        port, address = each["port"], each["address"]
+    for wanted in comparison.params["ports"]:
+        port, address = wanted["port"], wanted["address"]
         taken = [who for other, where, who in published if other == port and sockets.overlap(address, where)]
         if not taken and not any(port == mine and sockets.overlap(address, where) for mine, where in own):
             listening = sockets.listening() if listening is None else listening
@@ -103,16 +103,16 @@ def _taken_ports(comparison: Comparison) -> list[str]:
         if taken:
             problems.append(
                 "port %d%s of service %s is taken by %s: stop what holds it, or choose another port"
-                % (port, " on %s" % address if address else "", each["service"], taken[0])
+                % (port, " on %s" % address if address else "", wanted["service"], taken[0])
             )
     return problems
 
 
 def _published_by_others(engine: Engine, ours: set[str]) -> list[tuple[int, str, str]]:
     found = []
-    for each in engine.inspect(engine.docker_ok("ps", "--quiet", "--no-trunc").split()):
-        if name_of(each) not in ours:
-            labels = labels_of(each)
-            who = "container %s%s" % (name_of(each), " of %s" % belongs_to(labels) if labels.get(PROJECT) else "")
-            found += [(port, address, who) for port, address in published_by(each)]
+    for container in engine.inspect(engine.docker_ok("ps", "--quiet", "--no-trunc").split()):
+        if name_of(container) not in ours:
+            labels = labels_of(container)
+            who = "container %s%s" % (name_of(container), " of %s" % belongs_to(labels) if labels.get(PROJECT) else "")
+            found += [(port, address, who) for port, address in published_by(container)]
     return found

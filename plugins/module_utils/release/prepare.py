@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from ..core.directory import digest
 from ..core.errors import last_lines
+from ..core.steps import Step
 from ..docker.containers import PREPARING, name_of
 from ..docker.engine import TIMED_OUT, EngineError
 from .comparison import Comparison, commands_digest
+from .run import Run
+from .service import Service
 
 #: Seconds that the question how the schema stands may take.
 _STATUS_LIMIT = 60
@@ -28,26 +31,37 @@ _STATUS_LIMIT = 60
 _STATUS_LINES = 20
 
 
-def step_of(service: dict[str, Any], command: list[str]) -> str:
+def step_of(service: Service, command: Sequence[str]) -> Step:
     """How a command is called in a plan and a receipt."""
-    return "prepare %s: %s" % (service["container"], " ".join(command))
+    return Step("prepare", service.container, "container", detail=" ".join(command))
+
+
+def to_prepare(comparison: Comparison, images: dict[str, str]) -> list[Service]:
+    """The services that were not prepared for their image yet, on these volumes."""
+    services = [service for service in comparison.services if service.prepare]
+    done = comparison.state.get("prepared", {})
+    return [service for service in services if done.get(service.name) != _key(comparison, images, service)]
+
+
+def _key(comparison: Comparison, images: dict[str, str], service: Service) -> str:
+    """What a service was prepared for: image, the very volumes that hold what was changed, and the commands."""
+    parts = json.dumps([images.get(service.image, service.image), comparison.volumes_made()])
+    return "%s-%s" % (digest(parts.encode())[:16], commands_digest(service))
 
 
 class Preparation:
     """The commands that services of one environment want to have run before they get requests."""
 
-    def __init__(self, comparison: Comparison, tell: Callable[[str], object] = lambda _step: None) -> None:
-        self.comparison = comparison
-        self.engine = comparison.engine
+    def __init__(self, run: Run, tell: Callable[[Step], object]) -> None:
+        self._run = run
+        self.engine = run.engine
         self._tell = tell
 
-    def open(self) -> list[dict[str, Any]]:
-        """The services that this image was not prepared for yet, on these volumes."""
-        services = [service for service in self.comparison.services if service["prepare"]]
-        done = self.comparison.state.get("prepared", {})
-        return [service for service in services if done.get(service["name"]) != self._key(service)]
+    def open(self) -> list[Service]:
+        """The services that still have to be prepared."""
+        return to_prepare(self._run.comparison, self._run.images)
 
-    def run(self, services: list[dict[str, Any]], before: Callable[[], object]) -> None:
+    def run(self, services: list[Service], before: Callable[[], object]) -> None:
         """Run the commands of services; ``before`` is called once ahead of the first.
 
         Raises EngineError with what the command said and how things stand, when one fails or takes too long.
@@ -55,23 +69,24 @@ class Preparation:
         if services:
             before()
         for service in services:
-            for command in service["prepare"]:
+            for command in service.prepare:
                 self._tell(step_of(service, command))
-                self._run(service, command)
-            self.comparison.prepared[service["name"]] = self._key(service)
+                self._execute(service, command)
+            self._run.prepared[service.name] = _key(self._run.comparison, self._run.images, service)
 
     def clear(self) -> None:
         """Let commands that a killed run left come to their end, within the limit, and remove their containers."""
-        names = [service["preparing"] for service in self.comparison.services]
-        names += [name_of(each) for each in self.comparison.abandoned if name_of(each).endswith(PREPARING)]
-        for left in filter(None, map(self.comparison.named, names)):
-            self.engine.docker("wait", left["Id"], limit=self.comparison.params["prepare_timeout"])
+        seen = self._run.comparison
+        names = [service.preparing for service in seen.services]
+        names += [name for name in map(name_of, seen.abandoned) if name.endswith(PREPARING)]
+        for left in filter(None, map(self._run.containers.named, names)):
+            self.engine.docker("wait", left["Id"], limit=self._run.params["prepare_timeout"])
             self.engine.docker("rm", "--force", left["Id"])
-            self.comparison.refresh()
+            self._run.refresh()
 
-    def _run(self, service: dict[str, Any], command: list[str]) -> None:
+    def _execute(self, service: Service, command: Sequence[str]) -> None:
         began = time.monotonic()
-        limit = self.comparison.params["prepare_timeout"]
+        limit = self._run.params["prepare_timeout"]
         code, output, errors = self._in_new_container(service, command, limit)
         if code == 0:
             return
@@ -83,26 +98,26 @@ class Preparation:
             why = "%s ended with exit code %d" % (said, code)
         self._fail(service, why, last_lines("%s\n%s" % (output, errors)))
 
-    def _in_new_container(self, service: dict[str, Any], command: list[str], limit: int) -> tuple[int, str, str]:
-        name = service["preparing"]
+    def _in_new_container(self, service: Service, command: Sequence[str], limit: int) -> tuple[int, str, str]:
+        name = service.preparing
         done = self.engine.compose(
-            "run", "--rm", "--no-TTY", "--no-deps", "--name", name, service["key"], *command, limit=limit
+            "run", "--rm", "--no-TTY", "--no-deps", "--name", name, service.key, *command, limit=limit
         )
         if done[0] != 0:
             self.engine.docker("rm", "--force", name)  # the client was stopped, the container is not
         return done
 
-    def _fail(self, service: dict[str, Any], why: str, said: str) -> NoReturn:
+    def _fail(self, service: Service, why: str, said: str) -> NoReturn:
         detail = "\n".join([said, *self._status(service)])
-        raise EngineError("preparing the new release of %s failed: %s" % (service["name"], why), detail)
+        raise EngineError("preparing the new release of %s failed: %s" % (service.name, why), detail)
 
-    def _status(self, service: dict[str, Any]) -> list[str]:
+    def _status(self, service: Service) -> list[str]:
         """How things stand, in the words of the service's own command.
 
         What the version that serves answers as well was so before: without it there is what this release brings along,
         done or not.
         """
-        command = service["prepare_status"]
+        command = service.prepare_status
         if not command:
             return []
         code, output, errors = self._in_new_container(service, command, _STATUS_LIMIT)
@@ -117,16 +132,10 @@ class Preparation:
         left_out = ["… %d lines before" % (len(fresh) - _STATUS_LINES)] if len(fresh) > _STATUS_LINES else []
         return ["%s:" % title, *left_out, *fresh[-_STATUS_LINES:]]
 
-    def _said_before(self, service: dict[str, Any], command: list[str]) -> frozenset[str]:
+    def _said_before(self, service: Service, command: Sequence[str]) -> frozenset[str]:
         """What the version that serves answers to the same question."""
-        for container in self.comparison.of_service(service):
+        for container in self._run.containers.of_service(service):
             code, output, _errors = self.engine.docker("exec", container["Id"], *command, limit=_STATUS_LIMIT)
             if code == 0:
                 return frozenset(line.rstrip() for line in output.splitlines())
         return frozenset()
-
-    def _key(self, service: dict[str, Any]) -> str:
-        """What a service was prepared for: image, the very volumes that hold what was changed, and the commands."""
-        image = self.comparison.images.get(service["image"], service["image"])
-        parts = json.dumps([image, self.comparison.volumes_made()])
-        return "%s-%s" % (digest(parts.encode())[:16], commands_digest(service))

@@ -7,32 +7,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from ..core.steps import Step
+from .service import Service
+
+#: What is done to containers that no service has any more, whatever they are called.
+_CLEARING = ("clear up", "remove")
 
 
 class Progress:
-    """A plan, one line for each step, and what of it was ``tried`` so far, in that order."""
+    """The steps that were planned, and those that were ``tried`` so far, in that order."""
 
-    def __init__(self, planned: list[str]) -> None:
-        self.tried: list[str] = []
+    def __init__(self, planned: Iterable[Step]) -> None:
+        self.tried: list[Step] = []
         self._planned = list(planned)
 
-    def begin(self, steps: Iterable[str]) -> None:
+    def begin(self, steps: Iterable[Step]) -> None:
         """These begin, as far as they were planned and did not begin before."""
         begun = set(steps)
         self.tried += [step for step in self._planned if step in begun]
         self._planned = [step for step in self._planned if step not in begun]
 
-    def begin_services(self, services: Iterable[dict[str, Any]]) -> None:
+    def begin_services(self, services: Iterable[Service]) -> None:
         """What was planned for some services' containers begins."""
-        names = {service["container"] for service in services}
-        self.begin([step for step in self._planned if names & set(step.replace(":", " ").split())])
+        names = {service.container for service in services}
+        self.begin([step for step in self._planned if step.target in names and step.verb not in _CLEARING])
 
     def begin_rest(self) -> None:
         """All that was planned and is not done yet begins."""
         self.begin(self._planned)
 
-    def tell(self, step: str) -> None:
+    def tell(self, step: Step) -> None:
         """Something was begun that no plan had."""
         self.tried.append(step)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..core.directory import Wanted
+from ..core.directory import DesiredFile
 from ..docker.engine import EngineError
 from ..state.deployed import current_release
 from .comparison import Comparison
@@ -20,14 +20,15 @@ from .store import OF_A_RELEASE, Releases
 def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The kept release that is meant, and the arguments of a module call that would bring it into force."""
     current = current_release(releases.tree)
-    name = releases.resolve(params["release"], current)
+    name = releases.resolve(params["name"], current)
     manifest, files = releases.manifest(name), releases.files(name)
     module.no_log_values.update(secret_texts(files))
     kept = {key: manifest[key] for key in OF_A_RELEASE if key in manifest}
-    return name, dict(params, **kept, environment=manifest["environment"], release_files=files)
+    kept.update(services=releases.services(name), environment=manifest["environment"], release_files=files)
+    return name, dict(params, **kept)
 
 
-def secret_texts(files: list[Wanted]) -> set[str]:
+def secret_texts(files: list[DesiredFile]) -> set[str]:
     """What the secret files of a release hold, so that it is shown nowhere; what its open files say is no secret."""
     texts = [file.content.decode("utf-8", "replace") for file in files if file.sensitive]
     lines = {line.strip() for text in texts for line in text.splitlines()}

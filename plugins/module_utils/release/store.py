@@ -18,11 +18,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.directory import Tree, Wanted, digest, read
+from ..core.directory import DesiredFile, Tree, digest, read
 from ..core.layout import RELEASES
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PREFIX
 from ..state.deployed import load_state
+from .service import Service
 
 MANIFEST = "release.json"
 
@@ -48,12 +49,12 @@ OF_A_RELEASE = (
 )
 
 
-def files_digest(files: list[Wanted]) -> str:
+def files_digest(files: list[DesiredFile]) -> str:
     """What files shall be, in one number: path, content and mode."""
     return digest(json.dumps([(file.path, digest(file.content), file.mode) for file in files]).encode())
 
 
-def new_name(files: list[Wanted]) -> str:
+def new_name(files: list[DesiredFile]) -> str:
     """What a release is called: when it was made, and a part of the digest of its files."""
     return "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), files_digest(files)[:8])
 
@@ -91,6 +92,10 @@ class Releases:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def services(self, name: str) -> list[Service]:
+        """The services of a kept release; none where it is not kept."""
+        return [Service.from_dict(service) for service in self.manifest(name).get("services", ())]
+
     def resolve(self, wanted: str, current: str) -> str:
         """The name of a kept release. Raises EngineError, with those that there are, for any other."""
         kept = self.kept()
@@ -99,20 +104,20 @@ class Releases:
             if earlier in kept:
                 return earlier
             raise EngineError(
-                "there is no release before %s to return to; kept are %s" % (current or "the first", _list(kept))
+                "there is no release before %s to return to; kept releases: %s" % (current or "the first", _list(kept))
             )
         if wanted in kept:
             return wanted
-        raise EngineError("there is no release %s (bulkhead_release); kept are %s" % (wanted, _list(kept)))
+        raise EngineError("there is no release %s (bulkhead_release); kept releases: %s" % (wanted, _list(kept)))
 
-    def files(self, name: str) -> list[Wanted]:
+    def files(self, name: str) -> list[DesiredFile]:
         """The files of a kept release. Raises EngineError where somebody took one away."""
         found = []
         for file in self.manifest(name)["files"]:
             # A file of the machine, such as a certificate, is taken as it is today.
             content = read(os.path.realpath(file["source"])) if file["source"] else None
             if content is not None:
-                found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
+                found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
                 continue
             content = read(self.tree.path(os.path.join(self.path(name), file["path"])))
             if content is None or digest(content) != file["digest"]:
@@ -120,7 +125,7 @@ class Releases:
                     "release %s cannot be returned to: its file %s was %s. Choose another release"
                     % (name, file["path"], "removed" if content is None else "changed by hand")
                 )
-            found.append(Wanted(file["path"], content, file["mode"], file["secret"], file["source"]))
+            found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
         return found
 
     def is_whole(self, name: str) -> bool:
@@ -156,7 +161,7 @@ class Releases:
                 if relative != MANIFEST and content is not None:
                     yield relative, content
 
-    def stage(self, name: str, files: list[Wanted], services: list[dict[str, Any]]) -> str:
+    def stage(self, name: str, files: list[DesiredFile], services: list[Service]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""
         folder = self.path(name)
         try:
@@ -168,13 +173,13 @@ class Releases:
             raise
         return name
 
-    def make_mounts(self, services: list[dict[str, Any]], base: str = "") -> None:
+    def make_mounts(self, services: list[Service], base: str = "") -> None:
         """Make the directories that services mount: the engine would make them as root's."""
-        for mount in (mount for service in services for mount in service["mounts"]):
+        for mount in (mount for service in services for mount in service.mounts):
             self.tree.make_directory(os.path.join(base, mount.split(":")[0][2:]))
 
     def complete(
-        self, name: str, files: list[Wanted], params: dict[str, Any], images: dict[str, str], before: str = ""
+        self, name: str, files: list[DesiredFile], params: dict[str, Any], images: dict[str, str], before: str = ""
     ) -> None:
         """The release is in force, ``before`` was until now: keep what it takes to return to it. One that is returned
         to follows what it followed."""
@@ -197,7 +202,7 @@ class Releases:
             ],
         )
         text = json.dumps(manifest, indent=1, sort_keys=True).encode()
-        self.tree.write(Wanted(os.path.join(self.path(name), MANIFEST), text, 0o600))
+        self.tree.write(DesiredFile(os.path.join(self.path(name), MANIFEST), text, 0o600))
 
     def remove(self, name: str) -> None:
         """Remove a release's directory."""
@@ -231,10 +236,10 @@ class Releases:
         for image, before in sorted(manifest.get("images", {}).items()):
             ours = own and image.rpartition(":")[0] == own
             if before and now.get(image, before) != before and not ours:
-                services = [service["name"] for service in manifest["services"] if service["image"] == image]
+                services = [service.name for service in self.services(name) if service.image == image]
                 ids = (before[:_SHORT], now[image][:_SHORT])
                 found.append(
-                    "%s ran image %s as %s, and that name means %s now" % (" and ".join(services), image, *ids)
+                    "%s ran image %s as %s, and that name now means %s" % (" and ".join(services), image, *ids)
                 )
         return found
 
@@ -254,8 +259,10 @@ class Releases:
 
 def _of_a_release(params: dict[str, Any]) -> dict[str, Any]:
     """The arguments that belong to a release, as its manifest has them."""
-    kept: dict[str, Any] = json.loads(json.dumps({key: params[key] for key in OF_A_RELEASE if key in params}))
-    return kept
+    kept = {key: params[key] for key in OF_A_RELEASE if key in params}
+    kept["services"] = [service.as_dict() for service in params["services"]]
+    found: dict[str, Any] = json.loads(json.dumps(kept))
+    return found
 
 
 def _list(names: list[str]) -> str:
@@ -266,4 +273,4 @@ def deployed_commits(tree: Tree) -> list[str]:
     """The commits of the release in force and of those that are kept."""
     releases = Releases(tree)
     manifests = [releases.manifest(name) for name in releases.kept()]
-    return [str(each["commit"]) for each in (load_state(tree), *manifests) if each.get("commit")]
+    return [str(kept["commit"]) for kept in (load_state(tree), *manifests) if kept.get("commit")]

@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ..core.errors import last_lines
 from ..docker.engine import EngineError
 from ..docker.labels import PREFIX
 from .comparison import Comparison
+from .service import Service
 
 #: What a program may need to judge its configuration: to become its own user, and to speak of low ports.
 _CAPABILITIES = ("CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID")
@@ -29,22 +29,22 @@ def validate(comparison: Comparison, directory: str) -> None:
     """Raise EngineError where a service would not accept its files of the release in a directory."""
     changed = {wanted.path for wanted in comparison.changed_files}
     for service in comparison.services:
-        if service["validate"] and changed & set(service["files"]):
+        if service.validate and changed & set(service.files):
             _validate_service(comparison, service, directory)
 
 
-def _validate_service(comparison: Comparison, service: dict[str, Any], directory: str) -> None:
+def _validate_service(comparison: Comparison, service: Service, directory: str) -> None:
     command = ["run", "--rm", "--network", "none", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     command += ["--cap-add=%s" % capability for capability in _CAPABILITIES]
     command += ["--label", "%s=%s" % (PREFIX, comparison.params["prefix"])]
-    for mount in service["mounts"]:
+    for mount in service.mounts:
         source, target = mount.split(":")[:2]
         command += ["--volume", "%s:%s:ro" % (os.path.normpath(os.path.join(directory, source)), target)]
-    program = service["validate"][0]
-    command += ["--entrypoint", program, service["image"]] + service["validate"][1:]
+    program = service.validate[0]
+    command += ["--entrypoint", program, service.image, *service.validate[1:]]
     code, output, errors = comparison.engine.docker(*command)
     if code != 0:
         raise EngineError(
-            "%s of service %s does not accept its new configuration" % (program, service["name"]),
+            "%s of service %s does not accept its new configuration" % (program, service.name),
             last_lines(errors or output),
         )

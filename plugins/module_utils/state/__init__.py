@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is kept on the machine between runs: locks, registry, the state of each environment."""
+"""State that the machine keeps between runs: locks, the registry, the deployed release."""

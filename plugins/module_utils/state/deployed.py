@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.layout import STATE
 
 
@@ -26,7 +26,7 @@ def load_state(tree: Tree) -> dict[str, Any]:
 
 def save_state(tree: Tree, state: dict[str, Any]) -> None:
     """Write down what a deployment left."""
-    tree.write(Wanted(STATE, json.dumps(state, indent=1).encode(), 0o600))
+    tree.write(DesiredFile(STATE, json.dumps(state, indent=1).encode(), 0o600))
 
 
 def current_release(tree: Tree) -> str:

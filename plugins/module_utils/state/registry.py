@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a machine keeps of its environments: claims, release and receipts, one directory for each prefix.
+"""The machine's registry of environments: claims, release and receipts, one directory for each prefix.
 
-Two inventories that do not know each other meet here. Runs on the targets.
+Here inventories that do not know each other meet. Runs on the targets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..core.directory import Tree, Wanted, read
+from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
 from ..core.process import home_directory
 from ..core.sealed_json import dump, seal, unseal
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
-#: What of an entry changes with every deployment, or counts on this machine's key only: not in the copy.
+#: Keys of an entry that are not in its copy: they change with every deployment, or depend on this machine's key.
 _VOLATILE = ("deployed", "by", "files", "key", "containers", "guard")
 
 _KEY_BYTES = 32
@@ -37,31 +37,31 @@ class RegistryError(Failure):
     """The registry cannot be read or written."""
 
 
-def state_directory(wanted: str = "") -> str:
-    """Where the machine keeps its state: as asked, else the system's place for root and the user's own for others."""
-    if wanted:
-        return wanted
+def state_directory(configured: str = "") -> str:
+    """The machine's state directory: as configured, else the system's for root and the user's own for others."""
+    if configured:
+        return configured
     return "/var/lib/bulkhead" if os.getuid() == 0 else os.path.join(home_directory(), ".local", "state", "bulkhead")
 
 
 @contextlib.contextmanager
-def kept_lease(module: AnsibleModule) -> Iterator[None]:
-    """Keep the environment's lease while a module works. Who took it gives it back, also when the module fails."""
+def keep_lease_alive(module: AnsibleModule) -> Iterator[None]:
+    """Renew the environment's lease while a module works. The run that took the lease releases it, not this module."""
     params = module.params
     if module.check_mode or not params["token"]:
         yield
         return
-    with Locks(state_directory(params["state_directory"])).kept(params["prefix"], params["token"]):
+    with Locks(state_directory(params["state_directory"])).keep_alive(params["prefix"], params["token"]):
         yield
 
 
 class Registry:
     """``<state directory>/environments/<prefix>/``: ``environment.json`` and ``receipts/``.
 
-    Receipts of environments that were destroyed are kept in ``<state directory>/destroyed/<prefix>/receipts/``.
+    Receipts of destroyed environments are kept in ``<state directory>/destroyed/<prefix>/receipts/``.
 
-    Each environment's own directory holds a copy of what does not change from one deployment to the next, so that a
-    registry that was lost is found again.
+    Each environment's own directory holds a copy of the parts of its entry that deployments rarely change, from which
+    a lost registry is rebuilt.
     """
 
     COPY = ".bulkhead/environment.json"
@@ -72,25 +72,25 @@ class Registry:
         self._tree = Tree(directory)
 
     def entries(self, directories: Iterable[str] = (), keep: bool = False) -> dict[str, dict[str, Any]]:
-        """Every registered environment by prefix. One that cannot be read is given as ``{"damaged": reason}``.
+        """All registered environments by prefix; an unreadable entry becomes ``{"damaged": reason}``.
 
-        Entries that are lost or damaged are taken from the copies in ``directories``, and say so (``rebuilt``). With
-        ``keep`` they are written again.
+        Lost and damaged entries are rebuilt from the copies in ``directories``, with the reason as ``rebuilt``. With
+        ``keep`` they are also written back.
         """
-        found = self._entries()
+        entries = self._entries()
         for directory in sorted(directories):
             entry = self._copy(directory)
-            if entry is None or found.get(entry["prefix"], {"damaged": ""}).get("damaged") is None:
+            if entry is None or entries.get(entry["prefix"], {"damaged": ""}).get("damaged") is None:
                 continue
-            reason = found.get(entry["prefix"], {}).get("damaged", "it was lost")
+            reason = entries.get(entry["prefix"], {}).get("damaged", "it was lost")
             if keep:
                 with Locks(self.directory).machine():
                     self._write(entry["prefix"], entry)
-            found[entry["prefix"]] = dict(entry, rebuilt=reason)
-        return found
+            entries[entry["prefix"]] = dict(entry, rebuilt=reason)
+        return entries
 
     def _entries(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         root = os.path.join(self.directory, "environments")
         try:
             names = sorted(os.listdir(root))
@@ -105,13 +105,13 @@ class Registry:
             if content is None and not os.path.isdir(os.path.join(root, prefix)):
                 continue
             try:
-                found[prefix] = unseal(content or b"", prefix)
+                entries[prefix] = unseal(content or b"", prefix)
             except ValueError as error:
-                found[prefix] = {"prefix": prefix, "damaged": str(error)}
-        return found
+                entries[prefix] = {"prefix": prefix, "damaged": str(error)}
+        return entries
 
     def _copy(self, directory: str) -> dict[str, Any] | None:
-        """The copy in an environment's directory, if it is whole, about that directory, and of this registry."""
+        """The copy in an environment's directory, if it is intact and belongs to that directory and this registry."""
         try:
             entry = unseal(read(os.path.join(directory, self.COPY)) or b"")
         except (ValueError, Failure):
@@ -121,9 +121,10 @@ class Registry:
         return entry if here and known else None
 
     def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any], owner: str = "") -> str:
-        """Keep a receipt and, unless it is empty, the environment's entry. Returns where the receipt is.
+        """Write a receipt and, unless it is empty, the environment's entry. Returns the receipt's path.
 
-        Without an entry, as of a first deployment that failed, receipts are kept apart: nothing is registered.
+        An environment that was never registered, because its first deployment failed, has its receipts below
+        ``attempted``.
         """
         folder = os.path.join("environments", prefix)
         if not entry and not os.path.exists(os.path.join(self.directory, folder, "environment.json")):
@@ -135,49 +136,50 @@ class Registry:
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
             steady["state_directory"] = os.path.realpath(self.directory)
-            copy = Wanted(self.COPY, seal(steady), 0o644)
+            copy = DesiredFile(self.COPY, seal(steady), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
         return path
 
     def _write_receipt(self, folder: str, receipt: dict[str, Any]) -> str:
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
-        self._tree.write(Wanted(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
+        self._tree.write(DesiredFile(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
         receipts = os.path.join(self.directory, folder, "receipts")
-        # Nothing is newer than what was just written: later names are of a clock that was ahead, and go first.
-        there = sorted(os.listdir(receipts), key=lambda each: (each <= name, each))
-        for old in there[: -self.keep_receipts]:
+        # This receipt is the newest. Those with later names were written under a fast clock and are removed first.
+        by_age = sorted(os.listdir(receipts), key=lambda receipt_name: (receipt_name <= name, receipt_name))
+        for old in by_age[: -self.keep_receipts]:
             os.unlink(os.path.join(receipts, old))
         return os.path.join(receipts, name)
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
-        self._tree.write(Wanted(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
+        self._tree.write(DesiredFile(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
 
     def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:
-        """Forget an environment that was destroyed. Returns where its receipts, with this last one, are kept; without
-        one they go as well."""
-        gone, kept = os.path.join("environments", prefix), os.path.join("destroyed", prefix)
+        """Remove the entry of a destroyed environment. Returns the path of its last receipt, with which the others are
+        kept; without a ``receipt`` they are removed too."""
+        registered, kept = os.path.join("environments", prefix), os.path.join("destroyed", prefix)
         if receipt is None:
-            self._tree.remove(gone)
+            self._tree.remove(registered)
             return ""
         self._tree.make_directory(os.path.join(kept, "receipts"))
-        for path in glob.glob(os.path.join(glob.escape(os.path.join(self.directory, gone, "receipts")), "*.json")):
+        receipts = os.path.join(self.directory, registered, "receipts")
+        for path in glob.glob(os.path.join(glob.escape(receipts), "*.json")):
             os.replace(path, os.path.join(self.directory, kept, "receipts", os.path.basename(path)))
         path = self._write_receipt(kept, receipt)
-        self._tree.remove(gone)
+        self._tree.remove(registered)
         return path
 
     def key(self, keep: bool = False) -> bytes:
-        """The machine's key for digests of files; one for this look only where there is none and none may be made."""
+        """The machine's key for digests of files. If there is none, a new one, which only ``keep`` writes."""
         path = os.path.join(self.directory, "key")
         try:
-            known = read(path)
+            existing = read(path)
         except Failure:
-            known = None
-        if known and len(known) >= _KEY_BYTES:
-            return known
-        made = os.urandom(_KEY_BYTES)
+            existing = None
+        if existing and len(existing) >= _KEY_BYTES:
+            return existing
+        new = os.urandom(_KEY_BYTES)
         if keep:
             with Locks(self.directory).machine():
-                self._tree.write(Wanted("key", made, 0o600))
-        return made
+                self._tree.write(DesiredFile("key", new, 0o600))
+        return new

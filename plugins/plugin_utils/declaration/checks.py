@@ -53,8 +53,8 @@ def check_setting(declaration: Declaration, variable: str, key: Any, value: Any)
     try:
         problem = setting_problem(key, setting_text(value))
     except TypeError as error:
-        message = f"{resource} is a {error}, and a setting is one text"
-        fix = "write it as one text, for example with | to_json"
+        message = f"{resource} is a {error}, but a setting is one string"
+        fix = "write it as one string, for example with | to_json"
         declaration.problem("invalid-setting", variable, message, fix, resource=resource)
         return
     if problem:
@@ -71,7 +71,7 @@ def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
         declaration.problem(
             "unknown-variable",
             name,
-            f"{name} is no variable of Bulkhead, so it would have no effect",
+            f"Bulkhead has no variable {name}, so it would have no effect",
             fix,
         )
 

@@ -79,7 +79,7 @@ def place(value: Any, name: str) -> Where:
 
 
 @dataclass(frozen=True)
-class Declared:
+class InventoryEnvironment:
     """An environment as an inventory group declares it, before anything is templated.
 
     ``variables`` are those of its first host; ``own`` are the group's alone. ``locked`` are vault files that cannot be
@@ -130,7 +130,7 @@ class Inventory:
                 found[name] = variables
         return found
 
-    def environments(self) -> Iterator[Declared]:
+    def environments(self) -> Iterator[InventoryEnvironment]:
         """Every declared environment that has a host, in the inventory's order."""
         for name, own in self.environment_groups.items():
             hosts = self.hosts_of(name)
@@ -141,7 +141,7 @@ class Inventory:
                 # The host is somebody else's as well: what the group itself says is who this environment is.
                 variables = {**variables, **own}
             locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
-            yield Declared(name, hosts, own, variables, locked)
+            yield InventoryEnvironment(name, hosts, own, variables, locked)
 
     def hosts_of(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of the groups below it."""

@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ..isolation.model import Where
 from .checks import check
-from .inventory import Declared, place, seal
+from .inventory import InventoryEnvironment, place, seal
 from .model import Declaration
 from .settings import plain
 from .templates import Templates, is_template
@@ -29,7 +29,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def declare(environment: Declared, loader: DataLoader, templates: Templates | None = None) -> Declaration:
+def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Templates | None = None) -> Declaration:
     """Resolve and check the variables of an environment. Problems are findings, never exceptions."""
     known = specification()
     raw = {name: seal(value) for name, value in environment.variables.items()}
@@ -86,7 +86,7 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
         declaration.problem(
             "invalid-variable",
             name,
-            f"{name} must be of type {spec['type']}, and it is {found}",
+            f"{name} must be of type {spec['type']}, but is {found}",
             f"give {name} a value of type {spec['type']}",
         )
         return _empty(spec["type"])

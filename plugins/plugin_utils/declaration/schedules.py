@@ -55,7 +55,7 @@ def times(text: str, prefix: str) -> Times:
         begin, length = _NIGHT
         return _daily(begin + spread % length, text == "weekly")
     raise ValueError(
-        f"{text!r} is no schedule: say hourly, 2h, 3h, 4h, 6h, 8h, 12h, daily, weekly, or a time such as 03:30"
+        f"{text!r} is not a schedule: use hourly, 2h, 3h, 4h, 6h, 8h, 12h, daily, weekly, or a time such as 03:30"
     )
 
 

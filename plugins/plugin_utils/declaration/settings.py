@@ -42,14 +42,14 @@ def setting_problem(key: str, value: str) -> str:
     """
     if not _KEY.match(key):
         return (
-            "its name is not a name of an environment variable: letters, digits and _ only, not beginning with a digit"
+            "its name is not a valid environment variable name: letters, digits and _ only, not beginning with a digit"
         )
     if key.startswith(RESERVED):
-        return "names beginning with COMPOSE_ or DOCKER_ steer Compose itself and are reserved"
+        return "names beginning with COMPOSE_ or DOCKER_ configure Compose itself and are reserved"
     if "\0" in value:
         return "its value contains a NUL character, which no environment variable can hold"
     if len(key.encode()) + 1 + len(value.encode("utf-8", "surrogateescape")) >= MAX_SETTING:
-        return "its value is 128 KiB or longer, and Linux starts no process with it. Put it in a file instead"
+        return "its value is 128 KiB or longer, too long for Linux to start a process with. Put it in a file instead"
     return ""
 
 

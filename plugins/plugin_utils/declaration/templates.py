@@ -50,7 +50,7 @@ class Templates:
         if name not in self._texts:
             found = [directory / name for directory in self._directories if (directory / name).is_file()]
             if not found:
-                raise AnsibleFileNotFound(f"there is no template {name} in {', '.join(map(str, self._directories))}")
+                raise AnsibleFileNotFound(f"template {name} was not found in {', '.join(map(str, self._directories))}")
             self._texts[name] = self._loader.get_text_file_contents(str(found[0]))
         return self._texts[name]
 

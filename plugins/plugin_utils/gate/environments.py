@@ -14,8 +14,8 @@ from typing import Any
 
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
-from ..isolation.assemble import RenderedArtefacts, assemble
 from ..isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
+from ..isolation.readers.assemble import RenderedArtefacts, assemble
 from ..release.render import Release
 
 #: Where a machine keeps its state when the inventory does not say so: that of root.

@@ -26,17 +26,17 @@ from ..declaration.model import Declaration
 from ..declaration.resolve import declare
 from ..declaration.selection import membership, overrides, rewritten, selection, typed
 from ..declaration.variables import defaults
-from ..isolation.answer import Answer
+from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
 from ..isolation.model import Environment, Finding, Fleet, Severity
 from ..isolation.report import text as report
+from ..isolation.report.answer import Report
 from ..isolation.rules import judge, rules
-from ..isolation.rules.gc_pause import collector_paused
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
 from ..release.render import Release, Renderer
 from .environments import build_environment
-from .proof import Surroundings, _write, around, read_proof, write_proof
+from .proof import Surroundings, around, read_proof, write_private, write_proof
 
 # Now, and not at first use: actions run in forks of the process that imports this.
 rules()
@@ -68,7 +68,7 @@ class Verdict:
 
     def rendered(self, report_format: str) -> str:
         """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
-        return Answer(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
+        return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
 def _template_directories(playbook: str) -> list[Path]:
@@ -154,7 +154,7 @@ class Gate:
         self.fleet = fleet = Fleet(tuple(environments))
         names = {declaration.group: declaration.prefix for declaration in self.declarations}
         findings = [_by_prefix(finding, names) for finding in findings]
-        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today()))
+        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today(), known=rules()))
         verdict = Verdict(
             prefixes=[environment.prefix for environment in environments],
             targets=targets,
@@ -165,7 +165,7 @@ class Gate:
         )
         if option["report"]:
             path = Path(option["report"])
-            _write(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
+            write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
         if deploying and not verdict.stopping:
             write_proof(fleet, {prefix: digests.get(prefix, "") for prefix in targets})
         return verdict

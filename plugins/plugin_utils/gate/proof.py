@@ -31,7 +31,7 @@ def write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
             prefix: [entry_of(neighbour) for neighbour in found.neighbours] for prefix, found in surroundings.items()
         },
     }
-    _write(_proof_path(), json.dumps(proof))
+    write_private(_proof_path(), json.dumps(proof))
 
 
 def read_proof() -> dict[str, Any]:
@@ -47,7 +47,8 @@ def _proof_path() -> Path:
     return Path(C.DEFAULT_LOCAL_TMP, _PROOF)
 
 
-def _write(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file for this user alone."""
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
 

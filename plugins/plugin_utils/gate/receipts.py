@@ -15,15 +15,15 @@ from ansible.errors import AnsibleActionFail
 
 from ...module_utils.core.timestamps import seconds
 from ..isolation.live.drift import deployed_containers, deployed_guard
-from ..isolation.live.receipt import Comparison
+from ..isolation.live.receipt import BystanderComparison
 from .session import Session, holder, now
 
 
 def receipt(
     session: Session,
-    compared: Comparison,
+    compared: BystanderComparison,
     *,
-    changed: Sequence[str],
+    changed: Sequence[Mapping[str, Any]],
     proved: Mapping[str, Any],
     **more: Any,
 ) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def receipt(
         "bystanders": list(compared.bystanders),
         "bystander_containers": compared.containers,
         "bystander_changes": list(compared.changes),
-        "notes": [*session.notes, *compared.notes],
+        "notes": [*map(str, session.notes), *compared.notes],
         **more,
     }
 

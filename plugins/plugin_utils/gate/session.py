@@ -20,21 +20,33 @@ from typing import Any
 from ansible import constants as C
 
 
+@dataclass(frozen=True)
+class Note:
+    """Something to tell about a run; of a finding, with the rule that found it."""
+
+    text: str
+    rule: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text}" if self.rule else self.text
+
+
 @dataclass
 class Session:
     """One job on one environment: its lock's token, when it began, and the machine as it was before.
 
     ``over`` says that the lock was given back and bystanders were compared. ``released`` is what was registered of the
-    environment with the kept release that this job returns to. ``changed`` is what steps of this job did that are over.
+    environment with the kept release that this job returns to. ``steps`` are the modules that were called, ``changed``
+    is what they did, as :meth:`Step.as_dict` has it.
     """
 
     prefix: str
     token: str
     began: str
     observation: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
     released: dict[str, Any] = field(default_factory=dict)
 
@@ -53,8 +65,9 @@ class Session:
 def begun(prefix: str) -> Session | None:
     """The session that an earlier step of this run began."""
     try:
-        return Session(**json.loads(_path(prefix).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        kept = json.loads(_path(prefix).read_text(encoding="utf-8"))
+        return Session(**{**kept, "notes": [Note(**note) for note in kept["notes"]]})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ...module_utils.core.steps import sentences
 from ..declaration.model import Declaration
 from ..isolation.model import Severity
 from ..isolation.report import text
@@ -24,7 +25,7 @@ from .session import Session, now
 
 def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
     """What a step would do, for the screen; empty where it would do nothing, fails, or its diff shows it."""
-    steps = [] if result.get("failed") or (diff and "diff" in result) else result.get("steps", [])
+    steps = [] if result.get("failed") or (diff and "diff" in result) else sentences(result.get("steps", []))
     return "\n".join([f"{prefix}: this would be done:", *(f"  {step}" for step in steps)]) if steps else ""
 
 

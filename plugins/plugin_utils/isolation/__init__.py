@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The heart: pure Python that reads what will be shipped and finds where environments touch."""
+"""The prover: pure Python that reads what will be deployed and finds where environments collide."""

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the prover reasons about: environments, their claims and references, and findings.
+"""The prover's data: environments, their claims and references, and findings.
 
-Pure data. Nothing here does I/O, and nothing here imports Ansible or Docker.
+Pure data: no I/O, and no import of Ansible or Docker.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
-#: The scope of names that are unique in the whole world: domains, buckets, registry names.
+#: The scope of names that are unique worldwide: domains, buckets, registry names.
 WORLD = "world"
 
 _T = TypeVar("_T")
 
 
 class Severity(IntEnum):
-    """How bad a finding is; larger is worse. ``S0`` to ``S3`` of the hazard catalogue are critical to low."""
+    """How bad a finding is; larger is worse. The hazard catalogue's ``S0`` to ``S3`` are critical to low."""
 
     LOW = 1
     MEDIUM = 2
@@ -31,12 +31,12 @@ class Severity(IntEnum):
 
     @property
     def label(self) -> str:
-        """The word that users read and write: ``critical``, ``high``, ``medium`` or ``low``."""
+        """The severity as users write it: ``critical``, ``high``, ``medium`` or ``low``."""
         return self.name.lower()
 
     @classmethod
     def parse(cls, text: str) -> Severity:
-        """Read the word of :attr:`label`. Raises ``ValueError`` for any other."""
+        """The severity with this :attr:`label`. Raises ``ValueError`` for any other text."""
         try:
             return cls[text.upper()]
         except KeyError:
@@ -46,7 +46,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Where:
-    """The place a user can go to: a file and line, or an inventory variable, or both."""
+    """A place that a user can open: a file and line, or an inventory variable (``item``), or both."""
 
     file: str = ""
     line: int = 0
@@ -59,12 +59,12 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A thing in a shared namespace that an environment owns.
+    """A name in a shared namespace that an environment owns.
 
-    ``scope`` is the machine for what is machine-wide, the server for databases and brokers, and :data:`WORLD`
-    for domains, registries and buckets. ``shareable`` marks a use that several environments may have at once
-    (a read-only mount of a system path), so that rules can tell it from ownership. ``attributes`` carries what
-    the namespace's own rule needs beyond the key, such as the address of a published port.
+    ``scope`` is the machine for machine-wide names, the server for databases and brokers, and :data:`WORLD` for
+    domains, registries and buckets. ``shareable`` marks what several environments may use at once, such as a read-only
+    mount of a system path. ``attributes`` holds what the namespace's rule needs beyond the key, such as the address of
+    a published port.
     """
 
     namespace: str
@@ -78,7 +78,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A thing that an artefact points at: a host name in ``DB_HOST``, an upstream, a bind source, a URL."""
+    """Something that an artefact points at: a host name in ``DB_HOST``, an upstream, a bind source, a URL."""
 
     kind: str
     target: str
@@ -89,10 +89,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, in the words of the person who has to mend it.
+    """One problem, in terms that the person who fixes it understands.
 
-    ``environments`` are prefixes. ``message`` says what would happen and why it matters; ``fix`` how to mend it.
-    A waived finding is shown and does not stop a run.
+    ``environments`` are prefixes. ``message`` says what would happen and why it matters, ``fix`` what to do.
+    ``waived`` is the reason of the waiver that accepts it; a waived finding is shown and does not stop the run.
     """
 
     rule: str
@@ -107,7 +107,7 @@ class Finding:
     waived: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The finding as the public JSON contract has it."""
+        """The finding in the form of the public JSON contract."""
         return {
             "rule": self.rule,
             "hazards": list(self.hazards),
@@ -123,7 +123,7 @@ class Finding:
 
 
 class Sealed:
-    """A value that exists and cannot be read here (a locked vault). It equals nothing, not even itself."""
+    """A value that cannot be read here, because its vault is locked. It equals nothing, not even itself."""
 
     __slots__ = ()
 
@@ -138,15 +138,15 @@ class Sealed:
 
 SEALED = Sealed()
 
-#: Stands for a sealed value inside of a longer text, such as the password of a URL whose host is known. It contains
-#: nothing that a template or a file format would eat.
+#: Stands for a sealed value inside a longer text, such as the password of a URL whose host is known. No template or
+#: file format treats any of its characters specially.
 SEAL = "bulkhead-sealed-value"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value of an environment file or of a service's ``environment``. ``value`` may be :data:`SEALED`;
-    ``None`` means that the value is taken from the process that runs Compose."""
+    """A value of an environment file or of a service's ``environment``. ``value`` may be :data:`SEALED`; ``None``
+    means that it comes from the process that runs Compose."""
 
     key: str
     value: str | Sealed | None
@@ -156,7 +156,7 @@ class Setting:
 
     @property
     def text(self) -> str:
-        """The value where it can be read, else the empty string."""
+        """The value if it can be read, else the empty string."""
         return self.value if isinstance(self.value, str) else ""
 
 
@@ -175,10 +175,9 @@ class Interpolation:
 class ComposeProject:
     """A Compose project in the canonical form of ``docker compose config --format json``.
 
-    ``bare_name`` is the project name that a person gets who types ``docker compose -f FILE`` in the directory.
-    ``files`` are all files that were read, ``extends`` and ``include`` included, as absolute paths on the machine.
-    ``places`` maps a dotted path of the model (``services.web.ports.0``) to where it was written; look places up
-    with :meth:`where`, which falls back to the nearest parent.
+    ``bare_name`` is the project name if someone runs ``docker compose -f FILE`` in the directory. ``files`` are all
+    files that were read, also by ``extends`` and ``include``, as absolute paths on the machine. ``places`` maps a
+    dotted path of the model (``services.web.ports.0``) to where it was written; look places up with :meth:`where`.
     """
 
     name: str
@@ -197,20 +196,20 @@ class ComposeProject:
     places: Mapping[str, Where] = field(default_factory=dict)
 
     def where(self, *path: str | int) -> Where:
-        """Where an item of the model was written, or the nearest parent that has a place."""
+        """Where an item of the model was written, or else its nearest parent that has a place."""
         dotted = ".".join(str(part) for part in path)
-        step = dotted
-        while step:
-            place = self.places.get(step)
+        parent = dotted
+        while parent:
+            place = self.places.get(parent)
             if place is not None:
-                return place if step == dotted else Where(place.file, place.line, dotted)
-            step = step.rpartition(".")[0]
+                return place if parent == dotted else Where(place.file, place.line, dotted)
+            parent = parent.rpartition(".")[0]
         return Where(self.file, 0, dotted)
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """One nginx directive with its arguments, its place, and its block if it has one."""
+    """An nginx directive with its arguments, and its block if it has one."""
 
     name: str
     args: tuple[str, ...]
@@ -218,7 +217,7 @@ class Directive:
     block: tuple[Directive, ...] | None = None
 
     def walk(self) -> Iterator[Directive]:
-        """This directive and all below it, depth first."""
+        """Yield this directive and all below it, depth first."""
         pending = [self]
         while pending:
             directive = pending.pop()
@@ -227,16 +226,16 @@ class Directive:
                 pending.extend(reversed(directive.block))
 
     def find(self, name: str) -> Iterator[Directive]:
-        """The direct children of that name."""
+        """The direct children with this name."""
         return (child for child in self.block or () if child.name == name)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text that acts on the machine and is neither Compose, nginx nor an environment file.
+    """Any other file that affects the machine: not Compose, nginx or an environment file.
 
     ``kind`` is ``workflow``, ``shell``, ``cron``, ``systemd``, ``sql``, ``pgbouncer``, ``redis``, ``dockerfile``,
-    ``dockerignore``, ``logrotate``, ``ansible`` or ``text``. ``data`` is the parsed form where a reader made one.
+    ``dockerignore``, ``logrotate``, ``ansible`` or ``text``. ``data`` is the parsed form, for kinds that have one.
     """
 
     path: str
@@ -247,11 +246,11 @@ class Document:
 
 @dataclass(frozen=True)
 class Environment:
-    """One deployment of the application, as rendered: what the rules may know about it.
+    """One deployment of the application as the rules see it.
 
-    ``variables`` are the resolved ``bulkhead_`` variables (sealed values as :data:`SEALED`); it is empty for
-    files that nobody deploys with Bulkhead. ``origins`` says where a variable was set, if that is known.
-    ``registered_services`` is what was kept of its services where what is in force is not what ``compose`` says.
+    ``variables`` are the resolved ``bulkhead_`` variables (:data:`SEALED` if locked), none for files that Bulkhead
+    does not deploy. ``origins`` tells where a variable was set, if known. ``registered_services`` are the services of
+    the release in force, if that is not the one in ``compose``.
     """
 
     prefix: str
@@ -276,7 +275,7 @@ class Environment:
     registered_services: Mapping[str, Mapping[str, Any]] | None = None
 
     def origin(self, variable: str) -> Where:
-        """Where a variable was set, else just its name."""
+        """Where a variable was set, or else only its name."""
         return self.origins.get(variable) or Where(item=variable)
 
     @cached_property
@@ -284,23 +283,23 @@ class Environment:
         return [(project, name, service) for project in self.compose for name, service in project.services.items()]
 
     def services(self) -> Iterator[tuple[ComposeProject, str, Mapping[str, Any]]]:
-        """Every service of every Compose project: (project, service name, canonical definition)."""
+        """Yield (project, service name, canonical definition) for each service of each Compose project."""
         return iter(self._services)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """All environments that a gate judges together. Indices are made once, so that rules stay linear."""
+    """All environments that a gate judges together. Indices are built once, so that rules run in linear time."""
 
     environments: tuple[Environment, ...]
 
     @cached_property
     def by_prefix(self) -> Mapping[str, Environment]:
-        """Environments by prefix; of two with one prefix the first."""
-        found: dict[str, Environment] = {}
+        """Environments by prefix; the first if several have the same prefix."""
+        index: dict[str, Environment] = {}
         for environment in self.environments:
-            found.setdefault(environment.prefix, environment)
-        return found
+            index.setdefault(environment.prefix, environment)
+        return index
 
     @cached_property
     def _claims(self) -> Mapping[str, Mapping[tuple[str, str], Sequence[Claim]]]:
@@ -315,7 +314,7 @@ class Fleet:
         return self._claims.get(namespace, {})
 
     def collisions(self, namespace: str) -> Iterator[tuple[str, str, Sequence[Claim]]]:
-        """Every (scope, key) of a namespace that more than one environment claims, with one claim for each owner."""
+        """Yield each (scope, key) that several environments claim, with one claim for each owner."""
         for (scope, key), claims in self.claims(namespace).items():
             if len(claims) < 2:
                 continue
@@ -332,7 +331,7 @@ class Fleet:
         return index
 
     def references(self, *kinds: str) -> Iterable[Reference]:
-        """All references of the given kinds, environment by environment within a kind."""
+        """All references of the given kinds, ordered by kind and then by environment."""
         for kind in kinds:
             yield from self._references.get(kind, ())
 
@@ -349,8 +348,8 @@ class Fleet:
         return {}
 
     def derived(self, make: Callable[[Fleet], _T]) -> _T:
-        """What ``make`` computes from this fleet, computed once: rules share an index without passing it around."""
+        """The result of ``make(self)``, computed once, so that rules share an index without passing it around."""
         if make not in self._derived:
             self._derived[make] = make(self)
-        made: _T = self._derived[make]
-        return made
+        result: _T = self._derived[make]
+        return result

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a prefix to every name of an environment, and back: the only place that makes names.
+"""The names of an environment, derived from its prefix: the only place where names are made.
 
-Every name made here is the prefix itself, or the prefix, ``_`` and more. Hence two environments whose prefixes do not
-conflict (:func:`prefixes_conflict`) share no name. A name that does not fit where it goes raises ``ValueError``.
+Every name made here is the prefix alone, or begins with the prefix and ``_``. So two environments whose prefixes do
+not conflict (:func:`prefixes_conflict`) share no name. Functions raise ``ValueError`` for a name that is invalid or
+too long.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-#: PostgreSQL cuts longer identifiers off, with no more than a notice.
+#: PostgreSQL truncates longer identifiers, with only a notice.
 IDENTIFIER_BYTES = 63
-#: A longer DNS label cannot be resolved. Docker accepts it as a container name all the same.
+#: A longer DNS label cannot be resolved, but Docker accepts it as a container name.
 DNS_LABEL = 63
 #: Linux refuses longer interface names.
 INTERFACE_NAME = 15
-#: iptables refuses longer names of chains.
+#: iptables refuses longer chain names.
 FIREWALL_CHAIN = 28
 #: Docker refuses longer volume names (they are directories).
 FILE_NAME = 255
-#: A prefix must leave room for the longest service of the default stack in a DNS label.
+#: A DNS label must have room for the prefix and the longest service name of the default stack.
 LONGEST_PREFIX = DNS_LABEL - len("_postgresql")
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
@@ -35,33 +36,33 @@ _SEPARATORS = "_-"
 
 
 def check_prefix(prefix: object) -> list[str]:
-    """What is wrong with a prefix, in one sentence each; empty when nothing is."""
+    """The problems of a prefix, one message each; empty if it is valid."""
     if not isinstance(prefix, str):
         return [f"a prefix is a string, not {type(prefix).__name__}"]
     if not prefix:
         return ["the prefix is empty"]
     problems = []
     if not _PREFIX.match(prefix):
-        problems.append(f"prefix {prefix!r} must begin with a letter and hold only a-z, 0-9, '_' and '-'")
+        problems.append(f"prefix {prefix!r} must begin with a letter and contain only a-z, 0-9, '_' and '-'")
     elif not _REPOSITORY.match(prefix):
         problems.append(
-            f"prefix {prefix!r} must end in a letter or digit and join its words by '_', '__' or '-': "
-            "image names allow nothing else"
+            f"prefix {prefix!r} must end with a letter or digit and separate its words by '_', '__' or '-', "
+            "as image names allow nothing else"
         )
     if len(prefix) > LONGEST_PREFIX:
         problems.append(
-            f"prefix {prefix!r} has {len(prefix)} characters; {LONGEST_PREFIX} is the most that leaves room for "
-            f"container names of {DNS_LABEL}"
+            f"prefix {prefix!r} has {len(prefix)} characters; at most {LONGEST_PREFIX} are allowed, so that container "
+            f"names fit into {DNS_LABEL}"
         )
     return problems
 
 
 def check_environment(name: object) -> list[str]:
-    """What is wrong with the name of an environment, such as ``prod`` or ``pr-123``; empty when nothing is."""
+    """The problems of an environment's name, such as ``prod`` or ``pr-123``; empty if it is valid."""
     if not isinstance(name, str):
         return [f"the name of an environment is a string, not {type(name).__name__}"]
     if not _ENVIRONMENT.match(name):
-        return [f"environment {name!r} must begin with a letter or digit and hold only a-z, 0-9, '_' and '-'"]
+        return [f"environment {name!r} must begin with a letter or digit and contain only a-z, 0-9, '_' and '-'"]
     return []
 
 
@@ -71,7 +72,7 @@ def project_name(prefix: str) -> str:
 
 
 def container_name(prefix: str, service: str) -> str:
-    """The container of a service, and its host name on the environment's network."""
+    """The container of a service, which is also its host name on the environment's network."""
     return _fits(f"{_valid_prefix(prefix)}_{_valid_service(service)}", DNS_LABEL, "container name", "a DNS label")
 
 
@@ -81,7 +82,7 @@ def network_name(prefix: str, base: str = "network") -> str:
 
 
 def volume_name(prefix: str, environment: str, base: str) -> str:
-    """A volume: it begins with the prefix and ends as the guide has it, ``pgdata_prod``."""
+    """A volume, such as ``aiia_prod_pgdata_prod``: the prefix, and the name that the guide gives it."""
     _raise(check_environment(environment))
     name = f"{_valid_prefix(prefix)}_{_valid_service(base)}_{environment}"
     return _fits(name, FILE_NAME, "volume name", "a volume name")
@@ -93,7 +94,7 @@ def database_name(prefix: str) -> str:
 
 
 def role_name(prefix: str, base: str = "") -> str:
-    """The database role of the application: the prefix; another role of the environment with ``base``."""
+    """The application's database role: the prefix. With ``base``, another role of the environment."""
     name = f"{_valid_prefix(prefix)}_{_valid_service(base)}" if base else _valid_prefix(prefix)
     return _fits(name, IDENTIFIER_BYTES, "role name", "a PostgreSQL identifier")
 
@@ -102,51 +103,53 @@ def image_name(prefix: str, service: str) -> str:
     """The repository of an image that the environment builds, without tag."""
     name = f"{_valid_prefix(prefix)}_{_valid_service(service).lower()}"
     if not _REPOSITORY.match(name):
-        raise ValueError(f"image name {name!r} is no Docker repository: words are joined by one of '.', '_', '__', '-'")
+        raise ValueError(
+            f"image name {name!r} is not a valid Docker repository: separate its words by '.', '_', '__' or '-'"
+        )
     return _fits(name, FILE_NAME, "image name", "a repository name")
 
 
 def interface_name(prefix: str) -> str:
-    """A network interface of the environment: the prefix, where it is short enough."""
+    """A network interface of the environment: the prefix, which must be short enough."""
     return _fits(_valid_prefix(prefix), INTERFACE_NAME, "interface name", "a network interface")
 
 
 def firewall_chain(prefix: str) -> str:
-    """The environment's chain of the machine's firewall. Two prefixes that begin alike differ in the digest."""
+    """The environment's chain in the machine's firewall. The digest distinguishes prefixes that begin alike."""
     digest = sha256(_valid_prefix(prefix).encode()).hexdigest()[:8]
-    return _fits(f"BULKHEAD-{prefix[:10]}-{digest}", FIREWALL_CHAIN, "chain", "iptables")
+    return _fits(f"BULKHEAD-{prefix[:10]}-{digest}", FIREWALL_CHAIN, "chain", "an iptables chain")
 
 
 def compose_service_name(service: str, environment: str) -> str:
-    """The key of a service in the Compose file, as the guide has it: ``django_prod``."""
+    """The key of a service in the Compose file, such as ``django_prod`` in the guide."""
     _raise(check_environment(environment))
     return _fits(f"{_valid_service(service)}_{environment}", DNS_LABEL, "service name", "a DNS label")
 
 
 def owns(prefix: str, name: str) -> bool:
-    """Whether a name begins with the prefix and the prefix ends at a word's end: ``aiia_prod`` owns
-    ``aiia_prod_db`` and ``aiia_prod``, and not ``aiia_production``."""
+    """Whether a name begins with the prefix as whole words: ``aiia_prod`` owns ``aiia_prod`` and ``aiia_prod_db``,
+    but not ``aiia_production``."""
     return bool(prefix) and name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum()
 
 
-def prefixes_conflict(one: str, other: str) -> bool:
-    """Whether two prefixes cannot live together: equal, or one is the other, ``_`` or ``-``, and more."""
-    short, long = sorted((one.casefold(), other.casefold()), key=len)
+def prefixes_conflict(prefix: str, other: str) -> bool:
+    """Whether two prefixes cannot coexist: they are equal, or one is the other followed by ``_`` or ``-``."""
+    short, long = sorted((prefix.casefold(), other.casefold()), key=len)
     return long.startswith(short) and (len(long) == len(short) or long[len(short)] in _SEPARATORS)
 
 
 def normalise_project(text: str) -> str:
-    """What Compose makes of a directory's name when it takes the project name from there."""
+    """The project name that Compose derives from a directory's name."""
     return _PROJECT_CHARACTERS.sub("", text.lower()).lstrip(_SEPARATORS)
 
 
 def truncate_identifier(text: str) -> str:
-    """What PostgreSQL makes of an identifier: its first 63 bytes, without a broken character at the end."""
+    """An identifier as PostgreSQL truncates it: to 63 bytes, without a partial character at the end."""
     return text.encode("utf-8", "surrogatepass")[:IDENTIFIER_BYTES].decode("utf-8", "ignore")
 
 
 def normalise_image(reference: str) -> str:
-    """The full form of an image reference: registry, path, and ``:latest`` where neither tag nor digest is given."""
+    """The full form of an image reference: registry, path, and ``:latest`` if it has neither tag nor digest."""
     name, at, digest = reference.strip().partition("@")
     if not name:
         return reference.strip()
@@ -172,7 +175,7 @@ def _valid_prefix(prefix: str) -> str:
 def _valid_service(service: str) -> str:
     if not isinstance(service, str) or not _SERVICE.match(service):
         raise ValueError(
-            f"{service!r} must begin with a letter or digit and hold only letters, digits, '.', '_' and '-'"
+            f"{service!r} must begin with a letter or digit and contain only letters, digits, '.', '_' and '-'"
         )
     return str(service)
 
@@ -185,5 +188,5 @@ def _raise(problems: list[str]) -> None:
 def _fits(name: str, limit: int, what: str, place: str) -> str:
     length = len(name.encode())
     if length > limit:
-        raise ValueError(f"{what} {name!r} has {length} bytes; {place} has room for {limit}")
+        raise ValueError(f"{what} {name!r} has {length} bytes; {place} can have {limit} at most")
     return name

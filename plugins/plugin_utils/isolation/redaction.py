@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes secrets out of what a finding quotes: a line of a script may hold a password, and reports are read by many."""
+"""Redact secrets from text that findings quote, such as a line of a script with a password."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KNOWN_FORMS = re.compile(r"\b(?:[srp]k_(?:live|test)_|rzp_live_|gh[pousr]_|glpa
 
 
 def redact(text: str) -> str:
-    """The text with every password, token and key that can be recognised replaced."""
+    """The text with every recognisable password, token and key replaced by :data:`HIDDEN`."""
     if "://" in text:
         text = _IN_URL.sub(rf"\g<1>{HIDDEN}", text)
     text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)

@@ -2,35 +2,34 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings that were accepted on purpose: ``bulkhead_waivers`` of each environment.
+"""Waivers: findings that are accepted on purpose, from ``bulkhead_waivers`` of each environment.
 
-A waiver names the rule and the resource of a finding, the reason, and the last day on which it holds. Every
-environment that a finding names has to accept it, since each of them bears it; ``group_vars/all`` accepts for all.
+A waiver names the rule and resource of a finding, the reason, and the last day on which it is valid. Every environment
+that a finding names must accept it, since the finding affects each of them; ``group_vars/all`` accepts for all.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import chain
 from typing import Any
 
 from .live_rules import LIVE_RULES
 from .model import Environment, Finding, Fleet, Severity, Where
-from .report.text import some
-from .rules import rules, waive
+from .wording import some
 
 VARIABLE = "bulkhead_waivers"
 
-#: What this file itself finds. No waiver can accept these.
+#: The rules of this file. They cannot be waived.
 EXPIRED, UNUSED, MALFORMED, INCOMPLETE = "expired-waiver", "unused-waiver", "malformed-waiver", "incomplete-waiver"
 SUMMARIES = {
-    EXPIRED: "A waiver is past its last day.",
-    UNUSED: "A waiver accepts a finding that is not there.",
-    MALFORMED: "A waiver lacks what a waiver needs.",
-    INCOMPLETE: "A finding is accepted by some of the environments that it names, not by all.",
+    EXPIRED: "A waiver has expired.",
+    UNUSED: "A waiver matches no finding.",
+    MALFORMED: "A waiver is not valid.",
+    INCOMPLETE: "A finding is accepted by only some of the environments that it names.",
 }
 
 _KEYS = ("rule", "resource", "reason", "until")
@@ -54,12 +53,15 @@ def apply(
     today: date,
     given: Mapping[str, Sequence[tuple[Any, Where]]] | None = None,
     live: bool = False,
+    *,
+    known: Collection[str],
 ) -> list[Finding]:
-    """The same findings, those that are accepted marked as waived, and what is wrong with the waivers.
+    """Mark the accepted findings as waived, and add a finding for each waiver that is wrong.
 
     ``given`` are lists of waivers by prefix, with their places, where they do not come from the variables. ``live``
     says that the findings are those of a machine: a waiver is missed there only if its rule is one that only a machine
-    can break, and on paper only if it is not.
+    can break, and on paper only if it is not. ``known`` are the ids of the rules on paper, from which
+    one is proposed for a name that is misspelt.
     """
     waivers: list[Waiver] = []
     result: list[Finding] = []
@@ -71,34 +73,31 @@ def apply(
                 waivers.append(item)
             else:
                 result.append(item)
-    holding = {
-        (waiver.environment, waiver.rule, waiver.resource): waiver for waiver in waivers if waiver.until >= today
-    }
+    valid = {(waiver.environment, waiver.rule, waiver.resource): waiver for waiver in waivers if waiver.until >= today}
     used: set[tuple[str, str, str]] = set()
     partial: list[Finding] = []
     for finding in findings:
         keys = [(prefix, finding.rule, finding.resource) for prefix in finding.environments]
-        accepting = [key for key in keys if key in holding]
+        accepting = [key for key in keys if key in valid]
         used.update(accepting)
         if accepting and len(accepting) == len(keys):
-            reasons = dict.fromkeys(holding[key].reason for key in accepting)
-            finding = waive(finding, "; ".join(reasons))
+            finding = replace(finding, waived="; ".join(dict.fromkeys(valid[key].reason for key in accepting)))
         elif accepting:
-            partial.append(_incomplete(finding, [holding[key] for key in accepting]))
+            partial.append(_incomplete(finding, [valid[key] for key in accepting]))
         result.append(finding)
     result += partial
     for same in _together(waivers):
         if same[0].until < today:
             result.append(_expired(same, today))
         elif (same[0].rule in LIVE_RULES) is live and not any(
-            (each.environment, each.rule, each.resource) in used for each in same
+            (waiver.environment, waiver.rule, waiver.resource) in used for waiver in same
         ):
-            result.append(_unused(same))
+            result.append(_unused(same, {*known, *LIVE_RULES}))
     return result
 
 
 def _together(waivers: Iterable[Waiver]) -> Iterable[list[Waiver]]:
-    """The same waiver of several environments together: it was written once, for all of them."""
+    """Group equal waivers of several environments: they were written once, for all of them."""
     same: dict[tuple[str, str, str, date], list[Waiver]] = {}
     for waiver in waivers:
         same.setdefault((waiver.rule, waiver.resource, waiver.reason, waiver.until), []).append(waiver)
@@ -106,7 +105,7 @@ def _together(waivers: Iterable[Waiver]) -> Iterable[list[Waiver]]:
 
 
 def _read(environment: Environment, given: Any, where: Where) -> Iterator[Waiver | Finding]:
-    """The waivers of an environment, and a finding for each that cannot be one."""
+    """Yield the waivers of an environment, and a finding for each item that is not a valid waiver."""
     if given is None:
         return
     variable = where.item or VARIABLE
@@ -126,24 +125,24 @@ def _read(environment: Environment, given: Any, where: Where) -> Iterator[Waiver
 
 
 def _fault(item: Any) -> str:
-    """What is wrong with one item, or the empty string."""
+    """What is wrong with an item of the list, as a predicate; empty if it is a valid waiver."""
     if not isinstance(item, Mapping):
         return f"is {type(item).__name__}, not a mapping of {', '.join(_KEYS)}"
     missing = [key for key in _KEYS if not str(item.get(key) or "").strip()]
     if missing:
-        return f"has no {' and no '.join(missing)}"
+        return f"lacks {' and '.join(missing)}"
     unknown = sorted(set(map(str, item)) - set(_KEYS))
     if unknown:
-        return f"has a key that is unknown: {', '.join(unknown)}"
+        return f"has unknown keys: {', '.join(unknown)}"
     if _day(item["until"]) is None:
-        return f"has {str(item['until'])!r} as its last day, which is not a day like 2026-12-31"
+        return f"has until: {str(item['until'])!r}, which is not a date such as 2026-12-31"
     if item["rule"] in SUMMARIES:
-        return f"would accept {item['rule']}, which cannot be accepted"
+        return f"is for {item['rule']}, which cannot be waived"
     return ""
 
 
 def _day(value: Any) -> date | None:
-    """A day, as YAML or a person writes it."""
+    """A date, as YAML parses it or as text; None if it is neither."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
@@ -161,8 +160,8 @@ def _malformed(environment: Environment, where: Where, name: str, fault: str) ->
         environments=(environment.prefix,),
         machine=environment.machine,
         resource=name,
-        message=f"{name} of {environment.prefix} {fault}. It accepts nothing.",
-        fix="Write {rule: ..., resource: ..., reason: ..., until: 2026-12-31}, rule and resource as in the report.",
+        message=f"{name} of {environment.prefix} {fault}. It is ignored.",
+        fix="Write {rule: ..., resource: ..., reason: ..., until: 2026-12-31}, with rule and resource as reported.",
         where=(where,),
     )
 
@@ -175,17 +174,16 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
         severity=Severity.MEDIUM,
         environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} ended on "
-        f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago: what it accepted counts again. "
-        f"Its reason was: {waiver.reason}",
-        fix="Mend what it accepted and remove the waiver, or give it a later day for a reason that still holds.",
+        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} expired on "
+        f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago, so the finding counts again. Its reason was: "
+        f"{waiver.reason}",
+        fix="Fix the finding and remove the waiver, or extend it if its reason is still valid.",
         where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
     )
 
 
-def _unused(waivers: Sequence[Waiver]) -> Finding:
+def _unused(waivers: Sequence[Waiver], known: Collection[str]) -> Finding:
     waiver = waivers[0]
-    known = {*rules(), *LIVE_RULES}
     near = difflib.get_close_matches(waiver.rule, known, n=1)
     hint = f" Did you mean {near[0]}?" if near and waiver.rule not in known else ""
     return Finding(
@@ -193,8 +191,8 @@ def _unused(waivers: Sequence[Waiver]) -> Finding:
         severity=Severity.LOW,
         environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} accepts a "
-        f"finding that is not there. It would hide one that comes back.{hint}",
+        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} matches no "
+        f"finding. It would hide the finding if it came back.{hint}",
         fix="Remove the waiver, or write rule and resource as the report shows them.",
         where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
     )
@@ -214,7 +212,7 @@ def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
         machine=finding.machine,
         resource=finding.resource,
         message=f"{finding.rule} on {finding.resource} is accepted by {some(accepting)} and not by {some(others)}. "
-        "It counts until every environment that bears it accepts it.",
+        "It counts until every environment that it names accepts it.",
         fix=f"Add the same waiver to {some(others)}, or set it once in group_vars/all.",
         where=tuple(waiver.where for waiver in waivers),
     )

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checking files that nobody deployed with Bulkhead: what was asked, the files, Compose's own word."""
+"""The check of files without a deployment: the request, reading the files, and Compose's own reading."""

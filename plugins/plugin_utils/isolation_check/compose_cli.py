@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks ``docker compose config`` for its reading of a project and compares it with ours.
+"""Compare our reading of a project with that of ``docker compose config``.
 
-Hermetic: an empty environment, a home of its own, every file named, no network. Compose needs no engine for it.
+Compose runs hermetically: empty environment, temporary home, every file named, no network. It needs no engine.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ..isolation.model import ComposeProject
 
 _SECONDS = 20
 
-#: What Compose rewrites or drops in a way that means the same.
+#: Keys that Compose rewrites or drops without changing the meaning.
 _REWRITTEN = frozenset({"env_file", "profiles"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What Compose said: its model, or why it refused."""
+class ComposeVerdict:
+    """Compose's model of a project, or the error with which it refused."""
 
     model: Mapping[str, Any] | None
     error: str = ""
 
 
 def find() -> str | None:
-    """The docker client, where it has the plugin ``compose``."""
+    """The docker client's path, or ``None`` if there is none with the plugin ``compose``."""
     client = shutil.which("docker")
     if client is None:
         return None
@@ -47,23 +47,23 @@ def find() -> str | None:
 
 def ask(
     client: str, files: Sequence[Path], env_files: Sequence[Path], *, project_directory: Path, name: str = ""
-) -> Answer:
-    """Compose's reading of these files. ``name`` is given where the directory would decide it."""
+) -> ComposeVerdict:
+    """Have Compose read these files. Pass ``name`` if the directory would determine the project name."""
     argv = [client, "compose", "--project-directory", str(project_directory), "--profile", "*"]
     argv += [part for path in files for part in ("--file", str(path))]
-    # Without this Compose would look for a file of its own choice.
+    # Without --env-file, Compose would look for .env itself.
     argv += [part for path in env_files or (Path(os.devnull),) for part in ("--env-file", str(path))]
     argv += ["--project-name", name] if name else []
     with tempfile.TemporaryDirectory() as home:
         status, output, errors = _run([*argv, "config", "--format", "json"], home)
     if status != 0:
         lines = [line for line in errors.splitlines() if line.strip() and "level=warning" not in line]
-        return Answer(None, lines[-1][:300] if lines else f"it ended with status {status}")
+        return ComposeVerdict(None, lines[-1][:300] if lines else f"it exited with status {status}")
     try:
         model = json.loads(output)
     except ValueError:
-        return Answer(None, "its answer is not JSON")
-    return Answer(model if isinstance(model, dict) else {})
+        return ComposeVerdict(None, "its output is not JSON")
+    return ComposeVerdict(model if isinstance(model, dict) else {})
 
 
 def _run(argv: Sequence[str], home: str) -> tuple[int, str, str]:
@@ -86,28 +86,28 @@ def _run(argv: Sequence[str], home: str) -> tuple[int, str, str]:
 
 
 def differences(ours: ComposeProject, theirs: Mapping[str, Any], *, controller: str, machine: str) -> list[str]:
-    """Where two readings of a project differ, as dotted paths. Values are not told: they may be secret.
+    """Where two readings of a project differ, as dotted paths without values, which may be secret.
 
-    ``controller`` is the directory in which Compose was asked, ``machine`` the one in which the files will live.
+    ``controller`` is the directory in which Compose ran, ``machine`` the one in which the files will live.
     """
     moved = _moved(theirs, controller, machine)
-    found: list[str] = []
+    paths: list[str] = []
     if ours.name != moved.get("name"):
-        found.append("name")
+        paths.append("name")
     own_services, services = dict(ours.services), moved.get("services") or {}
-    found += _unequal("services", own_services.keys(), services.keys())
+    paths += _unequal("services", own_services.keys(), services.keys())
     for key in own_services.keys() & services.keys():
-        found += _differ(_plain(own_services[key]), _plain(services[key]), f"services.{key}")
+        paths += _differ(_plain(own_services[key]), _plain(services[key]), f"services.{key}")
     for kind in ("networks", "volumes"):
         for key, value in (moved.get(kind) or {}).items():
-            # Compose leaves out what no service uses, so only what it has is compared.
+            # Compose drops networks and volumes that no service uses, so only those that it has are compared.
             own = getattr(ours, kind).get(key)
-            found += [f"{kind}.{key}"] if own is None else _differ(_plain(own), _plain(value), f"{kind}.{key}")
-    return sorted(found)
+            paths += [f"{kind}.{key}"] if own is None else _differ(_plain(own), _plain(value), f"{kind}.{key}")
+    return sorted(paths)
 
 
 def _moved(value: Any, source: str, target: str) -> Any:
-    """The same model with paths below one directory as paths below another."""
+    """The model with paths below ``source`` replaced by paths below ``target``."""
     if isinstance(value, dict):
         return {key: _moved(item, source, target) for key, item in value.items()}
     if isinstance(value, list):
@@ -118,7 +118,7 @@ def _moved(value: Any, source: str, target: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A definition without what Compose writes in more than one way: empty values, and defaults spelt out."""
+    """A definition in one form: without empty values, explicit defaults and :data:`_REWRITTEN` keys."""
     if isinstance(value, Mapping):
         items = {str(key): _plain(item) for key, item in value.items() if key not in _REWRITTEN}
         return {key: item for key, item in items.items() if item not in (None, {}, [], False, "")}

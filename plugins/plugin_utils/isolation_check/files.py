@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads files of the controller for the heart: bounded, and only what is really a file."""
+"""Read files of the controller: bounded, and regular files only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..isolation.assemble import MAX_CHARACTERS
+from ..isolation.readers.assemble import MAX_CHARACTERS
 
 
 def reader(base: Path, machine_directories: Mapping[str, Path]) -> Callable[[str], str | None]:
-    """Reads a path as the user wrote it, relative to ``base``.
+    """Return a function that reads a path as the user wrote it, relative to ``base``.
 
-    ``machine_directories`` maps directories of the machine to where their files are on the controller, for what a
-    file names by its absolute path on the machine.
+    ``machine_directories`` maps directories on the machine to directories on the controller, so that absolute paths
+    on the machine can be read.
     """
 
     def read(path: str) -> str | None:
@@ -34,7 +34,7 @@ def reader(base: Path, machine_directories: Mapping[str, Path]) -> Callable[[str
 
 
 def _containing(path: str, directories: Mapping[str, Path]) -> str:
-    """The deepest of the directories that contains the path, or the empty string."""
+    """The deepest of ``directories`` that contains the path, or the empty string."""
     while path not in ("/", ""):
         path = posixpath.dirname(path)
         if path in directories:
@@ -43,12 +43,13 @@ def _containing(path: str, directories: Mapping[str, Path]) -> str:
 
 
 def read_text(path: Path) -> str | None:
-    """A file as text; ``None`` where there is none that can be read.
+    """A file as text, or ``None`` if it is not a readable regular file.
 
-    Of a huge file only so much is read that the readers see that it is too large: a character has at most four bytes.
+    Of a huge file, only enough is read for the readers to see that it is too large (a character has four bytes at
+    most).
     """
     try:
-        # A pipe or a device would never end.
+        # Reading a pipe or a device might never end.
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         with path.open("rb") as stream:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ``isolation_check`` is asked to check, from its configuration file or from its arguments."""
+"""The request of ``isolation_check``, from its configuration file or from its arguments."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..isolation.errors import ReaderError
 from ..isolation.model import Severity, Where
 from ..isolation.readers.compose.yaml_text import read_yaml
-from ..isolation.readers.errors import ReaderError
 
 FORMATS = ("json", "sarif", "junit")
 FAIL_ON = (*(level.label for level in reversed(Severity)), "never")
@@ -28,7 +28,7 @@ _TOP = ("environments", "waivers", "report", *_CHOICES)
 
 
 class RequestError(Exception):
-    """Everything that is wrong with a request, at once."""
+    """All errors of a request, one message each in ``errors``."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__("\n".join(errors))
@@ -36,8 +36,8 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """One environment, as it was asked for."""
+class RequestedEnvironment:
+    """One environment of a request."""
 
     prefix: str
     name: str
@@ -53,10 +53,10 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A whole request. Paths of the files are relative to ``base``, a directory of the controller."""
+    """A request. File paths are relative to ``base``, a directory on the controller."""
 
     base: Path
-    environments: tuple[Declared, ...]
+    environments: tuple[RequestedEnvironment, ...]
     waivers: Any = None
     fail_on: Severity | None = Severity.MEDIUM
     report: str = ""
@@ -65,19 +65,19 @@ class Request:
 
 
 def parse(given: Mapping[str, Any], playbook_directory: Path) -> Request:
-    """A request from a task's arguments. Raises :class:`RequestError` with every fault."""
+    """A request from a task's arguments. Raises :class:`RequestError` with all errors."""
     own = {key: value for key, value in given.items() if key != "config" and value is not None}
     config = given.get("config")
     if config is None:
         return _request(own, playbook_directory, "")
     if not isinstance(config, str) or not config.strip():
-        raise RequestError([f"config is a path, not {config!r}"])
+        raise RequestError([f"config must be a path, not {config!r}"])
     if "environments" in own:
-        raise RequestError(["give config or environments, not both"])
+        raise RequestError(["set either config or environments, not both"])
     path = playbook_directory / Path(config).expanduser()
-    # An argument of the task is nearer than the file, which other tasks may use too.
+    # The task's arguments override the file, which other tasks may use too.
     request = _request({**_load(path, config), **own}, path.parent, config)
-    # A report asked for by the task goes where the task's other paths are.
+    # A report path from the task is relative to the playbook, like the task's other paths.
     return replace(request, report=str(playbook_directory / request.report)) if own.get("report") else request
 
 
@@ -88,12 +88,12 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
     except OSError as error:
         raise RequestError([f"{shown}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise RequestError([f"{shown}: is not text: {error.reason}"]) from error
+        raise RequestError([f"{shown}: is not valid UTF-8: {error.reason}"]) from error
     except ReaderError as error:
         raise RequestError([f"{shown}{f':{error.line}' if error.line else ''}: {error.message}"]) from error
     value = documents[0].value if documents else None
     if not isinstance(value, Mapping):
-        raise RequestError([f"{shown}: is not a mapping with the key environments"])
+        raise RequestError([f"{shown}: must be a mapping with the key environments"])
     return dict(value)
 
 
@@ -117,9 +117,9 @@ def _request(given: Mapping[str, Any], base: Path, config: str) -> Request:
     )
 
 
-def _declared(item: Mapping[str, Any], where: Where) -> Declared:
+def _declared(item: Mapping[str, Any], where: Where) -> RequestedEnvironment:
     words = {key: str(item.get(key) or "").strip() for key in _WORDS}
-    return Declared(
+    return RequestedEnvironment(
         prefix=words["prefix"],
         name=words["name"] or words["prefix"],
         directory=words["directory"],
@@ -134,47 +134,47 @@ def _declared(item: Mapping[str, Any], where: Where) -> Declared:
 
 
 def _faults(given: Mapping[str, Any]) -> list[str]:
-    """Everything that is wrong with the keys and their values."""
+    """All errors in the keys and their values."""
     faults = _unknown(given, _TOP)
     for key, choices in _CHOICES.items():
         if given.get(key) is not None and given[key] not in choices:
-            faults.append(f"{key} is one of {', '.join(choices)}, not {given[key]!r}")
+            faults.append(f"{key} must be one of {', '.join(choices)}, not {given[key]!r}")
     if given.get("report") is not None and not isinstance(given["report"], str):
-        faults.append(f"report is a path, not {given['report']!r}")
+        faults.append(f"report must be a path, not {given['report']!r}")
     environments = given.get("environments")
     if not environments:
         return [*faults, "environments is empty: there is nothing to check"]
     if not isinstance(environments, Sequence) or isinstance(environments, (str, bytes)):
-        return [*faults, f"environments is a list, not {type(environments).__name__}"]
+        return [*faults, f"environments must be a list, not {type(environments).__name__}"]
     for number, item in enumerate(environments):
         label = f"environments[{number}]"
         if isinstance(item, Mapping):
             faults += [f"{label}: {fault}" for fault in _environment_faults(item)]
         else:
-            faults.append(f"{label} is a mapping with prefix and compose_files, not {item!r}")
+            faults.append(f"{label} must be a mapping with prefix and compose_files, not {item!r}")
     return faults
 
 
 def _environment_faults(item: Mapping[str, Any]) -> list[str]:
     faults = _unknown(item, _ENVIRONMENT)
     if not item.get("prefix"):
-        faults.append("prefix is missing: what every name of the environment starts with, such as aiia_prod")
-    faults += [f"{key} is a string, not {item[key]!r}" for key in _WORDS
+        faults.append("prefix is missing: the start of every name of the environment, such as aiia_prod")
+    faults += [f"{key} must be a string, not {item[key]!r}" for key in _WORDS
                if item.get(key) is not None and not isinstance(item[key], str)]  # fmt: skip
     directory = item.get("directory")
     if isinstance(directory, str) and directory and not directory.startswith("/"):
-        faults.append(f"directory is where it will live on the machine, an absolute path, not {directory!r}")
+        faults.append(f"directory must be an absolute path on the machine, not {directory!r}")
     for key in _LISTS:
         value = item.get(key)
         if value is None:
             continue
         if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-            faults.append(f"{key} is a list of paths, not {value!r}")
+            faults.append(f"{key} must be a list of paths, not {value!r}")
         else:
-            faults += [f"{key} has {path!r}, which is not a path" for path in value
+            faults += [f"{key} contains {path!r}, which is not a path" for path in value
                        if not isinstance(path, str) or not path or "\0" in path]  # fmt: skip
     if not any(item.get(key) for key in _LISTS):
-        faults.append(f"there is no file to check: give at least one of {', '.join(_LISTS)}")
+        faults.append(f"there is no file to check: set at least one of {', '.join(_LISTS)}")
     return faults
 
 
@@ -183,6 +183,6 @@ def _unknown(given: Mapping[str, Any], known: Sequence[str]) -> list[str]:
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
             faults.append(f"unknown key {key}; {hint}")
     return faults

@@ -14,9 +14,9 @@ from ...module_utils.backup.schedule import unit_name
 from ..declaration.model import Declaration
 from ..declaration.schedules import times
 from ..isolation import naming
-from ..isolation.report.text import number
+from ..isolation.wording import number
 from ..release.render import Release
-from ..release.stack import Service
+from ..release.stack import StackService
 
 #: What is backed up before a release, by ``bulkhead_backup_before_release``.
 _BEFORE_RELEASE = {"all": ("postgresql", "files"), "database": ("postgresql",), "nothing": ()}
@@ -49,7 +49,7 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
     }
 
 
-def _parts(declaration: Declaration, service: Service) -> Iterator[dict[str, Any]]:
+def _parts(declaration: Declaration, service: StackService) -> Iterator[dict[str, Any]]:
     """What a service has to be backed up; the environment's own database where it does not say which."""
     values = declaration.values
     for wanted in service.backup:

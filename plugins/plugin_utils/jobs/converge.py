@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ...module_utils.source.checkout import split_credentials
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
+from ..isolation.live.drift import to_mend
 from ..isolation.live.registered import entry_of
-from ..release.render import Release, RenderedFile
-from ..release.service_arguments import service_arguments
+from ..release.render import Release
+from ..release.services import services
 from ..release.stack import own_names
 from .backup import backup_arguments
 
@@ -47,14 +51,19 @@ def release_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]
         "volumes": own_names(release.stack.compose, "volumes"),
         "firewall": step.declaration.values["bulkhead_firewall"],
         "firewall_ports": list(release.firewall_ports),
-        "files": [_file(file) for file in release.files if not file.secret],
-        "secret_files": [_file(file) for file in release.files if file.secret],
-        "services": service_arguments(release),
+        # What is secret comes last: the order is part of the digest by which a machine knows a release again.
+        "files": [asdict(file) for file in sorted(release.files, key=lambda file: file.secret)],
+        "services": [service.as_dict() for service in services(release)],
         "ports": [{"service": service, "address": address, "port": port} for service, address, port in release.ports],
         "backup": backup_arguments(step.declaration, release),
         "environment": entry_of(step.live.environment),
+        "mend": to_mend(step.live.environment, step.session.observation),
     }
 
 
-def _file(file: RenderedFile) -> dict[str, str]:
-    return {"path": file.path, "content": file.content, "source": file.source, "mode": f"{file.mode:04o}"}
+def ship(step: EnvironmentStep, commit: str, *parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Call the module with what belongs to the run and to its release, as the one text that it takes."""
+    shipped: dict[str, Any] = {}
+    for part in parts:
+        shipped.update(part)
+    return step.module("converge", {"commit": commit, "release": json.dumps(shipped)})

@@ -98,7 +98,7 @@ def _connection(task: Task, context: PlayContext, variables: Mapping[str, Any]) 
         context.connection, context, new_stdin=None, task_uuid=task._uuid, ansible_playbook_pid=str(os.getppid())
     )
     if connection is None:
-        raise AnsibleConnectionFailure(f"there is no connection plugin {context.connection}")
+        raise AnsibleConnectionFailure(f"Ansible has no connection plugin {context.connection}")
     keys = {key: value for key, value in task.dump_attrs().items() if key != "retries"}
     keys["timeout"] = context.timeout
     keys |= {"password": context.password} if context.password else {}
@@ -108,7 +108,7 @@ def _connection(task: Task, context: PlayContext, variables: Mapping[str, Any]) 
         method = variables.get("ansible_become_method") or task.become_method
         become = become_loader.get(method)
         if become is None:
-            raise AnsibleConnectionFailure(f"there is no become plugin {method}")
+            raise AnsibleConnectionFailure(f"Ansible has no become plugin {method}")
         connection.set_become_plugin(become)
         keys |= {"become_pass": context.become_pass} if context.become_pass else {}
         become.set_options(task_keys=keys, var_options=_options("become", become, variables))

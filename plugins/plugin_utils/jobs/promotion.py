@@ -13,6 +13,7 @@ from ansible.utils.display import Display
 
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
+from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..release.render import Release
@@ -96,5 +97,5 @@ def require_promotion(step: EnvironmentStep, release: Release) -> None:
         raise AnsibleActionFail(str(answer["msg"]), result={"detail": answer.get("detail", "")})
     for note in answer["notes"]:
         Display().display(f"promoted: {note}")
-    step.session.notes += [f"promoted: {note}" for note in answer["notes"]]
+    step.session.notes += [Note(f"promoted: {note}") for note in answer["notes"]]
     step.session.save()

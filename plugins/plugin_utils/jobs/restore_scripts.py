@@ -41,7 +41,7 @@ def _text(path: str) -> str:
     except OSError as error:
         raise ValueError(f"that cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise ValueError("that is no text (UTF-8)") from None
+        raise ValueError("it is not UTF-8 text") from None
     if not text.strip():
         raise ValueError("that is empty")
     return text

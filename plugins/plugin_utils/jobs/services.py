@@ -11,13 +11,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..release.stack import Service, Stack
+from ..release.stack import Stack, StackService
 
 #: Connections to the machine that this runs on.
 _LOCAL = ("local", "ansible.builtin.local")
 
 
-def chosen(prefix: str, stack: Stack, wanted: str) -> list[Service]:
+def chosen(prefix: str, stack: Stack, wanted: str) -> list[StackService]:
     """The service that is meant, by its name, Compose key or container; all of them where none is named.
 
     Raises ValueError with the right names for any other.
@@ -35,10 +35,10 @@ def chosen(prefix: str, stack: Stack, wanted: str) -> list[Service]:
     return found
 
 
-def in_order(stack: Stack) -> list[Service]:
+def in_order(stack: Stack) -> list[StackService]:
     """The services, each after those that it depends on."""
     known = {service.key: service for service in stack.services}
-    found: dict[str, Service] = {}
+    found: dict[str, StackService] = {}
 
     def visit(key: str, above: tuple[str, ...]) -> None:
         if key in known and key not in found and key not in above:
@@ -51,7 +51,7 @@ def in_order(stack: Stack) -> list[Service]:
     return list(found.values())
 
 
-def managed(prefix: str, stack: Stack, wanted: str, usual: str) -> Service:
+def managed(prefix: str, stack: Stack, wanted: str, usual: str) -> StackService:
     """The service whose management command is meant: the one named, else the ``usual`` one, else the only one.
 
     Raises ValueError where there is none, or several.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
+from ...module_utils.core.masking import texts_to_hide
 from ...module_utils.image.tag import build_inputs, image_tag
 from ...module_utils.source.checkout import split_credentials
 from ..declaration.checks import check_setting
@@ -46,7 +46,7 @@ _HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the n
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class DotenvLine:
     """A line of ``.env``: name, value, whether it is secret, and the variable that it came from."""
 
     key: str
@@ -72,7 +72,7 @@ class Release:
 
     compose_file: str
     stack: Stack
-    settings: tuple[Setting, ...]
+    settings: tuple[DotenvLine, ...]
     brought: tuple[RenderedFile, ...]
     heading: str = ""
     ports: tuple[tuple[str, str, int], ...] = ()
@@ -142,7 +142,7 @@ class Renderer:
         }
         stack = Stack(compose, stack.services)
         settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
-        brought = [self._file(file, variables) for service in stack.services for file in service.files]
+        brought = [self._file(file, variables) for service in stack.services for file in service.brings]
         _check_tls(declaration, stack)
         ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
         return Release(
@@ -209,18 +209,18 @@ def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str
     return found
 
 
-def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> list[Setting]:
+def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> list[DotenvLine]:
     """The lines of ``.env``: the project's name, what the services bring along, the user's settings, the secrets."""
     values = declaration.values
-    found: dict[str, Setting] = {}
+    found: dict[str, DotenvLine] = {}
     for service in stack.services:
         variable = f"bulkhead_services.{service.name}"
         secret = {
             key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())
         }
-        found.update({key: Setting(key, value, key in secret, variable) for key, value in service.settings.items()})
+        found.update({key: DotenvLine(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
-        found.update({key: Setting(key, text, False, variable) for key, text in texts(values[variable]).items()})
+        found.update({key: DotenvLine(key, text, False, variable) for key, text in texts(values[variable]).items()})
     private = {name for service in stack.services for name in service.private}
     for key, value in secrets.items():
         if key in private:
@@ -232,17 +232,19 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
                 f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
                 "keep it in one of the two",
             )
-        found[key] = Setting(key, value, True, "bulkhead_secrets")
+        found[key] = DotenvLine(key, value, True, "bulkhead_secrets")
     for setting in found.values():
         if setting.variable.startswith("bulkhead_services"):
             check_setting(declaration, setting.variable, setting.key, setting.value)
-    project = Setting("COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix")
+    project = DotenvLine(
+        "COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix"
+    )
     return [project, *found.values()]
 
 
 def _check_tls(declaration: Declaration, stack: Stack) -> None:
     """nginx needs a certificate and its key, as text or as files on the machine."""
-    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.files):
+    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.brings):
         return
     for what in ("certificate", "key"):
         if not declaration.values[f"bulkhead_tls_{what}"] and not declaration.values[f"bulkhead_tls_{what}_path"]:
@@ -254,16 +256,9 @@ def _check_tls(declaration: Declaration, stack: Stack) -> None:
             )
 
 
-_SECRET_WORDS = re.compile(r"\S")
-
-
 def secret_values(release: Release) -> list[str]:
-    """Every secret text of a release that must not be shown, the longest first.
-
-    Tools answer line by line, so each line of a secret of several lines is one too.
-    """
+    """Every text of a release that must not be shown, as :func:`mask` takes them."""
+    files = [file for file in release.files if file.secret]
     secrets = {setting.value for setting in release.settings if setting.secret}
-    secrets |= {file.content for file in release.files if file.secret and file.path.endswith(("key.pem", "password"))}
-    texts = secrets | {file.content for file in release.files if file.secret}
-    texts |= {line.strip() for text in secrets for line in text.splitlines()}
-    return sorted((text for text in texts if len(text) > 3 and _SECRET_WORDS.search(text)), key=len, reverse=True)
+    secrets |= {file.content for file in files if file.path.endswith(("key.pem", "password"))}
+    return texts_to_hide(secrets, (file.content for file in files))

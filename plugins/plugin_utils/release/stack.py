@@ -20,6 +20,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ...module_utils.docker.labels import APPLICATION, ENVIRONMENT, INPUT, PREFIX, RELEASE
+from ...module_utils.release.service import DeclaredService
 from ..isolation import naming
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
@@ -39,39 +40,25 @@ class StackFile:
     secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One service of a stack, with what it brings along.
+@dataclass(frozen=True)
+class StackService(DeclaredService):
+    """A service of a stack, with the files, ``settings`` and ``secrets`` that it brings along.
 
-    ``on_change`` is the command that makes a running container take its changed files; empty means that it is
-    recreated. ``manage`` is the service's own management command, such as ``python3 manage.py``.
-    ``validate`` is the command that judges the files before they are in force. ``question`` is a read-only
-    command whose output verification judges, as its kind says. ``rolling`` is replaced without a gap, by way of a
-    stand-in. ``prepare`` are the commands that run once for each image before it gets requests, and ``prepare_status``
-    is the one that says how things stand when one of them failed. ``backup`` are the parts of it that are backed up,
-    each with the ``name`` that its file has. ``container`` is what its container is called, or what the names of
-    several begin with; ``host`` is its name on the environment's network, however many there are.
+    ``private`` secrets are kept out of ``.env``. ``manage`` is the service's own management command, such as
+    ``python3 manage.py``. ``question`` is a read-only command whose output verification judges, as its kind says.
+    ``backup`` are the parts of it that are backed up, each with the ``name`` that its file has. ``host`` is its name on
+    the environment's network, however many containers it has.
     """
 
-    name: str
-    key: str
-    container: str
-    image: str
-    files: tuple[StackFile, ...] = ()
+    brings: tuple[StackFile, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
-    on_change: tuple[str, ...] = ()
-    validate: tuple[str, ...] = ()
     application: bool = False
     question_kind: str = ""
     question: tuple[str, ...] = ()
     backup: tuple[Mapping[str, Any], ...] = ()
     manage: tuple[str, ...] = ()
-    rolling: bool = False
-    prepare: tuple[tuple[str, ...], ...] = ()
-    prepare_status: tuple[str, ...] = ()
-    replicas: int = 1
     host: str = ""
 
 
@@ -80,7 +67,7 @@ class Stack:
     """A whole stack: the Compose mapping, and the services with what is not Compose's."""
 
     compose: dict[str, Any]
-    services: tuple[Service, ...]
+    services: tuple[StackService, ...]
 
     @property
     def uses_application_image(self) -> bool:
@@ -128,7 +115,7 @@ def build_stack(
     _check_started(wanted)
     keys = {name: str(definition.get("service_name") or name) for name, definition in wanted.items()}
     compose_services: dict[str, Any] = {}
-    described: list[Service] = []
+    described: list[StackService] = []
     volumes: dict[str, Any] = {}
     for name, definition in wanted.items():
         application = not definition.get("image")
@@ -152,17 +139,17 @@ def build_stack(
             raise ValueError(f"two services of bulkhead_services have the service_name {keys[name]!r}")
         compose_services[keys[name]] = complete
         described.append(
-            Service(
+            StackService(
                 name=name,
                 key=keys[name],
                 container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{keys[name]}"),
                 image=str(complete.get("image", "")),
-                files=tuple(StackFile(**file) for file in extra.get("files", ())),
+                brings=tuple(StackFile(**file) for file in extra.get("files", ())),
                 settings={key: str(value) for key, value in (extra.get("env") or {}).items()},
                 secrets=tuple(extra.get("secrets", ())),
                 private=tuple(extra.get("private", ())),
-                on_change=tuple(extra.get("on_change", ())),
-                validate=tuple(extra.get("validate", ())),
+                on_change=tuple(map(str, extra.get("on_change", ()))),
+                validate=tuple(map(str, extra.get("validate", ()))),
                 application=application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
@@ -315,13 +302,13 @@ def firewall_ports(compose: Mapping[str, Any], allowed: Iterable[str]) -> list[d
         for _key, protocol, address, low, high in _published(compose)
         if not _is_loopback(address)
     ]
-    for each in allowed:
-        port, _unused, protocol = str(each).partition("/")
+    for entry in allowed:
+        port, _unused, protocol = str(entry).partition("/")
         protocol = protocol or "tcp"
         if not (port.isdigit() and 0 < int(port) < 65536 and protocol in ("tcp", "udp", "sctp")):
-            raise ValueError(f"bulkhead_firewall_allow: {each!r} is no port; write 25 or 8125/udp")
+            raise ValueError(f"bulkhead_firewall_allow: {entry!r} is not a port: write 25 or 8125/udp")
         found.append({"protocol": protocol, "address": "", "ports": port})
-    return [each for number, each in enumerate(found) if each not in found[:number]]
+    return [ports for number, ports in enumerate(found) if ports not in found[:number]]
 
 
 def _published(compose: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int, int]]:

@@ -78,7 +78,7 @@ def test_ad_hoc_error(site: Path) -> None:
     output = done.stdout + done.stderr
     assert done.returncode == 2
     for said in (
-        "fail_on is one of",
+        "fail_on must be one of",
         "environments[0]: prefix is missing",
         "environments[1]: there is no file to check",
     ):

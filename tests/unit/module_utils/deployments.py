@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import RELEASES
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
@@ -56,11 +57,11 @@ class Machine:
         self.backups: list[str] = []
         #: What is put back before a release comes into force.
         self.mend: Callable[[], object] = lambda: None
-        self.back_up: Callable[[str], str] = self._make_backup
-        self.tried: list[str] = []
+        self.back_up: Callable[[str], Step | None] = self._make_backup
+        self._tried: list[Step] = []
 
     def params(self, **changes: Any) -> dict[str, Any]:
-        return {
+        params = {
             "prefix": "aiia_prod",
             "commit": "c1",
             "networks": ["aiia_prod_network"],
@@ -79,25 +80,32 @@ class Machine:
             "ports": [],
             **changes,
         }
+        secret = [{**wanted, "secret": True} for wanted in params.pop("secret_files")]
+        return {**params, "files": [*params["files"], *secret]}
 
     @property
     def tree(self) -> Tree:
         return Tree(str(self.directory))
 
     def look(self, **changes: Any) -> Comparison:
-        return Comparison(self.engine, self.tree, self.checkout, self.params(**changes))
+        return Comparison.look(self.engine, self.tree, self.checkout, self.params(**changes))
 
     def plan(self, **changes: Any) -> list[str]:
-        return plan(self.look(**changes))
+        return list(map(sentence, plan(self.look(**changes))))
+
+    @property
+    def tried(self) -> list[str]:
+        """What the last deployment began, for a person."""
+        return list(map(sentence, self._tried))
 
     def deploy(self, **changes: Any) -> str:
         converger = Converger(self.look(**changes), Releases(self.tree), self.back_up)
-        self.tried = converger.progress.tried
+        self._tried = converger.progress.tried
         return converger.apply(mend=self.mend)
 
-    def _make_backup(self, reason: str) -> str:
+    def _make_backup(self, reason: str) -> Step:
         self.backups.append(reason)
-        return f"make the backup backup-{len(self.backups)}"
+        return Step("make", f"backup-{len(self.backups)}", "backup")
 
     def fails(self, **changes: Any) -> Failure:
         """Deploy, and return the error that it ended with."""
@@ -127,11 +135,9 @@ def roll_back(machine: Machine, wanted: str = "previous", **changes: Any) -> Com
     name, params = as_kept(
         hidden,
         releases,
-        machine.params(
-            **{"files": [], "secret_files": [], "services": [], "keep_releases": 3, **changes}, release=wanted
-        ),
+        machine.params(**{"files": [], "secret_files": [], "services": [], "keep_releases": 3, **changes}, name=wanted),
     )
-    comparison = Comparison(machine.engine, machine.tree, machine.checkout, params)
+    comparison = Comparison.look(machine.engine, machine.tree, machine.checkout, params)
     check_images(comparison, releases, name)
     Converger(comparison, releases).apply(name)
     return comparison

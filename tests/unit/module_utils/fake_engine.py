@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 
 PROJECT = "aiia_prod"
 NAMES = {"web": "aiia_prod_web", "db": "aiia_prod_db"}
@@ -84,7 +85,7 @@ class FakeEngine:
     def inspect(self, wanted: list[str]) -> list[dict[str, Any]]:
         self._hear("inspect")
         known = [*self.running.values(), *self.strangers]
-        return [each for each in known if each["Id"] in wanted or each["Name"].lstrip("/") in wanted]
+        return [item for item in known if item["Id"] in wanted or item["Name"].lstrip("/") in wanted]
 
     def image_ids(self, names: list[str]) -> dict[str, str]:
         return {name: self.named[name] for name in names if name in self.named}
@@ -109,22 +110,22 @@ class FakeEngine:
                 key: item for key, item in self.running.items() if not {item["Id"], item["Name"].lstrip("/")} & gone
             }
         if args[0] == "rename":
-            for each in self.running.values():
-                if each["Id"] == args[1]:
-                    each["Name"] = f"/{args[2]}"
+            for container in self.running.values():
+                if container["Id"] == args[1]:
+                    container["Name"] = f"/{args[2]}"
         if args[0] == "unpause":
-            for each in self.running.values():
-                if each["Id"] in args[1:]:
-                    del each["State"]["Paused"]
+            for container in self.running.values():
+                if container["Id"] in args[1:]:
+                    del container["State"]["Paused"]
         if args[0] == "stop":
-            for each in self.running.values():
-                if each["Id"] in args[1:]:
-                    each["State"] = {"Running": False, "Status": "exited", "ExitCode": 0}
+            for container in self.running.values():
+                if container["Id"] in args[1:]:
+                    container["State"] = {"Running": False, "Status": "exited", "ExitCode": 0}
         if args[:2] == ("image", "ls"):
             return 0, "\n".join(self.images_there), ""
         if args[1:2] == ("inspect",):
-            return 0, json.dumps([each for each in self.objects[args[0]] if each["Name"] in args[2:]]), ""
-        return 0, "\n".join(each["Id"] for each in [*self.running.values(), *self.strangers]), ""
+            return 0, json.dumps([item for item in self.objects[args[0]] if item["Name"] in args[2:]]), ""
+        return 0, "\n".join(container["Id"] for container in [*self.running.values(), *self.strangers]), ""
 
     def docker_ok(self, *args: str, **options: Any) -> str:
         code, output, errors = self.docker(*args, **options)
@@ -151,7 +152,7 @@ class FakeEngine:
         if args[0] == "run":
             return self._run(args, wanted)
         if args[0] == "up":
-            if any(each["State"].get("Paused") for each in self.running.values()):
+            if any(container["State"].get("Paused") for container in self.running.values()):
                 return 1, "", "cannot start a paused container, try unpause instead"
             named = [argument for argument in args[1:] if argument in wanted]
             for key, image in wanted.items():
@@ -211,7 +212,7 @@ class FakeEngine:
         """A one-off container: one that stays, or one that runs a command and is gone."""
         name = args[args.index("--name") + 1]
         key = next(argument for argument in args if argument in wanted)
-        if any(each["Name"] == f"/{name}" for each in self.running.values()):
+        if any(container["Name"] == f"/{name}" for container in self.running.values()):
             return 1, "", f"the name {name} is in use"
         if "--rm" in args:
             return self.commands.get(" ".join(args[args.index(key) + 1 :]), (0, "", ""))
@@ -258,38 +259,23 @@ class FakeEngine:
         return {key: item["Id"] for key, item in self.running.items()}
 
 
-def service(name: str, **other: Any) -> dict[str, Any]:
+def service(name: str, **other: Any) -> Service:
     """What a module call says of a service."""
-    return {
+    container = NAMES.get(name, name)
+    usual = {
         "name": name,
         "key": name,
-        "container": NAMES.get(name, name),
-        "image": "",
-        "files": [],
-        "mounts": [],
-        "validate": [],
-        "on_change": [],
-        "one_shot": False,
-        "awaited": False,
-        "needs_application": False,
-        "steady": False,
-        "rolling": False,
-        "replicas": 1,
-        "expose": [],
-        "env_files": [],
-        "input": "",
+        "container": container,
         "release": f"<release of {name}>",
-        "stand_in": f"{NAMES.get(name, name)}_next",
-        "preparing": f"{NAMES.get(name, name)}_prepare",
-        "prepare": [],
-        "prepare_status": [],
-        **other,
+        "stand_in": f"{container}_next",
+        "preparing": f"{container}_prepare",
     }
+    return Service.from_dict({**usual, **other})
 
 
-def file(path: str, content: str, mode: str = "0644") -> dict[str, str]:
+def file(path: str, content: str, mode: str = "0644") -> dict[str, Any]:
     """What a module call says of a file."""
-    return {"path": path, "content": content, "source": "", "mode": mode}
+    return {"path": path, "content": content, "source": "", "mode": int(mode, 8), "secret": False}
 
 
 def snapshot(directory: Path) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a module answers where something failed."""
+"""How a module reports a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.run_module import an
 def test_a_failure_is_told_in_one_text(
     module: AnsibleModule, capsys: pytest.CaptureFixture[str], detail: str, put_back: str, shown: dict[str, Any]
 ) -> None:
-    """What a tool said is no list, and nothing is said where there is nothing."""
+    """A tool's output is one string, and absent if there is none."""
 
     def run(_module: AnsibleModule) -> dict[str, Any]:
         error = Failure("it failed", detail)

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make setup` takes for an engine, what it tells a user without rights, and what `make clean` may touch."""
+"""What `make setup` takes for an engine, what it tells a user without rights, what `make check` runs, and what
+`make clean` may touch."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(SETUP))
 
 import belongings  # noqa: E402
 import engine_state  # noqa: E402
+import run_tests  # noqa: E402
 import steps  # noqa: E402
 from engine_state import EngineState  # noqa: E402
 
@@ -126,3 +128,11 @@ def test_identity_comes_from_the_file_that_was_deployed(tmp_path: Path) -> None:
         "name: aiia_prod\nservices:\n  django_prod:\n    labels: {io.bulkhead.prefix: aiia_prod}\n", encoding="utf-8"
     )
     assert belongings.declared(tmp_path) == ("aiia_prod", "aiia_prod")
+
+
+def test_check_is_a_part_of_test() -> None:
+    """The cheapest groups, in the order of `make test`; without a choice it is everything."""
+    quick, whole = run_tests.paths(run_tests.QUICK), run_tests.paths([])
+    assert quick == ["tests/stages/test_lint.py", "tests/unit", "tests/app", "tests/images", "tests/hazards"]
+    assert [path for path in whole if path in quick] == quick
+    assert set(whole) - set(quick) >= {"tests/e2e", "tests/stages/test_galaxy.py", "tests/stages/test_sanity.py"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lines of a text that act: what rules read where no reader has made more of a document."""
+"""The effective lines of a document, without prose and comments, for rules that read it as text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 
 from ..model import Document, Environment, Where
 
-#: Texts for people: a name in them does nothing.
+#: Prose: a name in it has no effect.
 _PROSE = (".md", ".rst", ".txt", ".adoc", "license", "changelog", "readme", "authors", "codeowners")
 _COMMENT = re.compile(r"\s*(?:#|;|//|--(?=\s|\Z))")
 
 
 def code_lines(document: Document, *holding: str) -> Iterator[tuple[Where, str]]:
-    """The lines of a document that act: no prose, no comments, no blank lines.
+    """The effective lines of a document: no prose, comments or blank lines.
 
-    With ``holding`` only the lines that hold one of these texts; a document without them is not even cut into lines.
+    With ``holding``, only lines that contain one of these texts; a document without them is not split into lines.
     """
     if not _holds(document.text, holding) or document.path.lower().endswith(_PROSE):
         return
@@ -33,11 +33,11 @@ def _holds(text: str, words: tuple[str, ...]) -> bool:
 
 
 def lines_of(environment: Environment, *holding: str) -> Iterator[tuple[Where, str]]:
-    """The acting lines of all documents of an environment."""
+    """The effective lines of all documents of an environment."""
     for document in environment.documents:
         yield from code_lines(document, *holding)
 
 
 def is_elsewhere(document: Document) -> bool:
-    """Whether a document acts on somebody else's machine: a workflow on hosted runners that goes nowhere by SSH."""
+    """Whether a document runs on other machines only: a workflow on hosted runners that does not use SSH."""
     return document.kind == "workflow" and not re.search(r"self-hosted|\bssh\b|ssh-action", document.text)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What scripts, workflows and playbooks do with Compose, and the variables that they set for it."""
+"""Calls of Compose in scripts, workflows and playbooks, and the variables that these set for it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import ReaderError
 from ..model import Environment, Reference, Where
+from ..readers.ansible.plays import Playbook
+from ..readers.ansible.tasks import Task, is_true
 from ..readers.compose.yaml_text import Map, Seq, read_yaml
-from ..readers.errors import ReaderError
-from ..readers.playbook import Playbook, Task
 from ..readers.shell.docker_call import DockerCall, docker_call
 from .code_lines import code_lines
 
-#: Verbs that change or ask a project, so that it matters which project it is.
+#: Verbs that change or query a project, so that it matters which one.
 PROJECT_VERBS = frozenset(
     {"up", "down", "stop", "start", "restart", "rm", "kill", "create", "run", "exec", "pull", "build", "ps", "logs",
      "pause", "unpause", "scale", "push", "cp", "port", "top", "watch", "attach"}
@@ -32,7 +33,7 @@ _CONTROL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ComposeCall:
-    """One call of Compose. Paths are as they are written; ``directory`` is where it runs, as far as that is known."""
+    """A call of Compose. Paths are as written; ``directory`` is where it runs, if known."""
 
     text: str
     where: Where
@@ -47,7 +48,7 @@ class ComposeCall:
     assignments: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def paths(self, *written: str) -> Iterator[str]:
-        """Absolute forms of paths of the call; those with variables are left out."""
+        """Yield the absolute forms of the call's paths, without those that contain variables."""
         for path in written:
             if "$" not in path and "{{" not in path:
                 base = self.project_directory if self.project_directory.startswith("/") else self.directory
@@ -55,12 +56,12 @@ class ComposeCall:
 
 
 def commands(environment: Environment) -> Iterator[Reference]:
-    """Every command that the documents of an environment run."""
+    """All commands that an environment's documents run."""
     return (reference for reference in environment.references if reference.kind == "command")
 
 
 def docker_calls(environment: Environment) -> Iterator[tuple[DockerCall, Reference]]:
-    """Every call of Docker or Compose."""
+    """Yield every call of Docker or Compose."""
     for reference in commands(environment):
         call = docker_call(tuple(map(str, reference.attributes.get("argv") or ())))
         if call is not None:
@@ -68,13 +69,13 @@ def docker_calls(environment: Environment) -> Iterator[tuple[DockerCall, Referen
 
 
 def filters(call: DockerCall) -> tuple[str, ...]:
-    """The filters of a call, also where ``-f`` stands among other letters (``-aqf name=web``)."""
+    """The filters of a call, also after combined flags (``-aqf name=web``)."""
     together = "-f" in call.flags and not call.compose
     return (*call.filters, *(word for word in call.arguments if together and re.match(r"[a-z]+=", word)))
 
 
 def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
-    """Every call of Compose in the documents of an environment."""
+    """Yield every call of Compose in an environment's documents."""
     for call, reference in docker_calls(environment):
         if call.compose and call.verb:
             yield ComposeCall(
@@ -96,14 +97,14 @@ def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
 
 
 def tasks(environment: Environment) -> Iterator[Task]:
-    """Every task of the playbooks among the documents of an environment."""
+    """Yield every task of an environment's playbooks."""
     for document in environment.documents:
         if isinstance(document.data, Playbook):
             yield from document.data.tasks
 
 
 def _module_call(task: Task) -> ComposeCall:
-    """What a task of community.docker does with Compose."""
+    """The call of Compose that a task of community.docker makes."""
     given = task.arguments
     state = str(given.get("state") or "present")
     shown = ("state", "project_name", "remove_volumes", "remove_orphans")
@@ -116,8 +117,8 @@ def _module_call(task: Task) -> ComposeCall:
         _strings(given.get("files")),
         _strings(given.get("env_files")),
         str(given.get("project_src") or ""),
-        removes_volumes=_is_true(given.get("remove_volumes")),
-        removes_orphans=_is_true(given.get("remove_orphans")),
+        removes_volumes=is_true(given.get("remove_volumes")),
+        removes_orphans=is_true(given.get("remove_orphans")),
     )
 
 
@@ -125,12 +126,8 @@ def _strings(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),) if value else ()
 
 
-def _is_true(value: Any) -> bool:
-    return str(value).lower() in ("true", "yes", "1", "on")
-
-
 def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Variables that scripts, workflows and playbooks hand to what they run: (name, value, where)."""
+    """Yield variables that scripts, workflows and playbooks pass to their commands: (name, value, where)."""
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if argv[:1] == ["export"]:
@@ -167,8 +164,8 @@ def _environment_blocks(text: str, path: str, keys: tuple[str, ...]) -> Iterator
 
 
 def control_variables(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Every setting of a ``COMPOSE_`` or ``DOCKER_`` variable: (name, value, where), in environment files and in the
-    texts that act on the machine."""
+    """Yield every setting of a ``COMPOSE_`` or ``DOCKER_`` variable, in environment files and documents: (name, value,
+    where)."""
     for setting in environment.settings:
         if setting.key.startswith(("COMPOSE_", "DOCKER_")) and not setting.service:
             yield setting.key, setting.text, setting.where

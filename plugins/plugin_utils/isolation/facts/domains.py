@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose a domain is, which origins it has, what a pattern covers, and which nginx loads which file."""
+"""Owners and origins of domains, what patterns cover, and which nginx loads which file."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from ..model import Directive, Environment, Fleet
-from ..readers.nginx.meaning import Server, is_pattern, servers
+from ..readers.nginx.meaning import ServerBlock, is_pattern, servers
 from .service_kinds import is_front_door
 
-#: How many other environments a finding lists; a message need not name a thousand.
+#: The most other environments that a finding lists.
 MOST = 8
-#: Regular expressions are tried against every domain that they could mean; a fleet of ten thousand stays linear.
+#: The most attempts to match regular expressions with domains, so that large fleets take linear time.
 _MOST_TRIES = 2_000_000
 
-#: Parts of an expression that have no end of their own; with more of them the time grows too fast.
+#: The most unbounded parts of an expression; with more of them, matching takes too long.
 _MOST_UNBOUNDED = 3
 _PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<[=!]|\(\?P?[=>(]|\(|\)|[*+|]|\{\d*,\d*\}|.", re.DOTALL)
 _TAIL = re.compile(r"((?:[\w-]|\\\.|\\-)+)\$?$")
 
 
 class Domains:
-    """Every domain of a fleet by what covers it. Made once."""
+    """An index of a fleet's domains, by domain and by parent domain."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.of: dict[str, tuple[str, ...]] = {}
@@ -45,16 +45,16 @@ class Domains:
                     self.below.setdefault(suffix, []).append((name, environment.prefix))
 
     def covered(self, scope: str, prefix: str) -> list[tuple[str, str]]:
-        """Domains of others that are ``scope`` or lie below it, as (domain, owner); some of them where many are."""
+        """Others' domains that are ``scope`` or below it, as (domain, owner), at most :data:`MOST`."""
         return self._others(self.below.get(scope.lower(), ()), prefix)
 
     def exactly(self, domain: str, prefix: str) -> list[tuple[str, str]]:
-        """Others that have exactly this domain."""
-        found = self.below.get(domain.lower(), ())
-        return self._others((item for item in found if item[0] == domain.lower()), prefix)
+        """Others that have exactly this domain, as (domain, owner)."""
+        items = self.below.get(domain.lower(), ())
+        return self._others((item for item in items if item[0] == domain.lower()), prefix)
 
     def by_name_pattern(self, name: str, prefix: str) -> list[tuple[str, str]]:
-        """Domains of others that a pattern of ``server_name`` takes."""
+        """Others' domains that a ``server_name`` pattern matches."""
         if name.startswith("~"):
             return self.by_expression(name[1:], prefix, search=True)
         if name.startswith("."):
@@ -63,12 +63,12 @@ class Domains:
             return [item for item in self.covered(name[2:], prefix) if item[0] != name[2:].lower()]
         if name.endswith(".*"):
             stem = name[:-1].lower()
-            every = (item for found in self.below.values() for item in found)
+            every = (item for items in self.below.values() for item in items)
             return self._others((item for item in every if item[0].startswith(stem)), prefix)
         return []
 
     def by_expression(self, expression: str, prefix: str, *, search: bool) -> list[tuple[str, str]]:
-        """Domains of others that a regular expression takes."""
+        """Others' domains that a regular expression matches."""
         key = f"{search}{expression}"
         if key not in self._matched:
             self._matched[key] = self._match(expression, search)
@@ -79,20 +79,20 @@ class Domains:
         if compiled is None:
             return []
         tail = _TAIL.search(expression)
-        # The first label of the tail may be cut in two by what stands before it; those after it are whole.
+        # The first label of the tail may be partial, as the expression continues before it; the others are complete.
         suffix = tail[1].replace("\\", "").partition(".")[2].lower() if tail and "." in tail[1] else ""
         if suffix:
             candidates: Iterable[tuple[str, str]] = self.below.get(suffix, ())
         else:
             candidates = ((name, owner) for owner, names in self.of.items() for name in names)
-        found = []
+        matching = []
         for item in candidates:
             self._tries += 1
             if self._tries > _MOST_TRIES:
                 break
             if compiled.search(item[0]) if search else compiled.match(item[0]):
-                found.append(item)
-        return found
+                matching.append(item)
+        return matching
 
     @staticmethod
     def _others(items: Iterable[tuple[str, str]], prefix: str) -> list[tuple[str, str]]:
@@ -100,12 +100,12 @@ class Domains:
 
 
 def domains(fleet: Fleet) -> Domains:
-    """The fleet's one index of domains."""
+    """The fleet's index of domains."""
     return fleet.derived(Domains)
 
 
 def safe_expression(expression: str) -> re.Pattern[str] | None:
-    """A regular expression that can be tried without fear, or ``None``: broken, or of a kind that may never end."""
+    """The compiled expression, or ``None`` if it is invalid or might take exponential time."""
     if len(expression) > 1000 or not _ends(expression):
         return None
     try:
@@ -115,8 +115,8 @@ def safe_expression(expression: str) -> re.Pattern[str] | None:
 
 
 def _ends(expression: str) -> bool:
-    """Whether trying an expression takes little time: nothing that varies is repeated, and little is unbounded."""
-    varies = [False]  # for each open group: whether it can match one text in several ways
+    """Whether matching is fast: no repeated part is itself variable, and few parts are unbounded."""
+    varies = [False]  # for each open group: whether it can match a text in several ways
     unbounded, closed = 0, False
     for part in _PART.findall(expression):
         repeats = part in ("*", "+") or part.startswith("{")
@@ -145,7 +145,7 @@ def _suffixes(name: str) -> Iterator[str]:
 
 
 def origins(environment: Environment, domain: str) -> tuple[str, ...]:
-    """What browsers call the origins of an environment under a domain: scheme, host, and a port that is not usual."""
+    """The web origins of an environment under a domain: scheme, host, and the port unless it is the standard one."""
     found = []
     if environment.https_port:
         found.append(f"https://{domain}" + ("" if environment.https_port == 443 else f":{environment.https_port}"))
@@ -155,23 +155,23 @@ def origins(environment: Environment, domain: str) -> tuple[str, ...]:
 
 
 def machine_path(environment: Environment, path: str) -> str:
-    """Where a file of an environment lies on the machine, as far as its path says."""
+    """The path of an environment's file on the machine, as far as it is known."""
     return posixpath.normpath(posixpath.join(environment.directory or "/", path))
 
 
 def is_usual(environment: Environment) -> bool:
-    """Whether an environment is on the ports that a URL without a port means."""
+    """Whether an environment uses the standard ports, which URLs need not name."""
     return environment.https_port == 443 or environment.http_port == 80
 
 
 def neighbours(fleet: Fleet, environment: Environment) -> list[str]:
-    """Some of the other environments of the same machine."""
+    """Other environments on the same machine, at most :data:`MOST`."""
     others = (other.prefix for other in fleet.machines[environment.machine] if other.prefix != environment.prefix)
     return list(islice(others, MOST))
 
 
 def owner_of_port(fleet: Fleet, machine: str, port: int) -> str:
-    """The first environment that publishes a TCP port of a machine, by its claims or by its declaration."""
+    """The first environment that publishes a TCP port of a machine, by its claims or declared ports."""
     claims = fleet.claims("host-port").get((machine, f"{port}/tcp"), ())
     return claims[0].owner if claims else fleet.derived(_declared_ports).get((machine, port), "")
 
@@ -185,13 +185,13 @@ def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:
     return found
 
 
-def own_servers(environment: Environment) -> list[Server]:
+def own_servers(environment: Environment) -> list[ServerBlock]:
     """The servers of an environment's nginx files."""
     return servers(environment.nginx)
 
 
 def instances(fleet: Fleet) -> dict[str, list[tuple[Environment, list[Directive]]]]:
-    """Which nginx loads the files of which environments: the machine's own, or the container that mounts them."""
+    """The environments and directives by nginx that loads them: the machine's, or the container that mounts them."""
     return fleet.derived(_instances)
 
 
@@ -221,7 +221,7 @@ def _instance(environment: Environment, path: str, own: str, mounts: dict[tuple[
 
 
 def _front_door_mounts(fleet: Fleet) -> dict[tuple[str, str], str]:
-    """The directories and files that web servers mount from the machine."""
+    """The machine's directories and files that web servers mount, with the service that does."""
     found: dict[tuple[str, str], str] = {}
     for environment in fleet.environments:
         for _unused, name, service in environment.services():
@@ -234,7 +234,7 @@ def _front_door_mounts(fleet: Fleet) -> dict[tuple[str, str], str]:
 
 
 def machine_path_of(environment: Environment, path: str, service_names: Sequence[str] = ()) -> str:
-    """Where a path inside the web server's container lies on the machine; empty where it does not lie there."""
+    """The machine's path for a path in the web server's container; empty if it is not mounted."""
     front = [(name, service) for _unused, name, service in environment.services() if is_front_door(name, service)]
     if not front:
         return posixpath.normpath(path)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose names stand in a text: prefixes, real names, directories, domains, and ports in URLs.
+"""Whose names occur in a text: prefixes, real names, directories, domains, and ports in URLs.
 
-A match belongs to the longest identifier that owns it and ends at a word's end: ``aiia_prod_eu_db`` is of
-``aiia_prod_eu`` and not of ``aiia_prod``, ``staging.eduaiia.com`` is not ``eduaiia.com``. An identifier that several
-environments own is nobody's in particular; that they share it is for other rules to say.
+A match belongs to the longest identifier, which must end at a word's end: ``aiia_prod_eu_db`` belongs to
+``aiia_prod_eu``, not to ``aiia_prod``; ``staging.eduaiia.com`` is not ``eduaiia.com``. An identifier that several
+environments own is ignored here; other rules report the sharing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..model import Environment, Fleet
 
 _Key = TypeVar("_Key", bound=Hashable)
 
-#: Names that Docker and PostgreSQL know an environment's things by.
+#: Namespaces of names that Docker and PostgreSQL use.
 _NAMED = ("container", "network", "volume", "project", "hostname")
 
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[_-]+[A-Za-z0-9]+)*")
@@ -35,12 +35,12 @@ _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
 _URL_PORT = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)")
 _MACHINE_ITSELF = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "host.docker.internal", "172.17.0.1"})
 
-#: (owner, what was found, position in the text)
+#: (owner, the matching text, its position)
 Token = tuple[str, str, int]
 
 
 class TokenIndex:
-    """The identifiers of a fleet. Made once; then each text is read once, whatever the number of environments."""
+    """An index of a fleet's identifiers, so that a text is read once, however many environments there are."""
 
     def __init__(self, fleet: Fleet) -> None:
         environments = fleet.environments
@@ -69,21 +69,21 @@ class TokenIndex:
             (scoped, claim.owner) for scoped, claims in fleet.claims("host-port").items() for claim in claims
         )
 
-        # Files of a fleet say the same words again and again.
+        # Cached, as a fleet's files repeat the same words.
         self._in_word = lru_cache(maxsize=1 << 16)(lambda word: tuple(self._read_word(word)))
 
     def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
-        """The identifiers of other environments in a text that ``reader_prefix`` reads, in order of position."""
+        """The identifiers of other environments in a text of ``reader_prefix``, by position."""
         if len(text) < 2:
             return []
-        found = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
-        return sorted(found, key=lambda token: (token[2], -len(token[1])))
+        foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
+        return sorted(foreign, key=lambda token: (token[2], -len(token[1])))
 
     def is_free(self, text: str, reader_prefix: str) -> bool:
-        """Whether no identifier of another environment stands in a text: quicker than to ask where."""
+        """Whether a text contains no identifier of another environment; faster than :meth:`owners_in`."""
         words = set(_WORD.findall(text))
-        found = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
-        return all(owner == reader_prefix for owner, _token, _position in found)
+        tokens = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
+        return all(owner == reader_prefix for owner, _token, _position in tokens)
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
         for match in _WORD.finditer(text):
@@ -104,20 +104,20 @@ class TokenIndex:
             yield from self._in_urls(text, machine)
 
     def _read_word(self, word: str) -> Iterator[Token]:
-        """The longest prefix or name at each part of a word; a prefix of one part counts at the word's start only."""
+        """Yield the longest prefix or name at each part of a word; a one-part prefix only at the word's start."""
         starts = [match.start() for match in _PART_START.finditer(word)]
         ends = [match.start() for match in _PART_END.finditer(word)]
         done = 0
         for start in starts:
             if start < done:
                 continue
-            # What is longer than every identifier is none: a word of any length is read in its own length.
+            # Nothing longer than the longest identifier can be one, so a word takes time linear in its length.
             for end in reversed(ends[bisect_right(ends, start) : bisect_right(ends, start + self._longest)]):
                 part = word[start:end]
                 known = part in self._prefixes
                 owner = part if known else self._names.get(part, "")
                 if owner and (start == 0 or "_" in part or "-" in part):
-                    # What begins with a prefix is one name to its end.
+                    # A word that begins with a prefix is a single name.
                     done = len(word) if known else end
                     yield owner, word[start:done], start
                     break
@@ -141,7 +141,7 @@ class TokenIndex:
 
 
 def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:
-    """Identifier to owner, for identifiers that have one owner."""
+    """Owners by identifier, without identifiers that several environments own."""
     owners: dict[_Key, str] = {}
     several: set[_Key] = set()
     for key, owner in pairs:
@@ -153,10 +153,10 @@ def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:
 
 
 def _own_words(environments: Iterable[Environment]) -> dict[str, frozenset[str]]:
-    """For each environment the words of its prefix and name that no other has: names without one are common names."""
+    """For each environment, the words of its prefix and name that no other has; names without one are ambiguous."""
     words = {
         environment.prefix: frozenset(re.split(r"[_-]", f"{environment.prefix}_{environment.name}".lower()))
         for environment in environments
     }
-    count = Counter(word for each in words.values() for word in each if word)
+    count = Counter(word for own in words.values() for word in own if word)
     return {prefix: frozenset(word for word in item if count[word] == 1) for prefix, item in words.items()}

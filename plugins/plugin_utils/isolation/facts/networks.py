@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which services stand on which networks of a machine, and under which names they answer there."""
+"""Which services are on which networks of a machine, and the names that they have there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .service_kinds import is_data_service
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One service on one network. ``names`` are what Docker's DNS answers for it there."""
+    """A service on a network. ``names`` are those that Docker's DNS resolves there."""
 
     owner: str
     service: str
@@ -33,7 +33,7 @@ class Member:
 
 @dataclass(slots=True)
 class Network:
-    """One network of a machine. ``makers`` create it; ``users`` call it external."""
+    """A network of a machine. ``makers`` create it; for ``users`` it is external."""
 
     machine: str
     name: str
@@ -54,7 +54,7 @@ def networks(fleet: Fleet) -> Mapping[tuple[str, str], Network]:
 
 
 def shared_networks(fleet: Fleet) -> Sequence[Network]:
-    """The networks on which several environments have services."""
+    """The networks that have services of several environments."""
     return fleet.derived(_shared)
 
 
@@ -100,7 +100,7 @@ def network_name(project: ComposeProject, key: str) -> str:
 
 
 def attachments(service: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The networks of a service: (key, attachment). Without any it is the default one."""
+    """Yield the networks of a service: (key, attachment); the default one if it names none."""
     if service.get("network_mode"):
         return
     listed = service.get("networks")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose a name or a path is: by the prefix that it begins with, by the directory that it lies in."""
+"""The owner of a name, by its prefix, and of a path, by its directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ..model import Environment, Fleet, Where
 
-#: What people call the same environment, in the files of one project.
+#: Different words for the same environment of a project.
 _SYNONYMS = (
     frozenset({"prod", "production", "live"}),
     frozenset({"staging", "stage", "stg"}),
@@ -21,7 +21,7 @@ _SYNONYMS = (
 
 
 def owner_of_name(fleet: Fleet, name: str) -> str:
-    """The environment with the longest prefix that the name begins with, up to a word's end; empty if there is none."""
+    """The longest prefix with which the name begins as whole words; empty if there is none."""
     for end in range(len(name), 0, -1):
         if (end == len(name) or not name[end].isalnum()) and name[:end] in fleet.by_prefix:
             return name[:end]
@@ -29,7 +29,7 @@ def owner_of_name(fleet: Fleet, name: str) -> str:
 
 
 def ancestors(path: str) -> Iterator[str]:
-    """A path and all directories above it, the nearest first."""
+    """Yield a path and all directories above it, nearest first."""
     path = posixpath.normpath(path)
     while True:
         yield path
@@ -40,7 +40,7 @@ def ancestors(path: str) -> Iterator[str]:
 
 
 def inside(path: str, directory: str) -> bool:
-    """Whether a path is a directory or lies below it, by components: ``/srv/main2`` is not inside ``/srv/main``."""
+    """Whether a path is a directory or below it, by components: ``/srv/main2`` is not inside ``/srv/main``."""
     return directory in ancestors(path) if directory else False
 
 
@@ -59,20 +59,20 @@ def _directories(fleet: Fleet) -> Mapping[tuple[str, str], list[str]]:
 
 
 def owners_of_path(fleet: Fleet, machine: str, path: str) -> list[str]:
-    """The environments whose directory a path lies in, the nearest directory."""
+    """The environments with the nearest directory that contains a path."""
     known = directories(fleet)
     return next((known[machine, above] for above in ancestors(path) if (machine, above) in known), [])
 
 
 def foreign_owner_of_path(fleet: Fleet, environment: Environment, path: str) -> str:
-    """The other environment whose directory a path lies in; empty if it is nobody's or one's own."""
+    """The other environment whose directory contains a path; empty if it is the environment's own or no one's."""
     owners = owners_of_path(fleet, environment.machine, path) if path.startswith("/") else []
     return "" if not owners or environment.prefix in owners else owners[0]
 
 
 def sharers(fleet: Fleet, where: Where) -> frozenset[str]:
-    """The environments that have the document of a place in common, word for word: one workflow or script that serves
-    several of them. What it says about one of those is no other's business."""
+    """The environments that share the document of a place, such as a workflow for all of them. What it says about one
+    of them does not concern the others."""
     return fleet.derived(_sharers).get(where.file, frozenset())
 
 
@@ -84,12 +84,12 @@ def _sharers(fleet: Fleet) -> Mapping[str, frozenset[str]]:
             key = (posixpath.basename(document.path), document.text)
             holders.setdefault(key, set()).add(environment.prefix)
             paths.setdefault(document.path, set()).add(key)
-    # A path under which environments have different texts says nothing about who shares it.
+    # If environments have different texts at the same path, it is unknown who shares it.
     return {path: frozenset(holders[next(iter(keys))]) for path, keys in paths.items() if len(keys) == 1}
 
 
 def short_names(environment: Environment) -> frozenset[str]:
-    """What an environment is called without its project: ``prod`` for ``aiia_prod``, with synonyms."""
+    """An environment's names without its project, with synonyms: ``prod`` and so on for ``aiia_prod``."""
     project = environment.project
     rest = environment.prefix
     if project and rest.startswith(project):
@@ -109,13 +109,13 @@ def _by_short_name(fleet: Fleet) -> Mapping[str, list[str]]:
 
 
 def called(fleet: Fleet, environment: Environment, word: str) -> str:
-    """The other environment that a word names, such as ``prod`` in a file of staging; of several projects' ``prod``
-    the one that is nearest by prefix. Empty when the word names this environment, or none."""
+    """The other environment that a word names, such as ``prod`` in a file of staging; if several projects have one,
+    preferably the own project's. Empty if the word names this environment or none."""
     word = word.strip().lower()
     if word in short_names(environment) or word == environment.prefix:
         return ""
     if word in fleet.by_prefix:
         return word
-    found = fleet.derived(_by_short_name).get(word, [])
+    prefixes = fleet.derived(_by_short_name).get(word, [])
     near = environment.project or environment.prefix.replace("-", "_").partition("_")[0]
-    return next((prefix for prefix in found if prefix.startswith(near)), found[0] if found else "")
+    return next((prefix for prefix in prefixes if prefix.startswith(near)), prefixes[0] if prefixes else "")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Patterns of file names that meet: whether one name can fit two of them."""
+"""Overlapping file name patterns: whether a path can match two of them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..model import Where
 
 _WILD = re.compile(r"[*?\[{]")
 _SUBSTITUTED = re.compile(r"\$\([^()]*(?:\([^()]*\)[^()]*)*\)|\$\{[^}]*\}|\$\w+|`[^`]*`|%[a-zA-Z]|\{\{[^}]*\}\}")
-#: Candidates that are looked at for one pattern: a directory of thousands of equal beginnings stays linear.
+#: The most candidates that are compared with a pattern, so that thousands of similar paths take linear time.
 _MOST_CANDIDATES = 500
 _MOST_FOUND = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern of absolute paths, and whose it is."""
+    """A pattern of absolute paths, and its owner."""
 
     owner: str
     text: str
@@ -32,25 +32,25 @@ class Pattern:
 
     @property
     def stem(self) -> str:
-        """What every path that fits begins with."""
+        """The text before the first wildcard, with which every matching path begins."""
         match = _WILD.search(self.text)
         return self.text[: match.start()] if match else self.text
 
 
 def generalised(text: str) -> str:
-    """A name with variables and substitutions as a pattern: what they hold is not known."""
+    """A name with ``*`` for each variable and substitution, whose values are unknown."""
     return _SUBSTITUTED.sub("*", text)
 
 
-def meet(one: str, other: str) -> bool:
-    """Whether some path fits both patterns; ``*`` does not cross a slash."""
-    ours, theirs = one.split("/"), other.split("/")
+def meet(pattern: str, other: str) -> bool:
+    """Whether some path matches both patterns; ``*`` does not match a slash."""
+    ours, theirs = pattern.split("/"), other.split("/")
     return len(ours) == len(theirs) and all(_names_meet(*pair) for pair in zip(ours, theirs, strict=True))
 
 
-def _names_meet(one: str, other: str) -> bool:
-    """The same for one component: both are walked at once, row by row."""
-    ours, theirs = _pieces(one), _pieces(other)
+def _names_meet(pattern: str, other: str) -> bool:
+    """The same for one component, by dynamic programming over both patterns."""
+    ours, theirs = _pieces(pattern), _pieces(other)
     row = [True]
     for piece in theirs:
         row.append(row[-1] and piece == "*")
@@ -58,10 +58,10 @@ def _names_meet(one: str, other: str) -> bool:
         following = [row[0] and mine == "*"]
         for index, piece in enumerate(theirs):
             if mine == "*" or piece == "*":
-                found = row[index + 1] or following[index] or row[index]
+                matches = row[index + 1] or following[index] or row[index]
             else:
-                found = row[index] and (mine == piece or "?" in (mine, piece))
-            following.append(found)
+                matches = row[index] and (mine == piece or "?" in (mine, piece))
+            following.append(matches)
         row = following
     return row[-1]
 
@@ -72,26 +72,26 @@ def _pieces(text: str) -> list[str]:
 
 
 def meetings(patterns: Sequence[Pattern], others: Sequence[Pattern]) -> Iterator[tuple[Pattern, list[Pattern]]]:
-    """Each pattern with some of the ``others`` that another environment has and that it meets."""
-    ordered = sorted(set(others), key=lambda each: (each.stem, each.owner, each.text, each.where))
-    stems = [each.stem for each in ordered]
+    """Yield each pattern with up to :data:`_MOST_FOUND` overlapping ones in ``others`` of other environments."""
+    ordered = sorted(set(others), key=lambda pattern: (pattern.stem, pattern.owner, pattern.text, pattern.where))
+    stems = [pattern.stem for pattern in ordered]
     by_stem: dict[str, list[Pattern]] = {}
-    for each in ordered:
-        by_stem.setdefault(each.stem, []).append(each)
+    for other in ordered:
+        by_stem.setdefault(other.stem, []).append(other)
     for pattern in dict.fromkeys(patterns):
         found = [
-            each
-            for each in islice(_candidates(pattern.stem, ordered, stems, by_stem), _MOST_CANDIDATES)
-            if each.owner != pattern.owner and meet(pattern.text, each.text)
+            other
+            for other in islice(_candidates(pattern.stem, ordered, stems, by_stem), _MOST_CANDIDATES)
+            if other.owner != pattern.owner and meet(pattern.text, other.text)
         ]
         if found:
-            yield pattern, list({each.owner: each for each in reversed(found)}.values())[-_MOST_FOUND:][::-1]
+            yield pattern, list({other.owner: other for other in reversed(found)}.values())[-_MOST_FOUND:][::-1]
 
 
 def _candidates(
     stem: str, ordered: Sequence[Pattern], stems: Sequence[str], by_stem: dict[str, list[Pattern]]
 ) -> Iterator[Pattern]:
-    """Patterns whose stem begins with this one's, then those whose stem is a beginning of it."""
+    """Yield the patterns whose stem begins with this one, then those whose stem this one begins with."""
     for index in range(bisect_left(stems, stem), len(ordered)):
         if not stems[index].startswith(stem):
             break
@@ -101,7 +101,7 @@ def _candidates(
 
 
 def absolute(path: str, directory: str | None) -> str:
-    """A path as an absolute pattern, or the empty string where the directory is not known."""
+    """A path as an absolute pattern, or the empty string if the directory is unknown."""
     path = generalised(path)
     if path.startswith("/"):
         return posixpath.normpath(path)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the rules know about the Ansible code that acts on a machine: inventories, variables, plays and tasks.
+"""What the rules ask about Ansible code: inventories, variables, plays and tasks.
 
-Environments that list the same files are judged together; two checkouts of one repository are judged each by itself.
+Environments that list the same files are judged together; each checkout of a repository is judged on its own.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ..errors import ReaderError
 from ..model import Document, Environment, Fleet, Where
 from ..readers.ansible.inventory import (
-    Group,
-    Inventory,
+    InventoryFile,
+    InventoryGroup,
     Placed,
     Variables,
     leaves,
@@ -27,13 +28,14 @@ from ..readers.ansible.inventory import (
     read_settings,
     read_variables,
 )
-from ..readers.ansible.plays import Play, Plays, Step, read_plays
-from ..readers.errors import ReaderError
+from ..readers.ansible.plays import Playbook, read_playbook
+from ..readers.ansible.tasks import Play, Task
 from .ownership import owner_of_name, owners_of_path, short_names
+from .task_files import TaskFiles
 
 _T = TypeVar("_T")
 
-#: The last words of variables that say which environment this is.
+#: How the names of variables end that identify an environment.
 IDENTITY = re.compile(
     r"(?:^|_)(?:environment|env|env_name|prefix|domains?|server_name|https?_port|app_port|directory|app_dir|deploy_dir"
     r"|base_dir|compose_project|compose_project_name|project_name|db_name|database|database_name|branch|network_name)\Z"
@@ -45,7 +47,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _TOKEN = re.compile(r"/?[A-Za-z0-9][\w./-]*")
 _PER_HOST = frozenset({"inventory_hostname", "inventory_hostname_short", "group_names"})
 
-#: What environments are usually called, for those that are not in the fleet.
+#: Usual names of environments, for those that are not in the fleet.
 _USUAL = ("prod", "production", "live", "staging", "stage", "stg", "dev", "devel", "development", "test", "testing")
 
 #: Files about the machine as a whole.
@@ -53,7 +55,7 @@ _HOST_LEVEL = re.compile(
     r"(?:^|[/_.-])(?:host|machine|server|common|base|bootstrap|engine|docker|provision)(?=[/_.-]|\Z)"
 )
 
-#: What tells a run apart from one over all environments: our own roles refuse that, and so does an assertion on it.
+#: Signs that a play refuses to run for all environments: our own roles, or an assertion about the limit.
 _GUARD = re.compile(r"\bansible_limit\b|\baiia\.bulkhead\b")
 
 
@@ -64,29 +66,29 @@ class Code:
     fleet: Fleet
     owners: tuple[str, ...]
     documents: tuple[Document, ...]
-    inventories: list[Inventory] = field(default_factory=list)
+    inventories: list[InventoryFile] = field(default_factory=list)
     variables: list[Variables] = field(default_factory=list)
-    files: list[Plays] = field(default_factory=list)
+    playbooks: list[Playbook] = field(default_factory=list)
     settings: dict[tuple[str, str], Placed] = field(default_factory=dict)
     unreadable: list[tuple[str, ReaderError]] = field(default_factory=list)
 
     @cached_property
     def plays(self) -> list[Play]:
         """Every play."""
-        return [play for file in self.files for play in file.plays]
+        return [play for playbook in self.playbooks for play in playbook.plays]
 
     @cached_property
-    def steps(self) -> list[Step]:
-        """Every task, of plays and of roles."""
-        return [step for file in self.files for step in file.all_steps]
+    def tasks(self) -> list[Task]:
+        """Every task, in plays and in files of tasks."""
+        return [task for playbook in self.playbooks for task in playbook.tasks]
 
     @cached_property
-    def groups(self) -> Mapping[str, Group]:
-        """The groups of all inventories together."""
-        merged: dict[str, Group] = {}
+    def groups(self) -> Mapping[str, InventoryGroup]:
+        """The groups of all inventories, merged."""
+        merged: dict[str, InventoryGroup] = {}
         for inventory in self.inventories:
             for name, group in inventory.groups.items():
-                whole = merged.setdefault(name, Group())
+                whole = merged.setdefault(name, InventoryGroup())
                 whole.hosts.update(group.hosts)
                 whole.children.update(group.children)
                 whole.variables.update(group.variables)
@@ -94,9 +96,9 @@ class Code:
 
     @cached_property
     def environments(self) -> Mapping[str, str]:
-        """The groups that are environments, each with its prefix, or with its own name where that is not known."""
-        named = {item.of: item.values["bulkhead_environment"][0] for item in self.variables
-                 if item.scope == "group" and "bulkhead_environment" in item.values}  # fmt: skip
+        """The groups that are environments, each with its prefix, or its own name where the prefix is unknown."""
+        named = {file.of: file.values["bulkhead_environment"][0] for file in self.variables
+                 if file.scope == "group" and "bulkhead_environment" in file.values}  # fmt: skip
         found: dict[str, str] = {}
         for name, group in self.groups.items():
             said = named.get(name) or group.variables.get("bulkhead_environment", ("", None))[0]
@@ -107,7 +109,7 @@ class Code:
 
     @cached_property
     def words(self) -> Mapping[str, str]:
-        """What environments are called, each with its prefix; the usual names of unknown ones with nothing."""
+        """Names of environments with their prefixes; for usual names outside the fleet the prefix is empty."""
         words = dict.fromkeys(_USUAL, "")
         for environment in reversed(self.fleet.environments):
             words.update(dict.fromkeys((*short_names(environment), environment.prefix.lower()), environment.prefix))
@@ -117,17 +119,17 @@ class Code:
 
     @cached_property
     def varying(self) -> frozenset[str]:
-        """The variables that environments set for themselves."""
+        """The variables that differ between environments or hosts."""
         keys = set(_PER_HOST)
-        for item in self.variables:
-            if item.scope == "host" or (item.scope == "group" and item.of in self.environments):
-                keys |= item.values.keys()
+        for file in self.variables:
+            if file.scope == "host" or (file.scope == "group" and file.of in self.environments):
+                keys |= file.values.keys()
         for name in self.environments:
             keys |= self.groups[name].variables.keys()
         return frozenset(keys)
 
     def scoped(self, text: str) -> bool:
-        """Whether a text says which environment it is for: by a variable, by a name, by a directory."""
+        """Whether a text depends on the environment: by a variable, a name or a directory."""
         for expression in _EXPRESSION.findall(text):
             if any(name in self.varying or IDENTITY.search(name) for name in _NAME.findall(expression)):
                 return True
@@ -135,7 +137,7 @@ class Code:
         return any(word.lower() in self.words for word in _WORD.findall(plain)) or bool(self.owners_in(plain))
 
     def owners_in(self, text: str) -> dict[str, str]:
-        """The environments that a text names, by prefix, domain or directory, each with the word that names it."""
+        """The environments that a text names by prefix, domain or directory, each with that word."""
         found: dict[str, str] = {}
         domains = self.fleet.derived(_domains)
         for word in _TOKEN.findall(text):
@@ -143,7 +145,7 @@ class Code:
             owner = owner_of_name(self.fleet, word) or domains.get(word.lower(), "")
             if not owner and word.startswith("/"):
                 machines = dict.fromkeys(environment.machine for environment in self._own)
-                owner = next((each for machine in machines for each in owners_of_path(self.fleet, machine, word)), "")
+                owner = next((name for machine in machines for name in owners_of_path(self.fleet, machine, word)), "")
             if owner:
                 found.setdefault(owner, word)
         return found
@@ -153,16 +155,16 @@ class Code:
         return [self.fleet.by_prefix[prefix] for prefix in self.owners]
 
     def concerned(self, *more: str) -> tuple[str, ...]:
-        """Those whom the code concerns: who lists it, whose group is in its inventory, else all of the machine."""
+        """Affected environments: those that list the code, those of its inventory, else those of the machine."""
         known = [prefix for prefix in self.environments.values() if prefix in self.fleet.by_prefix]
         found = tuple(dict.fromkeys((*(name for name in more if name in self.fleet.by_prefix), *self.owners, *known)))
         if len(found) > 1:
             return found
-        same = [each.prefix for each in self._own[:1] for each in self.fleet.machines[each.machine]]
-        return tuple(dict.fromkeys((*found, *same)))
+        machine = self._own[0].machine
+        return tuple(dict.fromkeys((*found, *(environment.prefix for environment in self.fleet.machines[machine]))))
 
-    def members(self, groups: Mapping[str, Group], name: str) -> dict[str, Where]:
-        """All hosts of a group, those of its children included."""
+    def members(self, groups: Mapping[str, InventoryGroup], name: str) -> dict[str, Where]:
+        """All hosts of a group and its children, with where each was first listed."""
         found: dict[str, Where] = {}
         seen: set[str] = set()
         waiting = [name]
@@ -177,7 +179,7 @@ class Code:
         return found
 
     def covers(self, hosts: str) -> tuple[str, ...]:
-        """The environments' groups that a play's pattern reaches; all of them for ``all``."""
+        """The environments' groups that the host pattern of a play matches."""
         if "{{" in hosts:
             return ()
         words = [word.strip() for word in re.split(r"[:,]", hosts)]
@@ -188,7 +190,7 @@ class Code:
         ))  # fmt: skip
 
     def below(self, name: str) -> set[str]:
-        """The groups below a group."""
+        """The descendants of a group."""
         found: set[str] = set()
         waiting = [name]
         while waiting:
@@ -199,24 +201,42 @@ class Code:
         return found
 
     def unguarded(self, play: Play) -> bool:
-        """Whether a play runs for several environments at once, and nothing in it asks for how many."""
+        """Whether a play runs for several environments at once and nothing in it checks the limit."""
         groups = self.covers(play.hosts)
-        return (len(groups) > 1 or groups == ("all",)) and not _GUARD.search(play.text)
+        return (len(groups) > 1 or groups == ("all",)) and not any(map(_GUARD.search, self._texts_of(play)))
 
-    def of_environments(self, step: Step) -> bool:
-        """Whether a task runs for environments, and not for the machine alone: by its plays, else by its file."""
-        plays = self.plays_of(step)
+    def _texts_of(self, play: Play) -> Iterator[str]:
+        yield play.text
+        for task in self.tasks_of(play):
+            if task.play is None and not task.role:
+                yield from _task_texts(task)
+
+    def of_environments(self, task: Task) -> bool:
+        """Whether a task runs for environments rather than the machine as a whole, by its plays or else its path."""
+        plays = self.plays_of(task)
         if plays:
             return any("{{" in play.hosts or self.covers(play.hosts) for play in plays)
-        return not _HOST_LEVEL.search(step.where.file)
+        return not _HOST_LEVEL.search(task.where.file)
 
-    def plays_of(self, step: Step) -> list[Play]:
-        """The plays in which a task runs, as far as they are known."""
-        if step.play is not None:
-            return [step.play]
-        return [
-            play for play in self.plays if step.role and step.role in (role.rpartition(".")[2] for role in play.roles)
-        ]
+    def plays_of(self, task: Task) -> list[Play]:
+        """The known plays that run a task."""
+        if task.play is not None:
+            return [task.play]
+        return [play for play, files in self._files_of_plays if task.where.file in files]
+
+    def tasks_of(self, play: Play) -> list[Task]:
+        """The tasks that a play runs, including those of its roles and imported files."""
+        files = next((files for known, files in self._files_of_plays if known is play), ())
+        return [*play.tasks, *(task for path in files for task in self.task_files.tasks(path))]
+
+    @cached_property
+    def task_files(self) -> TaskFiles:
+        """The files of tasks, by path."""
+        return TaskFiles(self.playbooks)
+
+    @cached_property
+    def _files_of_plays(self) -> list[tuple[Play, tuple[str, ...]]]:
+        return [(play, self.task_files.of_play(play)) for play in self.plays]
 
 
 def _domains(fleet: Fleet) -> dict[str, str]:
@@ -259,7 +279,7 @@ def _code(fleet: Fleet, environments: Iterable[Environment]) -> Code:
 
 
 def _sort(code: Code, document: Document) -> None:
-    """Read a file as what it is."""
+    """Read a file by its kind and add it to the code."""
     path, text = document.path, document.text
     if posixpath.basename(path) == "ansible.cfg":
         code.settings.update(read_settings(text, path))
@@ -268,9 +288,11 @@ def _sort(code: Code, document: Document) -> None:
     if variables is not None:
         code.variables.append(variables)
         return
-    plays = read_plays(text, path) if path.endswith((".yml", ".yaml")) else None
-    if plays is not None:
-        code.files.append(plays)
+    playbook = document.data
+    if not isinstance(playbook, Playbook):
+        playbook = read_playbook(text, path) if path.endswith((".yml", ".yaml")) else None
+    if playbook is not None:
+        code.playbooks.append(playbook)
         return
     inventory = read_inventory(text, path)
     if inventory is not None:
@@ -278,20 +300,24 @@ def _sort(code: Code, document: Document) -> None:
 
 
 def texts(code: Code) -> Iterator[tuple[Where, str]]:
-    """Every string of variables, plays and tasks, with the nearest place."""
-    for item in code.variables:
-        for value, where in item.values.values():
+    """Every string in variables and tasks, with the nearest place."""
+    for file in code.variables:
+        for value, where in file.values.values():
             yield from ((where, text) for text in leaves(value))
     for name in code.groups:
         for value, where in code.groups[name].variables.values():
             yield from ((where, text) for text in leaves(value))
-    for step in code.steps:
-        for value in (step.raw, step.arguments, step.keywords):
-            yield from ((step.where, text) for text in leaves(value))
+    for task in code.tasks:
+        yield from ((task.where, text) for text in _task_texts(task))
+
+
+def _task_texts(task: Task) -> Iterator[str]:
+    for value in (task.raw, task.arguments, task.keywords):
+        yield from leaves(value)
 
 
 def each_code(judge: Callable[[Code], Iterator[_T]]) -> Callable[[Fleet], Iterator[_T]]:
-    """Make a rule of a function that judges one body of code."""
+    """Turn a function that judges one body of code into a rule for a fleet."""
 
     def judge_fleet(fleet: Fleet) -> Iterator[_T]:
         for code in codes(fleet):
@@ -302,5 +328,5 @@ def each_code(judge: Callable[[Code], Iterator[_T]]) -> Callable[[Fleet], Iterat
 
 
 def value_text(value: Any) -> str:
-    """A value as one text, to be looked through."""
+    """A value as one text to search."""
     return " ".join(leaves(value)) if isinstance(value, (Mapping, list, tuple)) else str(value)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose server it is that a host and port lead to, as seen from inside a service of an environment.
+"""The owner of the server at a host and port, as seen from inside a service of an environment.
 
-A name may be a service of one's own, an alias on a network that another environment has joined too, another
-environment's container, or an address of the machine, where published ports decide. What is none of these is a server
-outside of the fleet, which is called by its host and port.
+A host name may be an own service, an alias on a network shared with another environment, another environment's
+container, or an address of the machine, whose published ports then decide. Anything else is a server outside the
+fleet, identified by host and port.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any
 
 from ..model import ComposeProject, Environment, Fleet
 
-#: Names and addresses by which a container reaches the machine that it runs on.
+#: Names and addresses by which a container reaches its machine.
 _GATEWAYS = frozenset({"host.docker.internal", "gateway.docker.internal", "host-gateway", "172.17.0.1"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "ip6-localhost"})
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server. ``owner`` is the prefix of the environment that runs it, empty outside of the fleet; ``how`` says,
-    for people, by what way it was found."""
+    """A server. ``owner`` is the prefix of the environment that runs it, empty outside the fleet; ``how`` describes for
+    messages how it is reached."""
 
     identity: str
     owner: str = ""
@@ -35,7 +35,7 @@ class Server:
 
 
 class Resolver:
-    """An index of everything in a fleet that answers to a name, an address or a port. Made once, asked often."""
+    """An index of everything in a fleet that has a name, an address or a port."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -49,8 +49,8 @@ class Resolver:
         for (machine, port), claims in fleet.claims("host-port").items():
             number = port.partition("/")[0]
             for claim in claims:
-                found = (claim.owner, str(claim.attributes.get("service", "")))
-                self._ports.setdefault((machine, number), []).append(found)
+                publisher = (claim.owner, str(claim.attributes.get("service", "")))
+                self._ports.setdefault((machine, number), []).append(publisher)
 
     def _learn(self, environment: Environment) -> None:
         own = self._own.setdefault(environment.prefix, {})
@@ -73,7 +73,7 @@ class Resolver:
                         self._members.setdefault((environment.machine, "", str(address)), []).append(here)
 
     def resolve(self, environment: Environment, service: str, host: str, port: int) -> Server:
-        """The server behind ``host:port``. ``service`` is where the name is looked up, empty for any of them."""
+        """The server at ``host:port``, as seen from ``service``, or from any service if that is empty."""
         host = host.lower().rstrip(".") if not host.startswith("/") else host
         callers = [
             (project, name, definition)
@@ -100,9 +100,9 @@ class Resolver:
         modes = {str(definition.get("network_mode") or "") for _project, _name, definition in callers}
         for mode in modes:
             if mode.startswith("container:"):
-                found = self._container(environment, mode.partition(":")[2].lower())
-                if found:
-                    return found
+                server = self._container(environment, mode.partition(":")[2].lower())
+                if server:
+                    return server
         if "host" in modes or not callers:
             return self._published(environment, environment.machine, port) or Server(
                 f"{environment.machine}:{port}", how=f"port {port} of the machine"
@@ -121,8 +121,8 @@ class Resolver:
         return None
 
     def _container(self, environment: Environment, host: str) -> Server | None:
-        found = self._containers.get(host, ())
-        for owner, service in sorted(found, key=lambda each: each[0] != environment.prefix):
+        containers = self._containers.get(host, ())
+        for owner, service in sorted(containers, key=lambda owned: owned[0] != environment.prefix):
             return Server(f"{owner}/{service}", owner, service, f"the container {host}")
         return None
 
@@ -134,9 +134,9 @@ class Resolver:
         elif host in self._domains:
             mine = self._domains[host]
             machine = mine[0].machine
-            found = self._published(environment, machine, port)
-            if found or environment in mine:
-                return found
+            server = self._published(environment, machine, port)
+            if server or environment in mine:
+                return server
             owner = mine[0].prefix
             return Server(f"{host}:{port}", owner, "", f"the domain {host}")
         else:
@@ -146,8 +146,8 @@ class Resolver:
         )
 
     def _published(self, environment: Environment, machine: str, port: int) -> Server | None:
-        found = self._ports.get((machine, str(port)), ())
-        for owner, service in sorted(found, key=lambda each: each[0] != environment.prefix):
+        publishers = self._ports.get((machine, str(port)), ())
+        for owner, service in sorted(publishers, key=lambda owned: owned[0] != environment.prefix):
             return Server(f"{owner}/{service or port}", owner, service, f"port {port} of {machine}, which it publishes")
         return None
 
@@ -160,17 +160,17 @@ class Resolver:
         return tuple(owner for owner, _unused in self._ports.get((machine, str(port)), ()))
 
     def container_owners(self, name: str) -> tuple[str, ...]:
-        """The environments that have a container of this name."""
+        """The environments that have a container with this name."""
         return tuple(dict.fromkeys(owner for owner, _unused in self._containers.get(name.lower(), ())))
 
 
 def resolver(fleet: Fleet) -> Resolver:
-    """The fleet's one resolver."""
+    """The fleet's resolver."""
     return fleet.derived(Resolver)
 
 
 def container_names(project: ComposeProject, name: str, service: Mapping[str, Any]) -> Iterator[str]:
-    """The names that a service's containers have: the declared one, else the first that Compose makes."""
+    """Yield a service's container name: the declared one, else the first that Compose generates."""
     yield str(service.get("container_name") or f"{project.name}-{name}-1")
 
 
@@ -184,19 +184,19 @@ def _networks(service: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _written_by_hand(service: Mapping[str, Any]) -> dict[str, str]:
-    """Names that ``extra_hosts`` and ``external_links`` give to addresses and containers."""
-    found: dict[str, str] = {}
+    """Names that ``extra_hosts`` and ``external_links`` define, with their addresses and containers."""
+    names: dict[str, str] = {}
     hosts = service.get("extra_hosts") or ()
     lines = [f"{name}={address}" for name, address in hosts.items()] if isinstance(hosts, Mapping) else hosts
     for line in map(str, lines):
         name, separator, address = line.partition("=") if "=" in line else line.partition(":")
         if separator:
-            found[name.strip().lower()] = address.strip().strip("[]").lower()
+            names[name.strip().lower()] = address.strip().strip("[]").lower()
     for link in map(str, service.get("external_links") or ()):
         container, separator, alias = link.partition(":")
         if separator:
-            found[alias.lower()] = container.lower()
-    return found
+            names[alias.lower()] = container.lower()
+    return names
 
 
 def _is_loopback(host: str) -> bool:
@@ -204,15 +204,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def _gateways(callers: Sequence[Any]) -> set[str]:
-    """The addresses that the machine has on the networks of the callers."""
-    found = set()
+    """The machine's addresses on the callers' networks."""
+    addresses = set()
     for project, _name, _definition in callers:
         for network in project.networks.values():
             for pool in ((network or {}).get("ipam") or {}).get("config") or ():
                 gateway = pool.get("gateway") or _first_address(str(pool.get("subnet") or ""))
                 if gateway:
-                    found.add(str(gateway))
-    return found
+                    addresses.add(str(gateway))
+    return addresses
 
 
 def _first_address(subnet: str) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every server that a fleet's environments use, with the environment that it belongs to, computed once for a fleet."""
+"""The servers that a fleet's environments use, and their owners, computed once per fleet."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .server_owner import Server, resolver
 
 _POOLERS = re.compile(r"pgbouncer|pgcat|odyssey|pgpool|supavisor")
 
-#: Poolers behind poolers are not followed further than this.
+#: The most poolers in a row that are followed.
 _HOPS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A use of a server. ``server`` is what the endpoint names; ``home`` and ``database`` are where the data is,
-    behind any pooler."""
+    """A use of a server. ``server`` is the endpoint's; ``home`` and ``database`` are where the data is, behind any
+    pooler."""
 
     use: Use
     server: Server
@@ -40,7 +40,7 @@ class Placed:
 
 
 def fleet_uses(fleet: Fleet) -> Mapping[str, tuple[Use, ...]]:
-    """All uses of servers, by the prefix of the environment."""
+    """All uses of servers, by the environment's prefix."""
     found: dict[str, tuple[Use, ...]] = {}
     for environment in fleet.environments:
         found[environment.prefix] = (*found.get(environment.prefix, ()), *uses(environment))
@@ -48,7 +48,7 @@ def fleet_uses(fleet: Fleet) -> Mapping[str, tuple[Use, ...]]:
 
 
 def placed(fleet: Fleet) -> Mapping[str, Sequence[Placed]]:
-    """All uses of servers with their owners, by the family of server."""
+    """All uses of servers with their owners, by family of server."""
     found: dict[str, list[Placed]] = {}
     by_prefix = fleet.derived(fleet_uses)
     for environment in fleet.by_prefix.values():
@@ -62,13 +62,13 @@ def placed(fleet: Fleet) -> Mapping[str, Sequence[Placed]]:
 
 
 def of_family(fleet: Fleet, family: str) -> Sequence[Placed]:
-    """The uses of one family of servers, environment by environment."""
+    """The uses of one family of servers, ordered by environment."""
     return fleet.derived(placed).get(family, ())
 
 
 def in_documents(fleet: Fleet, family: str) -> Sequence[Placed]:
-    """Servers that URLs in scripts, workflows and settings files name. A file that several environments have is of
-    none of them in particular."""
+    """The uses of servers by URLs in scripts, workflows and settings files. Files that several environments share are
+    left out."""
     having: dict[tuple[str, int], set[str]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
@@ -91,12 +91,12 @@ def _written(environment: Environment, document: Document, family: str) -> Itera
 
 
 def shared(uses_: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Servers whose data several environments use, with the uses."""
+    """Yield the servers whose data several environments use: (identity, uses)."""
     by_home: dict[str, list[Placed]] = {}
     for use in uses_:
         by_home.setdefault(use.home.identity, []).append(use)
     for identity, group in by_home.items():
-        if len({each.owner for each in group}) > 1:
+        if len({use.owner for use in group}) > 1:
             yield identity, group
 
 
@@ -106,7 +106,7 @@ def _servers(fleet: Fleet, environment: Environment, use: Use) -> Iterator[Serve
 
 
 def behind(fleet: Fleet, server: Server, database: str = "") -> tuple[Server, str]:
-    """The server that holds a database, and its name there: behind a pooler what the pooler's settings or file say."""
+    """The server that holds a database, and the database's name there, following poolers by their configuration."""
     for _unused in range(_HOPS):
         environment = fleet.by_prefix.get(server.owner)
         definition = service_of(environment, server.service)
@@ -120,14 +120,14 @@ def behind(fleet: Fleet, server: Server, database: str = "") -> tuple[Server, st
 
 
 def service_of(environment: Environment | None, name: str) -> Mapping[str, Any] | None:
-    """The definition of a service, wherever the environment declares it."""
+    """The definition of a service in any of the environment's projects; ``None`` if there is none."""
     if environment is None:
         return None
-    return next((service for _unused, each, service in environment.services() if each == name), None)
+    return next((service for _unused, key, service in environment.services() if key == name), None)
 
 
 def is_pooler(name: str, definition: Mapping[str, Any]) -> bool:
-    """Whether a service passes connections on instead of answering them."""
+    """Whether a service is a connection pooler."""
     image = str(definition.get("image") or name)
     return bool(_POOLERS.search(image))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What kind of thing a service is, told from its image, its key and its ports."""
+"""The kind of a service, by its image, key and ports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 _WORDS = re.compile(r"[a-z]+")
 
-#: Servers that are meant to be reached from outside.
+#: Servers that are meant to be public.
 FRONT = frozenset({"nginx", "traefik", "caddy", "haproxy", "httpd", "apache", "envoy", "openresty", "angie"})
 
-#: Servers that keep data or pass it on.
+#: Servers that keep data or relay it.
 DATA = frozenset(
     {
         "postgres", "postgresql", "postgis", "timescaledb", "pgvector", "pgbouncer", "pgcat", "mysql", "mariadb",
@@ -25,7 +25,7 @@ DATA = frozenset(
     }
 )  # fmt: skip
 
-#: The ports of such servers, and of their consoles.
+#: The ports of such servers and of their consoles.
 DATA_PORTS = frozenset(
     {5432, 6432, 3306, 27017, 6379, 26379, 11211, 5672, 15672, 9092, 2181, 9200, 8123, 9042, 5555, 6333, 2379}
 )
@@ -48,14 +48,14 @@ def is_front_door(name: str, service: Mapping[str, Any]) -> bool:
 
 
 def is_data_service(name: str, service: Mapping[str, Any], port: Mapping[str, Any] | None = None) -> bool:
-    """Whether a service keeps data or passes it on; with a port, whether that port is such a server's."""
+    """Whether a service keeps or relays data, by its name and image or by ``port``."""
     if port is not None and port.get("target") in DATA_PORTS:
         return True
     return bool(words_of(name, service) & DATA) and not is_front_door(name, service)
 
 
 def texts(value: Any) -> list[str]:
-    """All strings of a value of the canonical form, keys of mappings left out."""
+    """All strings in a canonical value, without the keys of mappings."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, Mapping):
@@ -66,20 +66,20 @@ def texts(value: Any) -> list[str]:
 
 
 def command_text(service: Mapping[str, Any]) -> str:
-    """What a service runs, health check included, as one text."""
+    """A service's entrypoint, command and health check as one text."""
     health = service.get("healthcheck") or {}
     return " ".join(texts([service.get("entrypoint"), service.get("command"), health.get("test")]))
 
 
 def replicas_of(service: Mapping[str, Any]) -> int:
-    """How many containers a service has, by ``deploy.replicas`` or ``scale``."""
+    """The number of a service's containers, by ``deploy.replicas`` or ``scale``."""
     count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
     return int(str(count)) if str(count or "").isdigit() else 1
 
 
 def restart_policy(definition: Mapping[str, Any]) -> str:
-    """The restart policy that Compose hands to the engine: ``deploy.restart_policy`` counts alone where it is given.
-    Empty where neither says anything, which the engine takes for ``no``."""
+    """The restart policy that Compose sets: ``deploy.restart_policy`` if given, else ``restart``. Empty if there is
+    neither, which means ``no`` to the engine."""
     policy = (definition.get("deploy") or {}).get("restart_policy")
     said = definition.get("restart") if policy is None else policy.get("condition")
     name = str(said or "").partition(":")[0]
@@ -87,10 +87,10 @@ def restart_policy(definition: Mapping[str, Any]) -> str:
 
 
 def runs_once(definition: Mapping[str, Any]) -> bool:
-    """Whether a service does its work and ends, so that a container of it that ended well is as it should be.
+    """Whether a service exits when its work is done, so that a container that exited with 0 is fine.
 
-    ``no`` says so. Where the engine only would not start it again (no policy, ``on-failure``) it may be a server too:
-    one that is asked how it is, or that others connect to, is one.
+    That holds for the policy ``no``. Without a policy or with ``on-failure``, a service that has a health check or
+    ports is taken for a server.
     """
     policy = restart_policy(definition)
     asked = any(definition.get(key) for key in ("healthcheck", "ports", "expose"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What lies in a path or volume, told from who mounts it, where, and what they run: it decides how bad sharing is."""
+"""What a path or volume contains, by the services that mount it, which determines how bad it is to share it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _STATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """How bad it is to share a place, the hazards that it is, and what happens, as a sentence."""
+    """How bad it is to share a path or volume: the severity, the hazards, and a sentence on what would happen."""
 
     severity: Severity
     hazards: tuple[str, ...]
     what: str
 
 
-#: Tried in this order; the first gives the sentence, all that fit give their hazards.
+#: Tried in this order: the first match provides the sentence, each match its hazard.
 _KINDS: tuple[tuple[str, Severity, str], ...] = (
     ("VP-08", Severity.CRITICAL, "two database servers on one data directory both start, and each overwrites what the "
      "other wrote."),
@@ -49,8 +49,8 @@ _KINDS: tuple[tuple[str, Severity, str], ...] = (
 
 
 def contents(place: str, uses: Sequence[tuple[str, Mapping[str, Any], str]], base: str) -> Contents:
-    """What sharing a place means. ``uses`` are its mounts: (service, definition, target in the container); ``base``
-    is the hazard of sharing it at all."""
+    """What sharing ``place`` means. ``uses`` are its mounts: (service, definition, target in the container); ``base``
+    is the hazard of any sharing."""
     fits = {
         "VP-08": any(is_database_directory(*use) for use in uses),
         "VP-09": any(at in _REDIS_DIRECTORIES and words_of(name, service) & _REDIS for name, service, at in uses),
@@ -59,15 +59,15 @@ def contents(place: str, uses: Sequence[tuple[str, Mapping[str, Any], str]], bas
         "VP-12": bool(_SERVED.search(place)) or any(_SERVED.search(target) for _name, _service, target in uses),
         "VP-13": bool(_SYSTEM.match(place)),
     }
-    found = [kind for kind in _KINDS if fits[kind[0]]]
-    hazards = (base, *(hazard for hazard, _severity, _words in found))
-    if not found:
+    kinds = [kind for kind in _KINDS if fits[kind[0]]]
+    hazards = (base, *(hazard for hazard, _severity, _words in kinds))
+    if not kinds:
         return Contents(Severity.CRITICAL, hazards, "what one writes or deletes there, the other loses.")
-    return Contents(max(severity for _hazard, severity, _words in found), hazards, found[0][2])
+    return Contents(max(severity for _hazard, severity, _words in kinds), hazards, kinds[0][2])
 
 
 def is_database_directory(name: str, service: Mapping[str, Any], target: str) -> bool:
-    """Whether a mount holds the data of a database server."""
+    """Whether a mount contains a database server's data."""
     data = str((service.get("environment") or {}).get("PGDATA") or "")
     return bool(words_of(name, service) & _DATABASES) and (
         target.startswith(_DATABASE_DIRECTORIES) or (bool(data) and (data + "/").startswith(target.rstrip("/") + "/"))
@@ -75,7 +75,7 @@ def is_database_directory(name: str, service: Mapping[str, Any], target: str) ->
 
 
 def keeps_state(service: Mapping[str, Any], target: str) -> bool:
-    """Whether a service is told to keep a schedule, pid file, lock or cache below a directory of the container."""
+    """Whether a service keeps a schedule, pid file, lock or cache below a directory of its container."""
     settings = " ".join(f"{value}" for value in (service.get("environment") or {}).values() if value)
     paths = re.findall(r"(?<![\w.-])/[\w./-]+", f"{command_text(service)} {settings}".replace("=", " "))
     below = target.rstrip("/") + "/"
@@ -83,7 +83,7 @@ def keeps_state(service: Mapping[str, Any], target: str) -> bool:
 
 
 def uses(environment: Environment, source: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """The mounts of a path, or of a volume by its real name: (service, definition, target)."""
+    """Yield the mounts of a path, or of a volume by its real name: (service, definition, target)."""
     for project, name, service in environment.services():
         for mount in service.get("volumes") or ():
             key = str(mount.get("source") or "")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workflows of a fleet, each once, with the environments that list it; and whose a branch, a word or a file is."""
+"""A fleet's workflows with the environments that list them, and the owners of branches, words and files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command
 from ..readers.workflow import Job, Workflow
 from .ownership import ancestors, called, short_names
-from .wording import is_production
+from .production import is_production
 
 #: Verbs of Compose that change what runs.
 CHANGING = frozenset(
@@ -28,7 +28,7 @@ _MAIN_BRANCHES = frozenset(("main", "master", "production", "prod", "release", "
 
 @dataclass(frozen=True)
 class Listed:
-    """A document, and the environments that list it: a workflow often serves them all."""
+    """A document and the environments that list it, often all of them."""
 
     document: Document
     environments: tuple[Environment, ...]
@@ -40,7 +40,7 @@ class Listed:
 
 
 def listed_documents(fleet: Fleet) -> tuple[Listed, ...]:
-    """All documents of a fleet, each once however many environments list it."""
+    """All documents of a fleet, each once."""
     return fleet.derived(_listed_documents)
 
 
@@ -54,7 +54,7 @@ def _listed_documents(fleet: Fleet) -> tuple[Listed, ...]:
 
 
 def workflows(fleet: Fleet) -> Iterator[tuple[Workflow, Listed]]:
-    """All workflows of a fleet."""
+    """Yield all workflows of a fleet."""
     for listed in listed_documents(fleet):
         if isinstance(listed.document.data, Workflow):
             yield listed.document.data, listed
@@ -76,7 +76,7 @@ def is_deployment(command: Command) -> bool:
 
 
 def deployment_jobs(fleet: Fleet) -> Iterator[tuple[Workflow, Job, Listed]]:
-    """Every job that deploys."""
+    """Yield every job that deploys."""
     for workflow, listed in workflows(fleet):
         for job in workflow.jobs:
             if deploys(job):
@@ -84,14 +84,14 @@ def deployment_jobs(fleet: Fleet) -> Iterator[tuple[Workflow, Job, Listed]]:
 
 
 def environment_commands(environment: Environment) -> Iterator[tuple[Document, Command]]:
-    """Every command of an environment's documents."""
+    """Yield every command of an environment's documents."""
     for document in environment.documents:
         for command in commands(document):
             yield document, command
 
 
 def named(fleet: Fleet, environment: Environment, word: str) -> str:
-    """The environment that a word names, one's own included; empty for any other word."""
+    """The environment that a word names, including this one; empty if none."""
     word = word.strip().strip("'\"")
     if word == environment.prefix or word.lower() in short_names(environment):
         return environment.prefix
@@ -99,23 +99,23 @@ def named(fleet: Fleet, environment: Environment, word: str) -> str:
 
 
 def owner_of_branch(fleet: Fleet, environment: Environment, branch: str) -> str:
-    """The environment that a branch belongs to: as declared, else as the branch is called."""
+    """The environment that a branch belongs to, as declared or else by the branch's name."""
     declared = fleet.derived(_branches).get((repository(environment), branch))
     if declared:
         return declared
     mine = environment.variables.get("bulkhead_source_branch")
     if mine:
         return environment.prefix if mine == branch else ""
-    found = named(fleet, environment, branch)
-    if found or branch not in _MAIN_BRANCHES:
-        return found
+    owner = named(fleet, environment, branch)
+    if owner or branch not in _MAIN_BRANCHES:
+        return owner
     if is_production(environment):
         return environment.prefix
     return next(iter(fleet.derived(_productions)), "")
 
 
 def repository(environment: Environment) -> str:
-    """What an environment is built from, as far as it says."""
+    """The repository that an environment is built from, if known."""
     value = environment.variables.get("bulkhead_source_repository")
     return value if isinstance(value, str) else environment.project
 
@@ -134,7 +134,7 @@ def _productions(fleet: Fleet) -> tuple[str, ...]:
 
 
 def owner_of_file(fleet: Fleet, environment: Environment, path: str) -> str:
-    """The other environment whose Compose file is called so, unless one of one's own is."""
+    """The other environment with a Compose file of this name; empty if the environment itself has one."""
     owners = fleet.derived(_compose_names).get(posixpath.basename(path), ())
     return "" if not owners or environment.prefix in owners else owners[0]
 
@@ -150,14 +150,14 @@ def _compose_names(fleet: Fleet) -> dict[str, list[str]]:
 
 
 def mentions_ref(text: str) -> bool:
-    """Whether a text looks at the branch that started the run."""
+    """Whether a text refers to the branch that started the run."""
     return bool(
         re.search(r"github\.(?:ref|head_ref|base_ref|ref_name)|GITHUB_(?:REF|HEAD_REF|BASE_REF)|--abbrev-ref", text)
     )
 
 
 def home_of(fleet: Fleet, machine: str, path: str) -> str:
-    """The environment whose directory a path is, lies in, or alone contains."""
+    """The environment whose directory is or contains a path, or the only one below it."""
     homes = fleet.derived(_homes)
     return next((homes[machine, step] for step in ancestors(path) if homes.get((machine, step))), "")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was changed by hand since the last deployment. It is told, and a deployment puts it right."""
+"""Drift: manual changes since the last deployment. They are reported, and the next deployment reverts them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 from ....module_utils.docker.labels import INPUT, ONE_OFF, PREFIX
 from .. import naming
 from ..model import Environment, Finding, Severity, Where
-from ..report.text import some
+from ..wording import some
 from .health import once
 
-#: What of a container is kept and compared, and the word for it.
+#: What is kept of a container and compared, and the word for it in messages.
 _KEPT = {
     "input": "definition",
     "image": "image",
@@ -27,12 +27,12 @@ _KEPT = {
     "limits": "limits",
 }
 
-#: What a container keeps that is given another name.
+#: What stays the same when a container is renamed.
 _SAME = ("input", "image", "mounts")
 
 
 def deployed_containers(prefix: str, observation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What the registry keeps of an environment's containers, to know later what was changed by hand."""
+    """What the registry keeps of an environment's containers, by container name, to detect drift later."""
     return {
         container["name"]: {
             "input": container["labels"].get(INPUT, ""),
@@ -47,19 +47,19 @@ def deployed_containers(prefix: str, observation: Mapping[str, Any]) -> dict[str
 
 
 def _aliases(container: Mapping[str, Any], network: Mapping[str, Any]) -> list[str]:
-    """The names of a container in a network, without its own and its id."""
+    """A container's names in a network, except its own name and its id."""
     own = container["name"]
     return [name for name in network["aliases"] if name != own and not container["id"].startswith(name)]
 
 
 def deployed_guard(prefix: str, observation: Mapping[str, Any]) -> dict[str, str]:
-    """What the registry keeps of an environment's guard in the firewall; empty where there is none."""
+    """What the registry keeps of an environment's guard in the firewall; empty if it has none."""
     guards: Mapping[str, Any] = observation.get("guards") or {}
     return dict(guards.get(naming.firewall_chain(prefix)) or {})
 
 
 def drift(environment: Environment, observation: Mapping[str, Any]) -> list[Finding]:
-    """Files and containers in force that are not what the last deployment of this environment left."""
+    """Find deployed files, containers and firewall rules that differ from what the last deployment left."""
     entry = observation["registry"].get(environment.prefix) or {}
     when = entry.get("deployed") or "an unknown time"
     return [
@@ -68,8 +68,8 @@ def drift(environment: Environment, observation: Mapping[str, Any]) -> list[Find
             Severity.LOW,
             (environment.prefix,),
             resource,
-            f"{what} since the deployment of {when}; a deployment puts it back",
-            "put the change into the inventory if it is wanted (--check --diff shows it)",
+            f"{what} since the deployment of {when}; the next deployment reverts this",
+            "to keep the change, make it in the inventory (--check --diff shows it)",
             (Where(item="seen on the machine"),),
             environment.machine,
         )
@@ -94,57 +94,59 @@ def _guard(
 
 
 def differences(environment: Environment, observation: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Each changed container as the last deployment left it and as it is: two texts, as a diff takes them."""
+    """Each changed container as deployed and as it is now, in the form of Ansible's ``diff``."""
     entry = observation["registry"].get(environment.prefix) or {}
     recorded: Mapping[str, Any] = entry.get("containers") or {}
     now = deployed_containers(environment.prefix, observation)
-    found = []
+    diffs = []
     for name, was in sorted(recorded.items()):
-        whole = {what: was.get(what) for what in _KEPT if what in was}
-        there = {what: now[name][what] for what in whole} if name in now else {}
-        if whole != there:
-            found.append(
+        before = {what: was.get(what) for what in _KEPT if what in was}
+        after = {what: now[name][what] for what in before} if name in now else {}
+        if before != after:
+            diffs.append(
                 {
                     "before_header": f"container {name}, deployed {entry.get('deployed') or 'at an unknown time'}",
                     "after_header": f"container {name}, as it is",
-                    "before": "".join(f"{line}\n" for line in _lines(whole, {})),
-                    "after": "".join(f"{line}\n" for line in _lines(there, whole)),
+                    "before": "".join(f"{line}\n" for line in _lines(before, {})),
+                    "after": "".join(f"{line}\n" for line in _lines(after, before)),
                 }
             )
-    return found
+    return diffs
 
 
 def to_mend(environment: Environment, observation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What Compose would not put back, since the container's definition is the old one: its limits, and the networks
-    that it was connected to or disconnected from. As the module ``converge`` takes it."""
+    """Drift that Compose does not see, since the container's definition is unchanged: limits and networks.
+
+    Returned by container name, in the form that the module ``converge`` takes.
+    """
     recorded: Mapping[str, Any] = (observation["registry"].get(environment.prefix) or {}).get("containers") or {}
     now = deployed_containers(environment.prefix, observation)
-    found = {}
+    mends = {}
     for name, was in recorded.items():
-        there = now.get(name, was)
-        wanted: dict[str, Any] = {}
-        if there.get("limits") != was.get("limits"):
-            wanted["limits"] = was["limits"]
-        lost = {key: names for key, names in was["networks"].items() if key not in there["networks"]}
-        strange = [key for key in there["networks"] if key not in was["networks"]]
-        if lost or strange:
-            wanted |= {"connect": lost, "disconnect": strange}
-        if wanted and there["input"] == was["input"]:
-            found[name] = wanted
-    return found
+        current = now.get(name, was)
+        mend: dict[str, Any] = {}
+        if current.get("limits") != was.get("limits"):
+            mend["limits"] = was["limits"]
+        lost = {network: names for network, names in was["networks"].items() if network not in current["networks"]}
+        added = [network for network in current["networks"] if network not in was["networks"]]
+        if lost or added:
+            mend |= {"connect": lost, "disconnect": added}
+        if mend and current["input"] == was["input"]:
+            mends[name] = mend
+    return mends
 
 
-def as_diff(shown: Iterable[Mapping[str, str]]) -> str:
-    """The differences for the screen."""
+def as_diff(diffs: Iterable[Mapping[str, str]]) -> str:
+    """Render :func:`differences` as one unified diff."""
     lines: list[str] = []
-    for each in shown:
-        before, after = each["before"].splitlines(), each["after"].splitlines()
-        lines += difflib.unified_diff(before, after, each["before_header"], each["after_header"], lineterm="", n=0)
+    for diff in diffs:
+        before, after = diff["before"].splitlines(), diff["after"].splitlines()
+        lines += difflib.unified_diff(before, after, diff["before_header"], diff["after_header"], lineterm="", n=0)
     return "\n".join(line for line in lines if not line.startswith("@@"))
 
 
 def _lines(container: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
-    """A container in lines. Settings are told by name, and that they have another value than ``before``."""
+    """A container as lines. Settings appear by name only, marked if their value differs from ``before``."""
     values = before.get("settings") or {}
     for what, value in container.items():
         if what == "settings":
@@ -158,7 +160,7 @@ def _lines(container: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[
             for target, kind, source, writable in value:
                 yield f"mount {target}: {kind} {source}{'' if writable else ', read-only'}"
         elif what == "ports":
-            yield from (f"port {each['address'] or '*'}:{each['port']}" for each in value)
+            yield from (f"port {port['address'] or '*'}:{port['port']}" for port in value)
         elif what == "limits":
             yield from (f"limit {name}: {number or 'none'}" for name, number in value.items())
         else:
@@ -169,12 +171,12 @@ def _files(
     environment: Environment, entry: Mapping[str, Any], observation: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     if entry.get("key") != observation["key"]:
-        return  # digests under another key say nothing
+        return  # digests made with different keys cannot be compared
     recorded = entry.get("files") or {}
-    found = observation["files"].get(environment.directory) or {}
+    digests = observation["files"].get(environment.directory) or {}
     for path in sorted(recorded):
-        if found.get(path) != recorded[path]:
-            what = "was changed by hand" if path in found else "was removed by hand"
+        if digests.get(path) != recorded[path]:
+            what = "was changed by hand" if path in digests else "was removed by hand"
             yield f"{environment.directory}/{path}", f"{path} {what}"
 
 
@@ -183,7 +185,7 @@ def _containers(
 ) -> Iterator[tuple[str, str]]:
     recorded: Mapping[str, Any] = entry.get("containers") or {}
     services: Mapping[str, Any] = entry.get("services") or {}
-    found = {container["name"]: container for container in observation["containers"]}
+    observed = {container["name"]: container for container in observation["containers"]}
     now = deployed_containers(environment.prefix, observation)
     strays = sorted(set(now) - set(recorded))
     for name, was in sorted(recorded.items()):
@@ -192,11 +194,11 @@ def _containers(
             what = f"was renamed to {renamed[0]} by hand" if renamed else "was removed by hand"
             yield f"container {name}", f"container {name} {what}"
             continue
-        condition = found[name]["condition"]
+        condition = observed[name]["condition"]
         if condition == "paused":
             yield f"container {name}", f"container {name} was paused by hand"
-        elif not found[name]["running"] and not (condition == "exited (0)" and once(found[name], services)):
-            yield f"container {name}", f"container {name} was stopped, or ended ({condition}),"
+        elif not observed[name]["running"] and not (condition == "exited (0)" and once(observed[name], services)):
+            yield f"container {name}", f"container {name} was stopped, or exited by itself ({condition}),"
         for what, word in _KEPT.items():
             if what in was and now[name][what] != was[what]:
-                yield f"container {name}", f"container {name} was given other {word} by hand"
+                yield f"container {name}", f"container {name} had its {word} changed by hand"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which of an environment's containers are not as they should be."""
+"""Which of an environment's services do not work: unhealthy, stopped or missing containers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def own_containers(environment: Environment, observation: Mapping[str, Any]) -> 
 
 
 def once(container: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a container is of a service that does its work and ends. Of one that nobody knows, the engine's own
-    policy says so."""
+    """Whether a container's service exits when its work is done; an unknown service's restart policy tells."""
     service = services.get(container["labels"].get(SERVICE, ""))
     return bool(service["once"]) if service else container["policy"] in ("", "no", "on-failure")
 
@@ -30,21 +29,21 @@ def once(container: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]
 def unwell(
     environment: Environment, observation: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
-    """What of an environment's ``services`` does not serve and should: (resource, what is wrong with it).
+    """Yield (resource, problem) for each of an environment's ``services`` that should serve and does not.
 
-    A server that was told to stop exits with 0, and is away all the same. What somebody runs by the way (``docker
-    compose run``) is as it likes; so is a stand-in, behind which requests would go unanswered.
+    A stopped server counts as down even if it exited with 0. One-off containers (``docker compose run``) and
+    stand-ins are not judged.
     """
-    there = Counter[str]()
+    counts = Counter[str]()
     for container in own_containers(environment, observation):
         if container["labels"].get(ONE_OFF) == "True":
             continue
-        there[container["labels"].get(SERVICE, "")] += 1
-        did_its_work = container["condition"] == "exited (0)" and once(container, services)
+        counts[container["labels"].get(SERVICE, "")] += 1
+        completed = container["condition"] == "exited (0)" and once(container, services)
         serves = container["condition"] in ("healthy", "running", "starting")
-        if not (serves or did_its_work):
+        if not (serves or completed):
             yield f"container {container['name']}", f"container {container['name']} is {container['condition']}"
     for key, service in sorted(services.items()):
-        if not service["once"] and there[key] < service["replicas"]:
-            has = f"{there[key]} of {service['replicas']} containers" if there[key] else "no container"
+        if not service["once"] and counts[key] < service["replicas"]:
+            has = f"{counts[key]} of {service['replicas']} containers" if counts[key] else "no container"
             yield f"service {key}", f"service {key} has {has}"

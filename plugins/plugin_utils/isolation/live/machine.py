@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The machine itself: is it the one that is meant, is there room, and what else on it could reach an environment."""
+"""The machine itself: whether it is the right one, has room, and runs anything else that endangers an environment."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ....module_utils.docker.labels import PREFIX
 from ..facts.ownership import inside
 from ..model import Claim, Environment, Finding, Severity, Where
 from ..redaction import redact
-from ..report.text import some
+from ..wording import some
 from .registered import is_there
 
-#: Below this a build or a database stops half-way.
+#: Free bytes below which a build or a database may stop half-way.
 MINIMUM_FREE = 512 * 1024 * 1024
 
-#: The port of a Docker engine that asks nobody who they are.
+#: The port on which a Docker engine listens without authentication.
 _OPEN_ENGINE = 2375
 
 _LOOPBACK = ("127.", "::1")
 
-#: The first engine that drops packets from outside to ports on loopback.
+#: The first major version of the engine that drops packets from outside to ports on loopback.
 _LOOPBACK_SAFE = 28
 
 _PRUNE = re.compile(r"\bdocker\b.*\bprune\b")
 
 
 def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Finding]:
-    """Everything about the machine that a deployment of this environment has to know."""
+    """Every finding about the machine that concerns this environment."""
     return [
         *_identity(environment, observation),
         *_other_directory(environment, observation),
@@ -70,18 +70,16 @@ def _identity(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "other-machine",
                 Severity.HIGH,
                 what,
-                f"this is not the {what} that {environment.prefix} was deployed to: its id is {now[:12]}, and the "
-                "registry says "
-                f"{then[:12]}; the environment's data is elsewhere",
+                f"this is not the {what} that {environment.prefix} was deployed to: its id is {now[:12]}, the registry "
+                f"has {then[:12]}; the environment's data is elsewhere",
                 f"check ansible_host and bulkhead_docker_host; if {environment.prefix} has really moved, remove its "
-                "entry from the "
-                "registry on this machine",
+                "entry from the registry on this machine",
                 "CP-21",
             )
 
 
 def _other_directory(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """An environment of the same prefix was deployed here from another directory: somebody else's inventory has it."""
+    """The same prefix was deployed here to another directory, probably by another inventory."""
     entry = observation["registry"].get(environment.prefix) or {}
     directory, places = str(entry.get("directory") or ""), observation["places"]
     same = places.get(directory, directory) == places.get(environment.directory, environment.directory)
@@ -91,24 +89,24 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
             "other-directory",
             Severity.CRITICAL,
             directory,
-            f"{environment.prefix} was deployed here to {directory} by {entry.get('by') or 'somebody'}, and is now to "
-            f"be deployed to {environment.directory}: its containers and volumes would be taken over",
-            "give one of the two another bulkhead_prefix; if it is the same one and was moved, move its directory on "
-            "the machine as well",
+            f"{environment.prefix} was deployed here to {directory} by {entry.get('by') or 'an unknown user'}; "
+            f"deploying it to {environment.directory} would take over its containers and volumes",
+            "give one of the two another bulkhead_prefix; if it is the same environment and has moved, move its "
+            "directory on the machine as well",
             "CP-01",
             "CP-12",
         )
 
 
 def _maintenance(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """The environment answers with its maintenance page: nothing is wrong with it, and nobody gets through."""
+    """The environment is healthy, but answers every request with its maintenance page."""
     if environment.directory in observation["maintenance"]:
         yield _finding(
             environment,
             "in-maintenance",
             Severity.LOW,
             environment.directory,
-            f"{environment.prefix} answers every request with its maintenance page; a deployment leaves that as it is",
+            f"{environment.prefix} answers every request with its maintenance page; a deployment does not change that",
             "ansible-playbook aiia.bulkhead.maintenance -l <environment> -e bulkhead_maintenance=off",
         )
 
@@ -124,7 +122,7 @@ def _room(environment: Environment, observation: Mapping[str, Any]) -> Iterator[
                 Severity.HIGH,
                 path,
                 f"only {free // 1048576} MiB are free at {path}; a full disk stops the databases of every environment "
-                "of this machine",
+                "on this machine",
                 "free some space, or move the directory to a larger disk",
                 "VP-19",
             )
@@ -138,9 +136,8 @@ def _open_engine(environment: Environment, observation: Mapping[str, Any]) -> It
                 "open-engine",
                 Severity.CRITICAL,
                 f"port {_OPEN_ENGINE}",
-                f"something listens on port {_OPEN_ENGINE} of {socket['address'] or 'every address'}: if that is the "
-                "Docker engine, every "
-                "container of every environment is root on this machine",
+                f"port {_OPEN_ENGINE} is open on {socket['address'] or 'every address'}: if that is the Docker engine, "
+                "every container of every environment can become root on this machine",
                 "let the engine listen on its socket only, or on 2376 with TLS and client certificates",
                 "HP-07",
             )
@@ -156,9 +153,9 @@ def _parents(environment: Environment, observation: Mapping[str, Any]) -> Iterat
                 "compose-file-above",
                 Severity.LOW,
                 path,
-                f"{path} lies above {own}: docker compose typed there without -f works on that file, not on "
+                f"{path} lies above {own}: docker compose without -f may use that file instead of the one of "
                 f"{environment.prefix}",
-                "move that file out of the way; Bulkhead itself always names its file",
+                "move that file out of the way; Bulkhead itself always passes -f",
                 "CP-14",
             )
 
@@ -171,9 +168,9 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "damaged-registry",
                 Severity.LOW,
                 f"registry entry {prefix}",
-                f"the registry entry of {prefix} cannot be used ({entry['damaged']}); what is seen of {prefix} on the "
-                "machine counts instead, without its domains and databases",
-                f"deploy {prefix} once more, which writes its entry anew",
+                f"the registry entry of {prefix} cannot be used ({entry['damaged']}); {prefix} is judged by what runs "
+                "on the machine instead, without its domains and databases",
+                f"deploy {prefix} again to rewrite its entry",
             )
         elif "rebuilt" in entry:
             yield _finding(
@@ -182,12 +179,12 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 Severity.LOW,
                 f"registry entry {prefix}",
                 f"the registry entry of {prefix} was rebuilt from the copy in {entry['directory']}: {entry['rebuilt']}",
-                f"deploy {prefix} once more, which completes its entry",
+                f"deploy {prefix} again to complete its entry",
             )
 
 
 def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Environments that run here and that the registry has forgotten."""
+    """Environments that run here without a registry entry."""
     seen = {container["labels"].get(PREFIX, "") for container in observation["containers"]}
     unknown = sorted(seen - {"", environment.prefix, *observation["registry"]})
     if unknown:
@@ -196,40 +193,40 @@ def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> I
             "unregistered-environment",
             Severity.LOW,
             f"environment {unknown[0]}",
-            f"containers of {some(unknown)} run here, and the registry does not know them; what is seen counts, "
-            "without domains and databases",
-            "deploy them once more, which registers them, or let all users of this machine have one "
-            "bulkhead_state_directory",
+            f"containers of {some(unknown)} run here without a registry entry; they are judged by what runs on the "
+            "machine, without domains and databases",
+            "deploy them again to register them, or set the same bulkhead_state_directory for all users of this "
+            "machine",
         )
 
 
 def _moved_checkouts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Others' checkouts that are not where their last deployment left them. One whose lock is held is just being
-    deployed: the registry learns its commit at the end."""
+    """Others' checkouts that are not at their deployed commit. An environment whose lock is held is being deployed:
+    its commit is registered at the end."""
     for prefix in sorted({*observation["registry"]} - {environment.prefix, *observation["locks"]}):
         yield from moved_checkout(environment, prefix, observation)
 
 
 def moved_checkout(environment: Environment, prefix: str, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """The checkout of one environment, where somebody pulled or switched by hand since its last deployment."""
+    """One environment's checkout, if it was moved by hand (pulled, switched) since the last deployment."""
     entry = observation["registry"].get(prefix) or {}
-    found = observation["checkouts"].get(str(entry.get("directory"))) or {}
-    wanted = str(entry.get("commit") or "")
-    if wanted and found.get("commit") and found["commit"] != wanted:
+    checkout = observation["checkouts"].get(str(entry.get("directory"))) or {}
+    deployed = str(entry.get("commit") or "")
+    if deployed and checkout.get("commit") and checkout["commit"] != deployed:
         yield _finding(
             environment,
             "moved-checkout",
             Severity.LOW,
             f"{entry['directory']}/code",
-            f"the checkout of {prefix} is at {found['commit'][:12]} on {found['branch'] or 'no branch'}, and "
-            f"{wanted[:12]} was deployed: somebody pulled or switched there by hand",
-            f"deploy {prefix} to bring it back; nothing is built from the work tree in any case",
+            f"the checkout of {prefix} is at {checkout['commit'][:12]} on {checkout['branch'] or 'no branch'}, but "
+            f"{deployed[:12]} was deployed: it was pulled or switched by hand",
+            f"deploy {prefix} to reset it; builds never use the work tree",
             "CI-09",
         )
 
 
 def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """The code of an environment that is really somewhere else, or whose git repository is another environment's."""
+    """An environment's checkout that is a link out of its directory, or shares another environment's repository."""
     own = observation["checkouts"].get(environment.directory) or {}
     real = str(observation["places"].get(environment.directory, environment.directory))
     place = str(own.get("place") or "")
@@ -239,9 +236,9 @@ def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -
             "linked-checkout",
             Severity.HIGH,
             f"{environment.directory}/code",
-            f"{environment.directory}/code is a link to {place}, outside the environment's own directory: a checkout "
-            "here changes files there",
-            "remove the link; the deployment makes a checkout of its own",
+            f"{environment.directory}/code is a link to {place}, outside the environment's own directory: checking "
+            "out a commit here changes files there",
+            "remove the link; the deployment creates its own checkout",
             "VP-15",
         )
     for directory, other in sorted(observation["checkouts"].items()):
@@ -255,9 +252,9 @@ def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -
                 "shared-repository",
                 Severity.HIGH,
                 own["repository"],
-                f"the checkouts in {environment.directory} and {directory} have one git repository, "
-                f"{own['repository']}: a fetch, checkout or clean-up of one is one of the other",
-                f"remove {environment.directory}/code (a worktree or link); the deployment makes a checkout of its own",
+                f"the checkouts in {environment.directory} and {directory} share the git repository "
+                f"{own['repository']}: a fetch, checkout or clean-up in one affects the other",
+                f"remove {environment.directory}/code (a worktree or link); the deployment creates its own checkout",
                 "VP-15",
             )
 
@@ -270,15 +267,14 @@ def _limits(environment: Environment, observation: Mapping[str, Any]) -> Iterato
                 "kernel-limit",
                 Severity.MEDIUM,
                 what,
-                f"{count} of {most} {what} are in use on this machine; when they run out, every environment on it "
-                "fails",
-                "find out who uses them, or raise the kernel's limit (sysctl)",
+                f"{count} of {most} {what} are in use on this machine; every environment on it fails when they run out",
+                "find out what uses them, or raise the kernel's limit (sysctl)",
                 "HP-12",
             )
 
 
 def _schedules(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Jobs of the machine that clean up what is not in use at that moment, whosever it is."""
+    """Scheduled jobs that prune whatever is not in use at that moment, of every environment."""
     for schedule in observation["schedules"]:
         for line in schedule["lines"]:
             if _PRUNE.search(line):
@@ -287,9 +283,9 @@ def _schedules(environment: Environment, observation: Mapping[str, Any]) -> Iter
                     "scheduled-prune",
                     Severity.LOW,
                     schedule["path"],
-                    f"{schedule['path']} runs '{redact(line.strip())}': it removes what no container uses at that "
-                    "moment, volumes and images of stopped environments included",
-                    "remove that job; Bulkhead removes what it made by its exact name",
+                    f"{schedule['path']} runs '{redact(line.strip())}': it removes everything that no container uses "
+                    "at that moment, including volumes and images of stopped environments",
+                    "remove that job; Bulkhead removes only its own objects, by exact name",
                     "OP-01",
                 )
 
@@ -302,7 +298,7 @@ def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             Severity.LOW,
             "Docker engine",
             "live-restore is off: a restart or upgrade of the engine stops the containers of every environment",
-            "set engine_live_restore: true and run aiia.bulkhead.provision (the engine is reloaded, not restarted)",
+            "set engine_live_restore: true and run aiia.bulkhead.provision (which reloads the engine, no restart)",
             "OP-10",
         )
     version = str(observation["engine"]["version"]).partition(".")[0]
@@ -313,8 +309,8 @@ def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             "reachable-loopback",
             Severity.LOW,
             f"port {local[0]}",
-            f"Docker Engine {observation['engine']['version']} lets neighbours of this machine's network reach ports "
-            f"that are published on loopback ({', '.join(local[:4])})",
+            f"Docker Engine {observation['engine']['version']} lets other hosts on this machine's network reach ports "
+            f"published on loopback ({', '.join(local[:4])})",
             f"upgrade the engine to {_LOOPBACK_SAFE} or later",
             "NW-19",
         )

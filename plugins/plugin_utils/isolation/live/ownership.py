@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose things are these: names, projects and networks of one environment as they really are on the machine."""
+"""Who owns what on the machine: one environment's names, projects, networks, volumes and ports as observed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _LIVE = (Where(item="seen on the machine"),)
 
 
 def owner_of(labels: Mapping[str, str]) -> str:
-    """Who made an object, in words."""
+    """The owner of an object, for a message: a prefix, else a Compose project."""
     if labels.get(PREFIX):
-        return f"{labels[PREFIX]}"
+        return labels[PREFIX]
     if labels.get(PROJECT):
         where = labels.get(WORKING_DIRECTORY)
         return f"the Compose project {labels[PROJECT]}" + (f" in {where}" if where else "")
-    return "somebody who used no Compose project"
+    return "no Compose project"
 
 
 def ownership(environment: Environment, observation: Mapping[str, Any]) -> list[Finding]:
-    """Everything that bears a name of this environment and is not its own, and its own things in foreign places."""
+    """Find others' objects that use this environment's names, files, networks or ports, and its own on others'."""
     return [
         *_foreign_names(environment, observation),
         *_foreign_project(environment, observation),
@@ -55,32 +55,31 @@ def _project(environment: Environment) -> str:
 
 
 def _foreign_names(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """A container, network or volume has a name that we are about to use, and somebody else's label."""
+    """Containers, networks and volumes that have a name of this environment and another project's label."""
     project = _project(environment)
     for kind, hazard in (("container", "NM-03"), ("network", "NW-01"), ("volume", "VP-01")):
         names = _own_names(environment, kind)
-        for each in observation[f"{kind}s"]:
-            if each["name"] in names and each["labels"].get(PROJECT) != project:
+        for item in observation[f"{kind}s"]:
+            if item["name"] in names and item["labels"].get(PROJECT) != project:
                 yield _finding(
                     environment,
                     "foreign-name",
                     Severity.CRITICAL if kind == "volume" else Severity.HIGH,
-                    f"{kind} {each['name']}",
-                    f"a {kind} called {each['name']} is on the machine and belongs to {owner_of(each['labels'])}; "
-                    "deploying "
-                    f"{environment.prefix} would use or replace it",
-                    f"rename or remove that {kind}, or declare it as external if {environment.prefix} shall share it",
+                    f"{kind} {item['name']}",
+                    f"a {kind} called {item['name']} is on the machine and belongs to {owner_of(item['labels'])}; "
+                    f"deploying {environment.prefix} would use or replace it",
+                    f"rename or remove that {kind}, or declare it external if {environment.prefix} is to share it",
                     hazard,
                 )
 
 
 def _real(observation: Mapping[str, Any], path: str) -> str:
-    """A directory, links followed as far as they were seen on the machine."""
+    """A path with the links resolved that the observation knows."""
     return posixpath.normpath(str(observation["places"].get(path, path) or "/"))
 
 
 def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Containers of our Compose project that were started from another directory."""
+    """Containers of this environment's Compose project that were started from another directory."""
     project, directory = _project(environment), _real(observation, environment.directory)
     for container in observation["containers"]:
         labels = container["labels"]
@@ -92,16 +91,16 @@ def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -
                 Severity.CRITICAL,
                 f"project {project}",
                 f"container {container['name']} runs in the Compose project {project} from "
-                f"{where or 'an unknown directory'}, not from {environment.directory}; Compose takes it for a "
-                f"container of {environment.prefix} and replaces it",
-                "stop that project, or give it a project name of its own (name: in its Compose file)",
+                f"{where or 'an unknown directory'}, not from {environment.directory}; Compose would take it for a "
+                f"container of {environment.prefix} and replace it",
+                "stop that project, or give it another project name (name: in its Compose file)",
                 "CP-01",
                 "CP-03",
             )
 
 
 def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Containers from our directory under another project: what a renamed project leaves running."""
+    """Containers started from this environment's directory as another project, such as a renamed one leaves behind."""
     project, directory = _project(environment), _real(observation, environment.directory)
     for container in observation["containers"]:
         labels = container["labels"]
@@ -113,15 +112,16 @@ def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterat
                 Severity.HIGH,
                 f"container {container['name']}",
                 f"container {container['name']} was started from {environment.directory} as the Compose project "
-                f"{labels[PROJECT]}; it would go on beside {environment.prefix}, with old code and the same queues",
-                f"stop it: docker compose -p {labels[PROJECT]} down (without -v: volumes stay)",
+                f"{labels[PROJECT]}; it would keep running beside {environment.prefix}, with old code and the same "
+                "queues",
+                f"stop it: docker compose -p {labels[PROJECT]} down (without -v, to keep its volumes)",
                 "CP-19",
                 "RC-11",
             )
 
 
 def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Containers of our project that no deployment made and that no service of ours would replace."""
+    """Containers of this environment's project that no deployment made and that belong to no declared service."""
     project = _project(environment)
     services = {name for _project, name, _service in environment.services()}
     for container in observation["containers"]:
@@ -137,7 +137,7 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
             Severity.HIGH,
             f"container {container['name']}",
             f"container {container['name']} is in the Compose project {project} and was not made by a deployment of "
-            f"{environment.prefix}; as a service that is gone it would be removed",
+            f"{environment.prefix}; the next deployment would remove it as an orphan",
             f"give it a project of its own, remove it, or declare its service {labels.get(SERVICE, '')} in "
             "bulkhead_services",
             "CP-02",
@@ -146,7 +146,7 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
 
 
 def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Containers that were joined by hand to a network of another owner."""
+    """Containers connected to another owner's network: others' to this environment's, its own to others'."""
     own, project = _own_names(environment, "network"), _project(environment)
     prefixes = {network["name"]: network["labels"].get(PREFIX, "") for network in observation["networks"]}
     for container in observation["containers"]:
@@ -159,8 +159,7 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
                     Severity.CRITICAL,
                     f"network {name}",
                     f"container {container['name']} of {owner_of(container['labels'])} is on the network {name} of "
-                    f"{environment.prefix}: it "
-                    "reaches the database by its short name, and its own names answer there",
+                    f"{environment.prefix}: it reaches the database by its short name, and its own names resolve there",
                     f"docker network disconnect {name} {container['name']}",
                     "NW-02",
                     "NW-03",
@@ -172,15 +171,14 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
                     Severity.CRITICAL,
                     f"network {name}",
                     f"container {container['name']} of {environment.prefix} is on the network {name} of "
-                    f"{prefixes[name]}: names such as "
-                    "postgresql are answered by the other environment",
+                    f"{prefixes[name]}: names such as postgresql may resolve to the other environment's containers",
                     f"docker network disconnect {name} {container['name']}",
                     "NW-03",
                 )
 
 
 def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Containers of others that have our volumes or files."""
+    """Others' containers that mount this environment's volumes or files."""
     project, volumes = _project(environment), _own_names(environment, "volume")
     directories = {environment.directory, _real(observation, environment.directory)}
     for container in observation["containers"]:
@@ -197,18 +195,18 @@ def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) ->
                 Severity.CRITICAL if writable else Severity.LOW,
                 f"{kind} {source}",
                 f"container {container['name']} of {owner_of(container['labels'])} has {what} of {environment.prefix} "
-                "mounted" + (", and can write to it" if writable else ", and reads it"),
-                f"stop that container, or mount it there read-only if it has to read {what}",
+                f"mounted and can {'write to' if writable else 'read'} it",
+                f"stop that container, or mount {what} read-only there if it has to read it",
                 "VP-01",
                 "VP-05",
             )
 
 
 def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    """Ports that we publish and that a container of others, or a process of the machine, holds."""
+    """Published ports of this environment that another container, or a process of the machine, holds."""
     project = _project(environment)
     ours = [container for container in observation["containers"] if container["labels"].get(PROJECT) == project]
-    own = {(port["port"], port["address"]) for each in ours for port in each["ports"]}
+    own = {(port["port"], port["address"]) for container in ours for port in container["ports"]}
     of_containers = {
         port["port"] for container in observation["containers"] if container["running"] for port in container["ports"]
     }
@@ -226,7 +224,7 @@ def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> It
         ]
         if port not in of_containers and not any(port == mine and overlapping(address, at) for mine, at in own):
             holders += [
-                socket["process"] or "a process that this user may not see"
+                socket["process"] or "a process that this user cannot see"
                 for socket in observation["sockets"]
                 if socket["port"] == port and overlapping(address, socket["address"])
             ]
@@ -238,14 +236,14 @@ def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> It
                 f"port {port}",
                 f"port {port}{f' on {address}' if address else ''} of service {claim.attributes.get('service')} is "
                 f"taken by {holders[0]}",
-                "stop what holds it, or choose another port",
+                "stop whatever holds it, or choose another port",
                 "PT-01",
                 "PT-02",
                 "PT-07",
             )
 
 
-def overlapping(one: str, other: str) -> bool:
-    """Whether two listening addresses exclude each other on one port; the empty one is every address."""
+def overlapping(address: str, other: str) -> bool:
+    """Whether two sockets on these addresses cannot share a port; an empty address means every address."""
     every = ("", "0.0.0.0", "::")
-    return one in every or other in every or one.strip("[]").lower() == other.strip("[]").lower()
+    return address in every or other in every or address.strip("[]").lower() == other.strip("[]").lower()

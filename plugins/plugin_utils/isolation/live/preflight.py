@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live gate before anything is changed: all that an observation says against deploying one environment."""
+"""The live gate before a deployment: every finding on the machine against deploying one environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from ..model import Environment, Finding, Fleet
-from ..rules import judge, waive
+from ..rules import judge, rules
 from ..waivers import UNUSED, apply
 from .drift import drift
 from .machine import machine, moved_checkout
@@ -21,11 +21,11 @@ from .registered import registered, strangers
 
 
 def preflight(environment: Environment, fleet: Collection[str], observation: Mapping[str, Any]) -> list[Finding]:
-    """Judge one environment against the machine as it is, environments of other inventories included.
+    """Judge one environment against the machine as it is, including environments of other inventories.
 
-    ``fleet`` are the prefixes that were judged on paper. What of them was deployed here counts as it was deployed: a
-    port that the inventory has given to somebody else is taken until its holder gives it up. Findings among others are
-    theirs: only those in which this environment has a part are given.
+    ``fleet`` holds the prefixes that the plan judged. Those deployed here count as they were deployed: a port that the
+    inventory has since given to another environment stays taken until its holder is redeployed. Findings that do not
+    involve this environment are left out.
     """
     return [
         *standing(environment, fleet, observation),
@@ -35,11 +35,11 @@ def preflight(environment: Environment, fleet: Collection[str], observation: Map
 
 
 def standing(environment: Environment, fleet: Collection[str], observation: Mapping[str, Any]) -> list[Finding]:
-    """What holds before a deployment and after it. What the last deployment left is not asked for: after this one the
-    registry still knows the one before."""
+    """The findings that count before and after a deployment. Drift does not: right after a deployment, the registry
+    still describes the previous one."""
     deployed = list(registered(observation, {environment.prefix}, environment.machine))
     projects = (project.name for project in environment.compose)
-    known = {*fleet, *(each.prefix for each in deployed), *projects, environment.prefix}
+    known = {*fleet, *(neighbour.prefix for neighbour in deployed), *projects, environment.prefix}
     others = [*deployed, *strangers(observation, known, environment.machine)]
     shared = [
         finding
@@ -52,13 +52,13 @@ def standing(environment: Environment, fleet: Collection[str], observation: Mapp
 def accepted(
     environment: Environment, findings: Sequence[Finding], today: date, complete: bool = False
 ) -> list[Finding]:
-    """The findings, those marked that the environment's own waivers accept.
+    """The findings, those accepted by the environment's own waivers marked as waived.
 
-    ``complete`` says that everything was looked at that only a machine can show: then waivers that accept nothing of
-    it are told as well.
+    If ``complete``, every live check has run, so unused waivers of live rules are findings as well.
     """
     own = [replace(finding, environments=(environment.prefix,)) for finding in findings]
-    judged = apply(Fleet((environment,)), own, today, live=True)
+    judged = apply(Fleet((environment,)), own, today, live=True, known=rules())
     reasons = {(each.rule, each.resource): each.waived for each in judged}
     unused = [each for each in judged if each.rule == UNUSED] if complete else []
-    return [*(waive(finding, reasons.get((finding.rule, finding.resource), "")) for finding in findings), *unused]
+    marked = (replace(finding, waived=reasons.get((finding.rule, finding.resource), "")) for finding in findings)
+    return [*marked, *unused]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to ask an environment after it has converged, and what the answers mean."""
+"""Probes of a deployed environment: which ones to make, and what their results mean."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ from .. import naming
 from ..model import Environment, Finding, Severity, Where
 from .health import own_containers, unwell
 
-#: Bounds: enough for dozens of environments on one machine, and never a flood.
+#: Upper bounds, enough for dozens of environments on one machine.
 MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60
 
-#: Where data listens when an image does not say which ports it exposes.
+#: Ports of data services, tried for images that declare no exposed port.
 _DATA_PORTS = (5432, 6379, 6432)
 
-#: Stands for the machine as a container sees it: the gateways of its networks, which are made by the deployment.
+#: Stands for the machine as a container sees it: the gateways of its networks, unknown before the deployment.
 MACHINE = "machine"
 
-#: HTTP answers that say that a host is not served here.
+#: HTTP statuses that mean that a host is not served here.
 _REFUSALS = (400, 403, 421)
 
-#: HTTP answers of a web server behind which nobody answers.
-_NOBODY_BEHIND = (502, 504)
+#: HTTP statuses of a web server whose backend is down.
+_BACKEND_DOWN = (502, 504)
 
-#: A host name that nobody owns (RFC 2606).
+#: A host name that can never exist (RFC 2606).
 _UNKNOWN = "unknown.invalid"
 
 
 @dataclass(frozen=True)
 class Probes:
-    """What the module is asked to do. ``owners`` says whose a name or an address is; ``cut`` that a bound was met."""
+    """The probes that the module ``verify`` makes.
+
+    ``owners`` maps each probed name, and each (address, port), to a prefix; ``cut`` says that a bound was reached.
+    """
 
     resolve: list[str] = field(default_factory=list)
     connect: list[dict[str, Any]] = field(default_factory=list)
@@ -47,7 +50,7 @@ class Probes:
     cut: bool = False
 
     def owner(self, address: str, port: int) -> str:
-        """Whose server is behind an address and port that was reached."""
+        """The prefix of the environment behind an address and port, as far as it is known."""
         known = self.owners.get((address, port)) or self.owners.get((MACHINE, port))
         return known or "another environment"
 
@@ -58,7 +61,7 @@ def plan_probes(
     observation: Mapping[str, Any],
     questions: Sequence[Mapping[str, Any]] = (),
 ) -> Probes:
-    """The probes of one environment, made from what is really on the machine."""
+    """Plan the probes of one environment from what runs on the machine."""
     bystanders = {other.prefix: other for other in others if other.prefix != environment.prefix}
     owners: dict[Any, str] = {}
     names: list[str] = []
@@ -95,7 +98,7 @@ def plan_probes(
 
 
 def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[str]:
-    """Names that own containers answer to: those that were seen, and those of containers that are yet to be made."""
+    """Names of the environment's own containers: of existing ones, and of those yet to be created."""
     names = set()
     for container in own_containers(environment, observation):
         names |= {container["name"]}.union(*(network["aliases"] for network in container["networks"].values()))
@@ -108,12 +111,12 @@ def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[
 
 
 def _requests(environment: Environment, others: Iterable[Environment]) -> Iterator[dict[str, Any]]:
-    """Own domains, other environments' domains and an unknown one, on every published web port."""
+    """Request own domains, other environments' domains and an unknown one, on every published web port."""
     foreign = [domain for other in others for domain in other.domains[:1]]
     wanted = [(domain, "own") for domain in environment.domains[:3]]
     wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
     bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
-    # What is published on every address is published on [::1] as well, where the machine has IPv6.
+    # A port published on every address is on [::1] as well, if the machine has IPv6.
     addresses = (("127.0.0.1", False), ("::1", True)) if bound in ("", "::") else ((bound, False),)
     for port, tls, standard in ((environment.http_port, False, 80), (environment.https_port, True, 443)):
         if port is None:
@@ -134,7 +137,7 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
 
 
 def own_request(environment: Environment) -> dict[str, Any] | None:
-    """A request for the environment's first domain at its own HTTPS port; None where it has none."""
+    """A request for the environment's first domain at its own HTTPS port; None if it has no such port or domain."""
     return next(
         (request for request in _requests(environment, ()) if request["kind"] == "own" and request["tls"]), None
     )
@@ -147,8 +150,8 @@ def judge_probes(
     result: Mapping[str, Any],
     services: Mapping[str, Mapping[str, Any]],
 ) -> list[Finding]:
-    """What the answers say against the environment. ``result`` is what the module ``verify`` returned, ``services``
-    what is in force (:func:`registered.services_of`)."""
+    """Judge what the module ``verify`` returned (``result``). ``services`` are those of the release in force, as
+    returned by :func:`registered.services_of`."""
     bystanders = [other for other in others if other.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
@@ -166,38 +169,39 @@ def _finding(
 
 
 def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
-    for each in inside:
-        if each["error"]:
+    for container in inside:
+        name = container["container"]
+        if container["error"]:
             yield _finding(
                 environment,
                 "probe-failed",
                 Severity.MEDIUM,
-                f"container {each['container']}",
-                f"{each['container']} could not be probed from inside, so its isolation is not proved: {each['error']}",
-                "see that the machine has python3, and that the user who deploys may run containers",
+                f"container {name}",
+                f"{name} could not be probed from inside, so its isolation is not proved: {container['error']}",
+                "make sure that the machine has python3 and that the deploying user may run containers",
             )
-        for name in each["resolved"]:
-            owner = probes.owners.get(name, "another environment")
+        for foreign in container["resolved"]:
+            owner = probes.owners.get(foreign, "another environment")
             yield _finding(
                 environment,
                 "foreign-name-resolves",
                 Severity.CRITICAL,
-                f"name {name}",
-                f"inside {each['container']} the name {name} of {owner} resolves: the two share a network",
-                f"docker network inspect shows which network holds containers of both; disconnect those of {owner}",
+                f"name {foreign}",
+                f"inside {name} the name {foreign} of {owner} resolves: the two share a network",
+                f"find the network with containers of both (docker network inspect) and disconnect those of {owner}",
                 "NW-02",
                 "NW-03",
             )
-        if each.get("late"):
+        if container.get("late"):
             yield _finding(
                 environment,
                 "probe-failed",
                 Severity.MEDIUM,
-                f"container {each['container']}",
-                f"the probes from inside {each['container']} took too long, and not all were made",
-                "run playbooks/verify.yml again when the machine has less to do",
+                f"container {name}",
+                f"the probes from inside {name} took too long, and not all were made",
+                "run aiia.bulkhead.verify again when the machine is less busy",
             )
-        for address, port, how in map(tuple, each.get("entered", ())):
+        for address, port, how in map(tuple, container.get("entered", ())):
             owner = probes.owner(address, port)
             does = "asks for no password" if how == "open" else f"accepts the password of {environment.prefix}"
             yield _finding(
@@ -205,19 +209,19 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "foreign-server-lets-in",
                 Severity.CRITICAL,
                 f"{address}:{port}",
-                f"from inside {each['container']} the server of {owner} at {address}:{port} can be reached, and {does}",
-                f"close that port to {environment.prefix}, and give each environment passwords of its own",
+                f"from inside {name} the server of {owner} at {address}:{port} can be reached and {does}",
+                f"close that port to {environment.prefix}, and give each environment its own passwords",
                 "DB-01",
                 "SE-04",
             )
-        for address, port in map(tuple, each["connected"]):
+        for address, port in map(tuple, container["connected"]):
             owner = probes.owner(address, port)
             yield _finding(
                 environment,
                 "foreign-port-connects",
                 Severity.HIGH,
                 f"{address}:{port}",
-                f"from inside {each['container']} a connection to {address}:{port} of {owner} succeeds",
+                f"from inside {name} a connection to {address}:{port} of {owner} succeeds",
                 f"publish the port of {owner} on 127.0.0.1 only or not at all, or set bulkhead_firewall: true",
                 "NW-05",
                 "NW-16",
@@ -228,61 +232,60 @@ def _answers(
     environment: Environment, others: Sequence[Environment], answers: Iterable[Mapping[str, Any]]
 ) -> Iterator[Finding]:
     header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
-    for each in answers:
-        url = f"{'https' if each['tls'] else 'http'}://{each['host_header']}"
-        if not each["status"] and each.get("optional"):
+    for answer in answers:
+        url, status = f"{'https' if answer['tls'] else 'http'}://{answer['host_header']}", answer["status"]
+        if not status and answer.get("optional"):
             continue
-        over = " over IPv6" if ":" in each.get("address", "") else ""
-        if each["kind"] != "own":
-            if each["status"] and each["status"] not in _REFUSALS:
+        over = " over IPv6" if ":" in answer.get("address", "") else ""
+        if answer["kind"] != "own":
+            if status and status not in _REFUSALS:
                 yield _finding(
                     environment,
                     "answers-foreign-host",
                     Severity.HIGH,
                     url,
-                    f"{environment.prefix} answers {url}{over} with {each['status']}, and {each['host']} is not its "
-                    "domain",
-                    "give its nginx a default server that refuses (return 444, ssl_reject_handshake on)",
+                    f"{environment.prefix} answers {url}{over} with {status}, but {answer['host']} is not its domain",
+                    "give its nginx a default server that refuses requests (return 444, ssl_reject_handshake on)",
                     "WB-01",
                     "WB-02",
                 )
             continue
-        if not each["status"]:
+        if not status:
             yield _finding(
                 environment,
                 "own-domain-unanswered",
                 Severity.HIGH,
                 url,
-                f"{url} is a domain of {environment.prefix}, and nobody answers it{over} ({each['error']})",
-                "look at the log of the nginx container, and at what else listens on that port",
+                f"{url} is a domain of {environment.prefix}, but does not answer{over} ({answer['error']})",
+                "check the log of the nginx container, and what else listens on that port",
                 "PT-01",
             )
             continue
-        if each["status"] in _NOBODY_BEHIND:
+        if status in _BACKEND_DOWN:
             yield _finding(
                 environment,
                 "own-domain-unanswered",
                 Severity.HIGH,
                 url,
-                f"{url} is a domain of {environment.prefix}, and its web server answers{over} with {each['status']}: "
-                "nobody behind it answers",
-                "look at the log of the nginx container, and whether it and the application share a network",
+                f"{url} is a domain of {environment.prefix}, but its web server answers{over} with {status}: its "
+                "backend is down",
+                "check the log of the nginx container, and whether it and the application share a network",
             )
-        who = each["headers"].get(header, "") if header else environment.prefix
+        who = answer["headers"].get(header, "") if header else environment.prefix
         if who != environment.prefix:
             yield _finding(
                 environment,
                 "own-domain-elsewhere",
                 Severity.CRITICAL,
                 url,
-                f"{url} is answered{over} by {who or 'somebody who is not ' + environment.prefix}",
-                "find out who listens on that port (ss -ltnp), and stop it or choose another port",
+                f"{url} is answered{over} by {who or 'something other than ' + environment.prefix}",
+                "find out what listens on that port (ss -ltnp), and stop it or choose another port",
                 "PT-01",
                 "PT-02",
                 "WB-01",
             )
-        yield from _redirect(environment, url, str(each["headers"].get("location", "")))
-        yield from _cookies(environment, others, url, each["cookies"])
+        yield from _redirect(environment, url, str(answer["headers"].get("location", "")))
+        yield from _cookies(environment, others, url, answer["cookies"])
 
 
 def _redirect(environment: Environment, url: str, location: str) -> Iterator[Finding]:
@@ -299,7 +302,7 @@ def _redirect(environment: Environment, url: str, location: str) -> Iterator[Fin
             "redirect-leaves-ports",
             Severity.HIGH,
             url,
-            f"{url} redirects to {location}, whose port {port} is not this environment's",
+            f"{url} redirects to {location}, but port {port} is not this environment's",
             "keep the published port in redirects (return 301 https://$host:PORT$request_uri)",
             "WB-08",
         )
@@ -333,19 +336,19 @@ def _covers(scope: str, domain: str) -> bool:
 def _replies(
     environment: Environment, others: Sequence[Environment], replies: Iterable[Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    for each in replies:
-        if each["kind"] != "database":
+    for reply in replies:
+        if reply["kind"] != "database":
             continue
-        if each["code"]:
+        if reply["code"]:
             yield _finding(
                 environment,
                 "probe-failed",
                 Severity.MEDIUM,
-                f"container {each['container']}",
-                f"the database server of {environment.prefix} did not answer: {each['error']}",
-                "look at the log of its container",
+                f"container {reply['container']}",
+                f"the database server of {environment.prefix} did not answer: {reply['error']}",
+                "check the log of its container",
             )
-        for line in each["lines"]:
+        for line in reply["lines"]:
             kind, name, *rest = line.split("|")
             owner = next((other.prefix for other in others if naming.owns(other.prefix, name)), "")
             if kind in ("database", "role") and owner:
@@ -355,7 +358,7 @@ def _replies(
                     Severity.CRITICAL,
                     f"{kind} {name}",
                     f"the database server of {environment.prefix} holds the {kind} {name} of {owner}",
-                    f"move the data of {owner} to its own server, and drop the {kind} here",
+                    f"move the data of {owner} to its own server and drop the {kind} here",
                     "DB-01",
                     "DB-02",
                 )
@@ -376,7 +379,7 @@ def _health(
 ) -> Iterator[Finding]:
     for resource, wrong in unwell(environment, observation, services):
         kind, _space, name = resource.partition(" ")
-        fix = "a deployment makes it again"
+        fix = "a deployment creates it again"
         if kind == "container":
-            fix = f"docker logs {name} may say why; ansible-playbook aiia.bulkhead.restart -l <environment> starts it"
+            fix = f"see docker logs {name}; start it with ansible-playbook aiia.bulkhead.restart -l <environment>"
         yield _finding(environment, "unhealthy", Severity.HIGH, resource, wrong, fix)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The receipt: what a run changed, and that no bystander changed."""
+"""The receipt: what a run changed, and proof that no bystander changed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....module_utils.core.steps import Step, sentence
 from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROBE, PROJECT, WORKING_DIRECTORY
 from .. import naming
 
 #: What may not change of a bystander's container while another environment is deployed.
 _FIXED = ("name", "image", "mounts", "networks", "ports")
 
-#: Ports above are the kernel's to give away.
+#: From here on, the kernel assigns ports itself (ip_local_port_range).
 _EPHEMERAL = 32768
 
 Observation = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """``changes`` fail the run. ``notes`` are told: a restart by policy, a stranger, a bystander's own deployment."""
+class BystanderComparison:
+    """What changed outside the target. ``changes`` fail the run; ``notes`` do not: a restart by policy, a stranger, a
+    bystander's own deployment."""
 
     bystanders: tuple[str, ...]
     containers: int
@@ -35,26 +37,26 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference between two observations: whose thing, and what became of it. ``expected`` is only noted."""
+    """A difference between two observations. A reason in ``expected`` makes it a note instead of a change."""
 
     owner: str
     text: str
     expected: str = ""
 
 
-def compare(before: Observation, after: Observation, target: str, fleet: Collection[str] = ()) -> Comparison:
-    """Compare two observations. Everything that is not the target's is a bystander's or a stranger's.
+def compare(before: Observation, after: Observation, target: str, fleet: Collection[str] = ()) -> BystanderComparison:
+    """Compare two observations of everything that is not the target's.
 
-    Bystanders are what is registered, and what of the ``fleet`` is seen. What changes under a bystander's own lock is
-    its own doing. Of others the lock cannot be seen.
+    Bystanders are the registered environments and those of the ``fleet`` that were observed. A change while a
+    bystander's own lock is held comes from its own deployment. Locks of strangers cannot be observed.
     """
     seen = (_prefixes(before) | _prefixes(after)) & set(fleet)
     known = {*before["registry"], *after["registry"], *seen} - {target}
     busy = {prefix for prefix in known if _is_busy(before, after, prefix)}
     again = before["generation"] != after["generation"]
     changes: list[str] = []
-    notes = ["the machine or its engine was started again during this run"] if again else []
-    for each in (
+    notes = ["the machine or its engine restarted during this run"] if again else []
+    for difference in (
         *_containers(before, after, target, again),
         *_objects("networks", before, after, target),
         *_objects("volumes", before, after, target),
@@ -62,20 +64,20 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
         *_files(before, after, known),
         *_guards(before, after, known),
     ):
-        if each.expected:
-            notes.append(f"{each.text} ({each.expected})")
-        elif each.owner in busy:
-            notes.append(f"{each.text} ({each.owner} is being deployed itself)")
-        elif each.owner in known:
-            changes.append(each.text)
+        if difference.expected:
+            notes.append(f"{difference.text} ({difference.expected})")
+        elif difference.owner in busy:
+            notes.append(f"{difference.text} ({difference.owner} is being deployed itself)")
+        elif difference.owner in known:
+            changes.append(difference.text)
         else:
-            notes.append(f"{each.text} (no environment that is registered here)")
+            notes.append(f"{difference.text} (no environment registered here)")
     counted = [container for container in after["containers"] if _owner(container["labels"]) in known]
-    return Comparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
+    return BystanderComparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
 
 
 def _is_busy(before: Observation, after: Observation, prefix: str) -> bool:
-    """Whether an environment was deployed itself in between: its lock is held, or was taken since."""
+    """Whether an environment was itself deployed in between: its lock is held, or was taken since."""
     held = prefix in before["locks"] or prefix in after["locks"]
     return held or before["deployments"].get(prefix) != after["deployments"].get(prefix)
 
@@ -90,14 +92,14 @@ def _owner(labels: Mapping[str, str]) -> str:
 
 def _of_others(observation: Observation, kind: str, key: str, target: str) -> dict[str, Mapping[str, Any]]:
     return {
-        each[key]: each
-        for each in observation[kind]
-        if _owner(each["labels"]) != target and PROBE not in each["labels"]
+        item[key]: item
+        for item in observation[kind]
+        if _owner(item["labels"]) != target and PROBE not in item["labels"]
     }
 
 
 def _containers(before: Observation, after: Observation, target: str, again: bool) -> Iterator[Difference]:
-    then, now = (_of_others(each, "containers", "id", target) for each in (before, after))
+    then, now = (_of_others(observation, "containers", "id", target) for observation in (before, after))
     for identity, was in then.items():
         owner, name = _owner(was["labels"]), was["name"]
         one_off = "a one-off container" if was["labels"].get(ONE_OFF) == "True" else ""
@@ -107,22 +109,22 @@ def _containers(before: Observation, after: Observation, target: str, again: boo
             continue
         for what in _FIXED:
             if _fixed(was, what) != _fixed(current, what):
-                text = f"was renamed to {current['name']}" if what == "name" else f"has other {what}"
+                text = f"was renamed to {current['name']}" if what == "name" else f"changed its {what}"
                 yield Difference(owner, f"container {name} {text}", one_off)
         if was["running"] and not current["running"]:
             yield Difference(owner, f"container {name} stopped", one_off)
         elif was["running"] != current["running"]:
             yield Difference(owner, f"container {name} was started", one_off)
         elif (was["condition"] == "paused") != (current["condition"] == "paused"):
-            how = "goes on, and was paused" if was["condition"] == "paused" else "was paused"
+            how = "was unpaused" if was["condition"] == "paused" else "was paused"
             yield Difference(owner, f"container {name} {how}", one_off)
         elif was["started"] != current["started"]:
             by_policy = "by the engine's own policy" if current["restarts"] > was["restarts"] else one_off
             by_engine = "with the engine" if again and was["policy"] not in ("", "no") else by_policy
             yield Difference(owner, f"container {name} was restarted", by_engine)
         elif was.get("run") and current.get("run") != was["run"]:
-            unasked = "" if current.get("run") else "it does not say which run of its server it is any more"
-            what = "could not be asked again" if unasked else "was restarted inside, by hand or by a crash"
+            unasked = "" if current.get("run") else "it no longer reports its run_id"
+            what = "could not be queried again" if unasked else "was restarted inside, by hand or by a crash"
             yield Difference(owner, f"Redis in container {name} {what}", one_off or unasked)
     for identity, current in now.items():
         if identity not in then:
@@ -131,19 +133,19 @@ def _containers(before: Observation, after: Observation, target: str, again: boo
 
 
 def _fixed(container: Mapping[str, Any], what: str) -> Any:
-    """A container gets its address anew at every start; which networks it is on stays."""
+    """A property that a restart does not change; of networks only the ids, as addresses change with each start."""
     return {name: item["id"] for name, item in container[what].items()} if what == "networks" else container[what]
 
 
 def _objects(kind: str, before: Observation, after: Observation, target: str) -> Iterator[Difference]:
     word = kind[:-1]
-    then, now = (_of_others(each, kind, "name", target) for each in (before, after))
+    then, now = (_of_others(observation, kind, "name", target) for observation in (before, after))
     for name, was in then.items():
         owner = _owner(was["labels"])
         if name not in now:
             yield Difference(owner, f"{word} {name} is gone")
         elif now[name]["id" if kind == "networks" else "created"] != was["id" if kind == "networks" else "created"]:
-            yield Difference(owner, f"{word} {name} was made anew")
+            yield Difference(owner, f"{word} {name} was recreated")
         elif kind == "volumes" and was["database"] and now[name]["database"] != was["database"]:
             yield Difference(owner, f"volume {name} holds another database cluster")
     for name in now.keys() - then.keys():
@@ -151,7 +153,7 @@ def _objects(kind: str, before: Observation, after: Observation, target: str) ->
 
 
 def _sockets(before: Observation, after: Observation, target: str) -> Iterator[Difference]:
-    """Published ports of others that nobody answers any more, and what else listens no longer."""
+    """Listening sockets that are gone: others' published ports, and fixed ports of the machine."""
     owners = {
         port["port"]: _owner(container["labels"])
         for container in before["containers"]
@@ -162,12 +164,12 @@ def _sockets(before: Observation, after: Observation, target: str) -> Iterator[D
     for address, port in sorted(then - now):
         owner = owners.get(port, "")
         if owner != target and (owner or port < _EPHEMERAL):
-            yield Difference(owner, f"nobody listens on {address or '*'}:{port} any more")
+            yield Difference(owner, f"nothing listens on {address or '*'}:{port} any more")
 
 
 def _files(before: Observation, after: Observation, known: set[str]) -> Iterator[Difference]:
     if before["key"] != after["key"]:
-        return  # digests under two keys cannot be compared
+        return  # digests made with different keys cannot be compared
     for directory, prefix in sorted(_directories(before, after).items()):
         then, now = before["files"].get(directory), after["files"].get(directory)
         if prefix not in known or then is None or now is None:
@@ -179,7 +181,7 @@ def _files(before: Observation, after: Observation, known: set[str]) -> Iterator
 
 
 def _guards(before: Observation, after: Observation, known: set[str]) -> Iterator[Difference]:
-    """What keeps others in by the firewall, where it can be seen both times."""
+    """Bystanders' guards in the firewall, if both observations could read it."""
     then, now = before.get("guards"), after.get("guards")
     if then is None or now is None:
         return
@@ -191,16 +193,16 @@ def _guards(before: Observation, after: Observation, known: set[str]) -> Iterato
 
 
 def _directories(*observations: Observation) -> dict[str, str]:
-    """Whose a directory is: by the registry, else by the containers that were started from it."""
-    found = {}
+    """The prefix that owns each directory, by the registry or else by the labels of containers."""
+    owners = {}
     for seen in observations:
         for container in seen["containers"]:
             if container["labels"].get(PREFIX) and container["labels"].get(WORKING_DIRECTORY):
-                found[container["labels"][WORKING_DIRECTORY]] = container["labels"][PREFIX]
+                owners[container["labels"][WORKING_DIRECTORY]] = container["labels"][PREFIX]
         for prefix, entry in seen["registry"].items():
             if entry.get("directory"):
-                found[entry["directory"]] = prefix
-    return found
+                owners[entry["directory"]] = prefix
+    return owners
 
 
 def as_text(receipt: Mapping[str, Any]) -> str:
@@ -241,10 +243,11 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _shown(steps: Sequence[str]) -> list[str]:
+def _shown(said: Sequence[Mapping[str, Any] | str]) -> list[str]:
     """Steps for a person: data and containers first, files at the end and counted."""
-    files = [step for step in steps if step.startswith("write ")]
-    rest = [step for step in steps if step not in files]
+    steps = [Step.read(each) for each in said]
+    files = [sentence(step) for step in steps if step.verb == "write"]
+    rest = [sentence(step) for step in steps if step.verb != "write"]
     return [*rest, *(files if len(files) < 2 else [f"write {len(files)} files"])]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Environments that live on the machine and are not in the inventory: registered ones, and strangers.
+"""Environments on the machine that the inventory does not have: registered ones and strangers.
 
 They become environments with claims, so that the ordinary rules judge them together with the one being deployed.
 """
@@ -17,12 +17,12 @@ from ....module_utils.docker.labels import PREFIX, PROJECT, WORKING_DIRECTORY
 from ..facts.service_kinds import replicas_of, runs_once
 from ..model import Claim, Environment, Where
 
-#: Attributes of claims that rules read and that survive the way through JSON.
+#: Types of claim attributes that the registry keeps: they survive JSON.
 _PLAIN = (str, int, bool, float, type(None))
 
 
 def entry_claims(environment: Environment) -> list[dict[str, Any]]:
-    """The claims of an environment as the registry keeps them. Fingerprints of secrets stay out: their key is gone."""
+    """The claims of an environment as the registry keeps them, without fingerprints of secrets, whose key is lost."""
     return [
         {
             "namespace": claim.namespace,
@@ -37,7 +37,7 @@ def entry_claims(environment: Environment) -> list[dict[str, Any]]:
 
 
 def services_of(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
-    """What is kept of an environment's services: how many containers each has, and whether it ends by itself."""
+    """For each service: ``replicas``, its number of containers; ``once``, whether it exits when its work is done."""
     if environment.registered_services is not None:
         return environment.registered_services
     return {
@@ -47,7 +47,7 @@ def services_of(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
 
 
 def entry_of(environment: Environment) -> dict[str, Any]:
-    """What is kept of an environment: who it is, what runs for it, and its claims."""
+    """The registry's entry of an environment: its identity, services and claims."""
     return {
         "prefix": environment.prefix,
         "project": environment.project,
@@ -64,29 +64,29 @@ def entry_of(environment: Environment) -> dict[str, Any]:
 
 
 def registered(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
-    """The environments that were deployed here, as their registry entries say, without the known ones."""
+    """The environments deployed on this machine, by their registry entries, except the ``known`` prefixes."""
     for prefix, entry in sorted(observation["registry"].items()):
         if prefix not in known and "damaged" not in entry and is_there(entry, observation):
             yield environment_of(entry, machine)
 
 
 def is_there(entry: Mapping[str, Any], observation: Mapping[str, Any]) -> bool:
-    """Whether anything is left of a registered environment: a container, a network, a volume, or a file in force."""
+    """Whether a registered environment still has a container, network, volume or deployed file."""
     objects = (*observation["containers"], *observation["networks"], *observation["volumes"])
     return bool(observation["files"].get(str(entry.get("directory")))) or any(
-        each["labels"].get(PREFIX) == entry["prefix"] for each in objects
+        item["labels"].get(PREFIX) == entry["prefix"] for item in objects
     )
 
 
 def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
-    """An environment from what was kept of it. ``machine`` is what the reader calls the machine, if that differs."""
-    prefix, there = str(entry["prefix"]), str(entry.get("machine") or "")
-    machine = machine or there
+    """An environment from its registry entry; ``machine`` is this inventory's name of the machine, if it differs."""
+    prefix, registered_machine = str(entry["prefix"]), str(entry.get("machine") or "")
+    machine = machine or registered_machine
     where = Where(item=f"registered on the machine by {entry['by']}" if entry.get("by") else "")
     claims = tuple(
         Claim(
             str(claim["namespace"]),
-            machine if claim["scope"] == there else str(claim["scope"]),
+            machine if claim["scope"] == registered_machine else str(claim["scope"]),
             str(claim["key"]),
             prefix,
             where,
@@ -106,13 +106,13 @@ def environment_of(entry: Mapping[str, Any], machine: str = "") -> Environment:
         http_port=entry.get("http_port"),
         https_port=entry.get("https_port"),
         claims=claims,
-        # What was registered before services were kept says nothing of them.
+        # Entries written by older versions have no services.
         registered_services=entry.get("services") or {},
     )
 
 
 def as_released(environment: Environment, entry: Mapping[str, Any]) -> Environment:
-    """An environment with what was registered of it when one of its releases was deployed."""
+    """The environment with the claims, domains, ports and services registered with one of its earlier releases."""
     kept = environment_of(entry, environment.machine)
     return replace(
         environment,
@@ -125,9 +125,9 @@ def as_released(environment: Environment, entry: Mapping[str, Any]) -> Environme
 
 
 def strangers(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
-    """Compose projects that nobody registered, called by their project or prefix, with their directories and subnets.
+    """Unregistered Compose projects as environments that claim their directories and subnets.
 
-    Their names, ports and mounts are compared one by one (``ownership``), which tells more than a claim could.
+    Their names, ports and mounts are compared in :mod:`ownership`, whose findings are more precise.
     """
     claims: dict[str, list[Claim]] = {}
     directories: dict[str, str] = {}
@@ -136,7 +136,7 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
         if owner and owner not in known and container["labels"].get(WORKING_DIRECTORY):
             directories.setdefault(owner, container["labels"][WORKING_DIRECTORY])
     for network in observation["networks"]:
-        # A network that is nobody's is no environment: its name (host, none) is a word that stands in many files.
+        # Not the bare name: that of an unlabelled network (host, none) is a word that occurs in many files.
         owner = network["labels"].get(PREFIX) or network["labels"].get(PROJECT) or f"network {network['name']}"
         if owner not in known and any(network["subnets"]):
             where = Where(item=f"seen on the machine (network {network['name']})")
@@ -146,8 +146,8 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
                 if subnet
             )
     for owner in sorted({*claims, *directories}):
-        found, directory = claims.get(owner, []), directories.get(owner, "")
+        owned, directory = claims.get(owner, []), directories.get(owner, "")
         if directory:
             where = Where(item="seen on the machine (the project's directory)")
-            found.append(Claim("path", machine, directory, owner, where, False, {"kind": "directory"}))
-        yield Environment(prefix=owner, machine=machine, directory=directory, claims=tuple(found))
+            owned.append(Claim("path", machine, directory, owner, where, False, {"kind": "directory"}))
+        yield Environment(prefix=owner, machine=machine, directory=directory, claims=tuple(owned))

@@ -4,8 +4,8 @@
 
 """The databases and brokers that an environment claims, and the endpoints that its settings point at.
 
-What can be said of one environment alone: a name that it answers to itself is its own server, every other host is
-called as it is written. Whose that host is, the rules ask :mod:`..resolver`.
+This looks at one environment alone: a name of one of its own services is its own server, any other host is kept as
+written. Rules ask :mod:`..facts.server_owner` whose it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SERVERS = {"database": "database-server", "redis": "redis-server"}
 
 
 def claims_endpoints(environment: Environment) -> tuple[list[Claim], list[Reference]]:
-    """Claims and references of every database and Redis that the environment's settings name."""
+    """The claims and references for each database and Redis in the environment's settings."""
     claims: dict[tuple[str, str, str], Claim] = {}
     references: dict[tuple[str, str, int, str], Reference] = {}
     own = _own_names(environment)
@@ -39,7 +39,7 @@ def _claims(use: Use, machine: str, own: dict[str, str], host: str, port: int) -
     endpoint = use.endpoint
     service = own.get(host)
     scope, identity = (machine, f"{use.owner}/{service}") if service else (WORLD, f"{host}:{port}")
-    # A server elsewhere may well be shared; what is on it may not.
+    # A server elsewhere may be shared, but not a database on it.
     yield Claim(_SERVERS[endpoint.family], scope, identity, use.owner, use.where, shareable=not service)
     if endpoint.family == "redis":
         yield Claim("redis-db", identity, endpoint.name, use.owner, use.where)
@@ -50,7 +50,7 @@ def _claims(use: Use, machine: str, own: dict[str, str], host: str, port: int) -
 
 
 def _own_names(environment: Environment) -> dict[str, str]:
-    """Every name that an environment's own services answer to, with the service."""
+    """Each name that one of the environment's own services answers to, mapped to the service."""
     names: dict[str, str] = {}
     for _unused, service, definition in environment.services():
         names[service.lower()] = service

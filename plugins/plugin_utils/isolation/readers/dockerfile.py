@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dockerfiles as a list of instructions, and what a ``.dockerignore`` keeps out of an image."""
+"""Read Dockerfiles as lists of instructions, and match a ``.dockerignore``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAIR = re.compile(r"([A-Za-z_]\w*)=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)")
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction: its name in capitals, its flags (``mount`` may come often), and the rest as one line."""
+    """An instruction: its name in capitals, its flags (``mount`` may repeat), and the rest as one line."""
 
     name: str
     flags: tuple[tuple[str, str], ...]
@@ -30,22 +30,22 @@ class Instruction:
     where: Where
 
     def mounts(self, kind: str) -> Iterator[dict[str, str]]:
-        """The options of each ``--mount`` of a kind."""
+        """Yield the options of each ``--mount`` with this ``type``."""
         for flag, value in self.flags:
             options = dict(item.partition("=")[::2] for item in value.split(","))
             if flag == "mount" and options.get("type") == kind:
                 yield options
 
     def pairs(self) -> dict[str, str]:
-        """The names and values that ``ARG`` and ``ENV`` set; ``ARG NAME`` without a value sets none."""
-        found = {name: value.strip("\"'") for name, value in _PAIR.findall(self.text)}
+        """The names and values that ``ARG`` or ``ENV`` sets; ``ARG NAME`` without a value sets none."""
+        values = {name: value.strip("\"'") for name, value in _PAIR.findall(self.text)}
         words = self.text.split(None, 1)
-        if not found and self.name == "ENV" and len(words) == 2:
+        if not values and self.name == "ENV" and len(words) == 2:
             return {words[0]: words[1]}
-        return found
+        return values
 
     def words(self) -> list[str]:
-        """The rest as words."""
+        """The text split into words as a shell would."""
         try:
             return shlex.split(self.text)
         except ValueError:
@@ -53,8 +53,8 @@ class Instruction:
 
 
 def read_dockerfile(text: str, path: str) -> tuple[Instruction, ...]:
-    """The instructions of a Dockerfile, with continued lines joined and comments left out."""
-    found = []
+    """Read the instructions of a Dockerfile: continued lines are joined, comments dropped."""
+    instructions = []
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
@@ -74,22 +74,22 @@ def read_dockerfile(text: str, path: str) -> tuple[Instruction, ...]:
         match = _INSTRUCTION.match(whole)
         if match:
             flags, rest = _flags(match[2])
-            found.append(Instruction(match[1].upper(), flags, rest.strip(), Where(path, number)))
-    return tuple(found)
+            instructions.append(Instruction(match[1].upper(), flags, rest.strip(), Where(path, number)))
+    return tuple(instructions)
 
 
 def _flags(text: str) -> tuple[tuple[tuple[str, str], ...], str]:
-    found = []
+    flags = []
     match = _FLAG.match(text)
     while match:
-        found.append((match[1], match[2] or ""))
+        flags.append((match[1], match[2] or ""))
         text = text[match.end() :]
         match = _FLAG.match(text)
-    return tuple(found), text
+    return tuple(flags), text
 
 
 def ignores(dockerignore: str, name: str) -> bool:
-    """Whether a ``.dockerignore`` keeps a file of the context's root out; the last pattern that matches decides."""
+    """Whether a ``.dockerignore`` excludes a file in the context's root; the last matching pattern decides."""
     ignored = False
     for line in dockerignore.splitlines():
         pattern = line.strip()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts that act on the machine and are neither Compose, nginx nor an environment file."""
+"""Read other files that affect the machine: not Compose, nginx or environment files."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..model import Claim, Document, Reference, Where
-from . import logrotate, pgbouncer, playbook, redis, sql, workflow
+from . import logrotate, pgbouncer, redis, sql, workflow
+from .ansible import plays
 from .shell import scripts
 
-_SHELL_NAMES = re.compile(r"(?:^|\.)(?:make|just)file$|\.(?:sh|bash|ksh|mk)$|^(?:deploy|backup|restore|entrypoint)$")
+_SHELL_NAMES = re.compile(r"\.(?:ba|da|k|z|a)?sh$|^(?:deploy|backup|restore|entrypoint)$")
 _UNIT_NAMES = re.compile(r"\.(?:service|timer|socket|path|mount|target|slice)$")
 _YAML_NAMES = re.compile(r"\.ya?ml$")
-_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
+#: A list of mappings, whichever way YAML lets one write it: plays or tasks.
+_LIST = re.compile(
+    r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n|---.*\n)*(?:---)?[ \t]*[-\[]\s*(?:&\w+\s*)?(?:\{\s*)?"
+    r"(?:[\w.]+|'[\w.]+'|\"[\w.]+\")[ \t]*:(?:\s|\Z)"
+)
+_SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
 _CRON_LINE = re.compile(
-    r"^(?:[\d*][\d*/,-]*[ \t]+){4}[\d*a-zA-Z][\w*/,-]*[ \t]+\S|^@(?:reboot|hourly|daily|weekly|monthly)[ \t]"
+    r"^(?:[\d*][\d*/,-]*[ \t]+){3}(?:[\d*a-zA-Z][\w*/,-]*[ \t]+){2}\S|^(?:" + "|".join(scripts.CRON_WORDS) + r")[ \t]"
 )
 
 
 def kind_of(path: str, text: str) -> str:
-    """What a text is, by its name first and by what it says second."""
+    """The kind of a document, by its name or else by its content."""
     name = posixpath.basename(path).lower()
     folders = path.lower().split("/")[:-1]
     by_name = _kind_by_name(name, folders, text)
@@ -61,7 +67,7 @@ def _kind_by_name(name: str, folders: list[str], text: str) -> str:
         return "pgbouncer"
     if name.endswith((".conf", ".acl")) and ("redis" in name or "redis" in folders):
         return "redis"
-    return "shell" if _SHELL_NAMES.search(name) else ""
+    return "shell" if _SHELL_NAMES.search(name) or scripts.MAKEFILES.search(name) else ""
 
 
 def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:
@@ -69,15 +75,13 @@ def _kind_of_yaml(name: str, folders: list[str], text: str) -> str:
         re.search(r"^jobs\s*:", text, re.MULTILINE) and re.search(r"^['\"]?on\b", text, re.M)
     ):
         return "workflow"
-    if re.search(r"^- +(?:name|hosts|import_playbook|ansible\.\w+)|^- +[\w.]+:", text, re.MULTILINE):
-        return "ansible"
-    return "text"
+    return "ansible" if _LIST.match(text) or re.search(r"^- +[\w.]+:", text, re.MULTILINE) else "text"
 
 
-#: What turns a text of a kind into data, and what that data claims. A kind that is not here stays a text.
+#: The reader of each kind. Documents of other kinds have no data.
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "workflow": workflow.read_workflow,
-    "ansible": playbook.read_playbook,
+    "ansible": plays.read_playbook,
     "shell": scripts.read_script,
     "cron": scripts.read_crontab,
     "systemd": scripts.read_unit,
@@ -89,16 +93,16 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 
 
 def read_document(path: str, text: str) -> Document:
-    """A document with its kind and, where a reader knows the kind, its data. Raises ``ReaderError``."""
+    """Read a document. Raises :class:`ReaderError`."""
     kind = kind_of(path, text)
     reader = _READERS.get(kind)
     return Document(path, kind, text, reader(text, path) if reader else None)
 
 
 def commands(document: Document) -> tuple[scripts.Command, ...]:
-    """The commands that a document runs, whatever its kind."""
+    """The commands that a document of any kind runs."""
     data = document.data
-    if isinstance(data, (workflow.Workflow, playbook.Playbook)):
+    if isinstance(data, (workflow.Workflow, plays.Playbook)):
         return data.commands
     return data.commands if isinstance(data, scripts.Script) else ()
 
@@ -106,7 +110,7 @@ def commands(document: Document) -> tuple[scripts.Command, ...]:
 def claims_document(
     document: Document, *, owner: str, machine: str, directory: str = ""
 ) -> tuple[list[Claim], list[Reference]]:
-    """What a document claims and points at."""
+    """The claims and references of a document."""
     claims = list(_claims(document, owner, machine))
     references = [
         Reference(

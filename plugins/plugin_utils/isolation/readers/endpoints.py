@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which servers an environment is told to use: from URLs, connection strings, and settings such as ``DB_HOST``.
+"""The servers that an environment uses, from URLs, connection strings and settings such as ``DB_HOST``.
 
-Pure text to data. Whose server it is that an endpoint leads to is found out by :mod:`..resolver`.
+:mod:`..facts.server_owner` finds out whose servers they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _by_word(**kinds: str) -> dict[str, str]:
     return {word: kind for kind, words in kinds.items() for word in words.split()}
 
 
-#: Words of a URL's scheme, split at ``+``, and the family of server that they mean.
+#: The family of server for each word of a URL's scheme, which is split at ``+``.
 _SCHEMES = _by_word(
     database="postgres postgresql postgis pgsql psql timescale cockroachdb mysql mysql2 mariadb mongodb mssql",
     redis="redis rediss valkey valkeys sentinel unix",
@@ -52,7 +52,7 @@ _PORTS = {
     "submission": 587,
 }
 
-#: Words of a setting's name, and the family of server that it is about: ``REPLICA_DB_HOST``, ``PGHOST``.
+#: The family of server for words in a setting's name, such as ``REPLICA_DB_HOST`` or ``PGHOST``.
 _WORDS = _by_word(
     database="DB DATABASE DATABASES POSTGRES POSTGRESQL PG PGSQL PGBOUNCER SQL MYSQL MARIADB MONGO MONGODB RDS",
     redis="REDIS VALKEY",
@@ -76,7 +76,7 @@ _KEYWORD = re.compile(r"(?:^|\s)(host|hostaddr|port|dbname|user|password|options
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server and what is used on it. ``name`` is a database, a Redis number, a virtual host, a path."""
+    """A server (``hosts`` with ports) and what is used on it: ``name`` is a database, Redis number, vhost or path."""
 
     family: str
     hosts: tuple[tuple[str, int], ...]
@@ -89,7 +89,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """An endpoint, and the setting that names it. ``service`` is empty where every service may read the setting."""
+    """An endpoint, and the setting that names it. ``service`` is empty if every service may read the setting."""
 
     owner: str
     service: str
@@ -99,12 +99,12 @@ class Use:
 
 
 def family_of_scheme(scheme: str) -> str:
-    """The family of server that a URL's scheme means, or the empty string."""
+    """The family of server of a URL's scheme, or the empty string."""
     return next((_SCHEMES[word] for word in scheme.lower().split("+") if word in _SCHEMES), "")
 
 
 def parse(text: str) -> Endpoint | None:
-    """The endpoint that a URL or a libpq connection string names, or ``None`` for any other text."""
+    """The endpoint of a URL or libpq connection string, or ``None`` for any other text."""
     text = text.strip().removeprefix("jdbc:")
     if "://" in text:
         return _parse_url(text)
@@ -114,7 +114,7 @@ def parse(text: str) -> Endpoint | None:
 
 
 def find(text: str) -> Iterator[Endpoint]:
-    """Every endpoint in a text: a value may list several URLs."""
+    """Yield every endpoint in a text, which may list several URLs."""
     if "://" in text:
         for match in _URL.finditer(text):
             for url in _NEXT_URL.split(match.group()):
@@ -156,7 +156,7 @@ def _parse_url(url: str) -> Endpoint | None:
 
 
 def _split(rest: str) -> tuple[str, str, str]:
-    """Authority, path and query of what follows ``://``."""
+    """Split what follows ``://`` into authority, path and query."""
     rest = rest.partition("#")[0] if "@" not in rest.partition("#")[2] else rest
     before, _unused, query = rest.partition("?")
     authority, slash, path = before.partition("/")
@@ -168,7 +168,7 @@ def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
 
 
 def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
-    """``host``, ``host:port``, ``[::1]:port`` or ``%2Fvar%2Frun``, with a port for where none is written."""
+    """Split ``host``, ``host:port``, ``[::1]:port`` or ``%2Fvar%2Frun``; ``port`` is the default."""
     text = unquote(text.strip())
     if text.startswith("["):
         host, _unused, tail = text[1:].partition("]")
@@ -181,41 +181,41 @@ def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
 
 
 def _parse_keywords(text: str) -> Endpoint | None:
-    found = {key: value.strip("'") for key, value in _KEYWORD.findall(text)}
-    host = found.get("host") or found.get("hostaddr")
-    if not host or len(found) < 2:
+    keywords = {key: value.strip("'") for key, value in _KEYWORD.findall(text)}
+    host = keywords.get("host") or keywords.get("hostaddr")
+    if not host or len(keywords) < 2:
         return None
-    port = int(found["port"]) if found.get("port", "").isdecimal() else 5432
-    options = {"options": found["options"]} if "options" in found else {}
+    port = int(keywords["port"]) if keywords.get("port", "").isdecimal() else 5432
+    options = {"options": keywords["options"]} if "options" in keywords else {}
     return Endpoint(
         "database",
         _hosts(host, port),
-        found.get("dbname", ""),
-        found.get("user", ""),
-        found.get("password", ""),
+        keywords.get("dbname", ""),
+        keywords.get("user", ""),
+        keywords.get("password", ""),
         options,
         "postgresql",
     )
 
 
 def uses(environment: Environment) -> tuple[Use, ...]:
-    """Every server that the settings and commands of an environment name, each once for each setting."""
+    """Every server that an environment's settings and commands name, once for each setting."""
     by_service: dict[str, dict[str, Setting]] = {}
     for setting in environment.settings:
         by_service.setdefault(setting.service, {})[setting.key] = setting
-    # Services first: they know on which networks a name is looked up. The .env file repeats what they say.
-    found: dict[tuple[str, str, Endpoint], Use] = {}
-    said: set[tuple[str, Endpoint]] = set()
+    # Services first, since a name is resolved on a service's networks. What .env repeats is left out.
+    distinct: dict[tuple[str, str, Endpoint], Use] = {}
+    seen: set[tuple[str, Endpoint]] = set()
     for service in sorted(by_service, key=lambda name: not name):
         settings = by_service[service]
         complete = {**by_service.get("", {}), **settings}
         for use in (*_urls(environment, service, settings), *_discrete(environment, service, complete)):
-            if service or (use.key, use.endpoint) not in said:
-                found.setdefault((service, use.key, use.endpoint), use)
-                said.add((use.key, use.endpoint))
+            if service or (use.key, use.endpoint) not in seen:
+                distinct.setdefault((service, use.key, use.endpoint), use)
+                seen.add((use.key, use.endpoint))
     for use in _commands(environment):
-        found.setdefault((use.service, use.key, use.endpoint), use)
-    return tuple(found.values())
+        distinct.setdefault((use.service, use.key, use.endpoint), use)
+    return tuple(distinct.values())
 
 
 def _urls(environment: Environment, service: str, settings: Mapping[str, Setting]) -> Iterator[Use]:
@@ -248,7 +248,7 @@ def _discrete(environment: Environment, service: str, settings: Mapping[str, Set
 
 @lru_cache(maxsize=65536)
 def part_of(key: str) -> tuple[str, str, str] | None:
-    """What a setting's name says: family, group and part. ``REPLICA_DB_HOST`` is database, REPLICA_DB, host."""
+    """Split a setting's name into family, group and part: ``REPLICA_DB_HOST`` is database, REPLICA_DB, host."""
     match = _PART.match(key.upper())
     if not match:
         return None
@@ -260,18 +260,18 @@ def part_of(key: str) -> tuple[str, str, str] | None:
 
 
 def _around(groups: Mapping[tuple[str, str], Mapping[str, Setting]], family: str, group: str) -> dict[str, Setting]:
-    """What a group leaves unsaid: said by its extensions (``EMAIL_HOST_USER``) or by the family's shortest group."""
+    """Defaults for a group's parts, from its extensions (``EMAIL_HOST_USER``) or the family's shortest group."""
     related = sorted((name for kind, name in groups if kind == family), key=len)
-    found = dict(groups[family, related[0]])
+    parts = dict(groups[family, related[0]])
     for name in related:
         if name.startswith(f"{group}_") and "port" not in groups[family, name]:
-            found.update({part: item for part, item in groups[family, name].items() if part != "host"})
-    found.pop("host", None)
-    return found
+            parts.update({part: setting for part, setting in groups[family, name].items() if part != "host"})
+    parts.pop("host", None)
+    return parts
 
 
 def _commands(environment: Environment) -> Iterator[Use]:
-    """URLs on the command lines of services: ``celery --broker redis://…``."""
+    """Yield the URLs in services' commands, such as ``celery --broker redis://…``."""
     for project, name, service in environment.services():
         for item in ("command", "entrypoint"):
             line = words(service.get(item))
@@ -281,7 +281,7 @@ def _commands(environment: Environment) -> Iterator[Use]:
 
 
 def words(command: object) -> str:
-    """A command of a service as one line, whichever form it has."""
+    """A service's command as one line, whether it is a string or a list."""
     if isinstance(command, str):
         return command
     return " ".join(map(str, command)) if isinstance(command, Iterable) else ""

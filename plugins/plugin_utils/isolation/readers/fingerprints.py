@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secrets of an environment as fingerprints, so that they can be compared and cannot be shown.
+"""The secrets of an environment as fingerprints, so that they can be compared but not revealed.
 
-A fingerprint is a hash with a key that is made anew in every run: it says that two values are equal and nothing else,
-and is of no use to anybody who reads it in a report.
+A fingerprint is a hash with a random key of this run. It only shows whether two values are equal, and is useless to
+anyone who reads it in a report.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..model import SEAL, WORLD, Claim, Environment, Sealed, Where
+from ..model import SEAL, Environment, Sealed, Where
 from .endpoints import Use, part_of
 
 _RUN = secrets.token_bytes(32)
 
-#: What equal values would mean, the gravest first. A value that is used for several things is judged by the gravest.
+#: What a secret is for, worst first: how bad it is to share it. A value with several uses is judged by the worst.
 SIGNING, JWT, ENCRYPTION, DATABASE, MAIL, OTHER = "signing", "jwt", "encryption", "database", "mail", "other"
 CLASSES = (SIGNING, JWT, ENCRYPTION, DATABASE, MAIL, OTHER)
 
@@ -51,7 +51,7 @@ _SECRET_WORDS = frozenset(
         "SALT",
     )
 )
-#: A name with one of these words is about a secret, and its value is none or is meant to be seen.
+#: With one of these words, the name looks like a secret's, but the value is public.
 _OPEN_WORDS = frozenset(("PUBLIC", "PUBLISHABLE", "JWKS", "VERIFYING", "SENTRY", "PRIMARY"))
 _OPEN_ENDINGS = frozenset(
     (
@@ -116,7 +116,7 @@ _SEVERAL = re.compile(r"[\s,\[\]\"']+")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that an environment has: under which name, what for, and its fingerprint. Sealed ones have none."""
+    """A secret of an environment: its name, use and fingerprint. Sealed values have no fingerprint."""
 
     owner: str
     key: str
@@ -132,7 +132,7 @@ def fingerprint(value: str) -> str:
 
 @lru_cache(maxsize=65536)
 def use_of(key: str) -> str:
-    """What a secret of this name is for; empty when the name is not one of a secret."""
+    """The use of a secret with this name, one of :data:`CLASSES`; empty if the name is not a secret's."""
     name = key.upper().replace("-", "_").replace(".", "_")
     words = name.split("_")
     if _SIGNING.match(name):
@@ -150,33 +150,25 @@ def use_of(key: str) -> str:
 
 
 def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret, ...]:
-    """Every secret of an environment that can be read, each name and value once. ``uses`` are its endpoints."""
+    """Every readable secret of an environment, each name and value once. ``uses`` are its endpoints."""
     found: dict[tuple[str, str], Secret] = {}
     for key, value, where, declared in values_of(environment):
         use = use_of(key) or (OTHER if declared else "")
         if use and isinstance(value, str):
             for text in _several(key, value):
                 _add(found, Secret(environment.prefix, key, use, fingerprint(text), where))
-    for each in uses:
-        password = each.endpoint.password
-        if password and SEAL not in password and not _HARMLESS_VALUE.match(password) and part_of(each.key) is None:
-            use = {"database": DATABASE, "mail": MAIL}.get(each.endpoint.family, OTHER)
-            if "SENTRY" not in each.key.upper():
-                _add(found, Secret(environment.prefix, each.key, use, fingerprint(password), each.where))
+    for named in uses:
+        password = named.endpoint.password
+        if password and SEAL not in password and not _HARMLESS_VALUE.match(password) and part_of(named.key) is None:
+            use = {"database": DATABASE, "mail": MAIL}.get(named.endpoint.family, OTHER)
+            if "SENTRY" not in named.key.upper():
+                _add(found, Secret(environment.prefix, named.key, use, fingerprint(password), named.where))
     return tuple(found.values())
 
 
 def sealed_of(environment: Environment) -> tuple[str, ...]:
-    """The names of the values that cannot be read here and may be secrets or hold one."""
+    """The names of sealed values, each of which may be or contain a secret."""
     return tuple(dict.fromkeys(key for key, value, _where, _declared in values_of(environment) if _is_sealed(value)))
-
-
-def claims_secrets(secrets_: tuple[Secret, ...]) -> list[Claim]:
-    """Secrets as claims: what belongs to one environment in the whole world."""
-    return [
-        Claim("secret", WORLD, secret.fingerprint, secret.owner, secret.where, attributes={"key": secret.key})
-        for secret in secrets_
-    ]
 
 
 def _add(found: dict[tuple[str, str], Secret], secret: Secret) -> None:
@@ -184,7 +176,7 @@ def _add(found: dict[tuple[str, str], Secret], secret: Secret) -> None:
 
 
 def values_of(environment: Environment) -> Iterator[tuple[str, str | Sealed | None, Where, bool]]:
-    """Name, value, place, and whether the user declared it a secret."""
+    """Yield name, value, place, and whether the user declared it a secret."""
     for setting in environment.settings:
         yield setting.key, setting.value, setting.where, setting.secret
     declared = environment.variables.get("bulkhead_secrets")
@@ -202,7 +194,7 @@ def _is_sealed(value: str | Sealed | None) -> bool:
 
 
 def _several(key: str, value: str) -> Iterator[str]:
-    """The secrets in a value: several for ``SECRET_KEY_FALLBACKS``, none where the value is no secret."""
+    """Yield the secrets in a value: several for ``SECRET_KEY_FALLBACKS``, none if the value is harmless."""
     parts = _SEVERAL.split(value) if "FALLBACK" in key.upper() or key.upper().endswith("KEYS") else [value]
     for part in parts:
         text = part.strip()

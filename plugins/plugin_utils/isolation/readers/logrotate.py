@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads logrotate configuration: which files each block rotates."""
+"""Read logrotate configuration: which files each block rotates."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _PATH = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'|(/\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One block: the patterns of the files that it rotates."""
+    """A block, by the patterns of the files that it rotates."""
 
     patterns: tuple[str, ...]
     where: Where
 
 
 def read_logrotate(text: str, path: str = "") -> tuple[Rotation, ...]:
-    """All blocks of a file. Linear in the text: a regular expression for a whole block would search it again and
-    again where there is no brace."""
+    """All blocks of a file, in linear time: one regular expression for a whole block would take quadratic time on a
+    text without braces."""
     plain = re.sub(r"(?m)^[ \t]*#[^\n]*", "", text)
-    found = []
+    rotations = []
     begin = counted = 0
     line = 1
     for brace in _BRACE.finditer(plain):
@@ -35,6 +35,6 @@ def read_logrotate(text: str, path: str = "") -> tuple[Rotation, ...]:
         if paths:
             line += plain.count("\n", counted, paths[0].start())
             counted = paths[0].start()
-            found.append(Rotation(tuple("".join(hit.groups("")) for hit in paths), Where(path, line)))
+            rotations.append(Rotation(tuple("".join(hit.groups("")) for hit in paths), Where(path, line)))
         begin = brace.end()
-    return tuple(found)
+    return tuple(rotations)

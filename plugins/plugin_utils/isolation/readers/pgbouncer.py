@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads ``pgbouncer.ini``: which databases it offers, and where they are."""
+"""Read ``pgbouncer.ini``: which databases it offers, and where they are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..errors import ReaderError
 from ..model import Claim, Where
-from .errors import ReaderError
 
 _PAIR = re.compile(r"(\w+)\s*=\s*('(?:[^']|'')*'|\S*)")
 _LINE = re.compile(r"\s*(\"(?:[^\"]|\"\")+\"|[^=\s]+)\s*=\s*(.*?)\s*$")
@@ -19,7 +19,7 @@ _LINE = re.compile(r"\s*(\"(?:[^\"]|\"\")+\"|[^=\s]+)\s*=\s*(.*?)\s*$")
 
 @dataclass(frozen=True, slots=True)
 class PooledDatabase:
-    """One line of ``[databases]``. ``*`` takes every name that no other line has."""
+    """A line of ``[databases]``. The name ``*`` stands for all databases without a line of their own."""
 
     name: str
     host: str
@@ -32,7 +32,7 @@ class PooledDatabase:
 
 @dataclass(frozen=True, slots=True)
 class PgbouncerConfig:
-    """A configuration file. ``settings`` is the section ``[pgbouncer]``."""
+    """A configuration file. ``settings`` is the section ``[pgbouncer]``, ``places`` where each was set."""
 
     databases: tuple[PooledDatabase, ...]
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -40,7 +40,7 @@ class PgbouncerConfig:
 
 
 def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
-    """A configuration file; comments begin a line with ``;`` or ``#``."""
+    """Read a configuration file. Raises :class:`ReaderError` (``not-pgbouncer``)."""
     section, databases = "", []
     settings: dict[str, str] = {}
     places: dict[str, Where] = {}
@@ -53,7 +53,8 @@ def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
             continue
         match = _LINE.match(line)
         if match is None:
-            raise ReaderError(f"neither a section nor name = value: {stripped[:40]}", number, rule="not-pgbouncer")
+            message = f"a line must be [section] or name = value, not: {stripped[:40]}"
+            raise ReaderError(message, number, rule="not-pgbouncer")
         name, value, where = match[1].strip('"').replace('""', '"'), match[2], Where(path, number, match[1])
         if section == "databases":
             databases.append(_database(name, value, where))
@@ -64,21 +65,21 @@ def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
 
 
 def _database(name: str, value: str, where: Where) -> PooledDatabase:
-    given = {key.lower(): text.strip("'").replace("''", "'") for key, text in _PAIR.findall(value)}
-    port = given.get("port", "")
+    options = {key.lower(): text.strip("'").replace("''", "'") for key, text in _PAIR.findall(value)}
+    port = options.get("port", "")
     return PooledDatabase(
         name,
-        given.get("host", ""),
+        options.get("host", ""),
         int(port) if port.isdecimal() else 5432,
-        given.get("dbname", "" if name == "*" else name),
-        given.get("user", ""),
+        options.get("dbname", "" if name == "*" else name),
+        options.get("user", ""),
         where,
-        given.get("password", ""),
+        options.get("password", ""),
     )
 
 
 def claims_pgbouncer(config: PgbouncerConfig, *, owner: str, machine: str) -> Iterator[Claim]:
-    """The address that it listens on where it runs on the machine itself and not in a container."""
+    """Claim the Unix socket of a pgbouncer that runs on the machine itself, not in a container."""
     unix = config.settings.get("unix_socket_dir", "")
     if unix.startswith("/"):
         port = config.settings.get("listen_port", "6432")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads ``redis.conf`` and ACL files: one directive a line, quoted as Redis quotes."""
+"""Read ``redis.conf`` and ACL files: one directive per line, with Redis's quoting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
 
 @dataclass(frozen=True, slots=True)
 class RedisDirective:
-    """One directive: the name in lower case, and its arguments."""
+    """A directive: its name in lower case, and its arguments."""
 
     name: str
     args: tuple[str, ...]
@@ -28,29 +28,29 @@ class RedisDirective:
 
 @dataclass(frozen=True, slots=True)
 class RedisConfig:
-    """A configuration file; later directives win, except those that add up (``save``, ``user``)."""
+    """A configuration file. A later directive overrides an earlier one, except ``save`` and ``user``, which add up."""
 
     directives: tuple[RedisDirective, ...]
 
     def get(self, name: str, default: str = "") -> str:
-        """The arguments of the last directive of that name, in one line."""
-        found = [item for item in self.directives if item.name == name]
-        return " ".join(found[-1].args) if found else default
+        """The arguments of the last directive with this name, joined by spaces."""
+        named = list(self.all(name))
+        return " ".join(named[-1].args) if named else default
 
     def all(self, name: str) -> Iterator[RedisDirective]:
-        """Every directive of that name."""
-        return (item for item in self.directives if item.name == name)
+        """All directives with this name."""
+        return (directive for directive in self.directives if directive.name == name)
 
 
 def read_redis(text: str, path: str = "") -> RedisConfig:
-    """A configuration or ACL file."""
-    found = []
+    """Read a configuration or ACL file."""
+    directives = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         words = [_unquoted(match) for match in _WORD.finditer(line)]
-        found.append(RedisDirective(words[0].lower(), tuple(words[1:]), Where(path, number, words[0])))
-    return RedisConfig(tuple(found))
+        directives.append(RedisDirective(words[0].lower(), tuple(words[1:]), Where(path, number, words[0])))
+    return RedisConfig(tuple(directives))
 
 
 def _unquoted(match: re.Match[str]) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cuts SQL scripts into statements: strings, quoted names, dollar quotes and comments as PostgreSQL has them."""
+"""Split SQL scripts into statements, with PostgreSQL's strings, quoted names, dollar quotes and comments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BLOCK_COMMENT = re.compile(r"/\*|\*/")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement without comments, white space folded; strings and names as they are written."""
+    """A statement without comments and with white space folded; strings and names are as written."""
 
     text: str
     where: Where
@@ -39,13 +39,13 @@ class Statement:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of the statement; a quoted string or name is one word, its quotes kept."""
+        """The words of the statement; a quoted string or name is one word, with its quotes."""
         return tuple(re.findall(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.$]+|[^\s\w]", self.text))
 
 
 def read_sql(text: str, path: str = "") -> tuple[Statement, ...]:
-    """All statements in order. What is not closed runs to the end of the text; PostgreSQL would say the same."""
-    found: list[Statement] = []
+    """All statements in order. An unclosed string or comment runs to the end of the text, as in PostgreSQL."""
+    statements: list[Statement] = []
     parts: list[str] = []
     begin, position, line, counted = 0, 0, 1, 0
 
@@ -53,7 +53,7 @@ def read_sql(text: str, path: str = "") -> tuple[Statement, ...]:
         nonlocal begin
         words = "".join(parts).strip()
         if words:
-            found.append(Statement(_folded(words), Where(path, begin)))
+            statements.append(Statement(_folded(words), Where(path, begin)))
         parts.clear()
         begin = 0
 
@@ -84,11 +84,11 @@ def read_sql(text: str, path: str = "") -> tuple[Statement, ...]:
             parts.append(piece)
         position = end
     finish()
-    return tuple(found)
+    return tuple(statements)
 
 
 def _end_of_comment(text: str, position: int) -> int:
-    """Comments nest in PostgreSQL."""
+    """Where a block comment ends; they nest in PostgreSQL."""
     depth = 1
     for match in _BLOCK_COMMENT.finditer(text, position):
         depth += 1 if match.group() == "/*" else -1
@@ -98,7 +98,7 @@ def _end_of_comment(text: str, position: int) -> int:
 
 
 def _folded(text: str) -> str:
-    """White space outside of quotes folded to one space each."""
+    """The text with white space outside quotes folded to single spaces."""
     pieces = re.split(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\2\$)", text, flags=re.DOTALL)
     return "".join(
         piece if index % 3 == 1 else re.sub(r"\s+", " ", piece) for index, piece in enumerate(pieces) if index % 3 != 2

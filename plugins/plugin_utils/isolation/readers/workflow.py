@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads GitHub Actions workflows: what starts them, which jobs they have, and what those run."""
+"""Read GitHub Actions workflows: their events, jobs and commands."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ReaderError
 from ..model import Where
 from .compose.yaml_text import Map, Seq, read_yaml
-from .errors import ReaderError
 from .shell.scripts import Command, read_commands
 
 _SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A concurrency group, as written."""
+class ConcurrencyGroup:
+    """A concurrency group; ``cancel`` is its ``cancel-in-progress``."""
 
     name: str
     cancel: bool
@@ -29,8 +29,8 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a job. ``inputs`` is its ``with:``."""
+class WorkflowStep:
+    """A step of a job. ``inputs`` is its ``with:``."""
 
     name: str
     uses: str
@@ -42,14 +42,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. ``environment`` is the name of its GitHub environment, ``runs_on`` its labels."""
+    """A job. ``environment`` is its GitHub environment's name, ``runs_on`` its labels, ``text`` all its strings."""
 
     id: str
     environment: str
     runs_on: tuple[str, ...]
     condition: str
-    group: Group | None
-    steps: tuple[Step, ...]
+    group: ConcurrencyGroup | None
+    steps: tuple[WorkflowStep, ...]
     commands: tuple[Command, ...]
     secrets: tuple[str, ...]
     text: str
@@ -58,13 +58,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A workflow. ``branches`` are the patterns of ``on.push.branches``; ``None`` where a push starts it from any."""
+    """A workflow. ``branches`` are the patterns of ``on.push.branches``, ``None`` if not restricted."""
 
     name: str
     events: tuple[str, ...]
     branches: tuple[str, ...] | None
     branches_where: Where
-    group: Group | None
+    group: ConcurrencyGroup | None
     jobs: tuple[Job, ...]
     expressions: tuple[tuple[str, Where], ...]
 
@@ -73,8 +73,8 @@ class Workflow:
         """The commands of all jobs, in order."""
         return tuple(command for job in self.jobs for command in job.commands)
 
-    def groups(self) -> Iterator[Group]:
-        """The concurrency groups, the workflow's own first."""
+    def groups(self) -> Iterator[ConcurrencyGroup]:
+        """Yield the concurrency groups, the workflow's own first."""
         for group in (self.group, *(job.group for job in self.jobs)):
             if group is not None:
                 yield group
@@ -89,11 +89,11 @@ class _Place:
 
 
 def read_workflow(text: str, path: str = "") -> Workflow:
-    """A workflow file. Raises :class:`ReaderError` where it is not YAML or no mapping."""
+    """Read a workflow file. Raises :class:`ReaderError` if it is not YAML or not a mapping."""
     documents = read_yaml(text, path)
     top = documents[0].value if documents else None
     if not isinstance(top, Mapping):
-        raise ReaderError("the file is no workflow: it has no mapping at the top", 1, rule="not-a-workflow")
+        raise ReaderError("the file is not a workflow: its top level must be a mapping", 1, rule="not-a-workflow")
     place = _Place(path)
     events = top.get("on", top.get("true"))
     push = events.get("push") if isinstance(events, Mapping) else None
@@ -120,7 +120,7 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
     variables = {**variables, **_strings(job.get("env"))}
     raw_steps = job.get("steps") if isinstance(job.get("steps"), (list, tuple)) else []
     directory = str(_mapping(_mapping(job.get("defaults")).get("run")).get("working-directory") or "")
-    steps: list[Step] = []
+    steps: list[WorkflowStep] = []
     commands: list[Command] = []
     for raw in map(_mapping, raw_steps):
         step = _step(raw, place)
@@ -136,15 +136,15 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
         _group(job, place),
         tuple(steps),
         tuple(commands),
-        tuple(dict.fromkeys(one or other for one, other in _SECRET.findall(text))),
+        tuple(dict.fromkeys(dotted or indexed for dotted, indexed in _SECRET.findall(text))),
         text,
         where,
     )
 
 
-def _step(raw: Mapping[str, Any], place: _Place) -> Step:
+def _step(raw: Mapping[str, Any], place: _Place) -> WorkflowStep:
     first = next(iter(raw), "")
-    return Step(
+    return WorkflowStep(
         str(raw.get("name") or ""),
         str(raw.get("uses") or ""),
         str(raw.get("run") or ""),
@@ -157,11 +157,11 @@ def _step(raw: Mapping[str, Any], place: _Place) -> Step:
 def _commands(
     raw: Mapping[str, Any], job: str, place: _Place, variables: Mapping[str, str], directory: str
 ) -> Iterator[Command]:
-    """What a step runs: its ``run:``, or the script of an action that runs one on a server."""
+    """What a step runs: its ``run:``, or the script that an action such as ``ssh-action`` runs on a server."""
     inputs = _mapping(raw.get("with"))
     folder = str(raw.get("working-directory") or directory)
     if isinstance(raw.get("run"), str):
-        # GitHub starts bash with -e; a shell of one's own begins without.
+        # GitHub starts bash with -e, but not a custom shell.
         errexit = "{0}" not in str(raw.get("shell") or "")
         yield from _shell(raw, "run", job, place, variables, folder, errexit)
     for key in ("script", "run", "commands"):
@@ -186,21 +186,25 @@ def _shell(
     )
 
 
-def _group(mapping: Mapping[str, Any], place: _Place) -> Group | None:
+def _group(mapping: Mapping[str, Any], place: _Place) -> ConcurrencyGroup | None:
     value = mapping.get("concurrency")
     if isinstance(value, Mapping):
         cancel = value.get("cancel-in-progress")
-        return Group(str(value.get("group") or ""), bool(cancel) and cancel != "false", place.of(value, "group"))
-    return Group(value, False, place.of(mapping, "concurrency")) if isinstance(value, str) and value else None
+        return ConcurrencyGroup(
+            str(value.get("group") or ""), bool(cancel) and cancel != "false", place.of(value, "group")
+        )
+    return (
+        ConcurrencyGroup(value, False, place.of(mapping, "concurrency")) if isinstance(value, str) and value else None
+    )
 
 
 def _expressions(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
-    """Every string that holds an expression."""
+    """Every string with an expression."""
     return ((text, place) for text, place in _leaves(value, where) if "${{" in text or "||" in text)
 
 
 def _leaves(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
-    """Every string with its place; the reader has bounded the depth."""
+    """Yield every string with its place. The YAML reader has limited the depth."""
     if isinstance(value, str):
         yield value, where
     elif isinstance(value, Map):
@@ -225,7 +229,7 @@ def _strings(value: Any) -> dict[str, str]:
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    """A word, a list of words, or the keys of a mapping."""
+    """A word, a list of words, or a mapping's ``labels`` or else its keys."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Mapping):

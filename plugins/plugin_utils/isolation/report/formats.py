@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings for other programs: SARIF 2.1.0 for code scanning, JUnit XML for test reports."""
+"""Reports for other programs: SARIF 2.1.0 for code scanning, JUnit XML for test reports."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _LEVELS = {
     Severity.LOW: "note",
 }
 
-#: What code scanning sorts by; the numbers are the middles of its own bands.
+#: GitHub code scanning sorts by these scores; each is the middle of one of its severity bands.
 _SCORES = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
 
-#: Characters that XML 1.0 cannot carry in any form.
+#: Characters that XML 1.0 cannot contain, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def sarif(findings: Sequence[Finding], summaries: Mapping[str, str], version: str = "") -> dict[str, Any]:
-    """A SARIF 2.1.0 log of one run. ``summaries`` maps rule ids to one sentence each."""
+    """A SARIF 2.1.0 log of one run. ``summaries`` maps each rule id to a sentence."""
     arranged = arrange(findings)
     ids = sorted({finding.rule for finding in arranged} | set(summaries))
     index = {rule_id: number for number, rule_id in enumerate(ids)}
@@ -93,7 +93,7 @@ def _sarif_location(place: Where) -> dict[str, Any]:
 
 
 def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: Sequence[Finding]) -> str:
-    """A JUnit report: each rule is a test case, what stops the run a failure, what does not its output."""
+    """A JUnit report with a test case for each rule: stopping findings are its failure, others its output."""
     arranged = arrange(findings)
     failing = set(stopping)
     by_rule: dict[str, list[Finding]] = {rule_id: [] for rule_id in sorted(summaries)}
@@ -101,15 +101,15 @@ def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: S
         by_rule.setdefault(finding.rule, []).append(finding)
     failed = 0
     suite = ElementTree.Element("testsuite", name="bulkhead isolation")
-    for rule_id, found in by_rule.items():
+    for rule_id, of_rule in by_rule.items():
         case = ElementTree.SubElement(suite, "testcase", classname="bulkhead.isolation", name=_xml(rule_id))
-        stopped = [finding for finding in found if finding in failing]
-        if stopped:
+        failures = [finding for finding in of_rule if finding in failing]
+        if failures:
             failed += 1
-            failure = ElementTree.SubElement(case, "failure", type=stopped[0].severity.label)
-            failure.set("message", _xml(f"{len(stopped)} findings, the worst: {stopped[0].message}"))
-            failure.text = _xml("\n\n".join(map(_plain, stopped)))
-        others = [finding for finding in found if finding not in failing]
+            failure = ElementTree.SubElement(case, "failure", type=failures[0].severity.label)
+            failure.set("message", _xml(f"{len(failures)} findings, the worst: {failures[0].message}"))
+            failure.text = _xml("\n\n".join(map(_plain, failures)))
+        others = [finding for finding in of_rule if finding not in failing]
         if others:
             ElementTree.SubElement(case, "system-out").text = _xml("\n\n".join(map(_plain, others)))
     counts = {"tests": str(len(by_rule)), "failures": str(failed), "errors": "0", "skipped": "0"}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings as people and programs read them: sorted worst first, equal causes told once, and what stops a run.
+"""Reports for the terminal and as JSON, and which findings stop a run.
 
-The screen gets a bounded number of lines however many findings there are; JSON has them all. SARIF and JUnit are in
-:mod:`formats`.
+The terminal shows the worst findings first, findings of one cause together, and a bounded number of them; JSON has
+them all. SARIF and JUnit are in :mod:`formats`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Finding, Severity, Where
+from ..wording import number, some
 
-#: The order of the groups of the catalogue: what is at the root of other findings comes first.
+#: The hazard catalogue's groups in order: those that cause findings of others come first.
 _GROUPS = ("CP", "NM", "NW", "VP", "PT", "WB", "DB", "RC", "SE", "IM", "HP", "AN", "CI", "OP")
 
-#: Findings that the screen shows; the rest is counted.
+#: The most findings that the terminal shows; the rest is counted.
 SHOWN = 40
-
-#: Names, resources or places that one finding lists on the screen.
-_LISTED = 4
 
 _COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33", Severity.LOW: "36"}
 
@@ -34,12 +32,12 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _SEPARATOR = re.compile("[_-]")
 _NUMBER = re.compile(r"\d+")
 
-#: What could steer a terminal: control characters, and the marks that turn the direction of writing.
+#: What could manipulate a terminal: control characters, and marks that change the direction of writing.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def arrange(findings: Iterable[Finding]) -> list[Finding]:
-    """Worst first, waived ones last, what is said twice once."""
+    """Sort the findings worst first and waived ones last, without duplicates."""
     return sorted(dict.fromkeys(findings), key=_rank)
 
 
@@ -63,10 +61,9 @@ def _hazard_rank(hazard: str) -> tuple[int, str]:
 
 
 def stops(findings: Iterable[Finding], fail_on: Severity | None, deploying: str | None = None) -> list[Finding]:
-    """The findings that stop a run: not waived, and as bad as ``fail_on`` or worse (``None``: none stops).
+    """The findings that stop a run: not waived, and at least as severe as ``fail_on`` (none if that is ``None``).
 
-    While one environment is deployed, a finding in which it has no part does not stop it. A finding that names no
-    environment is about all of them.
+    If one environment is being deployed (``deploying``), only findings that name it, or no environment, can stop it.
     """
     if fail_on is None:
         return []
@@ -80,14 +77,14 @@ def stops(findings: Iterable[Finding], fail_on: Severity | None, deploying: str 
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Findings of one cause and one mend: the same rule and words but for the names of environments and resource."""
+class FindingGroup:
+    """Findings with one cause and fix: the same rule and texts, except for the names of environments and resources."""
 
     findings: tuple[Finding, ...]
 
     @property
     def first(self) -> Finding:
-        """The one that is told in full."""
+        """The finding that is shown in full."""
         return self.findings[0]
 
     @property
@@ -106,35 +103,32 @@ class Group:
         return tuple(dict.fromkeys(place for finding in self.findings for place in finding.where))
 
 
-def fold(findings: Iterable[Finding]) -> list[Group]:
-    """Findings of one cause together, in the order in which the first of each came.
-
-    Only one mend of a group is shown, so what is mended in another way is another cause.
-    """
+def fold(findings: Iterable[Finding]) -> list[FindingGroup]:
+    """Group findings by cause and fix, in the order of each group's first finding."""
     findings = list(findings)
     names = _Names(findings)
     groups: dict[tuple[Any, ...], list[Finding]] = {}
     for finding in findings:
-        words = [finding.message, finding.fix]
+        texts = [finding.message, finding.fix]
         if finding.resource:
-            words = [word.replace(finding.resource, "\x00") for word in words]
-        words = [names.taken_out(word) for word in words]
+            texts = [part.replace(finding.resource, "\x00") for part in texts]
+        texts = [names.taken_out(part) for part in texts]
         if finding.severity == Severity.LOW:
-            # Advice that each environment gets about ports of its own is one piece of advice.
-            words = [_NUMBER.sub("\x02", word) for word in words]
-        groups.setdefault((finding.rule, finding.severity, finding.waived, *words), []).append(finding)
-    return [Group(tuple(group)) for group in groups.values()]
+            # The same advice to each environment about its own ports is one group.
+            texts = [_NUMBER.sub("\x02", part) for part in texts]
+        groups.setdefault((finding.rule, finding.severity, finding.waived, *texts), []).append(finding)
+    return [FindingGroup(tuple(group)) for group in groups.values()]
 
 
 class _Names:
-    """The names of environments, so that a message can be compared without them."""
+    """The names of environments, so that messages can be compared without them."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self._prefixes = {name for finding in findings for name in finding.environments}
         self._tails = {re.split("[_-]", prefix, maxsplit=1)[-1] for prefix in self._prefixes}
 
     def taken_out(self, message: str) -> str:
-        """The message with \x01 for every environment: for aiia_prod, for aiia_prod_django, for django_prod."""
+        """The message with \x01 for each environment in aiia_prod, aiia_prod_django or django_prod."""
         return _WORD.sub(self._word, message)
 
     def _word(self, match: re.Match[str]) -> str:
@@ -150,22 +144,22 @@ def text(
     findings: Sequence[Finding], *, stopping: Sequence[Finding] = (), shown: int = SHOWN, width: int = 100,
     colour: bool = False,
 ) -> str:  # fmt: skip
-    """The report for the screen. ``stopping`` are those that stop the run, as :func:`stops` says."""
+    """The report for the terminal. ``stopping`` are the findings that stop the run, as :func:`stops` returns them."""
     groups = fold(arrange(findings))
     blocks = [_block(group, width, colour) for group in groups[:shown]]
     rest = [finding for group in groups[shown:] for finding in group.findings]
     if rest:
-        blocks.append(f"Not shown: {_count(rest)}. The report in a file has all of them.")
+        blocks.append(f"Not shown: {_count(rest)}. A report file contains all of them.")
     return "\n\n".join([*blocks, summary(findings, stopping)])
 
 
 def refusal(findings: Sequence[Finding]) -> str:
-    """The report for the screen where each of the findings stops the run."""
+    """The report for the terminal if every finding stops the run."""
     return text(findings, stopping=findings)
 
 
 def summary(findings: Sequence[Finding], stopping: Sequence[Finding] = ()) -> str:
-    """One line: how many of each severity, and what follows from it."""
+    """One line: how many findings of each severity, and how many stop the run."""
     if not findings:
         return "No findings."
     waived = sum(bool(finding.waived) for finding in findings)
@@ -173,7 +167,7 @@ def summary(findings: Sequence[Finding], stopping: Sequence[Finding] = ()) -> st
     counted = _count([finding for finding in findings if not finding.waived])
     if not stopping:
         return f"{counted}{accepted}. Nothing stops the run."
-    return f"{counted}{accepted}. {len(stopping)} of them stop{'s' if len(stopping) == 1 else ''} the run."
+    return f"{counted}{accepted}. {len(stopping)} stop{'s' if len(stopping) == 1 else ''} the run."
 
 
 def _count(findings: Sequence[Finding]) -> str:
@@ -182,14 +176,8 @@ def _count(findings: Sequence[Finding]) -> str:
     return number(len(findings), "finding") + (f" ({', '.join(parts)})" if parts else "")
 
 
-def number(count: int, word: str) -> str:
-    """How many there are of what a word names, so that one is no plural."""
-    ending = "es" if word.endswith("s") else "s"
-    return f"{count} {word}{'' if count == 1 else ending}"
-
-
-def _block(group: Group, width: int, colour: bool) -> str:
-    """One cause: severity and rule, whom it concerns, what would happen, how to mend it, where it stands."""
+def _block(group: FindingGroup, width: int, colour: bool) -> str:
+    """One group: severity and rule, environments, message, fix, places."""
     finding = group.first
     word = "waived" if finding.waived else finding.severity.label
     painted = f"\x1b[{_COLOURS[finding.severity]}m{word}\x1b[0m" if colour else word
@@ -217,19 +205,13 @@ def _row(label: str, value: str, width: int) -> str:
     )
 
 
-def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
-    """The first few of many."""
-    listed = separator.join(names[:most])
-    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
-
-
 def printable(value: str) -> str:
-    """A text from somebody's file without what could steer a terminal or end a line."""
+    """A text on one line, without characters that could manipulate a terminal."""
     return _UNPRINTABLE.sub(lambda match: " " if match[0] in "\t\r\n" else "\ufffd", value)
 
 
 def as_json(environments: Iterable[str], findings: Iterable[Finding]) -> dict[str, Any]:
-    """The public contract: the environments by their prefixes, and every finding."""
+    """The JSON report of the public contract: the environments' prefixes, and every finding."""
     return {
         "environments": list(dict.fromkeys(environments)),
         "findings": [finding.as_dict() for finding in arrange(findings)],

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules. Each file of this package judges one group of shared things.
+"""The rules. Each module of this package judges one kind of shared resource.
 
-A rule is one function with the decorator :func:`rule`; it reads the whole fleet and yields findings. A new rule is
-one new function and one new file of cases in ``tests/hazards/``, nothing else.
+A rule is a function with the decorator :func:`rule` that reads the whole fleet and yields findings. A new rule needs
+only a function and a file of cases in ``tests/hazards/``.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from ..gc_pause import collector_paused
 from ..model import Claim, Finding, Fleet, Severity, Where
 from ..redaction import redact
-from .gc_pause import collector_paused
 
-#: What a rule function yields: the finding without the rule's own identity, which :func:`judge` fills in.
+#: What a rule function yields: a finding without the rule's identity, which :func:`judge` fills in.
 Judgement = Iterable["Hit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What one rule found once. ``severity`` and ``hazards`` replace the rule's own where they are given."""
+    """One result of a rule. ``severity`` and ``hazards``, if given, replace the rule's own."""
 
     environments: tuple[str, ...]
     resource: str
@@ -39,7 +39,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's identity: kebab-case id, the hazards that it covers, its severity, and its function."""
+    """A rule: its kebab-case id, the hazards that it covers, its severity, and its function."""
 
     id: str
     hazards: tuple[str, ...]
@@ -91,7 +91,7 @@ def rules() -> dict[str, Rule]:
 
 
 def judge(fleet: Fleet) -> list[Finding]:
-    """Apply every rule; what the readers found comes first. Nothing is sorted, folded or waived here."""
+    """Apply every rule to a fleet, and add the readers' findings. The result is not sorted, folded or waived."""
     findings = [problem for environment in fleet.environments for problem in environment.problems]
     with collector_paused():
         for rule in rules().values():
@@ -100,15 +100,10 @@ def judge(fleet: Fleet) -> list[Finding]:
 
 
 def owners(claims: Iterable[Claim]) -> tuple[str, ...]:
-    """The environments behind some claims."""
+    """The environments that own these claims."""
     return tuple(dict.fromkeys(claim.owner for claim in claims))
 
 
 def places(claims: Iterable[Claim]) -> tuple[Where, ...]:
-    """The places behind some claims."""
+    """The places of these claims."""
     return tuple(dict.fromkeys(claim.where for claim in claims))
-
-
-def waive(finding: Finding, reason: str) -> Finding:
-    """The same finding, accepted on purpose."""
-    return replace(finding, waived=reason)

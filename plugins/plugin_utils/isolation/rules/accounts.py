@@ -2,24 +2,25 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Accounts elsewhere: buckets, mail, payments, search indices and monitoring of two environments are not one."""
+"""External accounts: buckets, mail, payments, search indices and monitoring that environments must not share."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..facts.production import is_production
 from ..facts.server_owner import resolver
 from ..facts.servers import Placed, of_family
-from ..facts.wording import is_production, listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..readers import fingerprints
 from ..readers.endpoints import host_and_port
 from ..readers.fingerprints import fingerprint, values_of
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .secrets import shared_values
 
-#: Servers and backends that keep mail to themselves.
+#: Mail servers and backends that deliver nothing.
 _CATCHERS = re.compile(r"mailpit|mailhog|maildev|mailtrap|sandbox|smtp4dev|localhost|127\.0\.0\.1", re.IGNORECASE)
 _SILENT_BACKENDS = re.compile(r"console|locmem|filebased|dummy|log\b|array|null", re.IGNORECASE)
 _GENERIC_USERS = frozenset({"apikey", "api", "resend", "smtp", "postmark"})
@@ -29,7 +30,7 @@ _LIVE_MODE = re.compile(
     re.IGNORECASE,
 )
 _LIVE = frozenset({"live", "production", "prod", "true", "1", "yes"})
-#: What a monitoring service knows an environment by: the account, and the name within it with its default.
+#: How a monitoring service distinguishes environments: by account, and by a name within it, with its default.
 _IDENTITIES = (
     ("SENTRY_DSN", "SENTRY_ENVIRONMENT", "production"),
     ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", ""),
@@ -79,13 +80,13 @@ def shared_bucket(fleet: Fleet) -> Judgement:
 def shared_mail_account(fleet: Fleet) -> Judgement:
     """An environment that is not production sends real mail through production's account."""
     by_server: dict[str, list[Placed]] = {}
-    for each in of_family(fleet, "mail"):
-        if not each.server.owner and _sends(fleet.by_prefix[each.owner], each):
-            by_server.setdefault(each.server.identity, []).append(each)
+    for use in of_family(fleet, "mail"):
+        if not use.server.owner and _sends(fleet.by_prefix[use.owner], use):
+            by_server.setdefault(use.server.identity, []).append(use)
     told: list[set[str]] = []
     for identity, uses in by_server.items():
         for user, group in _by_user(uses):
-            told.append({each.owner for each in group})
+            told.append({use.owner for use in group})
             yield _mail(group, f"{identity} as {user}" if user else identity, None if user else Severity.LOW)
     for secrets in fleet.derived(shared_values).get(fingerprints.MAIL, ()):
         prefixes = tuple(dict.fromkeys(secret.owner for secret in secrets))
@@ -167,10 +168,10 @@ def shared_identity(fleet: Fleet) -> Judgement:
 
 
 def _overlapping(by_prefix: Mapping[str, Sequence[Claim]]) -> Iterator[tuple[str, Sequence[Claim]]]:
-    """Prefixes of one bucket that are equal or lie within one another, each with all who are within."""
+    """Yield the bucket prefixes that several environments have, each with the claims on it and within it."""
     outer = None
     within: list[Claim] = []
-    for prefix in sorted(by_prefix, key=lambda each: f"{each}/" if each else ""):
+    for prefix in sorted(by_prefix, key=lambda text: f"{text}/" if text else ""):
         if outer is not None and (not outer or f"{prefix}/".startswith(f"{outer}/")):
             within += by_prefix[prefix]
             continue
@@ -182,7 +183,7 @@ def _overlapping(by_prefix: Mapping[str, Sequence[Claim]]) -> Iterator[tuple[str
 
 
 def _sends(environment: Environment, each: Placed) -> bool:
-    """Whether mail really leaves: no backend that keeps it, no server that catches it."""
+    """Whether mail is really delivered: neither the backend nor the server keeps it."""
     if _CATCHERS.search(each.server.identity):
         return False
     backends = (setting for setting in environment.settings if setting.key.upper().endswith(("MAIL_BACKEND", "MAILER")))
@@ -190,29 +191,29 @@ def _sends(environment: Environment, each: Placed) -> bool:
 
 
 def _by_user(uses: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Uses of one account; then, with an empty name, all of the server, if nothing worse was found."""
+    """Yield the uses of each shared account; if there is none, all uses of the server with an empty name."""
     groups: dict[tuple[str, str], list[Placed]] = {}
     for use in uses:
         user, password = use.use.endpoint.user, use.use.endpoint.password
-        # Where everybody is called "apikey", the password is the account.
+        # If the user is always "apikey", the password identifies the account.
         account = fingerprint(password) if user in _GENERIC_USERS else ""
         if user and (password or user not in _GENERIC_USERS):
             groups.setdefault((user, account), []).append(use)
-    same = [(user, group) for (user, _unused), group in groups.items() if len({each.owner for each in group}) > 1]
+    same = [(user, group) for (user, _unused), group in groups.items() if len({use.owner for use in group}) > 1]
     yield from same
     if not same and len({use.owner for use in uses}) > 1:
         yield "", uses
 
 
 def _mail(group: Sequence[Placed], account: str, severity: Severity | None) -> Hit:
-    prefixes = tuple(dict.fromkeys(each.owner for each in group))
+    prefixes = tuple(dict.fromkeys(use.owner for use in group))
     return Hit(
         prefixes,
         account,
         f"{listing(prefixes)} send mail through {account}: a restored database makes a test write to customers, and "
         "what one sends spoils the other's name as a sender.",
         "Use mailpit or the console outside of production, or an account of its own that delivers to the team only.",
-        tuple(each.use.where for each in group),
+        tuple(use.use.where for use in group),
         severity=severity,
     )
 
@@ -222,7 +223,7 @@ def _is_live(key: str, value: str) -> bool:
 
 
 def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
-    """Whether the service behind an index is the environment's own container."""
+    """Whether the service behind an index is one of the environment's own containers."""
     for setting in environment.settings:
         if setting.text and setting.key.upper() in (f"{stem}_HOST", f"{stem}_URL", f"{stem}_ENDPOINT", f"{stem}_HOSTS"):
             host, port = host_and_port(setting.text.partition("://")[2].partition("/")[0] or setting.text)
@@ -232,7 +233,7 @@ def _runs_itself(fleet: Fleet, environment: Environment, stem: str) -> bool:
 
 
 def _account(environment: Environment, stem: str) -> str:
-    """What tells accounts apart: the fingerprint of the key; one that is sealed equals no other."""
+    """What identifies an account: the fingerprint of its key. A sealed key equals no other."""
     for key, value, _where, _declared in values_of(environment):
         if key.upper().startswith(f"{stem}_") and key.upper().endswith(("API_KEY", "TOKEN", "_KEY")):
             return fingerprint(value) if isinstance(value, str) else f"sealed {environment.prefix}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses: overlapping subnets, bridge names, trust in addresses, and addresses written where a name belongs."""
+"""Addresses: overlapping subnets, bridge names, trusted addresses, and addresses used instead of names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
 from ..facts.service_kinds import words_of
-from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import INTERFACE_NAME
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .ports import is_local
 
@@ -56,8 +56,7 @@ def bridge_name(fleet: Fleet) -> Judgement:
             owners(claims),
             f"interface {name}",
             f"{listing(owners(claims))} call a bridge of {machine} {name}: Docker refuses the second, and firewall "
-            "rules "
-            "for one apply to the other.",
+            "rules for one apply to the other.",
             "Give each its own com.docker.network.bridge.name, or leave it out.",
             places(claims),
             machine,
@@ -68,15 +67,14 @@ def bridge_name(fleet: Fleet) -> Judgement:
                 owners(claims),
                 f"interface {name}",
                 f"{listing(owners(claims))} calls a bridge of {machine} {name}: Linux allows {INTERFACE_NAME} "
-                "characters, "
-                f"and names that are cut off become equal ({name[:INTERFACE_NAME]}).",
+                f"characters, and names that are cut off become equal ({name[:INTERFACE_NAME]}).",
                 f"Shorten com.docker.network.bridge.name to {INTERFACE_NAME} characters.",
                 places(claims),
                 machine,
             )
 
 
-#: Docker's default pools hold about thirty networks.
+#: Docker's default pools have room for about thirty networks.
 _POOL = 29
 
 
@@ -131,7 +129,7 @@ def trusted_address(fleet: Fleet) -> Judgement:
             )
 
 
-#: What Docker's default pools give out before anything else. 172.31 is the default network of a large cloud.
+#: Docker's default pools, in the order of use. 172.31 is the default network of a large cloud.
 _DOCKER_RANGE = re.compile(r"(?<![\d.])172\.(?:1[7-9]|2\d|30)\.\d{1,3}\.\d{1,3}(?![\d.]*/\d|[\d.])")
 
 
@@ -148,9 +146,8 @@ def container_address(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, owner) if owner else (environment.prefix,),
                 f"address {address}",
-                f"{environment.prefix} names {address}, {whose}: from the machine every container answers by "
-                "address, and "
-                f"after a restart it may be one of {owner or listing(others) or 'another environment'}.",
+                f"{environment.prefix} names {address}, {whose}: from the machine every container answers by address, "
+                f"and after a restart it may be one of {owner or listing(others) or 'another environment'}.",
                 "Use the service's name inside the network, and from the machine a port that is published on "
                 "127.0.0.1.",
                 (where,),
@@ -163,7 +160,7 @@ _POINTING = ("shell", "cron", "systemd", "workflow", "ansible", "pgbouncer")
 
 
 def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """IPv4 addresses in nginx upstreams, settings and scripts, each once for a place."""
+    """Yield IPv4 addresses in nginx upstreams, settings and scripts, each once per place."""
     found: dict[tuple[str, Where], None] = {}
     for top in environment.nginx:
         for directive in top.walk():
@@ -180,7 +177,7 @@ def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def trusts(environment: Environment) -> Iterator[tuple[str, str, Where, bool]]:
-    """Where an environment lets somebody in for his address alone: (what, the address, where, whether it is nginx)."""
+    """Yield what admits clients by address alone: (what, address, where, whether it is nginx)."""
     for where, line in lines_of(environment, "trust"):
         found = _PG_HBA.match(line.strip())
         if found and not found[1].startswith(("127.", "::1", "localhost")):
@@ -196,7 +193,7 @@ def trusts(environment: Environment) -> Iterator[tuple[str, str, Where, bool]]:
 
 
 def has_published(environment: Environment, words: frozenset[str]) -> bool:
-    """Whether a service of that kind publishes a port that other containers can reach."""
+    """Whether a service of this kind publishes a port that other containers can reach."""
     return any(
         port.get("published") and not is_local(port)
         for _unused, name, service in environment.services()
@@ -206,13 +203,13 @@ def has_published(environment: Environment, words: frozenset[str]) -> bool:
 
 
 def owner_of_address(fleet: Fleet, environment: Environment, address: str) -> str:
-    """The other environment in whose declared subnet an address of the machine lies."""
+    """The other environment whose declared subnet contains an address of the machine."""
     owner = _subnet_owner(fleet, environment, address)
     return owner if owner != environment.prefix else ""
 
 
 def own_address(fleet: Fleet, environment: Environment, address: str) -> bool:
-    """Whether an address lies in a subnet that the environment declares."""
+    """Whether an address is in a subnet that the environment declares."""
     return _subnet_owner(fleet, environment, address) == environment.prefix
 
 
@@ -230,7 +227,7 @@ def _subnet_owner(fleet: Fleet, environment: Environment, address: str) -> str:
 
 
 def _subnets(fleet: Fleet) -> Mapping[str, Sequence[tuple[Subnet, Claim]]]:
-    """The declared subnets of each machine in order, so that one that contains another comes right before it."""
+    """The declared subnets of each machine, sorted so that a subnet directly follows one that contains it."""
     found: dict[str, list[tuple[Subnet, Claim]]] = {}
     for (machine, text), claims in fleet.claims("subnet").items():
         try:

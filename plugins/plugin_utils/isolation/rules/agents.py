@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Agents that watch a whole machine by labels: routers of one name, updaters and healers without a scope."""
+"""Agents that watch a whole machine by labels: routers of the same name, updaters and healers without a scope."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from ..facts.domains import neighbours
 from ..facts.service_kinds import command_text, words_of
-from ..facts.wording import listing
 from ..model import Fleet, Severity
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 
@@ -53,7 +53,7 @@ def machine_wide_agent(fleet: Fleet) -> Judgement:
 
 
 def unscoped(name: str, service: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What an agent does to everybody's containers, and how to keep it to its own; None for any other service."""
+    """What an agent does to all containers, and how to limit it to its own; ``None`` for other services."""
     words, settings = words_of(name, service), service.get("environment") or {}
     scoped = settings.get("WATCHTOWER_SCOPE")
     if "watchtower" in words and not scoped and "--scope" not in command_text(service):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How scripts and workflows call Ansible: one environment, named in full, with its own password only."""
+"""Calls of Ansible in scripts and workflows name one environment and use only its vault password."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..facts.ownership import short_names
 from ..facts.playbooks import IDENTITY, codes
 from ..model import Environment, Fleet, Reference, Severity, Where
 from ..readers.shell.scripts import Command
-from ..report.text import some
+from ..wording import some
 from . import Hit, Judgement, rule
 
 _VARIABLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.(\w+)\s*\}\}|\$\{(\w+)\}|\$(\w+)|\$\{\{.*?\}\}")
@@ -39,7 +39,7 @@ def empty_limit(fleet: Fleet) -> Judgement:
 
 
 def _checked(environment: Environment, file: str, variable: re.Match[str]) -> bool:
-    """Whether the same text refuses an empty value, or can only have chosen one of a list."""
+    """Whether the same text refuses an empty value or offers a fixed choice."""
     text = next((document.text for document in environment.documents if document.path == file), "")
     name = re.escape(variable[1] or variable[2] or variable[3] or "")
     if not name:
@@ -127,7 +127,7 @@ def _together(
 
 
 def _runs(fleet: Fleet) -> Iterator[tuple[Environment, Command, Sequence[str]]]:
-    """Every call of ansible-playbook in the scripts and workflows of each environment, once for each place."""
+    """Every call of ansible-playbook in scripts and workflows, once for each place."""
     seen: set[tuple[Where, Sequence[str]]] = set()
     for reference in fleet.references("command"):
         words = _words(reference)
@@ -158,9 +158,9 @@ def _values(words: Sequence[str], *options: str) -> Iterator[str]:
 
 
 def _concerned(fleet: Fleet, environment: Environment) -> tuple[str, ...]:
-    """Whoever a run without a limit would reach: the environment that calls, and those of its machine."""
-    same = (each.prefix for each in fleet.machines[environment.machine])
-    return tuple(dict.fromkeys((environment.prefix, *same)))
+    """The environments that a run without a limit would reach: the caller and those on its machine."""
+    others = (neighbour.prefix for neighbour in fleet.machines[environment.machine])
+    return tuple(dict.fromkeys((environment.prefix, *others)))
 
 
 def _short(words: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Backups: who deletes whose, and into what a backup is restored."""
+"""Backups: who deletes whose, and where they are restored."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 
 from ..facts.ownership import foreign_owner_of_path
 from ..facts.path_patterns import Pattern, absolute, meetings
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands
 from ..model import Environment, Fleet, Severity
 from ..readers.documents import commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, pipelines
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -63,7 +63,7 @@ def _deletions(environment: Environment, pipeline: Sequence[Command]) -> Iterato
 
 
 def _found(environment: Environment, command: Command) -> Iterator[Pattern]:
-    """The files that ``find`` finds, in the directory itself."""
+    """The files that ``find`` finds directly in the directory."""
     words = list(command.argv[1:])
     places = []
     while words and not words[0].startswith(("-", "(", "!")):
@@ -88,13 +88,13 @@ def _is_pattern(path: str) -> bool:
 def _patterns(environment: Environment, command: Command, paths: Sequence[str]) -> Iterator[Pattern]:
     for path in paths:
         text = absolute(path, command.directory or environment.directory)
-        # /tmp/*/x says nothing, and a whole tree is judged by the rules about paths.
+        # /tmp/*/x identifies nothing, and whole trees are judged by the rules about paths.
         if text and text.strip("/*"):
             yield Pattern(environment.prefix, text, command.where)
 
 
 def _written(environment: Environment, pipeline: Sequence[Command]) -> Iterator[Pattern]:
-    """The files that a pipeline writes: redirections, and what dump programs are told."""
+    """The files that a pipeline writes: redirections and the outputs of dump programs."""
     for command in pipeline:
         paths = [target for kind, target in command.redirects if kind in (">", ">>", ">|") and target != "/dev/null"]
         if command.program in ("pg_dump", "pg_dumpall", "pg_basebackup", "mysqldump", "tar", "zip", "restic"):
@@ -156,13 +156,13 @@ def restore_target(fleet: Fleet) -> Judgement:
 
 
 def _container_owner(fleet: Fleet, environment: Environment, container: str) -> str:
-    """The other environment of the machine that a container of this name belongs to."""
+    """The other environment on the machine that owns a container of this name."""
     owners = [claim.owner for claim in fleet.claims("container").get((environment.machine, container), ())]
     return owners[0] if owners and environment.prefix not in owners else ""
 
 
 def _restores(command: Command) -> str:
-    """What a command does to a database that cannot be taken back; empty where it does not."""
+    """What a command irrevocably does to a database; empty if nothing."""
     argv = list(command.argv)
     call = docker_call(argv)
     if call is not None:

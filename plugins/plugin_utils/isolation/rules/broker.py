@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Brokers: every Redis or AMQP connection leads to a server of the environment's own, and no work is mixed up."""
+"""Brokers: each Redis or AMQP connection leads to the environment's own server, and no work is mixed up."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from ..facts.compose_calls import commands
 from ..facts.servers import Placed, in_documents, of_family, shared
 from ..facts.service_kinds import command_text
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _BROKER = re.compile(r"BROKER|CELERY(?!.*(?:RESULT|CACHE))|(?:\A|_)RQ_|QUEUE|DRAMATIQ|HUEY|AMQP|RABBIT", re.IGNORECASE)
@@ -25,14 +25,14 @@ _DEFAULT_QUEUE = re.compile(r"(?:\w+_)?DEFAULT_QUEUE\Z", re.IGNORECASE)
 _ROUTE = re.compile(r"[\"']?\bqueue[\"']?\s*[:=]\s*[\"']([\w.-]+)[\"']")
 _WORKER_QUEUES = re.compile(r"(?:\s-Q\s*|\s--queues[= ])([\w.,-]+)")
 _KEYPREFIX = re.compile(r"global_keyprefix[\"']?\s*[:=]\s*[\"']?([\w:.-]+)", re.IGNORECASE)
-#: What a common server means, whatever its queues and keys are called.
+#: The consequence of a shared server, whatever its queues and keys are called.
 _SHARING = {
     "redis": "FLUSHALL, eviction, a full memory and a restart by one hit the other, and pub/sub reaches both, whatever "
     "the database numbers are.",
     "amqp": "purged queues, a full memory and a restart by one hit the other, in the same virtual host.",
 }
 
-#: Others that one finding names.
+#: The most other environments that a finding names.
 _NAMED = 5
 _BEAT = re.compile(r"\bcelery\b.*\bbeat\b|\bcelery\b.*\bworker\b.*\s(?:-B\b|--beat\b)", re.DOTALL)
 
@@ -42,9 +42,9 @@ def foreign_broker(fleet: Fleet) -> Judgement:
     """A connection leads to another environment's Redis or message broker."""
     leading: dict[tuple[str, str], list[Placed]] = {}
     for family in ("redis", "amqp"):
-        for each in (*of_family(fleet, family), *in_documents(fleet, family)):
-            if each.server.owner not in ("", each.owner):
-                leading.setdefault((each.owner, each.server.owner), []).append(each)
+        for use in (*of_family(fleet, family), *in_documents(fleet, family)):
+            if use.server.owner not in ("", use.owner):
+                leading.setdefault((use.owner, use.server.owner), []).append(use)
     for (prefix, owner), uses in leading.items():
         keys = listing(use.use.key for use in uses)
         yield Hit(
@@ -62,7 +62,7 @@ def shared_broker(fleet: Fleet) -> Judgement:
     """Two environments use one Redis or broker that belongs to neither."""
     for family in ("redis", "amqp"):
         for identity, uses in shared(of_family(fleet, family)):
-            # Virtual hosts are walls; database numbers are not.
+            # Virtual hosts are isolated from each other; database numbers are not.
             for _unused, group in _by_name(uses) if family == "amqp" else [("", uses)]:
                 if not uses[0].server.owner:
                     yield Hit(
@@ -70,7 +70,7 @@ def shared_broker(fleet: Fleet) -> Judgement:
                         identity,
                         f"{listing(_owners(group))} use one server, {identity}: {_SHARING[family]}",
                         "Give each environment a server of its own.",
-                        tuple(each.use.where for each in group),
+                        tuple(use.use.where for use in group),
                     )
 
 
@@ -159,17 +159,17 @@ def double_beat(fleet: Fleet) -> Judgement:
 
 
 def _one_database(fleet: Fleet, role: re.Pattern[str]) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Databases of brokers that several environments use in a role, which a neutral name such as REDIS_URL has too."""
+    """Yield broker databases that several environments use in a role, or by a neutral name such as REDIS_URL."""
     for family in ("redis", "amqp"):
         for identity, uses in shared(of_family(fleet, family)):
             for name, group in _by_name(uses):
-                acting = [each for each in group if role.search(each.use.key) or is_neutral(each.use.key)]
+                acting = [use for use in group if role.search(use.use.key) or is_neutral(use.use.key)]
                 if len(_owners(acting)) > 1:
                     yield f"{identity}/{name.lstrip('/')}", acting
 
 
 def is_neutral(key: str) -> bool:
-    """Whether a setting's name says nothing of what the server is used for."""
+    """Whether a setting's name does not tell what the server is used for."""
     return not any(role.search(key) for role in (_BROKER, _CACHE, _CHANNEL, _RESULT))
 
 
@@ -197,7 +197,7 @@ def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
 
 
 def _queues(environment: Environment) -> set[str]:
-    """The queues that an environment's workers and senders name; Celery's own default where it names none."""
+    """The queues that an environment's workers and senders name, or else Celery's default."""
     found: set[str] = set()
     default = False
     for setting in environment.settings:
@@ -216,7 +216,7 @@ def _queues(environment: Environment) -> set[str]:
 
 
 def _key_prefix(environment: Environment) -> str:
-    """What every key of an environment's broker begins with, where it says so."""
+    """The prefix of all keys of an environment's broker, if it has one."""
     for setting in environment.settings:
         if "GLOBAL_KEYPREFIX" in setting.key.upper() and setting.text:
             return setting.text
@@ -237,7 +237,7 @@ def _purges(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def _beats(environment: Environment) -> Iterator[tuple[str, int, Where]]:
-    """Services that schedule, with their number of replicas."""
+    """Yield the services that schedule, with their numbers of replicas."""
     for project, name, service in environment.services():
         if _BEAT.search(command_text({**service, "healthcheck": None})):
             replicas = (service.get("deploy") or {}).get("replicas") or service.get("scale") or 1

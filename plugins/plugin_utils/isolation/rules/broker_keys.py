@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys in Redis: caches, locks, channels and access rules of two environments do not meet."""
+"""Keys in Redis: caches, locks, channels and access rules that environments must not share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from itertools import islice
 
 from ..facts.compose_calls import commands
 from ..facts.servers import Placed, of_family, shared
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.redis import RedisConfig
+from ..wording import listing
 from . import Hit, Judgement, rule
 from .broker import is_cache, is_channel, is_neutral
 
@@ -26,10 +26,10 @@ _CHANNEL_PREFIX = re.compile(r"\w*CHANNEL\w*PREFIX\Z", re.IGNORECASE)
 _IN_JSON = re.compile(r"[\"']prefix[\"']\s*:\s*[\"']([^\"']+)[\"']")
 _ACL_PATTERN = re.compile(r"(?:%\w+)?[~&](.+)\*\Z")
 
-#: What channels_redis puts before its keys when nothing is said.
+#: The default key prefix of channels_redis.
 _DEFAULT_CHANNEL_PREFIX = "asgi"
 
-#: Others that one finding names.
+#: The most other environments that a finding names.
 _NAMED = 5
 
 
@@ -49,7 +49,7 @@ def cache_clear(fleet: Fleet) -> Judgement:
             f"The cache of {listing(cache.owner for cache in caches)} is in {place}, and {beside}: cache.clear() is "
             "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
             "Give each cache a server of its own, or at least a database number that nothing else has.",
-            tuple(each.use.where for each in (*caches, *queues)),
+            tuple(use.use.where for use in (*caches, *queues)),
             severity=None if len(owners) > 1 else Severity.MEDIUM,
         )
 
@@ -63,7 +63,7 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
             if is_cache(use.use.key) or is_neutral(use.use.key):
                 by_prefix.setdefault(_cache_prefix(fleet.by_prefix[use.owner]), []).append(use)
         for words, group in by_prefix.items():
-            owners = tuple(dict.fromkeys(each.owner for each in group))
+            owners = tuple(dict.fromkeys(use.owner for use in group))
             if len(owners) > 1:
                 yield Hit(
                     owners,
@@ -71,7 +71,7 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
                     f"{listing(owners)} keep their keys in {place} with the same prefix ({listing(words) or 'none'}): "
                     "sessions, permissions and locks of one are the other's.",
                     "Give each environment a server of its own, or at least KEY_PREFIX with its prefix.",
-                    tuple(each.use.where for each in group),
+                    tuple(use.use.where for use in group),
                 )
 
 
@@ -79,7 +79,7 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
 def shared_channels(fleet: Fleet) -> Judgement:
     """Messages to the clients of one environment reach the clients of another."""
     for identity, uses in shared(of_family(fleet, "redis")):
-        # Pub/sub does not know database numbers; the other layers do.
+        # Pub/sub ignores database numbers; the other layers do not.
         groups: dict[tuple[str, str], list[Placed]] = {}
         for use in uses:
             if is_channel(use.use.key):
@@ -87,7 +87,7 @@ def shared_channels(fleet: Fleet) -> Judgement:
                 database = "" if _uses_pubsub(environment) else use.use.endpoint.name
                 groups.setdefault((database, _channel_prefix(environment)), []).append(use)
         for (database, prefix), group in groups.items():
-            owners = tuple(dict.fromkeys(each.owner for each in group))
+            owners = tuple(dict.fromkeys(use.owner for use in group))
             if len(owners) > 1:
                 place = f"{identity}/{database}" if database else f"{identity} (pub/sub, all databases)"
                 yield Hit(
@@ -96,7 +96,7 @@ def shared_channels(fleet: Fleet) -> Judgement:
                     f"The channel layers of {listing(owners)} use {place} with one prefix, {prefix}: a message for a "
                     "browser of one is delivered to a browser of the other.",
                     "Give each environment a server of its own, or at least a prefix of its own in CHANNEL_LAYERS.",
-                    tuple(each.use.where for each in group),
+                    tuple(use.use.where for use in group),
                 )
 
 
@@ -118,10 +118,10 @@ def redis_acl_pattern(fleet: Fleet) -> Judgement:
 
 
 def _databases(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Every Redis database with its uses."""
+    """Yield every Redis database with its uses."""
     found: dict[tuple[str, str], list[Placed]] = {}
-    for each in of_family(fleet, "redis"):
-        found.setdefault((each.server.identity, each.use.endpoint.name), []).append(each)
+    for use in of_family(fleet, "redis"):
+        found.setdefault((use.server.identity, use.use.endpoint.name), []).append(use)
     for (identity, name), uses in found.items():
         yield f"{identity}/{name}", uses
 
@@ -146,11 +146,11 @@ def _uses_pubsub(environment: Environment) -> bool:
 
 
 def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Patterns of keys and channels that end in ``*``: (as written, what comes before ``*``, place)."""
+    """Yield key and channel patterns that end with ``*``: (pattern, the part before ``*``, place)."""
     words: list[tuple[str, Where]] = []
     for document in environment.documents:
         if isinstance(document.data, RedisConfig):
-            words += [(word, each.where) for each in document.data.all("user") for word in each.args]
+            words += [(word, directive.where) for directive in document.data.all("user") for word in directive.args]
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if "setuser" in (word.lower() for word in argv):
@@ -162,7 +162,7 @@ def _acl_patterns(environment: Environment) -> Iterator[tuple[str, str, Where]]:
 
 
 def _beginning(names: Sequence[str], head: str) -> Iterator[str]:
-    """The names of a sorted list that begin with a text."""
+    """Yield the names in a sorted list that begin with ``head``."""
     for index in range(bisect_left(names, head), len(names)):
         if not names[index].startswith(head):
             return

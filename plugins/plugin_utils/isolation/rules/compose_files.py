@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that a Compose project is made of: Compose files, environment files and directories of another environment."""
+"""The files of a Compose project: Compose files, environment files and directories of another environment."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from ..facts.code_lines import is_elsewhere
 from ..facts.compose_calls import PROJECT_VERBS, commands, compose_calls, control_variables
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, sharers
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
-#: Names that Compose looks for by itself, in the directory and in all above it.
+#: Names that Compose looks for by default, in the directory and all directories above.
 DEFAULT_NAMES = frozenset({"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"})
 
 
@@ -50,8 +50,7 @@ def foreign_env_file(fleet: Fleet) -> Judgement:
                     (environment.prefix, owner),
                     path,
                     f"{environment.prefix} takes its settings from {path} of {owner} ({how}): its database, its "
-                    "domains "
-                    "and its secrets.",
+                    "domains and its secrets.",
                     f"Use {posixpath.join(environment.directory or '.', '.env')}.",
                     (where,),
                     environment.machine,
@@ -71,8 +70,7 @@ def compose_file_above(fleet: Fleet) -> Judgement:
                         (*others, owner),
                         where.file,
                         f"'docker compose' without -f in the directory of {listing(others)} goes up and finds "
-                        f"{where.file} "
-                        f"of {owner}: it works on {owner} instead.",
+                        f"{where.file} of {owner}: it works on {owner} instead.",
                         f"Give the file of {owner} another name or directory, and always write -f.",
                         (where,),
                         machine,
@@ -104,8 +102,8 @@ def command_without_file(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 call.text,
                 f"'{call.text}' of {environment.prefix} names no file, and {listing(sorted(names))} is none that "
-                "Compose "
-                "looks for: it takes the first docker-compose.yml of a directory above, whoever that belongs to.",
+                "Compose looks for: it takes the first docker-compose.yml of a directory above, whoever that belongs "
+                "to.",
                 f"Write 'docker compose -f {sorted(names)[0]} {call.verb}'.",
                 (call.where,),
                 environment.machine,
@@ -113,7 +111,7 @@ def command_without_file(fleet: Fleet) -> Judgement:
 
 
 def compose_files(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:
-    """Every Compose file and project directory that an environment names: (hazard, how, path, where)."""
+    """Yield each Compose file and project directory that an environment names: (hazard, how, path, where)."""
     for reference in environment.references:
         if reference.kind in ("extends", "include"):
             hazard, how = ("CP-15", "extends a service of") if reference.kind == "extends" else ("CP-16", "includes")
@@ -134,7 +132,7 @@ def compose_files(environment: Environment) -> Iterator[tuple[str, str, str, Whe
 
 
 def env_files(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Every environment file that an environment names: (how, path, where)."""
+    """Yield each environment file that an environment names: (how, path, where)."""
     for project, name, service in environment.services():
         for path in service.get("env_file") or ():
             yield f"env_file of {name}", str(path), project.where("services", name, "env_file")
@@ -153,12 +151,12 @@ def env_files(environment: Environment) -> Iterator[tuple[str, str, Where]]:
 
 
 def absolute(environment: Environment, path: str) -> str:
-    """A path as seen from the environment's directory."""
+    """A path relative to the environment's directory."""
     return posixpath.normpath(posixpath.join(environment.directory or "/", path.strip()))
 
 
 def _default_files(fleet: Fleet) -> Mapping[tuple[str, str], dict[str, Where]]:
-    """The Compose files with a default name, by (machine, directory), with their owners."""
+    """The owners of Compose files with a default name, by (machine, directory)."""
     found: dict[tuple[str, str], dict[str, Where]] = {}
     for environment in fleet.environments:
         for project in environment.compose:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases: every connection of an environment leads to its own server, its own database and its own role."""
+"""Databases: each connection of an environment leads to its own server, database and role."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..facts.server_owner import Server
 from ..facts.servers import Placed, in_documents, of_family, service_of, shared
-from ..facts.wording import listing
 from ..model import Fleet, Severity
 from ..naming import truncate_identifier
+from ..wording import listing
 from . import Hit, Judgement, rule
 
-#: Administrators as the providers of servers call them.
+#: The administrator roles of common providers.
 _ADMINISTRATORS = frozenset(
     ("postgres", "root", "admin", "sa", "rdsadmin", "doadmin", "avnadmin", "cloudsqlsuperuser", "azure_superuser")
 )
@@ -25,9 +25,9 @@ _ADMINISTRATORS = frozenset(
 def foreign_database(fleet: Fleet) -> Judgement:
     """A connection leads to another environment's database server."""
     leading: dict[tuple[str, str], list[Placed]] = {}
-    for each in (*of_family(fleet, "database"), *in_documents(fleet, "database")):
-        if _foreign(each):
-            leading.setdefault((each.owner, _foreign(each)), []).append(each)
+    for use in (*of_family(fleet, "database"), *in_documents(fleet, "database")):
+        if _foreign(use):
+            leading.setdefault((use.owner, _foreign(use)), []).append(use)
     for (prefix, owner), uses in leading.items():
         keys = listing(use.use.key for use in uses)
         server = _foreign_server(uses[0])
@@ -46,8 +46,8 @@ def foreign_database(fleet: Fleet) -> Judgement:
 def shared_database(fleet: Fleet) -> Judgement:
     """Two environments use one database of a server that belongs to neither."""
     for identity, uses in _shared_outside(fleet):
-        for name, group in _by_owner_of(uses, lambda each: truncate_identifier(each.database)):
-            written = list(dict.fromkeys(each.database for each in group))
+        for name, group in _by_owner_of(uses, lambda use: truncate_identifier(use.database)):
+            written = list(dict.fromkeys(use.database for use in group))
             cut = f", because PostgreSQL cuts {listing(written)} to 63 bytes" if len(written) > 1 else ""
             yield Hit(
                 _owners(group),
@@ -56,7 +56,7 @@ def shared_database(fleet: Fleet) -> Judgement:
                 "deletes the other's rows.",
                 "Give each environment a server, or at least a database and a role, of its own; names must differ in "
                 "their first 63 bytes.",
-                tuple(each.use.where for each in group),
+                tuple(use.use.where for use in group),
                 hazards=("DB-10", "DB-01") if cut else ("DB-01",),
             )
 
@@ -65,14 +65,14 @@ def shared_database(fleet: Fleet) -> Judgement:
 def shared_database_role(fleet: Fleet) -> Judgement:
     """Two environments log in to one server as one role."""
     for identity, uses in shared(of_family(fleet, "database")):
-        for role, group in _by_owner_of(uses, lambda each: each.use.endpoint.user):
+        for role, group in _by_owner_of(uses, lambda use: use.use.endpoint.user):
             yield Hit(
                 _owners(group),
                 f"{identity}: role {role}",
                 f"{listing(_owners(group))} log in to {identity} as one role, {role}: what it owns is both "
                 "environments' data, and no grant tells them apart.",
                 "Give each environment a role of its own that owns only its own database.",
-                tuple(each.use.where for each in group),
+                tuple(use.use.where for use in group),
             )
 
 
@@ -80,8 +80,8 @@ def shared_database_role(fleet: Fleet) -> Judgement:
 def superuser_role(fleet: Fleet) -> Judgement:
     """An application logs in as the administrator of a server that other environments use too."""
     by_home: dict[str, list[Placed]] = {}
-    for each in of_family(fleet, "database"):
-        by_home.setdefault(each.home.identity, []).append(each)
+    for use in of_family(fleet, "database"):
+        by_home.setdefault(use.home.identity, []).append(use)
     for identity, uses in by_home.items():
         administrators = _administrators(fleet, uses[0].home)
         acting = [use for use in uses if use.use.endpoint.user in administrators and not _is_server_itself(use)]
@@ -93,7 +93,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
                 f"{acting[0].use.endpoint.user}, the login of {listing(_owners(acting))} on {identity}, administers "
                 f"that server, and {listing(everyone)} have their data there: no grant keeps one from the other's.",
                 "Connect as a role that is no superuser and owns only its own database.",
-                tuple(each.use.where for each in acting),
+                tuple(use.use.where for use in acting),
             )
         elif acting:
             yield Hit(
@@ -102,7 +102,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
                 f"{everyone[0]} connects to its own server {identity} as {acting[0].use.endpoint.user}, the "
                 "administrator: a mistake of the application reaches every database there.",
                 "Connect as a role that is no superuser and owns only its own database.",
-                tuple(each.use.where for each in acting),
+                tuple(use.use.where for use in acting),
                 severity=Severity.LOW,
             )
 
@@ -111,7 +111,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
 def shared_database_server(fleet: Fleet) -> Judgement:
     """Two environments' databases live on one server."""
     for identity, uses in _shared_outside(fleet):
-        if any(_by_owner_of(uses, lambda each: truncate_identifier(each.database))):
+        if any(_by_owner_of(uses, lambda use: truncate_identifier(use.database))):
             continue
         yield Hit(
             _owners(uses),
@@ -153,14 +153,14 @@ def _foreign_server(each: Placed) -> Server:
 
 
 def _shared_outside(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Servers outside of the fleet that several environments use; one within it is judged as foreign."""
+    """Yield servers outside the fleet that several environments use; servers within it are judged as foreign."""
     for identity, uses in shared(of_family(fleet, "database")):
         if not uses[0].home.owner:
             yield identity, uses
 
 
 def _by_owner_of(uses: Sequence[Placed], key: Callable[[Placed], str]) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Uses with the same key, which is not empty, by more than one environment."""
+    """Group the uses of several environments by a key, leaving out the empty key."""
     groups: dict[str, list[Placed]] = {}
     for use in uses:
         groups.setdefault(key(use), []).append(use)
@@ -174,12 +174,12 @@ def _owners(uses: Sequence[Placed]) -> tuple[str, ...]:
 
 
 def _is_server_itself(each: Placed) -> bool:
-    """Whether the use is the server's own, such as its health check or set-up."""
+    """Whether the use is the server's own, such as its health check or initialisation."""
     return (each.owner, each.use.service) == (each.home.owner, each.home.service)
 
 
 def _administrators(fleet: Fleet, server: Server) -> frozenset[str]:
-    """The roles of a server that may do everything."""
+    """The superuser roles of a server."""
     definition = service_of(fleet.by_prefix.get(server.owner), server.service)
     if definition is None:
         return _ADMINISTRATORS

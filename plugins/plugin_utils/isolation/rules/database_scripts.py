@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Database scripts: what an environment's SQL and commands do to servers and containers of others."""
+"""Database scripts: what an environment's SQL and commands do to others' servers and containers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..facts.compose_calls import commands, docker_calls
 from ..facts.ownership import owner_of_name
 from ..facts.server_owner import resolver
 from ..facts.servers import of_family, shared
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Reference, Severity, Where
 from ..naming import owns
 from ..readers.sql import Statement, read_sql
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _CREATE_DATABASE = re.compile(r"CREATE DATABASE \"?([\w-]+)", re.IGNORECASE)
@@ -31,7 +31,7 @@ _SCOPED = re.compile(r"\b(?:datname|usename)\b", re.IGNORECASE)
 _MIGRATES = re.compile(r"\b(?:migrate|loaddata|flush|alembic\s+(?:up|down)grade|db\s+upgrade|db:migrate)\b")
 
 
-#: Others that one finding names, so that a server of thousands is not listed thousands of times.
+#: The most other environments that a finding names.
 _NAMED = 5
 
 
@@ -40,9 +40,14 @@ def public_connect(fleet: Fleet) -> Judgement:
     """A database on a server that others use is open to every role."""
     for environment, others in _sharing(fleet):
         script = list(statements(environment))
-        revoked = {name.strip(' "') for each in script for hit in _REVOKE.findall(each.text) for name in hit.split(",")}
-        for each in script:
-            match = _CREATE_DATABASE.match(each.text)
+        revoked = {
+            name.strip(' "')
+            for statement in script
+            for hit in _REVOKE.findall(statement.text)
+            for name in hit.split(",")
+        }
+        for statement in script:
+            match = _CREATE_DATABASE.match(statement.text)
             if match and match[1] not in revoked:
                 yield Hit(
                     (environment.prefix, *others),
@@ -51,7 +56,7 @@ def public_connect(fleet: Fleet) -> Judgement:
                     "it open to PUBLIC: every role of the server may connect, read the catalogue and fill the disk "
                     "with temporary tables.",
                     f"Add REVOKE CONNECT, TEMPORARY ON DATABASE {match[1]} FROM PUBLIC.",
-                    (each.where,),
+                    (statement.where,),
                 )
 
 
@@ -108,7 +113,7 @@ def foreign_migration(fleet: Fleet) -> Judgement:
 
 
 def statements(environment: Environment) -> Iterator[Statement]:
-    """The SQL of an environment: its scripts, and what it gives to ``psql -c``."""
+    """Yield the SQL of an environment: its scripts, and what it passes to ``psql -c``."""
     for document in environment.documents:
         if document.kind == "sql":
             yield from document.data or ()
@@ -117,12 +122,12 @@ def statements(environment: Environment) -> Iterator[Statement]:
         if any(word.rpartition("/")[2] == "psql" for word in argv):
             for flag, text in pairwise(argv):
                 if flag in ("-c", "--command"):
-                    for each in read_sql(text, reference.where.file):
-                        yield Statement(each.text, reference.where)
+                    for statement in read_sql(text, reference.where.file):
+                        yield Statement(statement.text, reference.where)
 
 
 def _sharing(fleet: Fleet) -> Iterator[tuple[Environment, tuple[str, ...]]]:
-    """Environments with a database on a server that others use, and the first few of those others."""
+    """Yield environments with a database on a shared server, with the first few others that use it."""
     told: set[str] = set()
     for _unused, uses in shared(of_family(fleet, "database")):
         prefixes = list(dict.fromkeys(use.owner for use in uses))
@@ -170,7 +175,7 @@ def _line(reference: Reference) -> str:
 
 
 def _owner_of_call(fleet: Fleet, environment: Environment, names: str | Sequence[str]) -> str:
-    """The other environment whose project or container a call is about."""
+    """The other environment whose project or container a call affects."""
     for name in [names] if isinstance(names, str) else names:
         found = resolver(fleet).container_owners(name) or tuple(filter(None, (owner_of_name(fleet, name),)))
         if found and environment.prefix not in found:

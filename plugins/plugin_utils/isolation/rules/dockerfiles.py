@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dockerfiles: what an image carries from another environment, by defaults, by copied files, by the build cache."""
+"""Dockerfiles: what an image takes from another environment by defaults, copied files or the build cache."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 from ..facts.code_lines import code_lines
 from ..facts.ownership import called
 from ..facts.server_owner import resolver
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.dockerfile import Instruction, ignores, read_dockerfile
+from ..wording import listing
 from . import Hit, Judgement, rule
 
-#: Settings whose value is a mode of a tool and names no environment.
+#: Settings whose value is a mode of a tool, not the name of an environment.
 _MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "GIN_MODE", "BABEL_ENV"})
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 _SETDEFAULT = re.compile(r"environ\.setdefault\(\s*[\"'](\w+)[\"']\s*,\s*[\"']([^\"']+)[\"']")
 _OVERRIDES = re.compile(
     r"(?:read_env|load_dotenv)\([^)]*(?:overwrite|override)\s*=\s*True|config\(\s*\{[^}]*override\s*:\s*true"
 )
-#: A secret that only opens a download leaves nothing of itself in the layer.
+#: A secret that is only used for a download leaves no trace in the layer.
 _DOWNLOADS = re.compile(
     r"\s*(?:(?:cat|export|set|umask|mkdir|cd|cp|rm|test)\b.*|(?:\w+=\S+\s+)*(?:(?:python3?\s+-m\s+)?pip3?|uv|poetry|pipenv|npm"
     r"|yarn|pnpm|bundle|go|cargo|composer|git|curl|wget|apt|apt-get|apk|dnf|mvn|gradle)\b.*)?\Z",
@@ -39,14 +39,14 @@ _PACKAGE_CACHES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A Dockerfile of an environment, with the arguments that the environment's builds give."""
+    """A Dockerfile of an environment, with the arguments that its builds pass."""
 
     environment: Environment
     instructions: tuple[Instruction, ...]
     arguments: Mapping[str, str]
 
     def values_in(self, text: str) -> tuple[tuple[str, str], ...]:
-        """The arguments that a text uses, with their values: they are part of the cache's key."""
+        """The arguments that a text uses, with their values: they are part of the cache key."""
         used = (name for name in self.arguments if re.search(rf"\$\{{?{name}\b", text))
         return tuple((name, self.arguments[name]) for name in used)
 
@@ -166,7 +166,7 @@ def build_cache_mount(fleet: Fleet) -> Judgement:
 
 
 def builds(fleet: Fleet) -> tuple[Build, ...]:
-    """Every Dockerfile of the fleet, given as a file or written in a Compose file."""
+    """Every Dockerfile of the fleet, whether a file or inline in a Compose file."""
     found = []
     for environment in fleet.environments:
         arguments: dict[str, str] = {}
@@ -186,7 +186,7 @@ def builds(fleet: Fleet) -> tuple[Build, ...]:
 
 
 def _defaults(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
-    """Defaults that nothing in the environment replaces: (environment, name, value, place)."""
+    """Yield defaults that the environment does not override: (environment, name, value, place)."""
     for build in fleet.derived(builds):
         settings = {setting.key for setting in build.environment.settings}
         for instruction in build.instructions:
@@ -205,7 +205,7 @@ def _defaults(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
 
 
 def _named(fleet: Fleet, environment: Environment, value: str) -> str:
-    """The other environment that a default is about."""
+    """The other environment that a default names."""
     if "$" in value:
         return ""
     owners = resolver(fleet).domain_owners(value.lower())

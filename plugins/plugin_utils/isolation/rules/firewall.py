@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The machine's networks and firewall, which belong to all environments: what scripts of one do to them."""
+"""The machine's networks and firewall, shared by all environments: what an environment's scripts do to them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from ..facts.compose_calls import commands, docker_calls, filters, tasks
 from ..facts.domains import neighbours
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -59,7 +59,7 @@ _CHAINS = re.compile(r"(?:DOCKER|FORWARD|INPUT|POSTROUTING|PREROUTING)")
 
 
 def resets(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """Where the firewall is emptied: (the command or module, where)."""
+    """Yield what flushes the firewall: (command or module, where)."""
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if argv and is_reset(argv):
@@ -76,7 +76,7 @@ def resets(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def is_reset(argv: list[str]) -> bool:
-    """Whether a command empties the firewall or a chain that Docker's rules stand in."""
+    """Whether a command flushes the firewall or a chain that contains Docker's rules."""
     program, words = argv[0].rpartition("/")[2], argv[1:]
     if program == "ufw":
         return "reset" in words

@@ -16,7 +16,7 @@ from ..facts.service_kinds import texts, words_of
 from ..model import ComposeProject, Directive, Environment, Fleet, Severity, Where
 from . import Hit, Judgement, rule
 
-#: Keys of a service and texts that run or steer something; in others a name is only a name.
+#: Keys of a service, and kinds of documents, that run or control something; elsewhere a name is only a name.
 _RUN = frozenset({"command", "entrypoint", "healthcheck", "post_start", "pre_stop"})
 _TOLD = frozenset({"container_name", "hostname", "domainname", "extra_hosts", "external_links"})
 _ACTING = frozenset({"shell", "cron", "systemd", "workflow", "ansible", "sql", "pgbouncer", "redis", "logrotate"})
@@ -28,7 +28,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
     index = fleet.derived(TokenIndex)
     for environment in fleet.environments:
         found = list(texts_of(environment))
-        # Nearly every environment names nobody: one look at all of its texts together tells.
+        # Most environments contain no foreign name, so check all texts at once first.
         if index.is_free("\n".join({text for _runs, text, _place in found}), environment.prefix):
             continue
         told: set[tuple[str, str]] = set()
@@ -64,23 +64,22 @@ def underscore_host(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"host {host}",
                 f"A request of {environment.prefix} has the host name {host}. Django refuses names with '_', so the "
-                "check "
-                "fails, and whoever 'mends' it through the machine's port may ask another environment.",
+                "check fails, and whoever 'mends' it through the machine's port may ask another environment.",
                 f"Ask for the service's name ({host.partition('_')[2].rpartition('_')[2] or 'web'}) without "
-                "underscores, or "
-                "send a Host header of the environment's own domain; in nginx 'proxy_set_header Host $host;'.",
+                "underscores, or send a Host header of the environment's own domain; in nginx 'proxy_set_header Host "
+                "$host;'.",
                 (where,),
                 environment.machine,
             )
 
 
-#: Where a text stands; in a Compose file the project and the path, because most places are never asked for.
+#: The place of a text. In a Compose file the project and the path, as most places are never needed.
 _Place = Where | tuple[ComposeProject, str, str, str] | tuple[ComposeProject, str, str, str, str]
 
 
 def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
-    """Everything that may carry a name: (whether it is run, the text, where). Networks, volumes and images have rules
-    of their own."""
+    """Yield texts that may contain a name: (whether it is run, text, where). Networks, volumes and images have rules of
+    their own."""
     for project, name, service in environment.services():
         for key in _RUN & service.keys():
             yield True, " ".join(texts(service[key])), (project, "services", name, key)
@@ -105,8 +104,8 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
 
 
 def is_own_kind(token: str) -> bool:
-    """Names and directories. What domains and ports of settings mean is told by rules of their own; here they count
-    only where a command asks for them by URL."""
+    """Whether a token counts: names and directories always, domains and ports only if a command requests them by URL.
+    Settings with domains and ports have their own rules."""
     return token.startswith("/") or not re.search(r"[.:]", token)
 
 
@@ -114,8 +113,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})
 
 
 def own_loopback(place: _Place, token: str) -> bool:
-    """Whether an address is a container's own loopback: a health check of port 8000 asks the container itself, whoever
-    publishes that port on the machine."""
+    """Whether an address is a container's own loopback, such as in a health check of port 8000, even if another
+    environment publishes that port on the machine."""
     if isinstance(place, Where):
         return False
     project, _services, name = place[:3]
@@ -125,7 +124,7 @@ def own_loopback(place: _Place, token: str) -> bool:
 _URL = re.compile(r"https?://([A-Za-z0-9.-]*_[\w.-]*)")
 _HOST_GIVEN = re.compile(r"-H\s*[\"']?host:|--header[= ][\"']?host:|['\"]host['\"]\s*:", re.IGNORECASE)
 
-#: Servers that take any host name.
+#: Servers that accept any host name.
 _TOLERANT = frozenset(
     {"nginx", "redis", "minio", "elasticsearch", "opensearch", "rabbitmq", "traefik", "caddy", "qdrant", "prometheus",
      "grafana", "flower", "mailpit", "mailhog", "keycloak", "clickhouse", "meilisearch", "typesense"}
@@ -133,7 +132,7 @@ _TOLERANT = frozenset(
 
 
 def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """Requests whose Host header would be a name with an underscore."""
+    """Yield requests whose Host header would contain an underscore."""
     kinds: Mapping[str, frozenset[str]] = {}
     for project, name, service in environment.services():
         for key in ("healthcheck", "command", "entrypoint"):
@@ -152,8 +151,7 @@ def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def passed_on(directive: Directive, inherited: tuple[str, ...]) -> Iterator[tuple[str, Where]]:
-    """Upstreams with an underscore to which nginx passes their own name as Host. A level with any proxy_set_header
-    inherits none."""
+    """Yield upstreams with an underscore that nginx passes as Host. A level with any proxy_set_header inherits none."""
     if directive.block is None:
         return
     own = tuple(child.args[0].lower() for child in directive.find("proxy_set_header") if child.args)
@@ -167,7 +165,7 @@ def passed_on(directive: Directive, inherited: tuple[str, ...]) -> Iterator[tupl
 
 
 def server_kinds(environment: Environment) -> Mapping[str, frozenset[str]]:
-    """What answers to a name on the environment's networks, as the words of its image."""
+    """The words of the image that answers to a name on the environment's networks."""
     found: dict[str, frozenset[str]] = {}
     for _unused, name, service in environment.services():
         words = words_of(name, service)

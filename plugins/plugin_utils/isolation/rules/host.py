@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host: no script of an environment acts on what is the whole machine's."""
+"""Host: no script of an environment changes what belongs to the whole machine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from ..facts.code_lines import code_lines, lines_of
+from ..facts.compose_calls import tasks
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.playbook import Playbook
 from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 
@@ -20,7 +20,7 @@ _SCOPES = re.compile(r"--filter|\s-f\s|label=|name=")
 _GROUP_TASK = re.compile(r"\bgroups?:\s*\[?.*\bdocker\b")
 _OPEN_DAEMON = re.compile(r"(?:dockerd|[\"']hosts[\"']\s*:).*?(tcp://(?!127\.|localhost)[^\s\"',\]]*)")
 
-#: Files that a machine has once. Adding a line or a rule to one is another matter; these are written whole.
+#: Files that a machine has once and that are overwritten as a whole. Appending a line is judged elsewhere.
 _SINGLETON = re.compile(
     r"/etc/(?:docker/daemon\.json|sysctl(?:\.d/.+|\.conf)|hosts|ufw/.+|fail2ban/.+|ssh/sshd_config.*|timezone|localtime"
     r"|apt/apt\.conf\.d/.+|fstab|nginx/nginx\.conf|security/limits.*)\Z|/swapfile\Z"
@@ -42,8 +42,8 @@ def host_kill(fleet: Fleet) -> Judgement:
             (environment.prefix,),
             command.text,
             f"{environment.prefix} runs `{command.text}` on {environment.machine}: {how}.",
-            "Name the service: docker compose -p "
-            f"{environment.prefix} kill -s SIGNAL SERVICE, or run the command inside its own container.",
+            f"Name the service: docker compose -p {environment.prefix} kill -s SIGNAL SERVICE, or run the command "
+            "inside its own container.",
             (command.where,),
             environment.machine,
         )
@@ -110,17 +110,16 @@ def _commands(environment: Environment) -> list[Command]:
 
 def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:
     """What the playbooks of an environment write or set that a machine has once."""
-    for document in environment.documents:
-        for task in document.data.tasks if isinstance(document.data, Playbook) else ():
-            target = str(task.arguments.get("dest") or "")
-            if task.module in _WRITING_TASKS and _SINGLETON.match(target):
-                yield target, task.where
-            elif task.module in _SETTING_TASKS:
-                yield f"{task.module} {task.arguments.get('name', '')}".strip(), task.where
+    for task in tasks(environment):
+        target = task.text("dest")
+        if task.module in _WRITING_TASKS and _SINGLETON.match(target):
+            yield target, task.where
+        elif task.module in _SETTING_TASKS:
+            yield f"{task.module} {task.text('name')}".strip(), task.where
 
 
 def _set_by_commands(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """The same by commands; what only appends is left to the rules about shared files."""
+    """Yield the same for commands; appending is left to the rules about shared files."""
     for command in _commands(environment):
         match = _SETTING_COMMANDS.match(command.text)
         if match:
@@ -148,7 +147,7 @@ def _kills_all(command: Command, pipeline: tuple[Command, ...]) -> bool:
     if not re.search(r"\bdocker\s+(?:container\s+)?(?:kill|stop|rm|restart|pause)\b", text):
         return False
     if command.program == "xargs":
-        listed = " ".join(each.text for each in pipeline if each is not command)
+        listed = " ".join(other.text for other in pipeline if other is not command)
         return bool(re.search(r"\bdocker\s+(?:container\s+)?(?:ps|ls)\b", listed)) and not (
             _SCOPES.search(listed) or "grep" in listed
         )
@@ -170,6 +169,13 @@ def _joins_docker(environment: Environment) -> Iterator[tuple[Where, str]]:
         }.get(command.program, False)
         if joined and any("docker" in word.split(",") for word in words[1:]):
             yield command.where, command.text
+    seen: set[tuple[str, int]] = set()
     for where, line in lines_of(environment, "docker"):
         if _GROUP_TASK.search(line):
+            seen.add((where.file, where.line))
             yield where, line.strip()
+    for task in tasks(environment):
+        for where in (task.place("groups"), task.place("group")) if task.module == "user" else ():
+            given = task.text(where.item)
+            if "docker" in re.findall(r"[\w-]+", given) and (where.file, where.line) not in seen:
+                yield where, f"{where.item}: {given}"

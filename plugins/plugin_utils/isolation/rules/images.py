@@ -10,27 +10,27 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..facts.code_lines import code_lines
-from ..facts.compose_calls import docker_calls
+from ..facts.compose_calls import docker_calls, tasks
 from ..facts.ownership import called, foreign_owner_of_path, owner_of_name
-from ..facts.wording import listing
 from ..model import WORLD, Environment, Fleet, Severity, Where
 from ..naming import normalise_image
+from ..readers.ansible.tasks import is_true
 from ..readers.workflow import Workflow
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .dockerfiles import builds
 
-#: A tag that is a commit: it never moves, so whoever runs it runs what was built for it.
+#: A tag that is a commit: it never moves, so all who use it get the same image.
 _COMMIT = re.compile(r":(?:sha-)?[0-9a-f]{7,40}\Z")
 _LISTS_ALL = re.compile(r"docker\s+(?:images|image\s+ls)\b")
-#: What a workflow fills in: nobody can know it here.
+#: A value that a workflow fills in, unknown here.
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """A script or workflow of an environment that makes an image's name mean something new."""
+    """A script or workflow of an environment that moves an image's tag."""
 
     environment: Environment
     reference: str
@@ -122,7 +122,7 @@ def foreign_build(fleet: Fleet) -> Judgement:
 
 
 def _maker(fleet: Fleet, environment: Environment, name: str) -> str:
-    """The other environment that builds an image, or whose prefix its name begins with. A digest is nobody's."""
+    """The other environment that builds an image or whose prefix its name begins with; none for a digest."""
     makers = owners(fleet.claims("image").get((environment.machine, name), ()))
     if "@" in name or environment.prefix in makers:
         return ""
@@ -133,7 +133,7 @@ def _maker(fleet: Fleet, environment: Environment, name: str) -> str:
 
 
 def _taggings(fleet: Fleet) -> Iterator[Tagging]:
-    """Names that scripts and workflows move. One that names an environment is not moved by all who have the file."""
+    """Yield tags that scripts and workflows move. In a shared file, only the named environment moves its tag."""
     for environment in fleet.environments:
         for tagging in (*_tagged_by_commands(environment), *_tagged_by_workflows(environment)):
             tag = tagging.reference.rpartition(":")[2]
@@ -156,7 +156,7 @@ def _tagged_by_commands(environment: Environment) -> Iterator[Tagging]:
 
 
 def _tagged_by_workflows(environment: Environment) -> Iterator[Tagging]:
-    """What ``docker/build-push-action`` pushes."""
+    """Yield what ``docker/build-push-action`` pushes."""
     for document in environment.documents:
         for job in document.data.jobs if isinstance(document.data, Workflow) else ():
             for step in job.steps:
@@ -173,19 +173,17 @@ def _deletions(fleet: Fleet) -> Iterator[tuple[Environment, str, Where, Severity
             if call.compose and "all" in call.values.get("--rmi", ()):
                 yield environment, text, reference.where, None
             elif call.verb == ("image", "prune") and call.has("-a", "--all"):
-                if not any(each.startswith("label=") for each in call.filters):
+                if not any(condition.startswith("label=") for condition in call.filters):
                     yield environment, text, reference.where, Severity.LOW if _only_old(call.filters) else None
             elif call.verb in (("rmi",), ("image", "rm")) and _LISTS_ALL.search(text) and "label=" not in text:
                 yield environment, text, reference.where, None
-        for document in environment.documents:
-            if document.kind == "ansible" and "docker_prune" in document.text:
-                for where, line in code_lines(document):
-                    if re.match(r"\s*images:\s*(?:true|yes)\b", line):
-                        yield environment, "docker_prune: images: true", where, None
+        for task in tasks(environment):
+            if task.module == "docker_prune" and is_true(task.arguments.get("images")):
+                yield environment, "docker_prune: images: true", task.place("images"), None
 
 
 def _only_old(filters: tuple[str, ...]) -> bool:
-    return any(each.startswith("until=") for each in filters)
+    return any(condition.startswith("until=") for condition in filters)
 
 
 def _foreign_contexts(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables: what a shell, a default or a missing value makes of a Compose file, and which engine a command meets."""
+"""Variables: how the shell, defaults and missing values change a Compose file, and which engine a command reaches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from ..facts.compose_calls import control_variables, exported
 from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import called, sharers, short_names
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Interpolation, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, owners, rule
 
 
@@ -91,11 +91,9 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"{key} of {what}",
                 f"{key} of {what} in {environment.prefix} has no value of its own: it is taken from the shell of "
-                "whoever "
-                "deploys, where it may be another environment's.",
+                "whoever deploys, where it may be another environment's.",
                 f"Set {key} in .env and write '{key}: ${{{key}:?}}', or put it into an env_file; '{key}: \"\"' if it "
-                "is "
-                "meant to be empty.",
+                "is meant to be empty.",
                 (where,),
                 environment.machine,
             )
@@ -134,11 +132,9 @@ def foreign_profile(fleet: Fleet) -> Judgement:
                         (environment.prefix, other),
                         f"profile {profile}",
                         f"{environment.prefix} switches on the profile {profile}, the services that only {other} "
-                        "should "
-                        "have (a second beat, a second mailer). Taking it out again stops none of them.",
+                        "should have (a second beat, a second mailer). Taking it out again stops none of them.",
                         f"Set COMPOSE_PROFILES to profiles of {environment.prefix}; stop the services that were "
-                        "started "
-                        "with 'docker compose --profile … rm -s'.",
+                        "started with 'docker compose --profile … rm -s'.",
                         (where,),
                         environment.machine,
                     )
@@ -168,24 +164,24 @@ def foreign_engine(fleet: Fleet) -> Judgement:
             )
 
 
-#: Settings that say which environment this is. Modes of frameworks (NODE_ENV, DJANGO_SETTINGS_MODULE) are none.
+#: Settings that name the environment. Modes of frameworks (NODE_ENV, DJANGO_SETTINGS_MODULE) do not count.
 _IDENTITY = re.compile(r"(?:APP_|DEPLOY_|DEPLOYMENT_|SITE_|STACK_)?(?:ENV|ENVIRONMENT)(?:_NAME)?|STAGE")
 
 
 def is_identity(key: str) -> bool:
-    """Whether a setting says which environment this is."""
+    """Whether a setting names the environment."""
     return bool(_IDENTITY.fullmatch(key.upper()))
 
 
 def names_made_of(interpolations: tuple[Interpolation, ...], service: str) -> Iterator[Interpolation]:
-    """The variables that the names of a service are made of."""
+    """The variables in a service's names."""
     for used in interpolations:
         if used.where.item == f"services.{service}.container_name" and used.name != "COMPOSE_PROJECT_NAME":
             yield used
 
 
 def passed_through(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Entries without a value: (of what, key, where)."""
+    """Yield entries without a value: (of what, key, where)."""
     for project, name, service in environment.services():
         for key, value in (service.get("environment") or {}).items():
             if value is None:
@@ -201,7 +197,7 @@ def passed_through(environment: Environment) -> Iterator[tuple[str, str, Where]]
 
 
 def defaults_to(fleet: Fleet, environment: Environment, used: Interpolation) -> Iterator[str]:
-    """The other environments that a default names: by short name, by a name or domain of theirs, by a port."""
+    """The other environments that a default names: by short name, by a name or domain of theirs, or by a port."""
     operand = used.operand.strip()
     other = called(fleet, environment, operand)
     if other:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inventories: every host is of one environment, and every variable of an environment comes from its own place."""
+"""Inventories: each host belongs to one environment, whose variables come from its own files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
-from ..readers.ansible.inventory import Group, Placed, Variables
-from ..report.text import some
+from ..readers.ansible.inventory import InventoryGroup, Placed, Variables
+from ..wording import some
 from . import Hit, rule
 
 
@@ -58,13 +58,13 @@ def host_in_two_environments(code: Code) -> Iterator[Hit]:
             )
 
 
-def _merged(code: Code) -> Iterable[Mapping[str, Group]]:
-    """The groups of the inventories of each directory: Ansible unites them when the directory is given."""
-    folders: dict[str, dict[str, Group]] = {}
+def _merged(code: Code) -> Iterable[Mapping[str, InventoryGroup]]:
+    """The groups of each directory's inventories. Ansible merges them when given the directory."""
+    folders: dict[str, dict[str, InventoryGroup]] = {}
     for inventory in code.inventories:
         groups = folders.setdefault(posixpath.dirname(inventory.path), {})
         for name, group in inventory.groups.items():
-            whole = groups.setdefault(name, Group())
+            whole = groups.setdefault(name, InventoryGroup())
             for host, where in group.hosts.items():
                 whole.hosts.setdefault(host, where)
             whole.children.update(group.children)
@@ -72,7 +72,7 @@ def _merged(code: Code) -> Iterable[Mapping[str, Group]]:
 
 
 def _environments(code: Code, groups: Mapping[str, object]) -> str:
-    """The environments behind some groups, by prefix where it is known."""
+    """The environments behind some groups, for messages."""
     return some([code.environments[name] for name in groups], " or ")
 
 
@@ -110,9 +110,9 @@ def group_priority(code: Code) -> Iterator[Hit]:
 
 def _priorities(code: Code) -> Iterator[tuple[Where, str, str]]:
     key = "ansible_group_priority"
-    for item in code.variables:
-        if key in item.values:
-            yield item.values[key][1], item.of, "stands in a file of variables, where Ansible ignores it"
+    for file in code.variables:
+        if key in file.values:
+            yield file.values[key][1], file.of, "stands in a file of variables, where Ansible ignores it"
     for name in code.environments:
         if key in code.groups[name].variables:
             yield (
@@ -128,18 +128,18 @@ def unused_group_vars(code: Code) -> Iterator[Hit]:
     """A file in group_vars is named after no group, so nothing reads it."""
     if not code.inventories:
         return
-    for item in code.variables:
-        if item.scope != "group" or item.of in ("all", "ungrouped") or item.of in code.groups:
+    for file in code.variables:
+        if file.scope != "group" or file.of in ("all", "ungrouped") or file.of in code.groups:
             continue
-        prefix = code.words.get(item.of.lower(), "")
+        prefix = code.words.get(file.of.lower(), "")
         meant = (prefix,) if prefix else code.concerned()
         yield Hit(
             meant,
-            item.path,
-            f"No group is called {item.of}, so {item.path} is read by nobody: {some(meant)} "
+            file.path,
+            f"No group is called {file.of}, so {file.path} is read by nobody: {some(meant)} "
             "takes its values from group_vars/all and the roles' defaults.",
             f"Rename it after its group; the groups are {some(sorted(code.groups))}.",
-            (Where(item.path),),
+            (Where(file.path),),
         )
 
 
@@ -149,16 +149,16 @@ def overridden_group_vars(code: Code) -> Iterator[Hit]:
     """A group has one variable in two places, and the one beside the playbook wins."""
     beside_inventory = {posixpath.dirname(inventory.path) for inventory in code.inventories}
     seen: dict[tuple[str, str], list[tuple[Variables, Placed]]] = {}
-    for item in code.variables:
-        if item.scope == "group":
-            for key, placed in item.values.items():
-                seen.setdefault((item.of, key), []).append((item, placed))
+    for file in code.variables:
+        if file.scope == "group":
+            for key, placed in file.values.items():
+                seen.setdefault((file.of, key), []).append((file, placed))
     for (group, key), found in seen.items():
-        bases = {item.base for item, _placed in found}
-        # Two inventories are not used in one run; a playbook's own directory is used in every run.
+        bases = {file.base for file, _placed in found}
+        # A run uses one inventory, but always the playbook's own directory as well.
         if len(bases) < 2 or bases <= beside_inventory:
             continue
-        files = [item.path for item, _placed in found]
+        files = [file.path for file, _placed in found]
         yield Hit(
             code.concerned(code.environments.get(group, "")),
             f"{group}.{key}",
@@ -186,9 +186,9 @@ def identity_in_host_vars(code: Code) -> Iterator[Hit]:
 
 
 def _of_hosts(code: Code) -> Iterator[tuple[str, str, Where]]:
-    for item in code.variables:
-        if item.scope == "host":
-            yield from ((item.of, key, where) for key, (value, where) in item.values.items() if _identity(key, value))
+    for file in code.variables:
+        if file.scope == "host":
+            yield from ((file.of, key, where) for key, (value, where) in file.values.items() if _identity(key, value))
     for inventory in code.inventories:
         for host, values in inventory.hosts.items():
             yield from ((host, key, where) for key, (value, where) in values.items() if _identity(key, value))
@@ -249,7 +249,7 @@ def shared_control_socket(code: Code) -> Iterator[Hit]:
 
 
 def _by_address(code: Code) -> Mapping[str, list[str]]:
-    """The hosts of environments by their address."""
+    """The hosts of environments by address, for addresses with more than one."""
     found: dict[str, list[str]] = {}
     for name in code.environments:
         for host in code.members(code.groups, name):
@@ -260,15 +260,15 @@ def _by_address(code: Code) -> Mapping[str, list[str]]:
 
 
 def _connection(code: Code, host: str, key: str) -> tuple[str, Where]:
-    """A variable of a host: its own, else its groups'."""
+    """A variable of a host, from its own entry or else its groups."""
     for inventory in code.inventories:
         if key in inventory.hosts.get(host, {}):
             value, where = inventory.hosts[host][key]
             return str(value), where
-    for item in code.variables:
-        mine = item.of == host if item.scope == "host" else host in code.members(code.groups, item.of)
-        if item.scope in ("host", "group") and mine and key in item.values:
-            return str(item.values[key][0]), item.values[key][1]
+    for file in code.variables:
+        mine = file.of == host if file.scope == "host" else host in code.members(code.groups, file.of)
+        if file.scope in ("host", "group") and mine and key in file.values:
+            return str(file.values[key][0]), file.values[key][1]
     for name, group in code.groups.items():
         if key in group.variables and (name == "all" or host in code.members(code.groups, name)):
             return str(group.variables[key][0]), group.variables[key][1]

@@ -2,18 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Limits: what one environment may take of a machine that it shares."""
+"""Limits: how much one environment may use of a shared machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..facts.wording import is_production, listing
+from ..facts.production import is_production
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
-#: Drivers that send all containers' logs to one place, where only the tag tells them apart.
+#: Logging drivers that send all containers' logs to one place, where only the tag distinguishes them.
 _TAGGED = ("syslog", "journald", "gelf", "fluentd", "awslogs", "splunk")
 _FILES = ("json-file", "local")
 
@@ -25,7 +26,7 @@ def no_memory_limit(fleet: Fleet) -> Judgement:
         if len(environments) < 2:
             continue
         missing = {environment.prefix: tuple(_without(environment, "memory")) for environment in environments}
-        # Where nobody limits anything, that is how the machine is run: advice. One service without is an oversight.
+        # If no service has a limit, that is a choice, so this is advice. A single service without one is an oversight.
         nobody = all(
             len(missing[environment.prefix]) == len(list(environment.services())) for environment in environments
         )
@@ -99,7 +100,7 @@ def _names(environment: Environment) -> Iterator[str]:
 
 
 def _without(environment: Environment, what: str) -> Iterator[tuple[str, Where]]:
-    """Services without a limit of a kind, with their places."""
+    """Services without a limit of this kind, with their places."""
     for project, name, service in environment.services():
         if not _limit(service, what):
             yield name, project.where("services", name)
@@ -119,7 +120,7 @@ def _unlimited(
     severity: Severity | None,
 ) -> Hit:
     names = listing(name for name, _unused in services)
-    other = next(each.prefix for each in beside if each is not environment)
+    other = next(neighbour.prefix for neighbour in beside if neighbour is not environment)
     return Hit(
         (environment.prefix,),
         names,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jobs of the machine: cron, systemd, logrotate and locks that two environments would share."""
+"""Jobs of the machine: cron, systemd, logrotate and locks that environments must not share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 from ..facts.domains import neighbours
 from ..facts.path_patterns import Pattern, meetings
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands, home_of
 from ..model import Environment, Fleet, Severity, Where
+from ..readers.ansible.plays import Playbook
 from ..readers.logrotate import Rotation
-from ..readers.playbook import Playbook
 from ..readers.shell.scripts import Script, locks
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 _CRON_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -210,18 +210,12 @@ def same_minute(fleet: Fleet) -> Judgement:
 
 
 def _scheduled(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """What runs by the clock: (schedule, what, where)."""
+    """Yield what runs on a schedule: (schedule, what, where)."""
     for document, command in environment_commands(environment):
         if command.schedule:
-            yield command.schedule, f"{command.text} {document.path}", command.where
+            yield command.schedule, f"{command.text} {command.unit} {document.path}", command.where
     for document in environment.documents:
         if document.kind == "systemd" and isinstance(document.data, Script):
             for _section, key, value, where in document.data.entries:
                 if key == "OnCalendar":
                     yield value, document.text, where
-        elif isinstance(document.data, Playbook):
-            for task in document.data.tasks:
-                given = task.arguments
-                if task.module == "cron" and ("hour" in given or "minute" in given):
-                    fields = [str(given.get(name, "*")) for name in ("minute", "hour", "day", "month", "weekday")]
-                    yield " ".join(fields), f"{given.get('job', '')} {task.name}", task.where

@@ -2,16 +2,16 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names: prefixes that contain each other, containers of one name, names that are cut off."""
+"""Names: prefixes that contain each other, containers of the same name, truncated names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import DNS_LABEL, IDENTIFIER_BYTES
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 
@@ -27,9 +27,8 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(environment.prefix for environment in here),
                 f"prefix {here[0].prefix}",
-                f"{len(here)} environments have the prefix {here[0].prefix} "
-                f"({names}): "
-                f"every container, volume and network of one is the other's ({here[0].prefix} and {here[-1].prefix}).",
+                f"{len(here)} environments have the prefix {here[0].prefix} ({names}): every container, volume and "
+                f"network of one is the other's ({here[0].prefix} and {here[-1].prefix}).",
                 "Give each environment its own bulkhead_prefix.",
                 tuple(environment.origin("bulkhead_prefix") for environment in here),
                 here[0].machine,
@@ -41,9 +40,8 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
                 (short.prefix, long.prefix),
                 f"prefix {short.prefix}",
                 f"{short.prefix} is the beginning of {long.prefix}: what looks for names that begin with "
-                f"'{short.prefix}_' "
-                f"finds those of {long.prefix} too, and a service '{rest}_db' of {short.prefix} has the name of a "
-                f"service 'db' of {long.prefix}.",
+                f"'{short.prefix}_' finds those of {long.prefix} too, and a service '{rest}_db' of {short.prefix} has "
+                f"the name of a service 'db' of {long.prefix}.",
                 f"Choose prefixes of which none begins another, such as {short.prefix} and "
                 f"{short.prefix.rpartition('_')[0] or short.prefix}_{rest.replace('-', '_').replace('_', '')}.",
                 (short.origin("bulkhead_prefix"), long.origin("bulkhead_prefix")),
@@ -62,8 +60,7 @@ def shared_container_name(fleet: Fleet) -> Judgement:
             prefixes,
             f"container {name}",
             f"{listing(prefixes)} both want a container called {name}{how} on {machine}: the second fails with a "
-            "conflict "
-            "after its networks and volumes were created, or replaces the first.",
+            "conflict after its networks and volumes were created, or replaces the first.",
             f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or another "
             "project name.",
             places(claims),
@@ -99,9 +96,8 @@ def unsafe_prefix(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"prefix {environment.prefix}",
-                f"The prefix {environment.prefix} holds {listing(map(repr, strange)) or 'no letter first'}: in "
-                "'docker ps "
-                "--filter name=' and in every pattern it matches the names of other environments as well.",
+                f"The prefix {environment.prefix} holds {listing(map(repr, strange)) or 'no letter first'}: in 'docker "
+                "ps --filter name=' and in every pattern it matches the names of other environments as well.",
                 "Use a-z, 0-9, '_' and '-' only, and begin with a letter.",
                 (environment.origin("bulkhead_prefix"),),
                 environment.machine,
@@ -139,9 +135,8 @@ def shared_hostname(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"host name {name}",
-            f"Containers of {listing(owners(claims))} call themselves {name}: in logs, metrics and error reports, "
-            "and as "
-            "Celery workers, they are one.",
+            f"Containers of {listing(owners(claims))} call themselves {name}: in logs, metrics and error reports, and "
+            "as Celery workers, they are one.",
             f"Leave 'hostname' out, or begin it with the prefix: {owners(claims)[-1]}-{name}.",
             places(claims),
             machine,
@@ -152,7 +147,7 @@ _DATABASE_NAME = re.compile(r"(?:\w+_)?(?:DB|DATABASE|PGDATABASE)(?:_NAME|_USER)
 
 
 def names_of(environment: Environment) -> Iterator[tuple[str, str, int, Where]]:
-    """Names that something cuts off, and after how many bytes."""
+    """Yield names that something truncates, and after how many bytes."""
     for setting in environment.settings:
         if setting.text and _DATABASE_NAME.fullmatch(setting.key.upper()) and "/" not in setting.text:
             yield "database name", setting.text, IDENTIFIER_BYTES, setting.where

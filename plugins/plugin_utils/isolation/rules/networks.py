@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Networks of the machine: one network in two environments, and what names mean on it."""
+"""The machine's networks: the same one in two environments, and what names resolve to on it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from ..facts.networks import Member, Network, networks, shared_networks
 from ..facts.ownership import owner_of_name
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -101,9 +101,8 @@ def data_on_shared_network(fleet: Fleet) -> Judgement:
         yield Hit(
             (*holders, *others),
             f"network {network.name}",
-            f"{listing(f'{member.service} ({member.owner})' for member in exposed)} can be reached by every "
-            "container on "
-            f"{network.name}, the network that {listing(network.owners)} share.",
+            f"{listing(f'{member.service} ({member.owner})' for member in exposed)} can be reached by every container "
+            f"on {network.name}, the network that {listing(network.owners)} share.",
             f"Take them off {network.name}; only what answers requests from outside belongs there.",
             tuple(member.where for member in exposed),
             network.machine,
@@ -139,7 +138,7 @@ def kept_address(fleet: Fleet) -> Judgement:
 
 
 def upstreams(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """The hosts that nginx looks up once: proxy_pass and upstream servers without a variable."""
+    """Yield the hosts that nginx resolves only once: in proxy_pass and upstream servers without a variable."""
     for top in environment.nginx:
         for directive in top.walk():
             if directive.name in ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
@@ -155,5 +154,5 @@ def upstreams(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def one_of_each(network: Network) -> Iterator[Member]:
-    """One member for each environment: the finding is the same for all of its services."""
+    """One member per environment, as the finding is the same for all of its services."""
     yield from {member.owner: member for member in reversed(network.members)}.values()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people and scripts do by hand: pruning, copying, removing environments, and asking the wrong one how it is."""
+"""Manual and scripted operations: pruning, copying, removing environments, and checking the wrong one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from ..facts.code_lines import code_lines
 from ..facts.domains import domains, neighbours, owner_of_port, safe_expression
 from ..facts.service_kinds import command_text
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands, home_of, named
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.shell.docker_call import DockerCall, docker_call
 from ..readers.shell.scripts import Command, pipelines
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _OWN_LABEL = re.compile(r"label=(?:com\.docker\.compose\.project|io\.bulkhead\.(?:prefix|project|environment))=\S+")
@@ -49,7 +49,7 @@ def prune(fleet: Fleet) -> Judgement:
 
 
 def _prunes(call: DockerCall) -> Severity | None:
-    """How bad a prune is, or ``None`` where it is none or its own alone. Images and networks have their own rules."""
+    """How bad a prune is, or ``None`` if it affects only its own. Images and networks have their own rules."""
     if call.compose or len(call.verb) < 2 or call.verb[1] != "prune":
         return None
     if any(map(_OWN_LABEL.fullmatch, call.filters)):
@@ -91,7 +91,7 @@ def url_without_port(fleet: Fleet) -> Judgement:
 
 
 def _checks(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """The texts in which an environment is asked for: documents, and health checks of services."""
+    """Yield texts that check an environment: documents, and health checks of services."""
     for document in environment.documents:
         for where, line in code_lines(document, "://"):
             yield line, where
@@ -175,7 +175,7 @@ def removal_by_pattern(fleet: Fleet) -> Judgement:
 
 
 def _removes_by_pattern(pipeline: Sequence[Command]) -> str | None:
-    """The expression by which a pipeline removes things: empty for all of them, ``None`` for no such pipeline."""
+    """The pattern of what a pipeline removes: empty for everything, ``None`` if it removes nothing."""
     call = docker_call(pipeline[0].argv)
     if call is None or call.verb not in _LISTS or call.filters:
         return None
@@ -188,12 +188,12 @@ def _removes_by_pattern(pipeline: Sequence[Command]) -> str | None:
             return words[0]
         if command.program == "awk" and words and "/" in words[0]:
             return words[0].split("/")[1]
-    # A list in $(…) may be for looking at only; without a pattern it is one of everything when it is removed.
+    # A list in $(…) may only be displayed; if it is removed, no pattern means everything.
     return "" if removes else None
 
 
 def _fitting(fleet: Fleet, environment: Environment, pattern: str) -> list[str]:
-    """Environments of the same machine whose names fit an expression."""
+    """The environments on the same machine whose names match a pattern."""
     expression = safe_expression(pattern)
     if expression is None:
         return []

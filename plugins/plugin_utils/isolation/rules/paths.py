@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Paths of the machine: whose directory a mount lies in, what two environments both write, what contains everything.
+"""The machine's paths: mounts in others' directories, paths that several environments write, and mounts of everything.
 
-Paths are compared by their components. What lies inside an environment's own directory is its own; what lies outside
-of all directories is compared with what the others mount there.
+Paths are compared by component. A path inside an environment's directory belongs to it; one outside all directories is
+compared with the others' mounts.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from itertools import islice
 from ..facts.domains import MOST, neighbours
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, owners_of_path
 from ..facts.storage_contents import contents, uses
-from ..facts.wording import listing
 from ..model import Claim, Fleet, Severity
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
-#: Claims on a path that read or write what is there. An env_file is judged with the Compose files, a build context
-#: with the images, a directory by itself.
+#: Kinds of path claims that read or write content. The Compose file rules judge env_file, the image rules build
+#: contexts, and another rule directories.
 MOUNTS = frozenset({"bind", "device", "config", "backup"})
 
-#: Directories of the system that hold something of every environment.
+#: System directories that contain something of every environment.
 EVERYBODYS = frozenset(
     {"/", "/home", "/root", "/var", "/var/lib", "/etc", "/usr", "/opt", "/srv", "/mnt", "/run", "/var/run", "/dev",
      "/proc", "/sys", "/var/lib/docker", "/var/lib/containerd", "/var/log"}
 )  # fmt: skip
 
-#: Files that are the same for everybody, whether or not somebody wrote ':ro'.
+#: Files that are the same for all containers, with or without ':ro'.
 _COMMON = frozenset(
     {"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf",
      "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/machine-id", "/lib/modules"}
@@ -51,8 +51,7 @@ def nested_directories(fleet: Fleet) -> Judgement:
             (*here, *above),
             path,
             f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the "
-            "Compose "
-            f"file, .env and code of {listing((*here, *above))}.",
+            f"Compose file, .env and code of {listing((*here, *above))}.",
             "Give each environment a directory of its own (bulkhead_directory) that contains no other's.",
             tuple(fleet.by_prefix[prefix].origin("bulkhead_directory") for prefix in (*here, *above)),
             machine,
@@ -182,7 +181,7 @@ def home_path(fleet: Fleet) -> Judgement:
 
 
 def mounted(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
-    """What is mounted, by (machine, path), without what several may share and without the engine's socket."""
+    """Mounts by (machine, path), without those that several may share and without the engine's socket."""
     for (machine, key), claims in fleet.claims("path").items():
         kept = [claim for claim in claims if not claim.shareable and claim.attributes.get("kind", "bind") in MOUNTS]
         path = posixpath.normpath(key)
@@ -191,9 +190,9 @@ def mounted(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
 
 
 def overlapping(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
-    """Paths outside of all directories that several environments mount: (machine, the outermost path, claims).
+    """Yield paths outside all directories that several environments mount: (machine, outermost path, claims).
 
-    Sorted by components, what lies inside a path follows it directly, so one pass with a stack of open paths is enough.
+    Sorted by component, everything inside a path directly follows it, so one pass with a stack of open paths suffices.
     """
     holds = fleet.derived(_holders)
     machines: dict[str, list[tuple[tuple[str, ...], str, Sequence[Claim]]]] = {}
@@ -217,7 +216,7 @@ def overlapping(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
 
 
 def clash(claims: Sequence[Claim]) -> Sequence[Claim]:
-    """The claims that another environment's gets in the way of: one contains the other, and at least one writes."""
+    """The claims that conflict with another environment's: one contains the other, and at least one writes."""
     here: dict[str, list[Claim]] = {}
     below: dict[str, list[Claim]] = {}
     for claim in claims:
@@ -239,8 +238,8 @@ def clash(claims: Sequence[Claim]) -> Sequence[Claim]:
 
 
 def witness(known: list[Claim], claim: Claim) -> None:
-    """Keep a claim unless two owners are known already who write, or who are there at all if this one only reads:
-    that is enough to tell for everybody whether somebody else is there, and writes."""
+    """Keep a claim unless two owners that write are known already, or any two if this one only reads. That suffices to
+    tell for each owner whether another one is there and writes."""
     told = {other.owner for other in known if writes(other) >= writes(claim)}
     if len(told) < 2 and claim.owner not in told:
         known.append(claim)
@@ -251,17 +250,17 @@ def _uses(claim: Claim) -> str:
 
 
 def writes(claim: Claim) -> bool:
-    """Whether a mount may be written."""
+    """Whether a mount is writable."""
     return not claim.attributes.get("read_only")
 
 
 def is_common(path: str) -> bool:
-    """Whether a path is of the system and the same for everybody, or a device."""
+    """Whether a path is a device, or a system path that is the same for all."""
     return any(above in _COMMON for above in ancestors(path)) or bool(re.match(r"/dev/(?!shm(/|$))", path))
 
 
 def _holders(fleet: Fleet) -> Mapping[tuple[str, str], list[str]]:
-    """The environments whose directory lies below a path, by (machine, path)."""
+    """The environments whose directory is below a path, by (machine, path)."""
     found: dict[tuple[str, str], list[str]] = {}
     for (machine, path), prefixes in directories(fleet).items():
         for above in ancestors(path):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Patterns: name filters, wildcards and tests of a name's beginning that mean more environments than one."""
+"""Patterns: name filters, wildcards and prefix tests that match more environments than intended."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls, filters
 from ..facts.ownership import short_names
 from ..facts.service_kinds import texts
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -36,16 +36,15 @@ def name_filter(fleet: Fleet) -> Judgement:
                     f"'{' '.join((*call.verb, value))}' of {environment.prefix} finds every name "
                     f"{'that begins with' if pattern.startswith('^') else 'with'} '{stem}' in it"
                     + (f", those of {listing(others)} included." if others else "."),
-                    f"Look for the exact label: --filter label=com.docker.compose.project={environment.prefix}; or "
-                    "for one "
-                    "exact name: --filter 'name=^/<name>$'.",
+                    f"Look for the exact label: --filter label=com.docker.compose.project={environment.prefix}; or for "
+                    "one exact name: --filter 'name=^/<name>$'.",
                     (reference.where,),
                     environment.machine,
                     severity=None if others else Severity.LOW,
                 )
 
 
-#: What every test of a word has; most lines have none of it.
+#: Text that every test of a word contains; most lines do not.
 _TEST = re.compile(r"\sin\s|\b(?:contains|match|search|\w*[wW]ith)\(|\[\[|\*\)")
 _QUOTED = r"[\"']([\w-]+)[\"']"
 _TESTS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -104,9 +103,8 @@ def open_pattern(fleet: Fleet) -> Judgement:
                     f"The pattern '{stem}{end}*' of {environment.prefix} matches every name that begins with "
                     f"{stem}{end}"
                     + (f", those of {listing(others)} included." if others else f", so those of a later {stem}_eu."),
-                    f"End the prefix with a character that no prefix holds: '{own}:*' in Redis, '{own}/*' in a "
-                    "bucket or "
-                    "directory; in SQL compare the whole name ('_' is a wildcard there).",
+                    f"End the prefix with a character that no prefix holds: '{own}:*' in Redis, '{own}/*' in a bucket "
+                    "or directory; in SQL compare the whole name ('_' is a wildcard there).",
                     (where,),
                     environment.machine,
                     severity=None if others else Severity.LOW if end else Severity.MEDIUM,
@@ -114,7 +112,7 @@ def open_pattern(fleet: Fleet) -> Judgement:
 
 
 def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """Texts in which a '*' or '%' is a wildcard for names."""
+    """Yield texts in which '*' or '%' is a wildcard for names."""
     for document in environment.documents:
         if document.kind in ("shell", "cron", "systemd", "sql", "redis", "ansible", "workflow", "pgbouncer", "text"):
             yield from ((line, where) for where, line in code_lines(document, "*", "%"))
@@ -129,7 +127,7 @@ def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:
 
 
 def tests(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:
-    """Inexact tests of a word: (the word, how it is looked for, the line, where)."""
+    """Yield inexact tests of a word: (word, kind of test, line, where)."""
     for document in environment.documents:
         for where, line in code_lines(document):
             for how, pattern in _TESTS if _TEST.search(line) else ():
@@ -137,7 +135,7 @@ def tests(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:
                     subject, word = ("", found[1]) if pattern.groups == 1 else (found[2], found[1])
                     if "contains(" in found[0]:
                         subject, word = found[1], found[2]
-                    if not subject.rstrip(")").endswith("s"):  # a list or mapping holds whole words
+                    if not subject.rstrip(")").endswith("s"):  # a list or mapping contains whole words
                         yield word, how, line, where
 
 
@@ -146,13 +144,13 @@ def passing(fleet: Fleet, word: str, how: str) -> Sequence[str]:
     word = word.lower()
     index = fleet.derived(_name_index)
     if not any(name == word for name, _unused in index.get(word, ())):
-        return []  # it is no environment's name that is tested for, such as that of the project
+        return []  # the tested word is not an environment's name, but for example the project's
     found = [prefix for name, prefix in index.get(word, ()) if how == "contains" or name.startswith(word)]
     return list(dict.fromkeys(found))
 
 
 def _name_index(fleet: Fleet) -> Mapping[str, list[tuple[str, str]]]:
-    """The short names by every part of them; names are short, so this is linear."""
+    """The short names by each of their substrings; names are short, so this is linear."""
     found: dict[str, list[tuple[str, str]]] = {}
     for environment in fleet.environments:
         names = {environment.prefix.lower(), *(n for n in short_names(environment) if n in environment.prefix.lower())}
@@ -176,7 +174,7 @@ def _sorted_prefixes(fleet: Fleet) -> list[str]:
 
 
 def matched(fleet: Fleet, environment: Environment, stem: str, *, anchored: bool) -> tuple[str, ...]:
-    """The other environments whose names a filter for a part of a name finds."""
+    """The other environments whose names a filter by substring matches."""
     stem = stem.lower()
     if anchored:
         found = [*beginning_with(fleet, stem)]

@@ -2,14 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From branch to environment: which ref may deploy what, and what runs of two environments share."""
+"""From branch to environment: which ref may deploy what, and what the runs of two environments share."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ..facts.wording import listing
 from ..facts.workflows import (
     Listed,
     deployment_jobs,
@@ -23,6 +22,7 @@ from ..facts.workflows import (
 from ..model import Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.workflow import Job, Workflow
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*(?:[^'{}]*&&\s*'[^']*'\s*\|\|\s*)*'([^']*)'")
@@ -50,11 +50,11 @@ def default_environment(fleet: Fleet) -> Judgement:
 
 
 def _defaults(fleet: Fleet, listed: Listed) -> Iterator[tuple[str, str, Where, Severity | None]]:
-    """What a document falls back to: (environment, word, where, severity)."""
+    """Yield the defaults of a document: (environment, word, where, severity)."""
     environment = listed.environments[0]
     data = listed.document.data
     if isinstance(data, Workflow):
-        # Where a push to two named branches is all that starts it, the fallback is the second of them.
+        # If only pushes to two named branches start it, the default is for the second of them.
         closed = data.branches is not None and len(data.branches) == 2 and data.events == ("push",)
         for text, where in data.expressions:
             for match in _CHOICE.finditer(text):
@@ -152,7 +152,7 @@ def shared_concurrency(fleet: Fleet) -> Judgement:
             )
 
 
-#: Secrets that every job may share: they open no environment.
+#: Secrets that every job may share, as they give no access to an environment.
 _COMMON_SECRETS = re.compile(
     r"GITHUB_TOKEN|.*(?:DOCKERHUB|DOCKER_HUB|GHCR|REGISTRY|NPM|PYPI|CODECOV|SLACK|DISCORD|SONAR|SENTRY_AUTH).*",
     re.IGNORECASE,
@@ -212,7 +212,7 @@ def shared_deploy_key(fleet: Fleet) -> Judgement:
     keys: dict[tuple[str, str], dict[str, Where]] = {}
     for _workflow, job, listed in deployment_jobs(fleet):
         if job.environment:
-            continue  # the environment may have a key of its own under the same name
+            continue  # the environment may have its own key under the same name
         names = {
             name: step.where
             for step in job.steps

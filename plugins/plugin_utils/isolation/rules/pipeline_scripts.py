@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What deployments do on the machine: directories, branches and files that are another environment's, and locks."""
+"""What deployments do on the machine: directories, branches and files of another environment, and locks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from itertools import islice, pairwise
 
 from ..facts.domains import domains, neighbours, own_servers
 from ..facts.ownership import foreign_owner_of_path, owners_of_path
-from ..facts.wording import listing
 from ..facts.workflows import environment_commands, is_deployment, listed_documents, owner_of_branch, owner_of_file
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, locks
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _GIT_ACTS = frozenset(("pull", "reset", "checkout", "switch", "merge", "rebase", "fetch", "clean"))
@@ -54,7 +54,7 @@ def git_wrong_branch(fleet: Fleet) -> Judgement:
 
 
 def _git(command: Command, environment: Environment) -> tuple[str, str, str]:
-    """What git does to a work tree: (act, directory, branch), the act empty where it does nothing to one."""
+    """What git does to a work tree: (act, directory, branch); act is empty if it does nothing to one."""
     if command.program != "git":
         return "", "", ""
     words = list(command.argv[1:])
@@ -171,16 +171,16 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
         for index, (command, after) in enumerate(pairwise(flow)):
             if command.argv[:1] != ("cd",) or command.errexit or after.joined in ("&&", "||"):
                 continue
-            victims = [each for each in _until_next_cd(flow, index + 1) if each.program in _HARMFUL]
+            victims = [following for following in _until_next_cd(flow, index + 1) if following.program in _HARMFUL]
             if victims:
                 unset = "$" in command.text
                 yield Hit(
                     tuple(dict.fromkeys((*listed.prefixes, *others))),
                     command.text,
                     f"When '{command.text}' fails{' or the variable is empty' if unset else ''}, the script of "
-                    f"{listing(listed.prefixes)} goes on in whatever directory it is in, and "
-                    f"'{victims[0].text[:60]}' acts there: Compose looks for a file "
-                    f"in the directories above and may find one of {listing(others)}.",
+                    f"{listing(listed.prefixes)} goes on in whatever directory it is in, and '{victims[0].text[:60]}' "
+                    "acts there: Compose looks for a file in the directories above and may find one of "
+                    f"{listing(others)}.",
                     "Begin with 'set -euo pipefail', or write 'cd … && …' or 'cd … || exit 1'.",
                     (command.where,),
                     environment.machine,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of Ansible: an environment's values come from its own group, not from defaults, lookups or another host."""
+"""Ansible variables: an environment's values come from its own group, not defaults, lookups or another host."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from ..facts.playbooks import IDENTITY, Code, each_code, texts, value_text
 from ..model import Severity, Where
-from ..readers.ansible.plays import is_true
-from ..report.text import some
+from ..readers.ansible.tasks import is_true
+from ..wording import some
 from . import Hit, rule
 
 _DEFAULT = re.compile(r"\bdefault\(\s*(['\"])(.+?)\1")
@@ -41,10 +41,10 @@ def environment_value_as_default(code: Code) -> Iterator[Hit]:
 
 
 def _defaults(code: Code) -> Iterator[tuple[Where, str, str]]:
-    """Where a value is the fallback of every environment."""
-    for item in code.variables:
-        if item.scope == "default" or (item.scope == "group" and item.of == "all"):
-            yield from ((where, key, value_text(value)) for key, (value, where) in item.values.items())
+    """The values that every environment falls back to."""
+    for file in code.variables:
+        if file.scope == "default" or (file.scope == "group" and file.of == "all"):
+            yield from ((where, key, value_text(value)) for key, (value, where) in file.values.items())
     for name in ("all", "ungrouped"):
         if name in code.groups:
             values = code.groups[name].variables
@@ -58,17 +58,17 @@ def _defaults(code: Code) -> Iterator[tuple[Where, str, str]]:
 @each_code
 def identity_in_role_vars(code: Code) -> Iterator[Hit]:
     """A role's vars carry an environment's values, which beat those of every group."""
-    for item in code.variables:
-        if item.scope != "role":
+    for file in code.variables:
+        if file.scope != "role":
             continue
-        for key, (value, where) in item.values.items():
+        for key, (value, where) in file.values.items():
             owners = code.owners_in(value_text(value))
             literal = IDENTITY.search(key) and not isinstance(value, Mapping) and "{{" not in value_text(value)
             if owners or literal:
                 yield Hit(
                     code.concerned(*owners),
-                    f"{item.of}.{key}",
-                    f"The role {item.of} sets {key} in its vars. They beat group_vars and reach the roles before it in "
+                    f"{file.of}.{key}",
+                    f"The role {file.of} sets {key} in its vars. They beat group_vars and reach the roles before it in "
                     f"the play: each of {some(code.concerned(*owners))} is deployed with this value.",
                     f"Move {key} to group_vars of the environment, or to the role's defaults without a value.",
                     (where,),
@@ -117,9 +117,9 @@ def _lookups(code: Code, plugin: str) -> Iterator[tuple[Where, str, str, str]]:
 
 
 def _own(code: Code, where: Where) -> bool:
-    """Whether a place is in a file of one environment's group."""
-    return any(item.path == where.file and item.scope == "group" and item.of in code.environments
-               for item in code.variables)  # fmt: skip
+    """Whether a place is in a variable file of an environment's group."""
+    return any(file.path == where.file and file.scope == "group" and file.of in code.environments
+               for file in code.variables)  # fmt: skip
 
 
 @rule("value-of-first-host", "AN-24", severity=Severity.HIGH)
@@ -142,7 +142,7 @@ def value_of_first_host(code: Code) -> Iterator[Hit]:
 
 
 def _in_group(code: Code, where: Where, group: str) -> bool:
-    return any(item.path == where.file and item.of == group for item in code.variables)
+    return any(file.path == where.file and file.of == group for file in code.variables)
 
 
 def _foreign_value(code: Code, where: Where, what: str, whose: str) -> Hit:
@@ -168,7 +168,7 @@ def kept_facts(code: Code) -> Iterator[Hit]:
             for host in group.hosts:
                 hosts.setdefault(host, set()).add(inventory.path)
     twice = sorted(host for host, paths in hosts.items() if len(paths) > 1)
-    cached = [step for step in code.steps if is_true(step.arguments.get("cacheable"))]
+    cached = [task for task in code.tasks if is_true(task.arguments.get("cacheable"))]
     if twice or cached:
         why = f"{some(twice)} is in several inventories" if twice else "facts are set with cacheable"
         yield Hit(
@@ -177,7 +177,7 @@ def kept_facts(code: Code) -> Iterator[Hit]:
             f"Facts are kept in {setting[0]} under the host's name alone, and {why}: a run for one of "
             f"{some(code.concerned())} reads what a run for the other left, passwords included.",
             "Set fact_caching = memory, or a fact_caching_prefix for each environment; do not cache secrets.",
-            (setting[1], *(step.where for step in cached)),
+            (setting[1], *(task.where for task in cached)),
         )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks and roles: a task of one environment changes nothing that belongs to all."""
+"""Playbooks and roles: a task of one environment changes nothing that others share."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 
 from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
+from ..readers.ansible.commands import INTERRUPTIONS, SERVICE_MODULES
 from ..readers.ansible.inventory import leaves
-from ..readers.ansible.plays import Play, Step, is_true
-from ..report.text import some
+from ..readers.ansible.tasks import Play, Task, is_true
+from ..wording import some
 from . import Hit, rule
 
-#: Modules that only look, or only speak.
+#: Modules that change nothing.
 _HARMLESS = frozenset({
     "assert", "debug", "fail", "find", "gather_facts", "getent", "include_vars", "meta", "pause", "ping",
     "service_facts", "set_fact", "setup", "slurp", "stat", "validate_argument_spec", "wait_for", "wait_for_connection",
 })  # fmt: skip
-_INCLUDES = frozenset({"import_tasks", "include_tasks", "import_role", "include_role", "import_playbook"})
 
-#: Services that a machine has once.
+#: Services of which a machine has one.
 _HOST_SERVICES = re.compile(
     r"(?:docker|containerd|nginx|apache2|httpd|haproxy|caddy|sshd?|cron|ufw|firewalld|nftables|networking|fail2ban"
     r"|systemd-[a-z]+|postgresql|redis(?:-server)?|rsyslog)(?:\.service)?\Z"
@@ -36,7 +36,7 @@ _LIMIT = re.compile(r"\bansible_limit\b")
 def play_over_all(code: Code) -> Iterator[Hit]:
     """A play changes the hosts of several environments, and nothing asks for one."""
     for play in code.plays:
-        if code.unguarded(play) and _changes(play):
+        if code.unguarded(play) and _changes(code, play):
             yield Hit(
                 code.concerned(),
                 f"hosts: {play.hosts}",
@@ -47,50 +47,52 @@ def play_over_all(code: Code) -> Iterator[Hit]:
             )
 
 
-def _changes(play: Play) -> bool:
-    return bool(play.roles) or any(step.module not in _HARMLESS for step in play.steps)
+def _changes(code: Code, play: Play) -> bool:
+    return bool(play.roles) or any(
+        task.module not in _HARMLESS and not code.task_files.of_task(task, play) for task in code.tasks_of(play)
+    )
 
 
 @rule("skippable-guard", "AN-29", severity=Severity.HIGH)
 @each_code
 def skippable_guard(code: Code) -> Iterator[Hit]:
     """The task that asks for one environment is left out when somebody chooses tags."""
-    for step in code.steps:
-        if step.module in ("assert", "fail") and any(_LIMIT.search(text) for text in _words(step)):
-            tags = step.keywords.get("tags") or (step.play.keywords.get("tags") if step.play else None) or ()
+    for task in code.tasks:
+        if task.module in ("assert", "fail") and any(_LIMIT.search(text) for text in _words(task)):
+            tags = task.keywords.get("tags") or (task.play.keywords.get("tags") if task.play else None) or ()
             if "always" not in ([tags] if isinstance(tags, str) else list(tags)):
                 yield Hit(
                     code.concerned(),
-                    f"{step.where.file}: {step.module}",
+                    f"{task.where.file}: {task.module}",
                     f"The task that refuses a run over {some(code.concerned())} is not tagged always: --tags deploy "
                     "goes on without it.",
                     "Give it 'tags: [always]', and repeat it in each role that destroys; --start-at-task skips both, "
                     "the actions of aiia.bulkhead refuse by themselves.",
-                    (step.where,),
+                    (task.where,),
                 )
 
 
-def _words(step: Step) -> Iterator[str]:
-    yield from leaves(step.arguments)
-    yield from leaves(step.keywords.get("when"))
+def _words(task: Task) -> Iterator[str]:
+    yield from leaves(task.arguments)
+    yield from leaves(task.keywords.get("when"))
 
 
 @rule("run-once", "AN-11", severity=Severity.CRITICAL)
 @each_code
 def run_once(code: Code) -> Iterator[Hit]:
     """A task that changes something runs once for all environments, with the values of the first."""
-    for step in code.steps:
-        if not step.flag("run_once") or step.module in _HARMLESS:
+    for task in code.tasks:
+        if not task.flag("run_once") or task.module in _HARMLESS:
             continue
-        plays = code.plays_of(step)
-        if any(code.unguarded(play) for play in plays) or (step.role and not plays and code.of_environments(step)):
+        plays = code.plays_of(task)
+        if any(code.unguarded(play) for play in plays) or (task.role and not plays and code.of_environments(task)):
             yield Hit(
                 code.concerned(),
-                f"{step.where.file}: {step.module}",
+                f"{task.where.file}: {task.module}",
                 f"With {some(code.concerned())} in one run this task runs only for the first of them, with its values: "
                 "the others are neither migrated nor backed up, and nothing says so.",
                 "Remove run_once, or limit the play to one environment.",
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -98,11 +100,11 @@ def run_once(code: Code) -> Iterator[Hit]:
 @each_code
 def sticky_facts(code: Code) -> Iterator[Hit]:
     """Facts that say which environment this is stay with a host that another play uses as another environment."""
-    for file in code.files:
-        for number, play in enumerate(file.plays):
-            later = [other for other in file.plays[number + 1 :] if other.hosts == play.hosts]
-            for step in play.steps if later else ():
-                what = _sticks(code, step)
+    for playbook in code.playbooks:
+        for number, play in enumerate(playbook.plays):
+            later = [other for other in playbook.plays[number + 1 :] if other.hosts == play.hosts]
+            for task in code.tasks_of(play) if later else ():
+                what = _sticks(code, task)
                 if what:
                     yield Hit(
                         code.concerned(),
@@ -110,15 +112,15 @@ def sticky_facts(code: Code) -> Iterator[Hit]:
                         f"{what} stays with {play.hosts} until the end of the run and beats the variables of the next "
                         f"play on it: {some(code.concerned())} are mixed in one deployment.",
                         "Give each environment an inventory name and group_vars of its own.",
-                        (step.where, later[0].where),
+                        (task.where, later[0].where),
                     )
 
 
-def _sticks(code: Code, step: Step) -> str:
-    if step.module == "set_fact":
-        return next((key for key in step.arguments if IDENTITY.search(key)), "")
-    if step.module == "include_vars":
-        file = step.text("file") or step.text("name") or step.raw
+def _sticks(code: Code, task: Task) -> str:
+    if task.module == "set_fact":
+        return next((key for key in task.arguments if IDENTITY.search(key)), "")
+    if task.module == "include_vars":
+        file = task.text("file") or task.text("name") or task.raw
         return file if code.scoped(file) else ""
     return ""
 
@@ -127,15 +129,15 @@ def _sticks(code: Code, step: Step) -> str:
 @each_code
 def host_wide_task(code: Code) -> Iterator[Hit]:
     """A role of an environment restarts a service of the machine."""
-    for step in code.steps:
-        state = step.text("state")
+    for task in code.tasks:
+        state = task.text("state")
         if (
-            step.module in ("service", "systemd", "systemd_service")
-            and state in ("restarted", "stopped", "reloaded")
-            and _HOST_SERVICES.match(step.text("name"))
-            and code.of_environments(step)
+            task.module in SERVICE_MODULES
+            and state in INTERRUPTIONS
+            and _HOST_SERVICES.match(task.text("name"))
+            and code.of_environments(task)
         ):
-            name = step.text("name")
+            name = task.text("name")
             yield Hit(
                 code.concerned(),
                 name,
@@ -143,7 +145,7 @@ def host_wide_task(code: Code) -> Iterator[Hit]:
                 f"{some(code.concerned())} alike, whichever of them is deployed.",
                 f"Move it to a play of the machine, and reload {name} only there; in an environment act on its own "
                 "containers.",
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -151,18 +153,18 @@ def host_wide_task(code: Code) -> Iterator[Hit]:
 @each_code
 def block_marker(code: Code) -> Iterator[Hit]:
     """Two environments write their block into one file under one marker, so the second replaces the first's."""
-    for step in code.steps:
-        path = step.text("path") or step.text("dest")
-        if step.module != "blockinfile" or not path or code.scoped(path) or not code.of_environments(step):
+    for task in code.tasks:
+        path = task.text("path") or task.text("dest")
+        if task.module != "blockinfile" or not path or code.scoped(path) or not code.of_environments(task):
             continue
-        if not code.scoped(step.text("marker")) and code.scoped(step.text("block") or step.text("content")):
+        if not code.scoped(task.text("marker")) and code.scoped(task.text("block") or task.text("content")):
             yield Hit(
                 code.concerned(),
                 path,
                 f"The block in {path} has the same marker for {some(code.concerned())}: deploying one removes the "
                 "block of the other.",
                 'Put the environment into the marker: marker: "# {mark} {{ bulkhead_prefix }}".',
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -170,17 +172,17 @@ def block_marker(code: Code) -> Iterator[Hit]:
 @each_code
 def shared_cron_name(code: Code) -> Iterator[Hit]:
     """Two environments have a cron job of one name, so one of them vanishes."""
-    for step in code.steps:
-        if step.module != "cron" or not code.of_environments(step) or not code.scoped(step.text("job")):
+    for task in code.tasks:
+        if task.module != "cron" or not code.of_environments(task) or not code.scoped(task.text("job")):
             continue
-        if not code.scoped(f"{step.text('name')} {step.text('cron_file')} {step.text('user')}"):
+        if not code.scoped(f"{task.text('name')} {task.text('cron_file')} {task.text('user')}"):
             yield Hit(
                 code.concerned(),
-                step.text("name"),
-                f"The cron job {step.text('name')!r} has one name for {some(code.concerned())}. Ansible finds "
+                task.text("name"),
+                f"The cron job {task.text('name')!r} has one name for {some(code.concerned())}. Ansible finds "
                 "it by that: deploying one turns the job of the other into its own.",
                 "Put the environment into the name.",
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -188,23 +190,23 @@ def shared_cron_name(code: Code) -> Iterator[Hit]:
 @each_code
 def unanchored_line(code: Code) -> Iterator[Hit]:
     """A pattern that ends with an environment's name also finds the lines of those whose names begin with it."""
-    for step in code.steps:
-        pattern = step.text("regexp").removesuffix(".*")
-        if step.module not in ("lineinfile", "replace") or not code.of_environments(step):
+    for task in code.tasks:
+        pattern = task.text("regexp").removesuffix(".*")
+        if task.module not in ("lineinfile", "replace") or not code.of_environments(task):
             continue
         if pattern.endswith("}}") and code.scoped(pattern[pattern.rindex("{{") :]):
             shown = pattern[pattern.rindex("{{") :]
         else:
             shown = next((name for name in code.fleet.by_prefix if pattern.endswith(name)), "")
         if shown:
-            path = step.text("path") or step.text("dest")
+            path = task.text("path") or task.text("dest")
             yield Hit(
                 code.concerned(),
                 path,
-                f"The pattern {step.text('regexp')!r} for {path} goes on after the name {shown}: it also finds lines "
+                f"The pattern {task.text('regexp')!r} for {path} goes on after the name {shown}: it also finds lines "
                 f"of an environment such as {code.owners[0]}_eu. It concerns {some(code.concerned())}.",
                 r"End the name in the pattern: add \s, $ or \b, and escape the name with regex_escape.",
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -212,19 +214,19 @@ def unanchored_line(code: Code) -> Iterator[Hit]:
 @each_code
 def unscoped_destination(code: Code) -> Iterator[Hit]:
     """A template of an environment is written to one place for all of them."""
-    for step in code.steps:
-        dest = step.text("dest") or step.text("path")
-        text = step.module == "copy" and code.scoped(step.text("content"))
-        if not (step.module == "template" or text) or not dest.startswith("/") or code.scoped(dest):
+    for task in code.tasks:
+        dest = task.text("dest") or task.text("path")
+        text = task.module == "copy" and code.scoped(task.text("content"))
+        if not (task.module == "template" or text) or not dest.startswith("/") or code.scoped(dest):
             continue
-        if code.of_environments(step):
+        if code.of_environments(task):
             yield Hit(
                 code.concerned(),
                 dest,
                 f"{dest} is written by the deployment of each of {some(code.concerned())}: whichever was deployed last "
                 "has its values there, and the others run with them.",
                 "Write it below the environment's own directory, or put the prefix into its name.",
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -232,11 +234,11 @@ def unscoped_destination(code: Code) -> Iterator[Hit]:
 @each_code
 def exclusive_singleton(code: Code) -> Iterator[Hit]:
     """An environment sets all keys or groups of a user whom others use too."""
-    for step in code.steps:
-        user = step.text("user") or step.text("name")
-        keys = step.module == "authorized_key" and is_true(step.arguments.get("exclusive"))
-        groups = step.module == "user" and bool(step.text("groups")) and not is_true(step.arguments.get("append"))
-        if (keys or groups) and user and not code.scoped(user) and code.of_environments(step):
+    for task in code.tasks:
+        user = task.text("user") or task.text("name")
+        keys = task.module == "authorized_key" and is_true(task.arguments.get("exclusive"))
+        groups = task.module == "user" and bool(task.text("groups")) and not is_true(task.arguments.get("append"))
+        if (keys or groups) and user and not code.scoped(user) and code.of_environments(task):
             what = "keys" if keys else "groups"
             yield Hit(
                 code.concerned(),
@@ -244,7 +246,7 @@ def exclusive_singleton(code: Code) -> Iterator[Hit]:
                 f"A deployment sets all {what} of the user {user}, whom {some(code.concerned())} share: it removes "
                 "those that another environment needs.",
                 f"{'Leave exclusive out' if keys else 'Set append: true'}, or give each environment a user of its own.",
-                (step.where,),
+                (task.where,),
             )
 
 
@@ -253,9 +255,9 @@ def exclusive_singleton(code: Code) -> Iterator[Hit]:
 def foreign_delegate(code: Code) -> Iterator[Hit]:
     """A task is delegated to a host of another environment."""
     homes = {host: name for name in code.environments for host in code.members(code.groups, name)}
-    for step in code.steps:
-        target = str(step.keywords.get("delegate_to") or "")
-        here = {name for play in code.plays_of(step) for name in code.covers(play.hosts)}
+    for task in code.tasks:
+        target = str(task.keywords.get("delegate_to") or "")
+        here = {name for play in code.plays_of(task) for name in code.covers(play.hosts)}
         if target in homes and here and here != {homes[target]}:
             other = code.environments[homes[target]]
             yield Hit(
@@ -264,5 +266,5 @@ def foreign_delegate(code: Code) -> Iterator[Hit]:
                 f"A task of {some(sorted(here))} runs on {target}, a host of {other}, with the variables of the "
                 f"environment that is deployed. It concerns {some(code.concerned(other))}.",
                 "Delegate to a host of the same environment, or to localhost.",
-                (step.where, Where(step.where.file, step.where.line, "delegate_to")),
+                (task.where, Where(task.where.file, task.where.line, "delegate_to")),
             )

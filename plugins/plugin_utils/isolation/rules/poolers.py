@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Poolers: a pooler passes an environment on to its own databases only, and does not mix its sessions with others'."""
+"""Poolers: a pooler leads only to its environment's databases, and does not mix its sessions with others'."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..facts.ownership import owner_of_name
 from ..facts.server_owner import Server, resolver
 from ..facts.servers import Placed, behind, is_pooler, of_family, pgbouncers, service_of, shared
 from ..facts.service_kinds import command_text
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 from .database_scripts import statements
 
-#: PostgreSQL's own default, and what it keeps for administrators.
+#: PostgreSQL's default, and the number it reserves for administrators.
 _MAX_CONNECTIONS, _RESERVED = 100, 3
 _POOL_SIZES = re.compile(r"(?:\w+_)?(?:DEFAULT_POOL_SIZE|MAX_DB_CONNECTIONS|DB_POOL_SIZE|POOL_MAX)\Z", re.IGNORECASE)
 _LIMIT = re.compile(r"\bmax_connections\s*=\s*'?(\d+)", re.IGNORECASE)
-#: Others that one finding names.
+#: The most other environments that a finding names.
 _NAMED = 5
 _MIXING = ("transaction", "statement")
 
@@ -34,7 +34,7 @@ def pooler_wildcard(fleet: Fleet) -> Judgement:
     users = dict(shared(of_family(fleet, "database")))
     for environment in fleet.environments:
         for server, where in _wildcards(fleet, environment):
-            sharing = (each.owner for each in users.get(server.identity, ()) if each.owner != environment.prefix)
+            sharing = (use.owner for use in users.get(server.identity, ()) if use.owner != environment.prefix)
             others = list(islice(sharing, _NAMED))
             if server.owner not in ("", environment.prefix):
                 others.insert(0, server.owner)
@@ -58,18 +58,18 @@ def search_path_pooling(fleet: Fleet) -> Judgement:
         for use in uses:
             by_database.setdefault(use.database, []).append(use)
         for name, group in by_database.items():
-            owners = tuple(dict.fromkeys(each.owner for each in group))
-            mixing = [each for each in group if _names_schema(each) and _pool_mode(fleet.by_prefix[each.owner])]
+            owners = tuple(dict.fromkeys(use.owner for use in group))
+            mixing = [use for use in group if _names_schema(use) and _pool_mode(fleet.by_prefix[use.owner])]
             if len(owners) > 1 and mixing:
                 yield Hit(
                     owners,
                     f"{identity}/{name}: search_path",
-                    f"{listing(owners)} share the database {name}. {listing(each.use.key for each in mixing)} of "
-                    f"{listing(each.owner for each in mixing)} selects a schema by search_path, through a pooler that "
+                    f"{listing(owners)} share the database {name}. {listing(use.use.key for use in mixing)} of "
+                    f"{listing(use.owner for use in mixing)} selects a schema by search_path, through a pooler that "
                     "mixes sessions: it drops the option, or hands on a session with the other's schema.",
                     "Give each environment a database of its own; or a role of its own with ALTER ROLE … SET "
                     "search_path, and no search_path in the connection.",
-                    tuple(each.use.where for each in mixing),
+                    tuple(use.use.where for use in mixing),
                 )
 
 
@@ -84,10 +84,10 @@ def shared_pooler(fleet: Fleet) -> Judgement:
                 where, *_others = (entry.where for entry in config.databases if entry.name in foreign)
                 yield _one_pooler((environment.prefix, *dict.fromkeys(foreign.values())), listing(foreign), (where,))
     by_server: dict[str, list[Placed]] = {}
-    for each in of_family(fleet, "database"):
-        definition = service_of(fleet.by_prefix.get(each.server.owner), each.server.service)
-        if is_pooler(each.server.service or each.server.identity, definition or {}):
-            by_server.setdefault(each.server.identity, []).append(each)
+    for use in of_family(fleet, "database"):
+        definition = service_of(fleet.by_prefix.get(use.server.owner), use.server.service)
+        if is_pooler(use.server.service or use.server.identity, definition or {}):
+            by_server.setdefault(use.server.identity, []).append(use)
     for identity, uses in by_server.items():
         owners = tuple(dict.fromkeys(use.owner for use in uses))
         if len(owners) > 1:
@@ -126,7 +126,7 @@ def _one_pooler(owners: tuple[str, ...], resource: str, where: tuple[Where, ...]
 
 
 def _wildcards(fleet: Fleet, environment: Environment) -> Iterator[tuple[Server, Where]]:
-    """Where the wildcard entries of an environment's poolers lead."""
+    """Yield where the wildcard entries of an environment's poolers lead."""
     for config in pgbouncers(environment):
         for entry in config.databases:
             if entry.name == "*":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ports of the machine: who publishes which, who can reach them, and who probes the wrong one."""
+"""The machine's ports: who publishes which, who can reach them, and who probes the wrong one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..facts.code_lines import code_lines, is_elsewhere, lines_of
 from ..facts.domains import neighbours
 from ..facts.ownership import sharers
 from ..facts.service_kinds import is_data_service, is_front_door
-from ..facts.wording import listing
 from ..model import Claim, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
-#: A port published without an address is taken on every address, IPv4 and IPv6.
+#: A port published without an address is taken on every IPv4 and IPv6 address.
 EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})
 
 
@@ -122,9 +122,8 @@ def shared_listener(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"service {name}",
                 f"{name} of {environment.prefix} runs with network_mode {mode} and SO_REUSEPORT: a second server on "
-                "the "
-                f"same port ({listing(others) or 'of any environment'}) starts without an error, and the kernel gives "
-                "each of them a part of the connections.",
+                f"the same port ({listing(others) or 'of any environment'}) starts without an error, and the kernel "
+                "gives each of them a part of the connections.",
                 f"Give {name} the environment's own network and no network_mode, or turn the option off at {option}.",
                 (project.where("services", name, "network_mode"), option),
                 environment.machine,
@@ -163,8 +162,8 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
 
 
 def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
-    """Ports that several environments publish on one address: (machine, ports, a claim for each). Runs of ports
-    that clash in the same way are one clash."""
+    """Yield ports that several environments publish on one address: (machine, ports, a claim for each). Successive
+    ports with the same conflict are combined."""
     clashes: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Sequence[Claim]]]] = {}
     for (machine, key), claims in fleet.claims("host-port").items():
         number, _slash, protocol = key.partition("/")
@@ -183,7 +182,7 @@ def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
 
 
 def same_address(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
-    """Claims on one port that exclude each other, one for each owner. Every address excludes every other."""
+    """Claims on one port that conflict, one per owner. A claim on every address conflicts with every other."""
     if len(claims) < 2:
         return
     groups: dict[str, dict[str, Claim]] = {}
@@ -198,13 +197,13 @@ def same_address(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
 
 
 def service_of(claim: Claim) -> str:
-    """How a person calls the service behind a published port."""
+    """The name of the service behind a published port, for messages."""
     service = claim.attributes.get("service")
     return f"{service} ({claim.owner})" if service else claim.owner
 
 
 def published(fleet: Fleet) -> Iterator[tuple[Environment, str, Mapping[str, Any], Where]]:
-    """Every published port: (environment, service, canonical port, where it was written)."""
+    """Yield every published port: (environment, service, canonical port, where it was written)."""
     for environment in fleet.environments:
         for project, name, service in environment.services():
             for index, port in enumerate(service.get("ports") or ()):
@@ -217,13 +216,13 @@ def definition_of(environment: Environment, service: str) -> Mapping[str, Any]:
 
 
 def is_local(port: Mapping[str, Any]) -> bool:
-    """Whether a port is published to the machine itself only."""
+    """Whether a port is published on loopback only."""
     address = str(port.get("host_ip") or "").strip("[]")
     return address.startswith("127.") or address == "::1"
 
 
 def reuse_port(environment: Environment, name: str, service: Mapping[str, Any]) -> Where | None:
-    """Where the server of a service is told to share its port, or None."""
+    """Where a service's server is configured to share its port, or ``None``."""
     words = f"{name} {service.get('image') or ''}".lower()
     text = " ".join(map(str, [*(service.get("command") or ()), *(service.get("entrypoint") or ())]))
     settings = service.get("environment") or {}

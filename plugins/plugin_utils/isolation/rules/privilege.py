@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Privilege: no container may command the engine, the kernel, or another environment's processes."""
+"""Privilege: no container may control the engine, the kernel, or another environment's processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..facts.server_owner import resolver
-from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock")
@@ -133,7 +133,7 @@ def _holds_socket(source: str) -> bool:
 
 
 def _powers(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What gives a service power over the machine: the key, and how to call it."""
+    """Yield what gives a service control over the machine: (key, its description)."""
     if service.get("privileged") is True:
         yield "privileged", "privileged: true"
     for capability in service.get("cap_add") or ():
@@ -150,7 +150,7 @@ def _powers(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _joined(fleet: Fleet, item: str, effect: str) -> Iterator[Hit]:
-    """Services that join the machine's namespace, or that of a container which is not the environment's own."""
+    """Yield services that join a namespace of the machine or of a container of another environment."""
     for environment, project, name, service in _services(fleet):
         mode = str(service.get(item) or "")
         target = mode.partition(":")[2] if mode.startswith("container:") else ""

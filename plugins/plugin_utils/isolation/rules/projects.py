@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compose projects: two environments under one name, and names that do not mean what they seem to.
+"""Compose projects: two environments with the same project name, and misleading names.
 
-Compose knows its containers by project and service, not by container_name. Two directories with one project name are
-one project, whatever their files are called.
+Compose identifies containers by project and service, not by container_name. Two directories with the same project name
+are one project, whatever their files are called.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 
 from ..facts.compose_calls import PROJECT_VERBS, ComposeCall, compose_calls, control_variables
 from ..facts.ownership import called, owner_of_name, sharers
-from ..facts.wording import listing
 from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
 from ..naming import normalise_project
+from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
 
@@ -97,7 +97,7 @@ def foreign_project_command(fleet: Fleet) -> Judgement:
 
 
 def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
-    """COMPOSE_REMOVE_ORPHANS where the project is shared: ignored in .env up to Compose 2.26, honoured since 2.27."""
+    """COMPOSE_REMOVE_ORPHANS with a shared project: ignored in .env up to Compose 2.26, honoured since 2.27."""
     for variable, value, where in control_variables(environment):
         if variable != "COMPOSE_REMOVE_ORPHANS" or value.lower() not in ("1", "true", "yes"):
             continue
@@ -108,8 +108,7 @@ def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
                 (environment.prefix, *touched),
                 f"project {name}",
                 f"COMPOSE_REMOVE_ORPHANS of {environment.prefix} makes every 'up' and 'down' in the project {name} "
-                "remove "
-                f"the containers of {listing(touched)}; in .env it sleeps until Compose 2.27.",
+                f"remove the containers of {listing(touched)}; in .env it sleeps until Compose 2.27.",
                 "Take COMPOSE_REMOVE_ORPHANS out.",
                 (where,),
                 environment.machine,
@@ -121,7 +120,7 @@ def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
 def collapsed_name(fleet: Fleet) -> Judgement:
     """A name lost a part because a variable is empty, so it is the same in every environment."""
     for environment in fleet.environments:
-        # Whoever checks a repository without its .env cannot know what will be set.
+        # Without the repository's .env it is unknown what will be set.
         known = any(not setting.service for setting in environment.settings)
         for project in environment.compose:
             for used in project.interpolations:
@@ -211,15 +210,14 @@ def single_letter_volume(fleet: Fleet) -> Judgement:
                         (environment.prefix,),
                         f"volume {key}",
                         f"Compose takes '{key}:/…' of {environment.prefix} for a drive of Windows and stops after it "
-                        "has "
-                        "created the networks.",
+                        "has created the networks.",
                         f"Give the volume {key} a longer name.",
                         (project.where("volumes", key),),
                         environment.machine,
                     )
 
 
-#: Variables that every shell has; what they mean for paths is judged there.
+#: Variables that every shell sets; their meaning for paths is judged elsewhere.
 _OF_THE_SHELL = frozenset({"HOME", "USER", "PWD", "UID", "GID", "LOGNAME", "HOSTNAME", "PATH", "COMPOSE_PROJECT_NAME"})
 
 
@@ -234,7 +232,7 @@ def named(fleet: Fleet, prefix: str, name: str) -> Iterator[ComposeProject]:
 
 
 def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
-    """Why two environments have one project name."""
+    """Why two environments have the same project name."""
     environments = [fleet.by_prefix[claim.owner] for claim in claims]
     by_directory = [e for e in environments if any(project.name_source == "directory" for project in e.compose)]
     if by_directory:
@@ -245,7 +243,7 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
 
 
 def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) -> str:
-    """What happens to one environment when somebody deploys the other."""
+    """What happens to one environment when the other is deployed."""
     first, last = prefixes[0], prefixes[-1]
     keys = [set(project.services) for project in projects]
     common = sorted(set.intersection(*keys)) if len(keys) > 1 else []
@@ -262,7 +260,7 @@ def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) ->
 
 
 def shared_hazards(projects: Sequence[ComposeProject]) -> tuple[str, ...]:
-    """The hazards that come with a shared project."""
+    """The hazards of a shared project."""
     hazards = ["CP-01"]
     spellings = {project.declared_name for project in projects}
     if len(spellings) > 1 and "" not in spellings:
@@ -283,7 +281,7 @@ def shared_hazards(projects: Sequence[ComposeProject]) -> tuple[str, ...]:
 
 
 def project_of(environment: Environment, call: ComposeCall) -> str:
-    """The project that a call works on, as far as the files tell."""
+    """The project that a call affects, as far as the files tell."""
     named_ = call.project or call.assignments.get("COMPOSE_PROJECT_NAME", "")
     if "$" in named_ or "{{" in named_:
         return ""
@@ -293,12 +291,12 @@ def project_of(environment: Environment, call: ComposeCall) -> str:
 
 
 def directory_project(environment: Environment) -> str:
-    """The project name that Compose makes of the environment's directory."""
+    """The project name that Compose derives from the environment's directory."""
     return normalise_project(posixpath.basename(posixpath.normpath(environment.directory or "/")))
 
 
 def members(fleet: Fleet, environment: Environment, name: str) -> Sequence[str]:
-    """The environments whose containers a project name means, else those whose directory is called so."""
+    """The environments whose containers a project name covers, or else those with a directory of that name."""
     claims = [*fleet.claims("project").get((environment.machine, name), ())]
     return owners(claims) or fleet.derived(_by_directory).get((environment.machine, name), ())
 
@@ -311,7 +309,7 @@ def _by_directory(fleet: Fleet) -> dict[tuple[str, str], list[str]]:
 
 
 def other_owner(fleet: Fleet, environment: Environment, name: str) -> str:
-    """The other environment that a project name belongs to: by its files, by its prefix, or by its short name."""
+    """The other environment that a project name belongs to: by its files, prefix or short name."""
     claims = fleet.claims("project").get((environment.machine, name), ())
     others = [claim.owner for claim in claims if claim.owner != environment.prefix]
     named_ = owner_of_name(fleet, name)
@@ -319,5 +317,5 @@ def other_owner(fleet: Fleet, environment: Environment, name: str) -> str:
 
 
 def settings_of(environment: Environment, key: str) -> tuple[Where, ...]:
-    """Where a setting is made."""
+    """Where a setting is set."""
     return tuple(setting.where for setting in environment.settings if setting.key == key)

@@ -2,11 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ways around the networks: the host's namespace, another container's, the default bridge, names made by hand."""
+"""Ways around the networks: the host's namespace, another container's, the default bridge, manual names."""
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,8 @@ from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls
 from ..facts.domains import neighbours
 from ..facts.ownership import owner_of_name
-from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 from .addresses import owner_of_address
 
@@ -47,8 +46,7 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     (environment.prefix,),
                     "docker run",
                     f"A script of {environment.prefix} starts a container on the default bridge of "
-                    f"{environment.machine}, "
-                    f"where the containers of {reached} may be reached by address.",
+                    f"{environment.machine}, where the containers of {reached} may be reached by address.",
                     "Add '--network' with a network of the environment, or '--network none'.",
                     (reference.where,),
                     environment.machine,
@@ -67,9 +65,8 @@ def host_network(fleet: Fleet) -> Judgement:
                     (environment.prefix,),
                     f"service {name}",
                     f"{name} of {environment.prefix} uses the network of {environment.machine} itself: it reaches "
-                    "every "
-                    f"container of {listing(others) or 'every other environment'}, published or not, and the ports it "
-                    "opens stand in no 'ports:'.",
+                    f"every container of {listing(others) or 'every other environment'}, published or not, and the "
+                    "ports it opens stand in no 'ports:'.",
                     f"Give {name} the environment's own network and publish what it serves. An agent that watches the "
                     "whole machine belongs to no environment: run it from a project of its own.",
                     (project.where("services", name, "network_mode"),),
@@ -100,7 +97,7 @@ def joined_namespace(fleet: Fleet) -> Judgement:
                 )
 
 
-#: The usual name for the machine. It says what it is, and is judged by the port that is asked.
+#: The usual alias for the machine, which is judged by the port instead.
 _HOST_NAMES = frozenset({"host.docker.internal", "gateway.docker.internal"})
 
 
@@ -153,7 +150,7 @@ def search_domain(fleet: Fleet) -> Judgement:
 
 
 def searched(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """The search domains of an environment's services, and of the machine where its files were given."""
+    """Yield the search domains of an environment's services, and of the machine if its files are known."""
     for project, name, service in environment.services():
         listed = service.get("dns_search") or ()
         for domain in [listed] if isinstance(listed, str) else listed:
@@ -169,7 +166,7 @@ def searched(environment: Environment) -> Iterator[tuple[str, Where]]:
 def plumbing(
     fleet: Fleet, environment: Environment, project: ComposeProject, service: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Names made by hand that lead out of the environment: (key, alias, target, owner or nobody)."""
+    """Yield manually defined names that lead out of the environment: (key, alias, target, owner or empty)."""
     hosts = service.get("extra_hosts") or ()
     lines = [f"{key}={value}" for key, value in hosts.items()] if isinstance(hosts, Mapping) else map(str, hosts)
     for line in lines:
@@ -209,17 +206,8 @@ def container_owner(fleet: Fleet, environment: Environment, container: str) -> s
 
 
 def network_names(project: ComposeProject, service: Mapping[str, Any]) -> Iterator[str]:
-    """The real names of external networks of a service, of which 'host' is the machine's own."""
+    """The real names of a service's external networks; 'host' is the machine's own."""
     for key in service.get("networks") or ():
         definition = project.networks.get(key) or {}
         if definition.get("external"):
             yield str(definition.get("name") or key)
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

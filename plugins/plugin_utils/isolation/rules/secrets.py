@@ -2,17 +2,17 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets: no two environments have a value in common that proves who somebody is. Values are never shown."""
+"""Secrets: no two environments share a value that authenticates. Values are never shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.servers import fleet_uses
-from ..facts.wording import listing
 from ..model import Fleet, Severity
 from ..readers import fingerprints
 from ..readers.fingerprints import Secret, sealed_of, secrets_of
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -73,7 +73,7 @@ def shared_secret(fleet: Fleet) -> Judgement:
 
 
 def open_checks(fleet: Fleet) -> list[str]:
-    """What could not be compared because values are sealed, a sentence for all environments with the same ones."""
+    """What could not be compared because it is sealed: one sentence for all environments with the same values."""
     having: dict[tuple[str, ...], list[str]] = {}
     for environment in fleet.environments:
         having.setdefault(tuple(sealed_of(environment)), []).append(environment.prefix)
@@ -99,7 +99,7 @@ def _shared(fleet: Fleet, use: str, effect: str, fix: str) -> Iterator[Hit]:
 
 
 def shared_values(fleet: Fleet) -> Mapping[str, Sequence[Sequence[Secret]]]:
-    """Secrets with a value that several environments have, by the gravest thing that the value is used for."""
+    """Secrets whose value several environments share, by the worst use of the value."""
     by_value: dict[str, list[Secret]] = {}
     uses = fleet.derived(fleet_uses)
     for environment in fleet.environments:

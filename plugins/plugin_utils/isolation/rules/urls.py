@@ -2,21 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""URLs in settings: links, callbacks and calls of an environment lead to that environment."""
+"""URLs in settings: an environment's links, callbacks and requests lead to that environment."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ..facts.frameworks import BASE_URL, CORS_ORIGINS, CORS_PATTERNS, HOSTS, ORIGINS, kind_of
 from ..facts.server_owner import resolver
 from ..facts.servers import of_family
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.endpoints import host_and_port
+from ..readers.frameworks import BASE_URL, CORS_ORIGINS, CORS_PATTERNS, HOSTS, ORIGINS, kind_of
 from . import Hit, Judgement, rule
 
-#: Whom an environment trusts is judged with the web, not here.
+#: Whom an environment trusts is judged by the web rules.
 _TRUST = frozenset({HOSTS, ORIGINS, CORS_ORIGINS, CORS_PATTERNS})
 _BARE_HOST = re.compile(r"(?:\w+_)?(?:SITE|PUBLIC|APP|BASE|API)?_?(?:DOMAIN|HOSTNAME)(?:_NAME)?\Z", re.IGNORECASE)
 
@@ -43,11 +43,11 @@ def foreign_url(fleet: Fleet) -> Judgement:
 
 
 def _addresses(fleet: Fleet) -> Iterator[tuple[str, str, str, int, Where, str]]:
-    """Hosts and ports that settings name as addresses of the web: (environment, key, host, port, place, service)."""
-    for each in of_family(fleet, "web"):
-        if kind_of(each.use.key) not in _TRUST:
-            for host, port in each.use.endpoint.hosts:
-                yield each.owner, each.use.key, host, port, each.use.where, each.use.service
+    """Yield hosts and ports that settings name as web addresses: (environment, key, host, port, place, service)."""
+    for use in of_family(fleet, "web"):
+        if kind_of(use.use.key) not in _TRUST:
+            for host, port in use.use.endpoint.hosts:
+                yield use.owner, use.use.key, host, port, use.use.where, use.use.service
     for environment in fleet.environments:
         for setting in environment.settings:
             bare = kind_of(setting.key) == BASE_URL or (_BARE_HOST.match(setting.key) and not kind_of(setting.key))
@@ -57,7 +57,7 @@ def _addresses(fleet: Fleet) -> Iterator[tuple[str, str, str, int, Where, str]]:
 
 
 def _owner(fleet: Fleet, environment: Environment, service: str, host: str, port: int) -> tuple[str, str]:
-    """The other environment that answers at an address, and by what way."""
+    """The other environment that answers at an address, and how it is reached."""
     index = resolver(fleet)
     serving = index.domain_owners(host)
     if environment.prefix in serving:
@@ -71,7 +71,7 @@ def _owner(fleet: Fleet, environment: Environment, service: str, host: str, port
 
 
 def _port_thieves(fleet: Fleet, environment: Environment, host: str, port: int) -> tuple[str, ...]:
-    """The others who publish the port, where an environment's own domain is used with a port that is not its own."""
+    """The others that publish the port, if an environment's own domain is used with a port that is not its own."""
     index = resolver(fleet)
     if environment.prefix not in index.domain_owners(host):
         return ()

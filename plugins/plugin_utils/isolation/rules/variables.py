@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inventory variables that no artefact shows: where the source comes from, what is built, which certificate is used."""
+"""Inventory variables that no artefact shows: the repository, what is built, which certificate is used."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from ..facts.names_in_text import TokenIndex
 from ..model import Environment, Fleet, Severity
 from ..readers.ansible.inventory import leaves
-from ..report.text import some
+from ..wording import some
 from . import Hit, Judgement, rule
 
-#: The variables that name places and are not shipped in a file; what is shipped is judged there.
+#: Variables that name places and are not part of a deployed file; those that are get judged there.
 _PLACES = ("bulkhead_build_", "bulkhead_tls_", "bulkhead_acme_")
 
 
@@ -45,7 +45,7 @@ def _texts(environment: Environment) -> Iterator[tuple[str, str]]:
             for text in leaves(value):
                 yield name, text
                 if ".." in text:
-                    # A path in the source tree is relative to where it lies on the machine.
+                    # A path in the source tree is relative to its place on the machine.
                     yield name, posixpath.normpath(posixpath.join(environment.directory, "code", text))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Volumes: one name in two environments, volumes of another, and commands that delete them."""
+"""Volumes: the same name in two environments, others' volumes, and commands that delete them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from ..facts.compose_calls import compose_calls
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
-from ..facts.wording import listing
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -31,8 +31,7 @@ def shared_volume(fleet: Fleet) -> Judgement:
             prefixes,
             f"volume {name}",
             f"{listing(prefixes)} use the volume {name} of {machine}{reason}. Compose mounts what is there with no "
-            "more "
-            f"than a warning: {place.what}",
+            f"more than a warning: {place.what}",
             f"Give each its own: 'name: {prefixes[-1]}_{name.rpartition('_')[2]}' in the Compose file of "
             f"{prefixes[-1]}.",
             tuple(here.values()),
@@ -62,8 +61,7 @@ def foreign_volume(fleet: Fleet) -> Judgement:
                 f"{prefix} mounts {name}, the volume of {owner}, {warned}: it reads and overwrites the data of "
                 f"{owner}.",
                 f"Name a volume of its own: 'external: true' needs 'name: {prefix}_…' beside it, because without a "
-                "name "
-                "the key is the name.",
+                "name the key is the name.",
                 (where,),
                 machine,
             )
@@ -110,8 +108,7 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
                 (environment.prefix, *others),
                 call.text,
                 f"'{call.text}' of {environment.prefix} deletes every volume that is named in its Compose file, "
-                "without "
-                "asking whose it is" + (f"; {listing(shared)} is also of {listing(others)}." if others else "."),
+                f"without asking whose it is{f'; {listing(shared)} is also of {listing(others)}' if others else ''}.",
                 "Leave -v (remove_volumes) out; declare data volumes 'external: true' and delete them by hand, by "
                 "name.",
                 (call.where,),
@@ -143,7 +140,7 @@ def shared_user(fleet: Fleet) -> Judgement:
 
 
 def volumes(fleet: Fleet) -> dict[tuple[str, str], dict[str, tuple[bool, Where]]]:
-    """Who names a volume of a machine: {(machine, name): {prefix: (external, where)}}."""
+    """Who names a machine's volume: {(machine, name): {prefix: (external, where)}}."""
     return fleet.derived(_volumes)
 
 
@@ -161,7 +158,7 @@ def _volumes(fleet: Fleet) -> dict[tuple[str, str], dict[str, tuple[bool, Where]
 
 
 def shared_names(fleet: Fleet) -> Iterator[tuple[str, str, dict[str, Where]]]:
-    """Volumes that several environments use and none can be told to own alone: (machine, name, {prefix: where})."""
+    """Yield volumes that several environments use and none owns alone: (machine, name, {prefix: where})."""
     for (machine, name), here in volumes(fleet).items():
         makers = [prefix for prefix, (external, _unused) in here.items() if not external]
         if len(here) > 1 and len(makers) != 1:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Domains and nginx: which environment answers for which host name, and where it sends the request."""
+"""Domains and nginx: which environment answers for a host name, and where it passes the request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 from ..facts.domains import domains, instances, is_usual, neighbours, own_servers, safe_expression
 from ..facts.server_owner import resolver
 from ..facts.service_kinds import is_front_door
-from ..facts.wording import listing
 from ..model import Directive, Environment, Fleet, Severity, Where
-from ..readers.nginx.meaning import Listen, Server, all_directives, is_pattern
+from ..readers.nginx.meaning import Listen, ServerBlock, all_directives, is_pattern
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 
@@ -43,14 +43,14 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
             )
 
 
-def _open_sockets(environment: Environment) -> Iterator[tuple[Listen, Server]]:
+def _open_sockets(environment: Environment) -> Iterator[tuple[Listen, ServerBlock]]:
     """The sockets whose default server answers."""
-    sockets: dict[tuple[str, int], tuple[Listen, Server]] = {}
+    sockets: dict[tuple[str, int], tuple[Listen, ServerBlock]] = {}
     for server in own_servers(environment):
         for listen in server.listens:
             if listen.address.startswith(("127.", "[::1]", "localhost")):
-                continue  # nobody outside the container reaches it
-            # The IPv6 twin of a socket has its own default server, yet nobody refuses on one and answers on the other.
+                continue  # only reachable inside the container
+            # The IPv6 twin of a socket has its own default server, but no one refuses on one and answers on the other.
             known = sockets.get((listen.address, listen.port))
             if known is None or (listen.default and not known[0].default):
                 sockets[listen.address, listen.port] = (listen, server)
@@ -129,7 +129,7 @@ def duplicate_server_name(fleet: Fleet) -> Judgement:
                 )
 
 
-#: Directives of ``http`` whose names are one namespace for all files of an nginx, and how the name is found.
+#: Directives of ``http`` whose names must be unique among all files of an nginx, and how to find the name.
 _GLOBAL_NAMES = {
     "upstream": re.compile(r"^(\S+)"),
     "limit_req_zone": re.compile(r"\bzone=([^:\s]+)"),
@@ -202,7 +202,7 @@ def foreign_upstream(fleet: Fleet) -> Judgement:
     for environment, attributes, where, owner, how in _foreign_upstreams(fleet):
         names = attributes["server_names"]
         if names and all(name in known.of.get(owner, ()) for name in names):
-            continue  # it passes on what belongs to the other
+            continue  # it passes on what belongs to the other environment
         yield Hit(
             (environment.prefix, owner),
             f"upstream {attributes['host']}" + (f":{attributes['port']}" if attributes["port"] else ""),
@@ -215,7 +215,7 @@ def foreign_upstream(fleet: Fleet) -> Judgement:
 
 
 def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, Any], Where, str, str]]:
-    """Upstreams that are another environment's: (environment, attributes, where, owner, how it was found)."""
+    """Yield upstreams that belong to another environment: (environment, attributes, where, owner, how it was found)."""
     known = resolver(fleet)
     for reference in fleet.references("upstream"):
         environment = fleet.by_prefix.get(reference.owner)
@@ -229,7 +229,7 @@ def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, An
 
 
 def _front(environment: Environment) -> str:
-    """The service whose container nginx is, empty where nginx runs on the machine."""
+    """The service whose container runs nginx; empty if nginx runs on the machine."""
     return next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
 
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 
 from ..facts.domains import domains
-from ..facts.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
+from ..readers.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
 from ..readers.nginx.meaning import all_directives
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _COOKIE_DOMAIN = re.compile(r";\s*domain=([^;\s\"']+)", re.IGNORECASE)
@@ -41,7 +41,7 @@ def cookie_domain(fleet: Fleet) -> Judgement:
 
 
 def _cookie_domains(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Every domain that cookies are given: (domain, what gives it, where)."""
+    """Yield every domain set for cookies: (domain, what sets it, where)."""
     for setting in settings_of(environment, COOKIE_DOMAIN):
         scope = cookie_scope(setting.text)
         if scope and scope not in ("none", "null"):

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..facts.domains import domains, neighbours, own_servers, owner_of_port
-from ..facts.frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
 from ..model import Directive, Environment, Fleet, Severity, Where
-from ..readers.nginx.meaning import PASSES, Server, all_directives
+from ..readers.frameworks import FORWARDED_HOST, FORWARDED_PORT, switched_on
+from ..readers.nginx.meaning import PASSES, ServerBlock, all_directives
 from . import Hit, Judgement, rule
 
 _USUAL = {"https": 443, "http": 80}
@@ -20,8 +20,8 @@ _TARGET = re.compile(r"^(https?)://(\$\{?\w+\}?|[A-Za-z0-9.-]+)(:[\w${}]+)?(?=[/
 
 
 def _victim(fleet: Fleet, environment: Environment, port: int) -> str:
-    """The other environment that a URL without a port leads to: the one on that port, else a neighbour of which it is
-    not known where it answers."""
+    """The other environment that a URL without a port leads to: the one on that port, else a neighbour whose ports are
+    unknown."""
     owner = owner_of_port(fleet, environment.machine, port)
     if owner:
         return "" if owner == environment.prefix else owner
@@ -69,7 +69,7 @@ def redirect_drops_port(fleet: Fleet) -> Judgement:
 
 
 def _redirects(environment: Environment) -> Iterator[tuple[str, str, str, str, Where]]:
-    """Absolute redirects: (scheme, host, port with colon, target, where)."""
+    """Yield absolute redirects: (scheme, host, port with colon, target, where)."""
     for server in own_servers(environment):
         for item in all_directives((server.directive,)):
             target = ""
@@ -114,7 +114,7 @@ def own_redirect_drops_port(fleet: Fleet) -> Judgement:
                 )
 
 
-def _directories_served(server: Server) -> Iterator[Directive]:
+def _directories_served(server: ServerBlock) -> Iterator[Directive]:
     """Locations for which nginx itself adds the slash."""
     for item in all_directives((server.directive,)):
         if item.name == "location" and item.args and item.args[-1].endswith("/") and item.args[-1] != "/":
@@ -157,7 +157,7 @@ def _loses_port(environment: Environment, headers: Mapping[str, str], published:
 
 
 def _passes(environment: Environment) -> Iterator[tuple[dict[str, str], Where]]:
-    """Every ``proxy_pass`` with the headers in force and where Host is set; a level that sets one inherits none."""
+    """Yield each ``proxy_pass`` with its headers in force and where Host is set; setting one drops inherited ones."""
     for server in own_servers(environment):
         outer = _headers(environment.nginx) or [
             item for top in environment.nginx if top.name == "http" for item in _headers(top.block or ())

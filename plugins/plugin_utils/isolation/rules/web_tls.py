@@ -2,19 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates: one key for several environments, and one certbot that acts for all of them."""
+"""Certificates: a key shared by environments, and a certbot that acts for all of them."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 
+from ..facts.certbot_calls import CertbotCall, certbot_calls
 from ..facts.domains import domains, machine_path_of, neighbours, owner_of_port
 from ..facts.ownership import foreign_owner_of_path, owners_of_path
-from ..facts.wording import listing
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import all_directives
-from ..readers.shell.certbot import CertbotCall, certbot_calls
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _LIVE = re.compile(r"^(.*/(?:live|archive)/[^/]+)/[^/]+$")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whom an application trusts: host names, origins, proxies, and what a cache holds for whom."""
+"""Whom an application trusts: host names, origins, proxies, and what a cache serves to whom."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
-from ..facts.frameworks import (
+from ..facts.service_kinds import is_front_door
+from ..model import Environment, Fleet, Setting, Severity, Where
+from ..readers.frameworks import (
     CORS_ALL,
     CORS_ORIGINS,
     CORS_PATTERNS,
@@ -25,14 +27,12 @@ from ..facts.frameworks import (
     patterns,
     settings_of,
 )
-from ..facts.service_kinds import is_front_door
-from ..facts.wording import listing
-from ..model import Environment, Fleet, Setting, Severity, Where
 from ..readers.nginx.meaning import all_directives
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _ORIGIN = re.compile(r"^(?:(?P<scheme>[a-z]+)://)?(?P<host>[^:/]+)(?::(?P<port>\d+))?/?$", re.IGNORECASE)
-#: What an expression takes that means to end at the domain and does not.
+#: What an expression matches that should end at the domain but does not.
 _STRANGER = ".evil.example"
 
 
@@ -59,7 +59,7 @@ def foreign_allowed_host(fleet: Fleet) -> Judgement:
 
 
 def _accepted(fleet: Fleet, environment: Environment, host: str) -> list[tuple[str, str]]:
-    """Others' domains that Django's ``validate_host`` accepts for one entry."""
+    """Others' domains that Django's ``validate_host`` accepts for an entry."""
     known = domains(fleet)
     host = host.lower()
     if host == "*":
@@ -110,7 +110,7 @@ def _cors(fleet: Fleet, environment: Environment, setting: Setting) -> Iterator[
 
 
 def _by_expression(fleet: Fleet, environment: Environment, expression: str) -> list[tuple[str, str]]:
-    """Origins of others that an expression takes, and the stranger's that it takes for want of an end."""
+    """Others' origins that an expression matches, and a stranger's that it matches because it has no end anchor."""
     compiled = safe_expression(expression)
     if compiled is None:
         return []
@@ -135,7 +135,7 @@ def _by_expression(fleet: Fleet, environment: Environment, expression: str) -> l
 
 
 def _covered_origins(fleet: Fleet, environment: Environment, entry: str) -> Iterator[tuple[str, str]]:
-    """Origins of others that an entry takes: scheme and port count, ``*.`` stands for any host below."""
+    """Others' origins that an entry matches: scheme and port count, ``*.`` stands for any host below."""
     match = _ORIGIN.match(entry)
     if match is None:
         return
@@ -254,7 +254,7 @@ def trusted_proxy_range(fleet: Fleet) -> Judgement:
 
 
 def _trusted(environment: Environment) -> Iterator[tuple[str, str, Where, str]]:
-    """Ranges that are trusted: (range, what trusts it, where, service or empty for nginx)."""
+    """Yield trusted ranges: (range, what trusts it, where, service or empty for nginx)."""
     for item in all_directives(environment.nginx):
         if item.name == "set_real_ip_from" and item.args:
             yield item.args[0], "set_real_ip_from", item.where, ""
@@ -265,7 +265,7 @@ def _trusted(environment: Environment) -> Iterator[tuple[str, str, Where, str]]:
 
 
 def _published_services(environment: Environment) -> set[str]:
-    """The services with published ports; for nginx, whose ports are its job, the empty name."""
+    """The services with published ports; for nginx, whose job is to publish ports, the empty name."""
     found = {name for _unused, name, service in environment.services() if service.get("ports")}
     front = {name for _unused, name, service in environment.services() if is_front_door(name, service)}
     return (found - front) | ({""} if found & front or environment.http_port or environment.https_port else set())

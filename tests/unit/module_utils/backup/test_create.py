@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Backups: what counts as one, which go, what is read back, and what is left when something fails."""
+"""Backups: which are complete, which are removed, what is read back, and what a failure leaves behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest impo
     FORMAT,
     MANIFEST,
     PARTIAL,
-    complete,
+    complete_backups,
     next_serial,
     read_manifest,
     surplus,
@@ -35,16 +35,16 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql im
     rows_of,
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import Recovered
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import find
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import find_backup
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import CHUNK, StreamError, stream
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import backup_step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release.steps import backup_step
 
 DUMP = b"PGDMP and more"
 
 
 class Engine:
-    """An engine with one database server, whose programs say what a test wants."""
+    """An engine with one database server, whose programs answer as a test needs."""
 
     def __init__(self) -> None:
         self.tables = 1
@@ -52,13 +52,13 @@ class Engine:
         self.said = "aiia_prod"
         self.fails: dict[str, str] = {}
         self.copied: list[dict[str, str]] = []
-        #: What ``find`` says of files, and services that have no container.
+        #: The answer of ``find`` for the files, and the services without a container.
         self.found = (0, "", "")
         self.without: list[str] = []
 
     def containers(self, *filters: str) -> list[dict[str, Any]]:
         assert "io.bulkhead.prefix=aiia_prod" in filters and "com.docker.compose.project=aiia_prod" in filters
-        if any(f"com.docker.compose.service={each}" in filters for each in self.without):
+        if any(f"com.docker.compose.service={service}" in filters for service in self.without):
             return []
         return [{"Id": "c1", "Image": "i1", "State": {"Running": True}, "Config": {"Labels": {}}}]
 
@@ -143,7 +143,7 @@ NOTHING = "there are no tables and no files yet"
 
 
 def names(tmp_path: Path) -> list[str]:
-    return [each["name"] for each in complete(str(tmp_path / "backups"), "aiia_prod")]
+    return [backup["name"] for backup in complete_backups(str(tmp_path / "backups"), "aiia_prod")]
 
 
 def there(tmp_path: Path) -> list[str]:
@@ -190,7 +190,7 @@ def test_a_backup_that_fails_leaves_nothing(
 
 def test_a_dump_of_another_database_is_none(engine: Engine, make: Callable[..., dict[str, Any]]) -> None:
     engine.said = "aiia_staging"
-    with pytest.raises(EngineError, match="the dump of aiia_prod says that it is of aiia_staging"):
+    with pytest.raises(EngineError, match="the dump of aiia_prod contains database aiia_staging"):
         make()
 
 
@@ -213,8 +213,8 @@ def test_a_backup_tells_of_the_restore_that_it_brought_to_its_end(
     kept = "/srv/media/.bulkhead-before-20260725031500"
     monkeypatch.setattr(create, "recover", lambda *_args: Recovered(True, [kept]))
     make("on schedule")
-    (entry,) = complete(str(tmp_path / "backups"), "aiia_prod")
-    assert entry["reason"].startswith("on schedule; an earlier restore that was cut off was brought to its end")
+    (entry,) = complete_backups(str(tmp_path / "backups"), "aiia_prod")
+    assert entry["reason"].startswith("on schedule; an earlier restore that was interrupted has been finished")
     assert kept in entry["reason"]
 
 
@@ -223,7 +223,7 @@ def test_room_is_looked_for_before_anything_is_written(
 ) -> None:
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
     engine.size = free
-    with pytest.raises(EngineError, match=r"MiB free, and the backup needs about \d+ MiB .*bulkhead_backup_directory"):
+    with pytest.raises(EngineError, match=r"MiB free, but the backup needs about \d+ MiB .*bulkhead_backup_directory"):
         make()
     assert there(tmp_path) == [".lock"]
     place(tmp_path / "backups", {**manifest("a"), "parts": [{"file": "postgresql.dump", "bytes": 100}]})
@@ -232,7 +232,7 @@ def test_room_is_looked_for_before_anything_is_written(
 
 def test_a_backup_at_a_time(tmp_path: Path, engine: Engine, make: Callable[..., dict[str, Any]]) -> None:
     with (
-        Backups(engine, parameters(tmp_path))._alone(),
+        Backups(engine, parameters(tmp_path))._locked(),
         pytest.raises(EngineError, match="another backup is being written"),
     ):
         make()
@@ -244,7 +244,7 @@ def test_nothing_to_back_up_before_the_first_release(
     engine.tables = 0
     said = make("before release r1", release="r1")
     assert said == {"unneeded": "there are no tables and no files yet"} and names(tmp_path) == []
-    assert backup_step(said) == "make no backup: there are no tables and no files yet"
+    assert sentence(backup_step(said)) == "make no backup: there are no tables and no files yet"
     assert make()["bytes"] > 0
 
 
@@ -259,22 +259,27 @@ def test_files_are_data(
     engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]],
     databases: list[str], found: tuple[int, str, str], needed: bool,
 ) -> None:  # fmt: skip
-    """Alone, and beside a database without tables; also those of a container that cannot tell how many there are."""
+    """Alone and beside a database without tables; also in a container that cannot list them."""
     engine.tables, engine.found = 0, found
     parts = [part for part in parameters(tmp_path)["parts"] if part["name"] in databases] + [FILES]
     made = make("before release r1", release="r1", parts=parts)
     assert names(tmp_path) == ([made["name"]] if needed else [])
-    assert backup_step(made) == (f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}")
+    assert sentence(backup_step(made)) == (
+        f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}"
+    )
 
 
 def test_what_is_left_out_is_told(engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:
-    """The container of the files may be gone, and the volume not."""
+    """The volume of the files may outlive their container."""
     engine.without = ["web"]
     parts = [*parameters(tmp_path)["parts"], FILES]
     made = make("before release r1", release="r1", parts=parts)
-    assert backup_step(made).endswith("Z; service web has no container to copy /srv/media from")
+    assert sentence(backup_step(made)).endswith("Z; service web has no container to copy /srv/media from")
     said = make("before release r1", release="r1", parts=[FILES])
-    assert backup_step(said) == f"make no backup: {NOTHING}; service web has no container to copy /srv/media from"
+    assert (
+        sentence(backup_step(said))
+        == f"make no backup: {NOTHING}; service web has no container to copy /srv/media from"
+    )
     with pytest.raises(EngineError, match="service web has no container to copy /srv/media from"):
         make(parts=parts)
 
@@ -293,7 +298,7 @@ def test_retention_counts_each_trigger_and_spares(tmp_path: Path, make: Callable
 def test_a_clock_that_was_ahead_makes_no_backup_the_newest(
     tmp_path: Path, make: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is made after it was put right stays, is the latest, and pushes the others out."""
+    """Backups made after the clock is corrected are kept, count as the latest, and push out the others."""
     directory = tmp_path / "backups"
     for number in range(3):  # as they were written before backups had numbers
         place(directory, {**manifest(f"2099-0{number}"), "created": f"2099-0{number}-01T00:00:00Z"})
@@ -303,14 +308,14 @@ def test_a_clock_that_was_ahead_makes_no_backup_the_newest(
     monkeypatch.undo()
     made += [make()["name"], make()["name"]]
     assert names(tmp_path) == made[-2:]
-    assert find("latest", str(directory), "aiia_prod")["name"] == made[-1]
-    assert [each["serial"] for each in complete(str(directory), "aiia_prod")] == [3, 4]
+    assert find_backup("latest", str(directory), "aiia_prod")["name"] == made[-1]
+    assert [backup["serial"] for backup in complete_backups(str(directory), "aiia_prod")] == [3, 4]
     assert next_serial([]) == next_serial([manifest("a")]) == 1
 
 
 def test_surplus() -> None:
     found = [manifest(str(number)) for number in range(5)]
-    assert [each["name"] for each in surplus(found, 3)] == ["0", "1"]
+    assert [backup["name"] for backup in surplus(found, 3)] == ["0", "1"]
     assert surplus(found, 0) == [] and surplus(found, 9) == []
 
 
@@ -324,7 +329,7 @@ def test_the_copy_command_gets_the_backup(engine: Engine, make: Callable[..., di
 def test_a_copy_that_fails_fails_the_run_and_the_backup_stays(
     tmp_path: Path, make: Callable[..., dict[str, Any]]
 ) -> None:
-    with pytest.raises(EngineError, match="is complete, and it was not copied off the machine"):
+    with pytest.raises(EngineError, match="is complete, but was not copied off the machine"):
         make(copy_command="false")
     assert len(names(tmp_path)) == 1
 
@@ -337,12 +342,15 @@ def test_only_a_whole_manifest_counts(tmp_path: Path) -> None:
         read_manifest(str(folder))
     with pytest.raises(EngineError, match="there is no backup"):
         read_manifest(str(tmp_path / "b"))
-    assert complete(str(tmp_path), "aiia_prod") == [] and complete(str(tmp_path / "none"), "aiia_prod") == []
+    assert (
+        complete_backups(str(tmp_path), "aiia_prod") == []
+        and complete_backups(str(tmp_path / "none"), "aiia_prod") == []
+    )
 
 
 def test_a_backup_under_another_name_is_not_the_environments(tmp_path: Path) -> None:
     place(tmp_path, manifest("a")).rename(tmp_path / "b")
-    assert complete(str(tmp_path), "aiia_prod") == []
+    assert complete_backups(str(tmp_path), "aiia_prod") == []
 
 
 # ---- reading back ------------------------------------------------------------------------------------------------
@@ -363,7 +371,7 @@ def test_a_row_may_be_longer_than_what_is_read_at_once() -> None:
 
 
 def test_data_without_an_end_is_damage() -> None:
-    with pytest.raises(ArchiveError, match=r"public\.t has no end"):
+    with pytest.raises(ArchiveError, match=r"public\.t is cut off"):
         rows_of(io.BytesIO(b"COPY public.t (a) FROM stdin;\n1\n"))
 
 
@@ -418,7 +426,7 @@ def test_a_program_that_fails_says_why() -> None:
 
 
 def test_a_program_that_does_not_end_is_stopped() -> None:
-    with pytest.raises(StreamError, match="had not ended after 1 s"):
+    with pytest.raises(StreamError, match="it was stopped after 1 s"):
         stream(["/bin/sleep", "60"], "it", limit=1)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restores: files that take their places and go back, the script that runs over them, and what is said at the end."""
+"""Restores: files that are swapped and swapped back, the script that runs over them, and the final messages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import files as media
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import recovery
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import restore as restores
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import Files
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import Server
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.sources import server_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
@@ -48,9 +48,9 @@ WEB = {
 
 @pytest.fixture
 def step(tmp_path: Path) -> Callable[..., list[str]]:
-    """Run one step on a directory as the container does, and say what it answers."""
+    """Run one step on a directory as the container does. Returns the words that it prints."""
     (tmp_path / "media").mkdir()
-    script = media._MOVES.replace("/bulkhead/", f"{tmp_path}/")
+    script = media._REARRANGE.replace("/bulkhead/", f"{tmp_path}/")
 
     def run(name: str) -> list[str]:
         command = ["sh", "-c", script, "-", name, "media", STAMP]
@@ -77,12 +77,12 @@ def test_files_take_their_places_and_what_was_there_is_kept_until_the_next_resto
     put(place / f".bulkhead-restore-{STAMP}", one="restored")
     put(place / ".bulkhead-before-20250101000000", one="0")
     put(place / ".bulkhead-undone-20250101000000", one="0")
-    assert step("look") == ["there", "present"]
+    assert step("look") == ["exists", "staged"]
     kept = f".bulkhead-before-{STAMP}"
-    assert step("switch") == [kept] and step("switch") == [kept]
-    assert step("look") == ["there", "present", "switched"]
+    assert step("swap") == [kept] and step("swap") == [kept]
+    assert step("look") == ["exists", "staged", "swapped"]
     assert (place / "one").read_text() == "restored" and tree(place / kept) == {"one": "1", "two": "2"}
-    assert step("clean") == [] and tree(place) == {"one": "restored"} and step("look") == ["there"]
+    assert step("clean") == [] and tree(place) == {"one": "restored"} and step("look") == ["exists"]
 
 
 def test_what_came_after_files_had_taken_their_places_survives_their_going_back(
@@ -91,10 +91,10 @@ def test_what_came_after_files_had_taken_their_places_survives_their_going_back(
     place = tmp_path / "media"
     put(place, one="1")
     put(place / f".bulkhead-restore-{STAMP}", one="restored")
-    step("switch")
+    step("swap")
     put(place, upload="new")
     kept = f".bulkhead-undone-{STAMP}"
-    assert step("back") == [kept] and step("back") == [kept]
+    assert step("swap-back") == [kept] and step("swap-back") == [kept]
     assert tree(place) == {"one": "1", f"{kept}/one": "restored", f"{kept}/upload": "new"}
 
 
@@ -102,7 +102,7 @@ def test_files_that_were_only_put_beside_leave_nothing(tmp_path: Path, step: Cal
     place = tmp_path / "media"
     put(place, one="1")
     put(place / f".bulkhead-restore-{STAMP}", one="restored")
-    assert step("back") == [] and tree(place) == {"one": "1"}
+    assert step("swap-back") == [] and tree(place) == {"one": "1"}
 
 
 # ---- the script that runs over files -----------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Engine:
         self.calls.append(args)
         if "df" in args:
             return 0, f"Filesystem\n/dev/x 1 1 {self.free >> 10} 1% /\n", ""
-        return 0, "there\n" if "look" in args else "", ""
+        return 0, "exists\n" if "look" in args else "", ""
 
     def docker_ok(self, *args: str, **_options: Any) -> str:
         self.calls.append(args)
@@ -144,11 +144,11 @@ class Engine:
             streams["write"](data)
             data.seek(0)
             with tarfile.open(fileobj=data) as archive:
-                self.modes.update({each.name: (each.mode, each.uid) for each in archive})
+                self.modes.update({entry.name: (entry.mode, entry.uid) for entry in archive})
                 self.held[args[2]] = {
-                    each.name: archive.extractfile(each).read().decode()  # type: ignore[union-attr]
-                    for each in archive
-                    if each.isfile()
+                    entry.name: archive.extractfile(entry).read().decode()  # type: ignore[union-attr]
+                    for entry in archive
+                    if entry.isfile()
                 }
             return None
         return streams["read"](archive_of(self.held["alone:/"]))
@@ -176,9 +176,9 @@ def backup(tmp_path: Path) -> str:
 
 
 def test_a_script_sees_a_volume_of_its_own_and_its_result_is_put_beside(backup: str) -> None:
-    """Nothing of the machine is mounted by a path that somebody in the service's container could bend."""
+    """Nothing is mounted by a path that the service's container could redirect."""
     engine = Engine()
-    Files(engine, WEB, "/srv/media", 60).stage(backup, STAMP, "rm x")
+    ContainerFiles(engine, WEB, "/srv/media", 60).stage(backup, STAMP, "rm x")
     (create,) = [call for call in engine.calls if call[0] == "create"]
     assert "/host/v" not in " ".join(create) and "type=volume,target=/files,volume-nocopy" in create
     assert engine.scripts == ["rm x"] and not any("rm x" in " ".join(call) for call in engine.calls)
@@ -193,23 +193,23 @@ def test_a_script_that_fails_puts_nothing_beside(backup: str, how: str) -> None:
     engine = Engine()
     engine.fails = how
     with pytest.raises(StreamError) as caught:
-        Files(engine, WEB, "/srv/media").stage(backup, STAMP, "false")
+        ContainerFiles(engine, WEB, "/srv/media").stage(backup, STAMP, "false")
     assert caught.value.message == f"bulkhead_restore_sanitise_files on the files of /srv/media {how}"
     assert "web:/srv" not in engine.held and engine.calls[-1] == ("rm", "--force", "--volumes", "alone")
 
 
 def test_without_a_script_files_are_only_put_beside(backup: str) -> None:
     engine = Engine()
-    Files(engine, WEB, "/srv/media").stage(backup, STAMP)
+    ContainerFiles(engine, WEB, "/srv/media").stage(backup, STAMP)
     assert engine.held == {"web:/srv": {f"media/.bulkhead-restore-{STAMP}/one": "secret"}}
     assert not any(call[0] == "create" for call in engine.calls)
 
 
 def test_a_container_that_moves_files_is_known_as_its_projects() -> None:
-    """One that was killed shall not look like a project of that name in another directory."""
+    """A killed one must not look like a project of that name in another directory."""
     engine = Engine()
-    Files(engine, WEB, "/srv/media").move("look", STAMP)
-    labels = {each for each in engine.calls[0] if "=" in each}
+    ContainerFiles(engine, WEB, "/srv/media").rearrange("look", STAMP)
+    labels = {argument for argument in engine.calls[0] if "=" in argument}
     assert {
         "com.docker.compose.project=aiia_prod",
         "com.docker.compose.project.working_dir=/srv/aiia",
@@ -225,11 +225,11 @@ def test_a_script_in_a_database_does_not_run_for_ever() -> None:
             raise StreamError(f"{what} was stopped after {streams['limit']} s")
 
     with pytest.raises(StreamError, match="bulkhead_restore_sanitise was stopped after 60 s"):
-        Server(Late(), "c1", "admin", 60).script("new", "SELECT 1", "postgresql")
+        PostgreSQLServer(Late(), "c1", "admin", 60).script("new", "SELECT 1", "postgresql")
 
 
 class Listed:
-    """An engine that has these containers, whatever is asked for."""
+    """An engine that returns these containers for every filter."""
 
     def __init__(self, *containers: dict[str, Any]) -> None:
         self.found = list(containers)
@@ -244,7 +244,7 @@ class Listed:
         ([], "aiia_prod is not deployed here: service db has no container. Deploy first"),
         (
             [{**WEB, "State": {"Running": True, "Paused": True}}],
-            "the container of service db does not run (paused): deploy, or start it with aiia.bulkhead.restart",
+            "the container of service db is not running (paused): deploy, or start it with aiia.bulkhead.restart",
         ),
     ],
 )
@@ -260,18 +260,18 @@ def test_a_server_that_is_not_there_is_not_one_that_stands_still(containers: lis
 
 
 class Database:
-    """One database of a server that is replaced; ``trouble`` says at what the server says no."""
+    """One database of a server that is replaced; ``trouble`` says which step the server fails at."""
 
     trouble = ""
 
-    def __init__(self, server: Server, database: str, _stamp: str) -> None:
+    def __init__(self, server: PostgreSQLServer, database: str, _stamp: str) -> None:
         self.server, self.database = server, database
-        self.new, self.old = f"{database}_new", f"{database}_old"
+        self.staged_name, self.previous_name = f"{database}_new", f"{database}_old"
 
     def __getattr__(self, step: str) -> Callable[..., list[str]]:
         def run(*_args: object) -> list[str]:
             if step == self.trouble:
-                raise EngineError("the database server said no", f"cannot {step}")
+                raise EngineError("the database server reported an error", f"cannot {step}")
             return []
 
         return run
@@ -279,7 +279,7 @@ class Database:
 
 @pytest.fixture
 def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A backup of two databases of one server and of files, and the environment that it is of."""
+    """A backup of two databases of one server and of files, and its environment."""
     dump = {"kind": "postgresql", "size": 100 << 20, "rows": {"t": 3}, "roles": [], "file": "x.dump"}
     files = {"kind": "files", "absent": False, "size": 100 << 20, "files": 2, "file": "web.tar", "name": "web"}
     kept = {"parts": [{**dump, "name": "one"}, {**dump, "name": "two"}, files], "path": str(tmp_path), "name": "b"}
@@ -314,14 +314,16 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     found = Whole()
     tar = archive_of({"files/one": "x"}).getvalue()
     (tmp_path / "web.tar").write_bytes(tar)
-    monkeypatch.setattr(restores, "find", lambda *_args: kept)
+    monkeypatch.setattr(restores, "find_backup", lambda *_args: kept)
     monkeypatch.setattr(Restore, "_check_digests", lambda _self: None)
-    monkeypatch.setattr(Server, "free", lambda _self: found.free)
-    server = Server(found.engine, "c1", "admin")
+    monkeypatch.setattr(PostgreSQLServer, "free", lambda _self: found.free)
+    server = PostgreSQLServer(found.engine, "c1", "admin")
     monkeypatch.setattr(restores, "server_of", lambda *_args: server)
-    monkeypatch.setattr(restores, "files_of", lambda engine, *_args: Files(engine, found.container, "/srv/media"))
-    monkeypatch.setattr(restores, "Replacement", Database)
-    monkeypatch.setattr(restores, "exchanges", lambda _replacements: [])
+    monkeypatch.setattr(
+        restores, "files_of", lambda engine, *_args: ContainerFiles(engine, found.container, "/srv/media")
+    )
+    monkeypatch.setattr(restores, "StagedDatabase", Database)
+    monkeypatch.setattr(restores, "swaps_by_server", lambda _replacements: [])
     monkeypatch.setattr(Database, "trouble", "")
     monkeypatch.setattr(recovery, "recover", lambda *_args: found.recovered)
     return found
@@ -335,7 +337,10 @@ def test_a_restore(whole: Any) -> None:
 
 @pytest.mark.parametrize(
     ("restored", "said"),
-    [(True, "There was no way back, and the restored data serves now"), (False, "The earlier data serves on")],
+    [
+        (True, "It could not be undone, so it was finished: the restored data serves now"),
+        (False, "The previous data still serves"),
+    ],
 )
 def test_a_restore_that_fails_says_which_data_serves(
     whole: Any, monkeypatch: pytest.MonkeyPatch, restored: bool, said: str
@@ -343,20 +348,20 @@ def test_a_restore_that_fails_says_which_data_serves(
     outcome = iter([None, recovery.Recovered(restored, ["/srv/media/.bulkhead-before-1"])])
     monkeypatch.setattr(recovery, "recover", lambda *_args: next(outcome))
     Database.trouble = "fill"
-    with pytest.raises(EngineError, match=rf"said no\. {said}.*kept until the next restore: /srv/media/\.bulkhead"):
+    with pytest.raises(EngineError, match=rf"an error\. {said}.*kept until the next restore: /srv/media/\.bulkhead"):
         whole.run()
     assert whole.journal()
 
 
 def test_what_was_prepared_for_other_data_is_prepared_again(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is forgotten before the data changes: a run that is killed in between shall not leave it."""
+    """It is forgotten before the data changes, so that a run killed in between does not leave it."""
     save_state(whole.home, {"release": "r1", "prepared": {"web": "key"}})
     os.chown(whole.home.path(STATE), *(2 * [os.getuid() or 4242]))
     seen: list[Any] = []
-    monkeypatch.setattr(Restore, "_switch", lambda *_args: seen.append(load_state(whole.home)))
+    monkeypatch.setattr(Restore, "_swap", lambda *_args: seen.append(load_state(whole.home)))
     for _again in range(2):
         (note,) = whole.run()["notes"]
-        assert "deploy now" in note and "web is prepared again then" in note
+        assert "deploy now" in note and "prepares web again" in note
     assert seen == 2 * [{"release": "r1", "prepared": {"web": ""}}]
     assert Path(whole.home.path(STATE)).stat().st_uid == (os.getuid() or 4242), "its owner can read it still"
 
@@ -370,11 +375,11 @@ def test_a_restore_that_ends_before_the_data_changes_leaves_what_was_prepared(wh
 
 
 def test_what_cannot_be_tidied_up_is_a_note(whole: Any) -> None:
-    """The restored data serves then: nobody shall think that it does not."""
+    """The restored data serves, and the message must not suggest otherwise."""
     Database.trouble = "drop_older"
     done = whole.run()
     assert done["notes"] == [
-        f"what an earlier restore kept of database {name} is still there: the database server said no: "
+        f"databases kept by earlier restores of {name} were not dropped: the database server reported an error: "
         "cannot drop_older"
         for name in ("one", "two")
     ]
@@ -382,7 +387,7 @@ def test_what_cannot_be_tidied_up_is_a_note(whole: Any) -> None:
 
 
 def test_a_directory_on_no_volume_is_refused_before_anything(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Files, "free", lambda _self: None)
+    monkeypatch.setattr(ContainerFiles, "free", lambda _self: None)
     whole.container = {**WEB, "Name": "/web", "Mounts": []}
     with pytest.raises(EngineError, match="/srv/media of service container web is on no volume"):
         whole.run()
@@ -391,7 +396,7 @@ def test_a_directory_on_no_volume_is_refused_before_anything(whole: Any, monkeyp
 
 def test_files_that_still_wait_for_a_container_come_first(whole: Any) -> None:
     whole.recovered = recovery.Recovered(True, waiting=["web"])
-    with pytest.raises(EngineError, match="Its files wait for a container of service web"):
+    with pytest.raises(EngineError, match="Its files are waiting for a container of service web"):
         whole.run()
     assert not whole.journal()
 
@@ -399,7 +404,9 @@ def test_files_that_still_wait_for_a_container_come_first(whole: Any) -> None:
 def test_room_is_looked_for_of_all_databases_of_a_server_together(whole: Any) -> None:
     reserve = restores.RESERVE
     whole.free = reserve + (219 << 20)
-    with pytest.raises(EngineError, match=r"the disk of the database has 475 MiB free, .* about 221 MiB, .* 256 MiB"):
+    with pytest.raises(
+        EngineError, match=r"the disk of the database has 475 MiB free, .* about 221 MiB .* a reserve of 256 MiB"
+    ):
         whole.run()
     whole.free = reserve + (221 << 20)
     whole.engine.free = reserve + (99 << 20)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the deployment after a restore does: the data may be of an older schema than the image in force."""
+"""The deployment after a restore: the data may have an older schema than the image in force."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVICES = [service("web", **WEB, prepare=[["migrate"]]), service("db", awaited=
 
 @pytest.fixture
 def restored(machine: Machine) -> Machine:
-    """An environment that was deployed and prepared, and restored then."""
+    """An environment that was deployed and prepared, then restored."""
     machine.deploy(services=SERVICES)
     assert machine.engine.calls.count(MIGRATE) == 1 and machine.plan(services=SERVICES) == []
     machine.engine.calls.clear()
@@ -63,7 +63,7 @@ def test_returning_to_a_release_prepares_nothing_and_forgets_nothing(restored: M
     forget_prepared(str(restored.directory))
     restored.engine.calls.clear()
     returned = roll_back(restored)
-    assert not [step for step in plan(returned) if step.startswith("prepare")]
+    assert not [step for step in plan(returned) if step.verb.startswith("prepare")]
     assert MIGRATE not in restored.engine.calls
     assert restored.plan(services=SERVICES) == ["prepare aiia_prod_web again: its data was restored"]
 

@@ -108,14 +108,14 @@ def test_systemd_comes_first_and_takes_over(machine: Path, schedule: Schedule, e
     assert "OnCalendar=*-*-* 03:17:00\nPersistent=true\n" in timer
     assert f'"{machine}/state/schedules/aiia_prod/backup.pyz"' in service
     assert engine.calls == [
-        f"systemctl {each}" for each in ("daemon-reload", f"enable {name}.timer", f"restart {name}.timer")
+        f"systemctl {command}" for command in ("daemon-reload", f"enable {name}.timer", f"restart {name}.timer")
     ]
     (machine / "stamps").mkdir()
     (machine / f"stamps/stamp-{name}.timer").touch()
     assert schedule.bring(WANTED) == [], "when the timer last ran is kept as long as there is a timer"
     schedule.remove()
     ending = ["disable --now {}.timer", "stop {}.service", "reset-failed {}.service", "daemon-reload"]
-    assert engine.calls[3:] == [f"systemctl {each.format(name)}" for each in ending]
+    assert engine.calls[3:] == [f"systemctl {command.format(name)}" for command in ending]
     assert files(machine) == []
 
 
@@ -209,7 +209,7 @@ def test_a_schedule_that_went_meanwhile_is_not_run_and_leaves_nothing(
 
     monkeypatch.setattr(Locks, "take", wait)
     monkeypatch.setattr(sys, "argv", [str(folder / "backup.pyz")])
-    assert scheduled_run.main() == 0 and capsys.readouterr().out == "there is no schedule any more\n"
+    assert scheduled_run.main() == 0 and capsys.readouterr().out == "the schedule was removed\n"
     assert list(folder.iterdir()) == []
     assert json.loads((state / "locks/aiia_prod.json").read_text())["token"] == ""
 

@@ -2,31 +2,31 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases beside those in use: what they are called meanwhile, and which servers can read which."""
+"""Staged databases: their names, and which servers can read which dumps."""
 
 from __future__ import annotations
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import major
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.staged_database import aside, is_aside
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.staged_database import is_sibling, sibling_name
 
 STAMP = "20260725031500"
 
 
 def test_names_beside() -> None:
-    name = aside("aiia_prod", "before", STAMP)
-    assert name == f"aiia_prod_before_{STAMP}" and is_aside(name, "aiia_prod", "before")
-    assert not is_aside(name, "aiia_prod", "restore") and not is_aside(name, "aiia", "before")
-    assert not is_aside("aiia_prod_before_christmas_day", "aiia_prod", "before")
+    name = sibling_name("aiia_prod", "before", STAMP)
+    assert name == f"aiia_prod_before_{STAMP}" and is_sibling(name, "aiia_prod", "before")
+    assert not is_sibling(name, "aiia_prod", "restore") and not is_sibling(name, "aiia", "before")
+    assert not is_sibling("aiia_prod_before_christmas_day", "aiia_prod", "before")
 
 
 def test_names_beside_databases_with_long_names() -> None:
-    """Two of one server never have one name, and each is known by its own."""
+    """Two databases of a server never share a name, and each is recognised by its own."""
     one, other = "x" * 60, "x" * 59 + "y"
     for what in ("before", "restore"):
-        name = aside(one, what, STAMP)
-        assert len(name) <= 63 and name.endswith(f"_{what}_{STAMP}") and is_aside(name, one, what)
-        assert name != aside(other, what, STAMP) and not is_aside(name, other, what)
+        name = sibling_name(one, what, STAMP)
+        assert len(name) <= 63 and name.endswith(f"_{what}_{STAMP}") and is_sibling(name, one, what)
+        assert name != sibling_name(other, what, STAMP) and not is_sibling(name, other, what)
 
 
 def test_versions() -> None:
-    assert [major(each) for each in ("17.5 (Debian 17.5-1)", "9.6.24", "18beta1", "")] == [17, 9, 18, 0]
+    assert [major(version) for version in ("17.5 (Debian 17.5-1)", "9.6.24", "18beta1", "")] == [17, 9, 18, 0]

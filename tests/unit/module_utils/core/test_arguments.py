@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What modules share of their arguments is documented as it is."""
+"""The documentation of shared arguments matches them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def documented(*texts: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_fragments_say_what_the_modules_take() -> None:
-    """Same names, types and defaults. A token is no secret: it is not taken for one."""
+    """Same names, types and defaults. A token is not a secret and must not be treated as one."""
     taken = {name: {key: item[key] for key in item if key != "no_log"} for name, item in ENVIRONMENT.items()}
     assert documented(ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.MACHINE) == taken
     assert list(documented(ModuleDocFragment.MACHINE)) == list(MACHINE)

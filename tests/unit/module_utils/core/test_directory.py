@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing an environment's files: all of them or none, back again, and never outside its directory."""
+"""Writing an environment's files: all or none, with undo, and never outside its directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core import directory as module
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree, TreeError, Wanted, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile, Tree, TreeError, read
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 
@@ -35,7 +35,7 @@ def mode(path: Path) -> int:
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
-    """Let the disk fail at the nth file that is brought to it."""
+    """Make the disk fail at the nth file that is synced."""
     calls = []
     real: Callable[[int], None] = os.fsync
 
@@ -49,8 +49,8 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
 
 
 def test_writes_with_mode_and_closes_what_is_private(tree: Tree) -> None:
-    tree.write(Wanted(".env", b"A=1\n", 0o600))
-    tree.write(Wanted(".bulkhead/private/nginx/key.pem", b"key", 0o644))
+    tree.write(DesiredFile(".env", b"A=1\n", 0o600))
+    tree.write(DesiredFile(".bulkhead/private/nginx/key.pem", b"key", 0o644))
     base = Path(tree.directory)
     assert contents(base) == {".env": b"A=1\n", ".bulkhead/private/nginx/key.pem": b"key"}
     assert mode(base / ".env") == 0o600
@@ -61,7 +61,7 @@ def test_writes_with_mode_and_closes_what_is_private(tree: Tree) -> None:
 def test_mode_does_not_depend_on_the_umask(tree: Tree) -> None:
     before = os.umask(0o077)
     try:
-        tree.write(Wanted("docker/nginx/prod.conf", b"", 0o644))
+        tree.write(DesiredFile("docker/nginx/prod.conf", b"", 0o644))
     finally:
         os.umask(before)
     assert mode(Path(tree.directory, "docker/nginx/prod.conf")) == 0o644
@@ -73,30 +73,31 @@ def test_mode_does_not_depend_on_the_umask(tree: Tree) -> None:
     [(b"same", 0o640, False), (b"other", 0o640, True), (b"same", 0o600, True), (b"", 0o640, True)],
 )
 def test_differs_by_content_and_mode(tree: Tree, content: bytes, file_mode: int, expected: bool) -> None:
-    tree.write(Wanted("file", b"same", 0o640))
-    assert tree.differs(Wanted("file", content, file_mode)) is expected
+    tree.write(DesiredFile("file", b"same", 0o640))
+    assert tree.differs(DesiredFile("file", content, file_mode)) is expected
 
 
 def test_what_is_not_there_differs_even_when_it_shall_be_empty(tree: Tree) -> None:
-    assert tree.differs(Wanted("file", b""))
+    assert tree.differs(DesiredFile("file", b""))
 
 
 def test_a_replaced_file_is_a_new_one(tree: Tree) -> None:
-    """Renamed into place: who has the old one open reads the old one to its end."""
-    tree.write(Wanted("file", b"old"))
+    """Renamed into place: a reader of the old file can read it to its end."""
+    tree.write(DesiredFile("file", b"old"))
     with Path(tree.directory, "file").open("rb") as reader:
-        tree.install([Wanted("file", b"new")])
+        tree.install([DesiredFile("file", b"new")])
         assert reader.read() == b"old"
     assert contents(Path(tree.directory)) == {"file": b"new"}
 
 
 def test_restore_puts_back_what_was_there_and_nothing_else(tree: Tree) -> None:
     base = Path(tree.directory)
-    tree.write(Wanted("kept", b"kept"))
-    tree.write(Wanted("changed", b"before", 0o640))
-    tree.write(Wanted("gone", b"gone", 0o600))
+    tree.write(DesiredFile("kept", b"kept"))
+    tree.write(DesiredFile("changed", b"before", 0o640))
+    tree.write(DesiredFile("gone", b"gone", 0o600))
     before = contents(base)
-    tree.install([Wanted("changed", b"after", 0o644), Wanted("deep/new", b"new")], gone=["gone", "never-there"])
+    files = [DesiredFile("changed", b"after", 0o644), DesiredFile("deep/new", b"new")]
+    tree.install(files, removed=["gone", "never-there"])
     assert contents(base) == {"kept": b"kept", "changed": b"after", "deep/new": b"new"}
     tree.restore()
     assert contents(base) == before
@@ -105,9 +106,9 @@ def test_restore_puts_back_what_was_there_and_nothing_else(tree: Tree) -> None:
 
 
 def test_restore_goes_back_once(tree: Tree) -> None:
-    tree.install([Wanted("file", b"new")])
+    tree.install([DesiredFile("file", b"new")])
     tree.restore()
-    tree.write(Wanted("file", b"later"))
+    tree.write(DesiredFile("file", b"later"))
     tree.restore()
     assert contents(Path(tree.directory)) == {"file": b"later"}
 
@@ -116,28 +117,28 @@ def test_restore_goes_back_once(tree: Tree) -> None:
 def test_a_full_disk_leaves_all_as_it_was(tree: Tree, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     base = Path(tree.directory)
     for name in ("a", "b", "c"):
-        tree.write(Wanted(name, b"before"))
+        tree.write(DesiredFile(name, b"before"))
     fail_at(monkeypatch, number, errno.ENOSPC)
     with pytest.raises(TreeError, match=r"the disk is full\. Free some space and deploy again; .* not changed"):
-        tree.install([Wanted(name, b"after") for name in ("a", "b", "c")])
+        tree.install([DesiredFile(name, b"after") for name in ("a", "b", "c")])
     assert contents(base) == dict.fromkeys(("a", "b", "c"), b"before")
 
 
 def test_another_error_of_the_disk_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_at(monkeypatch, 1, errno.EIO)
     with pytest.raises(TreeError, match=f"cannot write .*file: {os.strerror(errno.EIO)}"):
-        tree.write(Wanted("file", b""))
+        tree.write(DesiredFile("file", b""))
     assert contents(Path(tree.directory)) == {}
 
 
 def test_a_directory_in_the_place_of_a_file_is_an_error_and_nothing_is_changed(tree: Tree) -> None:
-    tree.write(Wanted("a", b"before"))
+    tree.write(DesiredFile("a", b"before"))
     Path(tree.directory, "b").mkdir()
     with pytest.raises(TreeError, match="b: Is a directory"):
-        tree.install([Wanted("a", b"after"), Wanted("b", b"after")])
+        tree.install([DesiredFile("a", b"after"), DesiredFile("b", b"after")])
     assert contents(Path(tree.directory)) == {"a": b"before"}
     with pytest.raises(TreeError, match="b: Is a directory"):
-        tree.write(Wanted("b", b"after"))
+        tree.write(DesiredFile("b", b"after"))
     assert contents(Path(tree.directory)) == {"a": b"before"}
     assert Path(tree.directory, "b").is_dir()
 
@@ -148,7 +149,7 @@ def test_a_link_to_a_directory_outside_is_refused_and_nothing_is_written_there(t
     tree.make_directory()
     Path(tree.directory, "docker").symlink_to(other)
     with pytest.raises(TreeError, match=r"leads to .*/other.*outside the environment's own directory.*Remove the link"):
-        tree.install([Wanted("docker/nginx/prod.conf", b"")])
+        tree.install([DesiredFile("docker/nginx/prod.conf", b"")])
     assert list(other.iterdir()) == []
 
 
@@ -157,7 +158,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tree: Tree, tmp_
     other.write_bytes(b"production's")
     tree.make_directory()
     Path(tree.directory, ".env").symlink_to(other)
-    wanted = Wanted(".env", b"production's", 0o600)
+    wanted = DesiredFile(".env", b"production's", 0o600)
     assert tree.differs(wanted)
     tree.install([wanted])
     assert not Path(tree.directory, ".env").is_symlink()
@@ -170,7 +171,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tree: Tree, tmp_
 def test_a_link_inside_the_directory_may_be_followed(tree: Tree) -> None:
     tree.make_directory("real")
     Path(tree.directory, "docker").symlink_to("real")
-    tree.write(Wanted("docker/file", b"1"))
+    tree.write(DesiredFile("docker/file", b"1"))
     assert Path(tree.directory, "real/file").read_bytes() == b"1"
 
 
@@ -178,12 +179,12 @@ def test_the_directory_itself_may_be_reached_by_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "home").symlink_to("disk")
     tree = Tree(str(tmp_path / "home/env"))
-    tree.write(Wanted("file", b"1"))
+    tree.write(DesiredFile("file", b"1"))
     assert (tmp_path / "disk/env/file").read_bytes() == b"1"
 
 
 def test_an_unknown_owner_says_how_to_mend_it(tmp_path: Path) -> None:
-    with pytest.raises(TreeError, match="bulkhead_owner is no-such-user, and this machine has no such user"):
+    with pytest.raises(TreeError, match="bulkhead_owner is no-such-user, but this machine has no such user"):
         Tree(str(tmp_path), "no-such-user")
 
 
@@ -197,11 +198,11 @@ def test_another_user_cannot_give_files_away(tmp_path: Path, monkeypatch: pytest
 def test_everything_belongs_to_the_owner(tmp_path: Path) -> None:
     owner = pwd.getpwnam("nobody").pw_uid
     tree = Tree(str(tmp_path / "home/env"), "nobody")
-    tree.write(Wanted("docker/file", b""))
+    tree.write(DesiredFile("docker/file", b""))
     assert {path.stat().st_uid for path in (tmp_path / "home").rglob("*")} == {owner}
-    assert not tree.differs(Wanted("docker/file", b""))
+    assert not tree.differs(DesiredFile("docker/file", b""))
     os.chown(tmp_path / "home/env/docker/file", 0, 0)
-    assert tree.differs(Wanted("docker/file", b""))
+    assert tree.differs(DesiredFile("docker/file", b""))
 
 
 def test_read_tells_nothing_from_empty(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls of Docker and Compose: hermetic, and with errors in words for the user."""
+"""Calls of Docker and Compose: hermetic, and with errors that the user understands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import (
     Engine,
     EngineError,
-    described,
+    inspect_objects,
     last_lines,
     parse_version,
 )
@@ -146,7 +146,7 @@ def test_new_enough(module: AnsibleModule, tmp_path: Path) -> None:
     ],
 )
 def test_an_engine_out_of_reach(module: AnsibleModule, tmp_path: Path, said: str, advice: str) -> None:
-    # Asked to inspect something the client prints an empty list then, as for names that are not there.
+    # The client then prints an empty list for inspect, as for names that do not exist.
     engine = with_docker(module, tmp_path, f'#!/bin/sh\necho "[]"\necho "{said}" >&2\nexit 1\n')
     for call in (
         engine.project_containers,
@@ -154,7 +154,7 @@ def test_an_engine_out_of_reach(module: AnsibleModule, tmp_path: Path, said: str
         lambda: engine.docker_ok("rm", "x"),
         lambda: engine.inspect(["c"]),
         lambda: engine.image_ids(["web:1"]),
-        lambda: described(engine, "volume", ["data"]),
+        lambda: inspect_objects(engine, "volume", ["data"]),
     ):
         with pytest.raises(EngineError, match=advice) as caught:
             call()
@@ -187,7 +187,7 @@ def test_containers_that_vanish_are_left_out(module: AnsibleModule, tmp_path: Pa
 
 def test_what_is_not_there_is_left_out(module: AnsibleModule, tmp_path: Path) -> None:
     engine = with_docker(module, tmp_path, "#!/bin/sh\necho '[]'\necho 'Error: No such object: x' >&2\nexit 1\n")
-    assert (engine.inspect(["x"]), engine.image_ids(["x"]), described(engine, "volume", ["x"])) == ([], {}, [])
+    assert (engine.inspect(["x"]), engine.image_ids(["x"]), inspect_objects(engine, "volume", ["x"])) == ([], {}, [])
 
 
 DIGEST = "sha256:" + "d" * 64
@@ -208,7 +208,7 @@ DIGEST = "sha256:" + "d" * 64
     ],
 )
 def test_an_image_however_it_is_named(module: AnsibleModule, tmp_path: Path, name: str, found: bool) -> None:
-    """The engine finds it by each of these, and lists it by one."""
+    """The engine finds an image by each of these names, and lists it by one."""
     image = {"Id": "sha256:one", "RepoTags": ["web:latest"], "RepoDigests": [f"web@{DIGEST}"]}
     engine = with_docker(module, tmp_path, f"#!/bin/sh\necho '{json.dumps([image])}'\n")
     assert engine.image_ids([name]) == ({name: "sha256:one"} if found else {})
@@ -222,7 +222,7 @@ def test_an_image_of_a_registry_with_a_port(module: AnsibleModule, tmp_path: Pat
 
 def test_nobody_is_asked_about_nothing(module: AnsibleModule, tmp_path: Path) -> None:
     engine = with_docker(module, tmp_path, "#!/bin/sh\nexit 1\n")
-    assert (engine.inspect([]), engine.image_ids([]), described(engine, "volume", [])) == ([], {}, [])
+    assert (engine.inspect([]), engine.image_ids([]), inspect_objects(engine, "volume", [])) == ([], {}, [])
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_nobody_is_asked_about_nothing(module: AnsibleModule, tmp_path: Path) ->
 def test_a_machine_that_runs_no_further_program_is_a_failure_that_can_be_undone(
     module: AnsibleModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Engine], object]
 ) -> None:
-    """A module's own way is to end there and then, past everybody who would put back what was."""
+    """AnsibleModule would end the module at once, without a chance to undo anything."""
 
     def fork(*_args: object, **_options: object) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a container that was started counts as ready."""
+"""When a started container counts as ready."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unit.module_utils.deployments import Machine, files
 
 
 class Clock:
-    """A clock that a test moves, or that moves with every sleep."""
+    """A clock that moves with every sleep, or when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -94,7 +94,7 @@ def test_each_new_start_begins_anew(clock: Clock) -> None:
     ("restarts", "expected"), [(4, "well"), (5, "waiting"), (7, "failed"), (0, "well"), (3, "failed")]
 )
 def test_what_ran_before_is_not_waited_for(clock: Clock, restarts: int, expected: str) -> None:
-    """Only what the engine had to start again meanwhile; one that was started by hand is counted anew."""
+    """Only restarts by the engine since then count; a manual start resets the count."""
     assert Readiness(5).judge(container(restarts=restarts), restarts_before=4) == expected
 
 
@@ -115,7 +115,7 @@ def test_what_was_there_before_and_has_only_just_been_started_is_waited_for(
 
 
 def test_a_container_that_was_down_and_dies_again_is_seen(deployed: Machine, clock: Clock) -> None:
-    """A deployment that starts it does not take its first moment for all of it."""
+    """Its first moment is not enough for the deployment that started it."""
     deployed.engine.sick["web:1"] = "none"
     deployed.engine.container("web", State={"Running": False, "Status": "exited", "ExitCode": 1})
 
@@ -129,7 +129,7 @@ def test_a_container_that_was_down_and_dies_again_is_seen(deployed: Machine, clo
 
 
 def test_a_new_version_that_starts_and_dies_is_gone_back_from(deployed: Machine, clock: Clock) -> None:
-    """It ran when it was looked at first."""
+    """It was running at the first look."""
     deployed.engine.sick["web:2"] = "none"
 
     def die(call: str) -> None:

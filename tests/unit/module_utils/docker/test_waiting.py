@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment waits for has a limit, Compose's own waiting too; images that are fetched have none."""
+"""Everything a deployment waits for has a limit, Compose's own waiting included, except pulling images."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.boot import Serving
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.run import Run
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.docker.test_readiness import Clock, clock
 from unit.module_utils.fake_engine import COMPOSE_FILE, service, snapshot
@@ -36,7 +37,7 @@ def starting(machine: Machine, then: Callable[[int], int]) -> None:
 
 
 def test_a_service_that_others_wait_for_and_that_never_ends(deployed: Machine, clock: Clock) -> None:
-    """Compose would wait for it for ever, and the run's lease would be renewed as long."""
+    """Compose would wait for ever, and the run's lease would be renewed all that time."""
     deployed.engine.sick["db:2"] = "none"
 
     def hang(limit: int) -> int:
@@ -108,14 +109,14 @@ def test_an_image_that_cannot_be_fetched_changes_nothing(request: pytest.Fixture
 
 
 def test_images_that_are_here_are_not_fetched(deployed: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nobody asks once more whether they are."""
+    """The engine is not asked again whether they exist."""
     monkeypatch.setattr(deployed.engine, "image_ids", lambda names: dict.fromkeys(names, "sha256:1"))
     deployed.deploy(**files(web="web:2"), services=NEW)
     assert not [call for call in deployed.engine.calls if call.startswith(("compose pull", "image inspect"))]
 
 
 def test_asking_compose_what_it_would_do_starts_nothing(deployed: Machine) -> None:
-    """A dry run that starts containers waits in earnest for one that has to end first."""
+    """A dry run of starting containers really waits for one that has to end first."""
     deployed.deploy(**files(web="web:2"))
     (asked,) = (call for call in deployed.engine.calls if "--dry-run" in call)
     assert "--no-start" in asked and "--detach" not in asked
@@ -134,4 +135,4 @@ def test_a_service_that_ends_well_and_should_not_is_told_how_it_may(
     deployed: Machine, state: dict[str, Any], told: bool
 ) -> None:
     container = {**deployed.engine.container("web"), "State": {"Running": False, **state}}
-    assert ('restart: "no"' in Serving(deployed.look()).how(container)) is told
+    assert ('restart: "no"' in Serving(Run(deployed.look())).how(container)) is told

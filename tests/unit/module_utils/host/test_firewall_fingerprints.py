@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a guard shows in its number: everything that a deployment would mend, and nothing else."""
+"""A guard's fingerprint changes with everything that a deployment would repair, and with nothing else."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def number(table: str) -> str:
     ids=["a rule less", "another target", "no jump", "another bridge", "somebody else's rule above the jump"],
 )
 def test_what_shows(table: str) -> None:
-    """Each of these would be mended by a deployment."""
+    """A deployment would repair each of these."""
     assert table != TABLE and number(table) != number(TABLE)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is read of a machine, and what is not: no secret, and no engine call more for more containers."""
+"""The observation of a machine: without secrets, and with as many engine calls for few containers as for many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "correct-horse-battery"
 
 
 class Docker:
-    """An engine of so many containers, networks and volumes, that counts what it is asked."""
+    """An engine with so many containers, networks and volumes, which counts its calls."""
 
     docker_host = "unix:///nonexistent.sock"
 
@@ -72,7 +72,7 @@ class Docker:
         return 0, json.dumps(found), ""
 
     def find(self, _name: str) -> None:
-        """No program of the machine is there."""
+        """The machine has no programs."""
 
     def check_reachable(self, _errors: str) -> None:
         raise AssertionError("not expected")
@@ -103,7 +103,7 @@ def test_engine_calls_do_not_grow_with_containers(home: Path, tmp_path: Path) ->
 
 
 def test_an_observation_holds_no_secret(home: Path, tmp_path: Path) -> None:
-    """Neither settings, commands, labels of others, mount options, nor a digest that a guess could be held against."""
+    """No settings, commands, foreign labels or mount options, and no digest against which a guess could be checked."""
     observation, _engine = look(3, home, tmp_path)
     text = json.dumps(observation)
     assert SECRET not in text
@@ -115,7 +115,7 @@ def test_an_observation_holds_no_secret(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_container_is_told_in_full(home: Path, tmp_path: Path) -> None:
-    """What rules and receipts need of it."""
+    """The properties that rules and receipts need."""
     container = look(1, home, tmp_path)[0]["containers"][0]
     assert container["name"] == "aiia_0_web" and container["condition"] == "healthy"
     assert container["restarts"] == 2 and container["policy"] == "unless-stopped"
@@ -127,7 +127,7 @@ def test_a_container_is_told_in_full(home: Path, tmp_path: Path) -> None:
 
 
 def test_only_files_in_force_are_looked_at(home: Path, tmp_path: Path) -> None:
-    """And a changed one shows, while an unchanged one keeps its digest."""
+    """A changed value gets a new digest, and an unchanged one keeps it."""
     before = look(0, home, tmp_path)[0]["files"][str(home)]
     assert sorted(before) == [".bulkhead/private/postgresql/password", ".env", "docker-compose.prod.yml"]
     (home / ".env").write_text("SAY=hacked\n")
@@ -151,7 +151,7 @@ def test_links_are_followed_to_the_real_place(home: Path, tmp_path: Path) -> Non
 
 
 def test_lines_of_schedules_lose_their_secrets() -> None:
-    """And nothing else."""
+    """Only that."""
     line = "0 3 * * * root PGPASSWORD=hunter2 docker exec db pg_dump | curl https://me:hunter2@host/ --password hunter2"
     assert "hunter2" not in facts.masked(line) and "docker exec db pg_dump" in facts.masked(line)
     assert "hunter2" not in facts.masked("docker login -u me -p hunter2 registry")
@@ -160,7 +160,7 @@ def test_lines_of_schedules_lose_their_secrets() -> None:
 
 
 def test_a_checkout_is_read_from_its_files(tmp_path: Path) -> None:
-    """Branch and commit, loose or packed, and of a worktree whose the repository is."""
+    """Branch and commit, loose or packed, also of a worktree."""
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
     main, tree = tmp_path / "main", tmp_path / "tree"
     subprocess.run([*git, "init", "--quiet", "--initial-branch", "main", str(main)], check=True)
@@ -177,7 +177,7 @@ def test_a_checkout_is_read_from_its_files(tmp_path: Path) -> None:
 
 
 def test_the_cluster_of_a_volume_is_read_from_its_file(tmp_path: Path) -> None:
-    """The server is not asked, and a volume without one says nothing."""
+    """Read without asking the server; empty for a volume without a cluster."""
     assert facts.database_identity(str(tmp_path)) == ""
     (tmp_path / "global").mkdir()
     (tmp_path / "global" / "pg_control").write_bytes(struct.pack("<Q", 7401234567890123456) + b"rest")

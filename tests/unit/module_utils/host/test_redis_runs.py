@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which run a Redis is: what is asked of it, how long at most, and whose password is said to whom."""
+"""Run ids of Redis servers: which questions are asked, for how long, and which server gets which password."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUN = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Redis:
-    """A server that speaks as much of Redis as is needed, and keeps what it heard. ``silent`` answers nothing."""
+    """A server that speaks enough of the Redis protocol, and records its input. ``silent`` never answers."""
 
     def __init__(self, password: str = "", silent: bool = False) -> None:
         self.password, self.silent = password, silent
@@ -65,12 +65,12 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Redis]]:
     """Servers that a test starts."""
     made: list[Redis] = []
     yield made
-    for each in made:
-        each.close()
+    for server in made:
+        server.close()
 
 
 def container(servers: list[Redis], monkeypatch: pytest.MonkeyPatch, redis: Redis, **more: Any) -> dict[str, Any]:
-    """The container of a server, which is given all the time that a busy machine wants."""
+    """The container of a server, with a limit that is long enough for a busy machine."""
     servers.append(redis)
     monkeypatch.setattr(subject, "_PORT", redis.port)
     monkeypatch.setattr(subject, "_LIMITS", (20.0,))
@@ -87,14 +87,14 @@ def folder(tmp_path: Path, password: str) -> dict[str, Any]:
 
 
 def test_the_run_of_a_server(servers: list[Redis], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With the password that its deployment left, in however many pieces it answers."""
+    """With the password from its deployment, however many pieces the answer comes in."""
     redis = Redis("s3cret word")
     seen = container(servers, monkeypatch, redis, **folder(tmp_path, "s3cret word\n"))
     assert subject.runs([seen]) == {"id-redis": RUN}
 
 
 def test_a_server_without_a_password(servers: list[Redis], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It is asked, and told none."""
+    """It is asked without a password."""
     redis = Redis()
     seen = container(servers, monkeypatch, redis, **folder(tmp_path, "s3cret word"))
     assert subject.runs([seen]) == {"id-redis": RUN}
@@ -112,7 +112,7 @@ def test_a_server_without_a_password(servers: list[Redis], monkeypatch: pytest.M
     ids=["stopped", "a stranger's", "no Redis", "without an address"],
 )
 def test_who_is_not_asked(more: dict[str, Any], servers: list[Redis], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a word is said to it."""
+    """Nothing is sent to it."""
     redis = Redis()
     assert subject.runs([container(servers, monkeypatch, redis, **more)]) == {}
     assert redis.heard == b""
@@ -122,7 +122,7 @@ def test_who_is_not_asked(more: dict[str, Any], servers: list[Redis], monkeypatc
 def test_a_password_that_is_not_to_be_had(
     how: str, servers: list[Redis], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The server stays unasked, and nothing else on the machine is read for it: its owner may have laid a link."""
+    """The server is not asked and no other file is read: the folder's owner may have placed a link."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "password").write_text("s3cret word")
@@ -152,7 +152,7 @@ def test_a_pipe_holds_nobody_up(servers: list[Redis], monkeypatch: pytest.Monkey
 
 
 def test_many_silent_servers(servers: list[Redis], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounded in number and in time: twice a limit for each, and many at once."""
+    """Limited in number and time: two attempts for each, many at once."""
     seen = container(servers, monkeypatch, Redis(silent=True))
     monkeypatch.setattr(subject, "_LIMITS", (0.05, 0.1))
     began = time.monotonic()

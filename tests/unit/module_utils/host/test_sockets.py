@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who listens on this machine."""
+"""Listening sockets of this machine, and the processes that hold them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TCP6 = HEADING + (
 
 @pytest.fixture
 def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The kernel's tables, as this test wants them."""
+    """Replace the kernel's tables."""
     texts = {"/proc/net/tcp": TCP, "/proc/net/tcp6": TCP6}
 
     def fake(path: str, *_args: Any) -> io.StringIO:
@@ -74,9 +74,9 @@ def test_a_real_socket_is_found_with_its_process(family: socket.AddressFamily, a
             pytest.skip(f"this machine has no {address}")
         port = server.getsockname()[1]
         own = (address, port)
-        assert not [each for each in sockets.listening() if each[:2] == own]  # bound and not listening: not taken
+        assert not [entry for entry in sockets.listening() if entry[:2] == own]  # bound and not listening: not taken
         server.listen()
-        (found,) = [each for each in sockets.listening() if each[:2] == own]
+        (found,) = [entry for entry in sockets.listening() if entry[:2] == own]
         name = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
         assert sockets.process_of(found[2]) == f"{name} (pid {os.getpid()})"
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which image is accepted: what is read on the machine of the environment that vouches, and how it is judged."""
+"""Which images are accepted: the evidence on the other environment's machine, and the judgement."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHER_DIGEST = f"registry.example/app@sha256:{'e' * 64}"
     ],
 )
 def test_moments_as_the_engine_writes_them(moment: str, same: float) -> None:
-    """A health check's in the machine's own zone, everything else in UTC."""
+    """Times of health checks are in the machine's zone, all others in UTC."""
     assert seconds(moment) == pytest.approx(1767261600 + same)
     assert text(seconds(moment)) == "2026-01-01T10:00:00Z"
 
@@ -48,7 +48,7 @@ def test_a_container_that_was_never_started() -> None:
 
 @pytest.mark.parametrize("moment", ["", "yesterday", "2026-01-01", "2026-01-01T10:00:00Z and more"])
 def test_what_is_no_moment(moment: str) -> None:
-    with pytest.raises(ValueError, match="no moment"):
+    with pytest.raises(ValueError, match="not a timestamp"):
         seconds(moment)
 
 
@@ -76,7 +76,7 @@ def container(name: str, **more: Any) -> dict[str, Any]:
 
 
 class FakeEngine:
-    """Containers and images in memory, and a clock of its own."""
+    """An engine with containers, images and a clock in memory."""
 
     def __init__(self, *containers: dict[str, Any], images: dict[str, Any] | None = None, now: str = NOW) -> None:
         self.found = list(containers)
@@ -200,7 +200,7 @@ def test_a_clock_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def one(name: str = "web", **more: Any) -> dict[str, Any]:
-    """A container as evidence has it: healthy, verified ten seconds after its start, ninety minutes ago."""
+    """A container in the evidence: healthy, and verified ten seconds after its start, ninety minutes ago."""
     return {
         "name": f"aiia_staging_{name}",
         "image": "sha256:one",
@@ -219,7 +219,7 @@ def one(name: str = "web", **more: Any) -> dict[str, Any]:
 
 
 def evidence(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """What was seen of staging."""
+    """The evidence of staging."""
     return {
         "prefix": "aiia_staging",
         "registered": True,
@@ -257,26 +257,41 @@ def test_healthy_for_long_enough(found: dict[str, Any], minutes: int, asked: Ima
         (evidence(), 0, HERE, "app:1 (sha256:one) does not run in aiia_staging: deploy it there first"),
         (evidence(one()), 0, Image("b:1", ""), "b:1 is not on this machine, and it does not run in aiia_staging"),
         (evidence(one()), 0, Image("app:1", ""), "app:1 is not on this machine, so it cannot be compared with the one"),
-        (evidence(one()), 0, Image("app:1", "sha256:two"), "is another image than the one that runs in aiia_staging"),
+        (
+            evidence(one()),
+            0,
+            Image("app:1", "sha256:two"),
+            "(sha256:two) is not the image that runs in aiia_staging",
+        ),
         (evidence(one()), 0, Image("app:1", "sha256:two"), "(sha256:one): push it to a registry from there"),
         (evidence(one(digests=[DIGEST])), 0, Image("app:1", "sha256:two"), f"name it by its digest, {DIGEST}, or copy"),
         (evidence(one(digests=[OTHER_DIGEST])), 0, Image(DIGEST, "", (DIGEST,)), f"{DIGEST} does not run in"),
         (evidence(one(digests=[])), 0, Image("b:1", "sha256:two", ()), "b:1 (sha256:two) does not run in aiia_staging"),
-        (evidence(one(), deployed=["sha256:two"]), 0, HERE, "no deployment of aiia_staging that was verified left"),
+        (evidence(one(), deployed=["sha256:two"]), 0, HERE, "no verified deployment of aiia_staging used app:1"),
         (evidence(one(), one("b", well=False, condition="unhealthy")), 0, HERE, "aiia_staging_b is unhealthy"),
         (evidence(one(), one("b", failing=1)), 0, HERE, "the last health check of aiia_staging_b failed"),
         (evidence(one(condition="running")), 0, HERE, "has no health check in aiia_staging"),
-        (evidence(one()), 91, HERE, "(the deployment of aiia_staging_web was verified): wait 1 minutes more"),
-        (evidence(one(), now=seconds(NOW) - 1), 90, HERE, "wait 1 minutes more"),  # short by a second
-        (evidence(one(verified=0.0)), 120, HERE, "09:59:50Z (90 minutes) only (aiia_staging_web was started): wait 30"),
-        (evidence(one(), one("b", started=seconds("2026-01-01T11:29:00Z"))), 60, HERE, "_b was started): wait 59 min"),
+        (evidence(one()), 91, HERE, "when the deployment of aiia_staging_web was verified: wait 1 more minutes"),
+        (evidence(one(), now=seconds(NOW) - 1), 90, HERE, "wait 1 more minutes"),  # short by a second
+        (
+            evidence(one(verified=0.0)),
+            120,
+            HERE,
+            "09:59:50Z (90 minutes), when aiia_staging_web was started: wait 30",
+        ),
+        (
+            evidence(one(), one("b", started=seconds("2026-01-01T11:29:00Z"))),
+            60,
+            HERE,
+            "_b was started: wait 59 more",
+        ),
         (
             evidence(one(failed=seconds("2026-01-01T10:30:01Z"))),
             60,
             HERE,
-            "since 2026-01-01T10:30:01Z (59 minutes) only (a health check of aiia_staging_web failed): wait 1 minutes",
+            "since 2026-01-01T10:30:01Z (59 minutes), when a health check of aiia_staging_web failed: wait 1 more",
         ),
-        (evidence(one(verified=seconds("2026-01-01T11:00:00Z"))), 60, HERE, "was verified): wait 30 minutes more"),
+        (evidence(one(verified=seconds("2026-01-01T11:00:00Z"))), 60, HERE, "was verified: wait 30 more minutes"),
     ],
 )
 def test_what_is_not_accepted(found: dict[str, Any], minutes: int, asked: Image, words: str) -> None:
@@ -296,7 +311,7 @@ def test_what_is_not_accepted(found: dict[str, Any], minutes: int, asked: Image,
     ],
 )
 def test_a_name_with_a_digest(name: str, kept: str) -> None:
-    """As engines write it among an image's digests."""
+    """As engines list it among an image's digests."""
     assert by_digest(name) == kept
 
 
@@ -310,7 +325,7 @@ def promotion(state: Path, found: dict[str, Any], images: dict[str, Any] | None 
 
 
 def calls(asked: Promotion) -> list[tuple[str, ...]]:
-    """What was asked of the engine."""
+    """The calls of the engine."""
     return cast(FakeEngine, asked.engine).calls
 
 
@@ -345,7 +360,7 @@ def test_what_is_in_force_stays_accepted(tmp_path: Path) -> None:
 def test_an_engine_that_fails_is_no_missing_image(tmp_path: Path) -> None:
     asked = promotion(tmp_path, evidence(one()))
     cast(FakeEngine, asked.engine).broken = "timed out"
-    with pytest.raises(EngineError, match="image app:1 cannot be looked at"):
+    with pytest.raises(EngineError, match="image app:1 cannot be inspected"):
         asked.require(["app:1"])
 
 
@@ -362,7 +377,7 @@ def test_the_image_of_the_same_files_gets_our_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("in_force", ["", "sha256:one"])
 def test_judging_gives_no_name(tmp_path: Path, in_force: str) -> None:
-    """In check mode, be it our own image of these files or the other environment's: the same words, and no change."""
+    """Check mode changes nothing and gives the same answer, for our own image and for the other environment's."""
     register(tmp_path, "aiia_prod", web={"image": in_force})
     labels = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
     asked = promotion(tmp_path, evidence(one(**BUILT)), {"sha256:one": image("sha256:one", **labels)})
@@ -372,7 +387,7 @@ def test_judging_gives_no_name(tmp_path: Path, in_force: str) -> None:
 
 
 def test_it_may_be_kept_under_another_id_here(tmp_path: Path) -> None:
-    """Pulled by its digest into an engine that keeps images otherwise."""
+    """Pulled by its digest into an engine with other image ids."""
     found = evidence(one(**BUILT, digests=[DIGEST]))
     asked = promotion(tmp_path, found, {DIGEST: image("sha256:two", DIGEST)})
     asked.promote("t" * 40, "i", "app:c2")
@@ -382,13 +397,13 @@ def test_it_may_be_kept_under_another_id_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "inputs", "minutes", "images", "words"),
     [
-        ("u" * 40, "i", 0, {}, ["runs no image that was built from these files (git tree uuuuuuuuuuuu)"]),
-        ("t" * 40, "j", 0, {}, ["was built otherwise"]),
-        ("t" * 40, "i", 91, {"sha256:one": image("sha256:one")}, ["wait 1 minutes more"]),
+        ("u" * 40, "i", 0, {}, ["runs no image built from these files (git tree uuuuuuuuuuuu)"]),
+        ("t" * 40, "j", 0, {}, ["was built with other inputs"]),
+        ("t" * 40, "i", 91, {"sha256:one": image("sha256:one")}, ["wait 1 more minutes"]),
         ("t" * 40, "i", 0, {}, ["aiia_staging_web:c1 (sha256:one)", "is not on this machine", "docker save aiia_st"]),
         # Built here from the same files: another image.
         ("t" * 40, "i", 0, {"app:c2": image("sha256:two")}, ["is not on this machine"]),
-        ("t" * 40, "i", 91, {}, ["wait 1 minutes more", "is not on this machine"]),
+        ("t" * 40, "i", 91, {}, ["wait 1 more minutes", "is not on this machine"]),
     ],
 )
 def test_what_does_not_get_our_name(
@@ -405,11 +420,11 @@ def test_what_does_not_get_our_name(
 
 
 def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
-    """A commit that was taken back: what is in force is the image of these files, whatever staging runs by now."""
+    """A reverted commit: the image of these files is in force here, whatever staging runs by now."""
     register(tmp_path, "aiia_prod", web={"image": "sha256:old"})
     labels = {"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}
     asked = promotion(tmp_path, evidence(), {"sha256:old": image("sha256:old", **labels)})
-    assert "in force here already" in asked.promote("t", "i", "app:2")
+    assert "already in force here" in asked.promote("t", "i", "app:2")
     assert calls(asked)[-1] == ("image", "tag", "sha256:old", "app:2")
-    with pytest.raises(EngineError, match="runs no image that was built from these files"):
+    with pytest.raises(EngineError, match="runs no image built from these files"):
         asked.promote("t", "j", "app:2")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Equal inputs of a build have equal tags, different ones never share one."""
+"""Equal build inputs have equal tags; different ones never share a tag."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_input_counts(changes: dict[str, Any]) -> None:
 
 
 def test_an_argument_is_not_found_out_by_trying_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each guess costs as much as a guess at a stored password does."""
+    """A guess costs as much as a guess at a stored password."""
     rounds: list[int] = []
     real = hashlib.pbkdf2_hmac
 

@@ -14,6 +14,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import FORMAT, PARTIAL, write_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import JOURNAL
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.destroy import Destruction
@@ -44,10 +45,10 @@ def look(tmp_path: Path, **more: Any) -> Destruction:
 
 def test_the_whole_directory_goes(backups: Path, tmp_path: Path) -> None:
     found = look(tmp_path)
-    assert [each.text for each in found.goes] == [
-        f"backup {backups}/b",
-        f"backup {backups}/{PARTIAL}c",
-        f"backup directory {backups}",
+    assert [sentence(thing.removal) for thing in found.goes] == [
+        f"remove backup {backups}/b",
+        f"remove backup {backups}/{PARTIAL}c",
+        f"remove backup directory {backups}",
     ]
     assert found.left == found.stays == []
     found.apply()
@@ -56,7 +57,8 @@ def test_the_whole_directory_goes(backups: Path, tmp_path: Path) -> None:
 
 def test_a_directory_of_the_users_own_stays_without_anything_of_ours(backups: Path, tmp_path: Path) -> None:
     found = look(tmp_path, backup_directory=str(backups))
-    assert [each.text for each in found.goes[2:]] == [f"file {backups}/{LOCK}", f"file {backups}/{JOURNAL}"]
+    removed = [Step("remove", f"{backups}/{name}", "file") for name in (LOCK, JOURNAL)]
+    assert [thing.removal for thing in found.goes[2:]] == removed
     assert found.left == [f"{backups}: it may have been there before any backup (bulkhead_backup_directory)"]
     found.apply()
     assert list(backups.iterdir()) == [] and look(tmp_path, backup_directory=str(backups)).goes == []
@@ -65,9 +67,9 @@ def test_a_directory_of_the_users_own_stays_without_anything_of_ours(backups: Pa
 def test_what_is_somebodys_own_stays_alone(backups: Path, tmp_path: Path) -> None:
     (backups / "notes").touch()
     found = look(tmp_path)
-    assert found.left == [f"{backups}/notes: it is no backup of {PREFIX}"]
+    assert found.left == [f"{backups}/notes: not a backup of {PREFIX}"]
     found.apply()
-    assert [each.name for each in backups.iterdir()] == ["notes"]
+    assert [path.name for path in backups.iterdir()] == ["notes"]
 
 
 def test_backups_stay_where_nobody_wants_them_gone(backups: Path, tmp_path: Path) -> None:

@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations import maintenance as maintenance_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.maintenance import PAGE, Maintenance
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.services import Services
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 
 DIRECTORY = "/srv/staging"
 
@@ -62,7 +65,7 @@ class FakeEngine:
         return self.found
 
     def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
-        return [each for each in self.found if each["Id"] in ids]
+        return [container for container in self.found if container["Id"] in ids]
 
     def docker(self, *args: str) -> tuple[int, str, str]:
         self.calls.append(args)
@@ -79,7 +82,7 @@ class FakeEngine:
 
 
 def services(engine: FakeEngine, *names: str, secrets: tuple[str, ...] = (), one_shot: bool = False) -> Services:
-    wanted = [{"name": name, "key": name, "one_shot": one_shot} for name in names]
+    wanted = [Service(name, name, f"aiia_staging_{name}", one_shot=one_shot) for name in names]
     return Services(cast(Any, engine), "aiia_staging", wanted, list(secrets))
 
 
@@ -163,7 +166,7 @@ def test_nothing_is_run_in_a_container_that_stands_still(state: dict[str, Any], 
 
 def test_what_ended_because_its_work_is_done_is_not_sent_to_a_restart_that_passes_it_over() -> None:
     engine = FakeEngine(container("seed", state=ENDED))
-    with pytest.raises(EngineError, match=r"\(exited \(0\)\)\. Service seed does its work once and ends") as caught:
+    with pytest.raises(EngineError, match=r"\(exited \(0\)\)\. Service seed runs once and ends") as caught:
         services(engine, "seed", one_shot=True).execute(["id"])
     assert "aiia.bulkhead.restart" not in caught.value.message and "bulkhead_service" in caught.value.message
 
@@ -220,17 +223,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page_goes_up_and_away(tmp_path: Path) -> None:
     page = tmp_path / PAGE
     assert maintenance(tmp_path).switch(b"soon", True, check_mode=True) and not page.exists()
-    assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == ["put the maintenance page up"]
+    assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == [Step("put up", "maintenance page")]
     assert page.read_bytes() == b"soon"
     assert page.stat().st_mode & 0o777 == 0o644
     assert maintenance(tmp_path).switch(b"soon", True, check_mode=False) == []
-    assert maintenance(tmp_path).switch(b"", False, check_mode=False) == ["take the maintenance page away"]
+    assert maintenance(tmp_path).switch(b"", False, check_mode=False) == [Step("take down", "maintenance page")]
     assert not page.exists()
     assert maintenance(tmp_path).switch(b"", False, check_mode=False) == []
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [("deaf", "is answered with 200, and not with the page"), ("gone", "is not answered")]
+    ("how", "words"), [("deaf", "answers with 200 instead of the page"), ("gone", "does not answer")]
 )
 def test_a_page_that_is_not_answered_is_not_left(tmp_path: Path, how: str, words: str) -> None:
     with pytest.raises(EngineError, match=words):
@@ -255,12 +258,12 @@ def test_what_did_its_work_is_not_restarted() -> None:
     """Among others it is passed over; named, it is refused instead of doing nothing."""
     engine = FakeEngine(container("web"), container("seed", state=ENDED))
     both = services(engine, "web", "seed")
-    both.services[1]["one_shot"] = True
-    assert both.restart(1, 0) == ["restart aiia_staging_web"]
-    with pytest.raises(EngineError, match="service seed does its work once and ends, and it has ended"):
+    both.services[1] = replace(both.services[1], one_shot=True)
+    assert both.restart(1, 0) == [Step("restart", "aiia_staging_web", "container")]
+    with pytest.raises(EngineError, match="service seed runs once and has ended"):
         services(engine, "seed", one_shot=True).restart(1, 0)
 
 
 def test_what_may_end_and_runs_is_restarted() -> None:
     worker = services(FakeEngine(container("worker")), "worker", one_shot=True)
-    assert worker.restart(1, 0) == ["restart aiia_staging_worker"]
+    assert worker.restart(1, 0) == [Step("restart", "aiia_staging_worker", "container")]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where probes connect to: what stands for the machine becomes its addresses in the environment's own networks."""
+"""The targets of probes: the placeholder for the machine becomes its addresses in the environment's networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live impor
 
 
 def test_the_machine_is_every_gateway_of_the_own_networks() -> None:
-    """Of both families, and of no network that the containers are not on."""
+    """Of both families, and only of networks that the containers are on."""
     ours = {"gateways": ["172.18.0.1", "fd00:1::1"]}
     own = [{"networks": {"ours": ours}}, {"networks": {"ours": ours, "data": {"gateways": []}}}]
     networks = [
@@ -27,5 +27,5 @@ def test_the_machine_is_every_gateway_of_the_own_networks() -> None:
 
 
 def test_controller_and_machine_call_it_the_same() -> None:
-    """They have no code in common that could say it once."""
+    """The two share no code in which the value could be written once."""
     assert MACHINE == judged.MACHINE

@@ -134,8 +134,8 @@ def test_a_service_that_is_gone(deployed: Machine) -> None:
     changes = {"files": [file(COMPOSE_FILE, compose_text(db="db:1"))], "services": [service("db")]}
     assert deployed.plan(**changes) == [
         f"write {COMPOSE_FILE}",
-        "remove web.conf",
-        "remove aiia_prod_web, whose service is gone",
+        "remove file web.conf",
+        "remove container aiia_prod_web: its service is gone",
     ]
     deployed.deploy(**changes)
     assert list(deployed.engine.images()) == ["db"]

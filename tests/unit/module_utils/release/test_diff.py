@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.diff import changed_names, difference
 from unit.module_utils.deployments import WEB, Machine
 from unit.module_utils.fake_engine import file, service
@@ -38,11 +39,11 @@ def test_a_changed_secret_file(machine: Machine, env_files: list[str]) -> None:
     services = [service("web", **WEB, env_files=env_files), service("db")]
     machine.deploy(secret_files=[file(".env", 'KEY="secret-one"\n', "0600")], services=services)
     looked = machine.look(secret_files=[file(".env", 'KEY="secret-two"\n', "0600")], services=services)
-    (shown,) = [each for each in difference(looked, []) if each["after_header"].endswith("/.env")]
+    (shown,) = [change for change in difference(looked, []) if change["after_header"].endswith("/.env")]
     assert (shown["before"], shown["after"]) == (("KEY\n", "KEY" + OTHER) if env_files else ("", HIDDEN))
 
 
 def test_another_mode_of_a_secret_file(deployed: Machine) -> None:
     (deployed.directory / ".env").chmod(0o644)
-    (shown,) = difference(deployed.look(), ["write .env"])
+    (shown,) = difference(deployed.look(), [Step("write", ".env", "file")])
     assert shown["after"] == HIDDEN + "(mode 0600)\n"

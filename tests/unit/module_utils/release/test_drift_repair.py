@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.labels import PROJECT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.drift_repair import mend, mending_steps
@@ -43,7 +44,7 @@ def calls(docker: Docker, wanted: dict[str, Any]) -> list[str]:
 
 def test_everything_is_put_back() -> None:
     """Limits in one call, networks with the names that the container had there."""
-    assert mending_steps(WANTED) == [
+    assert list(map(sentence, mending_steps(WANTED))) == [
         "put back the limits of aiia_web", "connect aiia_web to net again", "disconnect aiia_web from stray",
     ]  # fmt: skip
     assert calls(Docker(), WANTED) == [

@@ -117,8 +117,8 @@ def test_the_next_release_has_no_such_service(tmp_path: Path, monkeypatch: pytes
     for told in killed_at_each_call(tmp_path, monkeypatch):
         left += "aiia_prod_web_next" in told.engine.running
         told.engine.on_call = lambda _call: None
-        for each in told.engine.running.values():
-            each["Config"]["Labels"]["io.bulkhead.prefix"] = "aiia_prod"
+        for container in told.engine.running.values():
+            container["Config"]["Labels"]["io.bulkhead.prefix"] = "aiia_prod"
         alone = {
             "files": [file(COMPOSE_FILE, compose_text(db="db:1")), file("web.conf", "one")],
             "services": [service("db", **PROXY)],
@@ -137,9 +137,7 @@ def test_the_plan_says_what_is_cleared_up(rolled: Rolled) -> None:
     rolled.engine.running["gone"] = left
     (rolled.directory / TRAFFIC).mkdir(parents=True, exist_ok=True)
     (rolled.directory / TRAFFIC / "gone.next").touch()
-    said = [
-        f"clear up {each}, which an interrupted run left" for each in ("aiia_prod_gone_next", f"{TRAFFIC}/gone.next")
-    ]
+    said = [f"clear up {left}, left by an interrupted run" for left in ("aiia_prod_gone_next", f"{TRAFFIC}/gone.next")]
     assert rolled.plan() == said
     rolled.deploy()
     assert rolled.is_clean() and rolled.plan() == []
@@ -175,7 +173,7 @@ def test_a_file_of_ones_own_is_no_leftover(deployed: Machine) -> None:
     (deployed.directory / "own.conf").write_text("mine")
     assert deployed.plan() == []
     (deployed.directory / "own.conf").write_text("theirs")
-    assert deployed.plan() == ["remove own.conf"]
+    assert deployed.plan() == ["remove file own.conf"]
 
 
 def test_no_leftover_is_outside(deployed: Machine, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release import rolling
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollout import Rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import files
 from unit.module_utils.rolled import Killed, Rolled
@@ -81,12 +81,12 @@ def test_killed_between_the_files_and_the_containers(rolled: Rolled, monkeypatch
     def kill(*_args: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(Converger, "_serve", kill)
+    monkeypatch.setattr(Rollout, "serve", kill)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Releases, "remove", lambda *_args: None)
         rolled.deploy(**files(web="web:2"))
     monkeypatch.undo()
-    monkeypatch.setattr(rolling, "SETTLING", 0)
+    monkeypatch.setattr(stand_in, "SETTLING", 0)
     assert rolled.made == before and rolled.who_serves() == "web:1"
     assert rolled.plan(**files(web="web:2")) == ["finish what an interrupted run began"]
     rolled.deploy(**files(web="web:2"))

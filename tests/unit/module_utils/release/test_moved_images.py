@@ -46,8 +46,8 @@ def test_a_rollback_is_refused(moved: Machine) -> None:
     with pytest.raises(EngineError) as caught:
         roll_back(moved)
     for part in (
-        f"release {first} cannot be returned to: web ran image {LATEST} as sha256:aaaaaaaaaaaa, and that name means "
-        "sha256:bbbbbbbbbbbb now",
+        f"release {first} cannot be returned to: web ran image {LATEST} as sha256:aaaaaaaaaaaa, and that name now "
+        "means sha256:bbbbbbbbbbbb",
         "by its digest or by a tag that is not moved",
         "Nothing was changed",
     ):
@@ -95,7 +95,7 @@ def test_going_back_says_that_the_image_is_another(machine: Machine) -> None:
     assert running(machine) == NEW
     assert error.message.endswith(
         "The previous release serves again, but not with the same images: web ran image app:latest as "
-        "sha256:aaaaaaaaaaaa, and that name means sha256:bbbbbbbbbbbb now"
+        "sha256:aaaaaaaaaaaa, and that name now means sha256:bbbbbbbbbbbb"
     )
 
 

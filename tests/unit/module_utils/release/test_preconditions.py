@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host import sockets
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.preconditions import refuse_foreign
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 
 PROJECT = "com.docker.compose.project"
 DIRECTORY = "com.docker.compose.project.working_dir"
@@ -41,7 +41,7 @@ class Engine:
         return [container for container in self.containers if container["Id"] in names]
 
     def docker(self, _kind: str, _verb: str, *names: str) -> tuple[int, str, str]:
-        return 0, json.dumps([each for each in self.objects if each["Name"] in names]), ""
+        return 0, json.dumps([item for item in self.objects if item["Name"] in names]), ""
 
     def docker_ok(self, *_args: str) -> str:
         return "\n".join(container["Id"] for container in self.containers)
@@ -57,10 +57,9 @@ def refuse(
     monkeypatch.setattr(sockets, "listening", lambda: listening or [])
     engine = Engine(list(containers), objects or [])
     comparison = SimpleNamespace(
-        names_of=Comparison.names_of,
         engine=engine,
         containers=[container for container in containers if container["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
-        services=[{"container": "aiia_prod_web", "replicas": 1, "rolling": False, "prepare": []}],
+        services=[Service("web", "web", "aiia_prod_web")],
         params={
             "networks": ["aiia_prod_network"],
             "volumes": ["aiia_prod_data"],

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.comparison import Comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import foreseen, plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.progress import Progress
 from unit.module_utils.deployments import WEB, Machine, compose_text, files
@@ -56,7 +58,7 @@ def test_going_back_tries_nothing_more(deployed: Machine) -> None:
     deployed.engine.sick["db:2"] = "unhealthy"
     changes = {"files": [file(COMPOSE_FILE, compose_text(db="db:2")), file("web.conf", "one")]}
     planned = deployed.plan(**changes, services=[service("db", input="2")], commit="c2")
-    assert planned[-1] == "remove aiia_prod_web, whose service is gone"
+    assert planned[-1] == "remove container aiia_prod_web: its service is gone"
     deployed.fails(**changes, services=[service("db", input="2")], commit="c2")
     assert deployed.tried == [*FILES, "recreate aiia_prod_db"] == planned[:-1]
 
@@ -89,19 +91,27 @@ def test_every_planned_step_is_told_once(machine: Machine) -> None:
 
 def test_the_plan_foresees_backup_and_preparation(rolled: Rolled) -> None:
     looked = old_version(rolled).look(**new_version(backup={"kinds": ["postgresql"]}))
-    assert foreseen(looked, plan(looked)) == [*FILES, "make a backup", *PREPARED[1:], *REPLACED]
+    assert said(looked) == [*FILES, "make a backup", *PREPARED[1:], *REPLACED]
     first = Rolled(rolled.directory.parent / "first").look(backup={"kinds": ["postgresql"]})
-    assert "make a backup" not in foreseen(first, plan(first))
-    assert PREPARED[1] in foreseen(first, plan(first))
+    assert "make a backup" not in said(first)
+    assert PREPARED[1] in said(first)
     same = rolled.look(**files(conf="two"), backup={})
     assert foreseen(same, plan(same)) == plan(same)
 
 
+def said(looked: Comparison) -> list[str]:
+    """What a person reads of a plan."""
+    return list(map(sentence, foreseen(looked, plan(looked))))
+
+
 def test_a_name_within_another_is_not_meant() -> None:
-    progress = Progress(["start p_web", "start p_web2", "recreate p_db: it is away", "replace p_web without a gap"])
-    progress.begin_services([{"container": "p_web"}])
-    progress.begin_services([{"container": "p_web"}, {"container": "p_db"}])
-    assert progress.tried == ["start p_web", "replace p_web without a gap", "recreate p_db: it is away"]
+    """Nor is a container without a service that has the name, which is removed at its own time."""
+    first, other, third = Step("start", "p_web"), Step("start", "p_web2"), Step("recreate", "p_db", reason="p_web2")
+    gone, fourth = Step("remove", "p_web", "container", "its service is gone"), Step("replace", "p_web")
+    progress = Progress([first, other, third, gone, fourth])
+    progress.begin_services([service("web", container="p_web")])
+    progress.begin_services([service("web", container="p_web"), service("db", container="p_db")])
+    assert progress.tried == [first, fourth, third]
     progress.stop()
     progress.begin_rest()
-    assert "start p_web2" not in progress.tried
+    assert other not in progress.tried and gone not in progress.tried

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree, Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile, Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollout import Rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
 from unit.module_utils.deployments import Machine, files, roll_back
@@ -81,7 +82,7 @@ def test_the_one_before_is_not_kept(machine: Machine, clock: list[int]) -> None:
     """No older one is taken for it."""
     only = [release(machine, number, keep_releases=1) for number in (1, 2)][-1]
     assert machine.releases() == [only]
-    with pytest.raises(EngineError, match=f"there is no release before {only} to return to; kept are {only}"):
+    with pytest.raises(EngineError, match=f"there is no release before {only} to return to; kept releases: {only}"):
         roll_back(machine)
 
 
@@ -90,14 +91,14 @@ def test_the_one_before_is_not_kept(machine: Machine, clock: list[int]) -> None:
 
 def in_force(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
     """All of it serves, and nothing is written down of it."""
-    patch.setattr(Converger, "_save_state", _kill)
+    patch.setattr(Converger, "_keep", _kill)
 
 
 def written_down(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
     """Its manifest is written, the state is not."""
     real = Tree.write
 
-    def write(tree: Tree, wanted: Wanted, base: str = "") -> None:
+    def write(tree: Tree, wanted: DesiredFile, base: str = "") -> None:
         if wanted.path == STATE:
             raise Killed
         real(tree, wanted, base)
@@ -107,7 +108,7 @@ def written_down(_machine: Machine, patch: pytest.MonkeyPatch) -> None:
 
 def half_started(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     """Its files are there, no container runs them."""
-    patch.setattr(Converger, "_serve", _kill)
+    patch.setattr(Rollout, "serve", _kill)
 
 
 def only_staged(_machine: Machine, patch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,14 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Wanted
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import RELEASES
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollback import as_kept, secret_texts
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
 from unit.module_utils.deployments import Hidden, Machine, files, roll_back
-from unit.module_utils.fake_engine import service
+from unit.module_utils.fake_engine import file, service
 
 
 def test_back_to_the_release_before(three: Machine) -> None:
@@ -35,7 +35,8 @@ def test_back_again_is_one_further(three: Machine) -> None:
     roll_back(three)
     roll_back(three)
     assert (current_release(three.tree), three.engine.images()["web"]) == (first, "web:1")
-    with pytest.raises(EngineError, match=f"there is no release before {first} to return to; kept are .*, {first}"):
+    refused = f"there is no release before {first} to return to; kept releases: .*, {first}"
+    with pytest.raises(EngineError, match=refused):
         roll_back(three)
 
 
@@ -69,7 +70,7 @@ def test_a_rollback_that_fails_leaves_what_was(three: Machine) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "..", "", "20000101T000000Z-00000000", "a/b"])
 def test_a_release_that_is_not_there(three: Machine, name: str) -> None:
-    with pytest.raises(EngineError, match=r"there is no release .*\(bulkhead_release\); kept are 1970"):
+    with pytest.raises(EngineError, match=r"there is no release .*\(bulkhead_release\); kept releases: 1970"):
         Releases(three.tree).resolve(name, current_release(three.tree))
 
 
@@ -90,7 +91,7 @@ def test_a_certificate_of_the_machine_is_todays(tmp_path: Path, clock: list[int]
     machine, certificate = Machine(tmp_path / "env"), tmp_path / "live.pem"
     for number in (1, 2):
         certificate.write_text(f"certificate {number}")
-        wanted = {"path": "tls.pem", "content": "", "source": str(certificate), "mode": "0644"}
+        wanted = {**file("tls.pem", ""), "source": str(certificate)}
         machine.deploy(files=[*files(conf=str(number))["files"], wanted])
     roll_back(machine)
     assert (machine.directory / "web.conf").read_text() == "1"
@@ -130,8 +131,8 @@ def test_images_of_kept_releases_stay(three: Machine) -> None:
 
 def test_secrets_of_a_kept_release_are_hidden(three: Machine) -> None:
     hidden = Hidden()
-    as_kept(hidden, Releases(three.tree), three.params(release="previous"))
+    as_kept(hidden, Releases(three.tree), three.params(name="previous"))
     assert "A=1" not in hidden.no_log_values  # too short to be looked for in every text
     settings = b'PASSWORD="correct horse"\nDB_NAME="aiia_prod"\nA=1\n'
-    texts = secret_texts([Wanted(".env", settings, 0o600, True), Wanted("compose", b"name: aiia_prod")])
+    texts = secret_texts([DesiredFile(".env", settings, 0o600, True), DesiredFile("compose", b"name: aiia_prod")])
     assert texts == {'PASSWORD="correct horse"', 'DB_NAME="aiia_prod"', "correct horse"}

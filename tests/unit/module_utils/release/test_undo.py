@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core import directory as tree_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison as comparison_module
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import (
@@ -96,7 +97,7 @@ def test_a_failure_without_a_state_leaves_what_ran(deployed: Machine) -> None:
         files=[file(COMPOSE_FILE, compose_text(web="web:2", db="db:2", more="more:1")), file("web.conf", "one")],
         services=services,
     )
-    assert "Kept is what ran before this run or took its place: aiia_prod_db and aiia_prod_web" in error.message
+    assert "Left running, as it was or replaced: aiia_prod_db and aiia_prod_web" in error.message
     assert sorted(deployed.engine.running) == ["db", "web"]
 
 
@@ -160,7 +161,7 @@ def test_a_checkout_that_fails(deployed: Machine) -> None:
 def test_going_back_that_fails_is_told(deployed: Machine) -> None:
     deployed.engine.refuses = lambda call: call.startswith("up")
     error = deployed.fails(**files(web="web:2"))
-    assert "And putting back what was failed" in error.message
+    assert "Putting it back failed too" in error.message
 
 
 # ---- the guard ---------------------------------------------------------------------------------------------------
@@ -179,8 +180,8 @@ class FakeFirewall:
     def incomplete(self) -> bool:
         return self.ports is not None and not self.engine.running
 
-    def plan(self) -> list[str]:
-        return [] if FakeFirewall.up == self.ports else ["guard"]
+    def plan(self) -> list[Step]:
+        return [] if FakeFirewall.up == self.ports else [Step("guard")]
 
     def apply(self, ports: list[dict[str, str]] | None) -> None:
         FakeFirewall.up = ports

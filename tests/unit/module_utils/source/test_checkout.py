@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checkout: an exact commit of the environment's own branch, and nobody's work is lost."""
+"""The checkout: an exact commit of the environment's own branch, without losing local work."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ def test_an_earlier_commit_of_the_branch_may_be_named(checkout: Checkout, origin
 @pytest.mark.parametrize("named", ["main", "0" * 40, "no-such", "--upload-pack=touch x"])
 def test_a_commit_that_is_not_on_the_branch_is_refused(checkout: Checkout, origin: Path, named: str) -> None:
     wanted = tip(origin, "main") if named == "main" else named
-    with pytest.raises(
-        GitError, match=r"is not on branch staging, which is this environment's.*bulkhead_source_commit"
-    ):
+    with pytest.raises(GitError, match=r"is not on branch staging, this environment's branch.*bulkhead_source_commit"):
         checkout.fetch(wanted)
 
 
@@ -152,13 +150,13 @@ def rewritten(origin: Path) -> str:
 
 
 def forgetful(path: Path) -> None:
-    """A checkout whose reflogs are over."""
+    """A checkout whose reflogs have expired."""
     git(path, "reflog", "expire", "--expire=all", "--expire-unreachable=all", "--all")
 
 
 @pytest.mark.parametrize("remembered", ["by git", "by the release"])
 def test_a_rewritten_branch_whose_new_commit_failed(checkout: Checkout, origin: Path, remembered: str) -> None:
-    """The checkout went back to a commit that is on no branch any more; that is nobody's unpushed work."""
+    """The checkout returned to a commit that is no longer on a branch; that is not unpushed work."""
     path = deployed(checkout)
     before = checkout.head()
     new = rewritten(origin)
@@ -189,7 +187,7 @@ def test_a_local_commit_on_a_rewritten_one_is_refused(checkout: Checkout, origin
 
 @pytest.mark.parametrize("known", ["", "0" * 40, "--all", "HEAD", "staging"])
 def test_only_commits_that_were_deployed_excuse_others(checkout: Checkout, known: str) -> None:
-    """Not a commit that is gone from the checkout, and no word that git would take for something else."""
+    """Neither a commit that the checkout no longer has, nor a word that git would misread."""
     path = deployed(checkout)
     (path / "README").write_text("hotfix\n")
     git(path, "commit", "--quiet", "--all", "--message", "hotfix")
@@ -201,14 +199,14 @@ def test_a_directory_that_is_no_checkout_is_left_alone(checkout: Checkout) -> No
     Path(checkout.path).mkdir()
     checkout.refuse_local_changes()  # empty: nobody's
     Path(checkout.path, "file").touch()
-    with pytest.raises(GitError, match=r"exists and is not a git checkout\. Move it away; nothing there is touched"):
+    with pytest.raises(GitError, match=r"exists and is not a git checkout\. It was left untouched; move it away"):
         checkout.refuse_local_changes()
 
 
 def test_a_checkout_of_another_repository_is_refused(checkout: Checkout, tmp_path: Path) -> None:
     path = deployed(checkout)
     git(path, "remote", "set-url", "origin", "https://user:hunter2@git.example.com/other.git")
-    with pytest.raises(GitError, match=r"is a checkout of https://git\.example\.com/other\.git, and") as caught:
+    with pytest.raises(GitError, match=r"is a checkout of https://git\.example\.com/other\.git, but") as caught:
         checkout.refuse_local_changes()
     assert "hunter2" not in caught.value.message
 
@@ -236,7 +234,7 @@ def test_asking_changes_nothing(checkout: Checkout, origin: Path) -> None:
 def test_the_files_of_a_commit_that_is_not_here(
     checkout: Checkout, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filters: str
 ) -> None:
-    """Asked without its files, where the repository's server can do that, and without a change of the checkout."""
+    """Fetched without its files, if the server can do that, and without changing the checkout."""
     git(origin, "config", "uploadpack.allowFilter", filters)
     aside = tmp_path / "aside"
     aside.mkdir()
@@ -251,12 +249,12 @@ def test_the_files_of_a_commit_that_is_not_here(
 
 
 def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path) -> None:
-    """Neither what lies around in the checkout nor .git gets into the image, and nothing stays behind."""
+    """Neither untracked files nor .git get into the image, and nothing is left behind."""
     path = deployed(checkout)
     (path / "ignored").write_text("secret\n")
     earlier = tip(origin, "staging~1")
     with checkout.exported(earlier) as folder:
-        files = {each.name: each.read_text() for each in Path(folder).iterdir()}
+        files = {path.name: path.read_text() for path in Path(folder).iterdir()}
     assert files == {"README": "1\n", "Dockerfile": "FROM scratch\n"}
     assert not Path(folder).exists()
     assert git(path, "worktree", "list").count("\n") == 0
@@ -275,7 +273,7 @@ def test_an_export_that_broke_off_does_not_stand_in_the_way(checkout: Checkout, 
 
 
 def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Path) -> None:
-    """Where they can be fetched; a repository that refuses is an error with what git said."""
+    """They are fetched, or the error has git's message."""
     git(origin, "config", "receive.denyCurrentBranch", "ignore")
     work = tmp_path / "work"
     git(tmp_path, "clone", "--quiet", "--branch", "staging", str(origin), str(work))
@@ -300,7 +298,7 @@ def test_nothing_of_the_callers_environment_reaches_git(
 
 def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkout.module, "get_bin_path", lambda *_args, **_options: None)
-    with pytest.raises(GitError, match="there is no git on this machine; install the package git"):
+    with pytest.raises(GitError, match="git is not installed on this machine; install the package git"):
         checkout.refuse_local_changes()
 
 
@@ -361,7 +359,7 @@ def test_credentials_leave_the_url(repository: str, url: str, line: str) -> None
 
 
 def test_no_argument_of_git_has_the_credentials(tmp_path: Path) -> None:
-    """Everybody on the machine can read arguments; the file with the credentials is the owner's alone and goes away."""
+    """All users of the machine can read arguments; the file with the credentials is private and removed afterwards."""
     commands: list[list[str]] = []
     stores: list[Path] = []
 
@@ -381,7 +379,7 @@ def test_no_argument_of_git_has_the_credentials(tmp_path: Path) -> None:
 
 
 def test_the_commits_that_were_deployed(machine: Machine) -> None:
-    """Those of the state, which may be all that there is, and of every kept release."""
+    """Those in the state, which may be the only ones, and those of every kept release."""
     assert deployed_commits(machine.tree) == []
     machine.deploy(commit="c1")
     machine.deploy(**files(web="web:2"), commit="c2")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The registry on a machine: what is kept, what is noticed when somebody edits it, and how it is rebuilt."""
+"""The machine's registry: what it keeps, how it detects edits, and how it is rebuilt."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def place(registry: Registry) -> Path:
 
 
 def test_what_is_written_is_read(registry: Registry, home: Path) -> None:
-    """The entry comes back as it was, and the receipt lies where it says."""
+    """The entry is read back unchanged, and the receipt is at the returned path."""
     path = registry.write("aiia_prod", entry(home), receipt())
     assert registry.entries() == {"aiia_prod": entry(home)}
     assert json.loads(Path(path).read_text()) == receipt()
@@ -54,24 +54,21 @@ def test_no_registry_is_an_empty_one(registry: Registry) -> None:
 
 
 def test_only_the_newest_receipts_stay(registry: Registry, home: Path) -> None:
-    """They do not fill the disk."""
+    """Receipts do not fill the disk."""
     for number in range(5):
         registry.write("aiia_prod", entry(home), receipt(number))
-    assert [json.loads(each.read_text())["number"] for each in sorted(place(registry).parent.glob("receipts/*"))] == [
-        2,
-        3,
-        4,
-    ]
+    receipts = sorted(place(registry).parent.glob("receipts/*"))
+    assert [json.loads(path.read_text())["number"] for path in receipts] == [2, 3, 4]
 
 
 def test_a_receipt_of_a_clock_that_was_ahead_goes_before_those_of_today(registry: Registry, home: Path) -> None:
-    """What was just written stays, and so does what is written after it."""
+    """The receipt that was just written is kept, and so are later ones."""
     for number in range(3):
         registry.write("aiia_prod", entry(home), {"finished": f"2099-01-01T00:00:0{number}Z", "number": 90 + number})
     for number in range(2):
         path = Path(registry.write("aiia_prod", entry(home), receipt(number)))
         assert json.loads(path.read_text()) == receipt(number)
-    assert sorted(json.loads(each.read_text())["number"] for each in path.parent.iterdir()) == [0, 1, 92]
+    assert sorted(json.loads(receipt.read_text())["number"] for receipt in path.parent.iterdir()) == [0, 1, 92]
 
 
 @pytest.mark.parametrize(
@@ -79,21 +76,21 @@ def test_a_receipt_of_a_clock_that_was_ahead_goes_before_those_of_today(registry
     [
         ("", "it cannot be read"),
         ("{", "it cannot be read"),
-        ("[]", "it is no entry"),
-        ('"text"', "it is no entry"),
-        ('{"prefix": "other", "digest": "x"}', "it is about other"),
+        ("[]", "it is not an entry"),
+        ('"text"', "it is not an entry"),
+        ('{"prefix": "other", "digest": "x"}', "it belongs to other"),
         ('{"prefix": "aiia_prod", "claims": []}', "it was edited by hand"),
     ],
 )
 def test_what_cannot_be_trusted_says_why(registry: Registry, home: Path, content: str, reason: str) -> None:
-    """Neither an error nor silence."""
+    """Reported, without an error."""
     registry.write("aiia_prod", entry(home), receipt())
     place(registry).write_text(content)
     assert registry.entries() == {"aiia_prod": {"prefix": "aiia_prod", "damaged": reason}}
 
 
 def test_one_changed_letter_is_an_edit(registry: Registry, home: Path) -> None:
-    """Also one that leaves the JSON whole; whitespace at the end is none."""
+    """Even if the JSON stays valid; trailing whitespace does not count."""
     registry.write("aiia_prod", entry(home), receipt())
     text = place(registry).read_text()
     place(registry).write_text(text + "\n")
@@ -104,7 +101,7 @@ def test_one_changed_letter_is_an_edit(registry: Registry, home: Path) -> None:
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_lost_registry_is_rebuilt(registry: Registry, home: Path, keep: bool) -> None:
-    """From the copy in the environment's directory, and written only where that is wanted."""
+    """From the copy in the environment's directory, and written only with ``keep``."""
     registry.write("aiia_prod", entry(home), receipt())
     shutil.rmtree(Path(registry.directory, "environments"))
     assert registry.entries() == {}
@@ -115,20 +112,20 @@ def test_a_lost_registry_is_rebuilt(registry: Registry, home: Path, keep: bool) 
 
 
 def test_an_edited_entry_is_replaced_by_the_copy(registry: Registry, home: Path) -> None:
-    """The reason is told."""
+    """With the reason."""
     registry.write("aiia_prod", entry(home), receipt())
     place(registry).write_text("{")
     assert registry.entries([str(home)])["aiia_prod"]["rebuilt"] == "it cannot be read"
 
 
 def test_a_whole_entry_is_not_replaced(registry: Registry, home: Path) -> None:
-    """Near miss: the copy is for need only."""
+    """Near miss: the copy is used only if the entry is lost or damaged."""
     registry.write("aiia_prod", entry(home), receipt())
     assert registry.entries([str(home)], keep=True) == {"aiia_prod": entry(home)}
 
 
 def test_a_copy_counts_only_for_its_own_place(registry: Registry, home: Path, tmp_path: Path) -> None:
-    """A directory that was copied elsewhere, another machine's registry, an edited copy: none of them is believed."""
+    """A copied directory, another machine's registry, an edited copy: none of them is trusted."""
     registry.write("aiia_prod", entry(home), receipt())
     shutil.rmtree(Path(registry.directory, "environments"))
     elsewhere = tmp_path / "elsewhere"
@@ -152,7 +149,7 @@ def test_the_copy_is_steady(registry: Registry, home: Path) -> None:
 
 
 def test_the_key_is_made_once_and_is_nobodys(registry: Registry) -> None:
-    """Only a deployment makes it; a look without one gets a key of its own."""
+    """Only a deployment creates it; an observation before that gets a temporary key."""
     assert registry.key() != registry.key()
     kept = registry.key(keep=True)
     assert registry.key() == kept == registry.key(keep=True) and len(kept) == 32
@@ -160,14 +157,14 @@ def test_the_key_is_made_once_and_is_nobodys(registry: Registry) -> None:
 
 
 def test_names_that_are_no_prefixes_are_left_alone(registry: Registry) -> None:
-    """Somebody's backup of the registry beside it is no environment."""
+    """A manual backup beside the registry's entries is not an environment."""
     Path(registry.directory, "environments", "aiia_prod.old").mkdir(parents=True)
     Path(registry.directory, "environments", "README").write_text("x")
     assert registry.entries() == {}
 
 
 def test_where_the_state_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As asked, the system's place for root, and the user's own for others, whatever HOME says."""
+    """As configured, else the system's for root and the user's own for others, regardless of HOME."""
     monkeypatch.setenv("HOME", "/hostile")
     assert state_directory("/srv/state") == "/srv/state"
     monkeypatch.setattr("os.getuid", lambda: 0)
@@ -177,7 +174,7 @@ def test_where_the_state_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_receipt_without_an_entry_leaves_the_entry_alone(registry: Registry, home: Path) -> None:
-    """A job that is no deployment."""
+    """From a job that is not a deployment."""
     registry.write("aiia_prod", entry(home), receipt(1))
     before = place(registry).read_bytes()
     path = registry.write("aiia_prod", {}, receipt(2))
@@ -186,18 +183,18 @@ def test_a_receipt_without_an_entry_leaves_the_entry_alone(registry: Registry, h
 
 
 def test_the_receipts_of_a_destroyed_environment_survive(registry: Registry, home: Path) -> None:
-    """The entry goes; what was done, the destruction included, stays to be read, within the same bounds."""
+    """The entry is removed; the receipts are kept, including that of the destruction, within the same limit."""
     for number in range(3):
         registry.write("aiia_prod", entry(home), receipt(number))
     registry.write("aiia_staging", entry(home, prefix="aiia_staging"), receipt())
     path = Path(registry.remove("aiia_prod", receipt(4)))
     assert list(registry.entries()) == ["aiia_staging"]
     assert not place(registry).parent.exists()
-    assert [json.loads(each.read_text())["number"] for each in sorted(path.parent.iterdir())] == [1, 2, 4]
+    assert [json.loads(receipt.read_text())["number"] for receipt in sorted(path.parent.iterdir())] == [1, 2, 4]
 
 
 def test_removing_what_was_never_registered(registry: Registry) -> None:
-    """A deployment that failed halfway left no entry; its destruction has a receipt all the same."""
+    """A failed deployment left no entry; its destruction still has a receipt."""
     path = Path(registry.remove("aiia_prod", receipt()))
     assert path.is_file()
     assert registry.entries() == {}

@@ -31,7 +31,7 @@ def test_environments_are_spread() -> None:
 
 @pytest.mark.parametrize("text", ["5h", "0h", "24:00", "1:60", "nightly", "* * * * *", "daily\n", "-1h"])
 def test_other_words_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no schedule: say hourly"):
+    with pytest.raises(ValueError, match="is not a schedule: use hourly"):
         times(text, "aiia_prod")
 
 

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
 
 
@@ -23,5 +23,5 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules impo
 def test_a_name_beside_it(above: str, below: str, sibling: str) -> None:
     fleet = Fleet(tuple(assemble(prefix=f"shop_{name}", domains=[domain]) for name, domain in
                         (("prod", above), ("staging", below))))  # fmt: skip
-    (found,) = (each for each in judge(fleet) if each.rule == "parent-domain")
+    (found,) = (finding for finding in judge(fleet) if finding.rule == "parent-domain")
     assert f"A sibling domain ({sibling}) would end the whole class." in found.fix

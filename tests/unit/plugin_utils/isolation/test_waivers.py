@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import waivers
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
     SEALED,
     Environment,
@@ -18,8 +20,9 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Severity,
     Where,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.waivers import apply
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import rules
 
+apply = partial(waivers.apply, known=rules())
 TODAY = date(2026, 6, 15)
 WAIVER = {"rule": "shared-port", "resource": "8080/tcp", "reason": "one front door", "until": "2026-06-15"}
 FOUND = Finding(
@@ -116,12 +119,12 @@ def test_another_resource_is_not_accepted() -> None:
         ("all of them", "is str, not a list"),
         (SEALED, "not a list"),
         (["shared-port"], "is str, not a mapping"),
-        ([{**WAIVER, "reason": "  "}], "has no reason"),
-        ([{"rule": "shared-port", "resource": "8080/tcp"}], "has no reason and no until"),
-        ([{**WAIVER, "until": "next year"}], "'next year' as its last day"),
-        ([{**WAIVER, "until": True}], "'True' as its last day"),
-        ([{**WAIVER, "severity": "low"}], "a key that is unknown: severity"),
-        ([{**WAIVER, "rule": "expired-waiver"}], "cannot be accepted"),
+        ([{**WAIVER, "reason": "  "}], "lacks reason"),
+        ([{"rule": "shared-port", "resource": "8080/tcp"}], "lacks reason and until"),
+        ([{**WAIVER, "until": "next year"}], "has until: 'next year', which is not a date"),
+        ([{**WAIVER, "until": True}], "has until: 'True', which is not a date"),
+        ([{**WAIVER, "severity": "low"}], "has unknown keys: severity"),
+        ([{**WAIVER, "rule": "expired-waiver"}], "is for expired-waiver, which cannot be waived"),
     ],
 )
 def test_malformed(waivers: Any, said: str) -> None:

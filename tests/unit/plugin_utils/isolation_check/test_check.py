@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.answer import Answer
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.answer import Report
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.check import check
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.request import parse
 
@@ -62,13 +62,13 @@ def fleet(*names: str, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-def run(site: Path, environments: list[dict[str, Any]] | None = None, **given: Any) -> Answer:
+def run(site: Path, environments: list[dict[str, Any]] | None = None, **given: Any) -> Report:
     """Check these environments of a site. Compose itself is asked only where a test is about that."""
     request = {"environments": environments or fleet(), "compose_cli": "never", **given}
     return check(parse(request, site), TODAY)
 
 
-def rules_of(answer: Answer) -> set[str]:
+def rules_of(answer: Report) -> set[str]:
     """The rules that found something."""
     return {finding.rule for finding in answer.findings}
 
@@ -115,7 +115,7 @@ def test_machines(site: Path) -> None:
         )
         (site / name / "docker-compose.yml").write_text(text)
     assert "shared-port" in rules_of(run(site))
-    apart = [{**each, "machine": f"app{number}"} for number, each in enumerate(fleet())]
+    apart = [{**declared, "machine": f"app{number}"} for number, declared in enumerate(fleet())]
     assert "shared-port" not in rules_of(run(site, apart))
 
 

@@ -93,14 +93,14 @@ def test_refusal(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose's last word is passed on."""
     fake(site, monkeypatch, "print('time=now level=warning msg=old', file=sys.stderr); sys.exit('no such thing')")
     (said,) = disagreements(site)
-    assert "Docker Compose refuses it: no such thing" in said
+    assert "Docker Compose rejects them: no such thing" in said
 
 
 def test_not_json(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a traceback nor silence."""
     fake(site, monkeypatch, "print('hello')")
     (said,) = disagreements(site)
-    assert "its answer is not JSON" in said
+    assert "its output is not JSON" in said
 
 
 def test_hermetic(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

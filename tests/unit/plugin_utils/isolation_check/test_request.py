@@ -69,16 +69,16 @@ def test_all_faults_at_once() -> None:
     )
     assert said == (
         "unknown key enviroments; did you mean environments?",
-        "fail_on is one of critical, high, medium, low, never, not 'bad'",
-        "report_format is one of json, sarif, junit, not 'xml'",
-        "environments[0]: prefix is missing: what every name of the environment starts with, such as aiia_prod",
-        "environments[0]: compose_files is a list of paths, not 'main.yml'",
+        "fail_on must be one of critical, high, medium, low, never, not 'bad'",
+        "report_format must be one of json, sarif, junit, not 'xml'",
+        "environments[0]: prefix is missing: the start of every name of the environment, such as aiia_prod",
+        "environments[0]: compose_files must be a list of paths, not 'main.yml'",
         "environments[1]: unknown key direcory; did you mean directory?",
-        "environments[1]: directory is where it will live on the machine, an absolute path, not 'srv'",
-        "environments[1]: files has 7, which is not a path",
-        "environments[1]: files has '', which is not a path",
-        "environments[2] is a mapping with prefix and compose_files, not 'aiia_dev'",
-        "environments[3]: there is no file to check: give at least one of compose_files, env_files, nginx_files, files",
+        "environments[1]: directory must be an absolute path on the machine, not 'srv'",
+        "environments[1]: files contains 7, which is not a path",
+        "environments[1]: files contains '', which is not a path",
+        "environments[2] must be a mapping with prefix and compose_files, not 'aiia_dev'",
+        "environments[3]: there is no file to check: set at least one of compose_files, env_files, nginx_files, files",
     )
 
 
@@ -90,17 +90,17 @@ def test_empty_fleet(given: dict[str, Any]) -> None:
 
 def test_both_ways_at_once() -> None:
     """Which of the two would be meant?"""
-    assert errors({"config": "check.yml", "environments": [PROD]}) == ("give config or environments, not both",)
+    assert errors({"config": "check.yml", "environments": [PROD]}) == ("set either config or environments, not both",)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "check.yml: cannot be read: No such file or directory"),
-        (b"\xff\xfe\x00binary", "check.yml: is not text"),
+        (b"\xff\xfe\x00binary", "check.yml: is not valid UTF-8"),
         (b"environments: [", "check.yml:2: the file is not YAML"),
-        (b"- a\n- b\n", "check.yml: is not a mapping with the key environments"),
-        (b"", "check.yml: is not a mapping with the key environments"),
+        (b"- a\n- b\n", "check.yml: must be a mapping with the key environments"),
+        (b"", "check.yml: must be a mapping with the key environments"),
         (
             b"environments:\n  - {prefix: a, files: [x], colour: red}\n",
             "check.yml: environments[0]: unknown key colour",

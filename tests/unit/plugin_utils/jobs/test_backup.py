@@ -165,7 +165,7 @@ def test_a_protected_environment_takes_its_own_data_alone_and_by_its_name() -> N
     confirmed = Intention("aiia_prod", True, "aiia_prod", "", False, databases=("postgresql",))
     assert list(refusals_before(confirmed)) == [] and reasons(confirmed, *backup("aiia_prod", True)) == []
     other = Intention("aiia_prod", True, "aiia_prod", "aiia_staging", True, databases=("postgresql",))
-    assert any("never restored into it" in each for each in refusals_before(other))
+    assert any("never restored into it" in reason for reason in refusals_before(other))
     assert any("never restored into it" in reason for reason in reasons(other, *backup()))
 
 
@@ -218,7 +218,7 @@ def test_what_is_backed_up_is_said_by_the_stack(tmp_path: Path) -> None:
     assert kinds["django"]["path"] == "/srv/storage/media"
     database = kinds["postgresql"]
     assert [database[key] for key in ("database", "user", "admin")] == ["aiia_prod", "aiia_prod", "aiia"]
-    sites = next(each for each in database["wiring"] if each.get("table") == "django_site")
+    sites = next(wire for wire in database["wiring"] if wire.get("table") == "django_site")
     assert "'prod.example.com'" in sites["query"]
 
 
@@ -227,7 +227,7 @@ def test_a_server_may_have_more_databases(tmp_path: Path) -> None:
     services = {"postgresql": {"x-bulkhead": {"backup": {"also": also}}}}
     found = all_arguments(*rendered(tmp_path, p={**PRODUCTION, "bulkhead_services": services})["p"])
     own, reports, wal = (part for part in found["parts"] if part["service"] == "postgresql")
-    assert [each["name"] for each in (own, reports, wal)] == ["postgresql", "reports", "wal"]
+    assert [release["name"] for release in (own, reports, wal)] == ["postgresql", "reports", "wal"]
     assert (own["database"], reports["database"], reports["user"]) == ("aiia_prod", "aiia_prod_reports", "aiia_prod")
     assert own["wiring"] and reports["wiring"] == own["wiring"] and wal["path"] == "/wal" and wal["key"] == own["key"]
 
@@ -258,10 +258,10 @@ def test_nobody_shares_a_backup_directory(tmp_path: Path, one: str, other: str, 
         "p": {**PRODUCTION, "bulkhead_machine": "m", "bulkhead_backup_directory": one},
         "s": {**STAGING, "bulkhead_machine": "m", "bulkhead_backup_directory": other},
     }
-    fleet = Fleet(tuple(build_environment(*each) for each in rendered(tmp_path, **groups).values()))
-    found = [each for each in judge(fleet) if "backups" in each.message]
+    fleet = Fleet(tuple(build_environment(*environment) for environment in rendered(tmp_path, **groups).values()))
+    found = [finding for finding in judge(fleet) if "backups" in finding.message]
     assert len(found) == bool(said)
-    assert all(each.severity.name == "CRITICAL" and said in each.message for each in found)
+    assert all(finding.severity.name == "CRITICAL" and said in finding.message for finding in found)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_what_is_said() -> None:
         "  x  t  6.0 MiB  by hand",
         "  the last backup on schedule (t) failed: no",
     ]
-    assert [size(each) for each in (0, 1023, 2048, 1 << 50)] == ["0 B", "1023 B", "2.0 KiB", "1024.0 TiB"]
+    assert [size(count) for count in (0, 1023, 2048, 1 << 50)] == ["0 B", "1023 B", "2.0 KiB", "1024.0 TiB"]
 
 
 def test_a_schedule_is_known_by_its_exact_name() -> None:

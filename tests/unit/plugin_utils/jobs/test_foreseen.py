@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, as_dicts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import as_foreseen
 
-STEPS = {"steps": ["write .env", "restart aiia_prod_web"]}
+STEPS = {"steps": as_dicts([Step("write", ".env", "file"), Step("restart", "aiia_prod_web", "container")])}
 SHOWN = "aiia_prod: this would be done:\n  write .env\n  restart aiia_prod_web"
 
 

@@ -171,7 +171,7 @@ def test_what_is_locked_here_is_not_used(tmp_path: Path, monkeypatch: pytest.Mon
     variables, locked = connection_variables(there, templates)
     assert variables["ansible_user"] == "deploy"
     assert "ansible_become_password" not in variables
-    assert [Path(each).name for each in locked] == ["vault.yml", "ansible_become_password"]
+    assert [Path(name).name for name in locked] == ["vault.yml", "ansible_become_password"]
 
 
 @pytest.mark.parametrize(

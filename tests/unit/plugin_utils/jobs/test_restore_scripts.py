@@ -47,4 +47,4 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         say % ("sanitise_files", "empty", "is empty"),
     ]
     (tmp_path / "empty").write_bytes(b"\xff\xfe")
-    assert "and that is no text (UTF-8)" in read_scripts(values("sanitise", "", tmp_path / "empty"))[1][0]
+    assert "and it is not UTF-8 text" in read_scripts(values("sanitise", "", tmp_path / "empty"))[1][0]

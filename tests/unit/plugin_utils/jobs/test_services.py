@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import EnvironmentStep
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import services as jobs
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import Service, Stack
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import Stack, StackService
 
 SOCKET = "unix:///var/run/docker.sock"
 
@@ -22,7 +22,7 @@ def stack(manage: tuple[str, ...] = ("django",), **depends: list[str]) -> Stack:
     """A stack of services that depend on others; the application's key differs from its name."""
     services: dict[str, Any] = {name: {"depends_on": {key: {} for key in on}} for name, on in depends.items()}
     described = [
-        Service(
+        StackService(
             name.removesuffix("_prod"),
             name,
             f"aiia_prod_{name.removesuffix('_prod')}",
@@ -40,7 +40,7 @@ WHOLE = stack(
 
 
 def test_what_others_depend_on_comes_first() -> None:
-    names = [each.name for each in jobs.in_order(WHOLE)]
+    names = [service.name for service in jobs.in_order(WHOLE)]
     assert sorted(names) == ["django", "nginx", "pgbouncer", "postgresql", "redis"]
     for earlier, later in (
         ("postgresql", "pgbouncer"),
@@ -53,12 +53,12 @@ def test_what_others_depend_on_comes_first() -> None:
 
 def test_a_circle_ends() -> None:
     """Compose refuses one; a job must not hang on it."""
-    assert {each.name for each in jobs.in_order(stack(a=["b"], b=["a"]))} == {"a", "b"}
+    assert {service.name for service in jobs.in_order(stack(a=["b"], b=["a"]))} == {"a", "b"}
 
 
 @pytest.mark.parametrize("wanted", ["django", "django_prod", "aiia_prod_django"])
 def test_a_service_by_any_of_its_names(wanted: str) -> None:
-    assert [each.name for each in jobs.chosen("aiia_prod", WHOLE, wanted)] == ["django"]
+    assert [service.name for service in jobs.chosen("aiia_prod", WHOLE, wanted)] == ["django"]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import Inventory
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.settings import setting_text
@@ -21,7 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render impor
     inputs_of,
     secret_values,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.service_arguments import service_arguments
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.services import services
 from checkout import ROOT
 from unit.fleets import PRODUCTION, declarations, declared, only, problems, read, write
 
@@ -52,6 +54,11 @@ def service(release: Release, key: str) -> Any:
     return release.stack.compose["services"][key]
 
 
+def on_the_machine(release: Release) -> dict[str, Service]:
+    """The services as the machine gets them, by their names."""
+    return {service.name: Service.from_dict(json.loads(json.dumps(service.as_dict()))) for service in services(release)}
+
+
 def texts(release: Release) -> dict[str, str]:
     return {file.path: file.content for file in release.files}
 
@@ -76,8 +83,8 @@ def test_the_guide_has_no_problems(guide: dict[str, tuple[Declaration, Release]]
     assert list(guide) == ["aiia_prod", "aiia_staging"]
     for declaration, _release in guide.values():
         assert declaration.problems == []
-        assert {each.rule for each in declaration.lacking} == {"missing-secret"}
-        names = {each.resource.partition(".")[2] for each in declaration.lacking}
+        assert {problem.rule for problem in declaration.lacking} == {"missing-secret"}
+        names = {problem.resource.partition(".")[2] for problem in declaration.lacking}
         assert names == {"SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
@@ -85,7 +92,7 @@ def test_a_secret_that_is_there_and_empty_is_called_so(tmp_path: Path) -> None:
     secrets = {"SECRET_KEY": "x" * 50, "DB_PASSWORD": "", "POSTGRES_PASSWORD": "postgres-password"}
     declaration = declared(tmp_path, bulkhead_secrets=secrets)
     render(declaration, tmp_path)
-    found = {each.resource.partition(".")[2]: each for each in declaration.lacking}
+    found = {problem.resource.partition(".")[2]: problem for problem in declaration.lacking}
     assert found["DB_PASSWORD"].message.startswith("bulkhead_secrets.DB_PASSWORD is empty, and the service ")
     assert found["DB_PASSWORD"].fix.startswith("give DB_PASSWORD a value in bulkhead_secrets")
     assert found["REDIS_PASSWORD"].message.startswith("bulkhead_secrets has no REDIS_PASSWORD, and the service redis")
@@ -245,8 +252,8 @@ def test_values_as_the_process_sees_them(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "resource", "words"),
     [
-        ("bulkhead_env", {"A": [1, 2]}, "bulkhead_env.A", "is a list, and a setting is one text"),
-        ("bulkhead_env_shared", {"A": {}}, "bulkhead_env_shared.A", "is a dict, and a setting is one text"),
+        ("bulkhead_env", {"A": [1, 2]}, "bulkhead_env.A", "is a list, but a setting is one string"),
+        ("bulkhead_env_shared", {"A": {}}, "bulkhead_env_shared.A", "is a dict, but a setting is one string"),
         ("bulkhead_env", {"COMPOSE_FILE": "x"}, "bulkhead_env.COMPOSE_FILE", "are reserved"),
         ("bulkhead_env", {"DOCKER_HOST": "x"}, "bulkhead_env.DOCKER_HOST", "are reserved"),
         ("bulkhead_env", {"MY-NAME": "x"}, "bulkhead_env.MY-NAME", "letters, digits and _ only"),
@@ -368,7 +375,7 @@ def test_a_template_of_another_name(tmp_path: Path) -> None:
     assert Renderer(loader, [tmp_path]).render(declaration) is None
     found = only(declaration.problems)
     assert found.rule == "template-error"
-    assert f"there is no template none.j2 in {tmp_path}, {ROLE}" in found.message
+    assert f"template none.j2 was not found in {tmp_path}, {ROLE}" in found.message
 
 
 def test_a_template_that_fails(tmp_path: Path) -> None:
@@ -405,33 +412,31 @@ def test_compose_keys_of_the_users(tmp_path: Path) -> None:
 )
 def test_both_ways_to_write_a_mount(tmp_path: Path, mount: Any, mounts: list[str], steady: bool) -> None:
     services = {"tool": {"image": "tool:1", "volumes": [mount]}}
-    found = {
-        argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=services))
-    }
-    assert found["tool"]["mounts"] == mounts
-    assert found["tool"]["steady"] is steady
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=services))
+    assert list(found["tool"].mounts) == mounts
+    assert found["tool"].steady is steady
 
 
 def test_what_the_host_must_know(tmp_path: Path) -> None:
     once = {"migrate": {"command": ["migrate"], "restart": "no"}}
-    found = {argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=once))}
-    assert found["django"]["key"] == "django_prod"
-    assert found["nginx"]["mounts"] == [
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=once))
+    assert found["django"].key == "django_prod"
+    assert found["nginx"].mounts == (
         "./docker/nginx:/etc/nginx/conf.d",
         f"./{PRIVATE}/nginx:/etc/nginx/tls",
         "./.bulkhead/traffic:/etc/nginx/traffic",
-    ]
-    assert {name for name, item in found.items() if item["steady"]} == {"nginx", "pgbouncer", "postgresql", "redis"}
-    assert (found["django"]["rolling"], found["django"]["expose"]) == (True, ["8000"])
-    assert (found["django"]["stand_in"], found["django"]["env_files"]) == ("app_prod_django_next", [".env"])
+    )
+    assert {name for name, item in found.items() if item.steady} == {"nginx", "pgbouncer", "postgresql", "redis"}
+    assert (found["django"].rolling, found["django"].expose) == (True, ("8000",))
+    assert (found["django"].stand_in, found["django"].env_files) == ("app_prod_django_next", (".env",))
     several = rendered(tmp_path / "several", bulkhead_services={"django": {"deploy": {"replicas": 2}}})
-    (django,) = [argument for argument in service_arguments(several) if argument["name"] == "django"]
-    assert django["container"] == "app_prod-django_prod"
+    django = on_the_machine(several)["django"]
+    assert django.container == "app_prod-django_prod"
     # nginx asks for this one, however many it stands in for.
-    assert (django["stand_in"], django["preparing"]) == ("app_prod_django_next", "app_prod_django_prepare")
-    assert found["nginx"]["validate"] == ["nginx", "-t", "-q"]
-    assert {name for name, item in found.items() if item["awaited"]} == {"pgbouncer", "postgresql", "redis"}
-    assert {name for name, item in found.items() if item["one_shot"]} == {"migrate"}
+    assert (django.stand_in, django.preparing) == ("app_prod_django_next", "app_prod_django_prepare")
+    assert found["nginx"].validate == ("nginx", "-t", "-q")
+    assert {name for name, item in found.items() if item.awaited} == {"pgbouncer", "postgresql", "redis"}
+    assert {name for name, item in found.items() if item.one_shot} == {"migrate"}
 
 
 def test_equal_releases_have_equal_digests(tmp_path: Path) -> None:
@@ -494,8 +499,6 @@ def test_what_waits_for_the_application_comes_after_it(tmp_path: Path) -> None:
         "edge": {"depends_on": ["front"], "image": "edge:1"},
         "more": {"depends_on": ["edge", "beat"], "image": "more:1"},
     }
-    found = {
-        argument["name"]: argument for argument in service_arguments(rendered(tmp_path, bulkhead_services=services))
-    }
-    assert {name for name, item in found.items() if item["awaited"]} == {"pgbouncer", "postgresql", "redis"}
-    assert found["front"]["steady"] and found["edge"]["steady"]
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=services))
+    assert {name for name, item in found.items() if item.awaited} == {"pgbouncer", "postgresql", "redis"}
+    assert found["front"].steady and found["edge"].steady

@@ -15,8 +15,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.serv
     runs_once,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import (
-    Service,
     Stack,
+    StackService,
     build_stack,
     labels,
     merge,
@@ -53,7 +53,7 @@ def definition(stack: Stack, key: str) -> Any:
     return stack.compose["services"][key]
 
 
-def described(stack: Stack, name: str) -> Service:
+def described(stack: Stack, name: str) -> StackService:
     return next(service for service in stack.services if service.name == name)
 
 
@@ -127,9 +127,9 @@ def test_everything_is_labelled() -> None:
     expected = labels("app", "prod", "app_prod")
     assert expected["io.bulkhead.prefix"] == "app_prod"
     for kind in ("services", "networks", "volumes"):
-        for each in compose[kind].values():
-            assert expected.items() <= each["labels"].items()
-            assert set(each["labels"]) - set(expected) <= {INPUT, RELEASE}
+        for item in compose[kind].values():
+            assert expected.items() <= item["labels"].items()
+            assert set(item["labels"]) - set(expected) <= {INPUT, RELEASE}
 
 
 @pytest.mark.parametrize("given_labels", [{"team": "a=b"}, ["team=a=b"]])
@@ -146,7 +146,7 @@ def test_labels_of_ours_cannot_be_forged() -> None:
 def test_the_input_label_follows_the_definition() -> None:
     """By it a container that does not run what is declared is known, without asking Compose."""
     one, same, other = (build({"db": {"user": user}}) for user in ("1", "1", "2"))
-    found = [definition(each, "db")["labels"][INPUT] for each in (one, same, other)]
+    found = [definition(made, "db")["labels"][INPUT] for made in (one, same, other)]
     assert found[0] == found[1] != found[2]
     assert definition(one, "cache")["labels"][INPUT] == definition(other, "cache")["labels"][INPUT]
 
@@ -264,7 +264,7 @@ def test_named_volumes(mount: Any, names: list[str]) -> None:
     ],
 )
 def test_published_ports(ports: Any, expected: list[tuple[str, int]]) -> None:
-    assert published_ports({"services": {"web": {"ports": ports}}}) == [("web", *each) for each in expected]
+    assert published_ports({"services": {"web": {"ports": ports}}}) == [("web", *port) for port in expected]
 
 
 def test_mounted_directories() -> None:
@@ -336,7 +336,7 @@ def test_each_part_of_a_backup_has_a_name_of_its_own() -> None:
     more = {"kind": "postgresql", "database": "one", "also": [{"name": "web", "database": "more"}]}
     job = {"image": "i", "x-bulkhead": {"backup": more}}
     found = described(build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "files", "path": "/m"}}}}), "job")
-    assert [each["name"] for each in found.backup] == ["job", "web"], "a database and files may share a name"
+    assert [part["name"] for part in found.backup] == ["job", "web"], "a database and files may share a name"
     with pytest.raises(ValueError, match=r"two parts of kind postgresql in .* are called 'web'"):
         build({"job": job, "web": {"x-bulkhead": {"backup": {"kind": "postgresql"}}}})
 
@@ -354,8 +354,8 @@ def test_databases_of_one_server_share_what_they_do_not_say() -> None:
     also = [{"name": "archive", "database": "archive"}, {"name": "other", "database": "other", "user": "somebody"}]
     backup = {"kind": "postgresql", "database": "reports", "user": "reports", "admin": "root", "also": also}
     found = described(build({"job": {"image": "i", "x-bulkhead": {"backup": backup}}}), "job").backup
-    assert [each["user"] for each in found] == ["reports", "reports", "somebody"]
-    assert [each["admin"] for each in found] == ["root"] * 3
+    assert [rule["user"] for rule in found] == ["reports", "reports", "somebody"]
+    assert [rule["admin"] for rule in found] == ["root"] * 3
 
 
 # ---- what runs, and for how long ---------------------------------------------------------------------------------

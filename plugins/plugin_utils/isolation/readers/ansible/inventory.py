@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads inventories of Ansible, in YAML and INI, and files of variables, by where they lie."""
+"""Reads Ansible inventories in YAML and INI, and variable files by their path."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import Where
 from ..compose.yaml_text import Map, read_yaml
-from ..errors import ReaderError
 
 _GROUP_KEYS = frozenset({"hosts", "children", "vars"})
 _SECTION = re.compile(r"\[([^\]:]+)(?::(children|vars))?\]\s*(?:#.*)?\Z")
@@ -27,8 +27,8 @@ Placed = tuple[Any, Where]
 
 
 @dataclass(slots=True)
-class Group:
-    """One group of an inventory, with what it holds itself."""
+class InventoryGroup:
+    """One group of an inventory: its own hosts, children and variables."""
 
     hosts: dict[str, Where] = field(default_factory=dict)
     children: dict[str, Where] = field(default_factory=dict)
@@ -36,23 +36,24 @@ class Group:
 
 
 @dataclass(slots=True)
-class Inventory:
-    """One inventory file. ``hosts`` are the variables that stand beside a host."""
+class InventoryFile:
+    """One inventory file. ``hosts`` has the variables set on each host's own entry."""
 
     path: str
-    groups: dict[str, Group] = field(default_factory=dict)
+    groups: dict[str, InventoryGroup] = field(default_factory=dict)
     hosts: dict[str, dict[str, Placed]] = field(default_factory=dict)
 
-    def group(self, name: str) -> Group:
-        """The group of that name, made where there is none."""
-        return self.groups.setdefault(name, Group())
+    def group(self, name: str) -> InventoryGroup:
+        """The group of that name, created if it does not exist."""
+        return self.groups.setdefault(name, InventoryGroup())
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """One file of variables. ``scope`` is ``group``, ``host``, ``default`` (of a role) or ``role``; ``of`` is whose.
+    """One file of variables.
 
-    ``base`` is the directory in which ``group_vars`` or ``roles`` lies.
+    ``scope`` is ``group``, ``host``, ``default`` (a role's defaults) or ``role``, and ``of`` the name of that group,
+    host or role. ``base`` is the directory that contains ``group_vars``, ``host_vars`` or ``roles``.
     """
 
     path: str
@@ -63,12 +64,12 @@ class Variables:
 
 
 def read_variables(text: str, path: str) -> Variables | None:
-    """A file of variables, or ``None`` where it lies elsewhere. Raises ``ReaderError``."""
+    """A file of variables, or ``None`` if its path is not one. Raises ``ReaderError``."""
     placed = _place_of(path)
     if placed is None:
         return None
     scope, of, base = placed
-    documents = read_yaml(_without_tags(text), path)
+    documents = read_yaml(without_tags(text), path)
     top = documents[0].value if documents else None
     if not isinstance(top, Map):
         return None
@@ -76,7 +77,7 @@ def read_variables(text: str, path: str) -> Variables | None:
 
 
 def _place_of(path: str) -> tuple[str, str, str] | None:
-    """(scope, whose, base directory) of a file, by its path."""
+    """Scope, name and base directory of a file, by its path."""
     stem, suffix = posixpath.splitext(path)
     parts = (stem if suffix in _SUFFIXES else path).split("/")
     for index in range(len(parts) - 2, -1, -1):
@@ -88,8 +89,8 @@ def _place_of(path: str) -> tuple[str, str, str] | None:
     return None
 
 
-def read_inventory(text: str, path: str) -> Inventory | None:
-    """An inventory, or ``None`` where the text is none. Raises ``ReaderError``."""
+def read_inventory(text: str, path: str) -> InventoryFile | None:
+    """An inventory, or ``None`` if the text is not one. Raises ``ReaderError``."""
     if path.endswith(_SUFFIXES):
         return _read_yaml(text, path)
     name = posixpath.basename(path)
@@ -98,21 +99,21 @@ def read_inventory(text: str, path: str) -> Inventory | None:
     return None
 
 
-def _read_yaml(text: str, path: str) -> Inventory | None:
-    documents = read_yaml(_without_tags(text), path)
+def _read_yaml(text: str, path: str) -> InventoryFile | None:
+    documents = read_yaml(without_tags(text), path)
     top = documents[0].value if documents else None
     if not isinstance(top, Map) or not top:
         return None
     if not all(value is None or (isinstance(value, Map) and set(value) <= _GROUP_KEYS) for value in top.values()):
         return None
-    inventory = Inventory(path)
+    inventory = InventoryFile(path)
     for name, value in top.items():
         _read_group(inventory, name, value)
     return inventory if any(group.hosts or group.children for group in inventory.groups.values()) else None
 
 
-def _read_group(inventory: Inventory, name: str, value: Any) -> None:
-    """One group and those within it; the YAML reader has bounded the depth."""
+def _read_group(inventory: InventoryFile, name: str, value: Any) -> None:
+    """Read a group and its children; the YAML reader bounds the depth."""
     group = inventory.group(name)
     if not isinstance(value, Map):
         return
@@ -130,9 +131,9 @@ def _read_group(inventory: Inventory, name: str, value: Any) -> None:
         group.variables.update(_placed(variables, inventory.path))
 
 
-def _read_ini(text: str, path: str) -> Inventory | None:
-    """An INI inventory; a text without a section is taken for none."""
-    inventory = Inventory(path)
+def _read_ini(text: str, path: str) -> InventoryFile | None:
+    """An INI inventory, or ``None`` for a text without sections."""
+    inventory = InventoryFile(path)
     name, kind, sections = "ungrouped", "", 0
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
@@ -172,7 +173,7 @@ def read_settings(text: str, path: str) -> Mapping[tuple[str, str], Placed]:
     try:
         parser.read_string(text, path)
     except configparser.Error as error:
-        raise ReaderError(f"the file is no configuration of Ansible: {str(error).splitlines()[0]}") from None
+        raise ReaderError(f"the file is not a valid ansible.cfg: {str(error).splitlines()[0]}") from None
     found: dict[tuple[str, str], Placed] = {}
     for section in parser.sections():
         for key, value in parser.items(section):
@@ -186,7 +187,7 @@ def _line_of(text: str, key: str) -> int:
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """All strings of a value; the YAML reader has bounded the depth."""
+    """All strings in a value; the YAML reader bounds the depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -205,6 +206,6 @@ def _line(values: Map, key: str, path: str) -> Where:
     return Where(path, values.at.get(key, ("", 0))[1], key)
 
 
-def _without_tags(text: str) -> str:
-    """Without Ansible's own tags, which say how to read a value and not what it is."""
+def without_tags(text: str) -> str:
+    """Remove Ansible's own tags, which do not change the value."""
     return text.replace("!vault", "").replace("!unsafe", "")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what may be written to one long form: short syntax, defaults, absolute paths.
+"""Convert a model to its long form: short syntax, defaults, absolute paths.
 
-What is here works on models before they are merged for good; :mod:`.compose_final` makes the printed form.
+This works on models while they are merged; :mod:`.printed` makes the printed form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .short_forms import compose_text, parse_ports, parse_volume, posixpath_clean
 from .yaml_text import Map, Place, Seq
 
@@ -22,7 +22,7 @@ _URLS = ("https://", "http://", "git://", "ssh://", "github.com/", "git@")
 
 
 def canonical(model: dict[str, Any]) -> dict[str, Any]:
-    """Every short form of a model as its long form. Long forms stay as they are."""
+    """Convert every short form of a model to its long form, in place."""
     for section in SECTIONS:
         entries = model.get(section)
         if not isinstance(entries, dict):
@@ -34,7 +34,7 @@ def canonical(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def canonical_service(service: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A service with every short form as its long form."""
+    """A copy of a service with every short form converted to its long form."""
     made = Map(service, at=getattr(service, "at", None))
     for key, value in service.items():
         step = _LONG.get(key)
@@ -62,7 +62,7 @@ def _resource(entry: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _items(value: Any, step: Callable[[Any], Any]) -> Seq:
-    """A list with every entry changed, places kept."""
+    """A list with ``step`` applied to each entry (a tuple adds several entries); places are kept."""
     if not isinstance(value, list):
         raise ReaderError("must be a list", rule="not-compose")
     places: list[Place] = getattr(value, "at", [])
@@ -73,8 +73,8 @@ def _items(value: Any, step: Callable[[Any], Any]) -> Seq:
             changed = step(entry)
         except ReaderError as error:
             raise ReaderError(error.message, error.line or place[1], rule=error.rule) from None
-        for each in changed if isinstance(changed, tuple) else (changed,):
-            made.append(each)
+        for long_form in changed if isinstance(changed, tuple) else (changed,):
+            made.append(long_form)
             made.at.append(place)
     return made
 
@@ -167,7 +167,7 @@ def _key_values(value: list[Any]) -> dict[str, str]:
     for item in value:
         key, equals, text = str(item).partition("=")
         if not equals:
-            raise ReaderError(f"{item!r} is no key=value", rule="not-compose")
+            raise ReaderError(f"{item!r} is not key=value", rule="not-compose")
         made[key] = text
     return made
 
@@ -211,14 +211,14 @@ _LONG: dict[str, Callable[[Any], Any]] = {
 
 
 class Paths:
-    """Makes paths absolute, as seen from one directory. ``home`` is what ``~`` stands for."""
+    """Makes paths absolute, relative to ``base``; ``home`` replaces ``~``."""
 
     def __init__(self, base: str, home: str) -> None:
         self._base = base
         self._home = home
 
     def path(self, value: Any) -> Any:
-        """An absolute path; what is absolute stays as it is written."""
+        """An absolute path; an already absolute one is kept as written."""
         text = compose_text(value)
         if text.startswith("~"):
             text = posixpath_clean(posixpath.join(self._home, text[1:].lstrip("/")))
@@ -229,14 +229,14 @@ class Paths:
         return posixpath_clean(posixpath.join(self._base, text))
 
     def context(self, value: Any) -> Any:
-        """A build context: a path unless it is a URL or another service."""
+        """A build context: an absolute path, unless it is a URL or another service."""
         text = compose_text(value)
         if "://" in text or text.startswith(("service:", *_URLS)):
             return text
         return self.path(text)
 
     def service(self, service: dict[str, Any], *, defaults: bool = True) -> None:
-        """All paths of a canonical service, in place. With ``defaults`` a build without context gets one."""
+        """Convert all paths of a canonical service in place. With ``defaults``, add a missing build context."""
         build = service.get("build")
         if isinstance(build, dict):
             build = service["build"] = Map(build, at=getattr(build, "at", None))
@@ -261,7 +261,7 @@ class Paths:
                 mount["source"] = self.path(mount["source"])
 
     def resources(self, model: Mapping[str, Any]) -> None:
-        """The paths of volumes, secrets and configs, in place."""
+        """Convert the paths of volumes, secrets and configs in place."""
         for section in ("secrets", "configs"):
             for entry in (model.get(section) or {}).values():
                 if isinstance(entry, dict) and entry.get("file") is not None:
@@ -272,7 +272,7 @@ class Paths:
                 entry["driver_opts"] = {**options, "device": self.path(options["device"])}
 
     def model(self, model: Mapping[str, Any], *, defaults: bool = True) -> None:
-        """All paths of a canonical model, in place."""
+        """Convert all paths of a canonical model in place."""
         for service in (model.get("services") or {}).values():
             if isinstance(service, dict):
                 self.service(service, defaults=defaults)

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which strings Compose turns into numbers and booleans once their variables are replaced."""
+"""Convert strings to the numbers and booleans that Compose makes of them after interpolation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "y", "yes", "on"), True),
@@ -69,7 +69,7 @@ _OTHER: dict[tuple[str, str], Callable[[str], Any]] = {
 
 
 def cast(path: tuple[str, ...], text: str, line: int = 0) -> Any:
-    """The value that Compose makes of a string at a path. Raises :class:`ReaderError` where it refuses."""
+    """The value that Compose makes of a string at a path. Raises :class:`ReaderError` if Compose refuses it."""
     if len(path) < 3:
         return text
     if path[0] == "services":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Compose refuses once a model is whole: names that lead nowhere, and pairs that exclude each other."""
+"""What Compose refuses in a complete model: undefined names, and options that exclude each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def inconsistencies(model: Mapping[str, Any], profiles: str) -> Iterator[str]:
-    """One sentence for each. Services whose profile is not switched on are not looked at, as Compose does not."""
+    """Yield a message for each error. Like Compose, skip services whose profile is not active."""
     active = {name.strip() for name in profiles.split(",")}
     services: Mapping[str, Any] = model["services"]
     for name, service in services.items():
@@ -35,7 +35,7 @@ def _service(service: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[s
             yield f"refers to undefined network {network}"
     test = (service.get("healthcheck") or {}).get("test")
     if test and test[0] not in ("CMD", "CMD-SHELL", "NONE"):
-        yield "has a healthcheck test that starts with none of CMD, CMD-SHELL, NONE"
+        yield "has a healthcheck test that does not start with CMD, CMD-SHELL or NONE"
     for other, how in (service.get("depends_on") or {}).items():
         if other not in model["services"] and how.get("required", True):
             yield f"depends on undefined service {other}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a Compose project claims on its machine, and what it points at."""
+"""The claims of a Compose project on its machine, and its references."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import Claim, ComposeProject, Reference, Where
 from ...naming import normalise_image
-from ..errors import ReaderError
 from .short_forms import port_range
 
-#: What agents on the machine know a container by, across all projects: the parts up to the name count.
+#: Labels by which agents such as Traefik know a container, across all projects, up to the name.
 _AGENT_LABEL = re.compile(r"(traefik\.(?:http|tcp|udp)\.(?:routers|services|middlewares)\.[^.]+)\.")
 _AGENT_SETTINGS = ("VIRTUAL_HOST", "LETSENCRYPT_HOST")
-#: Files that are the same for everybody on a machine.
+#: System files that every container may mount read-only.
 _COMMON_FILES = ("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/machine-id")
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 
@@ -39,7 +39,7 @@ def claims_compose(project: ComposeProject, *, owner: str, machine: str) -> tupl
 
 
 class _Maker:
-    """Makes the claims of one project; holds what all of them have in common."""
+    """Makes the claims and references of one project."""
 
     def __init__(self, project: ComposeProject, owner: str, machine: str, place: _Place) -> None:
         self._project = project
@@ -56,7 +56,7 @@ class _Maker:
         return Reference(kind, target, self._owner, where, attributes)
 
     def claims(self) -> Iterator[Claim]:
-        """Project, networks, volumes, files of secrets and configs, and everything of each service."""
+        """Yield the claims of the project, its networks, volumes, secret and config files, and services."""
         project = self._project
         named = self._place("name")
         yield self._claim("project", project.name, named, source=project.name_source)
@@ -123,7 +123,7 @@ class _Maker:
             try:
                 first, last = port_range(published)
             except ReaderError:
-                continue  # Compose refuses it; there is nothing to publish
+                continue  # Compose refuses it
             where = self._place("services", name, "ports", index)
             attributes = {"ip": port.get("host_ip", ""), "target": port.get("target"), "service": name}
             if first != last:
@@ -179,7 +179,7 @@ class _Maker:
                 yield self._claim("label", f"{key}={host.lower()}", where, service=name)
 
     def references(self) -> Iterator[Reference]:
-        """External networks and volumes, mounts, environment files, images, and other containers."""
+        """Yield references to external networks and volumes, mounts, environment files, images, containers."""
         for section, kind in (("networks", "external-network"), ("volumes", "external-volume")):
             for key, entry in getattr(self._project, section).items():
                 if entry.get("external"):
@@ -213,7 +213,7 @@ class _Maker:
 
 
 def _copies(service: Mapping[str, Any]) -> int:
-    """How many containers Compose makes of a service; no more than a hundred are told apart."""
+    """The number of containers of a service, at most 100."""
     deploy = service.get("deploy") or {}
     wanted = service.get("scale", deploy.get("replicas", 1))
     return max(0, min(wanted, 100)) if isinstance(wanted, int) else 1

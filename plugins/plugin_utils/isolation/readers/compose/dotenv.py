@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Environment files as Compose reads them: quotes, escapes, comments, ``export`` and variables."""
+"""Read environment files as Compose does: quotes, escapes, comments, ``export`` and variables."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ...errors import ReaderError
 from ...model import Setting, Where
-from ..errors import ReaderError
 from .interpolation import Interpolator, Lookup
 
 MAX_CHARACTERS = 2 << 20
@@ -24,9 +24,9 @@ _PLAIN_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One setting of a file. ``value`` is ``None`` for a bare ``NAME``, which is taken from elsewhere.
+    """A setting of a file. ``value`` is ``None`` for a bare ``NAME``, whose value comes from elsewhere.
 
-    ``literal`` says that the value stood in single quotes, where nothing is replaced.
+    ``literal`` means that the value was in single quotes, so that its variables are not replaced.
     """
 
     key: str
@@ -36,23 +36,21 @@ class Line:
 
 
 def read_dotenv(text: str) -> list[Line]:
-    """All settings of a file in order, variables not yet replaced. Raises :class:`ReaderError` (``not-dotenv``)."""
+    """Read the settings of a file without replacing variables. Raises :class:`ReaderError` (``not-dotenv``)."""
     if len(text) > MAX_CHARACTERS:
-        raise ReaderError(
-            f"the file has {len(text)} characters; a file of more than {MAX_CHARACTERS} is not read", rule="too-large"
-        )
+        raise ReaderError(f"the file has {len(text)} characters; the limit is {MAX_CHARACTERS}", rule="too-large")
     if "\0" in text:
         raise ReaderError("the file is binary, not an environment file", rule="not-dotenv")
     return list(_lines(text.removeprefix("\ufeff")))
 
 
 def evaluate(lines: list[Line], file: str, lookup: Lookup) -> dict[str, str]:
-    """The values with their variables replaced: first by ``lookup``, then by what stands above in the file."""
+    """The values with their variables replaced, from ``lookup`` or else from earlier lines of the file."""
     values: dict[str, str] = {}
 
     def find(name: str) -> str | None:
-        found = lookup(name)
-        return values.get(name) if found is None else found
+        outer = lookup(name)
+        return values.get(name) if outer is None else outer
 
     interpolator = Interpolator(find)
     for line in lines:
@@ -68,7 +66,7 @@ def evaluate(lines: list[Line], file: str, lookup: Lookup) -> dict[str, str]:
 
 
 def settings(lines: list[Line], file: str, values: Mapping[str, str], service: str = "") -> list[Setting]:
-    """The settings of a file for the model; of a name given twice the last line is its place."""
+    """The settings of a file for the model; if a name occurs twice, the last line is its place."""
     last = {line.key: line for line in lines}
     return [Setting(key, values.get(key), Where(file, line.line, key), service) for key, line in last.items() if key]
 
@@ -95,7 +93,7 @@ def _lines(text: str) -> Iterator[Line]:
             while position < length and text[position] in _SPACES:
                 position += 1
             if position >= length:
-                raise ReaderError("'export' is followed by nothing", line, rule="not-dotenv")
+                raise ReaderError("nothing follows 'export'", line, rule="not-dotenv")
         key, position, bare = _key(text, position, line)
         if bare:
             yield Line(key, None, line)
@@ -107,7 +105,7 @@ def _lines(text: str) -> Iterator[Line]:
 
 
 def _key(text: str, position: int, line: int) -> tuple[str, int, bool]:
-    """A name, where its value begins, and whether it stands alone on its line."""
+    """A name, the position of its value, and whether the name is alone on its line."""
     for index in range(position, len(text)):
         character = text[index]
         if character in _SPACES:
@@ -115,16 +113,16 @@ def _key(text: str, position: int, line: int) -> tuple[str, int, bool]:
         if character in "=:\n":
             key = text[position:index].rstrip()
             if " " in key:
-                raise ReaderError("the name of a variable cannot hold a space", line, rule="not-dotenv")
+                raise ReaderError("the name of a variable cannot contain a space", line, rule="not-dotenv")
             return key, index + 1, character == "\n"
         if not (character in "_.-[]" or character.isalpha() or character.isnumeric()):
             raise ReaderError(f"unexpected character {character!r} in the name of a variable", line, rule="not-dotenv")
-    # The last line has neither '=' nor an end; Compose takes it for a value without a name.
+    # The last line has neither '=' nor a line end; Compose takes it for a value without a name.
     return "", position, False
 
 
 def _value(text: str, position: int, line: int) -> tuple[str, int, bool]:
-    """A value, where the text goes on, and whether it is literal."""
+    """A value, the position after it, and whether it is literal."""
     quote = text[position : position + 1]
     if quote not in ("'", '"') or not quote:
         end = text.find("\n", position)
@@ -149,16 +147,16 @@ def _value(text: str, position: int, line: int) -> tuple[str, int, bool]:
                 parts.append("\\")
             parts.append(character)
         index += 1
-    raise ReaderError("a quoted value has no end", line, rule="not-dotenv")
+    raise ReaderError("a quoted value is not closed", line, rule="not-dotenv")
 
 
 def _escape(match: re.Match[str]) -> str:
-    found = match[0]
-    if found == r"\$":
+    escape = match[0]
+    if escape == r"\$":
         return "$$"
-    if found[1] in _PLAIN_ESCAPES:
-        return _PLAIN_ESCAPES[found[1]]
-    digits = found[2:]
-    if found[1] == "0" and len(digits) == 3 and int(digits[0]) < 4 and not set(digits) & set("89"):
+    if escape[1] in _PLAIN_ESCAPES:
+        return _PLAIN_ESCAPES[escape[1]]
+    digits = escape[2:]
+    if escape[1] == "0" and len(digits) == 3 and int(digits[0]) < 4 and not set(digits) & set("89"):
         return chr(int(digits, 8))
-    return found
+    return escape

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compose's variables: ``$NAME``, ``${NAME}``, six operators with nested operands, and ``$$``."""
+"""Compose's interpolation: ``$NAME``, ``${NAME}``, six operators with nested operands, and ``$$``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ...errors import ReaderError
 from ...model import Interpolation, Where
-from ..errors import ReaderError
 
 MAX_NESTING = 32
 MAX_CHARACTERS = 256 << 10
@@ -21,13 +21,13 @@ _OPERATOR = re.compile(r":?[-+?]")
 
 _NOWHERE = Where()
 
-#: Looks a variable up; ``None`` where it is not set.
+#: Returns a variable's value, or ``None`` if it is not set.
 Lookup = Callable[[str], "str | None"]
 
 
 @dataclass(slots=True)
 class Interpolator:
-    """Replaces variables, and keeps what it replaced and what it found unset."""
+    """Replaces variables, and records each use (``uses``) and each unset variable (``unset``)."""
 
     lookup: Lookup
     uses: list[Interpolation] = field(default_factory=list)
@@ -36,7 +36,8 @@ class Interpolator:
     def substitute(self, text: str, where: Where = _NOWHERE, depth: int = 0) -> str:
         """The text with its variables replaced.
 
-        Raises :class:`ReaderError`: ``unset-variable`` for ``${NAME:?}``, ``not-compose`` for what is no template.
+        Raises :class:`ReaderError`: ``unset-variable`` for ``${NAME:?}``, ``not-compose`` for invalid syntax,
+        ``too-large``.
         """
         start = text.find("$")
         if start < 0:
@@ -44,11 +45,8 @@ class Interpolator:
         if depth > MAX_NESTING:
             raise ReaderError(f"variables nest deeper than {MAX_NESTING} levels", where.line, rule="too-large")
         if len(text) > MAX_CHARACTERS:
-            raise ReaderError(
-                f"a value with variables has {len(text)} characters; more than {MAX_CHARACTERS} are not read",
-                where.line,
-                rule="too-large",
-            )
+            message = f"a value with variables has {len(text)} characters; the limit is {MAX_CHARACTERS}"
+            raise ReaderError(message, where.line, rule="too-large")
         done: list[str] = []
         position = 0
         while start >= 0:
@@ -65,7 +63,7 @@ class Interpolator:
                 value, position = self._braced(text, start, where, depth)
                 done.append(value)
             else:
-                # A dollar before anything else is a dollar.
+                # Any other dollar stands for itself.
                 done.append("$")
                 position = start + 1
             start = text.find("$", position)
@@ -81,7 +79,7 @@ class Interpolator:
         return value
 
     def _braced(self, text: str, start: int, where: Where, depth: int) -> tuple[str, int]:
-        """What ``${`` at ``start`` becomes, and where the text goes on."""
+        """The replacement of the ``${…}`` at ``start``, and the position after it."""
         name = _NAME.match(text, start + 2)
         if not name:
             raise _invalid(where)
@@ -137,14 +135,14 @@ def _invalid(where: Where) -> ReaderError:
     # The text itself may be a secret.
     place = f" of {where.item}" if where.item else ""
     return ReaderError(
-        f"the value{place} holds an invalid variable: write '$$' for a dollar that is none",
+        f"the value{place} contains an invalid variable: write '$$' for a literal dollar",
         where.line,
         rule="not-compose",
     )
 
 
 def lookup_in(*mappings: Mapping[str, str]) -> Lookup:
-    """A lookup that asks several mappings; the first that knows a name wins."""
+    """A lookup in several mappings; the first that has the name wins."""
 
     def lookup(name: str) -> str | None:
         for mapping in mappings:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files to one merged model: variables, ``extends``, ``include`` and several files, in Compose's order."""
+"""Load files into one merged model: variables, ``extends``, ``include`` and several files, in Compose's order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import Interpolation, Where
-from ..errors import ReaderError
 from .canonical import SECTIONS, Paths, canonical
 from .casts import cast
 from .dotenv import evaluate, read_dotenv
 from .interpolation import Interpolator, lookup_in
+from .keys import MODEL
 from .merge import Path, extend, merge, reset, unique
-from .schema import MODEL
 from .shape import check_shape
 from .yaml_text import Map, Seq, YamlDocument, read_yaml
 
@@ -26,7 +26,7 @@ MAX_CHAIN = 40
 
 
 class Sources:
-    """The files of a project by their absolute path, each read once."""
+    """The files of a project by absolute path, each read once."""
 
     def __init__(self, read: Callable[[str], str | None], show: Callable[[str], str]) -> None:
         self._read = read
@@ -34,14 +34,14 @@ class Sources:
         self.show = show
 
     def read(self, path: str) -> str | None:
-        """The text of a file, or nothing where it cannot be read."""
+        """The text of a file, or ``None`` if it cannot be read."""
         if path not in self._texts:
             self._texts[path] = self._read(path)
         return self._texts[path]
 
 
 class Loader:
-    """Loads models, and remembers all files, variables and problems on the way."""
+    """Loads models, and records all files, links, variables and problems."""
 
     def __init__(self, sources: Sources, home: str) -> None:
         self.sources = sources
@@ -59,13 +59,13 @@ class Loader:
         name = ""
         for path in files:
             for document in self._parsed(path, "file"):
-                found = document.value.get("name") if isinstance(document.value, dict) else None
-                if isinstance(found, str) and found:
-                    name = found
+                declared = document.value.get("name") if isinstance(document.value, dict) else None
+                if isinstance(declared, str) and declared:
+                    name = declared
         return Interpolator(lookup_in(env)).substitute(name)
 
     def model(self, files: Sequence[str], base: str, env: Mapping[str, str], chain: tuple[str, ...] = ()) -> Map:
-        """The merged canonical model of some files, with absolute paths."""
+        """The merged canonical model of files, with absolute paths."""
         model = Map()
         for path in files:
             model = self._add(path, model, base, env, chain)
@@ -88,10 +88,10 @@ class Loader:
         return self._documents[path]
 
     def _config(self, path: str, document: YamlDocument, env: Mapping[str, str]) -> Map:
-        """One document with its variables replaced, checked in shape."""
+        """A document with its variables replaced and its shape checked."""
         shown = self.sources.show(path)
         if not isinstance(document.value, Map):
-            raise ReaderError("the file is YAML, but no mapping: Compose files are", 1, rule="not-compose", file=shown)
+            raise ReaderError("a Compose file must be a mapping", 1, rule="not-compose", file=shown)
         interpolator = Interpolator(lookup_in(env), self.uses, self.unset)
         config: Map = _placed(shown, lambda: _interpolate(document.value, interpolator, (), (shown, 0)))
         services = config.get("services")
@@ -101,7 +101,7 @@ class Loader:
         return config
 
     def _add(self, path: str, model: Map, base: str, env: Mapping[str, str], chain: tuple[str, ...]) -> Map:
-        """A model with one more file on top."""
+        """Merge one more file into a model."""
         self._count(path)
         shown = self.sources.show(path)
         for document in self._parsed(path, "file"):
@@ -117,7 +117,7 @@ class Loader:
     def _count(self, path: str) -> None:
         self._loads += 1
         if self._loads > MAX_FILES:
-            message = f"the project reads more than {MAX_FILES} files by include and extends"
+            message = f"the project includes and extends more than {MAX_FILES} files"
             raise ReaderError(message, rule="too-large", file=self.sources.show(path))
 
     def _extended(
@@ -130,7 +130,7 @@ class Loader:
         env: Mapping[str, str],
         chain: tuple[tuple[str, str], ...],
     ) -> Any:
-        """A service with what it extends beneath it."""
+        """A service merged with what it extends."""
         service = services.get(name)
         extends = service.get("extends") if isinstance(service, dict) else None
         if not isinstance(service, dict) or extends is None:
@@ -141,8 +141,8 @@ class Loader:
         if not isinstance(ref, str):
             raise ReaderError(f"services.{name}.extends names no service", line, rule="not-compose", file=shown)
         if (path, name) in chain or len(chain) > MAX_CHAIN:
-            circle = " extends ".join(each for _unused, each in (*chain, (path, name)))
-            raise ReaderError(f"services extend each other in a circle: {circle}", line, rule="cycle", file=shown)
+            circle = " extends ".join(service_name for _path, service_name in (*chain, (path, name)))
+            raise ReaderError(f"services extend each other in a cycle: {circle}", line, rule="cycle", file=shown)
         chain = (*chain, (path, name))
         file = extends.get("file") if isinstance(extends, dict) else None
         if file:
@@ -171,12 +171,10 @@ class Loader:
         return merged
 
     def _extended_file(self, target: str, env: Mapping[str, str]) -> tuple[dict[str, Any], list[Path]] | None:
-        """The services of a file that is extended, with its own paths; nothing where it cannot be read."""
+        """The services of an extended file and its resets, with absolute paths; ``None`` if it cannot be read."""
         self._count(target)
         if self.sources.read(target) is None:
-            self.problems.append(
-                ReaderError("the file that is extended cannot be read", file=self.sources.show(target))
-            )
+            self.problems.append(ReaderError("the extended file cannot be read", file=self.sources.show(target)))
             return None
         model = Map()
         resets: list[Path] = []
@@ -190,7 +188,7 @@ class Loader:
         return model.get("services") or {}, resets
 
     def _include(self, config: Map, path: str, base: str, env: Mapping[str, str], chain: tuple[str, ...]) -> None:
-        """Import what the files that are included define."""
+        """Merge the included files into ``config``."""
         entries = config.pop("include", None)
         if entries is None:
             return
@@ -209,13 +207,11 @@ class Loader:
             self.links += [("include", file, where) for file in files]
             if files[0] in chain or len(chain) > MAX_CHAIN:
                 circle = " includes ".join(map(self.sources.show, (*chain, files[0])))
-                raise ReaderError(f"files include each other in a circle: {circle}", line, rule="cycle", file=shown)
+                raise ReaderError(f"files include each other in a cycle: {circle}", line, rule="cycle", file=shown)
             missing = [file for file in files if self.sources.read(file) is None]
             if missing:
                 names = ", ".join(map(self.sources.show, missing))
-                self.problems.append(
-                    ReaderError(f"the file that is included cannot be read: {names}", line, file=shown)
-                )
+                self.problems.append(ReaderError(f"the included file cannot be read: {names}", line, file=shown))
                 continue
             directory = full.get("project_directory")
             directory = Paths(base, self.home).path(directory) if directory else posixpath.dirname(files[0])
@@ -227,9 +223,9 @@ class Loader:
     def _include_env(
         self, entry: Mapping[str, Any], base: str, directory: str, env: Mapping[str, str]
     ) -> dict[str, str]:
-        """The variables of an included project: its own environment files, below those of the whole project."""
+        """The variables of an included project: its own environment files, overridden by the main project's."""
         files = [Paths(base, self.home).path(word) for word in _words(entry.get("env_file"))]
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         for path in files or [posixpath.join(directory, ".env")]:
             text = self.sources.read(path)
             if text is None:
@@ -238,8 +234,8 @@ class Loader:
                 continue
             shown = self.sources.show(path)
             lines = _placed(shown, lambda: read_dotenv(text))  # noqa: B023
-            found.update(_placed(shown, lambda: evaluate(lines, shown, lookup_in(env, found))))  # noqa: B023
-        return {**found, **env}
+            values.update(_placed(shown, lambda: evaluate(lines, shown, lookup_in(env, values))))  # noqa: B023
+        return {**values, **env}
 
 
 def clone(value: Any) -> Any:
@@ -252,7 +248,7 @@ def clone(value: Any) -> Any:
 
 
 def _combined(model: Map, config: Map) -> Map:
-    """A canonical model with a raw one merged on top, canonical again."""
+    """Merge a raw model into a canonical one, and make the result canonical."""
     merged = unique(merge(model, config))
     check_shape(merged, MODEL)
     merged.pop("version", None)
@@ -278,7 +274,7 @@ def _interpolate(value: Any, interpolator: Interpolator, path: Path, place: tupl
 
 
 def _resolve_listed(model: Map, env: Mapping[str, str]) -> None:
-    """Bare names in a list of environment entries get their value where the list stands."""
+    """Give bare names in lists of environment entries their values, in place."""
     for service in (model.get("services") or {}).values():
         listed = service.get("environment") if isinstance(service, dict) else None
         if isinstance(listed, list):
@@ -302,7 +298,7 @@ def _import(imported: Map, config: Map, line: int, shown: str) -> None:
 
 
 def _placed(shown: str, step: Callable[[], Any]) -> Any:
-    """Do a step; an error without a file is one of this file."""
+    """Run ``step`` and set the file of an error that has none."""
     try:
         return step()
     except ReaderError as error:

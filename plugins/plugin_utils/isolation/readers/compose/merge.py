@@ -2,14 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How Compose merges: several files, ``extends``, ``!reset`` and ``!override``, and what may stand in a list once."""
+"""Merge models as Compose does: several files, ``extends``, ``!reset``, ``!override``, unique entries of lists."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .short_forms import compose_text, parse_volume
 from .yaml_text import Map, Seq
 
@@ -18,12 +18,12 @@ Merger = Callable[[Any, Any, Path], Any]
 
 
 def matches(path: Path, pattern: Path) -> bool:
-    """Whether a path has the form of a pattern, in which ``*`` stands for any one key."""
+    """Whether a path matches a pattern, in which ``*`` stands for any single key."""
     return len(path) == len(pattern) and all(want in ("*", part) for part, want in zip(path, pattern, strict=True))
 
 
 def merge(base: Any, over: Any, path: Path = ()) -> Any:
-    """``base`` with ``over`` on top. ``base`` is changed and returned where it is a mapping."""
+    """Merge ``over`` into ``base``. A mapping ``base`` is changed in place and returned."""
     special = _special(path, _MERGERS)
     if special:
         return special(base, over, path)
@@ -41,12 +41,12 @@ def merge(base: Any, over: Any, path: Path = ()) -> Any:
 
 
 def extend(base: dict[str, Any], over: dict[str, Any]) -> Any:
-    """A service that extends another."""
+    """Merge a service (``over``) into the one that it extends (``base``)."""
     return _mappings(base, over, ("services", "*"))
 
 
 def reset(target: Any, resets: Iterable[Path], path: Path = ()) -> None:
-    """Take out of ``target`` what a later file resets or overrides."""
+    """Delete from ``target`` what a later file resets or overrides."""
     patterns = list(resets)
     if not patterns or not isinstance(target, dict):
         return
@@ -59,7 +59,7 @@ def reset(target: Any, resets: Iterable[Path], path: Path = ()) -> None:
 
 
 def unique(value: Any, path: Path = ()) -> Any:
-    """The model with doubles taken out of its lists; of doubles the last counts, in the place of the first."""
+    """Remove duplicates from a model's lists, in place; the last one is kept, at the position of the first."""
     if isinstance(value, dict):
         for key in value:
             value[key] = unique(value[key], (*path, key))
@@ -88,15 +88,15 @@ def _unique_list(value: list[Any], index: Callable[[Any, Path], str], path: Path
 
 
 def _special(path: Path, table: dict[Path, Any]) -> Any:
-    """The entry of a table for a path, with names of services, networks and so on left open."""
+    """The entry of a table for a path, in which ``*`` stands for the names of services, networks and so on."""
     if len(path) < 3:
         return None
-    found = table.get((path[0], "*", *path[2:]))
-    if found is None and len(path) == 4:
-        found = table.get((path[0], "*", path[2], "*"))
-    if found is None and len(path) == 5:
-        found = table.get((path[0], "*", path[2], "*", path[4]))
-    return found
+    entry = table.get((path[0], "*", *path[2:]))
+    if entry is None and len(path) == 4:
+        entry = table.get((path[0], "*", path[2], "*"))
+    if entry is None and len(path) == 5:
+        entry = table.get((path[0], "*", path[2], "*", path[4]))
+    return entry
 
 
 def _mappings(base: dict[str, Any], over: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -122,14 +122,13 @@ def _places(value: list[Any]) -> list[tuple[str, int]]:
 
 
 def _sequence(value: Any) -> Seq:
-    """A mapping or a word as a list of ``key=value``."""
+    """A mapping, a string or a list as a list of ``key=value``."""
     if isinstance(value, dict):
         at = getattr(value, "at", {})
         made: list[tuple[str, tuple[str, int]]] = []
         for key, item in value.items():
-            items = item if isinstance(item, list) else [item]
-            for each in items:
-                text = key if each is None else f"{key}={compose_text(each)}"
+            for scalar in item if isinstance(item, list) else [item]:
+                text = key if scalar is None else f"{key}={compose_text(scalar)}"
                 made.append((text, at.get(key, ("", 0))))
         made.sort(key=lambda pair: pair[0])
         return Seq([text for text, _unused in made], at=[place for _unused, place in made])

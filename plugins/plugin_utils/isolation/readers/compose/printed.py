@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The printed form of services: defaults, and the types of ``docker compose config --format json``.
+"""The printed form of services: the defaults and types of ``docker compose config --format json``.
 
-What is empty, zero or false is left out, as Compose leaves it out, unless its absence would mean something else.
+Like Compose, it omits what is empty, zero or false, unless its absence would mean something else.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import ReaderError
-from .schema import LISTS, SCALARS, SIZES, TEXTS, WORDS
+from ...errors import ReaderError
+from .keys import LISTS, SCALARS, SIZES, TEXTS, WORDS
 from .short_forms import compose_text, posixpath_clean
 from .values import (
     as_command,
@@ -30,13 +30,13 @@ from .values import (
 )
 from .yaml_text import Map, Seq
 
-#: Where absent and empty differ, so that empty is printed.
+#: Keys that are printed although empty, since absent means something else.
 _KEPT = {"attach", "build", "command", "deploy", "entrypoint", "healthcheck", "init", "logging", "scale"}
 _SHARED_NAMESPACES = ("network_mode", "ipc", "pid", "uts", "cgroup")
 
 
 def finish_service(service: Mapping[str, Any], env: Mapping[str, str]) -> Map:
-    """A canonical service with absolute paths as Compose prints it. ``env`` gives values to bare names."""
+    """The printed form of a canonical service with absolute paths. ``env`` has the values of bare names."""
     made = Map(at=getattr(service, "at", None))
     made["command"] = made["entrypoint"] = None
     for key, value in service.items():
@@ -61,13 +61,13 @@ def finish_service(service: Mapping[str, Any], env: Mapping[str, str]) -> Map:
 
 
 def _connect(service: Map) -> None:
-    """A service that names no network is on the default one."""
+    """Connect a service without networks to the default one."""
     if "network_mode" not in service and not service.get("networks"):
         service["networks"] = {"default": None}
 
 
 def _imply_dependencies(service: Map) -> None:
-    """Links and shared namespaces are dependencies, too."""
+    """Add the dependencies that links and shared namespaces imply."""
     depends = dict(service.get("depends_on") or {})
     at = getattr(service.get("depends_on"), "at", None)
 
@@ -92,7 +92,7 @@ def _imply_dependencies(service: Map) -> None:
 
 
 def _resolved(values: Mapping[str, str | None], env: Mapping[str, str], *, keep: bool) -> Map:
-    """Bare names get their value from the project's environment, where it has one."""
+    """Give bare names their values from the project's environment, if it has them."""
     made = Map(at=getattr(values, "at", None))
     for key, value in values.items():
         if value is None:
@@ -104,7 +104,7 @@ def _resolved(values: Mapping[str, str | None], env: Mapping[str, str], *, keep:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a key without rules of its own; numbers stay numbers."""
+    """The value of a key without special rules, unchanged."""
     return value
 
 
@@ -286,7 +286,7 @@ _FINISH: dict[str, Callable[[Any], Any]] = {
     "env_file": lambda value: Seq([entry["path"] for entry in value], at=getattr(value, "at", None)),
     "environment": as_mapping,
     "extra_hosts": as_hosts,
-    "gpus": lambda value: [each if {"count", "device_ids"} & set(each) else {**each, "count": -1} for each in value],
+    "gpus": lambda value: [gpu if {"count", "device_ids"} & set(gpu) else {**gpu, "count": -1} for gpu in value],
     "healthcheck": _healthcheck,
     "labels": as_labels,
     "logging": _logging,

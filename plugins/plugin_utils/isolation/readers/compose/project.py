@@ -2,12 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compose files as Compose reads them: several files, ``extends``, ``include``, variables, environment files.
+"""Read a Compose project as Compose does: several files, ``extends``, ``include``, variables, environment files.
 
-What comes out has the form of ``docker compose config --format json``, with differences on purpose: networks and
-volumes that no service uses are kept, profiles hide no service, ``env_file`` stays as a list of absolute paths, a
-dollar is one dollar (Compose prints two), and a mount whose source was written with ``~`` is marked ``x-home``. Where
-versions of Compose differ in what they refuse (the same entry twice in a list), nothing is refused.
+The result has the form of ``docker compose config --format json``, with intended differences: unused networks and
+volumes are kept, profiles hide no service, ``env_file`` is a list of absolute paths, a dollar is one dollar (Compose
+prints two), and a mount whose source was written with ``~`` is marked ``x-home``. What only some versions of Compose
+refuse (the same entry twice in a list) is accepted.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import ReaderError
 from ...model import ComposeProject, Severity, Where
 from ...naming import normalise_project
-from ..errors import ReaderError
 from .canonical import SECTIONS, Paths, canonical, canonical_service
 from .check import inconsistencies
 from .dotenv import Line, evaluate, read_dotenv
 from .interpolation import lookup_in
+from .keys import SERVICE
 from .load import Loader, Sources
 from .printed import finish_service
 from .resources import finish_resources
-from .schema import SERVICE
 from .shape import check_shape
 from .yaml_text import Map
 
@@ -36,7 +36,7 @@ PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be read, and how bad that is."""
+    """A reader's error and its severity."""
 
     error: ReaderError
     severity: Severity
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One file that names another: ``extends``, ``include`` or ``env-file``, with an absolute path."""
+    """A reference to another file; ``kind`` is ``extends`` or ``include``, ``target`` an absolute path."""
 
     kind: str
     target: str
@@ -53,7 +53,7 @@ class Link:
 
 @dataclass(slots=True)
 class ComposeReading:
-    """A project where it could be read, what is wrong, and the files that it names."""
+    """The project, if it could be read, with its problems and links."""
 
     project: ComposeProject | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -69,9 +69,10 @@ def read_compose(
     show: Callable[[str], str] = str,
     home: str = "/root",
 ) -> ComposeReading:
-    """Read one project from its files. Paths are absolute, as on the machine; ``show`` gives the user's own names.
+    """Read one project from its files. Raises nothing for a file's content: ``problems`` has the errors.
 
-    ``env`` is what ``.env`` holds. Never raises for what a file holds: that is in ``problems``.
+    Paths are absolute, as on the machine; ``show`` maps them to the user's own paths. ``env`` is the content of
+    ``.env``.
     """
     reading = ComposeReading()
     loader = Loader(Sources(read, show), home)
@@ -89,7 +90,7 @@ def read_compose(
 
 
 class _Project:
-    """One project while it is being put together."""
+    """A project while it is being built."""
 
     def __init__(self, loader: Loader, directory: str, env: dict[str, str], reading: ComposeReading) -> None:
         self._loader = loader
@@ -132,13 +133,13 @@ class _Project:
         )
 
     def _name(self, declared: str) -> tuple[str, str]:
-        """The project's name and where it is from. ``.env`` wins over the file, the file over the directory."""
+        """The project's name and its source: ``.env``, else the Compose files, else the directory."""
         wanted = self._env.get(PROJECT_NAME, "")
         if wanted:
             if normalise_project(wanted) != wanted:
                 message = (
-                    f"{PROJECT_NAME}={wanted!r} is no project name: Compose takes lower-case letters, digits, "
-                    "'-' and '_', and a letter or digit first"
+                    f"{PROJECT_NAME}={wanted!r} is not a valid project name: it must begin with a letter or digit and "
+                    "contain only lower-case letters, digits, '-' and '_'"
                 )
                 self._problem(ReaderError(message, rule="not-compose"), Severity.MEDIUM)
             return normalise_project(wanted) or "default", PROJECT_NAME
@@ -148,7 +149,7 @@ class _Project:
         return normalise_project(posixpath.basename(self._directory.rstrip("/"))) or "default", "directory"
 
     def _with_files(self, made: Map, service: Mapping[str, Any]) -> Map:
-        """The service with what its environment and label files hold; the service's own entries win."""
+        """Add the entries of a service's environment and label files; the service's own entries win."""
         values: dict[str, str] = {}
         own = made.get("environment") or Map()
         merged = Map(at=dict(getattr(own, "at", {})))
@@ -157,8 +158,7 @@ class _Project:
             lines = self._lines(entry["path"], required=bool(entry.get("required", True)))
             if lines is None:
                 continue
-            found = self._evaluate(lines, shown, entry, lookup_in(values, self._env))
-            values.update(found)
+            values.update(self._evaluate(lines, shown, entry, lookup_in(values, self._env)))
             for line in lines:
                 if line.key not in own:
                     merged.at[line.key] = (shown, line.line)
@@ -189,7 +189,7 @@ class _Project:
             return {}
 
     def _lines(self, path: str, *, required: bool) -> list[Line] | None:
-        """The lines of an environment file, read once; nothing where it cannot be read."""
+        """The lines of an environment file, read once; ``None`` if it cannot be read."""
         if path in self._env_files:
             return self._env_files[path]
         self._env_files[path] = None
@@ -197,7 +197,7 @@ class _Project:
         text = sources.read(path)
         if text is None:
             if required:
-                message = "the file cannot be read here, so its values are not judged; Compose refuses to start without"
+                message = "the file cannot be read here, and Compose does not start without it"
                 self._problem(ReaderError(message, file=sources.show(path)), Severity.LOW)
             return None
         try:
@@ -220,16 +220,16 @@ def canonical_mapping(
     bare_name: str = "",
     home: str = "/root",
 ) -> ComposeProject:
-    """A project that is a mapping already, ours, in one file and without variables: no text is parsed.
+    """The project of a mapping that Bulkhead rendered, in one file and without variables: no text is parsed.
 
-    ``env_files`` maps absolute paths to what they hold. Raises :class:`ReaderError` for what Compose would refuse.
+    ``env_files`` maps absolute paths to their content. Raises :class:`ReaderError` for what Compose would refuse.
     """
     name = str(compose["name"])
     paths = Paths(directory, home)
     services: dict[str, Any] = {}
     for key, definition in (compose.get("services") or {}).items():
         check_shape(definition, SERVICE, f"services.{key}")
-        # Looking for a dollar in the printed form is much faster than looking at every value.
+        # Searching repr() for a dollar is much faster than checking each value.
         service = canonical_service(_undollared(definition) if "$$" in repr(definition) else definition, key)
         paths.service(service)
         finished = finish_service(service, {})
@@ -261,7 +261,7 @@ def canonical_mapping(
 
 
 def _undollared(value: Any) -> Any:
-    """``$$`` of our own files is a dollar; they hold no variables."""
+    """Replace ``$$`` by ``$``: rendered files contain no variables."""
     if isinstance(value, str):
         return value.replace("$$", "$")
     if isinstance(value, Mapping):
@@ -270,8 +270,8 @@ def _undollared(value: Any) -> Any:
 
 
 def _places(model: Mapping[str, Any]) -> dict[str, Where]:
-    """Where every part of a finished model was written."""
-    found: dict[str, Where] = {}
+    """Where each part of a finished model was written, by dotted path."""
+    places: dict[str, Where] = {}
 
     def walk(value: Any, path: str) -> None:
         at = getattr(value, "at", None)
@@ -279,14 +279,14 @@ def _places(model: Mapping[str, Any]) -> dict[str, Where]:
             for key, item in value.items():
                 here = f"{path}.{key}" if path else key
                 if at and key in at and at[key][0]:
-                    found[here] = Where(at[key][0], at[key][1], here)
+                    places[here] = Where(at[key][0], at[key][1], here)
                 walk(item, here)
         elif isinstance(value, list):
             for number, item in enumerate(value):
                 here = f"{path}.{number}"
                 if at and number < len(at) and at[number][0]:
-                    found[here] = Where(at[number][0], at[number][1], here)
+                    places[here] = Where(at[number][0], at[number][1], here)
                 walk(item, here)
 
     walk(model, "")
-    return found
+    return places

@@ -15,7 +15,7 @@ from .yaml_text import Map
 
 
 def finish_resources(model: Mapping[str, Any], project: str) -> dict[str, Map]:
-    """Networks, volumes, secrets and configs with their real names. The default network is there if it is used."""
+    """Networks, volumes, secrets and configs with their real names, and the default network if a service uses it."""
     made: dict[str, Map] = {section: Map(at=getattr(model.get(section), "at", None)) for section in _RESOURCES}
     for section, finish in _RESOURCES.items():
         for key, entry in (model.get(section) or {}).items():

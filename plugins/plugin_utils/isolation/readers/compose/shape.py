@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shapes of values, and a check that says where a value does not fit. The shapes of Compose are in ``compose_schema``.
+"""Shapes of values, and a check that tells where a value does not fit. Compose's shapes are in :mod:`.keys`.
 
-A shape is a word of type letters (``s`` string, ``i`` integer, ``n`` number, ``b`` boolean, ``0`` null, ``*`` anything)
-or one of the classes below. Keys that begin with ``x-`` are allowed wherever Compose allows them.
+A shape is a string of type letters (``s`` string, ``i`` integer, ``n`` number, ``b`` boolean, ``0`` null, ``*``
+anything) or one of the classes below. Keys that begin with ``x-`` are allowed wherever Compose allows them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Union
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .yaml_text import Map, Seq
 
 Shape = Union[str, "ListOf", "MapOf", "Keys", "Either"]
@@ -37,20 +37,20 @@ def _types(letters: str) -> frozenset[type]:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list whose entries have one shape."""
+    """A list whose entries all have the same shape."""
 
     entry: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """A mapping with keys of the user's own."""
+    """A mapping with arbitrary keys."""
 
     value: Shape
 
 
 class Keys:
-    """A mapping with known keys. A name that ends in ``!`` must be there."""
+    """A mapping with known keys. A name that ends with ``!`` is required."""
 
     __slots__ = ("needed", "shapes")
 
@@ -60,7 +60,7 @@ class Keys:
 
 
 class Either:
-    """One of several shapes; they differ in what kind of value they are, so that a value's type chooses one."""
+    """One of several shapes, which differ in type, so that a value's type selects one."""
 
     __slots__ = ("by_type", "shapes")
 
@@ -82,7 +82,7 @@ _KINDS = {"s": "a string", "i": "a whole number", "n": "a number", "b": "true or
 
 
 class _Misfit(Exception):
-    """What does not fit. The way to it is put together while the error comes up: most values fit."""
+    """A value that does not fit. Its path is built while the error propagates, since most values fit."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -91,13 +91,13 @@ class _Misfit(Exception):
         self.line = 0
 
     def below(self, key: object, place: tuple[str, int] | None) -> None:
-        """Note one more step of the way."""
+        """Add a key to the path."""
         self.path.append(str(key))
         self.line = self.line or (place[1] if place else 0)
 
 
 def check_shape(value: Any, shape: Shape, start: str = "") -> None:
-    """Refuse a value that has not the shape. Raises :class:`ReaderError` with the way to it, and the line if known."""
+    """Raise :class:`ReaderError` with the path, and the line if known, if a value does not have the shape."""
     try:
         _check(value, shape)
     except _Misfit as misfit:
@@ -138,13 +138,13 @@ def _check_mapping(value: Mapping[str, Any], shape: MapOf | Keys) -> None:
             elif key in known:
                 _check(item, known[key])
             elif not str(key).startswith("x-"):
-                raise _Misfit(": Compose knows no such key")
+                raise _Misfit(": Compose does not know this key")
     except _Misfit as misfit:
         misfit.below(key, getattr(value, "at", {}).get(key))
         raise
     for key in shape.needed if isinstance(shape, Keys) else ():
         if key not in value:
-            raise _Misfit(f" has no {key!r}")
+            raise _Misfit(f" lacks {key!r}")
 
 
 def _is(value: Any, letters: str) -> bool:
@@ -152,12 +152,12 @@ def _is(value: Any, letters: str) -> bool:
         return True
     if isinstance(value, float):
         return value.is_integer() and "i" in letters
-    # Ansible's own strings are of subclasses of str.
+    # Ansible's strings are subclasses of str.
     return isinstance(value, str) and "s" in letters
 
 
 def _fits(value: Any, shape: Shape) -> bool:
-    """Whether a value is of a shape's kind, whatever is inside."""
+    """Whether a value has a shape's type, regardless of its content."""
     if isinstance(shape, str):
         return shape == "*" or _is(value, shape)
     if isinstance(shape, ListOf):
@@ -176,7 +176,7 @@ def _words_of(shape: Shape) -> Iterator[str]:
     if isinstance(shape, str):
         yield from (_KINDS[letter] for letter in shape if letter in _KINDS)
     elif isinstance(shape, Either):
-        for each in shape.shapes:
-            yield from _words_of(each)
+        for option in shape.shapes:
+            yield from _words_of(option)
     else:
         yield "a list" if isinstance(shape, ListOf) else "a mapping"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compose's short forms and units: ports, volumes, commands, durations, sizes."""
+"""Parse Compose's short forms and units: ports, volumes, commands, durations, sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 
 _PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 _SIZE = re.compile(r"(\d+(?:\.\d+)*) ?([kKmMgGtTpP])?[iI]?[bB]?\Z")
@@ -32,7 +32,7 @@ _NANOSECONDS = {
 
 
 def compose_text(value: Any) -> str:
-    """A scalar as Compose prints it into a string."""
+    """A scalar as the string that Compose makes of it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -43,7 +43,7 @@ def compose_text(value: Any) -> str:
 
 
 def _float_text(value: float) -> str:
-    """A float in the shortest form, with an exponent below 1e-4 and from 1e6 on."""
+    """A float in its shortest form, with an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value) or math.isinf(value):
         return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     number = Decimal(repr(value)).normalize()
@@ -54,7 +54,7 @@ def _float_text(value: float) -> str:
 
 
 def parse_ports(text: str) -> list[dict[str, Any]]:
-    """The short form of a port: one entry for each port of a range inside the container."""
+    """Parse the short form of a port into long forms, one for each container port of a range."""
     head, _unused, container = text.rpartition(":")
     address, _unused, host = head.rpartition(":")
     container, slash, protocol = container.partition("/")
@@ -99,7 +99,7 @@ def _address(text: str, whole: str) -> str:
 
 
 def port_range(text: str, whole: str = "") -> tuple[int, int]:
-    """``80`` or ``80-82`` as its first and last port. Raises :class:`ReaderError` for anything else."""
+    """The first and last port of ``80`` or ``80-82``. Raises :class:`ReaderError` for anything else."""
     low, dash, high = text.partition("-")
     if not low.isdecimal() or (dash and not high.isdecimal()):
         raise _bad(f"invalid port {whole or text!r}")
@@ -110,7 +110,7 @@ def port_range(text: str, whole: str = "") -> tuple[int, int]:
 
 
 def parse_volume(spec: str) -> dict[str, Any]:
-    """The short form of a mount."""
+    """Parse the short form of a mount."""
     if not spec:
         raise _bad("invalid empty volume")
     volume: dict[str, Any] = {}
@@ -222,7 +222,7 @@ def _shell_quote(character: str, quote: str, word: str) -> str:
 
 
 def parse_size(value: Any) -> int:
-    """``64m`` as bytes."""
+    """The bytes in a size such as ``64m``."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise _bad(f"invalid size {value!r}")
     if isinstance(value, int):
@@ -234,7 +234,7 @@ def parse_size(value: Any) -> int:
 
 
 def parse_duration(value: Any) -> int:
-    """``1m30s`` as nanoseconds."""
+    """The nanoseconds in a duration such as ``1m30s``."""
     text = compose_text(value)
     sign = -1 if text.startswith("-") else 1
     rest = text.lstrip("+-")

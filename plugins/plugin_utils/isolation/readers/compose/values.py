@@ -2,43 +2,43 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values in the types that Compose prints: strings, lists and mappings of strings, sizes, durations."""
+"""Convert values to the types that Compose prints: strings, lists and mappings of strings, sizes, durations."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 from .short_forms import compose_text, duration_text, parse_command, parse_duration, parse_size
 from .yaml_text import Map, Seq
 
 
 def is_empty(value: Any) -> bool:
-    """Whether Compose leaves a value out of what it prints."""
+    """Whether Compose omits a value from its output."""
     return value is None or value is False or value == 0 or value == "" or value == [] or value == {}
 
 
 def as_truth(value: Any) -> bool:
-    """A switch, also where it is written as a word."""
+    """A boolean, which may be written as a string."""
     if isinstance(value, str):
         return value.lower() in ("true", "y", "yes", "on", "1")
     return bool(value)
 
 
 def as_text(value: Any) -> Any:
-    """A scalar as a string."""
+    """A scalar as a string. Raises :class:`ReaderError` for anything else."""
     if isinstance(value, (dict, list)):
         raise ReaderError("a value must be a string or a number", rule="not-compose")
     return compose_text(value)
 
 
 def as_texts(value: Any) -> dict[str, str]:
-    """A mapping, or a list of ``key=value``, of strings."""
+    """A mapping, or a list of ``key=value``, as a mapping of strings."""
     return {key: text or "" for key, text in as_mapping(value).items()}
 
 
 def as_labels(value: Any) -> Map:
-    """Labels: a bare one has an empty value. Places are kept."""
+    """Labels as a mapping with their places; one without a value has an empty one."""
     made = as_mapping(value)
     for key, text in made.items():
         if text is None:
@@ -47,7 +47,7 @@ def as_labels(value: Any) -> Map:
 
 
 def as_mapping(value: Any) -> Map:
-    """A mapping or a list of ``key=value`` as a mapping of strings; ``None`` for a bare key."""
+    """A mapping, or a list of ``key=value``, as a mapping of strings; the value of a bare key is ``None``."""
     made: Map = Map()
     if isinstance(value, dict):
         made.at = getattr(value, "at", made.at)
@@ -67,7 +67,7 @@ def as_mapping(value: Any) -> Map:
 
 
 def as_list(value: Any) -> Any:
-    """A list of strings; a single string is a list of one."""
+    """A list of strings; a single string becomes a list."""
     if isinstance(value, str):
         return [value]
     if not isinstance(value, list):
@@ -76,7 +76,7 @@ def as_list(value: Any) -> Any:
 
 
 def as_command(value: Any) -> Any:
-    """A command as its words; ``None`` where there is none."""
+    """A command as a list of words, or ``None``."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -85,18 +85,18 @@ def as_command(value: Any) -> Any:
 
 
 def as_size(value: Any) -> Any:
-    """A size in bytes, printed."""
+    """A size in bytes, as a string."""
     size = parse_size(value)
     return str(size) if size else None
 
 
 def as_duration(value: Any) -> str:
-    """A duration, printed."""
+    """A duration as Compose prints it."""
     return duration_text(parse_duration(value))
 
 
 def as_hosts(value: Any) -> Any:
-    """Entries of ``extra_hosts`` as ``host=address``, in order."""
+    """Entries of ``extra_hosts`` as ``host=address``, sorted."""
     pairs: list[str] = []
     if isinstance(value, dict):
         for host, addresses in value.items():
@@ -106,13 +106,13 @@ def as_hosts(value: Any) -> Any:
     for item in as_list(value):
         host, separator, addresses = item.partition("=" if "=" in item else ":")
         if not separator or not host:
-            raise ReaderError(f"{item!r} is no host=address", rule="not-compose")
+            raise ReaderError(f"{item!r} is not host=address", rule="not-compose")
         pairs += [f"{host}={address.strip('[]')}" for address in addresses.split(",")]
     return sorted(pairs)
 
 
 def as_number(value: Any) -> Any:
-    """A number, also where it is written as a string; whole ones without a point."""
+    """A number, which may be written as a string; whole numbers become integers."""
     if isinstance(value, str):
         try:
             value = float(value)

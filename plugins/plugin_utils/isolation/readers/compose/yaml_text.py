@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""YAML as Compose reads it, with the line of every item, and with bounds on size, depth and aliases.
+"""Read YAML as Compose does, with the line of every item, and with limits on size, depth and aliases.
 
-Compose reads YAML 1.2 with a few habits of 1.1: ``on`` and ``yes`` are words, ``22:22`` is a string, ``0644`` is
-octal. PyYAML's own constructors differ in all three, so values are made here from PyYAML's events.
+Compose reads YAML 1.2 with some of 1.1: ``on`` and ``yes`` are strings, ``22:22`` is a string, ``0644`` is octal.
+PyYAML's constructors differ in all three, so values are built here from PyYAML's events.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from ..errors import ReaderError
+from ...errors import ReaderError
 
-#: No hand-written Compose file comes near; what is larger is refused before it is parsed.
+#: Larger files are refused before parsing; no hand-written Compose file comes close.
 MAX_CHARACTERS = 2 << 20
-#: Values after aliases are expanded. A bomb of a few lines would have billions.
+#: The most values after expanding aliases, of which a few lines could make billions.
 MAX_VALUES = 200_000
 MAX_DEPTH = 64
 
@@ -44,7 +44,7 @@ Place = tuple[str, int]
 
 
 class Map(dict[str, Any]):
-    """A mapping that knows where each key was written."""
+    """A mapping with the place of each key."""
 
     __slots__ = ("at",)
 
@@ -54,7 +54,7 @@ class Map(dict[str, Any]):
 
 
 class Seq(list[Any]):
-    """A list that knows where each item was written."""
+    """A list with the place of each item."""
 
     __slots__ = ("at",)
 
@@ -65,7 +65,7 @@ class Seq(list[Any]):
 
 @dataclass(slots=True)
 class YamlDocument:
-    """One document of a file. ``resets`` are the paths tagged ``!reset`` or ``!override``."""
+    """A document of a file. ``resets`` are the paths tagged ``!reset`` or ``!override``."""
 
     value: Any
     resets: list[tuple[str, ...]] = field(default_factory=list)
@@ -73,7 +73,7 @@ class YamlDocument:
 
 @dataclass(slots=True)
 class _Node:
-    """A parsed node. ``value`` is text, a list of nodes, a list of pairs of nodes, or the node that an alias means."""
+    """A parsed node. ``value`` is text, a list of nodes (of a mapping keys and values), or an alias's node."""
 
     kind: str
     value: Any
@@ -83,11 +83,9 @@ class _Node:
 
 
 def read_yaml(text: str, file: str) -> list[YamlDocument]:
-    """All documents of a text. Raises :class:`ReaderError`: ``not-yaml``, ``too-large`` or ``cycle``."""
+    """All documents of a text. Raises :class:`ReaderError`: ``not-yaml``, ``too-large``, ``cycle``, ``not-compose``."""
     if len(text) > MAX_CHARACTERS:
-        raise ReaderError(
-            f"the file has {len(text)} characters; a file of more than {MAX_CHARACTERS} is not read", rule="too-large"
-        )
+        raise ReaderError(f"the file has {len(text)} characters; the limit is {MAX_CHARACTERS}", rule="too-large")
     if "\0" in text[:8192]:
         raise ReaderError("the file is binary, not YAML", rule="not-yaml")
     try:
@@ -98,11 +96,12 @@ def read_yaml(text: str, file: str) -> list[YamlDocument]:
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
         raise ReaderError(f"the file is not YAML: {reason}", line, rule="not-yaml") from None
     except UnicodeEncodeError:
-        raise ReaderError("the file is not YAML: it holds characters that cannot be encoded", rule="not-yaml") from None
+        message = "the file is not YAML: it contains characters that cannot be encoded"
+        raise ReaderError(message, rule="not-yaml") from None
 
 
 def _compose(text: str) -> Iterator[_Node]:
-    """The root node of each document. No recursion here: depth comes from the text."""
+    """Yield the root node of each document. Not recursive, since the text determines the depth."""
     open_nodes: list[_Node] = []
     anchors: dict[str, _Node] = {}
     root: _Node | None = None
@@ -141,7 +140,7 @@ def _compose(text: str) -> Iterator[_Node]:
 
 
 class _Builder:
-    """Makes values from nodes. Aliases are expanded, within :data:`MAX_VALUES`."""
+    """Builds values from nodes and expands aliases, up to :data:`MAX_VALUES`."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -194,7 +193,7 @@ class _Builder:
                 continue
             name = _key(key)
             if name in made:
-                raise ReaderError(f"the file is not YAML: key {name!r} is given twice", key_node.line, rule="not-yaml")
+                raise ReaderError(f"the file is not YAML: duplicate key {name!r}", key_node.line, rule="not-yaml")
             if _target(child).tag == "!reset":
                 self._resets.append((*path, name))
                 continue
@@ -208,7 +207,7 @@ class _Builder:
         return made
 
     def _merge_sources(self, child: _Node, path: tuple[str, ...]) -> list[Map]:
-        """The mappings of a merge key; of several the first wins."""
+        """The mappings of a merge key (``<<``); the first that has a key wins."""
         target = _target(child)
         value = self._value(target, path)
         sources = value if isinstance(value, Seq) else [value]
@@ -219,20 +218,20 @@ class _Builder:
 
 
 def _target(node: _Node) -> _Node:
-    found: _Node = node.value if node.kind == "alias" else node
-    return found
+    target: _Node = node.value if node.kind == "alias" else node
+    return target
 
 
 def _key(node: _Node) -> str:
     value = _scalar(node)
     if not isinstance(value, str):
-        # Compose refuses keys that are no strings, in mappings that mix them; alone it takes a number by its text.
-        raise ReaderError(f"key {node.value!r} is no string: put it in quotes", node.line, rule="not-compose")
+        # Compose accepts a number as a key only if the mapping has no other keys.
+        raise ReaderError(f"key {node.value!r} is not a string: quote it", node.line, rule="not-compose")
     return value
 
 
 def _scalar(node: _Node) -> Any:
-    """A scalar by its tag, else by its look."""
+    """A scalar's value by its tag, or else by its form."""
     text: str = node.value
     tag = node.tag.removeprefix(_TAG)
     if tag == "str" or (tag in ("", "!") and not node.plain) or tag == "!":
@@ -254,7 +253,7 @@ def _resolve(text: str) -> Any:
             return float(digits)
         date = _DATE.match(text)
         if date:
-            # Compose prints a date that nobody quoted in full.
+            # Compose prints an unquoted date in full.
             return f"{date[1]}-{date[2]:0>2}-{date[3]:0>2} {date[4] or '00:00:00'} +0000 UTC"
     return text
 

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx configuration: its grammar, and what it claims and refers to."""
+"""nginx configuration: its syntax, and its claims and references."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an nginx configuration means: its servers, where they send requests, and the claims that follow."""
+"""The meaning of an nginx configuration: its servers, their upstreams, and the resulting claims."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...model import WORLD, Claim, Directive, Reference, Where
 
-#: Directives that send a request on.
+#: Directives that pass a request to another server.
 PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443, "memcached": 11211}
@@ -22,7 +22,7 @@ _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One ``listen``: an address (empty for all), a port, and what was said about it."""
+    """A ``listen``: an address (empty for all), a port, and its parameters."""
 
     address: str
     port: int
@@ -36,13 +36,13 @@ class Listen:
 
     @property
     def default(self) -> bool:
-        """Whether it is named as the default of its socket."""
+        """Whether it is the explicit default server of its socket."""
         return bool(self.flags & {"default_server", "default"})
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """One ``server`` of ``http``."""
+class ServerBlock:
+    """A ``server`` of ``http``."""
 
     directive: Directive
     listens: tuple[Listen, ...]
@@ -55,7 +55,7 @@ class Server:
         return self.directive.where
 
     def rejects(self) -> bool:
-        """Whether the server refuses every request: it drops the handshake, or answers with an error at once."""
+        """Whether the server refuses every request: it rejects the handshake or returns an error."""
         block = self.directive.block or ()
         if any(item.name == "ssl_reject_handshake" and item.args[:1] == ("on",) for item in block):
             return True
@@ -64,7 +64,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a ``*_pass`` leads. ``static`` targets are resolved once, when nginx starts."""
+    """The target of a ``*_pass``. A ``static`` one is resolved only once, when nginx starts."""
 
     host: str
     port: int | None
@@ -79,27 +79,27 @@ class Upstream:
 
 
 def all_directives(directives: Iterable[Directive]) -> Iterator[Directive]:
-    """Every directive at any depth."""
+    """Yield every directive at any depth."""
     for directive in directives:
         yield from directive.walk()
 
 
-def servers(directives: Iterable[Directive]) -> list[Server]:
-    """The servers of ``http``, in the order in which nginx knows them."""
-    found: list[Server] = []
+def servers(directives: Iterable[Directive]) -> list[ServerBlock]:
+    """The servers of ``http``, in nginx's order."""
+    blocks: list[ServerBlock] = []
     for directive in directives:
         if directive.name == "http":
-            found.extend(servers(directive.block or ()))
+            blocks.extend(servers(directive.block or ()))
         elif directive.name == "server" and directive.block is not None:
-            found.append(_server(directive))
-    return found
+            blocks.append(_server(directive))
+    return blocks
 
 
-def _server(directive: Directive) -> Server:
+def _server(directive: Directive) -> ServerBlock:
     listens = tuple(filter(None, (_listen(item) for item in directive.find("listen"))))
     named = list(directive.find("server_name"))
     names = tuple(name if name.startswith("~") else name.lower() for item in named for name in item.args)
-    return Server(
+    return ServerBlock(
         directive,
         listens or (Listen("", 80, frozenset(), directive.where),),
         names,
@@ -121,7 +121,7 @@ def _listen(directive: Directive) -> Listen | None:
 
 
 def upstreams(directives: Sequence[Directive]) -> list[Upstream]:
-    """Every place that a request may be sent to, with ``upstream`` blocks, ``set`` and ``map`` followed."""
+    """Every target that a request may be passed to, resolving ``upstream`` blocks, ``set`` and ``map``."""
     everything = list(all_directives(directives))
     pools = {
         item.args[0]: [child for child in item.block if child.name == "server" and child.args]
@@ -129,7 +129,7 @@ def upstreams(directives: Sequence[Directive]) -> list[Upstream]:
         if item.name == "upstream" and item.block and item.args
     }
     values = _values(everything)
-    found: list[Upstream] = []
+    targets: list[Upstream] = []
 
     def visit(items: Iterable[Directive], names: tuple[str, ...]) -> None:
         for item in items:
@@ -138,14 +138,14 @@ def upstreams(directives: Sequence[Directive]) -> list[Upstream]:
             elif item.block:
                 visit(item.block, names)
             elif item.name in PASSES and item.args:
-                found.extend(_targets(item, names, pools, values))
+                targets.extend(_targets(item, names, pools, values))
 
     visit(directives, ())
-    return found
+    return targets
 
 
 def _values(directives: Iterable[Directive]) -> dict[str, list[tuple[str, Where]]]:
-    """What ``set`` and ``map`` may put into a variable."""
+    """The values that ``set`` and ``map`` may assign to each variable."""
     values: dict[str, list[tuple[str, Where]]] = {}
     for item in directives:
         if item.name == "set" and len(item.args) == 2:
@@ -165,10 +165,10 @@ def _targets(
 ) -> Iterator[Upstream]:
     scheme = item.name.partition("_")[0].replace("proxy", "http")
     for text, where, static in _expanded(item.args[0], item.where, values):
-        found = _split(text, scheme)
-        if found is None:
+        address = _split(text, scheme)
+        if address is None:
             continue
-        host, port, explicit = found
+        host, port, explicit = address
         if host in pools and not explicit:
             for server in pools[host]:
                 inner = _split(server.args[0], scheme)
@@ -180,7 +180,7 @@ def _targets(
 
 
 def _expanded(text: str, where: Where, values: dict[str, list[tuple[str, Where]]]) -> Iterator[tuple[str, Where, bool]]:
-    """A target with its first variable replaced by each value that it may have; one step is what people write."""
+    """Yield a target with its first variable replaced by each possible value. One level is enough in practice."""
     variable = _VARIABLE.search(text)
     path = text.find("/", text.find("://") + 3 if "://" in text else 0)
     if variable is None or (path != -1 and variable.start() > path):
@@ -189,7 +189,7 @@ def _expanded(text: str, where: Where, values: dict[str, list[tuple[str, Where]]
     if variable[1] not in values and re.search(r":\d+$", text[: variable.start()]):
         yield text[: variable.start()], where, False  # http://web:8000$request_uri
     for value, place in values.get(variable[1], ()):
-        # Later variables stand in the path or the port; what is left of them is not part of a host's name.
+        # Further variables are in the port or path, not in the host name.
         yield text[: variable.start()] + value + text[variable.end() :], place, False
 
 
@@ -207,7 +207,7 @@ def _split(text: str, scheme: str) -> tuple[str, int | None, bool] | None:
 
 def claims_nginx(directives: Sequence[Directive], *, owner: str, machine: str) -> tuple[list[Claim], list[Reference]]:
     """The domains that an environment's nginx answers for, and the upstreams that it points at."""
-    del machine  # domains are the world's
+    del machine  # domains are unique worldwide
     seen: dict[str, tuple[Where, dict[int, bool]]] = {}
     for server in servers(directives):
         if server.rejects():
@@ -258,5 +258,5 @@ def claims_nginx(directives: Sequence[Directive], *, owner: str, machine: str) -
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a ``server_name`` stands for more than one name."""
+    """Whether a ``server_name`` matches more than one name."""
     return name.startswith(("~", ".", "*")) or name.endswith("*")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads nginx configuration: quotes, comments, blocks, includes and line numbers exactly as nginx has them.
+"""Parse nginx configuration with nginx's own rules for quotes, comments, blocks and includes.
 
-A tokeniser of our own: the controller needs no further package, and tests hold it to ``crossplane``.
+The tokeniser is our own, so that the controller needs no further package; tests compare it with ``crossplane``.
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ...errors import ReaderError
 from ...model import Directive, Where
-from ..errors import ReaderError
-from .meaning import claims_nginx
-
-__all__ = ["claims_nginx", "read_nginx"]
 
 Read = Callable[[str], "str | None"]
 
-#: Deeper than anything a person writes; nginx itself has no block that nests further than a handful.
+#: Far deeper than real configurations nest.
 MAX_DEPTH = 64
-#: Files that one file may pull in, so that includes which fan out end.
+#: The most files that one file may include, directly or not, so that includes which fan out end.
 MAX_INCLUDES = 500
 
-#: One token as ``ngx_conf_read_token`` cuts them. A quote opens a string only at the start of a word, ``#`` a
-#: comment likewise, and ``${`` does not open a block. White space before a token belongs to its match.
+#: One token, as ``ngx_conf_read_token`` splits them. A quote or ``#`` starts a string or comment only at the start of
+#: a word, and ``${`` does not open a block. White space before a token belongs to its match.
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:
     (?P<comment>\#[^\n]*)
@@ -40,7 +37,7 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\([\"'\\trn])")
 _UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
-#: What stands in Lua and may hold a brace. A string that is not closed ends with its line.
+#: Parts of Lua that may contain a brace. An unclosed string ends with its line.
 _LUA = re.compile(r"""--\[\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\[\[|[{}]""", re.DOTALL)
 
 
@@ -52,7 +49,7 @@ class _Token(NamedTuple):
 
 @dataclass
 class _Frame:
-    """A block that is still open: what it holds so far, and the directive that opened it."""
+    """An open block: the directive that opened it, and its children so far."""
 
     name: str = ""
     args: tuple[str, ...] = ()
@@ -63,21 +60,21 @@ class _Frame:
 def read_nginx(text: str, file: str, read: Read | None = None) -> tuple[Directive, ...]:
     """All directives of a configuration file, in order. Raises :class:`ReaderError` with the line.
 
-    With ``read``, an ``include`` of one relative file is replaced by what that file holds. Absolute paths and
-    patterns name files inside the container and stay as they are.
+    With ``read``, an ``include`` of a relative path is replaced by that file's directives. Absolute paths and patterns
+    name files inside the container and are kept.
     """
     return _Reader(read).file(text, file, ())
 
 
 class _Reader:
-    """Holds what one reading has in common over its includes."""
+    """The reading of one file with its includes, which it counts."""
 
     def __init__(self, read: Read | None) -> None:
         self.read = read
         self.included = 0
 
     def file(self, text: str, file: str, chain: tuple[str, ...]) -> tuple[Directive, ...]:
-        """The directives of one file; ``chain`` are the files that led here."""
+        """The directives of one file; ``chain`` are the files that include it."""
         outer = chain[0] if chain else ""
         try:
             return self._parse(text, file, (*chain, file))
@@ -95,7 +92,7 @@ class _Reader:
                 continue
             if token.text == "}":
                 if words:
-                    raise _syntax(f'directive "{words[0].text}" is not ended by ";"', words[0].line)
+                    raise _syntax(f'directive "{words[0].text}" is not terminated by ";"', words[0].line)
                 if len(stack) == 1:
                     raise _syntax('unexpected "}"', token.line)
                 frame = stack.pop()
@@ -117,9 +114,10 @@ class _Reader:
                 stack[-1].children.append(Directive(name, args, Where(file, line)))
         last = text.count("\n") + 1
         if words:
-            raise _syntax(f'the file ends where directive "{words[0].text}" still wants ";" or "}}"', words[0].line)
+            raise _syntax(f'unexpected end of file: directive "{words[0].text}" lacks ";" or "}}"', words[0].line)
         if len(stack) > 1:
-            raise _syntax(f'the file ends where block "{stack[-1].name}" of line {stack[-1].line} wants "}}"', last)
+            frame = stack[-1]
+            raise _syntax(f'unexpected end of file: block "{frame.name}" of line {frame.line} lacks "}}"', last)
         return tuple(stack[0].children)
 
     def _include(self, path: str, file: str, line: int, chain: tuple[str, ...]) -> Sequence[Directive]:
@@ -128,7 +126,7 @@ class _Reader:
             return unresolved
         target = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
         if target in map(posixpath.normpath, chain):
-            raise ReaderError(f"include of {path} leads back to itself", line, rule="cycle")
+            raise ReaderError(f"{path} includes itself", line, rule="cycle")
         self.included += 1
         if self.included > MAX_INCLUDES:
             raise ReaderError(f"more than {MAX_INCLUDES} includes", line, rule="too-large")
@@ -137,7 +135,7 @@ class _Reader:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Cut a text into words and marks."""
+    """Split a text into words and marks."""
     text = text.removeprefix("\ufeff")
     position, line, glued, first = 0, 1, False, ""
     if "\0" in text:
@@ -146,23 +144,23 @@ def _tokens(text: str) -> Iterator[_Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             space = len(text) - len(text[position:].lstrip(" \t\r\n"))
-            raise _syntax("a quote is opened and never closed", line + text.count("\n", position, space))
+            raise _syntax("a quote is not closed", line + text.count("\n", position, space))
         kind = match.lastgroup
         if kind is None:  # nothing but space is left
             return
-        found, start = match[kind], match.start(kind)
+        piece, start = match[kind], match.start(kind)
         line += text.count("\n", position, start)
-        if glued and start == position and kind != "mark" and not found.startswith(")"):
-            raise _syntax(f'unexpected "{found[0]}" after a closing quote', line)
+        if glued and start == position and kind != "mark" and not piece.startswith(")"):
+            raise _syntax(f'unexpected "{piece[0]}" after a closing quote', line)
         glued = kind == "quoted"
         position = match.end()
         if kind == "mark":
-            yield _Token(found, line, True)
-            if found == "{" and first.endswith("_by_lua_block"):
+            yield _Token(piece, line, True)
+            if piece == "{" and first.endswith("_by_lua_block"):
                 position = _end_of_lua(text, position, line)
             first = ""
         elif kind != "comment":
-            value = found[1:-1] if glued else found
+            value = piece[1:-1] if glued else piece
             first = first or value
             yield _Token(_ESCAPE.sub(_unescape, value) if "\\" in value else value, line)
         line += text.count("\n", start, position)
@@ -173,7 +171,7 @@ def _unescape(hit: re.Match[str]) -> str:
 
 
 def _end_of_lua(text: str, position: int, line: int) -> int:
-    """Where the ``}`` stands that ends a block of Lua; what is in the block is not ours to read."""
+    """The position of the ``}`` that ends a block of Lua, which is not parsed."""
     depth = 1
     match = _LUA.search(text, position)
     while match:
@@ -186,7 +184,7 @@ def _end_of_lua(text: str, position: int, line: int) -> int:
         if not depth:
             return match.start()
         match = _LUA.search(text, position)
-    raise _syntax('a block of Lua wants "}"', line)
+    raise _syntax('a block of Lua lacks "}"', line)
 
 
 def _syntax(message: str, line: int) -> ReaderError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Understands calls of ``docker``, ``docker compose`` and ``docker-compose``: options, verb, flags, arguments."""
+"""Parse calls of ``docker``, ``docker compose`` and ``docker-compose``: options, verb, flags, arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMPOSE_VALUES = frozenset(
         "--tlskey",
     )
 )
-#: Options of verbs that take a value; any other option is a flag.
+#: Options after the verb that take a value; any other option is a flag.
 _VERB_VALUES = frozenset(
     (
         *("--filter", "--format", "-t", "--timeout", "--tag", "--scale", "--rmi", "--tail", "--user", "-u", "-e"),
@@ -32,7 +32,7 @@ _VERB_VALUES = frozenset(
         *("--wait-timeout", "--node", "--opt", "-o", "--output", "--progress", "--project-name", "--pid", "--link"),
     )
 )
-#: Where a letter that elsewhere takes a value is a flag of this verb.
+#: For each verb, the letters that are flags although they take a value elsewhere.
 _FLAG_LETTERS: Mapping[str, frozenset[str]] = {
     "up": frozenset(("-d",)),
     "run": frozenset(("-d", "-p")),
@@ -49,7 +49,7 @@ _MANAGEMENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DockerCall:
-    """One call. ``verb`` is ``("up",)`` or ``("system", "prune")``; short flags that are written together are split."""
+    """A call. ``verb`` is ``("up",)`` or ``("system", "prune")``; combined short flags are split."""
 
     compose: bool
     verb: tuple[str, ...]
@@ -71,7 +71,7 @@ class DockerCall:
 
     @property
     def project_directory(self) -> str:
-        """What ``--project-directory`` says, or the empty string."""
+        """The value of ``--project-directory``, or the empty string."""
         named = self.options.get("--project-directory", ())
         return named[-1] if named else ""
 
@@ -81,7 +81,7 @@ class DockerCall:
         return tuple(self.options.get("--env-file", ()))
 
     def has(self, *flags: str) -> bool:
-        """Whether one of the flags is set, as a flag or with a value."""
+        """Whether one of the options is present, as a flag or with a value."""
         return any(flag in self.flags or flag in self.values for flag in flags)
 
     @property
@@ -91,7 +91,7 @@ class DockerCall:
 
 
 def docker_call(argv: Sequence[str]) -> DockerCall | None:
-    """The call that ``argv`` makes, or ``None`` where it is no call of Docker or Compose."""
+    """The call in ``argv``, or ``None`` if it does not call Docker or Compose."""
     if not argv:
         return None
     program, rest = posixpath.basename(argv[0]), list(argv[1:])
@@ -110,16 +110,16 @@ def docker_call(argv: Sequence[str]) -> DockerCall | None:
 
 def _compose(words: list[str], outer: dict[str, list[str]]) -> DockerCall:
     options, rest = _options(words, _COMPOSE_VALUES)
-    for name, found in outer.items():
-        options.setdefault(name, found)
+    for name, values_before in outer.items():
+        options.setdefault(name, values_before)
     verb = tuple(rest[:1])
     flags, values, arguments = _verb_options(verb, rest[1:])
     return DockerCall(True, verb, _frozen(options), flags, values, arguments)
 
 
 def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Options before the verb, and what follows."""
-    found: dict[str, list[str]] = {}
+    """Split words into the options before the verb, and the rest."""
+    options: dict[str, list[str]] = {}
     index = 0
     while index < len(words) and words[index].startswith("-"):
         name, equals, value = words[index].partition("=")
@@ -129,8 +129,8 @@ def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, list[s
             index += 1
         elif name not in valued and name[:2] in valued and not name.startswith("--"):
             name, value = name[:2], words[index - 1][2:]  # -fdocker-compose.yml
-        found.setdefault(name, []).append(value)
-    return found, words[index:]
+        options.setdefault(name, []).append(value)
+    return options, words[index:]
 
 
 def _verb_options(
@@ -158,7 +158,7 @@ def _verb_options(
             flags.update("-" + letter for letter in name[1:])
         else:
             flags.add(name)
-    return frozenset(flags), {name: tuple(found) for name, found in values.items()}, tuple(arguments)
+    return frozenset(flags), _frozen(values), tuple(arguments)
 
 
 def _frozen(options: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cuts shell text into simple commands, with line numbers. It runs nothing and refuses nothing.
+"""Split shell text into simple commands with line numbers. Invalid text raises no error.
 
-What matters is which program is called with which words, what joins the commands, and what stands in a default
-branch. Quotes, comments, continuation lines, command substitution, here-documents and compound commands are
-understood; expansions are left as they are written.
+It extracts the words of each command, what joins the commands, and which are in a default branch. It handles quotes,
+comments, continuation lines, command substitution, here-documents and compound commands; expansions are kept as
+written.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|[;|()]|&(?!>)|\n")
 _REDIRECT = re.compile(r"(\d*)(&>>|&>|<<<|<<-|<<|>>|>\||>&|<&|<>|>|<)")
 _PLAIN = re.compile(r"[^\s'\"\\$`&|;<>()]+")
 _HEREDOC_END = re.compile(r"[ \t]*(['\"]?)([\w.-]+)\1")
-#: The pattern of an arm of ``case``; longer than any that is written, so that broken text is not searched to its end.
+#: The pattern of an arm of ``case``. Its length is limited, so that broken text is not searched to its end.
 _PATTERN = re.compile(r"\s*(?:#[^\n]*\s+){0,20}(esac\b|\(?([^)\n]{0,300})\))")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 
-#: Words that stand before a command and are not one.
+#: Keywords that may precede a command.
 _LEADING = frozenset(("then", "do", "!", "{", "time", "if", "elif", "while", "until", "else"))
 _CLOSING = frozenset(("fi", "done", "esac", "}"))
 
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """One simple command. ``words`` have no quotes any more; ``literal`` says which of them were single-quoted."""
+    """A simple command. ``words`` are unquoted; ``nested`` are its command substitutions, each with its line."""
 
     words: tuple[str, ...]
     assignments: tuple[tuple[str, str], ...]
@@ -40,9 +40,9 @@ class Simple:
     redirects: tuple[tuple[str, str], ...] = ()
     nested: tuple[tuple[str, int], ...] = ()
     heredoc: tuple[str, int] | None = None
-    #: Runs where nothing else matched: the ``else`` of an ``if``, the ``*)`` of a ``case``.
+    #: It runs if nothing else matched: in ``else``, or in ``*)`` of a ``case``.
     default: bool = False
-    #: How many subshells it stands in.
+    #: The number of subshells around it.
     depth: int = 0
 
 
@@ -56,7 +56,7 @@ class _Draft:
 
 
 class _Lexer:
-    """Walks a text once. ``blocks`` holds what compound commands are open, innermost last."""
+    """One pass over a text. ``blocks`` are the open compound commands, innermost last."""
 
     def __init__(self, text: str, line: int) -> None:
         self.text = text
@@ -68,7 +68,7 @@ class _Lexer:
         self.depth = 0
 
     def line(self, position: int | None = None) -> int:
-        """The line of a position that is not before the last one asked for."""
+        """The line of a position; positions must not decrease between calls."""
         position = self.position if position is None else position
         if position > self.counted:
             self.line_there += self.text.count("\n", self.counted, position)
@@ -76,7 +76,7 @@ class _Lexer:
         return self.line_there
 
     def commands(self) -> Iterator[Simple]:
-        """All simple commands in order."""
+        """Yield all simple commands in order."""
         draft, joined = _Draft(), ""
         while self.position < len(self.text):
             space = _SPACE.match(self.text, self.position)
@@ -96,22 +96,22 @@ class _Lexer:
             if operator is None:
                 self._word(draft)
                 continue
-            found = operator.group()
+            mark = operator.group()
             if draft.words or draft.redirects:
                 yield from self._finish(draft, joined)
                 joined = ""
             draft = _Draft()
             self.position = operator.end()
-            if found == "\n":
+            if mark == "\n":
                 self._here_documents()
                 joined = joined if joined in ("&&", "||", "|") else "\n"
-            elif found == "(":
+            elif mark == "(":
                 self.depth += 1
-            elif found == ")":
+            elif mark == ")":
                 self.depth = max(0, self.depth - 1)
             else:
-                joined = found
-            if found.startswith(";") and found != ";" and self.blocks:
+                joined = mark
+            if mark.startswith(";") and mark != ";" and self.blocks:
                 self.blocks[-1] = "case"
         if draft.words or draft.redirects:
             yield from self._finish(draft, joined)
@@ -133,7 +133,7 @@ class _Lexer:
             (name.rstrip("+"), value) for name, _equals, value in (word.partition("=") for word in words[:count])
         )
         if words or draft.redirects or draft.nested:
-            # The draft itself is needed once more when its here-document is read at the end of the line.
+            # The draft is needed again when its here-document is read at the end of the line.
             yield Simple(
                 tuple(words[count:]),
                 pairs,
@@ -154,12 +154,12 @@ class _Lexer:
         elif word == "elif" and self.blocks:
             self.blocks[-1] = "if"
         elif word in ("while", "until"):
-            pass  # closed by "done", which closes nothing of ours
+            pass  # not in blocks, so that "done" need not close it
         elif word in ("fi", "esac") and self.blocks:
             self.blocks.pop()
 
     def _in_pattern(self, draft: _Draft) -> bool:
-        """Read the pattern of a ``case`` where one has to stand."""
+        """Read the pattern of a ``case`` if one must follow here."""
         if draft.words[:1] == ["case"] and draft.words[-1] == "in":
             self.blocks.append("case")
             draft.words.clear()
@@ -197,7 +197,7 @@ class _Lexer:
         draft.redirects.append((kind, target.words[0] if target.words else ""))
 
     def _peek_heredoc(self, end: str, tabs: bool) -> tuple[str, int]:
-        """The here-document whose body begins on the next line, after those already waiting."""
+        """The here-document that begins on the next line, after those already pending."""
         begin = self._end_of_line(self.position) + 1
         for _draft, earlier, earlier_tabs in self.pending[:-1]:
             begin = self._heredoc_end(begin, earlier, earlier_tabs)[1]
@@ -206,7 +206,7 @@ class _Lexer:
         return self.text[begin:stop], line
 
     def _heredoc_end(self, begin: int, end: str, tabs: bool) -> tuple[int, int]:
-        """Where a here-document's body ends, and where the text goes on."""
+        """The positions where a here-document's body ends and where the text continues."""
         lead = r"\t*" if tabs else ""
         match = re.compile(rf"^{lead}{re.escape(end)}[ \t]*\r?$", re.MULTILINE).search(self.text, begin)
         return (match.start(), match.end() + 1) if match else (len(self.text), len(self.text))
@@ -221,11 +221,11 @@ class _Lexer:
         return draft.heredoc
 
     def _end_of_line(self, position: int) -> int:
-        found = self.text.find("\n", position)
-        return len(self.text) if found == -1 else found
+        end = self.text.find("\n", position)
+        return len(self.text) if end == -1 else end
 
     def _word(self, draft: _Draft) -> None:
-        """Read one word, whatever it is made of."""
+        """Read one word with all its parts."""
         draft.line = draft.line or self.line()
         parts: list[str] = []
         start = self.position
@@ -235,7 +235,7 @@ class _Lexer:
                 break
             parts.append(part)
         if self.position == start:
-            self.position += 1  # a character that begins nothing we know
+            self.position += 1  # an unknown character
             return
         draft.words.append("".join(parts))
 
@@ -284,15 +284,15 @@ class _Lexer:
         return "".join(parts)
 
     def _note_substitution(self, begin: int, end: int, draft: _Draft) -> None:
-        found = self.text[begin:end]
-        if found.startswith("$((") or not found.startswith(("$(", "`")):
+        expansion = self.text[begin:end]
+        if expansion.startswith("$((") or not expansion.startswith(("$(", "`")):
             return
-        inner = found[2:-1] if found.startswith("$(") else found[1:-1]
+        inner = expansion[2:-1] if expansion.startswith("$(") else expansion[1:-1]
         draft.nested.append((inner, self.line() + self.text.count("\n", self.position, begin)))
 
 
 def _end_of_expansion(text: str, here: int) -> int:
-    """Where an expansion that begins with ``$`` or a backquote ends."""
+    """The end of an expansion that begins with ``$`` or a backquote."""
     if text[here] == "`":
         end = text.find("`", here + 1)
         return len(text) if end == -1 else end + 1
@@ -320,5 +320,5 @@ def _end_of_expansion(text: str, here: int) -> int:
 
 
 def simple_commands(text: str, line: int = 1) -> list[Simple]:
-    """The simple commands of a shell text whose first line has the given number."""
+    """The simple commands of a shell text; ``line`` is the number of its first line."""
     return list(_Lexer(text, line).commands())

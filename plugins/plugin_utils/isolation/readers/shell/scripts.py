@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads what acts on a machine by commands: shell scripts, crontabs, systemd units, Makefiles.
+"""Read files that run commands: shell scripts, crontabs, systemd units, Makefiles.
 
-Every command comes out as its words, the place, the directory it runs in where that can be known, and what joins it
-to the command before. Variables are replaced only where the same text sets them to one constant.
+Each command has its words, its place, its working directory if known, and what joins it to the previous command.
+A variable is replaced only if the same text sets it once, to a constant.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ from dataclasses import dataclass, field, replace
 from ...model import Where
 from .lexer import Simple, simple_commands
 
+#: Files of make and just, by their names.
+MAKEFILES = re.compile(r"(?:^|\.)(?:gnu)?makefile(?:\.[\w-]+)?$|^\.?justfile$|\.(?:mk|just)$", re.IGNORECASE)
+#: The schedules of a crontab that are one word.
+CRON_WORDS = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+
 #: Shells within shells, remote shells within those: deeper than anything real.
 MAX_NESTING = 6
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
-#: Programs that run another: the options of theirs that take a value, and how many words stand before the command.
+#: Programs that run a command: their options that take a value, and the number of arguments before the command.
 _WRAPPERS: Mapping[str, tuple[frozenset[str], int]] = {
     "sudo": (frozenset(("-u", "-g", "-h", "-p", "-C", "-D", "-R", "-T", "--user", "--group", "--chdir")), 0),
     "doas": (frozenset(("-u", "-C")), 0),
@@ -45,27 +50,27 @@ _SSH_VALUES = frozenset("-" + letter for letter in "bcDEeFIiJLlmOopQRSWw")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. ``argv`` is what is really called; ``words`` has ``sudo``, ``flock`` and their like before it."""
+    """A command. ``argv`` is what it really runs; ``words`` includes wrappers such as ``sudo`` and ``flock``."""
 
     argv: tuple[str, ...]
     where: Where
     words: tuple[str, ...] = ()
-    #: Absolute where it can be known, ``""`` where the text says nothing, ``None`` where it cannot be known.
+    #: The working directory; ``""`` if the text does not set it, ``None`` if it cannot be known.
     directory: str | None = ""
     joined: str = ""
     redirects: tuple[tuple[str, str], ...] = ()
     assignments: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
-    #: A failing command ends the script.
+    #: A failing command ends the script (``set -e``).
     errexit: bool = False
-    #: It runs where nothing else matched (``else``, ``*)``).
+    #: It runs if nothing else matched (``else``, ``*)``).
     default: bool = False
-    #: It stands in ``$(…)``: what it prints becomes words of another command.
+    #: It is in ``$(…)``, so that its output becomes words of another command.
     substituted: bool = False
-    #: The schedule, for a line of a crontab.
+    #: The schedule of a crontab's line.
     schedule: str = ""
-    #: The host of ``ssh`` that it runs on.
+    #: The host that it runs on by ``ssh``.
     host: str = ""
-    #: The job or task that it belongs to, where there are such things.
+    #: The job, task or setting that it belongs to, if any.
     unit: str = ""
 
     @property
@@ -81,7 +86,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A text of commands. ``entries`` are the settings of a systemd unit: (section, key, value, place)."""
+    """A file of commands. ``entries`` are the settings of a systemd unit: (section, key, value, place)."""
 
     commands: tuple[Command, ...]
     entries: tuple[tuple[str, str, str, Where], ...] = ()
@@ -111,16 +116,16 @@ def read_commands(
     schedule: str = "",
     unit: str = "",
 ) -> tuple[Command, ...]:
-    """The commands of a piece of shell, such as a ``run:`` of a workflow. ``line`` is the number of its first line."""
+    """Read a piece of shell, such as a ``run:`` of a workflow. ``line`` is the number of its first line."""
     context = _Context(file, dict(variables or {}), directory, errexit, schedule=schedule, unit=unit)
     return tuple(_commands(text, line, context))
 
 
 def read_script(text: str, path: str = "") -> Script:
-    """A shell script or, by its name, a Makefile."""
-    if re.search(r"(?:^|[./])(?:makefile|mk)$", posixpath.basename(path).lower()):
+    """A shell script or, by its name, a Makefile or Justfile."""
+    if MAKEFILES.search(posixpath.basename(path)):
         return Script(tuple(_makefile(text, path)))
-    return Script(read_commands(text, path, errexit=bool(re.match(r"#!\S+\s+-\w*e", text))))
+    return Script(read_commands(text, path, errexit=bool(re.match(r"#!.*\s-\w*e", text))))
 
 
 def _commands(text: str, line: int, context: _Context) -> Iterator[Command]:
@@ -135,14 +140,14 @@ def _commands(text: str, line: int, context: _Context) -> Iterator[Command]:
         for name, value in simple.assignments:
             if name in constants and not simple.words:
                 context.variables[name] = _expand(value, context.variables)
-        if simple.words[:1] in (("export",), ("readonly",), ("local",), ("declare",)):
-            for name, value in _exported(simple.words):
-                if name in constants:
-                    context.variables[name] = _expand(value, context.variables)
-        yield from _one(simple, context)
+        for name, value in _exported(simple.words):
+            if name in constants:
+                context.variables[name] = _expand(value, context.variables)
+        yield from _command(simple, context)
 
 
-def _one(simple: Simple, context: _Context) -> Iterator[Command]:
+def _command(simple: Simple, context: _Context) -> Iterator[Command]:
+    """Yield a command with those in its substitutions and inner shells, and follow ``cd`` and ``set -e``."""
     for inner, line in simple.nested:
         yield from _inside(inner, line, context, substituted=True)
     words = tuple(_expand(word, context.variables) for word in simple.words)
@@ -173,7 +178,7 @@ def _one(simple: Simple, context: _Context) -> Iterator[Command]:
 
 
 def _inner_shell(command: Command, simple: Simple, context: _Context) -> Iterator[Command]:
-    """What ``bash -c``, ``ssh host`` and ``su -c`` run, and here-documents that feed them."""
+    """Yield what ``bash -c``, ``ssh host`` or ``su -c`` runs, also from a here-document."""
     argv, line = command.argv, simple.line
     if command.program in _SHELLS or command.program == "su":
         flags = [index for index, word in enumerate(argv) if re.fullmatch(r"-[a-z]*c|--command", word)]
@@ -194,7 +199,7 @@ def _inner_shell(command: Command, simple: Simple, context: _Context) -> Iterato
 
 
 def _inside(text: str, line: int, context: _Context, **changes: object) -> Iterator[Command]:
-    """The commands of a text within the text; what it sets or where it goes stays inside."""
+    """Yield the commands of a text within the text; its variables and ``cd`` do not affect the outer one."""
     if context.nesting >= MAX_NESTING:
         return
     inner = replace(context, variables=dict(context.variables), nesting=context.nesting + 1)
@@ -204,7 +209,7 @@ def _inside(text: str, line: int, context: _Context, **changes: object) -> Itera
 
 
 def _constants(simples: Sequence[Simple]) -> set[str]:
-    """Variables that a text sets once, to something without a substitution."""
+    """The variables that a text sets exactly once, without command substitution."""
     counts: dict[str, int] = {}
     changing: set[str] = set()
     for simple in simples:
@@ -226,18 +231,16 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
     if "$" not in text:
         return text
     expanded = _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match.group()), text)
-    # A value that doubles at every step would grow without end.
+    # A value that doubles with each assignment would grow without limit.
     return expanded if len(expanded) <= len(text) + 4096 else text
 
 
 def _errexit(argv: Sequence[str], before: bool) -> bool:
-    state = before
     for index, word in enumerate(argv[1:], start=1):
-        if re.fullmatch(r"[-+]\w*o", word) and tuple(argv[index + 1 : index + 2]) == ("errexit",):
-            state = word.startswith("-")
-        if re.fullmatch(r"[-+]\w*e\w*", word):
-            state = word.startswith("-")
-    return state
+        option = re.fullmatch(r"[-+]\w*o", word) and tuple(argv[index + 1 : index + 2]) == ("errexit",)
+        if option or re.fullmatch(r"[-+]\w*e\w*", word):
+            before = word.startswith("-")
+    return before
 
 
 def _after_cd(argv: Sequence[str], before: str | None) -> str | None:
@@ -261,7 +264,7 @@ def _ssh(argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def unwrap(words: Sequence[str]) -> tuple[str, ...]:
-    """What is really called: the words without ``sudo``, ``env``, ``timeout``, ``flock`` and their like."""
+    """The words without wrappers such as ``sudo``, ``env``, ``timeout`` and ``flock``."""
     words = tuple(words)
     while words:
         known = _WRAPPERS.get(posixpath.basename(words[0]))
@@ -283,9 +286,9 @@ def unwrap(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_crontab(text: str, path: str = "") -> Script:
-    """A crontab; files of ``cron.d`` and ``/etc/crontab`` have the user in the sixth field."""
+    """Read a crontab. In ``cron.d`` and ``/etc/crontab``, the sixth field is the user."""
     has_user = "cron.d" in path.split("/") or path.endswith("etc/crontab")
-    found: list[Command] = []
+    commands: list[Command] = []
     variables: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
@@ -295,19 +298,19 @@ def read_crontab(text: str, path: str = "") -> Script:
         if assignment:
             variables[assignment[1]] = assignment[2].strip("'\"")
             continue
-        fields = stripped.split(None, (1 if stripped.startswith("@") else 5) + has_user)
-        wanted = (1 if stripped.startswith("@") else 5) + has_user
-        if len(fields) <= wanted:
+        count = 1 if stripped.startswith("@") else 5
+        fields = stripped.split(None, count + has_user)
+        if len(fields) <= count + has_user:
             continue
-        schedule = " ".join(fields[: wanted - has_user])
+        schedule = " ".join(fields[:count])
         # An unescaped % ends the command; what follows is its input.
-        called = re.split(r"(?<!\\)%", fields[wanted], maxsplit=1)[0].replace("\\%", "%")
-        found += read_commands(called, path, line=number, variables=variables, schedule=schedule)
-    return Script(tuple(found))
+        called = re.split(r"(?<!\\)%", fields[-1], maxsplit=1)[0].replace("\\%", "%")
+        commands += read_commands(called, path, line=number, variables=variables, schedule=schedule)
+    return Script(tuple(commands))
 
 
 def read_unit(text: str, path: str = "") -> Script:
-    """A systemd unit: its settings, and the commands of its ``Exec…`` lines."""
+    """Read a systemd unit: its settings, and the commands of its ``Exec…`` lines."""
     entries: list[tuple[str, str, str, Where]] = []
     section, lines = "", iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
@@ -334,31 +337,30 @@ def read_unit(text: str, path: str = "") -> Script:
 
 
 def _makefile(text: str, path: str) -> Iterator[Command]:
-    """The recipes of a Makefile: each line has its own shell, and a failing one ends the run."""
+    """The recipes of a Makefile or Justfile: each line has its own shell, and a failing one ends the run."""
+    indents = ("\t", " ") if "just" in posixpath.basename(path).lower() else ("\t",)
     variables: dict[str, str] = {}
-    lines = text.split("\n")
-    index = 0
-    while index < len(lines):
-        number, line = index + 1, lines[index]
-        while line.endswith("\\") and index + 1 < len(lines):
-            index += 1
-            line += "\n" + lines[index]
-        index += 1
+    lines = iter(enumerate(text.split("\n"), start=1))
+    for number, line in lines:
+        while line.endswith("\\"):
+            line += "\n" + next(lines, (0, ""))[1]
         assigned = re.match(r"(?:export\s+)?(\w+)\s*[:?]{0,2}=\s*(.*)$", line)
         if assigned:
             variables[assigned[1]] = _make_variables(assigned[2].strip())
-        elif line.startswith("\t"):
-            recipe = _make_variables(line.lstrip("\t @+-"))
+            continue
+        inline = re.match(r"[^\s#=:][^#=:]*::?[^#=;]*;(.*)", line, re.DOTALL)
+        if inline or line.startswith(indents):
+            recipe = _make_variables((inline[1] if inline else line).lstrip("\t @+-"))
             yield from read_commands(recipe, path, line=number, variables=variables, errexit=True)
 
 
 def _make_variables(text: str) -> str:
-    """Make's ``$(NAME)`` as the shell writes it; ``$$`` is the shell's own dollar."""
+    """Translate make's ``$(NAME)`` and ``$$`` to shell syntax."""
     return re.sub(r"\$\((\w+)\)", r"${\1}", text).replace("$$", "$")
 
 
 def pipelines(commands: Iterable[Command]) -> Iterator[tuple[Command, ...]]:
-    """Commands grouped as pipes join them; what stands in ``$(…)`` comes as a pipeline of its own."""
+    """Group commands into pipelines; those in ``$(…)`` form their own."""
     group: list[Command] = []
     for command in commands:
         if group and (command.joined != "|" or command.where.file != group[-1].where.file):
@@ -371,14 +373,14 @@ def pipelines(commands: Iterable[Command]) -> Iterator[tuple[Command, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock file that a command takes."""
+    """A lock file that a command takes. ``bounded`` means that it does not wait for ever."""
 
     path: str
     bounded: bool
 
 
 def locks(command: Command) -> Iterator[Lock]:
-    """The lock files that a command takes: ``flock FILE``, ``lockfile FILE``, ``exec 9>F.lock``, ``mkdir D.lock``."""
+    """Yield a command's lock files: ``flock FILE``, ``lockfile FILE``, ``exec 9>F.lock``, ``mkdir D.lock``."""
     words = command.words or command.argv
     for index, word in enumerate(words):
         if posixpath.basename(word) == "flock":

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.names_in_text import TokenIndex
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 
 
 def environment(prefix: str, name: str, directory: str, domain: str, port: int, machine: str = "app1") -> Environment:

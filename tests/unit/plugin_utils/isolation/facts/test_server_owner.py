@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.server_owner import Resolver, resolver
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.servers import behind
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 
 PROD = """
 name: aiia_prod

@@ -166,7 +166,7 @@ def test_the_owner_is_named() -> None:
     for marks, says in (
         (labels(THEIRS), f"belongs to {THEIRS};"),
         ({PROJECT: "shop", DIRECTORY: "/srv/shop"}, "the Compose project shop in /srv/shop"),
-        ({}, "somebody who used no Compose project"),
+        ({}, "belongs to no Compose project"),
     ):
         findings = ownership(environment(), observation(volumes=[volume(f"{OURS}_data", marks)]))
         assert says in findings[0].message

@@ -194,7 +194,7 @@ def test_a_neighbour_counts_as_it_was_deployed() -> None:
     neighbour = environment(THEIRS, port=8080)
     kept = json.loads(json.dumps(entry_of(neighbour)))
     seen = observation(registry={THEIRS: kept}, containers=[deployed(THEIRS)])
-    assert [each.environments for each in standing(environment(), [OURS, THEIRS], seen)] == [(THEIRS, OURS)]
+    assert [finding.environments for finding in standing(environment(), [OURS, THEIRS], seen)] == [(THEIRS, OURS)]
 
 
 def test_a_stranger_in_our_directory_or_subnet() -> None:
@@ -252,17 +252,17 @@ def test_nothing_drifted() -> None:
         ({"containers": []}, "container aiia_staging_web was removed by hand"),
         (
             {"containers": [deployed(OURS, running=False, condition="exited (1)")]},
-            "was stopped, or ended (exited (1)),",
+            "was stopped, or exited by itself (exited (1)),",
         ),
         (
             {"containers": [deployed(OURS, running=False, condition="exited (0)")]},
-            "was stopped, or ended (exited (0)),",
+            "was stopped, or exited by itself (exited (0)),",
         ),
         ({"containers": [deployed(OURS, condition="paused")]}, "container aiia_staging_web was paused by hand"),
         ({"containers": [deployed(OURS, name="x")]}, "container aiia_staging_web was renamed to x by hand"),
-        ({"containers": [deployed(OURS, image="sha256:2")]}, "was given other image by hand"),
-        ({"containers": [deployed(OURS, networks={})]}, "was given other networks by hand"),
-        ({"containers": [deployed(OURS, labels=labels(OURS, **{INPUT: "2"}))]}, "was given other definition by hand"),
+        ({"containers": [deployed(OURS, image="sha256:2")]}, "had its image changed by hand"),
+        ({"containers": [deployed(OURS, networks={})]}, "had its networks changed by hand"),
+        ({"containers": [deployed(OURS, labels=labels(OURS, **{INPUT: "2"}))]}, "had its definition changed by hand"),
     ],
 )
 def test_what_drifted(more: dict[str, Any], says: str) -> None:
@@ -305,8 +305,8 @@ def test_a_waiver_accepts_a_finding_of_the_machine() -> None:
     known = entry(OURS, machine_id="machine-2", engine_id="engine-2")
     findings = machine(ours, observation(registry={OURS: known}))
     judged = accepted(ours, findings, date(2026, 6, 1))
-    assert [(each.resource, each.waived) for each in judged] == [("machine", "moved"), ("Docker engine", "")]
-    assert [each.waived for each in accepted(ours, findings, date(2026, 7, 1))] == ["", ""]
+    assert [(finding.resource, finding.waived) for finding in judged] == [("machine", "moved"), ("Docker engine", "")]
+    assert [finding.waived for finding in accepted(ours, findings, date(2026, 7, 1))] == ["", ""]
 
 
 def test_an_unused_waiver_of_the_machine_is_told_where_everything_was_seen() -> None:

@@ -72,7 +72,7 @@ def test_a_stopped_bystander_is_not_probed() -> None:
 def test_requests() -> None:
     """Own, foreign and unknown hosts, on both ports, with the port in the header where it is not the standard one."""
     made = planned().requests
-    assert {(each["kind"], each["host_header"], each["tls"]) for each in made} == {
+    assert {(request["kind"], request["host_header"], request["tls"]) for request in made} == {
         ("own", "staging.example.com:8080", False),
         ("foreign", "example.com:8080", False),
         ("unknown", "unknown.invalid:8080", False),
@@ -98,7 +98,7 @@ def test_addresses_of_ipv6_are_asked_for() -> None:
     (there,) = seen["containers"][1]["networks"].values()
     there["address6"] = "fd00::5"
     made = plan_probes(ours(), [theirs()], seen)
-    assert [(each["address"], each["port"]) for each in made.connect] == [
+    assert [(target["address"], target["port"]) for target in made.connect] == [
         ("172.19.0.5", 5432), ("fd00::5", 5432), ("machine", 5433),
     ]  # fmt: skip
     assert made.owner("fd00::5", 5432) == made.owner("fd00:1::1", 5433) == THEIRS

@@ -10,8 +10,13 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.receipts import outcome
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import Comparison, as_text, compare
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import (
+    BystanderComparison,
+    as_text,
+    compare,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from unit.plugin_utils.isolation.live.observations import (
     ONE_OFF,
@@ -44,7 +49,7 @@ def machine() -> dict[str, Any]:
     )
 
 
-def after(**changes: Any) -> Comparison:
+def after(**changes: Any) -> BystanderComparison:
     """The comparison after their container was changed, or another part of the machine."""
     seen = machine()
     for key, value in changes.items():
@@ -57,7 +62,7 @@ def after(**changes: Any) -> Comparison:
 
 def test_nothing_changed() -> None:
     """Bystanders are counted, and there is nothing to tell."""
-    assert compare(machine(), machine(), OURS) == Comparison((THEIRS,), 1)
+    assert compare(machine(), machine(), OURS) == BystanderComparison((THEIRS,), 1)
 
 
 def test_our_own_changes_are_ours() -> None:
@@ -66,7 +71,7 @@ def test_our_own_changes_are_ours() -> None:
     seen["containers"][0] = deployed(OURS, id="other", image="sha256:2")
     seen["files"][f"/srv/{OURS}"] = {".env": "2"}
     seen["networks"][0]["id"] = "other"
-    assert compare(machine(), seen, OURS) == Comparison((THEIRS,), 1)
+    assert compare(machine(), seen, OURS) == BystanderComparison((THEIRS,), 1)
 
 
 @pytest.mark.parametrize(
@@ -76,21 +81,21 @@ def test_our_own_changes_are_ours() -> None:
         ({"started": "2026-02"}, ["container aiia_prod_web was restarted"]),
         ({"running": False}, ["container aiia_prod_web stopped"]),
         ({"condition": "paused"}, ["container aiia_prod_web was paused"]),
-        ({"image": "sha256:2"}, ["container aiia_prod_web has other image"]),
-        ({"mounts": []}, ["container aiia_prod_web has other mounts"]),
-        ({"ports": []}, ["container aiia_prod_web has other ports"]),
-        ({"networks": {}}, ["container aiia_prod_web has other networks"]),
+        ({"image": "sha256:2"}, ["container aiia_prod_web changed its image"]),
+        ({"mounts": []}, ["container aiia_prod_web changed its mounts"]),
+        ({"ports": []}, ["container aiia_prod_web changed its ports"]),
+        ({"networks": {}}, ["container aiia_prod_web changed its networks"]),
         ({"name": "x"}, ["container aiia_prod_web was renamed to x"]),
         ({"volumes": []}, ["volume aiia_prod_data is gone"]),
         ({"volumes": [volume("aiia_prod_data", labels(THEIRS), database="7401", created="2027")]},
-         ["volume aiia_prod_data was made anew"]),
+         ["volume aiia_prod_data was recreated"]),
         ({"volumes": [volume("aiia_prod_data", labels(THEIRS), database="9")]},
          ["volume aiia_prod_data holds another database cluster"]),
         ({"files": {f"/srv/{THEIRS}": {".env": "9"}}},
          ["file /srv/aiia_prod/.env changed", "file /srv/aiia_prod/docker-compose.prod.yml is gone"]),
         ({"files": {f"/srv/{THEIRS}": {".env": "1", "docker-compose.prod.yml": "2", "docker/nginx/x.conf": "3"}}},
          ["file /srv/aiia_prod/docker/nginx/x.conf is new"]),
-        ({"sockets": [{"address": "", "port": 22, "process": ""}]}, ["nobody listens on *:80 any more"]),
+        ({"sockets": [{"address": "", "port": 22, "process": ""}]}, ["nothing listens on *:80 any more"]),
     ],
 )  # fmt: skip
 def test_what_fails_a_run(changes: dict[str, Any], says: list[str]) -> None:
@@ -115,8 +120,8 @@ def test_a_redis_that_was_restarted_inside_its_container() -> None:
 def test_a_redis_that_cannot_be_compared() -> None:
     """Near misses: one that says nothing any more is noted, one that never did is nothing, a restart is told once."""
     (note,) = notes(with_redis("1"), with_redis(""))
-    assert "could not be asked again" in note
-    assert compare(with_redis(""), with_redis("2"), OURS) == Comparison((THEIRS,), 1)
+    assert "could not be queried again" in note
+    assert compare(with_redis(""), with_redis("2"), OURS) == BystanderComparison((THEIRS,), 1)
     assert compare(with_redis("1"), with_redis("2", started="2026-02"), OURS).changes == (
         "container aiia_prod_web was restarted",
     )
@@ -126,7 +131,7 @@ def test_a_network_made_anew() -> None:
     """Another id under the same name."""
     seen = machine()
     seen["networks"][1]["id"] = "other"
-    assert compare(machine(), seen, OURS).changes == ("network aiia_prod_network was made anew",)
+    assert compare(machine(), seen, OURS).changes == ("network aiia_prod_network was recreated",)
 
 
 def notes(before: dict[str, Any], seen: dict[str, Any]) -> tuple[str, ...]:
@@ -161,7 +166,7 @@ def test_a_restart_of_the_engine(policy: str, fails: bool) -> None:
     seen["containers"][1]["started"] = "2026-02"
     found = compare(before, seen, OURS)
     assert bool(found.changes) is fails
-    assert found.notes[0] == "the machine or its engine was started again during this run"
+    assert found.notes[0] == "the machine or its engine restarted during this run"
 
 
 def test_one_off_containers_are_noted() -> None:
@@ -207,7 +212,7 @@ def test_a_deployment_of_the_bystander_itself_is_noted(before: dict[str, Any], n
     seen = machine() | now
     seen["containers"] = [deployed(OURS), deployed(THEIRS, id="other")]
     found = notes(machine() | before, seen)
-    assert any("aiia_prod_web is gone (aiia_prod is being deployed itself)" in each for each in found)
+    assert any("aiia_prod_web is gone (aiia_prod is being deployed itself)" in note for note in found)
 
 
 def test_somebody_elses_lock_excuses_nothing() -> None:
@@ -222,7 +227,7 @@ def test_probes_of_others_are_not_told() -> None:
     """A verification that runs beside this one is nobody's business."""
     seen = machine()
     seen["containers"].append(container("p", {"io.bulkhead.probe": "true"}))
-    assert compare(machine(), seen, OURS) == Comparison((THEIRS,), 1)
+    assert compare(machine(), seen, OURS) == BystanderComparison((THEIRS,), 1)
 
 
 def test_digests_under_two_keys_are_not_compared() -> None:
@@ -239,13 +244,14 @@ def test_files_of_an_environment_that_only_its_containers_know() -> None:
     assert PREFIX in before["containers"][1]["labels"]
 
 
+WRITTEN, STARTED = Step("write", ".env", "file").as_dict(), Step("start", "web", "container").as_dict()
 RECEIPT: dict[str, Any] = {
     "prefix": OURS,
     "finished": "2026-01-01T00:00:00Z",
     "proved": {"environments": [OURS, THEIRS], "claims": 40},
     "commit": "abc",
     "release": "r1",
-    "changed": ["write .env"],
+    "changed": [WRITTEN],
     "probed": {"containers": 5, "names": 10, "addresses": 6, "requests": 8},
     "bystanders": [THEIRS],
     "bystander_containers": 5,
@@ -290,7 +296,7 @@ def test_the_receipt_of_a_run_that_failed() -> None:
     """Where, why, what was tried and what became of it; the rest is as ever."""
     failed = {key: value for key, value in RECEIPT.items() if key not in ("probed", "commit", "release")} | {
         "outcome": "failed", "step": "converge", "error": "the containers did not get healthy:\n" + "x" * 500,
-        "tried": ["write .env", "start web"], "put_back": "The previous release serves again", "notes": ["a note"],
+        "tried": [WRITTEN, STARTED], "put_back": "The previous release serves again", "notes": ["a note"],
     }  # fmt: skip
     text = as_text(failed)
     assert text.splitlines()[0] == "receipt of aiia_staging, FAILED in converge, 2026-01-01T00:00:00Z"
@@ -316,14 +322,22 @@ def test_the_receipt_of_a_deployment_that_is_not_as_proved() -> None:
 
 def test_a_later_step_that_fails_does_not_hide_what_was_changed() -> None:
     failed = {key: value for key, value in RECEIPT.items() if key not in ("probed", "commit", "release")}
-    text = as_text(failed | outcome("verify", "no route") | {"tried": [], "put_back": "", "changed": ["start web"]})
+    text = as_text(failed | outcome("verify", "no route") | {"tried": [], "put_back": "", "changed": [STARTED]})
     assert "changed   start web" in text and "tried     nothing on the machine" in text
 
 
 def test_containers_and_data_come_before_files() -> None:
-    steps = [*(f"write file{number}" for number in range(9)), "make the backup b", "start web"]
+    files = [Step("write", f"file{number}", "file").as_dict() for number in range(9)]
+    steps = [*files, Step("make", "b", "backup").as_dict(), STARTED]
     assert "changed   make the backup b; start web; write 9 files" in as_text(RECEIPT | {"changed": steps})
-    assert "changed   start web; write .env" in as_text(RECEIPT | {"changed": ["write .env", "start web"]})
+    assert "changed   start web; write .env" in as_text(RECEIPT | {"changed": [WRITTEN, STARTED]})
+
+
+def test_a_receipt_of_an_older_version() -> None:
+    """It has sentences where there are steps now."""
+    older = {"changed": ["write .env", "start web"], "tried": ["start db"], "put_back": ""}
+    text = as_text(RECEIPT | outcome("converge", "no route") | older)
+    assert "changed   write .env; start web" in text and "tried     start db" in text
 
 
 def test_the_guard_of_a_bystander() -> None:

@@ -27,7 +27,7 @@ EOF
 CMD ["run"]
 """
     found = read_dockerfile(text, "Dockerfile")
-    assert [(each.name, each.where.line) for each in found] == [
+    assert [(instruction.name, instruction.where.line) for instruction in found] == [
         ("FROM", 2),
         ("RUN", 3),
         ("COPY", 7),
@@ -59,8 +59,8 @@ def test_pairs(line: str, pairs: dict[str, str]) -> None:
 @given(st.text(max_size=300))
 def test_never_raises(text: str) -> None:
     """Any text is read."""
-    for each in read_dockerfile(text, "Dockerfile"):
-        each.words(), each.pairs(), list(each.mounts("secret"))
+    for instruction in read_dockerfile(text, "Dockerfile"):
+        instruction.words(), instruction.pairs(), list(instruction.mounts("secret"))
 
 
 @pytest.mark.parametrize(

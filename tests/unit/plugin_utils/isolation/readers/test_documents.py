@@ -7,22 +7,22 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.certbot_calls import (
+    CertbotCall,
+    certbot_calls,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Document, Environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.ansible.plays import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.documents import (
     claims_document,
     commands,
     kind_of,
     read_document,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.logrotate import read_logrotate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.pgbouncer import read_pgbouncer
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.playbook import read_playbook
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.redis import read_redis
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.shell.certbot import (
-    CertbotCall,
-    certbot_calls,
-)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.sql import read_sql
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.workflow import read_workflow
 
@@ -34,12 +34,24 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.wo
         ("ci/deploy.yaml", "on: push\njobs:\n  a: {}\n", "workflow"),
         ("deploy.yml", "- hosts: all\n  tasks: []\n", "ansible"),
         ("values.yml", "a: 1\n", "text"),
+        ("deploy.yml", "---\n# of all\n  -\n    'hosts': all\n", "ansible"),
+        ("deploy.yml", "[{hosts: all}]", "ansible"),
+        ("deploy.yml", "- &a\n  remote_user: x\n", "ansible"),
+        ("values.yml", "a:\n  - b: c\n", "text"),
+        ("values.yml", "- a\n- b\n", "text"),
         ("Makefile", "a:\n\tb\n", "shell"),
+        ("GNUmakefile", "", "shell"),
+        ("Makefile.prod", "", "shell"),
+        (".justfile", "", "shell"),
+        ("bin/deploy.zsh", "", "shell"),
+        ("bin/run", "#!/usr/bin/env -S bash -e\nx\n", "shell"),
         ("bin/run", "#!/usr/bin/env bash\nx\n", "shell"),
         ("bin/run", "#!/usr/bin/env python3\nx\n", "text"),
         ("scripts/backup.sh", "", "shell"),
         ("/etc/cron.d/app", "", "cron"),
         ("jobs", "# every night\n0 3 * * * /x\n", "cron"),
+        ("jobs", "@midnight /x\n", "cron"),
+        ("jobs", "0 3 1 jan * /x\n", "cron"),
         ("app.service", "", "systemd"),
         ("logrotate.d/app", "", "logrotate"),
         ("init/01-roles.sql", "", "sql"),
@@ -131,19 +143,24 @@ def test_playbook() -> None:
       rescue:
         - service: name=docker state=restarted
     - community.docker.docker_prune: {volumes: true, images: true}
+    - cron: {name: x, hour: 3, job: cd /b && c}
     - name: none
       debug: {msg: x}
 """,
         "p.yml",
     )
+    assert found is not None
     assert [(command.text, command.where.line) for command in found.commands] == [
         ("cd /a", 5),
         ("b", 6),
         ("docker ps", 8),
         ("systemctl restart docker", 10),
         ("docker system prune --images --volumes", 11),
+        ("cd /b", 12),
+        ("c", 12),
     ]
-    assert [task.module for task in found.tasks] == ["shell", "command", "service", "docker_prune", "debug"]
+    assert found.commands[-1].schedule == "* 3 * * *"
+    assert [task.module for task in found.tasks] == ["shell", "command", "service", "docker_prune", "cron", "debug"]
 
 
 def test_sql() -> None:
@@ -152,7 +169,7 @@ def test_sql() -> None:
         "-- a;\nCREATE  ROLE \"a;b\"\n PASSWORD 'c;''d'; /* x; /* y; */ z; */ DO $f$ a; b $f$;\n"
         "\\connect other\nSELECT E'\\';';\ndrop database x"
     )
-    assert [(each.text, each.where.line) for each in found] == [
+    assert [(statement.text, statement.where.line) for statement in found] == [
         ("CREATE ROLE \"a;b\" PASSWORD 'c;''d'", 2),
         ("DO $f$ a; b $f$", 3),
         ("\\connect other", 4),
@@ -195,7 +212,7 @@ def test_redis() -> None:
 def test_logrotate() -> None:
     """Paths of a block, quoted ones and those on lines of their own."""
     found = read_logrotate('compress\n# /no/*.log {}\n/a/*.log "/b c/x.log"\n/d.log {\n daily\n}\n/e { }\n')
-    assert [(each.patterns, each.where.line) for each in found] == [
+    assert [(rotation.patterns, rotation.where.line) for rotation in found] == [
         (("/a/*.log", "/b c/x.log", "/d.log"), 3),
         (("/e",), 7),
     ]
@@ -231,7 +248,7 @@ def test_claims() -> None:
     """Units, cron files, groups and locks are claimed; commands are referred to."""
 
     def keys(document: Document) -> list[tuple[str, str]]:
-        return [(each.namespace, each.key) for each in claims_document(document, owner="a", machine="m")[0]]
+        return [(claim.namespace, claim.key) for claim in claims_document(document, owner="a", machine="m")[0]]
 
     assert keys(read_document("x/app.service", "[Service]\nExecStart=/bin/a\n")) == [("unit", "app.service")]
     assert keys(read_document("cron.d/app", "0 3 * * * root flock /l/a.lock b\n")) == [
@@ -242,5 +259,5 @@ def test_claims() -> None:
         ".github/workflows/a.yml", "on: push\nconcurrency: Deploy\njobs: {a: {steps: [{run: b}]}}\n"
     )
     assert keys(workflow) == [("concurrency", "deploy")]
-    assert [each.target for each in claims_document(workflow, owner="a", machine="m")[1]] == ["b"]
+    assert [reference.target for reference in claims_document(workflow, owner="a", machine="m")[1]] == ["b"]
     assert commands(read_document("a.md", "docker ps")) == ()

@@ -90,9 +90,9 @@ def test_never_raises(text: str) -> None:
 
 def test_find_several() -> None:
     """A value may list several URLs."""
-    assert [each.hosts[0][0] for each in find("redis://a:1/0;redis://b:2/0")] == ["a", "b"]
-    assert [each.hosts[0][0] for each in find("https://a.com,https://b.com")] == ["a.com", "b.com"]
-    assert [each.hosts[0][0] for each in find("['https://a.com', \"wss://b.com/ws\"]")] == ["a.com", "b.com"]
+    assert [endpoint.hosts[0][0] for endpoint in find("redis://a:1/0;redis://b:2/0")] == ["a", "b"]
+    assert [endpoint.hosts[0][0] for endpoint in find("https://a.com,https://b.com")] == ["a.com", "b.com"]
+    assert [endpoint.hosts[0][0] for endpoint in find("['https://a.com', \"wss://b.com/ws\"]")] == ["a.com", "b.com"]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.tex
     arrange,
     as_json,
     fold,
-    number,
     refusal,
     stops,
     summary,
     text,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.wording import number
 
 
 def finding(rule: str = "shared-port", severity: Severity = Severity.HIGH, **given: object) -> Finding:
@@ -121,7 +121,7 @@ def test_different_causes_are_not_folded() -> None:
 def test_each_mend_is_shown() -> None:
     """Three names that nobody knows have one cause, and two of them a hint of their own."""
     findings = [
-        finding("unknown-variable", resource=name, message=f"{name} is no variable of Bulkhead", fix=fix)
+        finding("unknown-variable", resource=name, message=f"Bulkhead has no variable {name}", fix=fix)
         for name, fix in (
             ("bulkhead_domain", "did you mean bulkhead_domains?"),
             ("bulkhead_keep_relases", "did you mean bulkhead_keep_releases?"),
@@ -150,7 +150,7 @@ def test_one_is_no_plural() -> None:
 
 def test_a_refusal_does_not_deny_itself() -> None:
     """What is refused says that it stops the run."""
-    assert refusal([finding()]).endswith("1 finding (1 high). 1 of them stops the run.")
+    assert refusal([finding()]).endswith("1 finding (1 high). 1 stops the run.")
 
 
 def test_text_tells_everything_within_the_width() -> None:
@@ -186,7 +186,7 @@ def test_the_screen_stays_bounded() -> None:
     shown = text(findings, stopping=findings)
     assert len(shown.splitlines()) < 400
     assert "Not shown: 9960 findings" in shown
-    assert "10000 findings (10000 high). 10000 of them stop the run." in shown
+    assert "10000 findings (10000 high). 10000 stop the run." in shown
     assert len(as_json(["aiia_prod", "aiia_staging"], findings)["findings"]) == 10_000
     assert time.process_time() - start < 10
 
@@ -196,7 +196,7 @@ def test_summary_counts() -> None:
     assert summary([]) == "No findings."
     assert summary([finding(severity=Severity.LOW)]) == "1 finding (1 low). Nothing stops the run."
     accepted = finding("b", waived="on purpose")
-    assert summary([finding(), accepted], [finding()]) == "1 finding (1 high), 1 waived. 1 of them stops the run."
+    assert summary([finding(), accepted], [finding()]) == "1 finding (1 high), 1 waived. 1 stops the run."
 
 
 def test_json_is_the_contract() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Where
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.dotenv import (
     Line,
@@ -18,7 +19,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.co
     Interpolator,
     lookup_in,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,7 +137,7 @@ def test_settings_stand_where_they_were_written_last() -> None:
     [
         ("A=1\nB C=2\n", 2, "space"),
         ("A*B=1", 1, "unexpected character"),
-        ("A=1\n\nB='x", 3, "no end"),
+        ("A=1\n\nB='x", 3, "not closed"),
         ("A=\0", 0, "binary"),
     ],
 )

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.short_forms import (
     duration_text,
     parse_command,
@@ -22,7 +23,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.co
     MAX_CHARACTERS,
     read_yaml,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
 from hypothesis import given
 from hypothesis import strategies as st
 

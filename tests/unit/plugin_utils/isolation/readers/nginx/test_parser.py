@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.errors import ReaderError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Directive
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.errors import ReaderError
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.meaning import servers, upstreams
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.parser import (
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.meaning import (
     claims_nginx,
+    servers,
+    upstreams,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.nginx.parser import (
     read_nginx,
 )
 
@@ -44,7 +47,7 @@ def test_words(text: str, arguments: tuple[str, ...]) -> None:
 def test_lines_and_blocks() -> None:
     """Each directive knows its line; a block is empty, not absent."""
     http = read("# one\nhttp {\n  server {\n    listen\n      80;\n  }\n  upstream a {}\n}\n")[0]
-    assert [(each.name, each.where.line) for each in http.walk()] == [
+    assert [(directive.name, directive.where.line) for directive in http.walk()] == [
         ("http", 2),
         ("server", 3),
         ("listen", 4),
@@ -58,9 +61,9 @@ def test_lines_and_blocks() -> None:
     [
         ("a;\nb {\n c;\n", 4, 'block "b" of line 2'),
         ("a;\n}\n", 2, 'unexpected "}"'),
-        ("a {\n b\n}\n", 2, 'directive "b" is not ended'),
-        ("a;\nb c", 2, 'directive "b" still wants'),
-        ("\n\na 'b\n", 3, "a quote is opened"),
+        ("a {\n b\n}\n", 2, 'directive "b" is not terminated'),
+        ("a;\nb c", 2, 'directive "b" lacks'),
+        ("\n\na 'b\n", 3, "a quote is not closed"),
         ("a 'b'c;", 1, "after a closing quote"),
         ("a;\n;", 2, 'unexpected ";"'),
         ("a\0b;", 1, "not a text file"),
@@ -80,7 +83,10 @@ def test_lua_is_left_alone() -> None:
     """Braces and quotes of Lua are not nginx's."""
     block = 'content_by_lua_block {\n local a = "}" -- it\'s }\n if a then b = {1} end\n}\nlisten 80;'
     found = read(block)
-    assert [(each.name, each.where.line) for each in found] == [("content_by_lua_block", 1), ("listen", 5)]
+    assert [(directive.name, directive.where.line) for directive in found] == [
+        ("content_by_lua_block", 1),
+        ("listen", 5),
+    ]
 
 
 def test_includes() -> None:
@@ -88,7 +94,7 @@ def test_includes() -> None:
     found = read(
         "include mime.types;\ninclude /etc/nginx/x.conf;\ninclude conf.d/*.conf;\n", **{"mime.types": "types { a b; }"}
     )
-    assert [(each.name, each.where.file) for each in found] == [
+    assert [(directive.name, directive.where.file) for directive in found] == [
         ("types", "nginx/mime.types"),
         ("include", "nginx/site.conf"),
         ("include", "nginx/site.conf"),
@@ -159,8 +165,8 @@ def test_upstreams(text: str, expected: list[tuple[str, int, bool]]) -> None:
     """Pools, variables and default ports are followed; a variable is resolved at the request."""
     pool = "upstream pool { server a:8000 weight=2; server b resolve; server unix:/x; } "
     found = upstreams(read(f"{pool} server {{ server_name x.example; location / {{ {text} }} }}"))
-    assert [(each.host, each.port, each.static) for each in found] == expected
-    assert all(each.server_names == ("x.example",) for each in found)
+    assert [(upstream.host, upstream.port, upstream.static) for upstream in found] == expected
+    assert all(upstream.server_names == ("x.example",) for upstream in found)
 
 
 def test_map_as_upstream() -> None:
@@ -168,7 +174,7 @@ def test_map_as_upstream() -> None:
     found = upstreams(
         read("map $host $u { default http://a:1; x.y http://b:2; } server { location / { proxy_pass $u; } }")
     )
-    assert [each.target for each in found] == ["a:1", "b:2"]
+    assert [upstream.target for upstream in found] == ["a:1", "b:2"]
 
 
 def test_claims() -> None:

@@ -61,7 +61,7 @@ def test_cut(text: str, expected: list[str]) -> None:
 def test_lines_and_joins() -> None:
     """Lines are counted through quotes, here-documents and substitutions."""
     found = commands("a 'x\ny' &&\n  b\ncat <<E\n1\n2\nE\nc $(\n d\n) | e\n")
-    assert [(each.program, each.where.line, each.joined) for each in found] == [
+    assert [(command.program, command.where.line, command.joined) for command in found] == [
         ("a", 1, ""),
         ("b", 3, "&&"),
         ("cat", 4, "\n"),
@@ -104,6 +104,8 @@ def test_directory(text: str, directory: str | None) -> None:
         ("set -o pipefail; x", False),
         ("set -e; set +e; x", False),
         ("#!/bin/sh -e\nx", True),
+        ("#!/usr/bin/env -S bash -eu\nx", True),
+        ("#!/usr/bin/env -S bash\nx", False),
     ],
 )
 def test_errexit(text: str, expected: bool) -> None:
@@ -120,9 +122,9 @@ def test_default_branches() -> None:
 def test_crontab() -> None:
     """Schedules, the user field of cron.d, variables, and the percent sign."""
     own = read_crontab("MAILTO=x\n# 1 2 3 4 5 no\n30 3 * * 1-5 a b%c\n@daily d\n", "crontab").commands
-    assert [(each.schedule, each.text) for each in own] == [("30 3 * * 1-5", "a b"), ("@daily", "d")]
+    assert [(command.schedule, command.text) for command in own] == [("30 3 * * 1-5", "a b"), ("@daily", "d")]
     system = read_crontab("0 3 * * * root cd /x && a\n", "/etc/cron.d/app").commands
-    assert [(each.text, each.directory) for each in system] == [("cd /x", ""), ("a", "/x")]
+    assert [(command.text, command.directory) for command in system] == [("cd /x", ""), ("a", "/x")]
 
 
 def test_unit() -> None:
@@ -138,15 +140,29 @@ def test_unit() -> None:
 def test_makefile() -> None:
     """Recipes only, with make's variables; every line is guarded."""
     found = commands("D := /srv/a\nup: x\n\t@cd $(D) && a $$HOME\nE = 1\n", "Makefile")
-    assert [(each.text, each.directory, each.errexit, each.where.line) for each in found] == [
+    assert [(command.text, command.directory, command.errexit, command.where.line) for command in found] == [
         ("cd /srv/a", "", True, 3),
         ("a $HOME", "/srv/a", True, 3),
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("GNUmakefile", "up:\n\t@a\n", ["a"]),
+        ("Makefile.prod", "up: down ; @a\n", ["a"]),
+        ("Makefile", "X := a;b\nup: $(X)\n c\n", []),
+        ("justfile", "up:\n    @a\n    -b\n", ["a", "b"]),
+    ],
+)
+def test_recipes(path: str, text: str, expected: list[str]) -> None:
+    """Recipes by whatever name the file goes, on lines of their own or not."""
+    assert [command.text for command in commands(text, path)] == expected
+
+
 def test_pipelines() -> None:
     """Commands that a pipe joins."""
-    assert [[each.program for each in group] for group in pipelines(commands("a | b | c; d\ne | f"))] == [
+    assert [[command.program for command in group] for group in pipelines(commands("a | b | c; d\ne | f"))] == [
         ["a", "b", "c"],
         ["d"],
         ["e", "f"],

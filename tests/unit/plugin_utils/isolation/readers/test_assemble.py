@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import naming
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.assemble import RenderedArtefacts, assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
     SEALED,
     Claim,
@@ -20,6 +19,10 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Fleet,
     Severity,
     Where,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import (
+    RenderedArtefacts,
+    assemble,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,8 +207,8 @@ BOMB = "x0: &x0 [a, a, a, a, a, a, a, a]\n" + "".join(
     [
         ({"docker-compose.yml": "services: [\n"}, "not-yaml", Severity.HIGH, "not YAML"),
         ({"docker-compose.yml": "\0\0"}, "not-yaml", Severity.HIGH, "binary"),
-        ({"docker-compose.yml": "- hosts: all\n"}, "not-compose", Severity.MEDIUM, "no mapping"),
-        ({"docker-compose.yml": "kind: Pod\n"}, "not-compose", Severity.MEDIUM, "kind: Compose knows"),
+        ({"docker-compose.yml": "- hosts: all\n"}, "not-compose", Severity.MEDIUM, "must be a mapping"),
+        ({"docker-compose.yml": "kind: Pod\n"}, "not-compose", Severity.MEDIUM, "kind: Compose does not know"),
         ({"docker-compose.yml": ""}, "not-compose", Severity.MEDIUM, "empty"),
         ({"docker-compose.yml": "services: {a: {image: x, ports: ['x']}}"}, "not-compose", Severity.MEDIUM, "port"),
         ({"docker-compose.yml": "services: {a: {image: '${T:?}'}}"}, "unset-variable", Severity.MEDIUM, "T"),
@@ -213,13 +216,18 @@ BOMB = "x0: &x0 [a, a, a, a, a, a, a, a]\n" + "".join(
             {"docker-compose.yml": "services: {a: {image: x, extends: b}, b: {extends: a}}"},
             "cycle",
             Severity.HIGH,
-            "circle",
+            "cycle",
         ),
-        ({"docker-compose.yml": "include: [docker-compose.yml]\nservices: {}"}, "cycle", Severity.HIGH, "circle"),
+        ({"docker-compose.yml": "include: [docker-compose.yml]\nservices: {}"}, "cycle", Severity.HIGH, "in a cycle"),
         ({"docker-compose.yml": BOMB}, "too-large", Severity.HIGH, "expands"),
         ({"docker-compose.yml": "#" * 50_000_000}, "too-large", Severity.HIGH, "characters"),
         ({"docker-compose.yml": "services: {a: {image: x}}", ".env": "A B=1"}, "not-dotenv", Severity.MEDIUM, "space"),
-        ({"docker-compose.yml": "services: {a: {image: x, env_file: e}}"}, "unreadable-file", Severity.LOW, "refuses"),
+        (
+            {"docker-compose.yml": "services: {a: {image: x, env_file: e}}"},
+            "unreadable-file",
+            Severity.LOW,
+            "does not start",
+        ),
         ({}, "unreadable-file", Severity.HIGH, "cannot be read"),
     ],
 )

@@ -2,26 +2,29 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small things that several rules ask about an environment, and how they are said."""
+"""Words for people: how many, and the first few of many."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
-from ..model import Environment
-
-_PRODUCTION = frozenset({"prod", "production", "live", "main", "prd"})
-_BREAK = re.compile(r"[^a-z0-9]+")
+from collections.abc import Iterable, Sequence
 
 #: Names that one message gives before it counts the rest.
 _NAMED = 3
 
+#: Names, resources or places that one finding lists on the screen.
+_LISTED = 4
 
-def is_production(environment: Environment) -> bool:
-    """Whether this is what customers use: protected, or called so (``prod``, ``prod_eu``; not ``preprod``)."""
-    name = environment.name or environment.prefix
-    return environment.protected or not _PRODUCTION.isdisjoint(_BREAK.split(name.lower()))
+
+def number(count: int, word: str) -> str:
+    """How many there are of what a word names, so that one is no plural."""
+    ending = "es" if word.endswith("s") else "s"
+    return f"{count} {word}{'' if count == 1 else ending}"
+
+
+def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
+    """The first few of many."""
+    listed = separator.join(names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
 
 
 def listing(names: Iterable[str]) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release import rolling
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
@@ -36,8 +37,8 @@ def test_a_new_version(rolled: Rolled) -> None:
 
 def test_the_plan_says_how(rolled: Rolled) -> None:
     changed = [service("web", **{**ROLLING, "input": "new"}), service("db", input="new", awaited=True)]
-    for each in rolled.engine.running.values():
-        each["Config"]["Labels"]["io.bulkhead.input"] = "old"
+    for container in rolled.engine.running.values():
+        container["Config"]["Labels"]["io.bulkhead.input"] = "old"
     steps = rolled.plan(**files(web="web:2"), services=changed)
     assert "replace aiia_prod_web without a gap" in steps
     assert "recreate aiia_prod_db" in steps
@@ -82,7 +83,7 @@ def test_a_new_version_that_does_not_get_healthy_gets_no_request(rolled: Rolled)
     before = rolled.engine.ids()
     rolled.engine.sick["web:2"] = "unhealthy"
     error = rolled.fails(**files(web="web:2"))
-    assert "the new version of web did not get healthy (unhealthy) and was given no request" in error.message
+    assert "the new version of web did not get healthy (unhealthy) and received no requests" in error.message
     assert error.message.endswith("The previous release serves again")
     assert "probe: no answer" in error.detail and "last words of aiia_prod_web_next" in error.detail
     assert rolled.steered == set()
@@ -137,9 +138,7 @@ def test_a_later_step_that_fails(rolled: Rolled) -> None:
     assert rolled.is_clean()
 
 
-@pytest.mark.parametrize(
-    ("restarts", "how"), [(0, "unhealthy"), (3, "starting: it ended, and was started again 3 times")]
-)
+@pytest.mark.parametrize(("restarts", "how"), [(0, "unhealthy"), (3, "starting: it ended, and was restarted 3 times")])
 def test_a_new_version_that_ends_is_said_to_have_ended(rolled: Rolled, restarts: int, how: str) -> None:
     """Its process goes with its workers, and the engine starts it again: at that moment it only looks slow."""
     rolled.engine.sick["web:2"] = "starting" if restarts else "unhealthy"
@@ -150,7 +149,7 @@ def test_a_new_version_that_ends_is_said_to_have_ended(rolled: Rolled, restarts:
 
     rolled.engine.on_call = end
     error = rolled.fails(**files(web="web:2"))
-    assert f"the new version of web did not get healthy ({how}) and was given no request" in error.message
+    assert f"the new version of web did not get healthy ({how}) and received no requests" in error.message
 
 
 # ---- preparing ---------------------------------------------------------------------------------------------------
@@ -269,7 +268,7 @@ def test_how_things_stand_after_a_preparation_failed(
 
 def test_a_backup_that_fails_stops_the_release(rolled: Rolled) -> None:
     def no_room(_reason: str) -> str:
-        raise rolling.EngineError("no backup was made: the disk is full")
+        raise stand_in.EngineError("no backup was made: the disk is full")
 
     rolled.back_up = no_room
     services = [service("web", **ROLLING, image="web:2"), service("db")]
@@ -290,13 +289,15 @@ def test_a_service_that_would_be_away(rolled: Rolled) -> None:
     changes = {**files(db="db:2"), **steady(input="new")}
     before = rolled.engine.ids()
     error = rolled.fails(**changes)
-    assert error.message.startswith("these would be recreated and away until they are healthy again, at most 1 s:\n")
+    assert error.message.startswith(
+        "deploying would take these services down until they are healthy, for at most 1 s:\n"
+    )
     assert "\n  aiia_prod_db: its definition or a setting changed\n" in error.message
     assert "bulkhead_allow_downtime: true" in error.message and error.message.endswith("Nothing was changed")
     assert rolled.engine.ids() == before
     (step,) = [step for step in rolled.plan(**changes) if step.startswith("recreate")]
     why = "its definition or a setting changed"
-    assert step == f"recreate aiia_prod_db: it is away until it is healthy again, at most 1 s ({why})"
+    assert step == f"recreate aiia_prod_db: it is down until it is healthy again, for at most 1 s ({why})"
     converger = Converger(rolled.look(**changes, allow_downtime=True), Releases(rolled.tree))
     converger.apply()
     assert 0 <= converger.serving.away["aiia_prod_db"] < 1
@@ -306,7 +307,7 @@ def test_a_service_that_would_be_away(rolled: Rolled) -> None:
     ("made_from", "now", "why"),
     [
         ("db:1", {"db:2": "sha256:2"}, "its image changed from db:1 to db:2"),
-        ("db:2", {"db:2": "sha256:2"}, "its image db:2 is another one under the same name"),
+        ("db:2", {"db:2": "sha256:2"}, "its image db:2 has changed under the same name"),
         ("db:2", {}, "its definition or a setting changed"),
     ],
 )
@@ -324,7 +325,7 @@ def test_a_service_that_compose_would_recreate_for_reasons_of_its_own(rolled: Ro
     """Another version of Compose computes other hashes."""
     for waits in (False, True):
         error = rolled.fails(**files(web="web:2", db="db:2"), **steady(needs_application=waits))
-        assert "Compose would recreate aiia_prod_db, although no definition changed" in error.message
+        assert "Compose would recreate aiia_prod_db although no definition changed" in error.message
         assert rolled.who_serves() == "web:1" and rolled.engine.images()["db"] == "db:1"
         # Only of what waits for the application it can be known no sooner.
         assert any(call.startswith("compose run") for call in rolled.engine.calls) is waits
@@ -363,13 +364,13 @@ def test_a_name_that_a_service_takes_over(deployed: Machine) -> None:
         "services": [service("web", **WEB), service("store", container="aiia_prod_db")],
     }
     error = deployed.fails(**changes)
-    assert "aiia_prod_db: its name is that of a container whose service is gone" in error.message
+    assert "aiia_prod_db: it takes over the name of a container whose service is gone" in error.message
     taken: list[str] = []
     deployed.engine.on_call = lambda call: taken.append(call) if call.startswith(("rm", "compose up")) else None
-    steps = deployed.plan(**changes)
-    assert [step.split(":")[0] for step in steps if "aiia_prod_db" in step] == [
-        "recreate aiia_prod_db",
-        "remove aiia_prod_db, whose service is gone",
+    steps = plan(deployed.look(**changes))
+    assert [(step.verb, step.reason) for step in steps if step.target == "aiia_prod_db"] == [
+        ("recreate", "it takes over the name of a container whose service is gone"),
+        ("remove", "its service is gone"),
     ]
     deployed.deploy(**changes, allow_downtime=True)
     assert taken.index("rm --force db-2") < taken.index("compose up --detach --no-build --quiet-pull")
@@ -379,6 +380,6 @@ def test_a_name_that_a_service_takes_over(deployed: Machine) -> None:
 def test_another_port_cannot_be_stood_in_for(rolled: Rolled) -> None:
     rolled.engine.container("web")["Config"]["ExposedPorts"] = {"8000": {}, "9000/tcp": {}}
     changes = {**files(web="web:2"), "services": [service("web", **ROLLING, expose=["8001"]), service("db")]}
-    assert "it listens on another port than before" in rolled.fails(**changes).message
+    assert "it now listens on another port" in rolled.fails(**changes).message
     same = [service("web", **ROLLING, expose=["8000"]), service("db")]
     rolled.deploy(**files(web="web:2"), services=same)

@@ -7,17 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts import frameworks
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.domains import (
     domains,
     origins,
     safe_expression,
-)
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.frameworks import (
-    claims_settings,
-    items,
-    kind_of,
-    patterns,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.path_patterns import (
     Pattern,
@@ -27,6 +20,13 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.path
     meetings,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet, Setting, Where
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers import frameworks
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.frameworks import (
+    claims_settings,
+    items,
+    kind_of,
+    patterns,
+)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From texts to an environment: the one way, for what we render and for what others wrote."""
+"""Assemble an environment from its files, whether Bulkhead renders them or others wrote them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .facts.frameworks import claims_settings
-from .model import (
+from ..errors import ReaderError, finding_of
+from ..model import (
     Claim,
     ComposeProject,
     Directive,
@@ -25,21 +25,20 @@ from .model import (
     Severity,
     Where,
 )
-from .readers.claims_endpoints import claims_endpoints
-from .readers.compose.claims import claims_compose
-from .readers.compose.dotenv import evaluate, read_dotenv
-from .readers.compose.dotenv import settings as settings_of_file
-from .readers.compose.interpolation import lookup_in
-from .readers.compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
-from .readers.documents import claims_document, read_document
-from .readers.errors import ReaderError
-from .readers.findings import finding_of
-from .readers.nginx.meaning import claims_nginx
-from .readers.nginx.parser import read_nginx
+from .claims_endpoints import claims_endpoints
+from .compose.claims import claims_compose
+from .compose.dotenv import evaluate, read_dotenv
+from .compose.dotenv import settings as settings_of_file
+from .compose.interpolation import lookup_in
+from .compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
+from .documents import claims_document, read_document
+from .frameworks import claims_settings
+from .nginx.meaning import claims_nginx
+from .nginx.parser import read_nginx
 
 Read = Callable[[str], "str | None"]
 
-#: What is larger is not read: no file that people write by hand comes near.
+#: Larger files are refused; nobody writes that much by hand.
 MAX_CHARACTERS = 2 << 20
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
@@ -48,10 +47,10 @@ DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-co
 
 @dataclass(frozen=True)
 class RenderedArtefacts:
-    """What we render for an environment, before it is text: nothing of it is parsed again but nginx and ``files``.
+    """An environment's artefacts as Bulkhead renders them. Only ``nginx`` and ``files``, paths to texts, are parsed.
 
-    ``compose`` has no variables. ``settings`` is what ``.env`` will hold; ``secrets`` names the secret ones;
-    ``sources`` says which inventory variable a setting is from. ``nginx`` and ``files`` map paths to texts.
+    ``compose`` has no variables left. ``settings`` is the content of ``.env``, ``secrets`` the keys of secret ones, and
+    ``sources`` the inventory variable that each setting comes from.
     """
 
     compose: Mapping[str, Any]
@@ -85,10 +84,10 @@ def assemble(
     read: Read | None = None,
     rendered: RenderedArtefacts | None = None,
 ) -> Environment:
-    """Read everything of an environment. What cannot be read is in ``problems``; nothing is raised for it.
+    """Read all files of an environment. Raises nothing for a file that cannot be read: ``problems`` has a finding.
 
-    Paths are as the user wrote them; ``directory`` is where the environment lives on the machine. Without ``domains``
-    and ports they are taken from nginx and from the published ports.
+    Paths are as the user wrote them; ``read`` returns the text at a path, or ``None``. ``directory`` is where the
+    environment lives on the machine. ``domains`` default to nginx's server names, ports to the published ones.
     """
     assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None))
     if rendered is not None:
@@ -117,14 +116,14 @@ def assemble(
         documents=tuple(assembly.documents),
     )
     claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
-    for more, pointed in (claims_endpoints(environment),):
-        claims += more
-        references += pointed
+    endpoint_claims, endpoint_references = claims_endpoints(environment)
+    claims += endpoint_claims
+    references += endpoint_references
     return replace(environment, claims=tuple(claims), references=tuple(references), problems=tuple(assembly.problems))
 
 
 class _Assembly:
-    """One environment while it is being read."""
+    """An environment while it is being read."""
 
     def __init__(self, prefix: str, machine: str, directory: str, read: Read) -> None:
         self._prefix = prefix
@@ -142,10 +141,8 @@ class _Assembly:
         self.documents: list[Document] = []
         self.problems: list[Finding] = []
 
-    # what we render ourselves
-
     def take(self, rendered: RenderedArtefacts) -> None:
-        """Our own artefacts, as they are in memory."""
+        """Read the artefacts that Bulkhead renders."""
         own = {key: value for key, value in rendered.settings.items() if isinstance(value, str)}
         env_path = self._machine_path(rendered.env_file)
         for key, value in rendered.settings.items():
@@ -171,10 +168,8 @@ class _Assembly:
         for path, text in rendered.files.items():
             self._document(path, text)
 
-    # what others wrote
-
     def compose(self, compose_files: Sequence[str], env_files: Sequence[str], *, wanted: bool) -> None:
-        """The Compose project and its environment files."""
+        """Read the environment files and the Compose project; only listed Compose files if not ``wanted``."""
         first = next(iter((*compose_files, *env_files)), "")
         self._base = posixpath.dirname(first)
         if not self.directory and wanted and first:
@@ -189,11 +184,11 @@ class _Assembly:
             return
         reading = self._read_project(paths, values)
         if not any(posixpath.basename(path) == ".env" for path in self._environment_files(env_files)):
-            # No .env: the files that are listed and that no service names are what --env-file would be given.
-            served = {path for service in self._services(reading) for path in service.get("env_file") or ()}
-            named = [path for path in env_files if self._machine_path(path) not in served]
-            if named:
-                values = {key: value for path in named for key, value in self._values.get(path, {}).items()}
+            # Without .env, the listed files that no service has as env_file are taken for those of --env-file.
+            of_services = {path for service in self._services(reading) for path in service.get("env_file") or ()}
+            interpolated = [path for path in env_files if self._machine_path(path) not in of_services]
+            if interpolated:
+                values = {key: value for path in interpolated for key, value in self._values.get(path, {}).items()}
                 reading = self._read_project(paths, values)
         for problem in reading.problems:
             self._problem(problem.error, problem.severity)
@@ -203,22 +198,22 @@ class _Assembly:
             self._service_settings(reading.project, {})
 
     def _environment_files(self, env_files: Sequence[str]) -> list[str]:
-        """The environment files to read: those that are listed, else the ``.env`` beside the Compose file."""
+        """The environment files to read: the listed ones, else the ``.env`` beside the Compose file."""
         if env_files:
             return list(env_files)
         beside = posixpath.join(self._base, ".env")
         return [beside] if self._read(beside) is not None else []
 
     def _env_files(self, env_files: Sequence[str]) -> dict[str, str]:
-        """Read all environment files; what a ``.env`` among them holds is the project's."""
-        found: dict[str, str] = {}
+        """Read all environment files and return the values of ``.env``, from which Compose interpolates."""
+        project_values: dict[str, str] = {}
         for path in self._environment_files(env_files):
             text = self._text(path, Severity.HIGH)
             if text is None:
                 continue
             try:
                 lines = read_dotenv(text)
-                values = evaluate(lines, path, lookup_in(found))
+                values = evaluate(lines, path, lookup_in(project_values))
             except ReaderError as error:
                 error.file = error.file or path
                 self._problem(error, Severity.MEDIUM)
@@ -226,23 +221,23 @@ class _Assembly:
             self._values[path] = values
             self.settings += settings_of_file(lines, path, values)
             if posixpath.basename(path) == ".env":
-                found.update(values)
-        return found
+                project_values.update(values)
+        return project_values
 
     def _default_files(self, values: Mapping[str, str]) -> list[str]:
-        """The files that Compose takes by itself: ``COMPOSE_FILE``, else the default name with its override."""
+        """The files that Compose uses without ``-f``: ``COMPOSE_FILE``, else the default name and its override."""
         listed = values.get("COMPOSE_FILE", "")
         if listed:
             parts = listed.split(values.get("COMPOSE_PATH_SEPARATOR") or ":")
             return [posixpath.normpath(posixpath.join(self.directory, part)) for part in parts if part]
-        found = []
+        existing = []
         for names in (DEFAULT_FILES, DEFAULT_OVERRIDES):
             paths = (posixpath.join(self.directory, name) for name in names)
-            there = next((path for path in paths if self._read_machine(path) is not None), None)
-            if there is None:
+            first = next((path for path in paths if self._read_machine(path) is not None), None)
+            if first is None:
                 break
-            found.append(there)
-        return found
+            existing.append(first)
+        return existing
 
     def _read_project(self, paths: Sequence[str], values: Mapping[str, str]) -> ComposeReading:
         return read_compose(
@@ -253,7 +248,7 @@ class _Assembly:
         return reading.project.services.values() if reading.project else ()
 
     def _service_settings(self, project: ComposeProject, shared: Mapping[str, Any]) -> None:
-        """The settings that services have of their own. What is in a listed environment file is there already."""
+        """Read the settings in the services' own ``environment``; those of listed environment files are known."""
         for name, service in project.services.items():
             for key, value in (service.get("environment") or {}).items():
                 if key in shared and shared[key] == value:
@@ -263,13 +258,13 @@ class _Assembly:
                     self.settings.append(Setting(key, value, Where(where.file, where.line, key), name))
 
     def nginx_file(self, path: str) -> None:
-        """One nginx file of the user's."""
+        """Read an nginx file of the user's."""
         text = self._text(path, Severity.HIGH)
         if text is not None:
             self.nginx(path, text)
 
     def nginx(self, path: str, text: str) -> None:
-        """One nginx configuration."""
+        """Read an nginx configuration."""
         try:
             self.directives += read_nginx(text, path, self._read)
         except ReaderError as error:
@@ -277,7 +272,7 @@ class _Assembly:
             self._problem(error, Severity.HIGH)
 
     def document(self, path: str) -> None:
-        """One file that acts on the machine."""
+        """Read another file that affects the machine."""
         text = self._text(path, Severity.HIGH)
         if text is not None:
             self._document(path, text)
@@ -290,27 +285,25 @@ class _Assembly:
             self._problem(error, Severity.MEDIUM)
             self.documents.append(Document(path, "text", text))
 
-    # what follows from it
-
     def claims(self, directory_from: Where) -> tuple[list[Claim], list[Reference]]:
-        """What every reader says about claims and references. ``directory_from`` is where the directory was set."""
+        """The claims and references of every reader. ``directory_from`` is where the directory was set."""
         owner, machine = self._prefix, self._machine
         claims: list[Claim] = []
         references: list[Reference] = list(self._links)
         if self.directory:
             attributes = {"kind": "directory"}
             claims.append(Claim("path", machine, self.directory, owner, directory_from, False, attributes))
-        found = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
-        found.append(self._of_nginx())
+        sources = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
+        sources.append(self._of_nginx())
         names = {name for project in self.projects for name in project.services}
-        found.append(claims_settings(self.settings, owner=owner, machine=machine, services=names))
-        found += [
+        sources.append(claims_settings(self.settings, owner=owner, machine=machine, services=names))
+        sources += [
             claims_document(document, owner=owner, machine=machine, directory=self.directory)
             for document in self.documents
         ]
-        for more, pointed in found:
-            claims += more
-            references += pointed
+        for source_claims, source_references in sources:
+            claims += source_claims
+            references += source_references
         return claims, references
 
     def _of_nginx(self) -> tuple[list[Claim], list[Reference]]:
@@ -319,12 +312,12 @@ class _Assembly:
         return self._nginx_claims
 
     def domains(self) -> tuple[str, ...]:
-        """The domains that nginx answers for."""
-        found = (claim for claim in self._of_nginx()[0] if claim.namespace == "domain")
-        return tuple(claim.key for claim in found if not claim.attributes.get("pattern"))
+        """The domains that nginx answers for, without patterns."""
+        claims = (claim for claim in self._of_nginx()[0] if claim.namespace == "domain")
+        return tuple(claim.key for claim in claims if not claim.attributes.get("pattern"))
 
     def published(self, target: int) -> int | None:
-        """The port of the machine on which a port inside is published."""
+        """The machine's port on which a container's port ``target`` is published."""
         for project in self.projects:
             for service in project.services.values():
                 for port in service.get("ports") or ():
@@ -333,15 +326,14 @@ class _Assembly:
                         return int(published)
         return None
 
-    # paths: as the user writes them, and as they are on the machine
-
     def _machine_path(self, path: str) -> str:
+        """A path of the user's as it is on the machine."""
         if path.startswith("/"):
             return posixpath.normpath(path)
         return posixpath.normpath(posixpath.join(self.directory or "/", posixpath.basename(path)))
 
     def _shown(self, path: str) -> str:
-        """A path of the machine as the user knows it."""
+        """A path of the machine as the user wrote it."""
         if path in self._known:
             return self._known[path]
         return posixpath.normpath(posixpath.join(self._base, posixpath.relpath(path, self.directory or "/")))
@@ -356,17 +348,17 @@ class _Assembly:
         return None
 
     def _home(self) -> str:
-        """What ``~`` most likely means for the person who deploys here."""
+        """The most likely meaning of ``~`` for the deploying user."""
         parts = self.directory.split("/")
         return "/".join(parts[:3]) if parts[1:2] == ["home"] and len(parts) > 2 else "/root"
 
     def _text(self, path: str, severity: Severity) -> str | None:
-        """The text of a file that the user named; a problem where there is none."""
+        """The text of a file that the user named, else ``None`` and a problem."""
         text = self._read(path)
         if text is None:
             self._problem(ReaderError("the file cannot be read", file=path), severity)
         elif len(text) > MAX_CHARACTERS:
-            message = f"the file has {len(text)} characters; a file of more than {MAX_CHARACTERS} is not read"
+            message = f"the file has {len(text)} characters; the limit is {MAX_CHARACTERS}"
             self._problem(ReaderError(message, rule="too-large", file=path), severity)
         elif "\0" in text[:65536]:
             self._problem(ReaderError("the file is binary", file=path), severity)

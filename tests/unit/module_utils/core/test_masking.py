@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.masking import HIDDEN, mask
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.masking import HIDDEN, mask, texts_to_hide
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +44,10 @@ def test_nothing_stays(value: object) -> None:
 @given(values)
 def test_without_secrets_nothing_is_changed(value: object) -> None:
     assert mask(value, []) == value
+
+
+def test_each_line_of_a_secret_and_a_file_as_a_whole() -> None:
+    hidden = texts_to_hide(["one-1\n  two-2\n", "abc", "    "], ["user: three-3\n"])
+    assert set(hidden) == {"one-1\n  two-2\n", "one-1", "two-2", "one-1\n  two-2", "user: three-3\n"}
+    assert hidden == sorted(hidden, key=len, reverse=True)
+    assert mask("two-2, user: three-3", hidden) == f"{HIDDEN}, user: three-3"

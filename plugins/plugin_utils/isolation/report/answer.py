@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a check of files answers."""
+"""The result of a check of files, and its reports."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import waivers
-from .model import Finding
-from .report import text
-from .report.formats import junit, sarif
-from .rules import rules
+from .. import waivers
+from ..model import Finding
+from ..rules import rules
+from . import text
+from .formats import junit, sarif
 
-#: What a check of files finds beside the rules.
+#: Rules that only a check of files has.
 DISAGREES, TWICE = "compose-disagrees", "environment-twice"
 SUMMARIES = {
-    DISAGREES: "Docker Compose reads a project in another way than the check does.",
-    TWICE: "Two environments are declared with one prefix.",
+    DISAGREES: "Docker Compose reads a project differently than the check does.",
+    TWICE: "Two environments are declared with the same prefix.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a check found, and which of it stops."""
+class Report:
+    """All findings of a check, and those that stop the run."""
 
     environments: tuple[str, ...]
     findings: tuple[Finding, ...]
     stopping: tuple[Finding, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The public contract."""
+        """The report as JSON data, as the public contract has it."""
         return text.as_json(self.environments, self.findings)
 
     def rendered(self, report_format: str) -> str:
-        """The report as the text of a file."""
+        """The report as the text of a file; ``report_format`` is ``json``, ``sarif`` or ``junit``."""
         summaries = {**waivers.SUMMARIES, **SUMMARIES, **{rule.id: rule.summary for rule in rules().values()}}
         if report_format == "junit":
             return junit(self.findings, summaries, self.stopping)

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which keys a Compose file has, and of which shape their values may be; those of newer versions are known as well."""
+"""The keys of a Compose file and the shapes of their values, including those of newer versions."""
 
 from __future__ import annotations
 
 from .shape import Either, Keys, ListOf, MapOf
 
-#: Keys of a service by the shape of their values; what is made of them follows it (compose_final).
+#: Keys of a service by the shape of their values, which also determines their printed form (:mod:`.printed`).
 TEXTS = (
     "cgroup",
     "cgroup_parent",
@@ -47,7 +47,7 @@ NUMBERS = (
     "scale",
 )
 SIZES = ("mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "shm_size")
-#: Lists of texts; lists that may be one text; lists that may have numbers.
+#: Lists of strings; lists that may be a single string (WORDS); lists that may contain numbers (SCALARS).
 LISTS = (
     "cap_add",
     "cap_drop",

@@ -7,50 +7,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from ...module_utils.docker.containers import PREPARING, STAND_IN
 from ...module_utils.docker.labels import INPUT, RELEASE
+from ...module_utils.release.service import DeclaredService, Service
 from ..declaration.settings import plain
 from ..isolation.facts.service_kinds import runs_once
 from .render import Release
-from .stack import Service, mounted_directories, named_volume
+from .stack import StackService, mounted_directories, named_volume
 
 
-def service_arguments(release: Release) -> list[dict[str, Any]]:
-    """What the module on the host must know of each service."""
-    return [_service_argument(release, service) for service in release.stack.services]
+def services(release: Release) -> list[Service]:
+    """The services of a release as the machine must know them."""
+    return [_service(release, service) for service in release.stack.services]
 
 
-def _service_argument(release: Release, service: Service) -> dict[str, Any]:
+def _service(release: Release, service: StackService) -> Service:
     definition = plain(release.stack.compose["services"][service.key])
     definitions = release.stack.compose["services"]
     needs_application = _needs_application(release, service.key)
     awaited = any(service.key in (definition.get("depends_on") or ()) for definition in definitions.values())
-    return {
-        "name": service.name,
-        "key": service.key,
-        "container": service.container,
-        "image": service.image,
-        "files": [file.path for file in service.files],
-        "validate": list(service.validate),
-        "on_change": list(service.on_change),
-        "mounts": [f"./{source}:{target}" for source, target in mounted_directories(definition)],
-        "one_shot": runs_once(definition),
-        "awaited": awaited and not needs_application,
-        "needs_application": needs_application,
-        "steady": _is_steady(service, definition, awaited),
-        "rolling": service.rolling,
-        "replicas": service.replicas,
-        "expose": [str(each) for each in definition.get("expose") or ()],
-        "env_files": _env_files(definition),
-        "input": definition["labels"][INPUT],
-        "release": definition["labels"][RELEASE],
-        "stand_in": service.host + STAND_IN,
-        "preparing": service.host + PREPARING,
-        "prepare": [list(command) for command in service.prepare],
-        "prepare_status": list(service.prepare_status),
-    }
+    return Service(
+        **{field.name: getattr(service, field.name) for field in fields(DeclaredService)},
+        files=tuple(file.path for file in service.brings),
+        mounts=tuple(f"./{source}:{target}" for source, target in mounted_directories(definition)),
+        env_files=_env_files(definition),
+        expose=tuple(map(str, definition.get("expose") or ())),
+        one_shot=runs_once(definition),
+        awaited=awaited and not needs_application,
+        needs_application=needs_application,
+        steady=_is_steady(service, definition, awaited),
+        input=definition["labels"][INPUT],
+        release=definition["labels"][RELEASE],
+        stand_in=service.host + STAND_IN,
+        preparing=service.host + PREPARING,
+    )
 
 
 def _needs_application(release: Release, key: str) -> bool:
@@ -59,11 +52,11 @@ def _needs_application(release: Release, key: str) -> bool:
     application = {service.key for service in release.stack.services if service.rolling or service.application}
     while left:
         met.add(left[-1])
-        left += [each for each in definitions[left.pop()].get("depends_on") or () if each not in met]
+        left += [other for other in definitions[left.pop()].get("depends_on") or () if other not in met]
     return bool(met & application)
 
 
-def _is_steady(service: Service, definition: Mapping[str, Any], awaited: bool) -> bool:
+def _is_steady(service: StackService, definition: Mapping[str, Any], awaited: bool) -> bool:
     """Whether a service is away while it is replaced, and others miss it: it holds data or ports, or is waited for.
 
     What runs the application is replaced with each release, one way or the other.
@@ -74,8 +67,9 @@ def _is_steady(service: Service, definition: Mapping[str, Any], awaited: bool) -
     return bool(awaited or definition.get("ports") or named)
 
 
-def _env_files(definition: Mapping[str, Any]) -> list[str]:
+def _env_files(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """The files of settings that a service reads when it starts, below the environment's directory."""
     given = definition.get("env_file") or ()
     files = [given] if isinstance(given, (str, Mapping)) else given
-    return [str(file.get("path") if isinstance(file, Mapping) else file).removeprefix("./") for file in files]
+    paths = (str(file.get("path") if isinstance(file, Mapping) else file) for file in files)
+    return tuple(path.removeprefix("./") for path in paths)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Understands calls of certbot, wherever they stand: in scripts, in ``docker run``, in a Compose service."""
+"""Find and parse calls of certbot in scripts, in ``docker run`` and in Compose services."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ...model import Document, Environment, Where
-from ..documents import commands
+from ..model import Document, Environment, Where
+from ..readers.documents import commands
 
 _VERBS = ("certonly", "renew", "run", "delete", "revoke", "install", "certificates", "reconfigure", "rollback")
 _HOOKS = ("--deploy-hook", "--renew-hook", "--pre-hook", "--post-hook")
@@ -20,7 +20,7 @@ _HOOKS = ("--deploy-hook", "--renew-hook", "--pre-hook", "--post-hook")
 
 @dataclass(frozen=True, slots=True)
 class CertbotCall:
-    """One call. ``hooks`` are the commands that it is told to run, ``lineage`` the certificate that it works on."""
+    """A call of certbot; ``lineage`` is the name of the certificate that it works on."""
 
     verb: str
     words: tuple[str, ...]
@@ -29,17 +29,17 @@ class CertbotCall:
     where: Where
 
     def has(self, *flags: str) -> bool:
-        """Whether one of the options is given, with or without a value."""
+        """Whether one of the options is present, with or without a value."""
         return any(word.partition("=")[0] in flags for word in self.words)
 
     def value(self, *options: str) -> str:
         """The last value of an option."""
-        found = _values(self.words, options)
-        return found[-1] if found else ""
+        values = _values(self.words, options)
+        return values[-1] if values else ""
 
     @property
     def by_http(self) -> bool:
-        """Whether the authority proves the name over port 80."""
+        """Whether the authority validates the name over port 80 (HTTP-01)."""
         dns = any(word.startswith("--dns-") for word in self.words) or self.value("-a", "--authenticator").startswith(
             "dns"
         )
@@ -52,17 +52,17 @@ class CertbotCall:
 
     @property
     def for_trial(self) -> bool:
-        """Whether it talks to an authority whose limits nobody minds."""
+        """Whether it uses a test authority, whose rate limits do not matter."""
         return self.has("--staging", "--test-cert", "--dry-run") or "staging" in self.value("--server")
 
     @property
     def hooks(self) -> tuple[str, ...]:
-        """What it is told to run."""
+        """The commands that its hook options run."""
         return tuple(_values(self.words, _HOOKS))
 
 
 def certbot_calls(environment: Environment) -> Iterator[CertbotCall]:
-    """Every call of certbot that an environment makes."""
+    """Yield every call of certbot that an environment makes."""
     for document in environment.documents:
         yield from _of_document(document)
     for project, name, service in environment.services():
@@ -106,12 +106,12 @@ def _call(words: Sequence[str], where: Where) -> CertbotCall | None:
 
 
 def _values(words: Sequence[str], options: Sequence[str]) -> list[str]:
-    found = []
+    values = []
     for index, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name in options:
-            found.append(value if equals else words[index + 1] if index + 1 < len(words) else "")
-    return found
+            values.append(value if equals else words[index + 1] if index + 1 < len(words) else "")
+    return values
 
 
 def _words(value: object) -> list[str]:

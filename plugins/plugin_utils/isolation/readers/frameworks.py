@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a setting means to the framework that reads it: one table from its name to its kind.
+"""What a setting means to the framework that reads it: a table of names and kinds.
 
-Nothing else of the rules about web, pipeline and operations knows Django or any other framework. A framework is added
-by adding lines to the table.
+No other part of the rules about web, pipeline and operations knows Django or any other framework. To support another,
+add lines to the table.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ BUCKET_PREFIX = "bucket-prefix"
 BUCKET_ENDPOINT = "bucket-endpoint"
 INDEX = "index"
 
-#: Setting names as regular expressions, the first that matches whole. Django's own names, those of its best known
-#: packages, and what Flask, Rails, Laravel, Node and gunicorn call the same.
+#: Names of settings as regular expressions, of which the first full match counts: those of Django and its best known
+#: packages, and the equivalents of Flask, Rails, Laravel, Node and gunicorn.
 _TABLE: tuple[tuple[str, str], ...] = (
     (r"(?:DJANGO_)?ALLOWED_HOSTS?|TRUSTED_HOSTS?|RAILS_HOSTS|VIRTUAL_HOST|FORWARDED_ALLOW_HOSTS", HOSTS),
     (r"(?:DJANGO_)?CSRF_TRUSTED_ORIGINS?|TRUSTED_ORIGINS|SANCTUM_STATEFUL_DOMAINS", ORIGINS),
@@ -66,38 +66,36 @@ _TABLE: tuple[tuple[str, str], ...] = (
 _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _TABLE)
 
 _TRUE = frozenset(("1", "true", "yes", "on", "t", "y"))
-#: One cookie jar holds both of these names for any site that does not rename them.
-DEFAULT_COOKIES = {"SESSION_COOKIE_NAME": "sessionid", "CSRF_COOKIE_NAME": "csrftoken"}
 
 
 @lru_cache(maxsize=65536)
 def kind_of(key: str) -> str:
-    """The kind of a setting by its name; empty for a setting that means nothing to us."""
+    """The kind of a setting by its name; empty if it is unknown."""
     name = key.upper()
     return next((kind for pattern, kind in _COMPILED if pattern.fullmatch(name)), "")
 
 
 def is_true(text: str) -> bool:
-    """Whether a value switches something on."""
+    """Whether a value means true."""
     return text.strip().strip("'\"").lower() in _TRUE
 
 
 def items(text: str) -> list[str]:
-    """The members of a list as people write one in a setting: JSON, Python's brackets, commas, spaces."""
+    """The members of a list in a setting: JSON, Python syntax, or separated by commas or spaces."""
     text = text.strip()
     if text.startswith("["):
         try:
-            found = json.loads(text)
+            members = json.loads(text)
         except (ValueError, RecursionError):
-            found = text.strip("[]").split(",")
-        return [str(item).strip().strip("'\"") for item in found if str(item).strip()]
+            members = text.strip("[]").split(",")
+        return [str(item).strip().strip("'\"") for item in members if str(item).strip()]
     if text.startswith("("):
         text = text.strip("()")
     return [item.strip("'\"") for item in re.split(r"[,;\s]+", text) if item.strip("'\"")]
 
 
 def patterns(text: str) -> list[str]:
-    """The members of a list of regular expressions: they may hold commas and brackets themselves."""
+    """The members of a list of regular expressions, which may contain commas and brackets themselves."""
     text = text.strip()
     if text.startswith("["):
         try:
@@ -108,7 +106,7 @@ def patterns(text: str) -> list[str]:
 
 
 def settings_of(environment: Environment, *kinds: str) -> Iterator[Setting]:
-    """The settings of some kinds whose values can be read, each key and value once."""
+    """Yield the readable settings of these kinds, each key and value once."""
     seen: set[tuple[str, str]] = set()
     for setting in environment.settings:
         if setting.text and kind_of(setting.key) in kinds and (setting.key, setting.text) not in seen:
@@ -117,12 +115,12 @@ def settings_of(environment: Environment, *kinds: str) -> Iterator[Setting]:
 
 
 def switched_on(environment: Environment, kind: str) -> bool:
-    """Whether a switch of that kind is on."""
+    """Whether a setting of this kind is true."""
     return any(is_true(setting.text) for setting in settings_of(environment, kind))
 
 
 def cookie_scope(text: str) -> str:
-    """The domain that a cookie's ``Domain`` covers; the leading dot means nothing any more."""
+    """The domain of a cookie's ``Domain`` attribute; a leading dot is ignored (RFC 6265)."""
     return text.strip().strip("'\"").lstrip(".").lower().rstrip(".")
 
 
@@ -136,11 +134,11 @@ def claims_settings(
 ) -> tuple[list[Claim], list[Reference]]:
     """The cookies, buckets and indices that settings claim, and the URLs that they point at.
 
-    ``services`` are the names that an environment answers to itself: a bucket on its own server is its own. Servers
-    of databases and brokers are found by ``readers.endpoints``, secrets by ``readers.fingerprints``; ``fingerprint``,
-    where it is given, makes a claim of every setting that its owner declared secret.
+    ``services`` are the names of the environment's own services: a bucket on its own server is its own. With
+    ``fingerprint``, each setting declared secret is claimed, too. Databases and brokers are read by
+    ``readers.endpoints``, other secrets by ``readers.fingerprints``.
     """
-    del machine  # all of these are the world's
+    del machine  # all of these have worldwide scope
     settings = [setting for setting in settings if setting.text]
     claims: dict[tuple[str, str], Claim] = {}
     references: dict[tuple[str, str], Reference] = {}
@@ -167,21 +165,21 @@ def claims_settings(
                     (setting.key, part),
                     Reference("url", part, owner, setting.where, {"host": host, "key": setting.key, "kind": kind}),
                 )
-    for found in by_service.values():
-        bucket = _bucket(found, owner, services)
+    for of_service in by_service.values():
+        bucket = _bucket(of_service, owner, services)
         if bucket is not None:
             claims.setdefault((bucket.namespace, bucket.key), bucket)
     return list(claims.values()), list(references.values())
 
 
-def _bucket(found: Mapping[str, Setting], owner: str, services: Collection[str]) -> Claim | None:
-    bucket = found.get(BUCKET)
+def _bucket(settings: Mapping[str, Setting], owner: str, services: Collection[str]) -> Claim | None:
+    bucket = settings.get(BUCKET)
     if bucket is None:
         return None
-    endpoint = _host(found[BUCKET_ENDPOINT].text) if BUCKET_ENDPOINT in found else ""
+    endpoint = _host(settings[BUCKET_ENDPOINT].text) if BUCKET_ENDPOINT in settings else ""
     if endpoint.partition(":")[0] in services:
         return None
-    prefix = found[BUCKET_PREFIX].text.strip("/") if BUCKET_PREFIX in found else ""
+    prefix = settings[BUCKET_PREFIX].text.strip("/") if BUCKET_PREFIX in settings else ""
     key = f"{endpoint}/{bucket.text}/{prefix}"
     return Claim("bucket", WORLD, key, owner, bucket.where, False, {"bucket": bucket.text, "prefix": prefix})
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Python's cyclic garbage collector, kept out of the way while a fleet is judged."""
+"""Pause Python's cyclic garbage collector while a fleet is judged."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No collection of cyclic garbage inside.
+    """Disable the collector inside the context.
 
-    A fleet is millions of small objects that all stay until the verdict. The collector would go through all of them
-    again and again, a fifth of the time, to find next to nothing.
+    A fleet consists of millions of small objects that live until the verdict. The collector would scan them again and
+    again, a fifth of the run time, and find almost nothing.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replace a service without dropping a request. Runs on the targets.
+"""Replace a service without dropping a request: a stand-in serves meanwhile. Runs on the targets.
 
 A stand-in of the new version starts beside the old one and is judged by its own health check. Then the way is
 switched: nginx looks at each request whether a file is there that sends it to the stand-in, so that nothing is reloaded
@@ -17,14 +17,13 @@ import os
 import time
 from typing import Any, NoReturn
 
-from ..core.directory import Wanted
 from ..core.errors import last_lines
-from ..core.layout import sign_of
 from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
-from .interrupted import unknown_signs
+from .service import Service
+from .traffic import is_steered, steer, unknown_signs
 
 #: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
 #: that a name had (``resolver … valid=1s``).
@@ -39,10 +38,10 @@ class Rolling:
 
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
-        self.comparison = serving.comparison
+        self.run = serving.run
         self.engine = serving.engine
 
-    def replace(self, service: dict[str, Any], forced: bool = False) -> None:
+    def replace(self, service: Service, forced: bool = False) -> None:
         """Replace the containers of a service by what is on disk; ``forced`` where only files that it reads changed.
 
         Raises EngineError when the new version does not get healthy: it has then had no request.
@@ -53,25 +52,25 @@ class Rolling:
         self.dismiss(service)
         self._start(service)
         self._steer(service, True)
-        self._drain(self.comparison.of_service(service))
-        if service["files"]:
+        self._drain(self.run.containers.of_service(service))
+        if service.files:
             self.serving.brought.append(service)
         if forced:
             self.serving.recreate(service)
         else:
-            self.serving.up([service], service["key"])
+            self.serving.up([service], service.key)
         self.dismiss(service)
 
-    def settle(self, service: dict[str, Any]) -> None:
+    def settle(self, service: Service) -> None:
         """End what a killed run began: a stand-in that it left may be all that serves, and goes once another does."""
         if not self._serves(service):
-            self.serving.up([service], service["key"])
+            self.serving.up([service], service.key)
         self.dismiss(service)
 
-    def dismiss(self, service: dict[str, Any]) -> None:
+    def dismiss(self, service: Service) -> None:
         """Send requests to the service's own containers, and let its stand-in go."""
         self._steer(service, False)
-        stand_in = self.comparison.stand_in(service)
+        stand_in = self.run.containers.named(service.stand_in)
         if stand_in:
             self._drain([stand_in])
             self.engine.docker("stop", stand_in["Id"])
@@ -79,61 +78,63 @@ class Rolling:
 
     def clear_up(self) -> None:
         """Let stand-ins go that a killed run left of services that are not replaced in this way any more, or gone."""
-        for service in self.comparison.services:
-            if not service["rolling"] and (self.comparison.stand_in(service) or self.comparison.is_steered(service)):
+        seen, tree = self.run.comparison, self.run.tree
+        for service in seen.services:
+            if not service.rolling and self.is_begun(service):
                 self.dismiss(service)
-        for path in unknown_signs(self.comparison.tree, self.comparison.services):
-            os.unlink(self.comparison.tree.path(path))
-        if self.comparison.abandoned:
+        for path in unknown_signs(tree, seen.services):
+            os.unlink(tree.path(path))
+        if seen.abandoned:
             time.sleep(SETTLING)
-            self._drain(self.comparison.abandoned)
-            for each in self.comparison.abandoned:
-                self.engine.docker("stop", each["Id"])
-            self.serving.remove(self.comparison.abandoned)
+            self._drain(seen.abandoned)
+            for container in seen.abandoned:
+                self.engine.docker("stop", container["Id"])
+            self.serving.remove(seen.abandoned)
 
-    def _serves(self, service: dict[str, Any]) -> bool:
-        found = self.comparison.of_service(service)
-        return bool(found) and all(is_well(each) for each in found)
+    def is_begun(self, service: Service) -> bool:
+        """Whether a killed run left a service half replaced."""
+        return bool(self.run.containers.named(service.stand_in)) or is_steered(self.run.tree, service)
 
-    def _start(self, service: dict[str, Any]) -> None:
-        name = service["stand_in"]
-        code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service["key"])
-        self.comparison.refresh()
+    def _serves(self, service: Service) -> bool:
+        found = self.run.containers.of_service(service)
+        return bool(found) and all(is_well(container) for container in found)
+
+    def _start(self, service: Service) -> None:
+        name = service.stand_in
+        code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service.key)
+        self.run.refresh()
         if code == 0:
             # One-off containers have no restart policy: this one has to come back with the machine.
             self.engine.docker_ok("update", "--restart", "unless-stopped", name)
-            found = self.comparison.named(name)
+            found = self.run.containers.named(name)
             if found and condition(found) == "running":
-                self._give_up(service, "%s has no health check to judge it by" % service["name"])
-            self.serving.wait_for(name, lambda each: self._give_up(service, self.serving.how(each) if each else "gone"))
+                self._give_up(service, "%s has no health check to judge it by" % service.name)
+            self.serving.wait_for(
+                name, lambda found: self._give_up(service, self.serving.how(found) if found else "gone")
+            )
         else:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 
-    def _give_up(self, service: dict[str, Any], why: str, said: str = "") -> NoReturn:
-        found = self.comparison.named(service["stand_in"])
+    def _give_up(self, service: Service, why: str, said: str = "") -> NoReturn:
+        found = self.run.containers.named(service.stand_in)
         lines = [said] if said else []
         if found:
             lines += self.serving.last_words(found)
             self.serving.remove([found])
         raise EngineError(
-            "the new version of %s did not get healthy (%s) and was given no request" % (service["name"], why),
+            "the new version of %s did not get healthy (%s) and received no requests" % (service.name, why),
             "\n".join(lines),
         )
 
-    def _steer(self, service: dict[str, Any], to_stand_in: bool) -> None:
+    def _steer(self, service: Service, to_stand_in: bool) -> None:
         """Say by a file where requests go, and wait until everybody has heard it."""
-        path = sign_of(service["name"])
-        if to_stand_in == self.comparison.is_steered(service):
-            return
-        if to_stand_in:
-            self.comparison.tree.write(Wanted(path, b"", 0o644))
-        else:
-            os.unlink(self.comparison.tree.path(path))
-        time.sleep(SETTLING)
+        if to_stand_in != is_steered(self.run.tree, service):
+            steer(self.run.tree, service, to_stand_in)
+            time.sleep(SETTLING)
 
     def _drain(self, containers: list[dict[str, Any]]) -> None:
         """Let containers that get no new requests end those that they have; the limit is for open-ended ones."""
-        limit = self.comparison.params["drain_timeout"]
+        limit = self.run.params["drain_timeout"]
         deadline = time.monotonic() + limit
         for container in containers:
             open_now = sockets.served_by(container["State"].get("Pid") or 0)

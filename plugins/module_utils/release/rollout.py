@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Replace what serves by what is on disk: in which order, and with what before it. Runs on the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core.errors import last_lines
+from ..core.layout import DATABASE
+from ..core.steps import Step
+from ..docker.containers import is_well, name_of
+from ..docker.engine import EngineError
+from .boot import Serving
+from .plan import plan, removal
+from .prepare import Preparation
+from .progress import Progress
+from .run import Run
+from .service import Service
+from .stand_in import Rolling
+
+
+class Rollout:
+    """Makes the services of an environment run what is on disk."""
+
+    def __init__(self, run: Run, back_up: Callable[[str], Step | None]) -> None:
+        self.run = run
+        self.comparison = run.comparison
+        self.engine = run.engine
+        self.serving = Serving(run)
+        self.rolling = Rolling(self.serving)
+        self.progress = Progress(plan(run.comparison))
+        self.preparation = Preparation(run, self.progress.tell)
+        self._back_up = back_up
+        self._has_data = run.comparison.has_data()
+
+    def put_up_guard(self) -> None:
+        """Put the firewall's guard up before a container starts: networks are made without starting anything."""
+        firewall = self.comparison.firewall
+        if not firewall:
+            return
+        if firewall.incomplete():
+            code, output, errors = self.engine.compose("up", "--no-start", "--no-build", "--quiet-pull")
+            self.run.refresh()
+            if code != 0:
+                raise EngineError("the containers could not be made", last_lines(errors or output))
+        self.progress.begin(firewall.plan())
+        firewall.apply(firewall.ports)
+
+    def clear_the_way(self) -> None:
+        """Remove containers whose service is gone and whose name another service takes over."""
+        services = self.comparison.services
+        in_the_way = [orphan for service in services for orphan in self.comparison.in_the_way_of(service)]
+        self.progress.begin(map(removal, in_the_way))
+        self.serving.remove(in_the_way)
+
+    def clear_up(self) -> None:
+        """Remove what no service has any more."""
+        self.progress.begin_rest()
+        self.rolling.clear_up()
+        self.serving.remove(self.comparison.orphans)
+        firewall = self.comparison.firewall
+        if firewall:  # Compose may have replaced a network
+            firewall.apply(firewall.ports)
+
+    # ---- serving --------------------------------------------------------------------------------------------------
+
+    def serve(
+        self,
+        services: list[Service],
+        stale: list[Service],
+        allowed: bool,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start what is on disk; ``stale`` are the services whose files changed, ``allowed`` says whether services may
+        be down meanwhile.
+
+        Those that others wait for come first: an application that starts with a new password needs a database that
+        knows it, and so does the preparation of its schema.
+        """
+        self.serving.hand_back(services)
+        recreated = self._recreated()
+        rolled = [service for service in services if service.rolling and recreated & self._names(service)]
+        if not allowed:
+            # What waits for one that is replaced without a gap would be recreated with it, until that is replaced.
+            clear = [service for service in services if not rolled or not service.needs_application]
+            self._refuse_surprises(clear, recreated)
+        early = self._early(stale)
+        if early:
+            self._bring_up(early)
+            self.serving.bring_files(early)
+        prepare()
+        self._roll(services, stale, recreated)
+        if not allowed and rolled:
+            self._refuse_surprises(services, self._recreated())
+        self.progress.begin_services(services)
+        self.serving.up(services)
+        self.serving.bring_files([service for service in stale if service not in early])
+        self.serving.wait(services)
+
+    def _early(self, stale: list[Service]) -> list[Service]:
+        """Services that others wait for and that have to take their changed files before those start.
+
+        So does one that finds the volumes of an environment whose directory is gone: their passwords are older ones.
+        """
+        known = bool(self.comparison.state)
+        awaited = [service for service in stale if service.awaited and not service.rolling]
+        return [service for service in awaited if self.run.containers.of_service(service) or not known]
+
+    def _bring_up(self, services: list[Service]) -> None:
+        self.progress.begin_services(services)
+        self.serving.up(services, *[service.key for service in services])
+
+    def _roll(self, services: list[Service], stale: list[Service], recreated: set[str]) -> None:
+        """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
+        for service in (service for service in services if service.rolling):
+            names = recreated & self._names(service)
+            reads = service in stale and service.files and not service.on_change
+            containers = self.run.containers
+            if (names or reads) and containers.of_service(service) and not containers.moves(service):
+                self.progress.begin_services([service])
+                self.rolling.replace(service, forced=not names)
+            elif self.rolling.is_begun(service):
+                self.rolling.settle(service)
+
+    def _refuse_surprises(self, services: list[Service], recreated: set[str]) -> None:
+        """Raise EngineError where Compose is about to replace what serves although no plan says so."""
+        surprising = [
+            service.container
+            for service in services
+            if service.steady
+            and recreated & self._names(service)
+            and any(map(is_well, self.run.containers.of_service(service)))
+        ]
+        if surprising:
+            raise EngineError(
+                "Compose would recreate %s although no definition changed (another release or another version of "
+                "Compose recreated them since). Allow the downtime with bulkhead_allow_downtime: true"
+                % " and ".join(surprising)
+            )
+
+    def _recreated(self) -> set[str]:
+        """The containers that Compose is going to replace."""
+        return self.serving.to_recreate() if self.run.containers else set()
+
+    def _names(self, service: Service) -> set[str]:
+        """What a service's containers are called now: with another number of replicas they will be called otherwise."""
+        return {name_of(container) for container in self.run.containers.of_service(service)}
+
+    # ---- preparing ------------------------------------------------------------------------------------------------
+
+    def prepare(self, release: str) -> None:
+        """Run what has to be done once for this release's images, beside what serves."""
+        unprepared = self.preparation.open()
+        if not unprepared:
+            return
+        new = [database for database in self._databases() if not self.run.containers.of_service(database)]
+        services = self.comparison.services
+        first = [service for service in services if service.awaited and not service.rolling or service in new]
+        if first:
+            self._bring_up(first)
+        # The first deployment has nothing to lose.
+        self.preparation.run(unprepared, lambda: self._make_backup("before release %s" % release))
+
+    def _databases(self) -> list[Service]:
+        """The services of which a backup holds databases."""
+        parts: list[dict[str, Any]] = (self.run.params.get("backup") or {}).get("parts") or []
+        keys = {part["key"] for part in parts if part["kind"] == DATABASE}
+        return [service for service in self.comparison.services if service.key in keys]
+
+    def _make_backup(self, reason: str) -> None:
+        step = self._back_up(reason) if self._has_data else None
+        if step:
+            self.progress.tell(step)

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules that the gates call on the machine of one environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from ..isolation.live.probes import Probes
+from .proof import Surroundings
+from .questions import credentials
+from .session import Note, Session, holder
+
+#: Seconds of waiting for a lock between two signs of life.
+_WAIT_PIECE = 10
+
+
+class MachineCalls:
+    """Calls modules for one environment. Raises AnsibleActionFail where a module fails."""
+
+    def __init__(
+        self, action: Any, task_vars: dict[str, Any], values: Mapping[str, Any], surroundings: Surroundings
+    ) -> None:
+        self._action = action
+        self._task_vars = task_vars
+        self._values = values
+        self._surroundings = surroundings
+
+    def observe(self) -> dict[str, Any]:
+        """One observation of the engine and the machine."""
+        observation: dict[str, Any] = self._checked(self._module("machine_info", self._look()))["observation"]
+        return observation
+
+    def take_lock(self, session: Session) -> None:
+        """Take the lock and observe the machine, in short calls, so that a wait shows on the screen."""
+        wait = left = int(self._values["bulkhead_lock_wait"])
+        while True:
+            arguments = {
+                **self._lease(session),
+                **self._look(),
+                "wait": min(left, _WAIT_PIECE),
+                "takeover": self._values["bulkhead_lock_takeover"],
+            }
+            answer = self._module("preflight", arguments)
+            left -= _WAIT_PIECE
+            if not answer.get("busy") or left <= 0:
+                break
+            Display().display(f"waiting ({left} s left): {answer.get('msg')}")
+        self._checked(answer, f" (waited {wait} s)" if answer.get("busy") else "")
+        session.observation = answer["observation"]
+        session.notes = [Note(answer["note"])] if answer["note"] else []
+        held = session.observation["locks"].get(session.prefix)
+        if held and self._action._task.check_mode:
+            session.notes.append(Note(f"{session.prefix} is locked by {held['owner']} at this moment"))
+
+    def release_lock(self, session: Session) -> dict[str, Any] | None:
+        """Give the lock back. Returns a last observation; None where the machine gave none."""
+        answer = self._module("preflight", {**self._lease(session), **self._look(), "release": True})
+        return None if answer.get("failed") else answer["observation"]
+
+    def probe(self, project: str, session: Session | None, probes: Probes) -> dict[str, Any]:
+        """Run the probes from inside the environment's containers. Returns the answers and a new observation."""
+        arguments = {
+            **self._look(),
+            "prefix": self._surroundings.environment.prefix,
+            "token": session.token if session else "",
+            "credentials": json.dumps(credentials(self._values)),
+            "project": project,
+            "resolve": probes.resolve,
+            "connect": probes.connect,
+            "requests": probes.requests,
+            "questions": probes.questions,
+            "timeout": self._values["bulkhead_probe_timeout"],
+        }
+        return self._checked(self._module("verify", arguments))
+
+    def keep(
+        self, session: Session, receipt: Mapping[str, Any], entry: Mapping[str, Any], gone: bool = False
+    ) -> dict[str, Any]:
+        """Keep receipt and registry entry on the machine, where there are any, and give the lock back in any case.
+
+        Returns the receipt with the ``path`` that it was kept at.
+        """
+        arguments = {
+            "prefix": session.prefix,
+            "token": session.token,
+            "state_directory": self._values["bulkhead_state_directory"],
+            "owner": self._values["bulkhead_owner"],
+            "entry": dict(entry),
+            "receipt": dict(receipt),
+            "gone": gone,
+        }
+        written = self._module("record", arguments)
+        session.end()
+        self._checked(written)
+        return {**receipt, "path": written.get("path", "")} if receipt else {}
+
+    def _module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._action._execute_module(
+            f"aiia.bulkhead.{name}", dict(arguments), task_vars=self._task_vars
+        )
+        return answer
+
+    @staticmethod
+    def _checked(answer: dict[str, Any], more: str = "") -> dict[str, Any]:
+        if not answer.get("failed"):
+            return answer
+        # A module that broke has no message, only a traceback.
+        event = getattr(answer.get("exception"), "event", None)
+        message = answer.get("msg") or getattr(event, "msg", "") or "the module ended without an answer"
+        raise AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", "")})
+
+    def _look(self) -> dict[str, Any]:
+        environments = (self._surroundings.environment, *self._surroundings.neighbours)
+        return {
+            "docker_host": self._values["bulkhead_docker_host"],
+            "state_directory": self._values["bulkhead_state_directory"],
+            "directories": [environment.directory for environment in environments if environment.directory],
+        }
+
+    def _lease(self, session: Session) -> dict[str, Any]:
+        return {
+            "prefix": session.prefix,
+            "token": session.token,
+            "holder": holder(),
+            "state_directory": self._values["bulkhead_state_directory"],
+        }
