@@ -2,19 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of the modules that work on an environment or its machine; their types are in module_utils/arguments.py."""
+"""Options of modules that act on an environment or its machine; see module_utils/core/arguments.py for their types."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Filled in by the actions of the same names, from the inventory."""
+    """The actions of the same names fill these options in from the inventory."""
 
     DOCUMENTATION = r"""
 options:
   prefix: {type: str, default: "", description: The environment's prefix.}
   directory: {type: path, description: The environment's directory.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  token: {type: str, default: "", description: The run that holds the environment's lock. Not a secret.}
   owner: {type: str, default: "", description: The user who owns the directory.}
 """
 
@@ -25,5 +25,6 @@ options:
     type: str
     default: ""
     description:
-      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
+      - Where the machine keeps its registry. Defaults to C(/var/lib/bulkhead) for root, otherwise to a
+        directory below the user's home.
 """

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup
-short_description: Back one environment up, list its backups, or put their schedule in force
+short_description: Back up one environment, list its backups, or apply its backup schedule
 description:
-  - An action of the same name fills all other options in from the inventory. In a play only O(job) is given.
-  - A backup holds the databases of the environment in PostgreSQL's custom format and its files as tar archives, each
-    read back from the disk, and a manifest that says what they are. It counts as one only when it is complete.
+  - An action of the same name fills in all other options from the inventory. In a play, set only O(job).
+  - A backup holds the environment's databases in PostgreSQL's custom format, its files as tar archives, and a manifest
+    that describes them. Each part is read back from disk. An incomplete backup does not count as one.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: Nothing is written.}
+  check_mode: {support: full, description: Writes nothing.}
   diff_mode: {support: none, description: There is nothing to compare.}
 options:
   job:
@@ -28,14 +28,14 @@ options:
     choices: [make, list, schedule]
     description:
       - V(make) makes a backup now.
-      - V(list) lists the complete ones.
-      - V(schedule) lets the machine make them by itself, as O(ignore:bulkhead_backup_schedule) says, or no more.
-  backup: {type: dict, default: {}, description: "What is backed up, and where to."}
-  schedule: {type: dict, default: {}, description: When the machine makes backups by itself. Empty means never.}
+      - V(list) lists the complete backups.
+      - V(schedule) makes the machine create backups as O(ignore:bulkhead_backup_schedule) says, or stops it.
+  backup: {type: dict, default: {}, description: What to back up, and where to.}
+  schedule: {type: dict, default: {}, description: When the machine makes backups on its own. Empty means never.}
 """
 
 EXAMPLES = r"""
-- name: Back the environment up
+- name: Back up the environment
   aiia.bulkhead.backup:
 """
 
@@ -45,16 +45,16 @@ backup:
   returned: V(make)
   type: dict
 backups:
-  description: The manifests of the complete backups, the oldest first.
+  description: The manifests of the complete backups, oldest first.
   returned: V(list)
   type: list
   elements: dict
 last:
-  description: How the last backup on schedule went.
+  description: The result of the last scheduled backup.
   returned: V(list)
   type: dict
 steps:
-  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
+  description: What was done, or would be done in check mode. Each step has its C(verb), C(target) and C(kind).
   returned: V(make), V(schedule)
   type: list
   elements: dict

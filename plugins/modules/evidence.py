@@ -7,12 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: evidence
-short_description: Read what a machine shows of the images that an environment runs there
+short_description: Read which images an environment runs on its machine, and how healthy they are
 description:
-  - Called by the actions M(aiia.bulkhead.source) and M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from)
-    is set, on the machine of that environment; a play does not need it.
-  - It only reads, takes no lock and needs no secret of that environment. What it finds is judged where the images are
-    to be deployed.
+  - Called by the actions M(aiia.bulkhead.source) and M(aiia.bulkhead.converge) if O(ignore:bulkhead_promotion_from) is
+    set, on the machine of that environment. Plays do not call it.
+  - Takes no lock and needs none of that environment's secrets. The machine that deploys the images judges the result.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -20,22 +19,22 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
+  check_mode: {support: full, description: The module only reads.}
+  diff_mode: {support: none, description: The module only reads.}
 options:
   project: {type: str, required: true, description: The environment's Compose project.}
 """
 
 EXAMPLES = r"""
-- name: Converge to the release, if its images may be deployed
+- name: Converge to the release if its images may be deployed
   aiia.bulkhead.converge:
 """
 
 RETURN = r"""
 evidence:
   description: >-
-    Whether the environment is registered, which images its last verified deployment left, and image, health and times
-    of each container, on the clock of the engine.
+    Whether the environment is registered, which images its last verified deployment left, and the image, health and
+    times of each container by the engine's clock.
   returned: success
   type: dict
 """

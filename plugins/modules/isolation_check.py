@@ -14,19 +14,19 @@ author:
 description:
   - Reads the files of two or more environments, such as Compose files, C(.env) files, nginx configurations, workflows
     and scripts, and finds where one environment would reach into another.
-  - The files need not have been made by this collection. Compose files are read with Compose's own meaning.
-  - No host is contacted and nothing is changed, except that a report is written where O(report) asks for one.
-  - Everything that is wrong is reported at once, worst first.
+  - The files need not come from this collection. Compose files are read exactly as Compose reads them.
+  - Contacts no host and changes nothing, except for writing a report if O(report) is set.
+  - Reports all findings at once, worst first.
 notes:
-  - This is an action. All files are on the controller, and so is the work.
-  - Paths are relative to the directory of O(config), else to the directory of the playbook. O(report) given as an
-    argument of the task is relative to the directory of the playbook.
-  - Values of settings that look like secrets are compared and never shown.
+  - This is an action. It runs on the controller and reads files there.
+  - Paths are relative to the directory of O(config) if it is set, otherwise to the directory of the playbook. O(report)
+    as an argument of the task is always relative to the directory of the playbook.
+  - Settings that look like secrets are compared but never shown.
 options:
   config:
     description:
       - A YAML file with the other options as keys.
-      - Options that are given to the task as well are taken from the task.
+      - Options of the task take precedence over the file.
       - Mutually exclusive with O(environments).
     type: path
   environments:
@@ -37,28 +37,28 @@ options:
     elements: dict
     suboptions:
       prefix:
-        description: What every name of the environment starts with. Findings call the environment by it.
+        description: The prefix of every name in the environment. Findings refer to the environment by it.
         type: str
         required: true
       name:
-        description: What people call the environment. The default is its prefix.
+        description: The name of the environment for people. Defaults to the prefix.
         type: str
       directory:
         description:
-          - The directory in which the environment will live on the machine, as an absolute path.
-          - The default is the directory of the first file on the controller.
+          - The environment's directory on the machine, as an absolute path.
+          - Defaults to the directory of the first file on the controller.
         type: path
       machine:
-        description: The machine. Environments without one are all on one machine.
+        description: The machine. All environments without this option share one machine.
         type: str
       compose_files:
-        description: The Compose files, in the order in which they are given to Compose.
+        description: The Compose files, in the order in which Compose receives them.
         type: list
         elements: path
       env_files:
         description:
           - The environment files, for interpolation and for services.
-          - The default is C(.env) beside the first Compose file, as in Compose itself.
+          - Defaults to C(.env) beside the first Compose file, as in Compose itself.
         type: list
         elements: path
       nginx_files:
@@ -69,7 +69,7 @@ options:
         description:
           - Everything else that acts on the machine, such as workflows, scripts, cron files, systemd units,
             Dockerfiles, SQL, playbooks and inventories.
-          - What a file is, is told from its name and its text.
+          - The type of a file is determined from its name and content.
         type: list
         elements: path
       waivers:
@@ -77,16 +77,16 @@ options:
         type: list
         elements: dict
   fail_on:
-    description: The task fails when there is a finding as bad as this or worse that is not waived.
+    description: Fail if a finding of this severity or higher is not waived.
     type: str
     choices: [critical, high, medium, low, never]
     default: medium
   waivers:
     description:
-      - Findings that all environments accept on purpose. They are shown and do not fail the task.
-      - A finding is waived when every environment that it names accepts it.
-      - A waiver that is malformed or past its day is a finding of severity medium, one that accepts nothing is of
-        severity low.
+      - Findings that all environments accept on purpose. They are shown but do not fail the task.
+      - A finding is waived if every environment that it names accepts it.
+      - A malformed or expired waiver is a finding of severity medium; a waiver that matches nothing is one of severity
+        low.
     type: list
     elements: dict
     suboptions:
@@ -99,38 +99,38 @@ options:
         type: str
         required: true
       reason:
-        description: Why it is accepted. It is shown in every report.
+        description: Why the finding is accepted. Every report shows it.
         type: str
         required: true
       until:
-        description: The last day on which it is accepted, such as V(2026-12-31).
+        description: The last day of the waiver, such as V(2026-12-31).
         type: str
         required: true
   report:
-    description: A file on the controller that is written with all findings.
+    description: A file on the controller to write all findings to.
     type: path
   report_format:
-    description: The form of O(report). V(sarif) is SARIF 2.1.0 for code scanning, V(junit) is for test reports.
+    description: The format of O(report). V(sarif) is SARIF 2.1.0 for code scanning, V(junit) is for test reports.
     type: str
     choices: [json, sarif, junit]
     default: json
   compose_cli:
     description:
-      - Whether C(docker compose config) is asked for its own reading where it is installed on the controller.
-      - A difference is a finding of severity low. Compose needs no engine for this and contacts none.
+      - Whether to compare the result with that of C(docker compose config), if it is installed on the controller.
+      - A difference is a finding of severity low. Compose does not contact an engine for this.
     type: str
     choices: [auto, never]
     default: auto
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode without changing anything. The report is written then too.
+    description: Changes nothing in any mode. The report is also written in check mode.
   diff_mode:
     support: none
-    description: Nothing is changed, so there is no difference to show.
+    description: Nothing is changed, so there is no diff.
   action:
     support: full
-    description: Works on the controller.
+    description: Runs on the controller.
   async:
     support: none
     description: Cannot be run in the background.
@@ -152,13 +152,13 @@ EXAMPLES = r"""
         compose_files: [staging/docker-compose.staging.yml]
         nginx_files: [staging/docker/nginx/staging.conf]
 
-- name: Check what a file describes, and write a report for code scanning
+- name: Check the environments in a configuration file, and write a report for code scanning
   aiia.bulkhead.isolation_check:
     config: check.yml
     report: isolation.sarif
     report_format: sarif
 
-- name: Accept one finding until the front door is there
+- name: Accept one finding for a limited time
   aiia.bulkhead.isolation_check:
     config: check.yml
     waivers:
@@ -170,51 +170,51 @@ EXAMPLES = r"""
 
 RETURN = r"""
 environments:
-  description: The prefixes of the environments that were checked.
+  description: The prefixes of the checked environments.
   returned: always
   type: list
   elements: str
   sample: [aiia_prod, aiia_staging]
 findings:
-  description: Everything that was found, worst first, waived findings last.
+  description: All findings, worst first, waived findings last.
   returned: always
   type: list
   elements: dict
   contains:
     rule:
-      description: The rule that found it.
+      description: The rule that made the finding.
       returned: always
       type: str
       sample: shared-project
     hazards:
-      description: The hazards of the catalogue that the finding is about.
+      description: The hazards of the catalogue that the finding covers.
       returned: always
       type: list
       elements: str
       sample: [CP-01]
     severity:
-      description: How bad it is. One of V(critical), V(high), V(medium), V(low).
+      description: The severity. One of V(critical), V(high), V(medium), V(low).
       returned: always
       type: str
       sample: critical
     environments:
-      description: The prefixes of the environments that are involved.
+      description: The prefixes of the environments involved.
       returned: always
       type: list
       elements: str
       sample: [aiia_prod, aiia_staging]
     machine:
-      description: The machine, where it is about one.
+      description: The machine, if the finding concerns one.
       returned: always
       type: str
       sample: localhost
     resource:
-      description: What they share or reach.
+      description: What the environments share or reach.
       returned: always
       type: str
       sample: ai-ia-backend
     where:
-      description: The places to look at, as file and line, or variable.
+      description: The locations, as file and line, or variable.
       returned: always
       type: list
       elements: str
@@ -230,18 +230,18 @@ findings:
       type: str
       sample: "Write `name: aiia_staging` at the top of the file."
     waived:
-      description: The reason for which it is accepted. Empty where it is not.
+      description: The reason why the finding is waived. Empty if it is not.
       returned: always
       type: str
       sample: ""
 msg:
-  description: The report for the screen. It shows the worst findings when there are many.
+  description: The report for the screen. If there are many findings, it shows only the worst.
   returned: always
   type: str
   sample: No findings.
 report:
-  description: The file that was written.
-  returned: when O(report) is given
+  description: The report file.
+  returned: when O(report) is set
   type: str
   sample: /home/ci/isolation.sarif
 """

@@ -9,9 +9,8 @@ DOCUMENTATION = r"""
 module: promotion
 short_description: Refuse images that were not healthy in another environment for long enough
 description:
-  - Called by the action M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from) is set; a play does not need
-    it.
-  - The proof is what module M(aiia.bulkhead.evidence) read on the other environment's machine.
+  - Called by the action M(aiia.bulkhead.converge) if O(ignore:bulkhead_promotion_from) is set. Plays do not call it.
+  - The proof is what the module M(aiia.bulkhead.evidence) read on the other environment's machine.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -19,24 +18,24 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
+  check_mode: {support: full, description: The module only reads.}
+  diff_mode: {support: none, description: The module only reads.}
 options:
-  images: {type: list, elements: str, required: true, description: The images that are to be deployed.}
+  images: {type: list, elements: str, required: true, description: The images to deploy.}
   promotion:
     type: dict
     required: true
-    description: What was seen of the environment that vouches for them, and for how long they must have been healthy.
+    description: Evidence from the environment that vouches for the images, and how long they must have been healthy.
 """
 
 EXAMPLES = r"""
-- name: Converge to the release, if its images may be deployed
+- name: Converge to the release if its images may be deployed
   aiia.bulkhead.converge:
 """
 
 RETURN = r"""
 notes:
-  description: What vouches for each image that is new here.
+  description: What vouches for each image that is new in this environment.
   returned: success
   type: list
   elements: str

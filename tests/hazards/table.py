@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes docs/hazards.md from the cases: what becomes of each hazard, and how that is known.
+"""Write docs/hazards.md from the cases: how each hazard is handled, and what shows it.
 
 python tests/hazards/table.py --write    write the page
-python tests/hazards/table.py --check    end with 1 when the page is not what the cases say
+python tests/hazards/table.py --check    exit with 1 if the page does not match the cases
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ _GROUPS = {
 _MEANING = {
     "paper": "A rule finds it in the inventory, the rendered files, or the files given to `isolation_check`. "
     "No host is contacted.",
-    "host": "It can only be seen on the machine, and is looked for before anything in force is changed.",
-    "after": "It shows only once the deployment runs; the run then fails and says so.",
-    "construction": "The way a deployment is made leaves no room for it.",
-    "advice": "It is said, at severity low, and stops nothing.",
-    "later": "It is known, and not handled yet.",
+    "host": "It can only be seen on the machine, which is checked before anything in force is changed.",
+    "after": "It shows only after the deployment; the run then fails and reports it.",
+    "construction": "It cannot happen in a deployment with Bulkhead.",
+    "advice": "It is reported at severity low and does not stop the run.",
+    "later": "It is known but not handled yet.",
 }
 
 _INTRODUCTION = """\
 # Hazards
 
-These are {count} known ways in which two environments on one machine interfere. For each, this page says what
-becomes of it, by which rule, and why there. The severity is that of the hazard when it happens.
+Two environments on one machine can interfere in {count} known ways. For each of them, this page lists how Bulkhead
+handles it, the rule or test that shows this, and the reason. The severity is that of the hazard if it occurs.
 
 The page is generated from the cases in `tests/hazards/` by `python tests/hazards/table.py --write`, and a test fails
-when it is stale. Every rule named here is shown there to find a bad input, and to keep still at one that only looks
-bad.
+if it is out of date. For each rule, the cases show a bad input that it finds and a similar, harmless one that it
+accepts.
 
 | outcome | hazards | meaning |
 |---|---|---|
@@ -68,8 +68,8 @@ bad.
 def page() -> str:
     """The whole page."""
     hazards = catalogue()
-    told = {entry.hazard: entry for entry in entries()}
-    counts = Counter(told[hazard].outcome if hazard in told else "" for hazard in hazards)
+    known = {entry.hazard: entry for entry in entries()}
+    counts = Counter(known[hazard].outcome if hazard in known else "" for hazard in hazards)
     lines = [_INTRODUCTION.format(count=len(hazards)).rstrip("\n")]
     lines += [
         f"| {words} | {counts[outcome]} | {_MEANING[outcome]} |"
@@ -77,7 +77,7 @@ def page() -> str:
         if counts[outcome]
     ]
     if counts[""]:
-        lines.append(f"| not told | {counts['']} | There is no entry for it. |")
+        lines.append(f"| no entry | {counts['']} | The cases do not cover it. |")
     for group, title in _GROUPS.items():
         lines += [
             "",
@@ -86,29 +86,31 @@ def page() -> str:
             "| id | hazard | severity | outcome | rule or test | why |",
             "|---|---|---|---|---|---|",
         ]
-        lines += [_row(hazard, told.get(hazard.id)) for hazard in hazards.values() if hazard.id.startswith(group + "-")]
+        lines += [
+            _row(hazard, known.get(hazard.id)) for hazard in hazards.values() if hazard.id.startswith(group + "-")
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _row(hazard: Hazard, entry: Entry | None) -> str:
     if entry is None:
-        return f"| {hazard.id} | {_cell(hazard.name)} | {hazard.severity} | not told | | |"
+        return f"| {hazard.id} | {_cell(hazard.name)} | {hazard.severity} | no entry | | |"
     shown = ", ".join(f"`{name}`" for name in entry.rules or entry.tests)
     words = OUTCOMES[entry.outcome]
     return f"| {hazard.id} | {_cell(hazard.name)} | {hazard.severity} | {words} | {shown} | {_cell(entry.reason)} |"
 
 
 def _cell(text: str) -> str:
-    """A text within a table."""
+    """Format a text as a table cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or say whether it is stale."""
-    parser = argparse.ArgumentParser(description="The page docs/hazards.md, from the cases in tests/hazards.")
+    """Write the page, or check whether it is out of date."""
+    parser = argparse.ArgumentParser(description="Generate docs/hazards.md from the cases in tests/hazards.")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", action="store_true", help="write the page")
-    action.add_argument("--check", action="store_true", help="end with 1 when the page is stale")
+    action.add_argument("--check", action="store_true", help="exit with 1 if the page is out of date")
     given = parser.parse_args(arguments)
     install()
     if broken():
@@ -120,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         PAGE.write_text(text, encoding="utf-8")
         return 0
     if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        print("docs/hazards.md is not what the cases say: run python tests/hazards/table.py --write", file=sys.stderr)
+        print("docs/hazards.md is out of date: run python tests/hazards/table.py --write", file=sys.stderr)
         return 1
     return 0
 

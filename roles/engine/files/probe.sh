@@ -1,5 +1,5 @@
-# What of the engine is on this machine? One `key=value` for each thing, empty where it is not there.
-# A docker command alone is no engine: only the daemon's own answer counts.
+# Reports which parts of the engine are on this machine: one `key=value` per part, empty if it is missing.
+# A docker command does not prove that an engine runs: only the daemon's own answer counts.
 answer() { timeout 30 "$@" 2>/dev/null || :; }
 installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
 number() { grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1; }

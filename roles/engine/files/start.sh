@@ -1,4 +1,4 @@
-# Starts the engine where no systemd does it: detached from the shell that calls, with the options of
+# Starts the engine without systemd: detached from the calling shell, with the options of
 # /etc/default/docker and under the pid file of the package's own init script, so that
 # `service docker status` and `service docker stop` know it.
 DOCKER_OPTS=
