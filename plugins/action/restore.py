@@ -101,7 +101,7 @@ class ActionModule(EnvironmentStep):
         """Where another environment of this machine says that it keeps its backups."""
         machine = self.declaration.values["bulkhead_machine"]
         found = [declaration.values for declaration in self.gate.declarations if declaration.prefix == origin]
-        return next((each["bulkhead_backup_directory"] for each in found if each["bulkhead_machine"] == machine), "")
+        return next((values["bulkhead_backup_directory"] for values in found if values["bulkhead_machine"] == machine), "")
 
 
 def _files_told(done: Mapping[str, Any]) -> str:
