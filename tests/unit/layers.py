@@ -50,7 +50,7 @@ MAY_IMPORT |= _below(
         "image": "core docker source state",
         "backup": "core docker state",
         "release": "core docker host source state ansible.module_utils",
-        "operations": "backup core docker host probe source state",
+        "operations": "backup core docker host probe release/service source state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup core docker host image operations probe release source state ansible.module_utils",
     },
