@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists what is exactly one environment's own, asks where it is protected, and takes it away."""
+"""Lists what is one environment's own, asks if it is protected, and removes it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..plugin_utils.release.services import services
 class ActionModule(EnvironmentStep):
     """Destroy one environment."""
 
-    #: Only what carries the environment's own labels goes, so what stands in a deployment's way is no obstacle here.
+    #: Only what carries the environment's own labels is removed, whatever would stop a deployment.
     JUDGES: ClassVar = False
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """List, ask, remove, and leave a receipt that nothing else went."""
+        """List, ask, remove, and leave a receipt that nothing else changed."""
         prefix = self.declaration.prefix
         found = self.module("destroy", self._arguments())
         if found.get("failed"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Puts the maintenance page of one environment up, or takes it away."""
+"""Puts the maintenance page of one environment up or down."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         except Failure as error:
             error.steps = converger.progress.tried
             raise
-        result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.away))
+        result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.downtime))
         containers = converger.run.containers
     result["containers"] = {name_of(container): condition(container) for container in containers}
     return result

@@ -155,7 +155,7 @@ class Schedule:
         self._stamp = os.path.join(STAMPS, "stamp-%s.timer" % self.name)
 
     def last(self) -> dict[str, Any]:
-        """How the last backup on schedule went; empty where there was none."""
+        """The outcome of the last scheduled backup; empty if there was none."""
         try:
             found = json.loads((read(os.path.join(self.folder, LAST)) or b"{}").decode())
         except ValueError:
@@ -163,7 +163,7 @@ class Schedule:
         return found if isinstance(found, dict) else {}
 
     def bring(self, wanted: dict[str, Any], change: bool = True) -> list[Step]:
-        """Make the machine's files what is wanted; empty means that there shall be none. Returns the steps.
+        """Write the files of a schedule, or remove them where ``wanted`` is empty. Returns the steps.
 
         ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
         """
@@ -184,7 +184,7 @@ class Schedule:
         return steps
 
     def remove(self) -> list[Step]:
-        """Let the machine make no more backups of this environment by itself. Returns the steps."""
+        """Remove the schedule. Returns the steps."""
         return self.bring({})
 
     def _own_paths(self) -> list[str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What goes wrong on a machine, in words for the user, when programs run too. Runs on the targets."""
+"""Failures on a machine, worded for the user. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Failure(Exception):
-    """One thing that the user has to mend. ``detail`` holds the last lines of what a tool said about it.
+    """One thing that the user has to mend. ``detail`` holds the last lines of a tool's output about it.
 
-    ``steps`` are what was begun, and ``put_back`` what became of it, where anything was.
+    ``steps`` are the steps that were begun, ``put_back`` says how undoing them ended.
     """
 
     def __init__(self, message: str, detail: str = "") -> None:
@@ -26,13 +26,13 @@ class Failure(Exception):
         self.put_back = ""
 
     def facts(self) -> dict[str, Any]:
-        """What a module's answer says beside message and detail."""
+        """What a module returns beside message and detail."""
         if not (self.steps or self.put_back):
             return {}
         return {"steps": [step.as_dict() for step in self.steps], "put_back": self.put_back}
 
     def __str__(self) -> str:
-        """The message as it is now: who passes a failure on adds what became of it."""
+        """The message as it is now: callers may have added to it."""
         return self.message
 
 

@@ -174,7 +174,7 @@ class Destruction:
         for image in inspect_objects(self.engine, "image", list(dict.fromkeys(listing))):
             tags = image.get("RepoTags") or []
             names = [tag for tag in tags if tag.rpartition(":")[0] == repository] if tags else [image["Id"]]
-            # A name may go from an image that another container runs: the image stays as long as it has another one.
+            # An image that another container runs may lose a name as long as it keeps another one.
             if used.get(image["Id"]) and len(names) == max(1, len(tags)):
                 self.left.append("image %s: %s runs it" % (names[0], " and ".join(used[image["Id"]])))
             else:
@@ -189,7 +189,7 @@ class Destruction:
         if not os.path.isdir(folder):
             return
         there = sorted(os.listdir(folder))
-        # What killed runs left goes as it would with the next backup.
+        # What killed runs left is removed, as the next backup would do.
         own = names + [name for name in there if name.startswith(manifest.PARTIAL)]
         self.goes += [Thing("backup", os.path.join(folder, name)) for name in own]
         beside = [name for name in there if name in (LOCK, JOURNAL)]
@@ -255,7 +255,7 @@ class Destruction:
             "backup directory": lambda thing: shutil.rmtree(thing.identity),
             "file": lambda thing: os.unlink(thing.identity),
             "directory": self._remove_directory,
-            # By the step that writes the receipt: as long as anything is left the environment stays registered.
+            # The step that writes the receipt removes it: as long as anything is left the environment stays registered.
             "registry entry": lambda _thing: None,
         }[kind]
 
@@ -263,7 +263,7 @@ class Destruction:
         if thing.identity == self.schedule.folder:
             shutil.rmtree(thing.identity)
         else:
-            self.schedule.remove()  # all of its files at once: a timer is stopped before its file goes
+            self.schedule.remove()  # all of its files at once: a timer is stopped before its file is removed
 
     def _remove_directory(self, thing: Thing) -> None:
         """Remove what deployments filled with its content; any other directory has to be empty by now."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What lies in an environment's directory: what a deployment wrote there, and what is somebody's own.
+"""What lies in an environment's directory: what a deployment wrote there, and what is the user's own.
 
 Looks only; runs on the targets.
 """
@@ -16,7 +16,7 @@ from ..core.directory import Tree
 from ..core.errors import Failure
 from ..source.checkout import Checkout, without_credentials
 
-#: What deployments keep below ``.bulkhead``. Anything else there is somebody's own.
+#: What deployments keep below ``.bulkhead``. Anything else there is the user's own.
 KEPT = ("build", "environment.json", "private", "releases", "state.json", "traffic")
 
 
@@ -71,14 +71,14 @@ class Belongings:
             if known or os.path.islink(whole) or not os.path.isdir(whole):
                 continue
             if any(own.startswith(path + os.sep) for own in self.own):
-                continue  # where files of ours lie, they are told from others one by one
+                continue  # directories with files of ours are judged file by file
             if os.listdir(whole):
                 self.left.append((path, "it holds files that no deployment wrote"))
             else:
                 self.own.append(path)
 
     def _add_empty(self, folders: Iterable[str]) -> None:
-        """Directories that hold nothing but what goes, the deepest first, and the environment's own at last."""
+        """Directories that would be empty then, the deepest first and the environment's own last."""
         above = {part for folder in folders for part in _with_parents(folder)} | {""}
         for folder in sorted(above, key=lambda folder: (-folder.count("/") - bool(folder), folder)):
             path = self.tree.path(folder) if folder else self.tree.directory
@@ -104,7 +104,7 @@ def only_here(checkout: Checkout | None, path: str) -> str:
     if checkout is None:
         return "bulkhead_source_repository is not set, so no deployment made it"
     if not checkout.exists():
-        return "it is no git checkout"
+        return "it is not a git checkout"
     try:
         return _work(checkout)
     except Failure as error:
@@ -115,7 +115,7 @@ def _work(checkout: Checkout) -> str:
     origin = without_credentials(checkout.git("config", "--get", "remote.origin.url"))
     if origin != checkout.repository:
         return "it is a checkout of %s" % origin
-    # Ignored files are somebody's too: local settings, uploads.
+    # Ignored files are the user's too: local settings, uploads.
     changed = checkout.git("status", "--porcelain", "--ignored", "--untracked-files=normal").splitlines()
     if changed:
         return "it has files that are not in the repository: %s" % _few([line[3:] for line in changed])

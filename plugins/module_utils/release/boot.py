@@ -31,8 +31,8 @@ class Serving:
         self._readiness = Readiness(run.params["readiness_delay"])
         #: Services that took changed files, and would have to take the earlier ones again.
         self.brought: list[Service] = []
-        #: Seconds for which services that cannot be replaced without a gap were away, by container.
-        self.away: dict[str, float] = {}
+        #: Seconds of downtime of services that cannot be replaced without a gap, by container.
+        self.downtime: dict[str, float] = {}
 
     def to_recreate(self) -> set[str]:
         """The containers that Compose would replace now, for whatever reason: it is asked, not second-guessed.
@@ -46,8 +46,8 @@ class Serving:
         return set(_RECREATE.findall("%s\n%s" % (output, errors)))
 
     def hand_back(self, services: list[Service]) -> None:
-        """Let containers that somebody paused go on, and give those that somebody renamed their names again: Compose
-        stops at the one, and knows the other by their labels."""
+        """Unpause containers that were paused by hand, and give renamed ones their names back: Compose stops at a
+        paused one, and takes a renamed one for its own by its labels."""
         commands: list[list[str]] = []
         for service in services:
             found = self.run.containers.of_service(service)
@@ -94,7 +94,7 @@ class Serving:
         for service in services:
             found = self.run.containers.of_service(service)
             if service.steady and any(container["Id"] not in before for container in found):
-                self.away.setdefault(service.container, round(time.monotonic() - began, 1))
+                self.downtime.setdefault(service.container, round(time.monotonic() - began, 1))
 
     def recreate(self, service: Service) -> None:
         """Replace a service's containers although Compose sees no reason to.
@@ -148,7 +148,7 @@ class Serving:
         self._until(look, lambda late: self.fail("", late), waited)
 
     def wait_for(self, container: str, fail: Callable[[dict[str, Any] | None], NoReturn]) -> None:
-        """Wait until one container, given by its name, is well; ``fail`` is told how it is where it will not be."""
+        """Wait until the container of a name is well. ``fail`` is called with it, or with None, if it never will be."""
 
         def look() -> tuple[bool, bool]:
             found = self.run.containers.named(container)
@@ -158,7 +158,7 @@ class Serving:
         self._until(look, lambda _late: fail(self.run.containers.named(container)))
 
     def judge(self, container: dict[str, Any], one_shot: bool = False) -> str:
-        """``well``, ``waiting``, or ``failed`` where there is no hope left."""
+        """``well``, ``waiting``, or ``failed`` where waiting is useless."""
         return self._readiness.judge(container, self.run.before.get(container["Id"]), one_shot)
 
     @property
@@ -204,7 +204,7 @@ class Serving:
         )
 
     def how(self, container: dict[str, Any]) -> str:
-        """How a container is. One whose process ended and was started again by its policy looks as if it just began."""
+        """How a container is. One that its restart policy started again looks as if it had just started."""
         again = restarts_since(container, self.run.before.get(container["Id"]))
         how = condition(container)
         ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0

@@ -29,7 +29,7 @@ from .traffic import is_steered, unknown_signs
 
 @dataclass(frozen=True)
 class Comparison:
-    """One environment as it was when somebody looked, and as it shall be. A second look makes another one."""
+    """One environment as it was found, and as it is wanted. A second look makes a new comparison."""
 
     engine: Engine
     tree: Tree
@@ -40,7 +40,7 @@ class Comparison:
     containers: Containers
     #: The ids of the images that are wanted, as far as the machine has them.
     images: dict[str, str]
-    #: The files as they shall be.
+    #: The files that are wanted.
     files: list[DesiredFile]
     #: What this release is called if it is a new one.
     release: str
@@ -49,7 +49,7 @@ class Comparison:
     gone_files: list[str]
     #: The checkout, where it stands on another commit or branch than it should.
     outdated_checkout: Checkout | None
-    #: The guard; None where none is wanted and none was put up, so that nobody else needs root or iptables.
+    #: The firewall's guard. None where none is wanted or in place: only a guard needs root and iptables.
     firewall: Firewall | None
     changed_files: list[DesiredFile] = field(default_factory=list)
 
@@ -87,12 +87,12 @@ class Comparison:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """What the files of each service shall be, in one number."""
+        """A digest of the wanted files of each service."""
         return {service.name: self._digest_of(service.files) for service in self.services}
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """What the settings of each service shall be, in one number."""
+        """A digest of the wanted settings of each service."""
         return {service.name: self._digest_of(service.env_files) for service in self.services}
 
     @cached_property
@@ -182,7 +182,7 @@ class Comparison:
         A container whose service did not change keeps its label: another one would recreate it at each deployment.
         """
         known = {service.name: self._made_for(service) for service in self.services}
-        # A container that somebody removed is made again for its release, where that is wanted as it was.
+        # A container that was removed by hand is made again for its own release if that is wanted unchanged.
         recorded = self.state.get("made_for", {})
         missing = [service.name for service in self.services if not self.containers.of_service(service)]
         again = {name: recorded.get(name, "") for name in missing}
@@ -239,7 +239,7 @@ def misled(tree: Tree, containers: Containers, services: Iterable[Service], file
 
 
 def _may_have_read_others(tree: Tree, containers: Containers, service: Service, files: list[DesiredFile]) -> bool:
-    """One that is told of changed files may have been told of those. Any other reads them when it starts."""
+    """A service with ``on_change`` may have taken them at any time; any other reads them when it starts."""
     for wanted in files:
         path = tree.path(wanted.path)
         found = read(path) if wanted.path in service.files else None
@@ -252,12 +252,12 @@ def _may_have_read_others(tree: Tree, containers: Containers, service: Service, 
 
 
 def commands_digest(service: Service) -> str:
-    """Which commands prepare a service for its image, in one number."""
+    """A digest of the commands that prepare a service."""
     return digest(json.dumps(service.prepare).encode())[:8]
 
 
 def _wanted_files(files: list[dict[str, Any]]) -> list[DesiredFile]:
-    """The files as they shall be, those copied from the machine included."""
+    """The files that are wanted, those copied from the machine included."""
     found = []
     for file in files:
         content = file["content"].encode("utf-8", "surrogateescape")
@@ -272,7 +272,7 @@ def _wanted_files(files: list[dict[str, Any]]) -> list[DesiredFile]:
 
 
 def _gone_files(tree: Tree, state: dict[str, Any], files: list[DesiredFile]) -> list[str]:
-    """The files that an earlier deployment or a killed run brought, and that are wanted no more."""
+    """The files that an earlier deployment or a killed run wrote and that are no longer wanted."""
     kept = {wanted.path for wanted in files}
     # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
     gone = [path for path in state.get("files", ()) if path not in kept and tree.holds(path)]

@@ -26,7 +26,7 @@ from .validation import check_compose, validate
 
 
 class Converger:
-    """Makes a machine what a comparison says it shall be, and undoes what it did when that fails."""
+    """Makes a machine what a comparison wants it to be, and undoes what it did when that fails."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Converger:
         return release
 
     def _same_release(self) -> str:
-        """The release in force where it is wanted once more, because a container had died, say; empty otherwise."""
+        """The release in force if it is wanted again, for example because a container died; empty otherwise."""
         name = self.comparison.state.get("release", "")
         same = self.releases.is_same(name, self.params) and self.releases.is_whole(name)
         return name if same and not self.comparison.interrupted else ""
@@ -146,7 +146,7 @@ class Converger:
         return {name: containers[-1] for name, containers in found.items() if containers}
 
     def _prune(self, release: str) -> None:
-        """Let older releases go, and the images that no kept one runs."""
+        """Remove old releases, and the images that no kept one runs."""
         self.releases.prune(self.params["keep_releases"], release)
         if self.params["image_repository"]:
             self.releases.prune_images(self.engine, self.params["image_repository"])

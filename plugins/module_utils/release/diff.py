@@ -45,7 +45,7 @@ def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:
 def changed_names(before: str, after: str) -> tuple[str, str]:
     """The names of settings that were added, removed or changed, as two texts; no value is in them.
 
-    A file that somebody wrote by hand may have lines that are no settings, and anything may stand there: it is hidden.
+    A file that was edited by hand may have lines that are not settings; since they may hold anything, it is hidden.
     """
     then, now = settings_of(before), settings_of(after)
     if then is None or now is None:

@@ -43,7 +43,7 @@ def mend(engine: Engine, wanted: dict[str, dict[str, Any]]) -> None:
 
 
 def update_arguments(limits: dict[str, Any]) -> list[str]:
-    """The options of ``docker update`` that bring limits back. It cannot take one of memory or processors away."""
+    """The options of ``docker update`` that restore limits. It cannot remove a limit of memory or processors."""
     options = ["--pids-limit=%d" % (int(limits["pids"]) or -1), "--restart=%s" % limits["restart"]]
     if limits["memory"]:
         options += ["--memory=%d" % limits["memory"], "--memory-swap=%d" % limits["swap"]]

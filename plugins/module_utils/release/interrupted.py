@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run that was killed left on a machine, and the release that comes after it does not know. Looks only.
+"""What a killed run left on a machine and the next release does not know. Looks only.
 
-A killed run's release may have files, and services with stand-ins, that the next release has not: nobody would ever
-remove them, and a stand-in that requests are still sent to goes on with old code.
+A killed run's release may have files, and services with stand-ins, that the next release lacks: nothing else would
+ever remove them, and a stand-in that still gets requests would keep serving old code.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def unfinished_files(tree: Tree) -> list[str]:
         if releases.manifest(name):
             continue
         for relative, brought in releases.staged(name):
-            # What stands there may be somebody's own, if the run was killed before it brought anything.
+            # The file may be the user's own if the run was killed before it wrote any.
             if tree.holds(relative) and read(tree.path(relative)) == brought:
                 found.add(relative)
     return sorted(found)

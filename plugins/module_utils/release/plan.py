@@ -97,9 +97,9 @@ def foreseen(comparison: Comparison, plan: list[Step]) -> list[Step]:
     return plan[:files] + prepared + plan[files:]
 
 
-def measured(steps: list[Step], away: dict[str, float]) -> list[Step]:
+def measured(steps: list[Step], downtime: dict[str, float]) -> list[Step]:
     """The steps after they were done: where a service was down, for how long."""
     return [
-        step._replace(seconds=away[step.target]) if step.verb == "recreate" and step.target in away else step
+        step._replace(seconds=downtime[step.target]) if step.verb == "recreate" and step.target in downtime else step
         for step in steps
     ]

@@ -4,7 +4,7 @@
 
 """What stands in the way of a deployment on its machine: things with our names that are not ours, and taken ports.
 
-Everything is looked at before anything is changed, and all of it is told at once. Runs on the targets.
+Everything is checked before anything is changed, and reported at once. Runs on the targets.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Return to a kept release: what a module call would say that brings it into force. Runs on the targets."""
+"""Return to a kept release: the arguments that bring it into force. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .store import OF_A_RELEASE, Releases
 
 
 def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The kept release that is meant, and the arguments of a module call that would bring it into force."""
+    """The name of the kept release that is meant, and the arguments that bring it into force."""
     current = current_release(releases.tree)
     name = releases.resolve(params["name"], current)
     manifest, files = releases.manifest(name), releases.files(name)
@@ -29,7 +29,7 @@ def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -
 
 
 def secret_texts(files: list[DesiredFile]) -> set[str]:
-    """What the secret files of a release hold, so that it is shown nowhere; what its open files say is no secret."""
+    """The secrets in the files of a release, to be masked; what its open files say too is not secret."""
     texts = [file.content.decode("utf-8", "replace") for file in files if file.sensitive]
     lines = {line.strip() for text in texts for line in text.splitlines()}
     values = {line.partition("=")[2].strip("\"'") for line in lines}
@@ -38,7 +38,7 @@ def secret_texts(files: list[DesiredFile]) -> set[str]:
 
 
 def check_images(comparison: Comparison, releases: Releases, name: str) -> None:
-    """Raise EngineError where an image of a kept release is gone, or where its name means another one now."""
+    """Raise EngineError if an image of a kept release is gone, or if its name now means another image."""
     missing = releases.missing_images(name, comparison.images)
     if missing:
         raise EngineError(

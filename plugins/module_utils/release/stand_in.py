@@ -7,8 +7,7 @@
 A stand-in of the new version starts beside the old one and is judged by its own health check. Then the way is
 switched: nginx looks at each request whether a file is there that sends it to the stand-in, so that nothing is reloaded
 and what is under way ends where it began. The old container ends its connections and is replaced by Compose, under its
-own name; the way is switched back, and the stand-in goes. Whoever kills a run in the midst of this leaves one of both
-serving.
+own name; the way is switched back, and the stand-in is removed. If the run is killed at any point, one of both serves.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from .traffic import is_steered, steer, unknown_signs
 #: that a name had (``resolver … valid=1s``).
 SETTLING = 1.5
 
-#: Seconds to wait where nobody can see whether connections are left.
+#: Seconds to wait where open connections cannot be seen.
 _UNSEEN = 5
 
 
@@ -62,13 +61,13 @@ class Rolling:
         self.dismiss(service)
 
     def settle(self, service: Service) -> None:
-        """End what a killed run began: a stand-in that it left may be all that serves, and goes once another does."""
+        """Finish what a killed run began. The stand-in that it left may be all that serves: it is removed last."""
         if not self._serves(service):
             self.serving.up([service], service.key)
         self.dismiss(service)
 
     def dismiss(self, service: Service) -> None:
-        """Send requests to the service's own containers, and let its stand-in go."""
+        """Send requests to the service's own containers, and remove its stand-in."""
         self._steer(service, False)
         stand_in = self.run.containers.named(service.stand_in)
         if stand_in:
@@ -77,7 +76,7 @@ class Rolling:
             self.serving.remove([stand_in])
 
     def clear_up(self) -> None:
-        """Let stand-ins go that a killed run left of services that are not replaced in this way any more, or gone."""
+        """Remove stand-ins that a killed run left of services that are gone, or no longer replaced in this way."""
         seen, tree = self.run.comparison, self.run.tree
         for service in seen.services:
             if not service.rolling and self.is_begun(service):
@@ -127,13 +126,13 @@ class Rolling:
         )
 
     def _steer(self, service: Service, to_stand_in: bool) -> None:
-        """Say by a file where requests go, and wait until everybody has heard it."""
+        """Send requests there, and wait until nginx does so."""
         if to_stand_in != is_steered(self.run.tree, service):
             steer(self.run.tree, service, to_stand_in)
             time.sleep(SETTLING)
 
     def _drain(self, containers: list[dict[str, Any]]) -> None:
-        """Let containers that get no new requests end those that they have; the limit is for open-ended ones."""
+        """Let containers that get no new requests finish those that they have, within the limit."""
         limit = self.run.params["drain_timeout"]
         deadline = time.monotonic() + limit
         for container in containers:

@@ -6,8 +6,8 @@
 
 ``<directory>/.bulkhead/releases/<id>/`` holds the files of a release, and ``release.json``, its manifest: what a
 deployment must know beside the files. The manifest is written once the release is in force, so that a directory without
-one is what a failed or killed run left. It also says which release this one followed: the one before is not simply the
-one that is older, since somebody may have gone back in between.
+one is what a failed or killed run left. It also says which release this one followed: after a rollback that is not the
+next older one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ OF_A_RELEASE = (
 
 
 def files_digest(files: list[DesiredFile]) -> str:
-    """What files shall be, in one number: path, content and mode."""
+    """A digest of files: path, content and mode."""
     return digest(json.dumps([(file.path, digest(file.content), file.mode) for file in files]).encode())
 
 
@@ -111,7 +111,7 @@ class Releases:
         raise EngineError("there is no release %s (bulkhead_release); kept releases: %s" % (wanted, _list(kept)))
 
     def files(self, name: str) -> list[DesiredFile]:
-        """The files of a kept release. Raises EngineError where somebody took one away."""
+        """The files of a kept release. Raises EngineError where one was removed or changed."""
         found = []
         for file in self.manifest(name)["files"]:
             # A file of the machine, such as a certificate, is taken as it is today.
@@ -209,7 +209,7 @@ class Releases:
         self.tree.remove(self.path(name))
 
     def prune(self, keep: int, current: str) -> None:
-        """Keep the one in force, those before it, and then the newest; what never was in force goes as well."""
+        """Keep the release in force, those before it, and then the newest. Remove the rest."""
         line = self.line(current)
         kept = (line + [name for name in reversed(self.kept()) if name not in line])[: max(1, keep)]
         for name in self.names():
@@ -246,7 +246,7 @@ class Releases:
     def prune_images(self, engine: Engine, repository: str) -> None:
         """Remove the images of this environment's own repository that no kept release runs.
 
-        Only whole names go, and only where the image carries our label: one that a container uses stays.
+        Only by whole name, and only if the image carries our label. Docker keeps an image that a container uses.
         """
         wanted = {image for name in self.kept() for image in self.manifest(name).get("images", {})}
         code, output, _errors = engine.docker(

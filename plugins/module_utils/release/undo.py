@@ -34,7 +34,7 @@ class Undo:
         self._misled = self._misled_by_others()
 
     def undo(self, error: Failure) -> None:
-        """Put back what was; the error says how that went."""
+        """Put back what was, and say in the error how that ended."""
         self.rollout.progress.stop()
         self.engine.wait_for_return()
         try:
@@ -53,7 +53,7 @@ class Undo:
         in_force = self._in_force()
         self._put_back_files(in_force)
         self.run.refresh()
-        self.rollout.preparation.clear()  # a command goes on where only the connection to it broke
+        self.rollout.preparation.clear()  # a command keeps running where only the connection to it broke
         kept = self._service_keys_in_force()
         started = [container for container in self._started() if labels_of(container).get(SERVICE) not in kept]
         self.rollout.serving.remove(started)
@@ -77,7 +77,7 @@ class Undo:
             self.comparison.checkout.move_to(self.comparison.state.get("commit") or self._commit_before)
 
     def _with_other_images(self, in_force: str) -> str:
-        """What is not as it was: a name that somebody moved, or this run's ``pull_policy``, cannot be given back."""
+        """What differs from before: an image name that was moved cannot be moved back."""
         images = {
             service.image: container.get("Image", "")
             for service in self.releases.services(in_force)
@@ -104,7 +104,7 @@ class Undo:
     # ---- to nothing -----------------------------------------------------------------------------------------------
 
     def _back_to_nothing(self) -> str:
-        """There was no release: what this run started goes, volumes stay."""
+        """There was no release before: remove what this run started, and keep volumes."""
         self.run.refresh()
         new = [container for container in self._started() if labels_of(container).get(SERVICE) not in self._ran_before]
         self.rollout.serving.remove(new)
@@ -119,7 +119,7 @@ class Undo:
         return "%s. Left running, as it was or replaced: %s" % (said, left) if left else said
 
     def _started(self) -> list[dict[str, Any]]:
-        """What this run made; stand-ins go on until those that they stand in for are back."""
+        """The containers that this run made, without stand-ins that still serve."""
         services = self.comparison.services
         serving = {service.stand_in for service in services if is_steered(self.tree, service)}
         return [

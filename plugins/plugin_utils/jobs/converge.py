@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module ``converge`` is told of an environment."""
+"""What is shipped to the module ``converge``."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _needs_application(release: Release, key: str) -> bool:
 
 
 def _is_steady(service: StackService, definition: Mapping[str, Any], awaited: bool) -> bool:
-    """Whether a service is away while it is replaced, and others miss it: it holds data or ports, or is waited for.
+    """Whether a service is down while it is replaced and others miss it: it has data or ports, or others wait for it.
 
     What runs the application is replaced with each release, one way or the other.
     """

@@ -76,7 +76,7 @@ class Stack:
 
 
 def merge(base: Any, over: Any) -> Any:
-    """Merge deeply: mappings merge, null takes a key away, everything else (lists too) replaces."""
+    """Merge deeply: mappings merge, null removes a key, everything else (lists too) replaces."""
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
         return _copied(over)
     merged = dict(base)
@@ -121,7 +121,7 @@ def build_stack(
         application = not definition.get("image")
         layers = [stack["common"], stack["application"]] if application else [stack["common"]]
         complete: dict[str, Any] = {}
-        # Not the merged definition: a null of the user's takes away what comes from `common` as well.
+        # Not the merged definition: a null removes what comes from `common` as well.
         for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
             complete = merge(complete, layer)
         extra = complete.get("x-bulkhead") or {}
@@ -190,7 +190,7 @@ def _give_alias(service: dict[str, Any], alias: str) -> None:
 
 
 def _check_started(services: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise ValueError with all services that Compose would not start: a deployment would wait for them in vain."""
+    """Raise ValueError with all services that Compose would never start."""
     found = [(name, what) for name, definition in services.items() for what in _keeps_away(definition)]
     if found:
         said = ", ".join(f"bulkhead_services.{name} has {what}" for name, what in found)
@@ -213,7 +213,7 @@ def _keeps_away(definition: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:
-    """Raise ValueError where what prepares a release is no list of commands."""
+    """Raise ValueError if ``prepare`` is not a list of commands."""
     commands = extra.get("prepare") or ()
     if not isinstance(commands, (list, tuple)) or not all(
         isinstance(command, list) and command for command in commands
@@ -349,7 +349,7 @@ def mounted_directories(service: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def own_names(compose: Mapping[str, Any], kind: str) -> list[str]:
-    """The names on the machine of the networks or volumes that a project makes; external ones are somebody else's."""
+    """The names on the machine of the networks or volumes that a project makes; external ones are not."""
     found = (compose.get(kind) or {}).items()
     return [
         str((definition or {}).get("name") or f"{compose['name']}_{key}")

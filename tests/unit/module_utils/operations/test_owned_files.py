@@ -141,7 +141,7 @@ def commit(code: Path, branch: str) -> None:
         (stash, "it has a stash"),
         (lambda code: git(code, "worktree", "add", "--quiet", str(code.parent.parent / "tree")), "other work trees"),
         (lambda code: git(code, "remote", "set-url", "origin", "/elsewhere"), "it is a checkout of /elsewhere"),
-        (lambda code: (code / ".git").rename(code / ".gone"), "it is no git checkout"),
+        (lambda code: (code / ".git").rename(code / ".gone"), "it is not a git checkout"),
     ],
 )
 def test_a_checkout_with_work_in_it_is_left(home: Path, checkout: Checkout, spoil: object, reason: str) -> None:

@@ -300,7 +300,7 @@ def test_a_service_that_would_be_away(rolled: Rolled) -> None:
     assert step == f"recreate aiia_prod_db: it is down until it is healthy again, for at most 1 s ({why})"
     converger = Converger(rolled.look(**changes, allow_downtime=True), Releases(rolled.tree))
     converger.apply()
-    assert 0 <= converger.serving.away["aiia_prod_db"] < 1
+    assert 0 <= converger.serving.downtime["aiia_prod_db"] < 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,415 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The live gate: which modules it calls, in which order, and what is left behind however a job ends."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live import LiveGate
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.session import Session, begun
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
+from unit.fleets import PRODUCTION, STAGING, declarations, read, write
+from unit.plugin_utils.isolation.live.observations import deployed, observation
+
+OURS, THEIRS = "app_staging", "app_prod"
+
+#: A step that a module did.
+STARTED = {"verb": "start", "target": "app_staging_web"}
+
+
+def seen(**more: Any) -> dict[str, Any]:
+    """What a look at the machine gives: production runs there."""
+    return observation(
+        engine={
+            "id": "engine-1",
+            "version": "28.2.2",
+            "root": "/d",
+            "live_restore": True,
+            "time": "2026-01-01T00:00:00Z",
+        },
+        **{"containers": [deployed(THEIRS)], **more},
+    )
+
+
+#: Production's container is gone.
+CHANGED = seen(containers=[])
+
+Answer = Mapping[str, Any] | Exception
+
+
+class Machine:
+    """Answers the calls of modules, and keeps them. It is the action as well, as far as the gate needs one."""
+
+    def __init__(self, step: str, check_mode: bool = False) -> None:
+        self._task = SimpleNamespace(action=f"aiia.bulkhead.{step}", check_mode=check_mode)
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, list[Answer]] = {
+            "preflight": [{"observation": seen(), "note": ""}],
+            "machine_info": [{"observation": seen()}],
+            "record": [{"path": "/var/lib/bulkhead/receipts/1.json"}],
+            "verify": [{"observation": seen(), "inside": {}, "answers": [], "replies": []}],
+        }
+
+    def _execute_module(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        short = name.removeprefix("aiia.bulkhead.")
+        assert name != short and task_vars == {"inventory_hostname": "staging-host"}
+        self.calls.append((short, arguments))
+        answers = self.answers[short]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return copy.deepcopy(dict(answer))
+
+    @property
+    def names(self) -> list[str]:
+        """The modules in the order of their calls; giving the lock back is one of its own."""
+        return ["give up" if arguments.get("release") else name for name, arguments in self.calls]
+
+
+@pytest.fixture
+def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Machine, LiveGate]]:
+    """A live gate of staging, whose neighbour is production."""
+    monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+
+    def build(step: str = "converge", check_mode: bool = False, **values: Any) -> tuple[Machine, LiveGate]:
+        here = {"bulkhead_machine": "app1", "bulkhead_state_directory": "/state"}
+        groups = {"production": {**PRODUCTION, **here}, "staging": {**STAGING, **here, **values}}
+        inventory = read(write(tmp_path / f"inventory-{len(list(tmp_path.iterdir()))}", groups))
+        renderer = Renderer(inventory.loader)
+        known = declarations(inventory)
+        fleet = Fleet(tuple(build_environment(each, renderer.render(each)) for each in known.values()))
+        gate: Any = SimpleNamespace(fleet=fleet, render=renderer.render)
+        machine = Machine(step, check_mode)
+        return machine, LiveGate(machine, {"inventory_hostname": "staging-host"}, gate, known["staging"])
+
+    return build
+
+
+Build = Callable[..., tuple[Machine, LiveGate]]
+
+LOOK = {"docker_host": "unix:///var/run/docker.sock", "state_directory": "/state",
+        "directories": ["/srv/staging/app", "/srv/prod/app"]}  # fmt: skip
+
+
+# ---- beginning -------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_step_locks_and_looks_and_the_next_ones_go_on(live: Build) -> None:
+    machine, gate = live()
+    session = gate.ensure()
+    assert gate.ensure() == begun(OURS) == session
+    ((name, arguments),) = machine.calls
+    assert name == "preflight"
+    assert arguments.pop("holder")
+    assert arguments == {
+        **LOOK,
+        "prefix": OURS,
+        "token": session.token,
+        "wait": 10,
+        "takeover": False,
+    }
+    assert session.observation == seen() and not session.over
+    assert [note.rule for note in session.notes] == ["unregistered-environment"], "production has no entry"
+
+
+def test_waiting_for_a_lock_is_seen(live: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    machine, gate = live(bulkhead_lock_wait=25)
+    busy = {"failed": True, "busy": True, "msg": "app_staging is locked by ann"}
+    machine.answers["preflight"] = [busy, busy, {"observation": seen(), "note": "the lock was taken over"}]
+    session = gate.ensure()
+    assert [arguments["wait"] for _name, arguments in machine.calls] == [10, 10, 5]
+    assert "waiting (15 s left): app_staging is locked by ann" in capsys.readouterr().out
+    assert str(session.notes[0]) == "the lock was taken over"
+
+
+def test_a_lock_that_stays_taken_refuses(live: Build) -> None:
+    machine, gate = live(bulkhead_lock_wait=15)
+    machine.answers["preflight"] = [{"failed": True, "busy": True, "msg": "it is locked", "detail": "since 10:00"}]
+    with pytest.raises(AnsibleActionFail, match=r"^it is locked \(waited 15 s\)$") as error:
+        gate.ensure()
+    assert error.value.result["detail"] == "since 10:00"
+    assert machine.names == ["preflight", "preflight"] and begun(OURS) is None
+
+
+def test_check_mode_tells_who_has_the_lock(live: Build) -> None:
+    machine, gate = live(check_mode=True)
+    machine.answers["preflight"] = [{"observation": seen(locks={OURS: {"owner": "ann@laptop"}}), "note": ""}]
+    assert str(gate.ensure().notes[0]) == "app_staging is locked by ann@laptop at this moment"
+
+
+def test_what_the_machine_says_against_it_refuses_and_gives_the_lock_back(live: Build) -> None:
+    machine, gate = live()
+    taken = [deployed(OURS, labels={"com.docker.compose.project": "other"}, name="app_staging_django")]
+    machine.answers["preflight"] = [{"observation": seen(containers=taken), "note": ""}]
+    with pytest.raises(AnsibleActionFail, match="refused on the machine, and nothing was changed\n"):
+        gate.ensure()
+    assert machine.names == ["preflight", "give up"] and begun(OURS) is None
+
+
+def test_where_it_is_not_judged_the_same_stops_nothing(live: Build) -> None:
+    machine, gate = live()
+    taken = [deployed(OURS, labels={"com.docker.compose.project": "other"}, name="app_staging_django")]
+    machine.answers["preflight"] = [{"observation": seen(containers=taken), "note": ""}]
+    gate.ensure(judge=False)
+    assert machine.names == ["preflight"]
+
+
+def test_a_module_that_broke_says_so(live: Build) -> None:
+    machine, gate = live()
+    broken = {"exception": SimpleNamespace(event=SimpleNamespace(msg="it broke"))}
+    for said, words in (({}, "the module ended without an answer"), (broken, "it broke")):
+        machine.answers["preflight"] = [{"failed": True, **said}]
+        with pytest.raises(AnsibleActionFail, match=rf"^{words}$"):
+            gate.ensure()
+
+
+# ---- a step that fails -----------------------------------------------------------------------------------------------
+
+
+def ready(machine: Machine, gate: LiveGate) -> Session:
+    """A session that has begun, with the calls for that forgotten."""
+    session = gate.ensure()
+    session.steps.append("converge")
+    machine.calls.clear()
+    return session
+
+
+def test_a_step_that_raises_leaves_a_receipt(live: Build) -> None:
+    machine, gate = live()
+    session = ready(machine, gate)
+    with pytest.raises(AnsibleActionFail, match=r"^it went wrong$") as error, gate.during(session):
+        raise AnsibleActionFail("it went wrong", result={"detail": "more"})
+    assert machine.names == ["machine_info", "record"]
+    written = machine.calls[1][1]
+    receipt = written.pop("receipt")
+    owner = gate.values["bulkhead_owner"]
+    assert written == {
+        "prefix": OURS, "token": session.token, "state_directory": "/state", "owner": owner, "entry": {}, "gone": False,
+    }  # fmt: skip
+    said = {key: receipt[key] for key in ("outcome", "step", "error", "tried", "put_back", "changed", "bystanders")}
+    assert said == {
+        "outcome": "failed", "step": "converge", "error": "it went wrong", "tried": [], "put_back": "", "changed": [],
+        "bystanders": [THEIRS],
+    }  # fmt: skip
+    assert error.value.result["detail"] == "more"
+    assert "FAILED in converge" in error.value.result["receipt"]
+    assert error.value.result["bystander_changes"] == []
+    assert begun(OURS) is None and session.over
+
+
+def test_a_module_that_failed_leaves_a_receipt_that_has_its_steps(live: Build) -> None:
+    machine, gate = live()
+    machine.answers["machine_info"] = [{"observation": CHANGED}]
+    session = ready(machine, gate)
+    session.changed = [STARTED]
+    result: dict[str, Any] = {"failed": True, "msg": "no", "steps": [STARTED], "put_back": "the image", "more": 1}
+    with gate.during(session, result):
+        pass
+    assert machine.names == ["machine_info", "record"]
+    receipt = machine.calls[1][1]["receipt"]
+    assert receipt["tried"] == [STARTED] and receipt["put_back"] == "the image" and receipt["changed"] == [STARTED]
+    assert receipt["bystander_changes"] == ["container app_prod_web is gone"]
+    words = "Other environments changed while this run held the lock: container app_prod_web is gone"
+    assert result["msg"] == f"no. {words}"
+    assert result["bystander_changes"] == ["container app_prod_web is gone"]
+    assert set(result) == {"failed", "msg", "more", "bystander_changes", "receipt"}
+
+
+def test_a_job_that_failed_was_tried_as_a_whole(live: Build) -> None:
+    machine, gate = live("restore")
+    session = ready(machine, gate)
+    with pytest.raises(ValueError, match="broken"), gate.during(session):
+        raise ValueError("broken")
+    assert [step["verb"] for step in machine.calls[1][1]["receipt"]["tried"]] == ["restore"]
+
+
+def test_where_nothing_was_begun_the_lock_is_just_given_back(live: Build) -> None:
+    machine, gate = live("restore")
+    session = ready(machine, gate)
+    session.steps.clear()
+    machine.answers["preflight"] = [{"observation": CHANGED, "note": ""}]
+    with pytest.raises(AnsibleActionFail, match="app_prod_web is gone"), gate.during(session):
+        raise AnsibleActionFail("refused")
+    assert machine.names == ["give up"]
+    name, arguments = machine.calls[0]
+    assert arguments.pop("holder")
+    assert (name, arguments) == ("preflight", {**LOOK, "prefix": OURS, "token": session.token, "release": True})
+
+
+def test_check_mode_leaves_no_receipt(live: Build) -> None:
+    machine, gate = live(check_mode=True)
+    session = ready(machine, gate)
+    with gate.during(session, result := {"failed": True, "msg": "no"}):
+        pass
+    assert machine.names == ["give up"] and result == {"failed": True, "msg": "no", "bystander_changes": []}
+
+
+def test_a_session_that_is_over_ends_once(live: Build) -> None:
+    machine, gate = live()
+    session = ready(machine, gate)
+    session.end()
+    with pytest.raises(ValueError, match="late"), gate.during(session):
+        raise ValueError("late")
+    with gate.during(session, {"failed": True}):
+        pass
+    assert machine.calls == []
+
+
+def test_a_machine_that_is_gone_keeps_the_first_error(live: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    machine, gate = live()
+    session = ready(machine, gate)
+    gone: list[Answer] = [AnsibleConnectionFailure("no route")]
+    machine.answers.update(machine_info=gone, record=gone)
+    with pytest.raises(AnsibleActionFail, match=r"^it went wrong$") as error, gate.during(session):
+        raise AnsibleActionFail("it went wrong")
+    assert machine.names == ["machine_info", "record"]
+    assert "other environments could not be compared: no route" in " ".join(error.value.result["receipt"].split())
+    assert "this run leaves no receipt: no route" in " ".join(capsys.readouterr().err.split())
+
+
+# ---- a job's end -----------------------------------------------------------------------------------------------------
+
+
+def test_a_job_ends_with_a_receipt(live: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "receipt.json"
+    machine, gate = live("service", bulkhead_receipt=str(kept))
+    session = ready(machine, gate)
+    written = gate.ending.conclude(session, "restart", [STARTED])
+    assert machine.names == ["machine_info", "record"]
+    assert machine.calls[1][1]["entry"] == {} and machine.calls[1][1]["gone"] is False
+    assert machine.calls[1][1]["receipt"] == {key: value for key, value in written.items() if key != "path"}
+    assert (written["what"], written["changed"], written["outcome"]) == ("restart", [STARTED], "done")
+    assert json.loads(kept.read_text()) == written
+    assert written["proved"]["environments"] == [THEIRS, OURS]
+    assert f"receipt of {OURS}, restart, " in capsys.readouterr().out
+    assert begun(OURS) is None and session.over
+
+
+def test_a_job_that_changed_nothing_leaves_none(live: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    machine, gate = live("service")
+    assert gate.ending.conclude(ready(machine, gate), "restart", []) == {}
+    assert machine.names == ["machine_info", "record"] and machine.calls[1][1]["receipt"] == {}
+    assert "receipt of" not in capsys.readouterr().out
+
+
+def test_what_is_destroyed_leaves_a_receipt_in_any_case(live: Build) -> None:
+    machine, gate = live("destroy")
+    assert gate.ending.conclude(ready(machine, gate), "destroy", [], gone=True)["what"] == "destroy"
+    assert machine.calls[1][1]["gone"] is True
+
+
+def test_a_bystander_that_changed_fails_the_job_after_its_receipt(live: Build) -> None:
+    machine, gate = live("service")
+    session = ready(machine, gate)
+    machine.answers["machine_info"] = [{"observation": CHANGED}]
+    with pytest.raises(AnsibleActionFail, match=r"^app_staging: restart is done\. Other environments changed") as error:
+        gate.ending.conclude(session, "restart", [])
+    assert machine.names == ["machine_info", "record"]
+    assert machine.calls[1][1]["receipt"]["outcome"] == "failed"
+    assert error.value.result["bystander_changes"] == ["container app_prod_web is gone"]
+
+
+def test_a_job_in_check_mode_ends_without_a_call(live: Build) -> None:
+    machine, gate = live("service", check_mode=True)
+    session = ready(machine, gate)
+    assert gate.ending.conclude(session, "restart", [STARTED]) == {}
+    assert machine.calls == [] and session.over
+
+
+def test_a_receipt_that_the_machine_does_not_take_fails_the_job(live: Build) -> None:
+    machine, gate = live("service")
+    session = ready(machine, gate)
+    machine.answers["record"] = [{"failed": True, "msg": "the lock was lost"}]
+    with pytest.raises(AnsibleActionFail, match=r"^the lock was lost$"):
+        gate.ending.conclude(session, "restart", [STARTED])
+    assert session.over
+
+
+# ---- verification ----------------------------------------------------------------------------------------------------
+
+
+def test_after_a_deployment_the_session_is_what_verification_starts_from(live: Build) -> None:
+    machine, gate = live("verify")
+    session = ready(machine, gate)
+    answer, _findings = gate.verify()
+    assert machine.names == ["verify"]
+    arguments = machine.calls[0][1]
+    assert {key: arguments[key] for key in LOOK} == LOOK
+    assert (arguments["token"], arguments["project"], arguments["prefix"]) == (session.token, OURS, OURS)
+    assert json.loads(arguments["credentials"])["redis"]
+    assert answer["drift"] == [] and answer["probed"]["requests"] == len(arguments["requests"])
+
+
+def test_without_one_the_machine_is_looked_at_first(live: Build) -> None:
+    machine, gate = live("verify")
+    gate.verify()
+    assert machine.names == ["machine_info", "verify"]
+    assert machine.calls[1][1]["token"] == ""
+
+
+def test_a_verification_that_fails_says_why(live: Build) -> None:
+    machine, gate = live("verify")
+    machine.answers["verify"] = [{"failed": True, "msg": "no engine"}]
+    with pytest.raises(AnsibleActionFail, match=r"^no engine$"):
+        gate.verify()
+
+
+@pytest.mark.parametrize(("stopping", "outcome"), [((), "done"), (("foreign-mount",), "failed")])
+def test_a_deployment_is_recorded(live: Build, stopping: tuple[str, ...], outcome: str) -> None:
+    machine, gate = live("verify")
+    session = ready(machine, gate)
+    answer, findings = gate.verify()
+    written = gate.ending.record(
+        session, gate.environment, answer, findings, {"commit": "c1", "release": "r1", "more": 1}, stopping
+    )
+    assert machine.names == ["verify", "record"]
+    entry = machine.calls[1][1]["entry"]
+    assert {key: entry[key] for key in ("prefix", "commit", "release")} == {
+        "prefix": OURS, "commit": "c1", "release": "r1",
+    }  # fmt: skip
+    assert entry["deployed"] == written["finished"]
+    assert (written["outcome"], written["commit"], written["probed"]) == (outcome, "c1", answer["probed"])
+    assert written["findings"] == [finding.as_dict() for finding in findings]
+    if stopping:
+        assert written["error"] == "what was seen afterwards is not as proved: foreign-mount"
+    assert written["path"] == "/var/lib/bulkhead/receipts/1.json" and session.over
+
+
+# ---- a release that was kept -----------------------------------------------------------------------------------------
+
+
+def test_a_kept_release_counts_from_then_on(live: Build) -> None:
+    machine, gate = live("rollback")
+    session = ready(machine, gate)
+    entry = {**entry_of(gate.environment), "claims": entry_of(gate.environment)["claims"][:1]}
+    gate.judge_release(session, entry)
+    assert machine.calls == []
+    kept = begun(OURS)
+    assert kept is not None and kept.released == entry
+    assert len(gate.environment.claims) < len(gate.around.environment.claims)
+
+
+def test_a_kept_release_that_would_touch_another_is_refused(live: Build) -> None:
+    machine, gate = live("rollback")
+    session = ready(machine, gate)
+    entry = entry_of(gate.environment)
+    theirs = entry_of(gate.around.neighbours[0])["claims"]
+    taken = [claim for claim in theirs if claim["namespace"] == "host-port"]
+    assert taken
+    with pytest.raises(AnsibleActionFail, match="the release may not come back beside those that are there now"):
+        gate.judge_release(session, {**entry, "claims": [*entry["claims"], *taken]})
+    assert machine.calls == []
