@@ -58,5 +58,5 @@ def _summary(verdict: Verdict, deploying: bool) -> str:
 
 def _refusal(verdict: Verdict) -> str:
     """One line: the report stands above it."""
-    rules = ", ".join(dict.fromkeys(each.rule for each in verdict.stopping[:5]))
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in verdict.stopping[:5]))
     return f"refused before any host was contacted: {rules} ({len(verdict.stopping)} in all)"

@@ -100,8 +100,9 @@ class ActionModule(EnvironmentStep):
     def _place(self, origin: str) -> str:
         """Where another environment of this machine says that it keeps its backups."""
         machine = self.declaration.values["bulkhead_machine"]
-        found = [declaration.values for declaration in self.gate.declarations if declaration.prefix == origin]
-        return next((each["bulkhead_backup_directory"] for each in found if each["bulkhead_machine"] == machine), "")
+        declared = [declaration.values for declaration in self.gate.declarations if declaration.prefix == origin]
+        here = (values for values in declared if values["bulkhead_machine"] == machine)
+        return next((values["bulkhead_backup_directory"] for values in here), "")
 
 
 def _files_told(done: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
                 why = f"{declaration.prefix} is not deployed here, so there is nothing to verify. Deploy first"
                 return {**result, "failed": True, "msg": why}
             stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
-            rules = list(dict.fromkeys(each.rule for each in stopping))
+            rules = list(dict.fromkeys(finding.rule for finding in stopping))
             if session is not None:
                 receipt = live.ending.record(session, live.environment, answer, findings, given["converged"], rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
@@ -92,5 +92,5 @@ def _probed(prefix: str, probed: dict[str, Any], stopping: list[Any]) -> str:
     asked = [(probed["names"], "name"), (probed["addresses"], "address"), (probed["requests"], "request")]
     return (
         f"{prefix}: probed from {number(probed['containers'], 'container')}: "
-        f"{', '.join(number(*each) for each in asked)}; {'not as it should be' if stopping else 'isolated'}"
+        f"{', '.join(number(*counted) for counted in asked)}; {'not as it should be' if stopping else 'isolated'}"
     )

@@ -154,7 +154,7 @@ def _check_backups(declaration: Declaration) -> None:
 def check_promotion(fleet: Sequence[Declaration]) -> None:
     """Note where an environment takes its images from one that the inventory does not have."""
     for own in fleet:
-        group, others = own.values["bulkhead_promotion_from"], [each.group for each in fleet if each is not own]
+        group, others = own.values["bulkhead_promotion_from"], [other.group for other in fleet if other is not own]
         if not group or holds_seal(group) or group in others:
             continue
         near = difflib.get_close_matches(group, others, n=1, cutoff=0.6)

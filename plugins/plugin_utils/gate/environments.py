@@ -55,7 +55,7 @@ def _backups(declaration: Declaration, environment: Environment, release: Releas
 
 
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
-    texts = {each.path: each.content for each in release.brought if not each.secret and not each.source}
+    texts = {file.path: file.content for file in release.brought if not file.secret and not file.source}
     nginx = {path: text for path, text in texts.items() if path.startswith("docker/nginx/") and path.endswith(".conf")}
     texts.update(_commands(declaration, release))
     return RenderedArtefacts(

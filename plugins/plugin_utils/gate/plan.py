@@ -79,7 +79,7 @@ def _template_directories(playbook: str) -> list[Path]:
     typed = [
         Path(argument).resolve().parent for argument in context.CLIARGS.get("args", ()) if Path(argument).is_file()
     ]
-    return list(dict.fromkeys(each / "templates" for each in [*typed, Path(playbook)]))
+    return list(dict.fromkeys(directory / "templates" for directory in [*typed, Path(playbook)]))
 
 
 class Gate:
@@ -224,7 +224,9 @@ class Gate:
     def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
         if option["bystanders"] or not targets:
             return report.stops(findings, option["fail_on"])
-        found = {id(each): each for target in targets for each in report.stops(findings, option["fail_on"], target)}
+        found = {
+            id(finding): finding for target in targets for finding in report.stops(findings, option["fail_on"], target)
+        }
         return [finding for finding in findings if id(finding) in found]
 
 
@@ -246,7 +248,7 @@ def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
     if gate.fleet is not None:
         return around(environment, gate.fleet)
     proof = read_proof()
-    neighbours = tuple(environment_of(each) for each in proof.get("neighbours", {}).get(environment.prefix, ()))
+    neighbours = tuple(environment_of(entry) for entry in proof.get("neighbours", {}).get(environment.prefix, ()))
     return Surroundings(environment, neighbours, tuple(proof.get("fleet", ())), int(proof.get("claims", 0)))
 
 

@@ -65,7 +65,7 @@ class Surroundings:
 
 def around(environment: Environment, fleet: Fleet) -> Surroundings:
     """What one environment has around it, of the fleet that was judged."""
-    neighbours = [each for each in fleet.environments if each.machine == environment.machine]
+    neighbours = [other for other in fleet.environments if other.machine == environment.machine]
     return Surroundings(
         environment,
         tuple(neighbour for neighbour in neighbours if neighbour.prefix != environment.prefix),

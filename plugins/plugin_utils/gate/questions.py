@@ -35,7 +35,7 @@ def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -
     claims = (entry or {}).get("claims") or ()
     there = {claim["key"] for claim in claims if claim["namespace"] == "container"}
     return [
-        {"kind": each.question_kind, "container": each.container, "command": list(each.question)}
-        for each in (release.stack.services if release else ())
-        if each.question and (each.container in there or not claims)
+        {"kind": service.question_kind, "container": service.container, "command": list(service.question)}
+        for service in (release.stack.services if release else ())
+        if service.question and (service.container in there or not claims)
     ]

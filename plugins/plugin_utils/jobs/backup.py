@@ -62,7 +62,7 @@ def _parts(declaration: Declaration, service: StackService) -> Iterator[dict[str
             "database": str(wanted.get("database") or values["bulkhead_database_name"]),
             "user": str(wanted.get("user") or values["bulkhead_database_user"]),
             "admin": str(wanted.get("admin") or values["bulkhead_database_admin"]),
-            "wiring": [dict(each) for each in wanted.get("wiring") or ()],
+            "wiring": [dict(wire) for wire in wanted.get("wiring") or ()],
         }
 
 

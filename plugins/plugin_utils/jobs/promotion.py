@@ -34,9 +34,9 @@ def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
     if not group:
         return {}
     fleet = [declaration for declaration in step.gate.declarations if declaration.prefix != own.prefix]
-    source = next((each for each in fleet if each.group == group), None)
+    source = next((declaration for declaration in fleet if declaration.group == group), None)
     if source is None:
-        names = ", ".join(sorted(each.group for each in fleet)) or "none"
+        names = ", ".join(sorted(declaration.group for declaration in fleet)) or "none"
         raise AnsibleActionFail(
             f"{own.prefix}: bulkhead_promotion_from is {group}, and the inventory has no other environment of that "
             f"group (it has: {names})"

@@ -42,8 +42,8 @@ def in_order(stack: Stack) -> list[StackService]:
 
     def visit(key: str, above: tuple[str, ...]) -> None:
         if key in known and key not in found and key not in above:
-            for each in stack.compose["services"][key].get("depends_on") or ():
-                visit(each, (*above, key))
+            for needed in stack.compose["services"][key].get("depends_on") or ():
+                visit(needed, (*above, key))
             found[key] = known[key]
 
     for key in known:
@@ -60,20 +60,20 @@ def managed(prefix: str, stack: Stack, wanted: str, usual: str) -> StackService:
     if wanted:
         service = chosen(prefix, stack, wanted)[0]
         if not service.manage:
-            others = ", ".join(each.name for each in able) or "none"
+            others = ", ".join(service.name for service in able) or "none"
             raise ValueError(
                 f"service {service.name} of {prefix} has no management command; declare it: bulkhead_services."
                 f"{service.name}.x-bulkhead.manage, such as [python3, manage.py] (services that have one: {others})"
             )
         return service
-    preferred = [each for each in able if each.name == usual] or able
+    preferred = [service for service in able if service.name == usual] or able
     if not preferred:
         raise ValueError(
             f"no service of {prefix} has a management command; declare it: "
             "bulkhead_services.<service>.x-bulkhead.manage, such as [python3, manage.py]"
         )
     if len(preferred) > 1:
-        names = ", ".join(each.name for each in preferred)
+        names = ", ".join(service.name for service in preferred)
         raise ValueError(
             f"several services of {prefix} have a management command: name one of {names} in bulkhead_service"
         )
@@ -107,7 +107,7 @@ def terminal_command(container: str, docker_host: str, usual_host: str, variable
 def listing(found: Sequence[Mapping[str, str]]) -> str:
     """What runs, as a table."""
     columns = ("service", "container", "condition", "image", "started")
-    rows = [columns, *(tuple(each[column] for column in columns) for each in found)]
+    rows = [columns, *(tuple(service[column] for column in columns) for service in found)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
     return "\n".join(
         "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
