@@ -108,7 +108,7 @@ class Visitor:
 
     def was_served(self, versions: Iterable[object]) -> None:
         """Every request was answered, by one of these versions."""
-        assert self.failed == []
+        assert self.failed == [], self.failed
         assert self.answers and set(self.answers) <= set(map(str, versions)), set(self.answers)
 
     def __enter__(self) -> Visitor:
