@@ -22,7 +22,7 @@ from typing import Any
 
 from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import last_lines
-from ..core.sealed_json import dump
+from ..core.json_with_digest import dump
 from ..core.steps import Step
 from ..docker.engine import Engine, EngineError
 from ..state.registry import state_directory

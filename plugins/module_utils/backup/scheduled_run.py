@@ -20,7 +20,7 @@ from typing import Any
 
 from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
-from ..core.sealed_json import dump
+from ..core.json_with_digest import dump
 from ..docker.engine import Engine
 from ..state.locks import Locks
 from .create import Backups

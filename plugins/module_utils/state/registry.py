@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
+from ..core.json_with_digest import dump, dump_with_digest, load_with_digest
 from ..core.process import home_directory
-from ..core.sealed_json import dump, seal, unseal
 from .locks import Locks
 
 if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
@@ -105,7 +105,7 @@ class Registry:
             if content is None and not os.path.isdir(os.path.join(root, prefix)):
                 continue
             try:
-                entries[prefix] = unseal(content or b"", prefix)
+                entries[prefix] = load_with_digest(content or b"", prefix)
             except ValueError as error:
                 entries[prefix] = {"prefix": prefix, "damaged": str(error)}
         return entries
@@ -113,7 +113,7 @@ class Registry:
     def _copy(self, directory: str) -> dict[str, Any] | None:
         """The copy in an environment's directory, if it is intact and belongs to that directory and this registry."""
         try:
-            entry = unseal(read(os.path.join(directory, self.COPY)) or b"")
+            entry = load_with_digest(read(os.path.join(directory, self.COPY)) or b"")
         except (ValueError, Failure):
             return None
         here = entry.pop("state_directory", "") == os.path.realpath(self.directory)
@@ -136,7 +136,7 @@ class Registry:
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
             steady["state_directory"] = os.path.realpath(self.directory)
-            copy = DesiredFile(self.COPY, seal(steady), 0o644)
+            copy = DesiredFile(self.COPY, dump_with_digest(steady), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
         return path
@@ -152,7 +152,9 @@ class Registry:
         return os.path.join(receipts, name)
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
-        self._tree.write(DesiredFile(os.path.join("environments", prefix, "environment.json"), seal(entry), 0o644))
+        self._tree.write(
+            DesiredFile(os.path.join("environments", prefix, "environment.json"), dump_with_digest(entry), 0o644)
+        )
 
     def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:
         """Remove the entry of a destroyed environment. Returns the path of its last receipt, with which the others are
