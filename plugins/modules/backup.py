@@ -30,7 +30,7 @@ options:
       - V(make) makes a backup now.
       - V(list) lists the complete backups.
       - V(schedule) makes the machine create backups as O(ignore:bulkhead_backup_schedule) says, or stops it.
-  backup: {type: dict, default: {}, description: What to back up, and where to.}
+  backup: {type: dict, default: {}, description: What to back up and where to.}
   schedule: {type: dict, default: {}, description: When the machine makes backups on its own. Empty means never.}
 """
 

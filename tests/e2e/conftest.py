@@ -42,8 +42,8 @@ def projects() -> Iterator[Callable[[], str]]:
         return given[-1]
 
     yield project
-    for each in given:
-        remove_project(each)
+    for option in given:
+        remove_project(option)
 
 
 @pytest.fixture

@@ -76,11 +76,11 @@ class Summary:
     def of(cls, records: Iterable[Record]) -> Summary:
         """Add up."""
         found = list(records)
-        quick = [each.seconds for each in found if each.kind not in LONG and not each.failure]
+        quick = [record.seconds for record in found if record.kind not in LONG and not record.failure]
         return cls(
             requests=len(found),
-            failures=sum(bool(each.failure) for each in found),
-            retried=sum(each.retried for each in found),
+            failures=sum(bool(record.failure) for record in found),
+            retried=sum(record.retried for record in found),
             p50=percentile(quick, 0.50),
             p95=percentile(quick, 0.95),
             p99=percentile(quick, 0.99),
@@ -100,12 +100,12 @@ HEADINGS = f"{'requests':>8}{'failed':>8}{'retried':>8}{'p50':>9}{'p95':>9}{'p99
 
 def table(records: Sequence[Record], phases: Sequence[str]) -> Iterator[str]:
     """One line for each environment and phase, and the first failures in full."""
-    width = max((len(each) for each in (*phases, *(record.target for record in records))), default=0) + 4
+    width = max((len(title) for title in (*phases, *(record.target for record in records))), default=0) + 4
     for target in sorted({record.target for record in records}):
         own = [record for record in records if record.target == target]
         yield f"{target:<{width}}{HEADINGS}"
         for phase in phases:
-            if during := [each for each in own if each.phase == phase]:
+            if during := [record for record in own if record.phase == phase]:
                 yield f"  {phase:<{width - 2}}{Summary.of(during)}"
         yield f"  {'altogether':<{width - 2}}{Summary.of(own)}"
     failures = sorted((record for record in records if record.failure), key=lambda each: each.due)

@@ -32,7 +32,7 @@ def containers(prefix: str) -> dict[str, dict[str, Any]]:
     """Every container of an environment, by its exact label, as the engine describes it."""
     ids = docker("ps", "--all", "--quiet", "--filter", f"label=io.bulkhead.prefix={prefix}").split()
     found = json.loads(docker("container", "inspect", *ids)) if ids else []
-    return {each["Name"].lstrip("/"): each for each in found}
+    return {container["Name"].lstrip("/"): container for container in found}
 
 
 def running(prefix: str) -> dict[str, tuple[str, str, int]]:

@@ -289,7 +289,7 @@ def test_a_damaged_backup(pair: Pair, damage: str) -> None:
         shutil.rmtree(path)
     words = {
         "truncated": "bytes, but the manifest says",
-        "changed": "its digest differs",
+        "changed": "the digest of postgresql.dump differs",
         "missing": r"postgresql\.dump is missing",
         "no manifest": r"is not a complete backup",
         "no backup": r"there is no backup .*; complete backups: ",

@@ -143,14 +143,14 @@ def test_an_environment_goes_and_nothing_else(pair: Pair) -> None:
         assert running(ours.prefix) == {} and pair.names("image") == []
         assert len(pair.names("volume")) == len(pair.names("network")) == 1
         assert docker("container", "inspect", "--format", "{{.State.Running}}", strange).strip() == "true"
-        assert sorted(each.name for each in ours.directory.iterdir() if each.name != "docker") == ["code", "notes.txt"]
+        assert sorted(path.name for path in ours.directory.iterdir() if path.name != "docker") == ["code", "notes.txt"]
         assert moment(theirs) == other and pair.beside(theirs) == beside
         assert (backup / "manifest.json").exists()
         receipt = pair.receipt()
         assert receipt["what"] == "destroy" and receipt["bystanders"] == [theirs.prefix]
         assert receipt["bystander_changes"] == []
         assert f"remove container {ours.prefix}_web" in sentences(receipt["changed"])
-        assert sorted(each.name for each in (pair.state / "environments").iterdir()) == [theirs.prefix]
+        assert sorted(path.name for path in (pair.state / "environments").iterdir()) == [theirs.prefix]
     finally:
         docker("rm", "--force", strange)
 

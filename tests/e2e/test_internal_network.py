@@ -55,13 +55,13 @@ def test_who_is_where(place: Place) -> None:
     """Both networks contain containers of the environment only; all five are healthy."""
     prefix = place.prefix
     assert members(f"{prefix}_network") == (False, [f"{prefix}_django", f"{prefix}_nginx"])
-    assert members(f"{prefix}_data") == (True, sorted(f"{prefix}_{each}" for each in (*DATA, "django")))
-    assert sorted(running(prefix)) == sorted(f"{prefix}_{each}" for each in (*DATA, "django", "nginx"))
+    assert members(f"{prefix}_data") == (True, sorted(f"{prefix}_{service}" for service in (*DATA, "django")))
+    assert sorted(running(prefix)) == sorted(f"{prefix}_{service}" for service in (*DATA, "django", "nginx"))
 
 
 def test_no_way_out(place: Place) -> None:
     """The database, its pooler and Redis have no default route; the application has one."""
-    assert [each for each in (*DATA, "django", "nginx") if default_route(f"{place.prefix}_{each}")] == [
+    assert [service for service in (*DATA, "django", "nginx") if default_route(f"{place.prefix}_{service}")] == [
         "django",
         "nginx",
     ]

@@ -269,6 +269,6 @@ def test_the_receipt_is_kept(place: Place, tmp_path: Path) -> None:
     assert json.loads(newest.read_text()) == {key: value for key, value in kept.items() if key != "path"}
     lines = run.output[run.output.index("receipt of ") :].split("\nok:")[0].splitlines()
     assert 6 <= len(lines) <= 10
-    everything = "".join(each.read_text(errors="replace") for each in state(place.site).rglob("*") if each.is_file())
+    everything = "".join(path.read_text(errors="replace") for path in state(place.site).rglob("*") if path.is_file())
     assert "correct-horse-battery" not in everything + run.output
     assert (state(place.site) / "key").stat().st_mode & 0o777 == 0o600

@@ -26,7 +26,7 @@ def test_what_ended_in_the_release_in_force(tmp_path: Path, projects: Callable[[
         place.variables["bulkhead_services"] = only(web=web())
         place.deploy().succeeded()
         place.deploy(playbook="playbooks/rollback.yml").succeeded()
-        names = [f"{place.prefix}_{each}" for each in ("seed", "web", "worker")]
+        names = [f"{place.prefix}_{service}" for service in ("seed", "web", "worker")]
         assert list(running(place.prefix)) == names
 
         def verify() -> Run:

@@ -113,7 +113,7 @@ def test_an_application_that_is_not_django(site: Site) -> None:
     assert list(running(place.prefix)) == [f"{place.prefix}_web"]
     assert say(place.prefix) == "hello"
     assert docker("volume", "ls", "--quiet", "--filter", f"label=io.bulkhead.prefix={place.prefix}") == ""
-    assert sorted(each.name for each in place.directory.iterdir()) == [".bulkhead", ".env", "docker-compose.live.yml"]
+    assert sorted(path.name for path in place.directory.iterdir()) == [".bulkhead", ".env", "docker-compose.live.yml"]
     before = moment(place)
     assert place.deploy().succeeded().changed == 0
     assert moment(place) == before

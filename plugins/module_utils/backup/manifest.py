@@ -18,7 +18,7 @@ from typing import Any
 
 from ..core.directory import read
 from ..core.errors import Failure
-from ..core.json_with_digest import dump_with_digest, load_with_digest
+from ..core.json_with_digest import decode_with_digest, encode_with_digest
 from ..core.process import CHUNK
 from ..docker.engine import EngineError
 
@@ -33,7 +33,7 @@ def write_manifest(directory: str, manifest: dict[str, Any]) -> None:
     """Write the manifest of a backup whose files are already written."""
     descriptor = os.open(os.path.join(directory, MANIFEST), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(dump_with_digest(manifest))
+        stream.write(encode_with_digest(manifest))
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -48,7 +48,7 @@ def read_manifest(directory: str) -> dict[str, Any]:
             else "there is no backup %s on this machine" % directory
         )
     try:
-        manifest = load_with_digest(content)
+        manifest = decode_with_digest(content)
     except ValueError as error:
         raise EngineError("%s cannot be trusted: %s" % (os.path.join(directory, MANIFEST), error)) from None
     if manifest.get("format") != FORMAT:

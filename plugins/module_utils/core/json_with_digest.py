@@ -16,13 +16,13 @@ def dump(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
-def dump_with_digest(entry: dict[str, Any]) -> bytes:
+def encode_with_digest(entry: dict[str, Any]) -> bytes:
     """Encode an entry together with its digest."""
     return dump(dict(entry, digest=hashlib.sha256(dump(entry)).hexdigest()))
 
 
-def load_with_digest(content: bytes, prefix: str = "") -> dict[str, Any]:
-    """Decode an entry and check its digest; with ``prefix`` must belong to that environment.
+def decode_with_digest(content: bytes, prefix: str = "") -> dict[str, Any]:
+    """Decode an entry with its digest, which with ``prefix`` must belong to that environment.
 
     Raises ValueError, with the reason, for any other content.
     """

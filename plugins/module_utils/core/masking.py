@@ -34,9 +34,9 @@ def texts_to_hide(secrets: Iterable[str], files: Iterable[str] = ()) -> list[str
 
 
 def possible_secrets(files: Iterable[str], shown: str) -> set[str]:
-    """What may be secret in secret files that nobody can explain any more: their lines, and values after ``=``.
+    """The texts that may be secrets where only ``files`` are known: their lines, and the values after ``=``.
 
-    Texts that ``shown`` contains, such as the open files, are not secret.
+    Texts that ``shown`` contains, such as that of files without secrets, do not count.
     """
     lines = {line.strip() for file in files for line in file.splitlines()}
     values = {line.partition("=")[2].strip("\"'") for line in lines}

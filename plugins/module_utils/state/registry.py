@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
-from ..core.json_with_digest import dump, dump_with_digest, load_with_digest
+from ..core.json_with_digest import decode_with_digest, dump, encode_with_digest
 from ..core.process import home_directory
 from .locks import Locks
 
@@ -105,7 +105,7 @@ class Registry:
             if content is None and not os.path.isdir(os.path.join(root, prefix)):
                 continue
             try:
-                entries[prefix] = load_with_digest(content or b"", prefix)
+                entries[prefix] = decode_with_digest(content or b"", prefix)
             except ValueError as error:
                 entries[prefix] = {"prefix": prefix, "damaged": str(error)}
         return entries
@@ -113,7 +113,7 @@ class Registry:
     def _copy(self, directory: str) -> dict[str, Any] | None:
         """The copy in an environment's directory, if it is intact and belongs to that directory and this registry."""
         try:
-            entry = load_with_digest(read(os.path.join(directory, self.COPY)) or b"")
+            entry = decode_with_digest(read(os.path.join(directory, self.COPY)) or b"")
         except (ValueError, Failure):
             return None
         here = entry.pop("state_directory", "") == os.path.realpath(self.directory)
@@ -136,7 +136,7 @@ class Registry:
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
             steady["state_directory"] = os.path.realpath(self.directory)
-            copy = DesiredFile(self.COPY, dump_with_digest(steady), 0o644)
+            copy = DesiredFile(self.COPY, encode_with_digest(steady), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
         return path
@@ -153,7 +153,7 @@ class Registry:
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
         self._tree.write(
-            DesiredFile(os.path.join("environments", prefix, "environment.json"), dump_with_digest(entry), 0o644)
+            DesiredFile(os.path.join("environments", prefix, "environment.json"), encode_with_digest(entry), 0o644)
         )
 
     def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:

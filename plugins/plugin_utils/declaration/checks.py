@@ -149,10 +149,8 @@ def _check_backups(declaration: Declaration) -> None:
 def check_promotion(fleet: Sequence[Declaration]) -> None:
     """Note where an environment takes its images from one that the inventory does not have."""
     for own in fleet:
-        group, others = (
-            own.values["bulkhead_promotion_from"],
-            [declaration.group for declaration in fleet if declaration is not own],
-        )
+        group = own.values["bulkhead_promotion_from"]
+        others = [declaration.group for declaration in fleet if declaration is not own]
         if not group or holds_seal(group) or group in others:
             continue
         near = difflib.get_close_matches(group, others, n=1, cutoff=0.6)

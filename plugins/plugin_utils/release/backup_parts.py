@@ -26,7 +26,7 @@ def backup_parts(service: str, backup: Any) -> tuple[dict[str, Any], ...]:
     also = first.pop("also", None) or []
     shared = {key: first[key] for key in _SHARED if key in first}
     more = (
-        [{**shared, **each} if isinstance(each, Mapping) else {} for each in also] if isinstance(also, list) else [{}]
+        [{**shared, **part} if isinstance(part, Mapping) else {} for part in also] if isinstance(also, list) else [{}]
     )
     parts = (first, *more)
     if not all(map(_is_part, parts)) or not _all_say_which(parts):

@@ -58,7 +58,7 @@ def accepted(
     """
     own = [replace(finding, environments=(environment.prefix,)) for finding in findings]
     judged = apply(Fleet((environment,)), own, today, live=True, known=rules())
-    reasons = {(each.rule, each.resource): each.waived for each in judged}
-    unused = [each for each in judged if each.rule == UNUSED] if complete else []
+    reasons = {(finding.rule, finding.resource): finding.waived for finding in judged}
+    unused = [finding for finding in judged if finding.rule == UNUSED] if complete else []
     marked = (replace(finding, waived=reasons.get((finding.rule, finding.resource), "")) for finding in findings)
     return [*marked, *unused]

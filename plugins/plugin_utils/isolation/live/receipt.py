@@ -245,7 +245,7 @@ def as_text(receipt: Mapping[str, Any]) -> str:
 
 def _shown(said: Sequence[Mapping[str, Any] | str]) -> list[str]:
     """Steps for a person: data and containers first, files at the end and counted."""
-    steps = [Step.read(each) for each in said]
+    steps = [Step.read(step) for step in said]
     files = [sentence(step) for step in steps if step.verb == "write"]
     rest = [sentence(step) for step in steps if step.verb != "write"]
     return [*rest, *(files if len(files) < 2 else [f"write {len(files)} files"])]

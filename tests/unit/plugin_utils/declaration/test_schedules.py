@@ -21,7 +21,10 @@ def test_words() -> None:
 
 
 def test_a_time_is_kept_within_the_hour_after_it() -> None:
-    found = {(each.hours[0] * 60 + each.minute) for each in (times("23:30", f"p{number}") for number in range(500))}
+    found = {
+        (schedule.hours[0] * 60 + schedule.minute)
+        for schedule in (times("23:30", f"p{number}") for number in range(500))
+    }
     assert found == {minute % 1440 for minute in range(23 * 60 + 30, 24 * 60 + 30)}
 
 

@@ -164,7 +164,9 @@ def test_options_of_the_command_line(tmp_path: Path, options: tuple[str, ...]) -
 def test_errors_that_are_ignored(tmp_path: Path, keys: dict[str, Any]) -> None:
     clash = {**STAGING, "bulkhead_directory": PRODUCTION["bulkhead_directory"]}
     inventory = fleet(tmp_path, {"production": PRODUCTION, "staging": clash})
-    tasks = [{"name": each, f"aiia.bulkhead.{each}": None} for each in ("plan", "preflight", "source", "converge")]
+    tasks = [
+        {"name": action, f"aiia.bulkhead.{action}": None} for action in ("plan", "preflight", "source", "converge")
+    ]
     run = play(inventory, "-l", "staging", playbook=book(tmp_path / "own.yml", *tasks, **keys))
     assert "UNREACHABLE" not in run.output, run.output
     assert run.output.count("...ignoring") == len(tasks), run.output
