@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ...module_utils.core.masking import HIDDEN
+HIDDEN = "********"
 
 _IN_URL = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]+(?=@)")
 _ASSIGNED = re.compile(
