@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Backs up exactly one environment."""
+"""Backs up one environment."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ..plugin_utils.release.render import secret_values
 
 
 class ActionModule(EnvironmentStep):
-    """Make a backup, list backups, or bring their schedule into force."""
+    """Make a backup, list backups, or install their schedule."""
 
     OPTIONS: ClassVar = {"job": {"type": "str", "default": "make", "choices": ["make", "list", "schedule"]}}
-    #: A backup only reads the environment's own containers, and is wanted most when something is wrong.
+    #: A backup only reads the environment's own containers, and is needed most when something is wrong.
     JUDGES: ClassVar = False
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
@@ -30,7 +30,7 @@ class ActionModule(EnvironmentStep):
         return bool(given["job"] == "list")
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the job and say what came of it."""
+        """Do the job and show its result."""
         job, values = given["job"], self.declaration.values
         wanted: dict[str, Any] = {}
         if job == "schedule":

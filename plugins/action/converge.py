@@ -24,7 +24,7 @@ class ActionModule(EnvironmentStep):
     OPTIONS: ClassVar = {"commit": {"type": "str", "default": ""}}
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Render, call the module on the host, and hide what is secret in what it says."""
+        """Render, call the module on the host, and mask secrets in its answer."""
         commit = given["commit"]
         if self.declaration.values["bulkhead_source_repository"] and not commit:
             raise AnsibleActionFail(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action behind the module isolation_check: arguments in, the heart called, the result out."""
+"""The action of the module isolation_check: reads the arguments, checks, and returns the findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..plugin_utils.isolation_check.request import RequestError, parse
 
 
 class ActionModule(ActionBase):
-    """Reads files of the controller and judges them; no host is contacted."""
+    """Read files of the controller and judge them; no host is contacted."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
 
 
 def _plain(value: Any) -> Any:
-    """Arguments without Ansible's marks on their values, which libraries do not expect."""
+    """Arguments without Ansible's tags on their values, which libraries do not expect."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):

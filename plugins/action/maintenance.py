@@ -19,19 +19,19 @@ from ..plugin_utils.isolation.live.probes import own_request
 class ActionModule(EnvironmentStep):
     """Render the page, call the module of the same name, and leave a receipt."""
 
-    #: It is wanted most when the machine is not as it should be.
+    #: The page is needed most when something is wrong with the machine.
     JUDGES: ClassVar = False
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Switch, and say what is seen."""
+        """Put the page up or down, and say what visitors see."""
         values, prefix = self.declaration.values, self.declaration.prefix
         wanted = values["bulkhead_maintenance"]
         if wanted not in ("on", "off"):
             said = f"is {wanted!r}" if wanted else "is empty"
-            raise AnsibleActionFail(f"bulkhead_maintenance {said}: say -e bulkhead_maintenance=on or =off")
+            raise AnsibleActionFail(f"{prefix}: bulkhead_maintenance {said}: use -e bulkhead_maintenance=on or =off")
         request = own_request(self.live.environment)
         if request is None:
-            raise AnsibleActionFail(f"{prefix} has no domain and HTTPS port of its own that could answer with a page")
+            raise AnsibleActionFail(f"{prefix} has no domain with an HTTPS port that could answer with the page")
         answer = self.module(
             "maintenance",
             {
@@ -43,7 +43,7 @@ class ActionModule(EnvironmentStep):
         )
         if answer.get("failed"):
             return answer
-        # That the page was up was seen before the switch.
+        # The machine was observed before the switch.
         self.session.notes = [note for note in self.session.notes if note.rule != "in-maintenance"]
         self.live.ending.conclude(self.session, f"maintenance {wanted}", answer["steps"])
         if not self._task.check_mode:

@@ -19,7 +19,7 @@ from ..plugin_utils.isolation.wording import number
 
 
 class ActionModule(ActionBase):
-    """Prove the fleet, and fail with every finding at once where it cannot be proved."""
+    """Prove the fleet, or fail with every finding at once."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec({"deploying": {"type": "bool", "default": True}})
         with collector_paused():
             verdict = Gate(self, task_vars or {}).prove(arguments["deploying"])
-            # This process ends with the task: looking for garbage in the fleet would be the last thing it does.
+            # This process ends with the task, so a last garbage collection of the whole fleet would be wasted.
             gc.freeze()
         deploying = arguments["deploying"]
         Display().display(_summary(verdict, deploying))
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
 
 
 def _summary(verdict: Verdict, deploying: bool) -> str:
-    """What was found and proved, for the screen. A deployment only counts advice; the plan shows it."""
+    """Findings and proof, for the screen. A deployment only counts advice; the plan shows it."""
     advice = verdict.advice if deploying else []
     shown = [finding for finding in verdict.findings if finding not in advice]
     lines = [text(shown, stopping=verdict.stopping)] if shown else []
@@ -57,6 +57,6 @@ def _summary(verdict: Verdict, deploying: bool) -> str:
 
 
 def _refusal(verdict: Verdict) -> str:
-    """One line: the report stands above it."""
+    """One line: the report was shown above it."""
     rules = ", ".join(dict.fromkeys(finding.rule for finding in verdict.stopping[:5]))
     return f"refused before any host was contacted: {rules} ({len(verdict.stopping)} in all)"

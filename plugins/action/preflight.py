@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live gate before anything is changed: takes the environment's lock, looks at the machine, and judges it."""
+"""The live gate before a change: takes the environment's lock, looks at the machine, and judges it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..plugin_utils.isolation.live.drift import as_diff, differences
 
 
 class ActionModule(EnvironmentStep):
-    """Lock, look, judge; refuse with every finding at once, and nothing changed."""
+    """Lock, look and judge, or refuse with every finding at once and nothing changed."""
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell what the look had to tell; every step begins with it."""
+        """Show the notes of the look, with which every step begins."""
         notes = list(map(str, self.session.notes))
         for note in notes:
             Display().display(f"note: {note}")

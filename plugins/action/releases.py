@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists the releases that one environment keeps. It changes nothing, so it needs neither lock nor proof."""
+"""Lists the kept releases of one environment. It changes nothing, so it needs neither lock nor proof."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 
 from ..plugin_utils.gate.plan import Gate
 
-#: A commit in an image's tag; its beginning is enough for people.
+#: A commit in an image's tag; people need only its beginning.
 _COMMIT = re.compile(r"(?<=:)([0-9a-f]{12})[0-9a-f]{28}\b")
 
 
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         arguments = {"directory": values["bulkhead_directory"], "prefix": declaration.prefix}
         result.update(self._execute_module("aiia.bulkhead.releases", arguments, task_vars=task_vars))
         if result.get("releases") == []:
-            Display().display(f"{declaration.prefix} keeps no releases here: it is not deployed")
+            Display().display(f"{declaration.prefix} has no releases here: it is not deployed")
         for release in result.get("releases", ()):
             mark = "*" if release["release"] == result["current"] else " "
             own = (image for image in release["images"] if image.startswith(f"{declaration.prefix}_"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restores a backup into exactly one environment."""
+"""Restores a backup into one environment."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from ..plugin_utils.release.render import secret_values
 class ActionModule(EnvironmentStep):
     """Look at the backup, judge, restore, and leave a receipt."""
 
-    #: A restore touches only the environment's own containers, and is wanted most when something is wrong.
+    #: A restore touches only the environment's own containers, and is needed most when something is wrong.
     JUDGES = False
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Refuse with every reason at once, and nothing changed; or restore."""
+        """Restore, or refuse with every reason at once and nothing changed."""
         values, prefix = self.declaration.values, self.declaration.prefix
         release = self.release()
         arguments = backup.all_arguments(self.declaration, release)
         origin = values["bulkhead_restore_from"] or prefix
         foreign = origin != prefix
-        # An environment's own data is restored as it is. A backup of anybody but `origin` is refused below.
+        # An environment's own data is restored unchanged. A backup of any environment but `origin` is refused below.
         scripts, unread = read_scripts(values) if foreign else ({}, [])
         intention = Intention(
             prefix=prefix,
@@ -53,7 +53,7 @@ class ActionModule(EnvironmentStep):
         self._refuse([*refusals_before(intention), *unread])
         if not values["bulkhead_restore"]:
             raise AnsibleActionFail(
-                f"{prefix}: bulkhead_restore does not say which backup: -e bulkhead_restore=latest, or a name that "
+                f"{prefix}: bulkhead_restore is empty. Name the backup: -e bulkhead_restore=latest, or a name that "
                 "aiia.bulkhead.backups lists"
             )
         call = {
@@ -98,21 +98,22 @@ class ActionModule(EnvironmentStep):
             )
 
     def _place(self, origin: str) -> str:
-        """Where another environment of this machine says that it keeps its backups."""
+        """The backup directory of an environment on this machine; empty where the inventory has none."""
         machine = self.declaration.values["bulkhead_machine"]
-        declared = [declaration.values for declaration in self.gate.declarations if declaration.prefix == origin]
-        here = (values for values in declared if values["bulkhead_machine"] == machine)
-        return next((values["bulkhead_backup_directory"] for values in here), "")
+        for declaration in self.gate.declarations:
+            if declaration.prefix == origin and declaration.values["bulkhead_machine"] == machine:
+                return str(declaration.values["bulkhead_backup_directory"])
+        return ""
 
 
 def _files_told(done: Mapping[str, Any]) -> str:
     if done["files"] is None:
-        return "its own files stay"
+        return "its own files are kept"
     return f"{done['files']} files" + (", sanitised" if done["sanitised_files"] else "")
 
 
 def _told(prefix: str, manifest: Mapping[str, Any], done: Mapping[str, Any]) -> str:
-    """What a restore did, on a few lines."""
+    """What a restore did, in a few lines."""
     what = f"{done.get('rows', 0)} rows, {_files_told(done)}, {done['seconds']} s"
     lines = [f"{prefix}: {manifest['name']} is restored ({what})"]
     lines += [f"  {note}" for note in done["notes"]]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Returns one environment to a release that it kept, judged again beside those that live on its machine now."""
+"""Returns one environment to a kept release, judged again beside the environments on its machine today."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ActionModule(EnvironmentStep):
     """Bring a kept release into force: its image, Compose file, settings, nginx configuration and commit."""
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask the machine which releases it keeps, judge the one that is meant, and converge to it."""
+        """Ask the machine for its kept releases, judge the one that is wanted, and converge to it."""
         release = self.release()
         kept = self.module("releases", {"wanted": self.declaration.values["bulkhead_release"]})
         if kept.get("failed"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The day's jobs on the services of exactly one environment."""
+"""Daily jobs on the services of one environment."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class ActionModule(EnvironmentStep):
     JUDGES: ClassVar = False
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
-        """A shell without a command is a line to type."""
+        """List and logs only read, and a shell without a command only prints a line to run."""
         values = self.declaration.values
         return given["job"] in ("list", "logs") or (given["job"] == "shell" and not values["bulkhead_command"])
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the job, show what it says without secrets, and leave a receipt of what was changed."""
+        """Do the job, show its output without secrets, and leave a receipt of the changes."""
         job = given["job"]
         release = self.release()
         try:
@@ -56,14 +56,14 @@ class ActionModule(EnvironmentStep):
         return answer
 
     def _meant(self, job: str, release: Release) -> tuple[list[StackService], list[str]]:
-        """The services of a job and its command. Raises ValueError for names and commands that mean nothing."""
+        """The services of a job and its command. Raises ValueError for unknown names and malformed commands."""
         values, stack = self.declaration.values, release.stack
         wanted, usual = values["bulkhead_service"], values["bulkhead_app_service"]
         if job == "manage":
             arguments = jobs.words("bulkhead_manage", values["bulkhead_manage"])
             if not arguments:
                 raise ValueError(
-                    "bulkhead_manage is empty: say what to do, for example -e bulkhead_manage=showmigrations"
+                    "bulkhead_manage is empty: name the command, for example -e bulkhead_manage=showmigrations"
                 )
             service = jobs.managed(self.declaration.prefix, stack, wanted, usual)
             return [service], [*service.manage, *arguments]

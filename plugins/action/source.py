@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls the module of the same name with what the inventory declares, once the fleet is proved."""
+"""Fetches the commit of one environment and builds its image, once the fleet is proved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..plugin_utils.release.stack import labels
 
 
 class ActionModule(EnvironmentStep):
-    """Bring the checkout's objects and the image of one environment to its commit."""
+    """Call the module of the same name with what the inventory declares."""
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Call the module on the host."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes the environment, judges the answers, and closes a deployment with its receipt."""
+"""Probes the environment, judges the answers, and ends a deployment with its receipt."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..plugin_utils.isolation.model import Severity
 from ..plugin_utils.isolation.report.text import stops, text
 from ..plugin_utils.isolation.wording import number
 
-#: What a verification tells beside what is wrong.
+#: Rules whose findings a verification shows whatever their severity.
 _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver", "in-maintenance")
 
 
 class ActionModule(ActionBase):
-    """Verify, and where this run deployed something, record the receipt and give the lock back."""
+    """Verify; if this run deployed something, record the receipt and release the lock."""
 
     _supports_check_mode = True
     _supports_diff = True
@@ -92,5 +92,5 @@ def _probed(prefix: str, probed: dict[str, Any], stopping: list[Any]) -> str:
     asked = [(probed["names"], "name"), (probed["addresses"], "address"), (probed["requests"], "request")]
     return (
         f"{prefix}: probed from {number(probed['containers'], 'container')}: "
-        f"{', '.join(number(*counted) for counted in asked)}; {'not as it should be' if stopping else 'isolated'}"
+        f"{', '.join(number(*count) for count in asked)}; {'not as it should be' if stopping else 'isolated'}"
     )

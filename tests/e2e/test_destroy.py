@@ -203,7 +203,7 @@ def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None
         run = pair.site.play("-l", "staging", playbook=f"playbooks/{job}.yml")
         assert f"{ours.prefix} is not deployed here" in run.error
     listed = pair.site.play("-l", "staging", playbook="playbooks/releases.yml").succeeded()
-    assert f"{ours.prefix} keeps no releases here" in listed.output
+    assert f"{ours.prefix} has no releases here" in listed.output
     assert pair.beside(theirs) == beside
 
 

@@ -35,7 +35,7 @@ def test_up_and_away(place: Place) -> None:
     before = running(place.prefix)
     checked = switch(place, "bulkhead_maintenance=on", "--check").succeeded()
     assert checked.result("maintenance")["changed"] is True
-    assert f"{place.prefix}: this would be done:\n  put the maintenance page up" in checked.output
+    assert f"{place.prefix}: would do:\n  put the maintenance page up" in checked.output
     assert ask(place, "/").body == b"hello"
     run = switch(place, "bulkhead_maintenance=on").succeeded()
     assert f"{place.prefix} answers with its maintenance page" in run.output

@@ -115,7 +115,7 @@ def test_staging_on_another_engine(site: Site) -> None:
         # Staging's engine does not answer, then its machine: production serves on as it is.
         before = moment(production)
         engine.stop()
-        unseen = f"only what was healthy in {staging.prefix} (bulkhead_promotion_from), and what runs there cannot be"
+        unseen = f"only what was healthy in {staging.prefix} (bulkhead_promotion_from), but what runs there cannot be"
         error = production.deploy(passwords=["production"]).error
         assert unseen in error and f"the Docker engine at {engine.address} cannot be reached" in error
     nowhere = {"connection": "ssh", "host": "192.0.2.1", "ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes"}

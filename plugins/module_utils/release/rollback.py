@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..core.directory import DesiredFile
+from ..core.masking import possible_secrets
 from ..docker.engine import EngineError
 from ..state.deployed import current_release
 from .comparison import Comparison
@@ -30,11 +31,9 @@ def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -
 
 def secret_texts(files: list[DesiredFile]) -> set[str]:
     """The secrets in the files of a release, to be masked; what its open files say too is not secret."""
-    texts = [file.content.decode("utf-8", "replace") for file in files if file.sensitive]
-    lines = {line.strip() for text in texts for line in text.splitlines()}
-    values = {line.partition("=")[2].strip("\"'") for line in lines}
-    known = "\n".join(file.content.decode("utf-8", "replace") for file in files if not file.sensitive)
-    return {text for text in lines | values if len(text) > 7 and text not in known}
+    texts = [(file.sensitive, file.content.decode("utf-8", "replace")) for file in files]
+    shown = "\n".join(text for sensitive, text in texts if not sensitive)
+    return possible_secrets([text for sensitive, text in texts if sensitive], shown)
 
 
 def check_images(comparison: Comparison, releases: Releases, name: str) -> None:

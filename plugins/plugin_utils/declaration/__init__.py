@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the inventory to typed values: which environments there are, and what each of them declares."""
+"""From the inventory to typed values: the environments, and what each of them declares."""

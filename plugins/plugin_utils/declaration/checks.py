@@ -2,53 +2,49 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be wrong with the values of one environment's variables, and with all of them beside each other."""
+"""Checks of one environment's variables, and of the environments of a fleet beside each other."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..isolation import naming
 from .inventory import holds_seal
+from .model import Declaration
 from .schedules import times
 from .settings import setting_problem, setting_text
 from .variables import SETTINGS, purpose, specification
 
-if TYPE_CHECKING:
-    from .model import Declaration
+#: The fix for a name that resembles none of ours.
+_UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
 
-#: What to do about a name that resembles none of ours.
-_UNKNOWN = "remove it, or give it a name that does not begin with bulkhead_"
+#: Directories that no environment can have to itself.
+_SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
 
-#: Directories that no environment can have for itself.
-_EVERYBODYS = ("/", "/etc", "/home", "/root", "/usr", "/var")
-
-#: Numbers that are never below 0 and never empty, and what to do about one that is.
+#: Numbers that must be set and not negative, each with its fix.
 _COUNTED = {
-    "bulkhead_backup_keep": "use 0 to keep all backups, or how many to keep",
-    "bulkhead_readiness_delay": "use 0 where to run is enough, or for how many seconds a container has to",
-    "bulkhead_promotion_minutes": "use 0 to accept what is healthy now, or for how many minutes it must have been",
+    "bulkhead_backup_keep": "use 0 to keep all backups, or the number to keep",
+    "bulkhead_readiness_delay": "use 0 if running is enough, or the seconds that a container must keep running",
+    "bulkhead_promotion_minutes": "use 0 to accept what is healthy now, or the minutes that it must have been healthy",
 }
 
 
 def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
-    """Note everything that is wrong with a declaration; ``mine`` are the variables that the inventory sets."""
+    """Note all problems of a declaration. ``mine`` are the variables that the inventory sets."""
     _check_unknown(declaration, mine)
     _check_required(declaration)
     _check_values(declaration)
 
 
 def check_setting(declaration: Declaration, variable: str, key: Any, value: Any) -> None:
-    """Note why a setting cannot travel through ``.env`` into a process, if that is so."""
+    """Note a problem where a setting cannot travel through ``.env`` into a process."""
     resource = f"{variable}.{key}"
     if not isinstance(key, str):
-        message = f"{variable} has the key {key!r}, which YAML made of an unquoted word; that would be its name"
-        declaration.problem(
-            "invalid-setting", variable, message, 'put the name into quotes, such as "YES"', resource=resource
-        )
+        message = f"{variable} has the key {key!r}: YAML read an unquoted word as a value, not as a name"
+        declaration.problem("invalid-setting", variable, message, 'quote the name, such as "YES"', resource=resource)
         return
     try:
         problem = setting_problem(key, setting_text(value))
@@ -63,7 +59,7 @@ def check_setting(declaration: Declaration, variable: str, key: Any, value: Any)
 
 
 def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
-    # What all names begin with would make any two of them alike.
+    # The common prefix would make any two names similar.
     known = {name.removeprefix("bulkhead_"): name for name in specification()}
     for name in sorted(set(mine) - set(specification())):
         near = difflib.get_close_matches(name.removeprefix("bulkhead_"), known, n=1, cutoff=0.6)
@@ -109,7 +105,7 @@ def _check_values(declaration: Declaration) -> None:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
     directory = str(values["bulkhead_directory"] or "")
-    if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _EVERYBODYS):
+    if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _SHARED):
         declaration.problem(
             "invalid-variable",
             "bulkhead_directory",
@@ -126,17 +122,16 @@ def _check_values(declaration: Declaration) -> None:
             "several-hosts",
             "bulkhead_environment",
             f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}); an "
-            "environment lives on one "
-            "machine as long as the engine is a single one, and two deployments of it would each have a database of "
-            "their own",
-            f"leave one host in group {declaration.group}, or make a second environment",
+            "environment lives on one machine as long as it has a single engine: on two, each would have a database of "
+            "its own",
+            f"keep one host in group {declaration.group}, or declare a second environment",
         )
 
 
 def _check_backups(declaration: Declaration) -> None:
     values = declaration.values
     directory, schedule = values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]
-    if directory and (not directory.startswith("/") or os.path.normpath(directory) in _EVERYBODYS):
+    if directory and (not directory.startswith("/") or os.path.normpath(directory) in _SHARED):
         declaration.problem(
             "invalid-variable",
             "bulkhead_backup_directory",
@@ -154,7 +149,8 @@ def _check_backups(declaration: Declaration) -> None:
 def check_promotion(fleet: Sequence[Declaration]) -> None:
     """Note where an environment takes its images from one that the inventory does not have."""
     for own in fleet:
-        group, others = own.values["bulkhead_promotion_from"], [other.group for other in fleet if other is not own]
+        group = own.values["bulkhead_promotion_from"]
+        others = [declaration.group for declaration in fleet if declaration is not own]
         if not group or holds_seal(group) or group in others:
             continue
         near = difflib.get_close_matches(group, others, n=1, cutoff=0.6)
@@ -162,17 +158,17 @@ def check_promotion(fleet: Sequence[Declaration]) -> None:
         own.problem(
             "invalid-variable",
             "bulkhead_promotion_from",
-            f"bulkhead_promotion_from is {group}, and the inventory has no other environment of that group, so no "
+            f"bulkhead_promotion_from is {group}, but the inventory has no other environment of that group, so no "
             "image would be accepted",
-            f"{hint} There are: {', '.join(sorted(others)) or 'none'}",
+            f"{hint} The inventory has: {', '.join(sorted(others)) or 'none'}",
         )
 
 
 def _check_numbers(declaration: Declaration) -> None:
-    for name, mend in _COUNTED.items():
+    for name, fix in _COUNTED.items():
         value = declaration.values[name]
         if holds_seal(value):
             continue
         if not isinstance(value, int) or value < 0:
             said = "empty" if value is None else value
-            declaration.problem("invalid-variable", name, f"{name} is {said}", mend)
+            declaration.problem("invalid-variable", name, f"{name} is {said}", fix)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fleet as the inventory declares it: every environment, whatever ``-l`` says, and without the others' secrets.
+"""The fleet as the inventory declares it: every environment, whatever ``-l`` selects, without the others' secrets.
 
 ``hostvars`` cannot serve: a locked vault file makes all variables of its hosts unreadable, ``-e`` rewrites them, and
-play variables hide in them. So the same inventory sources are read once more, with a loader that seals what is locked.
+play variables are mixed in. So the same sources are read once more, with a loader that seals what is locked.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ try:  # Private in ansible-core: only used to say where a variable was set.
 except ImportError:  # pragma: no cover
     Origin = None
 
-#: A variable whose name begins so says that a file of the host's variables is locked; its value is the file.
+#: The prefix of variables that each name a locked file of a host's variables.
 LOCKED = "_bulkhead_locked_"
 
 
 class SealingLoader(DataLoader):
-    """Reads files as Ansible does, and gives a note instead of an error where a vault file cannot be opened."""
+    """Reads files as Ansible does, with a note in place of a vault file that cannot be opened."""
 
     def get_text_file_contents(self, file_name: str, encoding: str | None = None) -> str:
-        """The file's text; for a locked vault file a document that says so."""
+        """Return a file's text; for a locked vault file, a document with a variable that names it."""
         try:
             text: str = super().get_text_file_contents(file_name, encoding)
             return text
@@ -70,7 +70,7 @@ def _holds_encrypted(value: Any) -> bool:
 
 
 def place(value: Any, name: str) -> Where:
-    """Where a variable's value was written, as far as the core still knows; else just its name."""
+    """Where a variable's value was written, if ansible-core still knows; else only its name."""
     origin = Origin.get_tag(value) if Origin is not None else None
     path = getattr(origin, "path", None)
     if not path:
@@ -82,8 +82,8 @@ def place(value: Any, name: str) -> Where:
 class InventoryEnvironment:
     """An environment as an inventory group declares it, before anything is templated.
 
-    ``variables`` are those of its first host; ``own`` are the group's alone. ``locked`` are vault files that cannot be
-    opened here.
+    ``variables`` are those of its first host, ``own`` those that the group itself sets. ``locked`` are vault files that
+    cannot be opened here.
     """
 
     group: str
@@ -109,7 +109,7 @@ class Inventory:
 
     @property
     def extra_variables(self) -> Mapping[str, Any]:
-        """What ``-e`` says."""
+        """The variables that ``-e`` sets."""
         return dict(self.variables.extra_vars)
 
     def group_variables(self, group: Group) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class Inventory:
                 continue
             variables = self.host_variables(hosts[0])
             if variables.get("bulkhead_environment") != own["bulkhead_environment"]:
-                # The host is somebody else's as well: what the group itself says is who this environment is.
+                # The host belongs to another environment as well; the group itself says which one this is.
                 variables = {**variables, **own}
             locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
             yield InventoryEnvironment(name, hosts, own, variables, locked)
@@ -158,12 +158,12 @@ class Inventory:
         return self._of_hosts[host]
 
     def declared_on_host(self, host: str) -> Any:
-        """The environment that a host's variables say, whoever set it."""
+        """The environment that a host's variables name, wherever it was set."""
         return self.host_variables(host).get("bulkhead_environment")
 
 
 def holds_seal(value: Any) -> bool:
-    """Whether a resolved value is, or contains, something that is locked here."""
+    """Whether a resolved value is sealed or contains something that is."""
     if isinstance(value, str):
         return SEAL in value
     if isinstance(value, Mapping):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From an inventory's variables to a checked declaration of one environment: every value templated and of its type."""
+"""The declaration of one environment: its resolved variables, and their problems."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from ..isolation.model import Finding, Severity, Where
 
 @dataclass
 class Declaration:
-    """One environment with its resolved ``bulkhead_`` variables, and what is wrong with them.
+    """One environment with its resolved ``bulkhead_`` variables.
 
-    ``lacking`` is what only a deployment of this environment needs and is not here. ``available`` is what templates
-    may use: all inventory variables of the host, and the resolved values over them.
+    ``problems`` are findings on them, ``lacking`` those that matter only where this environment is deployed.
+    ``available`` is what templates may use: all inventory variables of the host, overlaid with the resolved values.
+    ``locked`` are vault files that cannot be opened here.
     """
 
     group: str
@@ -31,12 +32,12 @@ class Declaration:
 
     @property
     def prefix(self) -> str:
-        """The environment's prefix; its group's name as long as it has none."""
+        """The environment's prefix, or its group's name while it has none."""
         return str(self.values.get("bulkhead_prefix") or self.group)
 
     @property
     def usable(self) -> bool:
-        """Whether it can be rendered. A bad setting is left out of that, so that the rest is judged too."""
+        """Whether it can be rendered. A bad setting does not prevent that, so that the rest is judged too."""
         faults = (problem for problem in self.problems if problem.rule != "invalid-setting")
         return not any(problem.severity >= Severity.HIGH for problem in faults)
 
@@ -49,11 +50,11 @@ class Declaration:
         severity: Severity = Severity.HIGH,
         resource: str = "",
     ) -> None:
-        """Note what is wrong with a variable, or with a part of it that ``resource`` names."""
+        """Note a problem of a variable, or of the part of it that ``resource`` names."""
         self.problems.append(self._finding(rule, resource or variable, message, fix, severity, variable))
 
     def lacks(self, rule: str, variable: str, message: str, fix: str) -> None:
-        """Note what only a deployment of this very environment needs: secrets, which nobody else has to hold."""
+        """Note what only a deployment of this environment needs, such as its secrets."""
         finding = self._finding(rule, variable, message, fix, Severity.HIGH, variable.partition(".")[0])
         if finding not in self.lacking:
             self.lacking.append(finding)

@@ -52,7 +52,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
 
 
 def _origins(variables: Mapping[str, Any]) -> dict[str, Where]:
-    """Where each variable of ours was set, and each entry of those that are settings."""
+    """Where each of our variables was set, and each entry of those that hold settings."""
     found = {name: place(value, name) for name, value in variables.items() if name.startswith("bulkhead_")}
     for name in SETTINGS:
         entries = variables.get(name)
@@ -74,7 +74,7 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
         )
         return None
     if is_template(written):
-        # Others are made of it: bulkhead_prefix is in half of them.
+        # Other variables are made of it: bulkhead_prefix is in half of them.
         declaration.available[name] = value
     if value is None or value == "":
         return _empty(spec["type"]) if name in declaration.available or not spec.get("required") else None

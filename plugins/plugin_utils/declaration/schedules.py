@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a machine does something by itself for an environment: one word of the user's, staggered by the prefix."""
+"""Schedules: one word of the user's, staggered so that environments do not all start at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hashlib import sha256
 _EVERY = re.compile(r"(\d{1,2})h\Z")
 _AT = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 
-#: The night, in minutes after midnight, over which environments are spread that only say ``daily`` or ``weekly``.
+#: The night, first minute and length in minutes, over which ``daily`` and ``weekly`` are spread.
 _NIGHT = (60, 240)
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """At a minute of some hours, every day or on Sundays."""
+    """One minute of some hours, every day or on Sundays."""
 
     minute: int
     hours: tuple[int, ...]
@@ -27,21 +27,21 @@ class Times:
 
     @property
     def cron(self) -> str:
-        """The first five fields of a line for cron."""
+        """The first five fields of a crontab line."""
         hours = "*" if len(self.hours) == 24 else ",".join(map(str, self.hours))
         return f"{self.minute} {hours} * * {'0' if self.weekly else '*'}"
 
     @property
     def calendar(self) -> str:
-        """The same for a timer of systemd."""
+        """The same as a systemd timer's ``OnCalendar``."""
         hours = "*" if len(self.hours) == 24 else ",".join(f"{hour:02}" for hour in self.hours)
         return f"{'Sun ' if self.weekly else ''}*-*-* {hours}:{self.minute:02}:00"
 
 
 def times(text: str, prefix: str) -> Times:
-    """What ``hourly``, ``6h``, ``daily``, ``weekly`` or ``03:30`` means for an environment.
+    """Resolve ``hourly``, ``6h``, ``daily``, ``weekly`` or ``03:30`` for an environment.
 
-    Equal words of two environments are different minutes, and always the same ones. Raises ValueError.
+    Each prefix shifts the minute, always by the same amount. Raises ValueError for any other text.
     """
     spread = int.from_bytes(sha256(prefix.encode()).digest()[:8], "big")
     every = _EVERY.match("1h" if text == "hourly" else text)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which environments a run means: the hosts of the play against what the inventory declares."""
+"""Which environments a run selects: the hosts of the play against what the inventory declares."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..isolation.model import Finding, Severity, Where
 from .inventory import Inventory, place, seal
 from .variables import EXTRA_ALLOWED, specification
 
-#: What says which environment is meant. A host or ``-e`` that sets one of these would retarget a deployment.
-IDENTITY = (
+#: The identity of an environment. A host or ``-e`` that sets one of these would retarget a deployment.
+IDENTITY_VARIABLES = (
     "bulkhead_project",
     "bulkhead_environment",
     "bulkhead_prefix",
@@ -28,8 +28,7 @@ IDENTITY = (
     "bulkhead_secrets",
 )
 
-
-#: What says which machine is meant; by ``-e`` it would count for every environment.
+#: What selects the machine; set by ``-e``, it would apply to every environment.
 _CONNECTION = ("ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port")
 
 
@@ -54,10 +53,10 @@ def selection(
     allow_many: bool,
     protected: Collection[str] = (),
 ) -> tuple[list[str], list[Finding]]:
-    """The environment groups that the hosts of a play mean, and why that is refused if it is.
+    """Return the environment groups that the hosts of a play belong to, and findings that refuse the selection.
 
-    ``groups`` are the environment groups with their hosts. ``limit`` is ``-l``. Advice names none of ``protected`` as
-    long as there is another: it gets typed as it stands. Covers AN-03, AN-04 and AN-05.
+    ``groups`` are the environment groups with their hosts, ``limit`` is ``-l``. Users type advice as it stands, so it
+    names a group of ``protected`` only if there is no other. Covers AN-03, AN-04 and AN-05.
     """
 
     def harmless(group: str) -> tuple[bool, str]:
@@ -102,8 +101,8 @@ def selection(
                     "partial-environment",
                     (),
                     group,
-                    f"-l {limit} selects a part of {group} and leaves out {', '.join(left[:4])}; an "
-                    "environment is one whole",
+                    f"-l {limit} selects only a part of {group}, without {', '.join(left[:4])}; an environment is "
+                    "deployed as a whole",
                     f"limit the run to the whole environment: -l {group}",
                     "AN-05",
                 )
@@ -115,8 +114,8 @@ def selection(
                 (),
                 limit,
                 f"-l {limit} spans {len(meant)} environments: {', '.join(meant[:6])}",
-                f"name one at a time: -l {min(meant, key=harmless)} (or set bulkhead_allow_many: true if all "
-                "of them are meant)",
+                f"name one at a time: -l {min(meant, key=harmless)} (or set bulkhead_allow_many: true if you mean all "
+                "of them)",
                 "AN-05",
             )
         )
@@ -138,9 +137,8 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
                     "nested-environment",
                     (group, above[0]),
                     group,
-                    f"group {group} is inside group {above[0]}, and both declare an environment: -l {above[0]} "
-                    f"would deploy {group} too, "
-                    f"and variables of {above[0]} would count in {group}",
+                    f"group {group} is inside group {above[0]}, and both declare an environment: -l {above[0]} would "
+                    f"deploy {group} too, and variables of {above[0]} would apply to {group}",
                     f"make {group} and {above[0]} siblings, and put what they share into a group that declares no "
                     "environment",
                     "AN-25",
@@ -154,8 +152,7 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
                     found,
                     host,
                     f"host {host} is in the groups {' and '.join(found)}, which declare different environments; it "
-                    "keeps the variables of only one "
-                    "of them, whatever -l says",
+                    "keeps the variables of only one of them, whatever -l says",
                     f"give each environment an inventory host of its own, such as {host}-{found[0]} and "
                     f"{host}-{found[1]} with the same ansible_host",
                     "AN-01",
@@ -165,10 +162,10 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
 
 
 def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """Host variables that contradict their environment's group (AN-09), and environments that only a host declares."""
+    """Findings on host variables that contradict their environment's group. Covers AN-08 and AN-09."""
     findings: list[Finding] = []
     if "bulkhead_environment" in inventory.extra_variables:
-        return findings  # it says so on every host, and is refused as an extra variable
+        return findings  # it applies to every host, and is refused as an extra variable
     for group, own in groups.items():
         for host in inventory.hosts_of(group):
             said = inventory.declared_on_host(host)
@@ -190,9 +187,9 @@ def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def typed(extra: Collection[str]) -> list[Finding]:
-    """Variables that ``-e`` would put over the inventory's. Covers AN-10.
+    """Findings on variables that ``-e`` sets over the inventory's. Covers AN-10.
 
-    A name that is no variable of Bulkhead has a finding of its own, with the name that it resembles.
+    A name that Bulkhead does not have gets a finding of its own, with the name that it resembles.
     """
     refused = (specification().keys() - EXTRA_ALLOWED) | set(_CONNECTION)
     return [
@@ -200,7 +197,7 @@ def typed(extra: Collection[str]) -> list[Finding]:
             "extra-variable",
             (),
             name,
-            f"-e sets {name}, which would count for every environment of the run",
+            f"-e sets {name}, which would apply to every environment of the run",
             f"set {name} in group_vars of the environment; -e may only set what a single run needs, such as "
             "bulkhead_service or bulkhead_confirm",
             "AN-10",
@@ -212,12 +209,12 @@ def typed(extra: Collection[str]) -> list[Finding]:
 def rewritten(
     extra: Collection[str], running: Mapping[str, Any], declared: Mapping[str, Any], group: str
 ) -> list[Finding]:
-    """Variables that the play, a role or a task would put over the inventory's. Covers AN-12, AN-13.
+    """Findings on variables that the play, a role or a task sets over the inventory's. Covers AN-12 and AN-13.
 
-    Those of ``extra`` are left out: that ``-e`` sets them is told already.
+    Those of ``extra`` are left out: :func:`typed` has them.
     """
     findings = []
-    for name in IDENTITY:
+    for name in IDENTITY_VARIABLES:
         if name in running and name not in extra and seal(running[name]) != seal(declared.get(name)):
             findings.append(
                 _finding(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a setting of an environment may be, and its text."""
+"""Settings of an environment: which names and values are possible, and their text."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from typing import Any
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
-
 #: Linux refuses to start a process with one string of 128 KiB or more (MAX_ARG_STRLEN); Compose then reports success.
 MAX_SETTING = 128 * 1024
 
-
-#: Compose and the Docker client read these themselves: a value there would redirect the call, not set the application.
+#: Compose and the Docker client read these themselves: they would redirect the call, not set the application.
 RESERVED = ("COMPOSE_", "DOCKER_")
 
 
 def plain(value: Any) -> Any:
-    """Rebuild a value from Python's own types. Ansible's tagged subclasses mean nothing to a dumper."""
+    """Rebuild a value from Python's own types: a YAML dumper does not know Ansible's tagged subclasses."""
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -54,7 +52,7 @@ def setting_problem(key: str, value: str) -> str:
 
 
 def setting_text(value: Any) -> str:
-    """A value of ``bulkhead_env`` as the process sees it. Truth values are ``true`` and ``false``.
+    """Return a value of ``bulkhead_env`` as the process sees it. Booleans are ``true`` and ``false``.
 
     Raises ``TypeError`` for a list or a mapping, which no environment variable can hold.
     """
@@ -68,7 +66,7 @@ def setting_text(value: Any) -> str:
 
 
 def texts(settings: Mapping[Any, Any]) -> dict[str, str]:
-    """The settings that are texts by name; :func:`setting_problem` and the declaration tell of the others."""
+    """The settings that have a text, by name. The declaration has problems for the others."""
     return {
         key: setting_text(value)
         for key, value in settings.items()

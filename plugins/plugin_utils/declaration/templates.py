@@ -18,12 +18,12 @@ from ansible.errors import AnsibleFileNotFound
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-#: What begins a template; a value without it is its own result.
+#: The beginnings of templates; a value without any is its own result.
 _MARKS = ("{{", "{%", "{#")
 
 
 class Templates:
-    """Evaluates values of variables and template files. ``directories`` are searched for files; the first counts."""
+    """Evaluates values of variables and template files. The first of ``directories`` that has a file wins."""
 
     def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
         self._loader = loader
@@ -34,14 +34,14 @@ class Templates:
         _compile_once(self._templar)
 
     def value(self, value: Any, variables: Mapping[str, Any]) -> Any:
-        """A variable's value with everything in it evaluated. Raises AnsibleError where that fails."""
+        """Evaluate everything in a variable's value. Raises AnsibleError where that fails."""
         if not is_template(value):
             return value
         self._templar.available_variables = dict(variables)
         return self._templar.template(value)
 
     def file(self, name: str, variables: Mapping[str, Any]) -> str:
-        """The text of a template file. Raises AnsibleError where there is none or it fails."""
+        """Render a template file. Raises AnsibleError where it is missing or fails."""
         self._templar.available_variables = dict(variables)
         text = self._templar.template(trust_as_template(self._text(name)), escape_backslashes=False)
         return "" if text is None else str(text)
@@ -56,7 +56,7 @@ class Templates:
 
 
 def is_template(value: Any) -> bool:
-    """Whether a value holds anything that may have to be evaluated."""
+    """Whether a value contains anything to evaluate."""
     if isinstance(value, str):
         return any(mark in value for mark in _MARKS)
     if isinstance(value, Mapping):
@@ -67,8 +67,10 @@ def is_template(value: Any) -> bool:
 
 
 def _compile_once(templar: Templar) -> None:
-    """Let the engine's Jinja environment remember what it compiled. Its place is private in ansible-core, so this is
-    only done where it is found."""
+    """Let the engine's Jinja environment remember what it compiled.
+
+    Its place is private in ansible-core; without it, everything works at less speed.
+    """
     environment = getattr(getattr(templar, "_engine", None), "environment", None)
     if environment is not None and hasattr(environment, "from_string"):
         environment.from_string = lru_cache(maxsize=1024)(environment.from_string)

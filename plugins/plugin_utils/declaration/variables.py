@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The public variables: their types, defaults and descriptions, and which of them ``-e`` may set."""
+"""The public variables: types, defaults, descriptions, and which of them ``-e`` may set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "environment"
 
-#: The only variables that ``-e`` may set. None of them says which environment is meant.
+#: The only variables that ``-e`` may set. None of them selects the environment.
 EXTRA_ALLOWED = frozenset(
     {
         "bulkhead_allow_downtime",
@@ -68,6 +68,6 @@ def defaults(loader: DataLoader) -> dict[str, Any]:
 
 
 def purpose(name: str) -> str:
-    """What a variable is for, from its description."""
+    """The first paragraph of a variable's description, without its full stop."""
     description = specification()[name]["description"]
     return (description if isinstance(description, str) else description[0]).strip().rstrip(".")

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gates of a run: the plan on paper, its proof, the live gates on the machine, and the receipt."""
+"""The gates of a run: the plan on paper, its proof, the live gate on the machine, and the receipt."""

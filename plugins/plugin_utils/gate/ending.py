@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The end of a job: bystanders are compared, a receipt is left, and the lock is given back."""
+"""The end of a job: bystanders are compared, a receipt is left, and the lock is released."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Ending:
     ) -> dict[str, Any]:
         """End a verified deployment: keep the receipt and the registry entry on the machine. Returns the receipt.
 
-        ``stopping`` are the rules that fail the run; it fails as well where a bystander changed.
+        ``stopping`` are the rules that fail the run. A changed bystander fails it as well.
         """
         after = answer["observation"]
         release = {name: state.get(name, "") for name in ("commit", "release")}
@@ -116,13 +116,13 @@ class Ending:
         return {**_added(compared.changes), "receipt": as_text(written)}
 
     def _failed(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        # A job of one step was tried as a whole; a deployment lists itself which of its steps it began.
+        # A job of one step was tried as a whole; a deployment lists the steps that it began.
         tried = result.get("steps", [] if self._step in _DEPLOYING else [Step(self._step).as_dict()])
         error = str(result.get("msg") or "the module ended without an answer")
         return {**outcome(self._step, error), "tried": tried, "put_back": result.get("put_back", "")}
 
     def _give_up(self, session: Session) -> tuple[str, ...]:
-        """Give the lock back. Returns what changed of bystanders while this run held it."""
+        """Release the lock. Returns the changes of bystanders while this run held it."""
         try:
             after = self._machine.release_lock(session)
         except AnsibleError as error:  # the machine is gone

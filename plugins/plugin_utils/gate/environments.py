@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a declaration and its release to what the prover judges."""
+"""From a declaration and its release to the environment that the rules judge."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
 from ..isolation.readers.assemble import RenderedArtefacts, assemble
 from ..release.render import Release
 
-#: Where a machine keeps its state when the inventory does not say so: that of root.
-STATE = "/var/lib/bulkhead"
+#: Where a machine keeps its state unless the inventory names another directory.
+DEFAULT_STATE_DIRECTORY = "/var/lib/bulkhead"
 
 
 def build_environment(declaration: Declaration, release: Release | None) -> Environment:
-    """The environment as the rules see it: what would be shipped, and the variables that it came from."""
+    """Build the environment as the rules see it: what would be shipped, and the variables behind it."""
     values = declaration.values
     environment = assemble(
         prefix=declaration.prefix,
@@ -36,7 +36,7 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
         http_port=values["bulkhead_http_port"],
         https_port=values["bulkhead_https_port"],
         protected=values["bulkhead_protected"],
-        variables={name: sealed(value) for name, value in values.items()},
+        variables={name: mark_sealed(value) for name, value in values.items()},
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
     )
@@ -44,11 +44,11 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
 
 
 def _backups(declaration: Declaration, environment: Environment, release: Release | None) -> Iterator[Claim]:
-    """Where the environment keeps its backups on its machine, if it has any."""
+    """The claim on the directory of the environment's backups, if it makes any."""
     values, variable = declaration.values, "bulkhead_backup_directory"
     if release is None or not any(service.backup for service in release.stack.services):
         return
-    state = values["bulkhead_state_directory"] or STATE
+    state = values["bulkhead_state_directory"] or DEFAULT_STATE_DIRECTORY
     path = posixpath.normpath(values[variable] or f"{state}/backups/{declaration.prefix}")
     where = declaration.origins.get(variable) or Where(item=variable)
     yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "backup"})
@@ -70,7 +70,7 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
 
 
 def _commands(declaration: Declaration, release: Release) -> Iterator[tuple[str, str]]:
-    """What will be run for the environment, as scripts, by the variable that says it."""
+    """The commands that a job runs for the environment, as scripts, by the variable that sets them."""
     copy = str(declaration.values["bulkhead_backup_copy_command"] or "")
     prepare = [shlex.join(command) for service in release.stack.services for command in service.prepare]
     for variable, lines in (("bulkhead_backup_copy_command", [copy] if copy else []), ("bulkhead_prepare", prepare)):
@@ -79,22 +79,22 @@ def _commands(declaration: Declaration, release: Release) -> Iterator[tuple[str,
 
 
 def _setting(value: str) -> str | Sealed:
-    """The text of a setting. A URL with a sealed password stays readable: it says whose server it leads to."""
+    """The text of a setting. A URL with a sealed password stays readable: it names the server."""
     return SEALED if SEAL in value and "://" not in value else value
 
 
 def _source(declaration: Declaration, variable: str, key: str) -> Where:
-    """Where a setting was written: the file of its variable, and the variable with the setting's name."""
+    """Where a setting was written: its variable's file, and the variable with the setting's name."""
     origin = declaration.origins.get(variable) or Where()
     return Where(origin.file, origin.line, f"{variable}.{key}" if variable in declaration.values else key)
 
 
-def sealed(value: Any) -> Any | Sealed:
-    """The same value with what is locked here as :data:`SEALED`."""
+def mark_sealed(value: Any) -> Any | Sealed:
+    """Return a value with :data:`SEALED` in place of everything that is locked here."""
     if isinstance(value, str):
         return SEALED if SEAL in value else value
     if isinstance(value, Mapping):
-        return {key: sealed(item) for key, item in value.items()}
+        return {key: mark_sealed(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [sealed(item) for item in value]
+        return [mark_sealed(item) for item in value]
     return value

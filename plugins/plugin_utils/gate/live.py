@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live gates as actions use them: lock and look, judge, verify, end."""
+"""The live gate as actions use it: lock and look, judge, verify, end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TOLD = (
 
 
 class LiveGate:
-    """The gates of one environment on its machine."""
+    """The gate of one environment on its machine."""
 
     def __init__(self, action: Any, task_vars: dict[str, Any], gate: Gate, declaration: Declaration) -> None:
         self._action = action
@@ -52,7 +52,7 @@ class LiveGate:
 
     @cached_property
     def around(self) -> Surroundings:
-        """The environment as the rules see it, and its neighbours of the inventory."""
+        """The environment as declared, and its neighbours in the inventory."""
         return surroundings(self.gate, self.declaration)
 
     @cached_property
@@ -69,17 +69,17 @@ class LiveGate:
 
     @property
     def environment(self) -> Environment:
-        """The environment as the rules see it; after a rollback, with what its release claims."""
+        """The environment as the rules see it; after a rollback, with the claims of the release in force."""
         session = begun(self.declaration.prefix)
         if session and session.released:
             return as_released(self.around.environment, session.released)
         return self.around.environment
 
     def ensure(self, judge: bool = True) -> Session:
-        """The session of this run; where no earlier step began one, lock, look and judge now.
+        """Return the session of this run. If no earlier step began one: lock, look and judge now.
 
-        Raises AnsibleActionFail with the findings where the machine speaks against a deployment. Without ``judge`` they
-        stop nothing: for jobs that touch only what carries the environment's own labels.
+        Raises AnsibleActionFail with the findings that stop a deployment. Without ``judge`` they stop nothing, for jobs
+        that touch only what carries the environment's own labels.
         """
         session = begun(self.declaration.prefix)
         if session is not None:
@@ -95,7 +95,7 @@ class LiveGate:
         return session
 
     def judge_release(self, session: Session, entry: Mapping[str, Any]) -> None:
-        """Judge what a kept release claims, beside the inventory's environments and those on the machine.
+        """Judge the claims of a kept release against the environments of the inventory and of the machine.
 
         Raises AnsibleActionFail where it would touch one of them.
         """
@@ -106,7 +106,7 @@ class LiveGate:
         on_paper = [finding for finding in shared if session.prefix in finding.environments]
         on_machine = standing(self.environment, self.around.prefixes, session.observation)
         findings = self._accepted([*on_paper, *on_machine])
-        self._refuse(findings, "the release may not come back beside those that are there now, and nothing was changed")
+        self._refuse(findings, "the release cannot return beside the environments of today, and nothing was changed")
 
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
         """Probe the environment and judge the answers. Returns the module's answer and the findings."""
@@ -122,7 +122,7 @@ class LiveGate:
 
     @contextmanager
     def during(self, session: Session, result: dict[str, Any] | None = None, refusing: bool = False) -> Iterator[None]:
-        """A step of a job. However it fails, the job is ended: bystanders compared, a receipt left, the lock released.
+        """Run a step of a job. If it fails, the job ends: bystanders compared, a receipt left, the lock released.
 
         ``refusing`` says that nothing has been tried yet.
         """

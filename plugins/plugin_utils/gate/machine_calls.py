@@ -18,7 +18,7 @@ from .proof import Surroundings
 from .questions import credentials
 from .session import Note, Session, holder
 
-#: Seconds of waiting for a lock between two signs of life.
+#: Seconds of waiting for a lock after which the user sees a line.
 _WAIT_PIECE = 10
 
 
@@ -34,12 +34,12 @@ class MachineCalls:
         self._surroundings = surroundings
 
     def observe(self) -> dict[str, Any]:
-        """One observation of the engine and the machine."""
+        """Observe the engine and the machine."""
         observation: dict[str, Any] = self._checked(self._module("machine_info", self._look()))["observation"]
         return observation
 
     def take_lock(self, session: Session) -> None:
-        """Take the lock and observe the machine, in short calls, so that a wait shows on the screen."""
+        """Take the lock and observe the machine, in short calls, so that the user sees it wait."""
         wait = left = int(self._values["bulkhead_lock_wait"])
         while True:
             arguments = {
@@ -61,7 +61,7 @@ class MachineCalls:
             session.notes.append(Note(f"{session.prefix} is locked by {held['owner']} at this moment"))
 
     def release_lock(self, session: Session) -> dict[str, Any] | None:
-        """Give the lock back. Returns a last observation; None where the machine gave none."""
+        """Release the lock. Returns a last observation, or None where the module failed."""
         answer = self._module("preflight", {**self._lease(session), **self._look(), "release": True})
         return None if answer.get("failed") else answer["observation"]
 
@@ -84,9 +84,9 @@ class MachineCalls:
     def keep(
         self, session: Session, receipt: Mapping[str, Any], entry: Mapping[str, Any], gone: bool = False
     ) -> dict[str, Any]:
-        """Keep receipt and registry entry on the machine, where there are any, and give the lock back in any case.
+        """Keep receipt and registry entry on the machine unless they are empty, and release the lock in any case.
 
-        Returns the receipt with the ``path`` that it was kept at.
+        Returns the receipt with its ``path`` on the machine.
         """
         arguments = {
             "prefix": session.prefix,
@@ -112,7 +112,7 @@ class MachineCalls:
     def _checked(answer: dict[str, Any], more: str = "") -> dict[str, Any]:
         if not answer.get("failed"):
             return answer
-        # A module that broke has no message, only a traceback.
+        # A module that crashed has no message, only a traceback.
         event = getattr(answer.get("exception"), "event", None)
         message = answer.get("msg") or getattr(event, "msg", "") or "the module ended without an answer"
         raise AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", "")})

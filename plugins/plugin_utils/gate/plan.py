@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan gate: prove on the controller, with no host contacted, that no environment of the fleet touches another.
+"""The plan gate: prove on the controller, without contacting a host, that no environment touches another.
 
-A gate that is only a task can be walked around, so every action that changes a host asks :func:`require_proof`. The
-proof is a file in the run's own temporary directory: facts and variables can be forged, that directory cannot.
+A gate that is only a task can be bypassed, so every action that changes a host calls :func:`require_proof`. The proof
+is a file in the run's own temporary directory: facts and variables can be forged, that directory cannot.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..declaration.selection import membership, overrides, rewritten, selection,
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
-from ..isolation.model import Environment, Finding, Fleet, Severity
+from ..isolation.model import Finding, Fleet, Severity
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
 from ..isolation.rules import judge, rules
@@ -38,16 +38,16 @@ from ..release.render import Release, Renderer
 from .environments import build_environment
 from .proof import Surroundings, around, read_proof, write_private, write_proof
 
-# Now, and not at first use: actions run in forks of the process that imports this.
+# Load them now: actions run in forks of the process that imports this.
 rules()
 
-#: What a report file holds, by its ending; JSON otherwise.
+#: The format of a report file by its ending; JSON otherwise.
 _REPORTS = {".sarif": "sarif", ".xml": "junit"}
 
 
 @dataclass
 class Verdict:
-    """What the plan gate found. ``targets`` are the prefixes of the environments that are being deployed."""
+    """What the plan gate found. ``targets`` are the prefixes of the environments to deploy."""
 
     prefixes: list[str]
     targets: list[str]
@@ -63,7 +63,7 @@ class Verdict:
 
     @property
     def advice(self) -> list[Finding]:
-        """Findings that describe what is usual or cannot be decided; a deployment only counts them."""
+        """Findings of low severity that are not waived; a deployment only counts them."""
         return [finding for finding in self.findings if finding.severity == Severity.LOW and not finding.waived]
 
     def rendered(self, report_format: str) -> str:
@@ -72,9 +72,9 @@ class Verdict:
 
 
 def _template_directories(playbook: str) -> list[Path]:
-    """Where templates of one's own are: beside the playbook that was typed, and beside the one that it imports.
+    """Where the user's templates are: beside the playbook on the command line, and beside the one that it imports.
 
-    Ansible only knows the latter, and that of ``import_playbook: aiia.bulkhead.deploy`` is ours.
+    Ansible knows only the latter, which for ``import_playbook: aiia.bulkhead.deploy`` is ours.
     """
     typed = [
         Path(argument).resolve().parent for argument in context.CLIARGS.get("args", ()) if Path(argument).is_file()
@@ -83,7 +83,7 @@ def _template_directories(playbook: str) -> list[Path]:
 
 
 class Gate:
-    """The running play's fleet: its declarations, its releases, and the verdict on them."""
+    """The fleet of the running play: its declarations, its releases, and the verdict on them."""
 
     def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
         self.task_vars = task_vars
@@ -95,7 +95,7 @@ class Gate:
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
-        """The environment groups with the variables that they set themselves."""
+        """The environment groups with the variables that each sets itself."""
         return self.inventory.environment_groups
 
     @cached_property
@@ -107,7 +107,7 @@ class Gate:
         return found
 
     def declaration_of(self, host: str) -> Declaration:
-        """The environment of a host. Raises AnsibleActionFail where it has none."""
+        """The declaration of a host's environment. Raises AnsibleActionFail where it has none."""
         for environment in self.inventory.environments():
             if host in environment.hosts:
                 return declare(environment, self.inventory.loader, self.renderer.templates)
@@ -116,62 +116,59 @@ class Gate:
         )
 
     def render(self, declaration: Declaration, commit: str = "") -> Release | None:
-        """The release of an environment; None where its declaration does not allow one."""
+        """Render the release of an environment; None where its declaration has problems that prevent it."""
         if not declaration.usable:
             return None
         return self.renderer.render(declaration, commit) if commit else self.renderer.render(declaration)
 
     @collector_paused()
     def prove(self, deploying: bool) -> Verdict:
-        """Judge the whole fleet. With ``deploying`` also what ``-l`` selects, and that nothing was forged."""
+        """Judge the whole fleet. With ``deploying``, also what ``-l`` selects, and that no variable was rewritten."""
         option = self._options()
         meant, findings = self._meant(deploying, option["allow_many"])
-        if not self.declarations:
-            findings.append(
-                Finding(
-                    "no-environment",
-                    Severity.CRITICAL,
-                    (),
-                    "inventory",
-                    "the inventory declares no environment",
-                    "set bulkhead_environment in the group_vars of one group for each environment",
-                )
-            )
-        environments: list[Environment] = []
-        digests: dict[str, str] = {}
-        targets: list[str] = []
-        for declaration in self.declarations:
-            release = self.render(declaration)
-            target = declaration.group in meant
-            findings += declaration.problems
-            if target:
-                targets.append(declaration.prefix)
-                findings += declaration.lacking
-                findings += self._rewritten(declaration)
-                if release:
-                    digests[declaration.prefix] = release.digest
-            environments.append(build_environment(declaration, release))
-        self.fleet = fleet = Fleet(tuple(environments))
-        names = {declaration.group: declaration.prefix for declaration in self.declarations}
-        findings = [_by_prefix(finding, names) for finding in findings]
-        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today(), known=rules()))
-        verdict = Verdict(
-            prefixes=[environment.prefix for environment in environments],
-            targets=targets,
-            findings=judged,
-            stopping=self._stopping(judged, targets, option),
-            open=open_checks(fleet),
-            claims=sum(len(environment.claims) for environment in environments),
-        )
+        releases = [(declaration, self.render(declaration)) for declaration in self.declarations]
+        targets = {declaration.prefix: release for declaration, release in releases if declaration.group in meant}
+        self.fleet = Fleet(tuple(build_environment(declaration, release) for declaration, release in releases))
+        findings += self._declared(meant)
+        verdict = self._judged(self.fleet, findings, list(targets), option)
         if option["report"]:
             path = Path(option["report"])
             write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
         if deploying and not verdict.stopping:
-            write_proof(fleet, {prefix: digests.get(prefix, "") for prefix in targets})
+            digests = {prefix: release.digest if release else "" for prefix, release in targets.items()}
+            write_proof(self.fleet, digests)
         return verdict
 
+    def _declared(self, meant: list[str]) -> list[Finding]:
+        """Findings on the declarations; of those that are ``meant``, also on what only a deployment needs."""
+        if not self.declarations:
+            message = "the inventory declares no environment"
+            fix = "set bulkhead_environment in the group_vars of one group for each environment"
+            return [Finding("no-environment", Severity.CRITICAL, (), "inventory", message, fix)]
+        findings: list[Finding] = []
+        for declaration in self.declarations:
+            findings += declaration.problems
+            if declaration.group in meant:
+                findings += declaration.lacking
+                findings += self._rewritten(declaration)
+        return findings
+
+    def _judged(self, fleet: Fleet, findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> Verdict:
+        """Apply the rules and the waivers, and decide what stops the run."""
+        names = {declaration.group: declaration.prefix for declaration in self.declarations}
+        findings = [_by_prefix(finding, names) for finding in findings]
+        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today(), known=rules()))
+        return Verdict(
+            prefixes=[environment.prefix for environment in fleet.environments],
+            targets=targets,
+            findings=judged,
+            stopping=self._stopping(judged, targets, option),
+            open=open_checks(fleet),
+            claims=sum(len(environment.claims) for environment in fleet.environments),
+        )
+
     def bind(self, declaration: Declaration) -> None:
-        """Go on only if this run means this environment and no other. Enough for what only reads: nothing is proved.
+        """Make sure that this run selects this environment and no other. It proves nothing: enough for jobs that read.
 
         Raises AnsibleActionFail with the findings otherwise.
         """
@@ -181,7 +178,7 @@ class Gate:
             raise AnsibleActionFail(report.refusal(findings))
 
     def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
-        """The groups that ``-l`` means, and what speaks against that or against the shape of the inventory."""
+        """The groups that ``-l`` selects, and findings on that and on the shape of the inventory."""
         hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
         meant: list[str] = []
         findings: list[Finding] = []
@@ -196,7 +193,7 @@ class Gate:
         return meant, findings
 
     def _options(self) -> dict[str, Any]:
-        """The run's own options: those of the environments that the play's hosts belong to."""
+        """The options of the run, from the environments of the play's hosts."""
         running = set(self.task_vars.get("ansible_play_hosts_all") or ())
         mine = [declaration.values for declaration in self.declarations if running & set(declaration.hosts)]
         first: Mapping[str, Any] = mine[0] if mine else {}
@@ -208,7 +205,7 @@ class Gate:
         }
 
     def _rewritten(self, declaration: Declaration) -> list[Finding]:
-        # The play's variables are those of one host; of the others' only what was set for them is to be seen.
+        # task_vars are those of one host; of others, only what was set for them is visible.
         mine = self.task_vars["inventory_hostname"] in declaration.hosts
         running = self.task_vars if mine else self.task_vars["hostvars"].raw_get(declaration.hosts[0])
         hostvars = {key: value for key, value in running.items() if key.startswith("bulkhead_")}
@@ -224,21 +221,20 @@ class Gate:
     def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
         if option["bystanders"] or not targets:
             return report.stops(findings, option["fail_on"])
-        found = {
-            id(finding): finding for target in targets for finding in report.stops(findings, option["fail_on"], target)
-        }
+        fail_on = option["fail_on"]
+        found = {id(finding) for target in targets for finding in report.stops(findings, fail_on, target)}
         return [finding for finding in findings if id(finding) in found]
 
 
 def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
-    """In findings an environment is called by its prefix: two projects may both have a group production."""
+    """Name environments by prefix in a finding: two projects may both have a group production."""
     return replace(
         finding, environments=tuple(names.get(environment, environment) for environment in finding.environments)
     )
 
 
 def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
-    """What the live gates need of the fleet, from this process or from what the plan of this run left.
+    """What the live gate needs of the fleet, from this process or from the proof of this run.
 
     Raises AnsibleActionFail where the environment cannot be rendered.
     """
@@ -253,7 +249,7 @@ def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
 
 
 def require_proof(gate: Gate, declaration: Declaration) -> None:
-    """Go on only if this very run has proved this very environment among its fleet; prove it now where it has not.
+    """Make sure that this run has proved this very environment among its fleet; prove it now where it has not.
 
     Raises AnsibleActionFail with the findings when the proof fails.
     """

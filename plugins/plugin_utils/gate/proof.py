@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The proof that this run has judged this fleet, kept for its later steps."""
+"""The proof that this run has judged its fleet, kept for later steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROOF = "bulkhead-proof.json"
 
 
 def write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
-    """Leave the proof, and what later steps of the run need of the fleet, so that they need not render it again."""
+    """Write the proof, with what later steps need of the fleet, so that they need not render it again."""
     surroundings = {prefix: around(fleet.by_prefix[prefix], fleet) for prefix in digests}
     proof = {
         "digests": digests,
@@ -35,7 +35,7 @@ def write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
 
 
 def read_proof() -> dict[str, Any]:
-    """What this run has proved; empty where it has not, or where that cannot be read."""
+    """Read what this run has proved; empty where it has proved nothing, or the file cannot be read."""
     try:
         found: dict[str, Any] = json.loads(_proof_path().read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -55,7 +55,10 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """One environment, those that share its machine, and how large the fleet is that was proved."""
+    """One environment, those that share its machine, and the size of the proved fleet.
+
+    ``prefixes`` and ``claims`` are those of the whole fleet.
+    """
 
     environment: Environment
     neighbours: tuple[Environment, ...]
@@ -64,8 +67,8 @@ class Surroundings:
 
 
 def around(environment: Environment, fleet: Fleet) -> Surroundings:
-    """What one environment has around it, of the fleet that was judged."""
-    neighbours = [other for other in fleet.environments if other.machine == environment.machine]
+    """The surroundings of one environment in a fleet that was judged."""
+    neighbours = [neighbour for neighbour in fleet.environments if neighbour.machine == environment.machine]
     return Surroundings(
         environment,
         tuple(neighbour for neighbour in neighbours if neighbour.prefix != environment.prefix),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What verification asks an environment's own servers, and as whom it knocks at others'."""
+"""What a verification asks an environment's own servers, and the credentials it tries at others'."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..release.render import Release
 
 
 def credentials(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Who an environment is to its own servers: what another environment's servers must refuse."""
+    """The credentials for an environment's own servers, which another environment's servers must refuse."""
     secrets = values["bulkhead_secrets"]
     known = {key: value for key, value in dict(secrets or {}).items() if isinstance(value, str)}
     database = {"user": "bulkhead_database_user", "database": "bulkhead_database_name"}
@@ -27,10 +27,10 @@ def credentials(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The read-only commands that the services of a release bring along.
+    """The read-only commands that the services of a release define.
 
-    ``entry`` is what was registered of the release in force, where that is another one: after a rollback, or where the
-    inventory is ahead. Then those are left out whose container it has not.
+    ``entry`` is the registry entry of the release in force, which may be another one after a rollback or where the
+    inventory is ahead. Services whose container it does not have are left out.
     """
     claims = (entry or {}).get("claims") or ()
     there = {claim["key"] for claim in claims if claim["namespace"] == "container"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Receipts and registry entries: what a run leaves in writing."""
+"""Receipts and registry entries: the records that a run leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def receipt(
     proved: Mapping[str, Any],
     **more: Any,
 ) -> dict[str, Any]:
-    """What every receipt says, and ``more`` of its own kind."""
+    """Build a receipt: what all of them have, and ``more`` of its own kind."""
     return {
         "prefix": session.prefix,
         "began": session.began,
@@ -44,7 +44,7 @@ def receipt(
 
 
 def outcome(step: str, *errors: str) -> dict[str, Any]:
-    """How a run ended, as its exit code says it too: with an error it failed, in a step. Empty errors are none."""
+    """How a run ended: with an error it failed in ``step``, as its exit code says too. Empty errors do not count."""
     error = ". ".join(filter(None, errors))
     return {"outcome": "failed", "step": step, "error": error} if error else {"outcome": "done"}
 
@@ -56,7 +56,7 @@ def registry_entry(
     after: Mapping[str, Any],
     directory: str,
 ) -> dict[str, Any]:
-    """What the machine registers of an environment: who it is (``base``), and how it is now."""
+    """Build a registry entry: the environment's identity and claims (``base``), and its state now."""
     return {
         **base,
         "machine_id": after["machine"],
@@ -71,8 +71,10 @@ def registry_entry(
 
 
 def _containers(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The containers, each with when it was first seen to be right with the image that it has (``verified``). A later
-    deployment that leaves a container as it was does not begin its time anew."""
+    """The containers, each with the time of its first verification with its present image (``verified``).
+
+    A later deployment that leaves a container unchanged keeps that time.
+    """
     known = (before["registry"].get(prefix) or {}).get("containers") or {}
     started = {container["name"]: container["started"] for container in after["containers"]}
     found = {}
@@ -85,9 +87,9 @@ def _containers(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]
 
 
 def write_receipt(path: str, receipt: Mapping[str, Any]) -> None:
-    """Keep the receipt on the controller as well, if that is asked for."""
+    """Keep the receipt on the controller as well, unless ``path`` is empty."""
     try:
         if path:
             Path(path).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise AnsibleActionFail(f"the receipt cannot be kept in {path} (bulkhead_receipt): {error.strerror}") from error
+        raise AnsibleActionFail(f"cannot write the receipt to {path} (bulkhead_receipt): {error.strerror}") from error

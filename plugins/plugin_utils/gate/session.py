@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one step of a run learns for the next.
+"""What one step of a run passes to the next.
 
 It is kept in the run's own temporary directory, never in facts or variables.
 """
@@ -22,7 +22,7 @@ from ansible import constants as C
 
 @dataclass(frozen=True)
 class Note:
-    """Something to tell about a run; of a finding, with the rule that found it."""
+    """A remark on a run; if it comes from a finding, with its rule."""
 
     text: str
     rule: str = ""
@@ -35,9 +35,9 @@ class Note:
 class Session:
     """One job on one environment: its lock's token, when it began, and the machine as it was before.
 
-    ``over`` says that the lock was given back and bystanders were compared. ``released`` is what was registered of the
-    environment with the kept release that this job returns to. ``steps`` are the modules that were called, ``changed``
-    is what they did, as :meth:`Step.as_dict` has it.
+    ``over`` says that the lock was released and bystanders were compared. ``released`` is the environment's registry
+    entry with the kept release that this job returns to. ``steps`` are the modules called, ``changed`` is what they
+    did, as :meth:`Step.as_dict` has it.
     """
 
     prefix: str
@@ -51,19 +51,19 @@ class Session:
     released: dict[str, Any] = field(default_factory=dict)
 
     def save(self) -> None:
-        """Keep it for the next step of this run."""
+        """Write the session for the next step of this run."""
         path = _path(self.prefix)
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     def end(self) -> None:
-        """No later step goes on with it."""
+        """End the session: no later step continues it."""
         self.over = True
         _path(self.prefix).unlink(missing_ok=True)
 
 
 def begun(prefix: str) -> Session | None:
-    """The session that an earlier step of this run began."""
+    """The session that an earlier step of this run began, or None."""
     try:
         kept = json.loads(_path(prefix).read_text(encoding="utf-8"))
         return Session(**{**kept, "notes": [Note(**note) for note in kept["notes"]]})
@@ -76,10 +76,10 @@ def _path(prefix: str) -> Path:
 
 
 def now() -> str:
-    """The time as receipts write it: UTC, to the second."""
+    """The time as receipts have it: UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def holder() -> str:
-    """Who runs this, for others to read."""
+    """The user and the controller that run this, for others to read."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every action that changes an environment's machine does first: prove the fleet, take the lock, look."""
+"""The base of actions that change an environment's machine: prove the fleet, take the lock, look, then act."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from .session import Session, now
 
 
 def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
-    """What a step would do, for the screen; empty where it would do nothing, fails, or its diff shows it."""
+    """What a step would do, for the screen; empty where it would do nothing, failed, or its diff shows it."""
     steps = [] if result.get("failed") or (diff and "diff" in result) else sentences(result.get("steps", []))
-    return "\n".join([f"{prefix}: this would be done:", *(f"  {step}" for step in steps)]) if steps else ""
+    return "\n".join([f"{prefix}: would do:", *(f"  {step}" for step in steps)]) if steps else ""
 
 
 class EnvironmentStep(ActionBase):
-    """One step on one environment. A subclass says what it takes (:attr:`OPTIONS`) and what it does (:meth:`act`)."""
+    """One step on one environment. A subclass defines its :attr:`OPTIONS` and its work (:meth:`act`)."""
 
     _supports_check_mode = True
     _supports_diff = True
 
     OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    #: Whether the step is refused where the machine speaks against a deployment.
+    #: Whether findings that stop a deployment refuse the step.
     JUDGES: ClassVar[bool] = True
 
     gate: Gate
@@ -47,7 +47,7 @@ class EnvironmentStep(ActionBase):
     task_vars: dict[str, Any]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Prove, lock, look and act. However it fails, the lock is given back and bystanders are compared."""
+        """Prove, lock, look and act. If it fails, bystanders are compared and the lock is released."""
         self.task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, self.task_vars)
         _checked, given = self.validate_argument_spec(dict(self.OPTIONS))
@@ -73,11 +73,11 @@ class EnvironmentStep(ActionBase):
         return result
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
-        """Whether a step with these options changes nothing, and so needs no proof and no lock."""
+        """Whether a step with these options changes nothing, and so needs neither proof nor lock."""
         return False
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the step with its options. Returns what it has to say; ``failed`` in it ends the run."""
+        """Do the step with its options. Returns the task's result; ``failed`` in it ends the run."""
         raise NotImplementedError
 
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,9 +89,9 @@ class EnvironmentStep(ActionBase):
         return answer
 
     def confirm(self, what: str) -> None:
-        """Ask for the prefix, typed out by ``-e``, before something irrevocable is done to a protected environment.
+        """Demand the prefix as ``-e bulkhead_confirm`` before an irreversible step in a protected environment.
 
-        Raises AnsibleActionFail where it is missing, or is another one.
+        Raises AnsibleActionFail where it is missing, or names another environment.
         """
         prefix = self.declaration.prefix
         typed = self.gate.inventory.extra_variables.get("bulkhead_confirm")
@@ -106,7 +106,7 @@ class EnvironmentStep(ActionBase):
             )
 
     def common(self) -> dict[str, Any]:
-        """The options that every module has that works on an environment."""
+        """The options of every module that works on an environment."""
         values = self.declaration.values
         return {
             "directory": values["bulkhead_directory"],
@@ -118,7 +118,7 @@ class EnvironmentStep(ActionBase):
         }
 
     def release(self, commit: str = "") -> Release:
-        """What the inventory declares now, rendered. Raises AnsibleActionFail where it lacks something."""
+        """Render what the inventory declares now. Raises AnsibleActionFail where something is missing or wrong."""
         release = self.gate.render(self.declaration, commit)
         faults = [problem for problem in self.declaration.problems if problem.severity >= Severity.HIGH]
         if release is None or self.declaration.lacking or faults:

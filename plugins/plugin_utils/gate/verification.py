@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a verification asks of a running environment, and what the answers mean."""
+"""What a verification asks a running environment, and how the answers are judged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Verification:
         return plan_probes(self._environment, self._others, self._observation, asked)
 
     def findings(self, probes: Probes, answer: Mapping[str, Any]) -> list[Finding]:
-        """What speaks against the answers and against the machine as it was observed with them."""
+        """Judge the answers, and the machine as it was observed with them."""
         # Without a deployment the inventory may be ahead of what is in force; where nothing is registered, no service
         # is known.
         in_force = (self._in_force or {}).get("services", {})
@@ -60,14 +60,14 @@ class Verification:
 
     @cached_property
     def _in_force(self) -> Any:
-        """The registry entry of the release that is in force."""
+        """The registry entry of the release in force."""
         if self._session:
             return self._session.released
         return self._observation["registry"].get(self._environment.prefix)
 
     @cached_property
     def _others(self) -> list[Environment]:
-        """The neighbours of the inventory, and what else is registered on the machine."""
+        """The neighbours in the inventory, and the other environments that the machine has registered."""
         known = self._surroundings.prefixes
         return [
             *self._surroundings.neighbours,
@@ -76,7 +76,7 @@ class Verification:
 
 
 def counts(probes: Probes, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """How much was asked, for the receipt."""
+    """How much was probed, for the receipt. ``cut`` says that there were too many targets to probe all."""
     return {
         "names": len(probes.resolve),
         "addresses": len(probes.connect),

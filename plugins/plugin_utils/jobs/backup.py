@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of an environment is backed up, as the machine must know it."""
+"""What the machine must know to back up an environment."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..isolation.wording import number
 from ..release.render import Release
 from ..release.stack import StackService
 
-#: What is backed up before a release, by ``bulkhead_backup_before_release``.
+#: The kinds of parts to back up before a release, by ``bulkhead_backup_before_release``.
 _BEFORE_RELEASE = {"all": ("postgresql", "files"), "database": ("postgresql",), "nothing": ()}
 
 
 def backup_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
-    """What ``Backups`` must know to make a backup before a release; empty where none is wanted."""
+    """The arguments of ``Backups`` for the backup before a release; empty where none is wanted."""
     kinds = _BEFORE_RELEASE.get(declaration.values["bulkhead_backup_before_release"], ())
     arguments = all_arguments(declaration, release)
     wanted = any(part["kind"] in kinds for part in arguments["parts"])
@@ -31,7 +31,7 @@ def backup_arguments(declaration: Declaration, release: Release) -> dict[str, An
 
 
 def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
-    """What ``Backups`` must know of an environment, with everything that can be backed up of it."""
+    """The arguments of ``Backups`` for all parts of an environment."""
     values = declaration.values
     return {
         "prefix": values["bulkhead_prefix"],
@@ -50,7 +50,7 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
 
 
 def _parts(declaration: Declaration, service: StackService) -> Iterator[dict[str, Any]]:
-    """What a service has to be backed up; the environment's own database where it does not say which."""
+    """The parts of a service to back up. A database is the environment's own unless the service names another."""
     values = declaration.values
     for wanted in service.backup:
         part = {"service": service.name, "key": service.key, "name": wanted["name"], "kind": wanted["kind"]}
@@ -62,12 +62,12 @@ def _parts(declaration: Declaration, service: StackService) -> Iterator[dict[str
             "database": str(wanted.get("database") or values["bulkhead_database_name"]),
             "user": str(wanted.get("user") or values["bulkhead_database_user"]),
             "admin": str(wanted.get("admin") or values["bulkhead_database_admin"]),
-            "wiring": [dict(wire) for wire in wanted.get("wiring") or ()],
+            "wiring": [dict(setting) for setting in wanted.get("wiring") or ()],
         }
 
 
 def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
-    """When the machine makes backups by itself; empty where it shall not. Raises ValueError for no schedule."""
+    """When the machine makes backups by itself; empty where it does not. Raises ValueError for a malformed schedule."""
     text = values["bulkhead_backup_schedule"]
     if not text:
         return {}
@@ -76,19 +76,19 @@ def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> 
 
 
 def is_scheduled(prefix: str, observation: Mapping[str, Any]) -> bool:
-    """Whether the machine has a schedule of ours for an environment."""
+    """Whether the machine has our backup schedule of an environment."""
     names = (unit_name(prefix), f"{unit_name(prefix)}.timer", f"{unit_name(prefix)}.service")
     return any(PurePosixPath(schedule["path"]).name in names for schedule in observation.get("schedules", ()))
 
 
 def made(prefix: str, backup: Mapping[str, Any]) -> str:
-    """One line on a backup that was made."""
+    """One line about a new backup."""
     gone = f"; {number(len(backup['removed']), 'older one')} removed" if backup["removed"] else ""
     return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){gone}"
 
 
 def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
-    """The complete backups of an environment, a line each, and how the last one on schedule went."""
+    """The complete backups of an environment, one line each, and a failure of the last scheduled one."""
     lines = [f"{prefix}: {number(len(answer['backups']), 'backup')}"]
     for backup in answer["backups"]:
         total = size(sum(part["bytes"] for part in backup["parts"]))
@@ -96,12 +96,12 @@ def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {backup['name']}  {backup['created']}  {total}  {backup['reason']}{release}")
     last = answer.get("last")
     if last and not last["succeeded"]:
-        lines.append(f"  the last backup on schedule ({last['began']}) failed: {last['message'].splitlines()[0]}")
+        lines.append(f"  the last scheduled backup ({last['began']}) failed: {last['message'].splitlines()[0]}")
     return lines
 
 
 def size(count: float) -> str:
-    """A number of bytes as people read it."""
+    """A number of bytes for people."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module of ours on the machine of another environment, which ``-l`` does not select.
+"""Call a module on the machine of another environment, which ``-l`` does not select.
 
-``delegate_to`` would read that host's variables whole, and so fail where one of its vault files is locked here. The
-connection is opened as Ansible opens one, with what the inventory says of that host, as far as it is readable.
+``delegate_to`` would read all variables of that host, and so fail where one of its vault files is locked here. The
+connection is opened as Ansible opens one, with those variables of the host that can be read.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ from ..declaration.templates import Templates
 def module_elsewhere(
     action: ActionBase, there: Declaration, templates: Templates, name: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Call a module of this collection on another environment's machine. Raises AnsibleError where that machine cannot
-    be reached, or the inventory does not say how."""
+    """Call a module of this collection on another environment's machine.
+
+    Raises AnsibleError where that machine cannot be reached, or the inventory does not say how.
+    """
     variables, locked = connection_variables(there, templates)
     task = action._task.copy()
     task.action, task.args, task.delegate_to = f"aiia.bulkhead.{name}", dict(arguments), None
     context = _play_context(action, task, variables)
     connection = _connection(task, context, variables)
-    # An action of its own: what it learns of that machine (its Python) must not count for ours.
+    # An action of its own: what it discovers there, such as the Python interpreter, must not apply to our machine.
     call = action._shared_loader_obj.action_loader.get(
         "ansible.legacy.normal",
         task=task,
@@ -50,7 +52,7 @@ def module_elsewhere(
     try:
         answer: dict[str, Any] = call.run(task_vars=variables)
     except AnsibleError as error:
-        hint = f" (locked here, if it is needed for that: {', '.join(locked)})" if locked else ""
+        hint = f" (locked here, and perhaps needed for that: {', '.join(locked)})" if locked else ""
         raise AnsibleConnectionFailure(f"{there.hosts[0]} cannot be asked{hint}: {error.message}") from None
     finally:
         call.cleanup()
@@ -59,8 +61,10 @@ def module_elsewhere(
 
 
 def connection_variables(there: Declaration, templates: Templates) -> tuple[dict[str, Any], list[str]]:
-    """What the inventory says of how an environment's host is reached, and what of that is locked here: names of
-    variables and files. Raises AnsibleError where an expression fails."""
+    """The variables that say how to reach an environment's host, and the names of variables and files locked here.
+
+    Raises AnsibleError where an expression fails.
+    """
     variables: dict[str, Any] = {}
     locked = list(there.locked)
     for name, written in there.available.items():
@@ -76,15 +80,17 @@ def connection_variables(there: Declaration, templates: Templates) -> tuple[dict
 
 
 def passwords(context: PlayContext, own: Mapping[str, Any]) -> dict[str, str]:
-    """The passwords that were typed for this run (``-k``, ``-K``), which count for every host. Those of our own host's
-    variables are nobody else's; where it has some, nothing is handed on."""
+    """The passwords typed for this run (``-k``, ``-K``), which apply to every host.
+
+    A password from our own host's variables must not reach another host: where there is one, none is passed on.
+    """
     if any(name.startswith("ansible_") and name.endswith(("_pass", "_password")) for name in own):
         return {}
     return {"conn_pass": context.password, "become_pass": context.become_pass}
 
 
 def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any]) -> PlayContext:
-    """What connection plugins read beside their options."""
+    """What connection plugins read besides their options."""
     given = PlayContext(passwords=passwords(action._play_context, action.task_vars))
     context = given.set_task_and_variable_override(task=task, variables=variables, templar=action._templar)
     context.connection = variables.get("ansible_connection") or task.connection

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promotion on the controller: who vouches for an environment's images, and what is to be seen of it on its machine."""
+"""Promotion on the controller: which environment vouches for images, and the evidence on its machine."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from ..isolation import naming
 from ..release.render import Release
 from .other_machine import module_elsewhere
 
-#: Policies by which Compose would fetch another image than the one that was judged.
+#: The beginnings of pull policies that let Compose fetch another image than the judged one.
 _FETCHING = ("always", "daily", "weekly", "every_", "build")
 
 
 def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
-    """What was seen of the environment that vouches, and for how many minutes it must have been healthy; empty where
-    every image is accepted.
+    """The evidence of the environment that vouches, and for how many minutes it must have been healthy.
 
-    Raises AnsibleActionFail where that environment cannot be seen.
+    Empty where every image is accepted. Raises AnsibleActionFail where the evidence cannot be read.
     """
     own = step.declaration
     group = own.values["bulkhead_promotion_from"]
@@ -38,22 +37,22 @@ def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
     if source is None:
         names = ", ".join(sorted(declaration.group for declaration in fleet)) or "none"
         raise AnsibleActionFail(
-            f"{own.prefix}: bulkhead_promotion_from is {group}, and the inventory has no other environment of that "
+            f"{own.prefix}: bulkhead_promotion_from is {group}, but the inventory has no other environment of that "
             f"group (it has: {names})"
         )
     return {"minutes": own.values["bulkhead_promotion_minutes"], "evidence": _evidence(step, source)}
 
 
 def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
-    """What the machine of the environment that vouches shows of it."""
+    """Read the evidence of the environment that vouches from its machine."""
     values = {name: source.values[f"bulkhead_{name}"] for name in ("directory", "state_directory", "docker_host")}
     own = step.declaration
     unseen = (
-        f"{own.prefix} accepts only what was healthy in {source.prefix} (bulkhead_promotion_from), and what runs there "
+        f"{own.prefix} accepts only what was healthy in {source.prefix} (bulkhead_promotion_from), but what runs there "
         "cannot be seen"
     )
     if not source.usable or holds_seal(list(values.values())):
-        faults = "; ".join(problem.message for problem in source.problems) or "where it runs is locked here"
+        faults = "; ".join(problem.message for problem in source.problems) or "its host or directory is locked here"
         raise AnsibleActionFail(f"{unseen}: {faults}. Nothing was changed")
     arguments = {"prefix": source.prefix, "project": naming.project_name(source.prefix), "token": "", **values}
     if source.values["bulkhead_machine"] == own.values["bulkhead_machine"]:
@@ -71,9 +70,9 @@ def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
 
 
 def require_promotion(step: EnvironmentStep, release: Release) -> None:
-    """Go on only if every image of a release was healthy elsewhere for long enough, if that is demanded.
+    """Make sure that every image of a release was healthy elsewhere for long enough, if the inventory demands it.
 
-    Raises AnsibleActionFail with everything that speaks against it.
+    Raises AnsibleActionFail with all reasons otherwise.
     """
     promotion = promotion_arguments(step)
     if not promotion:
@@ -85,10 +84,10 @@ def require_promotion(step: EnvironmentStep, release: Release) -> None:
     ]
     if fetched:
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: {', '.join(fetched)} has a pull_policy by which Compose may fetch another "
-            "image than the one that was healthy elsewhere (bulkhead_promotion_from): leave pull_policy out"
+            f"{step.declaration.prefix}: {', '.join(fetched)} has a pull_policy that lets Compose fetch another image "
+            "than the one that was healthy elsewhere (bulkhead_promotion_from): remove pull_policy"
         )
-    # In check mode the application's image has not got its name yet; the step before has judged it, by its files.
+    # In check mode the application's image has no name yet; the step before judged it by its files.
     application = {service.image for service in release.stack.services if service.application}
     images = {service.image for service in release.stack.services if service.image}
     wanted = images - application if step._task.check_mode else images

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What speaks against restoring a backup into an environment. Pure: what was read goes in, words come out."""
+"""Reasons against restoring a backup into an environment, from what was read; nothing is read here."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 
 from ...module_utils.backup.postgresql import major
 
-#: What a backup is called: its environment's prefix, and when it was made.
+#: The name of a backup: its environment's prefix and the time.
 _NAME = re.compile(r"(?P<prefix>[^/]+)-\d{8}T\d{6}Z(?:-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Intention:
-    """Into which environment a backup shall be restored, and what the user said to it.
+    """The environment to restore into, and the user's options.
 
-    ``sanitise`` and ``sanitise_files`` say whether there are scripts for what comes from elsewhere, ``files`` is
-    ``bulkhead_restore_files``. ``guarded`` are the prefixes of the environments that the inventory protects,
-    ``databases`` and ``directories`` what the environment's own are called in its backups.
+    ``sanitise`` and ``sanitise_files`` say whether there are scripts for another environment's data, ``files`` is
+    ``bulkhead_restore_files``. ``guarded`` are the prefixes of all protected environments, ``databases`` and
+    ``directories`` the names of this environment's own in its backups.
     """
 
     prefix: str
@@ -39,7 +39,7 @@ class Intention:
 
 
 def refusals_before(intention: Intention) -> Iterator[str]:
-    """What is refused before the machine is asked."""
+    """Reasons that need no look at the machine."""
     prefix = intention.prefix
     if intention.protected and intention.restore_from not in ("", prefix):
         yield (
@@ -48,18 +48,18 @@ def refusals_before(intention: Intention) -> Iterator[str]:
         )
     if intention.protected and intention.confirm != prefix:
         yield (
-            f"{prefix} is protected (bulkhead_protected): type its prefix to restore into it, "
+            f"{prefix} is protected (bulkhead_protected): to restore into it, type its prefix: "
             f"-e bulkhead_confirm={prefix}"
         )
 
 
 def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:
-    """Everything that speaks against it, from what the backup and the dumps in it say themselves."""
+    """All reasons that the backup's manifest and its dumps give."""
     prefix, origin = intention.prefix, str(manifest["prefix"])
     allowed = intention.restore_from or prefix
     if origin != allowed:
         yield (
-            f"{manifest['name']} is a backup of {origin}, and this is {prefix}. If {origin}'s data is meant, say so: "
+            f"{manifest['name']} is a backup of {origin}, and this is {prefix}. If you mean {origin}'s data: "
             f"-e bulkhead_restore_from={origin}"
         )
     if origin != prefix and intention.protected:
@@ -75,69 +75,69 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
     yield from _dumps(manifest, seen)
     for name in sorted(held ^ set(intention.databases)):
         has, lacks = (f"the backup {manifest['name']}", prefix) if name in held else (prefix, "the backup")
-        yield f"{has} has a database {name}, and {lacks} has none of that name (x-bulkhead.backup)"
+        yield f"{has} has a database {name}, but {lacks} has none of that name (x-bulkhead.backup)"
     if intention.files != "leave":
         for name in sorted(_held(manifest, "files") - set(intention.directories)):
             yield (
-                f"the backup {manifest['name']} has files of {name}, and {prefix} has no place of that name for them "
-                "(x-bulkhead.backup). Give it one, or restore the databases alone: -e bulkhead_restore_files=leave"
+                f"the backup {manifest['name']} has files of {name}, but {prefix} has no directory of that name "
+                "(x-bulkhead.backup). Declare one, or restore only the databases: -e bulkhead_restore_files=leave"
             )
 
 
 def another(wanted: str, origin: str) -> str:
-    """A hint where a backup was named that, by its name, is another environment's than the one that is looked in."""
+    """A hint where the name of the wanted backup is that of another environment's."""
     named = _NAME.fullmatch(wanted)
     if not named or named["prefix"] == origin:
         return ""
     return (
-        f". By its name it is one of {named['prefix']}: if that environment's data is meant, say so, "
+        f". By its name it is a backup of {named['prefix']}: if you mean that environment's data, add "
         f"-e bulkhead_restore_from={named['prefix']}"
     )
 
 
 def staying(intention: Intention, manifest: Mapping[str, Any]) -> list[str]:
-    """The directories that stay as they are because the backup has none: it may be one of the databases alone."""
+    """The directories that keep their files because the backup has none for them, such as one of databases only."""
     return sorted(set(intention.directories) - _held(manifest, "files")) if intention.files != "leave" else []
 
 
 def _held(manifest: Mapping[str, Any], kind: str) -> set[str]:
-    """What a backup holds of a kind. A directory that did not exist when it was made is in its manifest alone."""
+    """The names of a backup's parts of a kind. ``absent`` ones did not exist then and are only in the manifest."""
     return {part["name"] for part in manifest["parts"] if part["kind"] == kind and not part.get("absent")}
 
 
 def _files(intention: Intention, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Whoever takes another's files says what becomes of them: nothing in them tells whose they are."""
+    """Require a decision on another environment's files, which cannot be told apart from one's own later."""
     there = [part for part in manifest["parts"] if part["kind"] == "files" and not part["absent"]]
     coming = [part for part in there if part["name"] in intention.directories]
     if coming and intention.files == "sanitise" and not intention.sanitise_files:
         count = sum(part["files"] for part in coming)
         origin, names = manifest["prefix"], " and ".join(part["name"] for part in coming)
         yield (
-            f"{origin} is protected, and so are its {count} files of {names}. Say what becomes of them: "
+            f"{origin} is protected, and so are its {count} files of {names}. Choose: "
             f"-e bulkhead_restore_files=leave ({intention.prefix} keeps its own), "
-            "-e bulkhead_restore_sanitise_files=<a shell script that runs over them before they are in force>, or "
-            "-e bulkhead_restore_files=take (they come as they are)"
+            "-e bulkhead_restore_sanitise_files=<a shell script that runs over them before they are used>, or "
+            "-e bulkhead_restore_files=take (unchanged)"
         )
 
 
 def _dumps(manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:
-    """A dump says itself of which database it is, of which environment, and who can read it."""
+    """Compare the manifest with what each dump contains: environment, database and server version."""
     for part in manifest["parts"]:
         found = seen.get(part["name"])
         if part["kind"] != "postgresql" or found is None:
             continue
         if found["stamp"] not in ("", manifest["prefix"]):
             yield (
-                f"the manifest of {manifest['name']} names {manifest['prefix']}, and {part['file']} is of "
+                f"the manifest of {manifest['name']} names {manifest['prefix']}, but {part['file']} is of "
                 f"{found['stamp']}"
             )
         elif found["database"] != part["database"]:
             yield (
-                f"the manifest of {manifest['name']} names the database {part['database']}, and {part['file']} is of "
+                f"the manifest of {manifest['name']} names the database {part['database']}, but {part['file']} is of "
                 f"{found['database']}"
             )
         if major(part["server"]) > major(found["here"]):
             yield (
-                f"{part['file']} was made by PostgreSQL {part['server']}, and {found['here']} runs here, which may not "
+                f"{part['file']} was made by PostgreSQL {part['server']}, but {found['here']} runs here, which may not "
                 "be able to read it. Upgrade the server first"
             )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The user's scripts that run in another environment's data before it is in force."""
+"""The user's scripts that run in another environment's data before it is used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def read_scripts(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """The texts of the scripts that are to run, and what is wrong with them.
+    """Read the scripts that are to run. Returns their texts by module option, and problems.
 
-    A script for files is one only where files are sanitised, so it may lack where they stay or come as they are.
+    The script for files counts only where ``bulkhead_restore_files`` is ``sanitise``.
     """
     names = ["sanitise", *(["sanitise_files"] if values["bulkhead_restore_files"] == "sanitise" else [])]
     found: dict[str, str] = {}
@@ -28,20 +28,20 @@ def read_scripts(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
             found[name] = _text(path)
         except ValueError as error:
             problems.append(
-                f"{values['bulkhead_prefix']}: {variable} is {path}, and {error}. Name a script on the controller that "
-                "is to run in another environment's data, or leave the variable empty"
+                f"{values['bulkhead_prefix']}: {variable} is {path}, but {error}. Name a script on the controller to "
+                "run in the other environment's data, or leave the variable empty"
             )
     return found, problems
 
 
 def _text(path: str) -> str:
-    """What a script holds. Raises ValueError where that is nothing."""
+    """Read a script. Raises ValueError where it cannot be read or is empty."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"that cannot be read ({error.strerror})") from None
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8 text") from None
     if not text.strip():
-        raise ValueError("that is empty")
+        raise ValueError("it is empty")
     return text

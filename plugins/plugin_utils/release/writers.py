@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
+from ...module_utils.core.env_file import escape
 from ..declaration.settings import plain
-
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n", "\r": "\\r"}
-_NEEDS_ESCAPE = re.compile(r'[\\"$\n\r]')
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -41,5 +38,5 @@ def dump_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str
     reads, this alone kept every value in experiments.
     """
     lines = [f"# {line}" for line in heading.splitlines()]
-    lines += [f'{key}="{_NEEDS_ESCAPE.sub(lambda match: _ESCAPES[match[0]], value)}"' for key, value in settings]
+    lines += [f'{key}="{escape(value)}"' for key, value in settings]
     return "\n".join(lines) + "\n"

@@ -116,13 +116,13 @@ def test_who_vouches_for_images_has_to_be_there(tmp_path: Path) -> None:
     check_promotion(fleet)
     found = {each.group: each.problems for each in fleet}
     assert found["staging"] == []
-    assert only(found["prod"]).fix == "did you mean staging? There are: dev, staging"
-    assert only(found["dev"]).message.startswith("bulkhead_promotion_from is dev, and the inventory has no other")
+    assert only(found["prod"]).fix == "did you mean staging? The inventory has: dev, staging"
+    assert only(found["dev"]).message.startswith("bulkhead_promotion_from is dev, but the inventory has no other")
 
 
 def test_a_name_that_is_like_no_other(tmp_path: Path) -> None:
     found = only(declared(tmp_path, bulkhead_zzzzzzzzzzzzzzzzzzzz=1).problems)
-    assert found.fix == "remove it, or give it a name that does not begin with bulkhead_"
+    assert found.fix == "remove it, or choose a name that does not begin with bulkhead_"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_more_than_one_host(tmp_path: Path) -> None:
     found = only(declarations(inventory)["production"].problems)
     assert (found.rule, found.fix) == (
         "several-hosts",
-        "leave one host in group production, or make a second environment",
+        "keep one host in group production, or declare a second environment",
     )
     assert "has 2 hosts (one, two)" in found.message
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.selection import (
-    IDENTITY,
+    IDENTITY_VARIABLES,
     overrides,
     rewritten,
     typed,
@@ -28,16 +28,16 @@ ROLE = {"name": "Deploy", "ansible.builtin.import_role": {"name": "aiia.bulkhead
 
 
 def test_what_may_be_set_on_the_command_line_is_no_identity() -> None:
-    assert not EXTRA_ALLOWED & set(IDENTITY)
+    assert not EXTRA_ALLOWED & set(IDENTITY_VARIABLES)
     assert set(specification()) >= EXTRA_ALLOWED
-    assert set(specification()) >= set(IDENTITY)
+    assert set(specification()) >= set(IDENTITY_VARIABLES)
 
 
 @pytest.mark.parametrize("name", sorted(set(specification()) - EXTRA_ALLOWED))
 def test_every_other_variable_is_refused_on_the_command_line(name: str) -> None:
     found = only(typed({name: "x"}))
     assert (found.rule, found.resource) == ("extra-variable", name)
-    assert found.message == f"-e sets {name}, which would count for every environment of the run"
+    assert found.message == f"-e sets {name}, which would apply to every environment of the run"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_machine_is_identity_too(name: str) -> None:
     assert only(typed({name: "x"})).rule == "extra-variable"
 
 
-@pytest.mark.parametrize("name", IDENTITY)
+@pytest.mark.parametrize("name", IDENTITY_VARIABLES)
 def test_a_variable_that_the_play_sets(name: str) -> None:
     found = only(rewritten({}, {name: "play"}, {name: "inventory"}, "staging"))
     assert (found.rule, found.environments) == ("variable-rewritten", ("staging",))

@@ -72,7 +72,7 @@ def test_two_named() -> None:
 def test_half_an_environment() -> None:
     found = why(["s1"], "s1")
     assert found.rule == "partial-environment"
-    assert found.message == "-l s1 selects a part of staging and leaves out s2; an environment is one whole"
+    assert found.message == "-l s1 selects only a part of staging, without s2; an environment is deployed as a whole"
     assert found.fix == "limit the run to the whole environment: -l staging"
 
 
@@ -134,8 +134,8 @@ def test_a_protected_environment_is_not_proposed(tmp_path: Path) -> None:
 def test_images_that_an_unknown_environment_vouches_for(tmp_path: Path) -> None:
     groups = {"production": {**PRODUCTION, "bulkhead_promotion_from": "stagin"}, "staging": STAGING}
     words = refused(fleet(tmp_path, groups), "-l", "production")
-    assert "bulkhead_promotion_from is stagin, and the inventory has no other environment of that group" in words
-    assert "did you mean staging? There are: staging" in words
+    assert "bulkhead_promotion_from is stagin, but the inventory has no other environment of that group" in words
+    assert "did you mean staging? The inventory has: staging" in words
     assert "group_vars/production/main.yml:" in words.replace(" ", "")  # a long path is broken at the screen's width
 
 

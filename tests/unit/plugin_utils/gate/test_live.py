@@ -410,6 +410,6 @@ def test_a_kept_release_that_would_touch_another_is_refused(live: Build) -> None
     theirs = entry_of(gate.around.neighbours[0])["claims"]
     taken = [claim for claim in theirs if claim["namespace"] == "host-port"]
     assert taken
-    with pytest.raises(AnsibleActionFail, match="the release may not come back beside those that are there now"):
+    with pytest.raises(AnsibleActionFail, match="the release cannot return beside the environments of today"):
         gate.judge_release(session, {**entry, "claims": [*entry["claims"], *taken]})
     assert machine.calls == []

@@ -148,7 +148,7 @@ def test_no_files_are_passed_over_without_a_word(
     found["parts"].append({**FILES, "absent": absent})
     said = reasons(asked, found, seen)
     assert len(said) == refused and staying(asked, found) == stay
-    assert not refused or "has files of django, and aiia_staging has no place of that name for them" in said[0]
+    assert not refused or "has files of django, but aiia_staging has no directory of that name" in said[0]
     assert not refused or "-e bulkhead_restore_files=leave" in said[0]
 
 
@@ -174,7 +174,7 @@ def test_a_protected_environment_takes_its_own_data_alone_and_by_its_name() -> N
     [
         ({"stamp": "aiia_prod"}, "p.dump is of aiia_prod"),
         ({"database": "aiia_prod", "stamp": ""}, "p.dump is of aiia_prod"),
-        ({"here": "16.9"}, "made by PostgreSQL 17.5, and 16.9 runs here"),
+        ({"here": "16.9"}, "made by PostgreSQL 17.5, but 16.9 runs here"),
     ],
 )
 def test_the_dump_is_asked_itself(dump: dict[str, Any], said: str) -> None:
@@ -189,10 +189,10 @@ def test_a_dump_without_a_name_in_it_is_of_the_database_that_it_names() -> None:
 def test_a_backup_without_the_database_is_none() -> None:
     manifest, seen = backup()
     (reason,) = reasons(STAGING_ALONE, {**manifest, "parts": []}, seen)
-    assert reason == "aiia_staging has a database postgresql, and the backup has none of that name (x-bulkhead.backup)"
+    assert reason == "aiia_staging has a database postgresql, but the backup has none of that name (x-bulkhead.backup)"
     (reason,) = reasons(Intention("aiia_staging", False, "", "", False), manifest, seen)
     assert (
-        reason == "the backup b has a database postgresql, and aiia_staging has none of that name (x-bulkhead.backup)"
+        reason == "the backup b has a database postgresql, but aiia_staging has none of that name (x-bulkhead.backup)"
     )
 
 
@@ -308,7 +308,7 @@ def test_what_is_said() -> None:
     assert listing("aiia_prod", {"backups": [entry], "last": last}) == [
         "aiia_prod: 1 backup",
         "  x  t  6.0 MiB  by hand",
-        "  the last backup on schedule (t) failed: no",
+        "  the last scheduled backup (t) failed: no",
     ]
     assert [size(count) for count in (0, 1023, 2048, 1 << 50)] == ["0 B", "1023 B", "2.0 KiB", "1024.0 TiB"]
 

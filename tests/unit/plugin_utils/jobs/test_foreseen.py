@@ -13,7 +13,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import St
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import as_foreseen
 
 STEPS = {"steps": as_dicts([Step("write", ".env", "file"), Step("restart", "aiia_prod_web", "container")])}
-SHOWN = "aiia_prod: this would be done:\n  write .env\n  restart aiia_prod_web"
+SHOWN = "aiia_prod: would do:\n  write .env\n  restart aiia_prod_web"
 
 
 @pytest.mark.parametrize(

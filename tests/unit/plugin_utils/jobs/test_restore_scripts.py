@@ -40,11 +40,11 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text(" \n")
     found, said = read_scripts(values("sanitise", tmp_path / "none", tmp_path / "empty"))
     assert found == {}
-    end = "Name a script on the controller that is to run in another environment's data, or leave the variable empty"
-    say = f"aiia_staging: bulkhead_restore_%s is {tmp_path}/%s, and that %s. {end}"
+    end = "Name a script on the controller to run in the other environment's data, or leave the variable empty"
+    say = f"aiia_staging: bulkhead_restore_%s is {tmp_path}/%s, but it %s. {end}"
     assert said == [
         say % ("sanitise", "none", "cannot be read (No such file or directory)"),
         say % ("sanitise_files", "empty", "is empty"),
     ]
     (tmp_path / "empty").write_bytes(b"\xff\xfe")
-    assert "and it is not UTF-8 text" in read_scripts(values("sanitise", "", tmp_path / "empty"))[1][0]
+    assert "but it is not UTF-8 text" in read_scripts(values("sanitise", "", tmp_path / "empty"))[1][0]

@@ -258,7 +258,7 @@ def test_values_as_the_process_sees_them(value: Any, text: str) -> None:
         ("bulkhead_env", {"DOCKER_HOST": "x"}, "bulkhead_env.DOCKER_HOST", "are reserved"),
         ("bulkhead_env", {"MY-NAME": "x"}, "bulkhead_env.MY-NAME", "letters, digits and _ only"),
         ("bulkhead_env", {"BIG": "x" * 131072}, "bulkhead_env.BIG", "128 KiB or longer"),
-        ("bulkhead_env", {True: "x"}, "bulkhead_env.True", "YAML made of an unquoted word"),
+        ("bulkhead_env", {True: "x"}, "bulkhead_env.True", "YAML read an unquoted word"),
         ("bulkhead_env", {"SECRET_KEY": "x"}, "SECRET_KEY", "which one counts is a guess"),
     ],
 )
