@@ -8,22 +8,23 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Filled in by the actions of the same names, from the inventory."""
+    """Options that the actions of the same names fill in from the inventory."""
 
     DOCUMENTATION = r"""
 options:
   prefix: {type: str, default: "", description: The environment's prefix.}
   directory: {type: path, description: The environment's directory.}
-  token: {type: str, default: "", description: The run that holds the environment's lock. It is no secret.}
+  token: {type: str, default: "", description: The ID of the run that holds the environment's lock. Not secret.}
   owner: {type: str, default: "", description: The user who owns the directory.}
 """
 
     MACHINE = r"""
 options:
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The address of the engine.}
   state_directory:
     type: str
     default: ""
     description:
-      - Where the machine keeps its registry. Default is C(/var/lib/bulkhead) for root, else below the user's home.
+      - Where the machine keeps its registry. Defaults to C(/var/lib/bulkhead) for root, and to a directory under the
+        user's home otherwise.
 """

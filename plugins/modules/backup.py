@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup
-short_description: Back one environment up, list its backups, or put their schedule in force
+short_description: Back up one environment, list its backups, or set their schedule
 description:
-  - An action of the same name fills all other options in from the inventory. In a play only O(job) is given.
-  - A backup holds the databases of the environment in PostgreSQL's custom format and its files as tar archives, each
-    read back from the disk, and a manifest that says what they are. It counts as one only when it is complete.
+  - An action of the same name fills in all other options from the inventory. In a play, set only O(job).
+  - A backup contains the environment's databases in PostgreSQL's custom format, its files as tar archives, and a
+    manifest that describes them. Each is read back from disk. Only a complete backup counts as a backup.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -28,33 +28,33 @@ options:
     choices: [make, list, schedule]
     description:
       - V(make) makes a backup now.
-      - V(list) lists the complete ones.
-      - V(schedule) lets the machine make them by itself, as O(ignore:bulkhead_backup_schedule) says, or no more.
-  backup: {type: dict, default: {}, description: "What is backed up, and where to."}
+      - V(list) lists the complete backups.
+      - V(schedule) sets or removes the machine's own schedule, according to O(ignore:bulkhead_backup_schedule).
+  backup: {type: dict, default: {}, description: What to back up and where.}
   schedule: {type: dict, default: {}, description: When the machine makes backups by itself. Empty means never.}
 """
 
 EXAMPLES = r"""
-- name: Back the environment up
+- name: Back up the environment
   aiia.bulkhead.backup:
 """
 
 RETURN = r"""
 backup:
-  description: The backup that was made, with its C(name), C(path), C(bytes), C(digest) and C(seconds).
+  description: The new backup, with its C(name), C(path), C(bytes), C(digest) and C(seconds).
   returned: V(make)
   type: dict
 backups:
-  description: The manifests of the complete backups, the oldest first.
+  description: The manifests of the complete backups, oldest first.
   returned: V(list)
   type: list
   elements: dict
 last:
-  description: How the last backup on schedule went.
+  description: The outcome of the last scheduled backup.
   returned: V(list)
   type: dict
 steps:
-  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
+  description: The steps taken, or planned in check mode, each with its C(verb), C(target) and C(kind).
   returned: V(make), V(schedule)
   type: list
   elements: dict

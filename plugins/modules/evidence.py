@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: evidence
-short_description: Read what a machine shows of the images that an environment runs there
+short_description: Read the state of the images that an environment runs on its machine
 description:
-  - Called by the actions M(aiia.bulkhead.source) and M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from)
-    is set, on the machine of that environment; a play does not need it.
-  - It only reads, takes no lock and needs no secret of that environment. What it finds is judged where the images are
-    to be deployed.
+  - The actions M(aiia.bulkhead.source) and M(aiia.bulkhead.converge) call it on the machine of the environment that
+    O(ignore:bulkhead_promotion_from) names. A play does not need it.
+  - It only reads, takes no lock and needs no secrets of that environment. The result is evaluated for the environment
+    that the images are to be deployed to.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -20,8 +20,8 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
+  check_mode: {support: full, description: Only reads.}
+  diff_mode: {support: none, description: Only reads.}
 options:
   project: {type: str, required: true, description: The environment's Compose project.}
 """
@@ -34,8 +34,8 @@ EXAMPLES = r"""
 RETURN = r"""
 evidence:
   description: >-
-    Whether the environment is registered, which images its last verified deployment left, and image, health and times
-    of each container, on the clock of the engine.
+    Whether the environment is registered, the images of its last verified deployment, and the image, health and times
+    of each container, by the engine's clock.
   returned: success
   type: dict
 """

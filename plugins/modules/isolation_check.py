@@ -13,52 +13,52 @@ author:
   - Bulkhead authors (@bulkhead)
 description:
   - Reads the files of two or more environments, such as Compose files, C(.env) files, nginx configurations, workflows
-    and scripts, and finds where one environment would reach into another.
-  - The files need not have been made by this collection. Compose files are read with Compose's own meaning.
-  - No host is contacted and nothing is changed, except that a report is written where O(report) asks for one.
-  - Everything that is wrong is reported at once, worst first.
+    and scripts, and reports where one environment would interfere with another.
+  - The files need not come from this collection. Compose files are interpreted as Compose interprets them.
+  - No host is contacted and nothing is changed, except that a report is written if O(report) is set.
+  - All problems are reported at once, worst first.
 notes:
-  - This is an action. All files are on the controller, and so is the work.
-  - Paths are relative to the directory of O(config), else to the directory of the playbook. O(report) given as an
-    argument of the task is relative to the directory of the playbook.
-  - Values of settings that look like secrets are compared and never shown.
+  - This is an action plugin. It runs on the controller and reads files there.
+  - Paths are relative to the directory of O(config), or else to the directory of the playbook. If O(report) is set in
+    the task, it is relative to the directory of the playbook.
+  - Values of settings that look like secrets are compared but never shown.
 options:
   config:
     description:
       - A YAML file with the other options as keys.
-      - Options that are given to the task as well are taken from the task.
+      - Options set in the task override those in the file.
       - Mutually exclusive with O(environments).
     type: path
   environments:
     description:
       - The environments that share machines.
-      - Required without O(config).
+      - Required unless O(config) is set.
     type: list
     elements: dict
     suboptions:
       prefix:
-        description: What every name of the environment starts with. Findings call the environment by it.
+        description: The prefix of every name in the environment. Findings identify the environment by it.
         type: str
         required: true
       name:
-        description: What people call the environment. The default is its prefix.
+        description: The display name of the environment. Defaults to its prefix.
         type: str
       directory:
         description:
-          - The directory in which the environment will live on the machine, as an absolute path.
-          - The default is the directory of the first file on the controller.
+          - The absolute path of the environment's directory on the machine.
+          - Defaults to the directory of the first file on the controller.
         type: path
       machine:
-        description: The machine. Environments without one are all on one machine.
+        description: The machine. Environments without this option share one machine.
         type: str
       compose_files:
-        description: The Compose files, in the order in which they are given to Compose.
+        description: The Compose files, in the order in which they are passed to Compose.
         type: list
         elements: path
       env_files:
         description:
           - The environment files, for interpolation and for services.
-          - The default is C(.env) beside the first Compose file, as in Compose itself.
+          - Defaults to C(.env) next to the first Compose file, as in Compose itself.
         type: list
         elements: path
       nginx_files:
@@ -67,9 +67,9 @@ options:
         elements: path
       files:
         description:
-          - Everything else that acts on the machine, such as workflows, scripts, cron files, systemd units,
-            Dockerfiles, SQL, playbooks and inventories.
-          - What a file is, is told from its name and its text.
+          - All other files that affect the machine, such as workflows, scripts, cron files, systemd units, Dockerfiles,
+            SQL, playbooks and inventories.
+          - The type of a file is detected from its name and content.
         type: list
         elements: path
       waivers:
@@ -77,15 +77,15 @@ options:
         type: list
         elements: dict
   fail_on:
-    description: The task fails when there is a finding as bad as this or worse that is not waived.
+    description: The lowest severity of an unwaived finding that fails the task.
     type: str
     choices: [critical, high, medium, low, never]
     default: medium
   waivers:
     description:
-      - Findings that all environments accept on purpose. They are shown and do not fail the task.
-      - A finding is waived when every environment that it names accepts it.
-      - A waiver that is malformed or past its day is a finding of severity medium, one that accepts nothing is of
+      - Findings that all environments accept on purpose. They are shown but do not fail the task.
+      - A finding is waived if every environment that it names accepts it.
+      - A malformed or expired waiver is a finding of severity medium. A waiver that matches no finding is a finding of
         severity low.
     type: list
     elements: dict
@@ -99,38 +99,38 @@ options:
         type: str
         required: true
       reason:
-        description: Why it is accepted. It is shown in every report.
+        description: Why the finding is accepted. Every report shows the reason.
         type: str
         required: true
       until:
-        description: The last day on which it is accepted, such as V(2026-12-31).
+        description: The last day on which the waiver applies, such as V(2026-12-31).
         type: str
         required: true
   report:
-    description: A file on the controller that is written with all findings.
+    description: The file on the controller to write all findings to.
     type: path
   report_format:
-    description: The form of O(report). V(sarif) is SARIF 2.1.0 for code scanning, V(junit) is for test reports.
+    description: The format of O(report). V(sarif) is SARIF 2.1.0 for code scanning, V(junit) is for test reports.
     type: str
     choices: [json, sarif, junit]
     default: json
   compose_cli:
     description:
-      - Whether C(docker compose config) is asked for its own reading where it is installed on the controller.
-      - A difference is a finding of severity low. Compose needs no engine for this and contacts none.
+      - Whether to compare the result with C(docker compose config) if Compose is installed on the controller.
+      - A difference is a finding of severity low. Compose contacts no engine for this.
     type: str
     choices: [auto, never]
     default: auto
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode without changing anything. The report is written then too.
+    description: Changes nothing in either mode. The report is written in check mode, too.
   diff_mode:
     support: none
-    description: Nothing is changed, so there is no difference to show.
+    description: Changes nothing, so there is no difference to show.
   action:
     support: full
-    description: Works on the controller.
+    description: Runs on the controller.
   async:
     support: none
     description: Cannot be run in the background.
@@ -152,13 +152,13 @@ EXAMPLES = r"""
         compose_files: [staging/docker-compose.staging.yml]
         nginx_files: [staging/docker/nginx/staging.conf]
 
-- name: Check what a file describes, and write a report for code scanning
+- name: Check the environments of a configuration file and write a report for code scanning
   aiia.bulkhead.isolation_check:
     config: check.yml
     report: isolation.sarif
     report_format: sarif
 
-- name: Accept one finding until the front door is there
+- name: Accept one finding for a limited time
   aiia.bulkhead.isolation_check:
     config: check.yml
     waivers:
@@ -170,51 +170,51 @@ EXAMPLES = r"""
 
 RETURN = r"""
 environments:
-  description: The prefixes of the environments that were checked.
+  description: The prefixes of the checked environments.
   returned: always
   type: list
   elements: str
   sample: [aiia_prod, aiia_staging]
 findings:
-  description: Everything that was found, worst first, waived findings last.
+  description: All findings, worst first, with waived findings last.
   returned: always
   type: list
   elements: dict
   contains:
     rule:
-      description: The rule that found it.
+      description: The rule that reported the finding.
       returned: always
       type: str
       sample: shared-project
     hazards:
-      description: The hazards of the catalogue that the finding is about.
+      description: The hazards in the catalogue that the finding relates to.
       returned: always
       type: list
       elements: str
       sample: [CP-01]
     severity:
-      description: How bad it is. One of V(critical), V(high), V(medium), V(low).
+      description: The severity. One of V(critical), V(high), V(medium), V(low).
       returned: always
       type: str
       sample: critical
     environments:
-      description: The prefixes of the environments that are involved.
+      description: The prefixes of the environments involved.
       returned: always
       type: list
       elements: str
       sample: [aiia_prod, aiia_staging]
     machine:
-      description: The machine, where it is about one.
+      description: The machine, if the finding concerns one.
       returned: always
       type: str
       sample: localhost
     resource:
-      description: What they share or reach.
+      description: The resource that the environments share or reach.
       returned: always
       type: str
       sample: ai-ia-backend
     where:
-      description: The places to look at, as file and line, or variable.
+      description: The places to look at, as file and line or as variable.
       returned: always
       type: list
       elements: str
@@ -230,18 +230,18 @@ findings:
       type: str
       sample: "Write `name: aiia_staging` at the top of the file."
     waived:
-      description: The reason for which it is accepted. Empty where it is not.
+      description: Why the finding is accepted. Empty if it is not waived.
       returned: always
       type: str
       sample: ""
 msg:
-  description: The report for the screen. It shows the worst findings when there are many.
+  description: The report as text. If there are many findings, it shows the worst ones.
   returned: always
   type: str
   sample: No findings.
 report:
-  description: The file that was written.
-  returned: when O(report) is given
+  description: The report file.
+  returned: when O(report) is set
   type: str
   sample: /home/ci/isolation.sarif
 """

@@ -7,32 +7,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: machine_info
-short_description: Read everything that isolation on a machine depends on, in one call
+short_description: Read everything that isolation on a machine depends on in one call
 description:
-  - Returns containers, networks, volumes, listening sockets, the engine's options, free space, digests of the files of
-    registered environments, schedules that call Docker, and the registry of environments. It judges nothing.
-  - Needs no PyYAML and no Docker SDK on the machine. Settings of containers are not read, since they may be secret.
+  - Returns containers, networks, volumes, listening sockets, engine options, free space, digests of the files of
+    registered environments, schedules that call Docker, and the registry of environments. It does not evaluate them.
+  - Requires neither PyYAML nor the Docker SDK on the machine. Container settings are not read because they may be
+    secret.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 extends_documentation_fragment:
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
+  check_mode: {support: full, description: Only reads.}
+  diff_mode: {support: none, description: Only reads.}
 options:
-  directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
+  directories: {type: list, elements: str, default: [], description: Directories of further environments to inspect.}
 """
 
 EXAMPLES = r"""
-- name: Look at a machine
+- name: Inspect a machine
   aiia.bulkhead.machine_info:
   register: machine
 """
 
 RETURN = r"""
 observation:
-  description: The machine as it is.
+  description: The state of the machine.
   returned: success
   type: dict
 """

@@ -9,24 +9,24 @@ DOCUMENTATION = r"""
 module: plan
 short_description: Prove on paper that no environment of the inventory touches another
 description:
-  - Reads every environment that the inventory declares, whatever C(-l) says, renders it as a deployment would, and
-    judges all of them together. Nothing is contacted and nothing is changed.
-  - Works without the secrets of other environments; what is locked is treated as sealed.
-  - Reports every finding at once and fails when one stops the run (O(ignore:bulkhead_fail_on)).
+  - Reads every environment that the inventory declares, regardless of C(-l), renders it as a deployment would, and
+    evaluates them together. No host is contacted and nothing is changed.
+  - Works without the secrets of other environments. Locked values are treated as sealed.
+  - Reports all findings at once, and fails if one of them stops the run (O(ignore:bulkhead_fail_on)).
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 attributes:
-  check_mode: {support: full, description: It never changes anything.}
-  diff_mode: {support: none, description: It never changes anything.}
+  check_mode: {support: full, description: Never changes anything.}
+  diff_mode: {support: none, description: Never changes anything.}
 options:
   deploying:
     type: bool
     default: true
     description:
-      - Also refuse what may not be deployed, such as a run without C(-l) or over several environments, and note for the
-        other actions of this run that the fleet is proved.
-      - With V(false) the whole fleet is judged, and every finding counts.
+      - Also refuse runs that may not deploy, such as a run without C(-l) or over several environments, and record for
+        the other actions of this run that the fleet has been proved.
+      - If V(false), the whole fleet is evaluated and every finding counts.
 """
 
 EXAMPLES = r"""
@@ -37,17 +37,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 environments:
-  description: The prefixes of all environments of the inventory.
+  description: The prefixes of all environments in the inventory.
   returned: always
   type: list
   elements: str
 findings:
-  description: Every finding, the worst first.
+  description: All findings, worst first.
   returned: always
   type: list
   elements: dict
 open:
-  description: What could not be judged because values are sealed.
+  description: What could not be evaluated because values are sealed.
   returned: always
   type: list
   elements: str

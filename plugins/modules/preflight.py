@@ -7,46 +7,46 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Take an environment's lock and look at its machine before anything is changed
+short_description: Take an environment's lock and inspect its machine before anything changes
 description:
-  - An action of the same name fills all options in from the inventory, judges what is seen, and refuses where something
-    that is not this environment's stands in the way. In a play it is called without any option.
-  - The lock is a lease, so that a controller that was killed blocks nobody for long.
+  - An action of the same name fills in all options from the inventory, evaluates the result, and fails if anything that
+    does not belong to this environment is in the way. In a play, set no options.
+  - The lock is a lease, so a killed controller does not block other runs for long.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 extends_documentation_fragment:
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: "It looks, and takes no lock."}
-  diff_mode: {support: none, description: It changes nothing of an environment.}
+  check_mode: {support: full, description: Inspects the machine but takes no lock.}
+  diff_mode: {support: none, description: Changes nothing in an environment.}
 options:
   prefix: {type: str, required: true, description: The environment's prefix.}
-  token: {type: str, required: true, description: Names this run. It is no secret.}
-  holder: {type: str, required: true, description: "Who runs this, for others to read."}
-  wait: {type: int, default: 60, description: Seconds to wait for somebody else's lock.}
-  takeover: {type: bool, default: false, description: Take the lock although somebody else holds it.}
-  release: {type: bool, default: false, description: Give the lock back instead of taking it.}
-  look: {type: bool, default: true, description: Whether to look at the machine.}
-  directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
+  token: {type: str, required: true, description: The identifier of this run. It is not secret.}
+  holder: {type: str, required: true, description: The lock holder's name as shown to other users.}
+  wait: {type: int, default: 60, description: How many seconds to wait for a lock that another run holds.}
+  takeover: {type: bool, default: false, description: Take the lock even if another run holds it.}
+  release: {type: bool, default: false, description: Release the lock instead of taking it.}
+  look: {type: bool, default: true, description: Whether to inspect the machine.}
+  directories: {type: list, elements: str, default: [], description: Directories of further environments to inspect.}
 """
 
 EXAMPLES = r"""
-- name: Look at the machine before anything is changed
+- name: Take the lock and inspect the machine before anything changes
   aiia.bulkhead.preflight:
 """
 
 RETURN = r"""
 observation:
-  description: The machine as it is.
-  returned: success, if it looked
+  description: The state of the machine.
+  returned: success, if O(look) is true
   type: dict
 busy:
-  description: That somebody else holds the lock.
-  returned: failure, if that is why
+  description: Whether another run holds the lock.
+  returned: failure, if that is the cause
   type: bool
 note:
-  description: A lock that had ended or was taken over.
+  description: A note about a lock that had expired or was taken over.
   returned: success
   type: str
 """

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: promotion
-short_description: Refuse images that were not healthy in another environment for long enough
+short_description: Reject images that were not healthy in another environment for long enough
 description:
-  - Called by the action M(aiia.bulkhead.converge) where O(ignore:bulkhead_promotion_from) is set; a play does not need
-    it.
-  - The proof is what module M(aiia.bulkhead.evidence) read on the other environment's machine.
+  - The action M(aiia.bulkhead.converge) calls it if O(ignore:bulkhead_promotion_from) is set. A play does not need it.
+  - The proof is the result of M(aiia.bulkhead.evidence) on the other environment's machine.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -19,14 +18,14 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
+  check_mode: {support: full, description: Only reads.}
+  diff_mode: {support: none, description: Only reads.}
 options:
-  images: {type: list, elements: str, required: true, description: The images that are to be deployed.}
+  images: {type: list, elements: str, required: true, description: The images to deploy.}
   promotion:
     type: dict
     required: true
-    description: What was seen of the environment that vouches for them, and for how long they must have been healthy.
+    description: The evidence from the environment that vouches for them, and how long they must have been healthy.
 """
 
 EXAMPLES = r"""
@@ -36,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 notes:
-  description: What vouches for each image that is new here.
+  description: The evidence for each image that is new to this environment.
   returned: success
   type: list
   elements: str

@@ -7,33 +7,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: record
-short_description: Keep the receipt of a run on its machine, and give the environment's lock back
+short_description: Store the receipt of a run on its machine and release the environment's lock
 description:
-  - Called at the end of each run by its last action, such as M(aiia.bulkhead.verify); a play does not need it.
+  - The last action of each run calls it, such as M(aiia.bulkhead.verify). A play does not need it.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 attributes:
-  check_mode: {support: full, description: Nothing is written.}
-  diff_mode: {support: none, description: The receipt is shown by the action.}
+  check_mode: {support: full, description: Writes nothing.}
+  diff_mode: {support: none, description: The action shows the receipt.}
 options:
   prefix: {type: str, required: true, description: The environment's prefix.}
-  token: {type: str, default: "", description: Names this run. It is no secret.}
+  token: {type: str, default: "", description: The ID of this run. Not secret.}
   owner: {type: str, default: "", description: The user who owns the environment's directory.}
-  entry: {type: dict, default: {}, description: The environment's registry entry. Empty keeps the one that is there.}
+  entry: {type: dict, default: {}, description: The environment's registry entry. Empty keeps the existing one.}
   receipt: {type: dict, default: {}, description: The receipt. Empty writes none.}
-  gone: {type: bool, default: false, description: Forget the environment; its receipts are kept apart.}
+  gone: {type: bool, default: false, description: Unregister the environment. Its receipts are archived.}
   state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
 """
 
 EXAMPLES = r"""
-- name: Verify the environment, which records the receipt
+- name: Verify the environment and record the receipt
   aiia.bulkhead.verify:
 """
 
 RETURN = r"""
 path:
-  description: Where the receipt is.
+  description: The path of the receipt.
   returned: when a receipt was written
   type: str
 """

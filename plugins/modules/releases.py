@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: releases
 short_description: List the releases that an environment keeps on its machine
 description:
-  - Reads the manifests of the releases below the environment's directory. It changes nothing.
-  - In a play use C(playbooks/releases.yml); M(aiia.bulkhead.rollback) returns to one of them.
+  - Reads the manifests of the releases under the environment's directory. Changes nothing.
+  - To list releases, run C(playbooks/releases.yml). To return to one of them, use M(aiia.bulkhead.rollback).
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -18,10 +18,10 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It never changes anything.}
-  diff_mode: {support: none, description: It never changes anything.}
+  check_mode: {support: full, description: Never changes anything.}
+  diff_mode: {support: none, description: Never changes anything.}
 options:
-  wanted: {type: str, default: "", description: "A release that is meant, or V(previous)."}
+  wanted: {type: str, default: "", description: "The release to look up, or V(previous)."}
 """
 
 EXAMPLES = r"""
@@ -32,17 +32,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: The kept releases, the newest first, each with its commit and images.
+  description: The kept releases, newest first, each with its commit and images.
   returned: success
   type: list
   elements: dict
 current:
-  description: The release in force.
+  description: The current release.
   returned: success
   type: str
 target:
-  description: The release that is meant, with what the registry kept of its environment.
-  returned: when O(wanted) is given
+  description: The release that O(wanted) selects, with its recorded environment.
+  returned: when O(wanted) is set
   type: dict
 """
 

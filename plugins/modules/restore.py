@@ -9,9 +9,9 @@ DOCUMENTATION = r"""
 module: restore
 short_description: Restore a backup into one environment, or leave everything as it was
 description:
-  - An action of the same name fills all options in from the inventory and from O(ignore:bulkhead_restore) and its like,
-    and judges between looking and restoring. In a play the task has no options.
-  - The dump is loaded into a new database and checked there. Then it takes the place of the old one, which is kept.
+  - An action of the same name fills in all options from the inventory and the C(bulkhead_restore) variables, such as
+    O(ignore:bulkhead_restore). It inspects the backup and evaluates it before restoring. In a play, set no options.
+  - The dump is loaded into a new database and checked there. The new database then replaces the old one, which is kept.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -19,40 +19,40 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: "Looks and judges, and changes nothing."}
+  check_mode: {support: full, description: Inspects and evaluates the backup but changes nothing.}
   diff_mode: {support: none, description: There is nothing to compare.}
 options:
-  look: {type: bool, default: true, description: Only say what the backup is.}
+  look: {type: bool, default: true, description: Only describe the backup.}
   wanted: {type: str, default: "", description: "The backup: its name, its directory, or V(latest)."}
-  origin: {type: str, default: "", description: The prefix of the environment that the backup is of.}
-  place: {type: str, default: "", description: Where that environment keeps its backups.}
-  foreign: {type: bool, default: false, description: Whether that is another environment.}
-  sanitise: {type: str, default: "", description: The SQL script that runs in another environment's data.}
-  files: {type: bool, default: true, description: Restore files too. Else the environment's own stay.}
+  origin: {type: str, default: "", description: The prefix of the environment that the backup was made from.}
+  place: {type: str, default: "", description: The directory of that environment's backups.}
+  foreign: {type: bool, default: false, description: Whether the backup comes from another environment.}
+  sanitise: {type: str, default: "", description: The SQL script to run on another environment's data.}
+  files: {type: bool, default: true, description: Restore files too. Otherwise the environment keeps its own.}
   sanitise_files:
     type: str
     default: ""
-    description: The shell script that runs over another environment's files.
-  backup_first: {type: bool, default: true, description: Make a backup before.}
-  backup: {type: dict, default: {}, description: "What the environment has to be backed up, and where to."}
+    description: The shell script to run on another environment's files.
+  backup_first: {type: bool, default: true, description: Make a backup before restoring.}
+  backup: {type: dict, default: {}, description: What to back up in this environment and where.}
 """
 
 EXAMPLES = r"""
-- name: Restore what bulkhead_restore names
+- name: Restore the backup that bulkhead_restore names
   aiia.bulkhead.restore:
 """
 
 RETURN = r"""
 manifest:
-  description: What the backup says of itself.
+  description: The manifest of the backup.
   returned: success
   type: dict
 restored:
-  description: What was restored, which backup was made before, and under which name the earlier database is kept.
+  description: What was restored, the backup made beforehand, and the name under which the earlier database is kept.
   returned: when something was restored
   type: dict
 steps:
-  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
+  description: The steps taken, or planned in check mode, each with its C(verb), C(target) and C(kind).
   returned: success
   type: list
   elements: dict

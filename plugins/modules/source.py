@@ -7,13 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: source
-short_description: Bring an environment's checkout to a commit of its own branch and build its image
+short_description: Check out a commit of the environment's own branch and build its image
 description:
   - Keeps C(<directory>/code) as a git checkout of the environment's own branch, and builds the image from the commit,
-    never from the work tree.
-  - Local changes and commits that are nowhere else are a refusal; they are never destroyed.
-  - An action of the same name fills all options in from the inventory, after the plan gate; in a play it is called
-    without any.
+    never from the working tree.
+  - Fails if there are local changes, or commits that exist nowhere else. They are never destroyed.
+  - An action of the same name fills in all options from the inventory, after the plan gate. In a play, set no options.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -21,13 +20,13 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: Resolves the commit and says whether an image would be built or taken over.}
-  diff_mode: {support: none, description: The commit before and after are return values.}
+  check_mode: {support: full, description: Resolves the commit and reports whether an image would be built or reused.}
+  diff_mode: {support: none, description: The commits before and after are return values.}
 options:
   repository: {type: str, required: true, description: The git repository.}
-  credentials: {type: str, default: "", description: "What git's credential store holds of the repository."}
+  credentials: {type: str, default: "", description: The repository's entry in git's credential store.}
   branch: {type: str, required: true, description: The environment's branch.}
-  commit: {type: str, default: "", description: The commit; default is the newest of the branch.}
+  commit: {type: str, default: "", description: The commit. Defaults to the newest commit of the branch.}
   image: {type: str, default: "", description: "The image to build, without its tag. Empty builds none."}
   dockerfile: {type: str, default: Dockerfile, description: "The Dockerfile, relative to the repository's root."}
   context: {type: str, default: ., description: "The build context, relative to the repository's root."}
@@ -35,25 +34,25 @@ options:
   arguments: {type: dict, default: {}, description: Build arguments.}
   ca_bundle: {type: path, description: CA certificates for the build.}
   labels: {type: dict, default: {}, description: Labels for the image.}
-  run_labels: {type: dict, default: {}, description: Further labels; they do not cause a new build.}
-  inputs: {type: str, default: "", description: "The digest of what, beside the commit, the image is built from."}
+  run_labels: {type: dict, default: {}, description: Additional labels that do not cause a rebuild.}
+  inputs: {type: str, default: "", description: The digest of the build inputs other than the commit.}
   promotion:
     type: dict
     default: {}
     description:
-      - What was seen of the environment whose image of the same files is taken instead of building one, and for how
-        many minutes it must have been healthy there. Empty builds.
+      - The evidence from the environment whose image of the same files is used instead of building one, and how many
+        minutes it must have been healthy there. If empty, an image is built.
 """
 
 EXAMPLES = r"""
-- name: Bring the source to its commit and build its image
+- name: Check out the commit and build its image
   aiia.bulkhead.source:
   register: source
 """
 
 RETURN = r"""
 commit:
-  description: The commit that is being deployed.
+  description: The commit to deploy.
   returned: success
   type: str
 image:
@@ -61,15 +60,15 @@ image:
   returned: when an image is built
   type: str
 promoted:
-  description: What vouches for the image that was taken from another environment.
-  returned: where images are promoted
+  description: The evidence for the image taken from another environment.
+  returned: when images are promoted
   type: str
 built:
-  description: Whether the image was built now.
+  description: Whether this run built the image.
   returned: success
   type: bool
 before:
-  description: The commit that was checked out before.
+  description: The previously checked out commit.
   returned: success
   type: str
 """

@@ -7,40 +7,40 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: verify
-short_description: Probe an environment from inside and outside, and look at its machine again
+short_description: Probe an environment from inside and outside, and inspect its machine again
 description:
-  - An action of the same name fills all options in from the inventory and judges the answers. In a play it is called
-    without any option.
-  - Probes only ask. They are bounded in number and time, need nothing in the images, and leave nothing behind.
+  - An action of the same name fills in all options from the inventory and evaluates the answers. In a play, set no
+    options.
+  - Probes are read-only. They are limited in number and time, need no tools in the images, and leave nothing behind.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 extends_documentation_fragment:
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
+  check_mode: {support: full, description: Only reads.}
+  diff_mode: {support: none, description: Only reads.}
 options:
-  converged: {type: dict, default: {}, description: What M(aiia.bulkhead.converge) returned in this run.}
+  converged: {type: dict, default: {}, description: The result of M(aiia.bulkhead.converge) in this run.}
   prefix: {type: str, default: "", description: The environment's prefix.}
-  token: {type: str, default: "", description: The run that holds the environment's lock.}
+  token: {type: str, default: "", description: The ID of the run that holds the environment's lock.}
   project: {type: str, default: "", description: The environment's Compose project.}
-  resolve: {type: list, elements: str, default: [], description: Names of others to resolve from inside each container.}
+  resolve: {type: list, elements: str, default: [], description: Foreign names to resolve from inside each container.}
   connect:
     type: list
     elements: dict
     default: []
-    description: Addresses and ports of others to connect to; C(machine) stands for the machine as containers see it.
+    description: Foreign addresses and ports to connect to. C(machine) is the machine as containers see it.
   credentials:
     type: str
     default: ""
     description:
-      - The environment's own names and passwords by kind (C(postgresql), C(redis)), as JSON. They are tried only where
-        a server of another environment can be connected to, and never sent where that server asks for none.
+      - The environment's own names and passwords by kind (C(postgresql), C(redis)), as JSON. They are tried only if
+        another environment's server accepts a connection, and are never sent to a server that does not ask for them.
   requests: {type: list, elements: dict, default: [], description: HTTP requests to make from the machine.}
   questions: {type: list, elements: dict, default: [], description: Read-only commands to run in own containers.}
-  timeout: {type: float, default: 0.5, description: Seconds for each probe.}
-  directories: {type: list, elements: str, default: [], description: Directories of environments to look at as well.}
+  timeout: {type: float, default: 0.5, description: The time limit for each probe in seconds.}
+  directories: {type: list, elements: str, default: [], description: Directories of further environments to inspect.}
 """
 
 EXAMPLES = r"""
@@ -50,21 +50,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 observation:
-  description: The machine as it is now.
+  description: The state of the machine.
   returned: success
   type: dict
 inside:
-  description: What names and addresses of others were reached from inside each container.
+  description: The foreign names and addresses reached from inside each container.
   returned: success
   type: list
   elements: dict
 answers:
-  description: What the HTTP requests were answered.
+  description: The responses to the HTTP requests.
   returned: success
   type: list
   elements: dict
 replies:
-  description: What own servers said.
+  description: The replies of the environment's own servers.
   returned: success
   type: list
   elements: dict
