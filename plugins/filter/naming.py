@@ -33,7 +33,7 @@ def _filter(make: Callable[..., str]) -> Callable[..., str]:
 
 
 def _assert_prefixed(name: str, prefix: str) -> str:
-    """Return the name if it starts with the prefix, followed by a word boundary. Raises ``ValueError`` otherwise."""
+    """Return the name if it starts with the prefix as whole words. Raises ``ValueError`` otherwise."""
     problems = naming.check_prefix(prefix)
     if problems:
         raise ValueError("; ".join(problems))

@@ -13,7 +13,7 @@ from ..plugin_utils.isolation import naming
 
 
 def prefixed_by(name: Any, prefix: Any) -> bool:
-    """Whether a name starts with the prefix, followed by a word boundary."""
+    """Whether a name starts with the prefix as whole words."""
     if not isinstance(prefix, str) or not prefix:
         raise AnsibleFilterError("it takes a prefix that is a string and not empty")
     return isinstance(name, str) and naming.owns(prefix, name)
