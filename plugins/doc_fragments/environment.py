@@ -20,7 +20,7 @@ options:
 
     MACHINE = r"""
 options:
-  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The engine's address.}
+  docker_host: {type: str, default: "unix:///var/run/docker.sock", description: The address of the engine.}
   state_directory:
     type: str
     default: ""

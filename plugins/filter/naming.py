@@ -14,9 +14,9 @@ from ..plugin_utils.isolation import naming
 
 
 def _filter(make: Callable[..., str]) -> Callable[..., str]:
-    """A naming function as a filter: strings in, a string out, ``ValueError`` as the error of the template.
+    """Turn a naming function into a filter on strings that reports ``ValueError`` as a template error.
 
-    Ansible names the filter in front of the message.
+    Ansible prefixes the message with the name of the filter.
     """
 
     @wraps(make)
@@ -33,7 +33,7 @@ def _filter(make: Callable[..., str]) -> Callable[..., str]:
 
 
 def _assert_prefixed(name: str, prefix: str) -> str:
-    """The name itself, where it begins with the prefix up to a word's end; an error otherwise."""
+    """Return the name if it starts with the prefix as whole words. Raises ``ValueError`` otherwise."""
     problems = naming.check_prefix(prefix)
     if problems:
         raise ValueError("; ".join(problems))
@@ -47,10 +47,10 @@ def _assert_prefixed(name: str, prefix: str) -> str:
 
 
 class FilterModule:
-    """Names of an environment's things, and a filter that refuses names of others."""
+    """Filters that build the names of an environment, and one that rejects foreign names."""
 
     def filters(self) -> dict[str, Callable[..., str]]:
-        """All filters by name."""
+        """Return all filters by name."""
         makers: dict[str, Callable[..., str]] = {
             "assert_prefixed": _assert_prefixed,
             "container_name": naming.container_name,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: converge
-short_description: Bring an environment's release into force, or leave everything as it was
+short_description: Deploy an environment's release, or leave everything as it was
 description:
-  - Writes the rendered files of one environment atomically, lets Compose and the services' own programs judge them
-    first, calls Compose hermetically and only when something has changed or does not run as it should, and waits until
-    every container is healthy.
-  - When anything fails, the earlier files, checkout and containers are put back and the module fails.
-  - An action of the same name renders everything from the inventory, after the plan gate; in a play only
-    O(commit) is given.
+  - Has Compose and the services' own programs validate the rendered files of one environment, then writes the files
+    atomically. Calls Compose hermetically, and only if something has changed or does not run as it should, and waits
+    until every container is healthy.
+  - If anything fails, the module restores the earlier files, checkout and containers, and fails.
+  - An action of the same name renders everything from the inventory, after the plan gate. In a play, set only
+    O(commit).
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -22,11 +22,11 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: Nothing is changed; what would be done is in RV(steps).}
-  diff_mode: {support: full, description: "Of secret files only names of settings are shown."}
+  check_mode: {support: full, description: Changes nothing and returns the planned steps in RV(steps).}
+  diff_mode: {support: full, description: "For secret files, only the names of settings are shown."}
 options:
   commit: {type: str, default: "", description: The commit that M(aiia.bulkhead.source) returned.}
-  release: {type: str, default: "", description: "The release and how to bring it into force; the action fills it in."}
+  release: {type: str, default: "", description: The release and how to deploy it. Filled in by the action.}
 """
 
 EXAMPLES = r"""
@@ -38,22 +38,22 @@ EXAMPLES = r"""
 RETURN = r"""
 steps:
   description:
-    - What was done, would be done in check mode, or was begun before it failed.
-    - Each step has its C(verb), C(target) and C(kind), and where they say more C(reason), C(detail), C(at_most) and
-      C(seconds), for which a service may be or was down.
+    - The steps taken, planned in check mode, or started before a failure.
+    - Each step has its C(verb), C(target) and C(kind) and, where they add something, C(reason), C(detail), C(at_most)
+      and C(seconds), the times for which a service may be or was down.
   returned: always
   type: list
   elements: dict
 put_back:
-  description: What became of what had been changed.
+  description: What happened to the changes already made.
   returned: failure
   type: str
 release:
-  description: The release that is in force.
+  description: The current release.
   returned: success
   type: str
 containers:
-  description: How each container is.
+  description: The state of each container.
   returned: success
   type: dict
 """

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: destroy
-short_description: Take one environment away, and nothing else
+short_description: Remove one environment, and nothing else
 description:
-  - An action of the same name fills all options in from the inventory, prints the exact list of what would go, and asks
-    for the prefix where the environment is protected (O(ignore:bulkhead_confirm)). In a play it is called without any
-    option.
-  - What goes is known by its exact labels or by what the last deployment noted, never by a pattern or prefix. Volumes
-    and backups stay unless O(ignore:bulkhead_destroy_volumes) and O(ignore:bulkhead_destroy_backups) say otherwise.
-  - What is not the environment's own is left and told, such as containers that somebody made in its Compose project,
-    networks that others are attached to, a checkout with work in it, and files that no deployment wrote.
+  - An action of the same name fills in all options from the inventory, prints the exact list of what would be removed,
+    and requires the prefix if the environment is protected (O(ignore:bulkhead_confirm)). In a play, set no options.
+  - Objects to remove are identified by their exact labels or by the records of the last deployment, never by a pattern
+    or prefix. Volumes and backups are kept unless O(ignore:bulkhead_destroy_volumes) and
+    O(ignore:bulkhead_destroy_backups) are set.
+  - Anything that does not belong to the environment is left alone and reported, such as containers created by others in
+    its Compose project, networks that others are attached to, a checkout with local work, and files
+    that no deployment wrote.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -23,20 +24,20 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: The list is printed and nothing goes.}
-  diff_mode: {support: none, description: The list is printed in any case.}
+  check_mode: {support: full, description: Prints the list and removes nothing.}
+  diff_mode: {support: none, description: The list is always printed.}
 options:
-  apply: {type: bool, default: false, description: Remove what O(expected) lists; otherwise only look.}
+  apply: {type: bool, default: false, description: Remove what O(expected) lists. Otherwise only list it.}
   expected: {type: list, elements: dict, default: [], description: The list that was printed.}
   project: {type: str, default: "", description: The environment's Compose project.}
-  image_repository: {type: str, default: "", description: The repository of images that were built for the environment.}
-  firewall_chain: {type: str, default: "", description: The environment's chain of the firewall.}
+  image_repository: {type: str, default: "", description: The repository of the images built for the environment.}
+  firewall_chain: {type: str, default: "", description: The environment's firewall chain.}
   repository: {type: str, default: "", description: The repository of the environment's checkout.}
   branch: {type: str, default: "", description: The environment's branch.}
-  mounts: {type: list, elements: str, default: [], description: Directories that services mount; empty ones go.}
-  volumes: {type: bool, default: false, description: Whether volumes go too.}
-  backups: {type: bool, default: false, description: Whether backups go too.}
-  backup_directory: {type: str, default: "", description: Where the environment's backups are.}
+  mounts: {type: list, elements: str, default: [], description: Mounted directories. Empty ones are removed.}
+  volumes: {type: bool, default: false, description: Remove volumes too.}
+  backups: {type: bool, default: false, description: Remove backups too.}
+  backup_directory: {type: str, default: "", description: The directory of the environment's backups.}
 """
 
 EXAMPLES = r"""
@@ -46,17 +47,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 goes:
-  description: What was removed, or would be, as steps with a C(verb), the C(target) and its C(kind).
+  description: What was or would be removed, as steps, each with its C(verb), C(target) and C(kind).
   returned: success
   type: list
   elements: dict
 stays:
-  description: What is kept on purpose, volumes and backups.
+  description: What is kept on purpose, namely volumes and backups.
   returned: success
   type: list
   elements: str
 left:
-  description: What is not the environment's own, with the reason.
+  description: What was left alone because it is not the environment's own, with the reason.
   returned: success
   type: list
   elements: str

@@ -32,7 +32,7 @@ options:
   environments:
     description:
       - The environments that share machines.
-      - Required without O(config).
+      - Required unless O(config) is set.
     type: list
     elements: dict
     suboptions:

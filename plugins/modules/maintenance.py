@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: maintenance
-short_description: Put the maintenance page of one environment up, or take it away
+short_description: Enable or disable the maintenance page of one environment
 description:
-  - An action of the same name fills all options in from the inventory; O(ignore:bulkhead_maintenance) says which of the
-    two. In a play it is called without any option.
-  - nginx looks for the page at each request, so nothing is reloaded and no container is touched. It is done when the
-    environment's own port was seen to answer so.
+  - An action of the same name fills in all options from the inventory. O(ignore:bulkhead_maintenance) selects C(on) or
+    C(off). In a play, set no options.
+  - nginx looks for the page at each request, so nothing is reloaded and no container is touched. The module succeeds
+    once the environment's own port responds accordingly.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -20,23 +20,23 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: It only says what it would do.}
-  diff_mode: {support: none, description: There is one file.}
+  check_mode: {support: full, description: Only reports what it would do.}
+  diff_mode: {support: none, description: Only one file is involved.}
 options:
-  enabled: {type: bool, default: false, description: Whether the page shall be up.}
-  page: {type: str, default: "", description: The page.}
-  request: {type: dict, default: {}, description: The request that must be answered so.}
-  timeout: {type: float, default: 1, description: Seconds for each probe.}
+  enabled: {type: bool, default: false, description: Whether to show the page.}
+  page: {type: str, default: "", description: The content of the page.}
+  request: {type: dict, default: {}, description: The request that checks the result.}
+  timeout: {type: float, default: 1, description: The time limit for each probe in seconds.}
 """
 
 EXAMPLES = r"""
-- name: Put the page up or take it away, as bulkhead_maintenance says
+- name: Enable or disable the page according to bulkhead_maintenance
   aiia.bulkhead.maintenance:
 """
 
 RETURN = r"""
 steps:
-  description: What was done, or would be in check mode, each step with its C(verb) and C(target).
+  description: The steps taken, or planned in check mode, each with its C(verb) and C(target).
   returned: success
   type: list
   elements: dict

@@ -47,7 +47,7 @@ findings:
   type: list
   elements: dict
 open:
-  description: What could not be judged because values are sealed.
+  description: What could not be evaluated because values are sealed.
   returned: always
   type: list
   elements: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: promotion
-short_description: Refuse images that were not healthy in another environment for long enough
+short_description: Reject images that were not healthy in another environment for long enough
 description:
   - Called by the action M(aiia.bulkhead.converge) if O(ignore:bulkhead_promotion_from) is set. Plays do not call it.
   - The proof is what the module M(aiia.bulkhead.evidence) read on the other environment's machine.

@@ -37,7 +37,7 @@ releases:
   type: list
   elements: dict
 current:
-  description: The release in force.
+  description: The current release.
   returned: success
   type: str
 target:

@@ -7,38 +7,38 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollback
-short_description: Return an environment to a release that it kept
+short_description: Return an environment to a kept release
 description:
-  - Brings a kept release into force as a whole - image, Compose file, settings, nginx configuration, and the commit of
-    the checkout - by the same way as M(aiia.bulkhead.converge), so without a gap where the stack allows that.
-  - The release was proved when it was deployed. What it claims is judged again, beside the environments that the
-    inventory declares and those that live on the machine now.
-  - The database's schema stays as it is; a migration has to leave it usable for the release before.
-  - Which release is meant says E(ignore:bulkhead_release), C(previous) by default.
+  - Deploys a kept release as a whole - image, Compose file, settings, nginx configuration, and the commit of the
+    checkout - in the same way as M(aiia.bulkhead.converge), so without a gap where the stack allows it.
+  - The release was proved when it was deployed. Its claims are evaluated again, against the environments that the
+    inventory declares and those that are now on the machine.
+  - The database schema is not changed. A migration must leave it usable for the previous release.
+  - E(ignore:bulkhead_release) selects the release. It defaults to C(previous).
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 attributes:
-  check_mode: {support: full, description: Nothing is changed; what would be done is in RV(steps).}
-  diff_mode: {support: full, description: "Shows files except secret ones, which are only named."}
+  check_mode: {support: full, description: Changes nothing and returns the planned steps in RV(steps).}
+  diff_mode: {support: full, description: "Shows files, except secret ones, which are only named."}
 notes:
-  - It takes no options; everything is in the inventory.
+  - This module has no options. All values come from the inventory.
 """
 
 EXAMPLES = r"""
-- name: Return to the release before
+- name: Return to the previous release
   aiia.bulkhead.rollback:
   register: rolled_back
 """
 
 RETURN = r"""
 steps:
-  description: What was done, or would be done in check mode, as M(aiia.bulkhead.converge) returns it.
+  description: The steps taken, or planned in check mode, as M(aiia.bulkhead.converge) returns them.
   returned: success
   type: list
   elements: dict
 release:
-  description: The release that is in force.
+  description: The current release.
   returned: success
   type: str
 """

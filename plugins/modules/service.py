@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service
-short_description: List, restart and look into the services of one environment, or run a command in one
+short_description: List, restart and inspect the services of one environment, or run a command in one
 description:
-  - An action of the same name fills all other options in from the inventory. In a play only O(job) is given; which
-    service, how many lines and which command are public variables (O(ignore:bulkhead_service),
-    O(ignore:bulkhead_lines), O(ignore:bulkhead_command), O(ignore:bulkhead_manage)).
-  - Only containers that a deployment of this environment made are touched or shown, known by their exact labels.
-  - What is secret is hidden in everything that is shown.
+  - An action of the same name fills in all other options from the inventory. In a play, set only O(job). Variables
+    select the service, the number of lines and the command (O(ignore:bulkhead_service), O(ignore:bulkhead_lines),
+    O(ignore:bulkhead_command), O(ignore:bulkhead_manage)).
+  - Only containers created by a deployment of this environment, identified by their exact labels, are touched or shown.
+  - Secrets are hidden in all output.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - aiia.bulkhead.environment
   - aiia.bulkhead.environment.machine
 attributes:
-  check_mode: {support: full, description: Nothing is restarted and no command is run.}
+  check_mode: {support: full, description: Restarts nothing and runs no command.}
   diff_mode: {support: none, description: There is nothing to compare.}
 options:
   job:
@@ -30,28 +30,28 @@ options:
     choices: [list, logs, restart, shell, manage]
     description:
       - V(list) and V(logs) only read and take no lock.
-      - V(restart) restarts services one after the other and waits until each is ready.
-      - V(shell) runs a command in the service's container, and without a command says how to get a terminal there.
+      - V(restart) restarts services one at a time and waits until each is ready.
+      - V(shell) runs a command in the service's container. Without a command, it explains how to open a terminal there.
       - V(manage) runs the service's own management command.
   project: {type: str, default: "", description: The environment's Compose project.}
-  services: {type: list, elements: dict, default: [], description: The services that the job is about.}
-  lines: {type: int, default: 200, description: How many lines of each log.}
+  services: {type: list, elements: dict, default: [], description: The services that the job acts on.}
+  lines: {type: int, default: 200, description: The number of lines to show of each log.}
   command: {type: list, elements: str, default: [], description: The command as a list of arguments.}
   secret_names: {type: list, elements: str, default: [], description: Names of settings whose values are hidden.}
-  timeout: {type: int, default: 300, description: Seconds to wait until a restarted container is healthy.}
+  timeout: {type: int, default: 300, description: How many seconds to wait for a restarted container to become healthy.}
   readiness_delay:
-    {type: int, default: 5, description: Seconds that a restarted container without a health check has to run.}
+    {type: int, default: 5, description: How many seconds a restarted container without a health check must run.}
 """
 
 EXAMPLES = r"""
-- name: Restart what bulkhead_service names, or everything
+- name: Restart the service that bulkhead_service names, or all services
   aiia.bulkhead.service:
     job: restart
 """
 
 RETURN = r"""
 services:
-  description: What runs.
+  description: The services and their state.
   returned: V(list)
   type: list
   elements: dict
@@ -61,12 +61,12 @@ logs:
   type: list
   elements: dict
 steps:
-  description: What was done, or would be in check mode, each step with its C(verb), C(target) and C(kind).
+  description: The steps taken, or planned in check mode, each with its C(verb), C(target) and C(kind).
   returned: V(restart), V(shell), V(manage)
   type: list
   elements: dict
 lines:
-  description: What the command wrote.
+  description: The output of the command.
   returned: V(shell), V(manage)
   type: list
   elements: str

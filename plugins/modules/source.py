@@ -70,7 +70,7 @@ built:
   returned: success
   type: bool
 before:
-  description: The commit that was checked out before.
+  description: The previously checked out commit.
   returned: success
   type: str
 """

@@ -21,9 +21,9 @@ attributes:
   check_mode: {support: full, description: The module only reads.}
   diff_mode: {support: none, description: The module only reads.}
 options:
-  converged: {type: dict, default: {}, description: What M(aiia.bulkhead.converge) returned in this run.}
+  converged: {type: dict, default: {}, description: The result of M(aiia.bulkhead.converge) in this run.}
   prefix: {type: str, default: "", description: The environment's prefix.}
-  token: {type: str, default: "", description: The run that holds the environment's lock.}
+  token: {type: str, default: "", description: The ID of the run that holds the environment's lock.}
   project: {type: str, default: "", description: The environment's Compose project.}
   resolve: {type: list, elements: str, default: [], description: Others' names to resolve from inside each container.}
   connect:

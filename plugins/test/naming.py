@@ -13,7 +13,7 @@ from ..plugin_utils.isolation import naming
 
 
 def prefixed_by(name: Any, prefix: Any) -> bool:
-    """Whether a name begins with the prefix, up to a word's end."""
+    """Whether a name starts with the prefix as whole words."""
     if not isinstance(prefix, str) or not prefix:
         raise AnsibleFilterError("it takes a prefix that is a string and not empty")
     return isinstance(name, str) and naming.owns(prefix, name)
@@ -28,5 +28,5 @@ class TestModule:
     """Tests of names and prefixes."""
 
     def tests(self) -> dict[str, Callable[..., bool]]:
-        """All tests by name."""
+        """Return all tests by name."""
         return {"prefixed_by": prefixed_by, "valid_prefix": valid_prefix}

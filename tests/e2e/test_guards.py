@@ -146,7 +146,7 @@ WALKS = [
     ["--skip-tags", "always"],
     ["--skip-tags", "all"],
     ["--start-at-task", "Converge to the release"],
-    ["--start-at-task", "Bring the source to its commit and build its image"],
+    ["--start-at-task", "Check out the commit and build its image"],
 ]
 
 

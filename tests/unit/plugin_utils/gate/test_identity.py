@@ -147,7 +147,7 @@ def test_the_values_that_a_deployment_may_get(tmp_path: Path) -> None:
     "options",
     [
         ("--start-at-task", "aiia.bulkhead.environment : Converge to the release"),
-        ("--start-at-task", "aiia.bulkhead.environment : Bring the source to its commit and build its image"),
+        ("--start-at-task", "aiia.bulkhead.environment : Check out the commit and build its image"),
         ("--skip-tags", "always,all"),
         ("--tags", "none"),
     ],
