@@ -2,11 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The engine's images, sites of their own for tests, and the guide's two environments, deployed once."""
+"""What the end-to-end tests share: the fixtures of the engine, and the guide's two environments, deployed once."""
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 import sys
 import time
@@ -20,38 +19,9 @@ for folder in (HERE, HERE.parent / "images", HERE.parent / "app"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-import build  # noqa: E402
+from fixtures import images, projects, site  # noqa: E402, F401
 from guide_stack import Guide, deploy_guide  # noqa: E402
 from support import IMAGE, Site, docker, remove_project  # noqa: E402
-
-
-@pytest.fixture(scope="session", autouse=True)
-def images() -> None:
-    """The images of the stack, built where they are missing."""
-    build.ensure_images()
-
-
-@pytest.fixture(scope="session")
-def projects() -> Iterator[Callable[[], str]]:
-    """Names of projects that nobody else has; everything that carries one is removed at the end."""
-    session = secrets.token_hex(3)
-    given: list[str] = []
-
-    def project() -> str:
-        given.append(f"e2e{session}x{len(given)}")
-        return given[-1]
-
-    yield project
-    for option in given:
-        remove_project(option)
-
-
-@pytest.fixture
-def site(tmp_path: Path, projects: Callable[[], str]) -> Iterator[Site]:
-    """An inventory without environments yet."""
-    made = Site(tmp_path, projects())
-    yield made
-    remove_project(made.project)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ GROUPS = {
     "galaxy": ["tests/stages/test_galaxy.py"],
     "molecule": ["tests/stages/test_molecule.py"],
     "e2e": ["tests/e2e"],
+    "security": ["tests/security"],
 }
 # What `make check` runs: it needs no engine, and not much longer than it takes to read the change again.
 QUICK = ("lint", "unit", "hazards")

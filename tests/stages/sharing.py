@@ -36,7 +36,7 @@ def unit(nodeid: str) -> str:
 def turn(nodeid: str) -> int:
     """When a test's unit comes."""
     path = nodeid.partition("::")[0]
-    if not path.startswith("tests/e2e/"):
+    if not path.startswith(("tests/e2e/", "tests/security/")):
         return 0
     return 1 if path in TOGETHER["guide"] else 3 if path in SMALL else 2
 
