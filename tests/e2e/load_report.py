@@ -108,7 +108,7 @@ def table(records: Sequence[Record], phases: Sequence[str]) -> Iterator[str]:
             if during := [record for record in own if record.phase == phase]:
                 yield f"  {phase:<{width - 2}}{Summary.of(during)}"
         yield f"  {'altogether':<{width - 2}}{Summary.of(own)}"
-    failures = sorted((record for record in records if record.failure), key=lambda each: each.due)
+    failures = sorted((record for record in records if record.failure), key=lambda record: record.due)
     yield from (f"  failed: {failure}" for failure in failures[:SHOWN_FAILURES])
     if len(failures) > SHOWN_FAILURES:
         reasons = Counter(

@@ -224,10 +224,10 @@ def descendants(pid: int, halt: bool = False) -> list[int]:
     """A process and everything that it started, parents first. Each can be halted before its children are read: one
     that runs may start another that nobody has listed."""
     family = [pid]
-    for each in family:
+    for process in family:
         if halt:
-            _halt(each)
-        family += _children(each)
+            _halt(process)
+        family += _children(process)
     return family
 
 

@@ -51,7 +51,7 @@ def healthy(place: Place) -> bool:
 def variables_of(place: Place, service: str = "django") -> dict[str, str]:
     """The variables of a container's process."""
     text = docker("exec", f"{place.prefix}_{service}", "cat", "/proc/1/environ")
-    return dict(each.split("=", 1) for each in text.split("\0") if each)
+    return dict(entry.split("=", 1) for entry in text.split("\0") if entry)
 
 
 def test_a_setting_recreates_django_and_nothing_else(guide: Guide) -> None:
@@ -142,7 +142,9 @@ def test_a_new_redis_password(guide: Guide) -> None:
         "try: print(redis.Redis('redis', password=sys.argv[1]).ping())\n"
         "except redis.RedisError: print('refused')"
     )
-    answers = [docker("exec", f"{place.prefix}_django", "python3", "-c", program, each).strip() for each in (new, old)]
+    answers = [
+        docker("exec", f"{place.prefix}_django", "python3", "-c", program, password).strip() for password in (new, old)
+    ]
     assert answers == ["True", "refused"]
 
 
@@ -166,7 +168,7 @@ def test_celery_through_the_inventory_alone(guide: Guide) -> None:
     assert sorted(after) == [f"{place.prefix}_{service}" for service in SERVICES]
     steps = sentences(run.result("converge")["steps"])
     gone = {step for step in steps if step.startswith("remove ")}
-    assert gone == {f"remove container {place.prefix}_{each}: its service is gone" for each in ("worker", "beat")}
+    assert gone == {f"remove container {place.prefix}_{service}: its service is gone" for service in ("worker", "beat")}
 
 
 def test_a_container_that_was_removed_comes_back(guide: Guide) -> None:

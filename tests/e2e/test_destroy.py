@@ -179,7 +179,7 @@ def test_the_rest_goes_when_it_may_and_then_there_is_nothing(pair: Pair) -> None
     found = run.result("destroy")
     assert found["stays"] == [] and found["left"] == [f"{guest}: not a backup of {ours.prefix}"]
     gone = {(step["kind"], step["target"]) for step in found["goes"]}
-    assert {("backup", str(path)) for path in own} == {each for each in gone if each[0] == "backup"}
+    assert {("backup", str(path)) for path in own} == {item for item in gone if item[0] == "backup"}
     assert {("file", str(backups / ours.prefix / name)) for name in (LOCK, JOURNAL)} <= gone
     assert not ours.directory.exists()
     assert not any(pair.names(kind) for kind in ("container", "network", "volume", "image"))

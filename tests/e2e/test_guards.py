@@ -150,7 +150,7 @@ WALKS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", WALKS, ids=[" ".join(each) for each in WALKS])
+@pytest.mark.parametrize("arguments", WALKS, ids=[" ".join(walk) for walk in WALKS])
 def test_walking_around_the_gate(traced: Traced, arguments: list[str]) -> None:
     """Whatever is skipped, what changes a host asks for the proof itself."""
     run = traced.site.play(*arguments)
@@ -163,7 +163,9 @@ def test_ignored_errors(traced: Traced) -> None:
     book = playbook(traced.site.directory, ignore_errors=True, tasks=[ROLE])
     run = traced.site.play(playbook=book)
     changing = {task.action: task for task in run.tasks if not task.action.endswith(".verify")}
-    assert set(changing) == {f"aiia.bulkhead.{each}" for each in ("plan", "preflight", "source", "backup", "converge")}
+    assert set(changing) == {
+        f"aiia.bulkhead.{action}" for action in ("plan", "preflight", "source", "backup", "converge")
+    }
     for action, task in changing.items():
         assert task.status == "ignored", action
         assert "no-limit" in task.result["msg"], action

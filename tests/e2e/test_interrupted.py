@@ -49,7 +49,7 @@ def test_kill_9_in_each_step(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [each if each == QUICK else pytest.param(each, marks=pytest.mark.full) for each in STEPS]
+    "step", [step if step == QUICK else pytest.param(step, marks=pytest.mark.full) for step in STEPS]
 )
 def test_kill_9_of_the_module_alone(place: Place, step: str) -> None:
     """The run itself lives on: it fails, gives the lock back, and says so."""

@@ -81,7 +81,7 @@ def test_restart_of_everything(pair: Pair) -> None:
     assert sentences(pair.do("restart").succeeded().result("service")["steps"]) == steps
     after = running(pair.ours.prefix)
     started = [after[f"{pair.ours.prefix}_{name}"][1] for name in ("store", "web")]
-    assert max(each[1] for each in before.values()) < started[0] < started[1]
+    assert max(container[1] for container in before.values()) < started[0] < started[1]
 
 
 @pytest.mark.full

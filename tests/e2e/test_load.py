@@ -205,7 +205,7 @@ def test_a_stop_is_seen_by_all_that_fell_into_it(certificate: Path) -> None:
     # Some were due before, and fell into it as well.
     late = [record for record in load.records if record.kind in TURNS and record.seconds > 0.3]
     assert load.failures == []
-    assert len(late) >= 10 and max(each.seconds for each in late) > 0.5, load.report()
+    assert len(late) >= 10 and max(record.seconds for record in late) > 0.5, load.report()
 
 
 def test_it_ends_by_itself(certificate: Path) -> None:

@@ -138,8 +138,8 @@ def test_a_controller_that_dies_alone(place: Place) -> None:
 def test_two_deployments_at_once(place: Place) -> None:
     """One is refused at once where it may not wait, and says whose the lock is; one that may wait goes on after it."""
     first, second = (Site(place.site.directory / name, place.site.project, places=place.site.places) for name in "ab")
-    for each in (first, second):
-        each.everyone["bulkhead_state_directory"] = str(state(place.site))
+    for controller in (first, second):
+        controller.everyone["bulkhead_state_directory"] = str(state(place.site))
     place.variables["bulkhead_services"]["slow"] = gated(labels={"step": "both"})
     said: list[str] = []
 

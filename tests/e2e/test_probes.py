@@ -78,8 +78,8 @@ def network() -> Iterator[Network]:
     finally:
         for each in ("near", "open", "closed", "postgresql"):
             docker("rm", "--force", "--volumes", f"{name}-{each}", check=False)
-        for each in (here, there):
-            docker("network", "rm", each, check=False)
+        for network in (here, there):
+            docker("network", "rm", network, check=False)
 
 
 def left_behind() -> list[str]:
@@ -145,4 +145,4 @@ def test_who_is_let_in(network: Network, server: str, port: int, credentials: di
     asker = Asker({"resolve": [], "connect": [target], "credentials": credentials, "timeout": 3})
     answer = asker.answer()
     assert answer["connected"] == [target]
-    assert [each[2] for each in answer["entered"]] == ([how] if how else [])
+    assert [address[2] for address in answer["entered"]] == ([how] if how else [])

@@ -189,8 +189,8 @@ def test_old_and_new_are_not_mixed_for_long(story: Story) -> None:
     ]
     old, new = ([record for record in records if record.commit == story.commits[name]] for name in (SETTING, GOOD))
     assert old and new and len(old) + len(new) == sum(bool(record.commit) for record in records)
-    answered = min(each.due + each.seconds for each in new)
-    late = [each for each in old if each.due > answered]
+    answered = min(record.due + record.seconds for record in new)
+    late = [record for record in old if record.due > answered]
     assert len(late) <= PACE.rate, "the old version answered again, after the new one had taken over"
 
 
@@ -247,7 +247,7 @@ def test_a_backup_was_made_before_the_migration(story: Story) -> None:
 
 def test_production_is_what_it_was(story: Story) -> None:
     """Not one of its containers was touched by anything that happened to staging."""
-    assert all(each == story.production[0] for each in story.production)
+    assert all(seen == story.production[0] for seen in story.production)
 
 
 def test_names_are_the_guides(story: Story) -> None:
@@ -255,7 +255,7 @@ def test_names_are_the_guides(story: Story) -> None:
     for place in story.guide.both:
         found = containers(place.prefix)
         assert sorted(found) == [f"{place.prefix}_{service}" for service in SERVICES]
-        assert {each["State"]["Health"]["Status"] for each in found.values()} == {"healthy"}
+        assert {container["State"]["Health"]["Status"] for container in found.values()} == {"healthy"}
 
 
 def _up_by_hand(place: Place) -> None:

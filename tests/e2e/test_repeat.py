@@ -49,9 +49,9 @@ def test_a_second_run_changes_nothing(guide: Guide) -> None:
     assert check.changed == 0
     assert run.result("converge")["containers"] == dict.fromkeys(before[0].containers, "healthy")
     assert _without_fetch(guide) == [
-        {path: what for path, what in each.files.items() if not path.startswith("code/.git/")} for each in before
+        {path: what for path, what in earlier.files.items() if not path.startswith("code/.git/")} for earlier in before
     ]
-    assert [moment(place).containers for place in guide.both] == [each.containers for each in before]
+    assert [moment(place).containers for place in guide.both] == [earlier.containers for earlier in before]
 
 
 def _without_fetch(guide: Guide) -> list[dict[str, tuple[str, str]]]:

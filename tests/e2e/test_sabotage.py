@@ -259,7 +259,7 @@ def test_drift_is_mended_by_a_deployment(drifted: Drifted, pair: Pair) -> None:
     assert verified.code != 0
     mended.succeeded()
     assert say(pair.ours.prefix) == "hello"
-    names = [f"{pair.ours.prefix}_{each}" for each in ("fifth", "fourth", "second", "third", "web")]
+    names = [f"{pair.ours.prefix}_{service}" for service in ("fifth", "fourth", "second", "third", "web")]
     assert list(running(pair.ours.prefix)) == names
     assert "1234" not in (pair.ours.directory / "docker-compose.staging.yml").read_text()
     assert receipt(again)["changed"] == []
@@ -408,7 +408,7 @@ def test_a_bystander_that_is_deployed_meanwhile(pair: Pair) -> None:
     assert runs[0].succeeded() and run.succeeded()
     assert say(pair.theirs.prefix) == "changed"
     seen = [*receipt(run)["notes"], *receipt(runs[0])["notes"]]
-    assert any("is being deployed itself" in each for each in seen), seen
+    assert any("is being deployed itself" in note for note in seen), seen
     pair.ours.deploy().succeeded()  # without the service of the meantime, which is gone by hand
 
 

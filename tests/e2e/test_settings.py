@@ -47,7 +47,7 @@ def seen(place: Place) -> dict[bytes, bytes]:
     """The variables of the container's first process, as the kernel has them."""
     ids = docker("ps", "--quiet", "--filter", f"label=io.bulkhead.prefix={place.prefix}").split()
     content = base64.b64decode(docker("exec", ids[0], "base64", "-w0", "/proc/1/environ"))
-    return dict(each.split(b"=", 1) for each in content.split(b"\0") if each)
+    return dict(entry.split(b"=", 1) for entry in content.split(b"\0") if entry)
 
 
 def survive(place: Place, values: list[str]) -> None:

@@ -31,7 +31,7 @@ SOCKET = Path("/var/run/docker.sock")
 #: a machine with cgroup v1; the words of its command line are the kernel's in a container.
 RIGHTS = [
     ["--privileged"],
-    ["--cap-add=ALL", *(f"--security-opt={each}=unconfined" for each in ("seccomp", "apparmor", "systempaths"))],
+    ["--cap-add=ALL", *(f"--security-opt={option}=unconfined" for option in ("seccomp", "apparmor", "systempaths"))],
 ]
 INIT = ["/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
 
@@ -73,7 +73,7 @@ def test_the_units_are_what_systemd_takes_them_for(image: str, tmp_path: Path, m
     )  # fmt: skip
     assert said.returncode == 0 and "bulkhead-" not in said.stdout, said.stdout
     found = re.findall(r"(?:Next elapse|Iteration #\d): \w+ (\S+ \S+) UTC", said.stdout)
-    moments = [datetime.strptime(each, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) for each in found]
+    moments = [datetime.strptime(moment, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) for moment in found]
     expected = []
     for when in wanted.values():
         expected += [first := due(when, now), second := due(when, first), due(when, second)]

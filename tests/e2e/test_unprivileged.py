@@ -25,7 +25,7 @@ SOCKET = Path("/var/run/docker.sock")
 
 def unable() -> str:
     """Why no such user can be made here; empty when one can."""
-    missing = [each for each in ("useradd", "userdel", "su") if not shutil.which(each)]
+    missing = [program for program in ("useradd", "userdel", "su") if not shutil.which(program)]
     if os.geteuid() != 0 or missing:
         return "making a user needs root, useradd and su"
     return "" if SOCKET.exists() and SOCKET.stat().st_gid else "the engine's socket has no group of its own"

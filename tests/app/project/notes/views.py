@@ -96,7 +96,7 @@ def whoami(request: HttpRequest) -> JsonResponse:
 @require_http_methods(["GET", "POST"])
 def notes(request: HttpRequest) -> JsonResponse:
     if request.method == "GET":
-        return JsonResponse({"notes": [each.as_json() for each in Note.objects.all()[:LISTED_NOTES]]})
+        return JsonResponse({"notes": [note.as_json() for note in Note.objects.all()[:LISTED_NOTES]]})
     if (text := text_of(request)) is None:
         return refused()
     return JsonResponse(Note.objects.create(text=text).as_json(), status=201)

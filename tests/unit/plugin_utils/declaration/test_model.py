@@ -114,7 +114,7 @@ def test_who_vouches_for_images_has_to_be_there(tmp_path: Path) -> None:
     }
     fleet = list(declarations(read(write(tmp_path, groups))).values())
     check_promotion(fleet)
-    found = {each.group: each.problems for each in fleet}
+    found = {declaration.group: declaration.problems for declaration in fleet}
     assert found["staging"] == []
     assert only(found["prod"]).fix == "did you mean staging? The inventory has: dev, staging"
     assert only(found["dev"]).message.startswith("bulkhead_promotion_from is dev, but the inventory has no other")

@@ -91,7 +91,9 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
         inventory = read(write(tmp_path / f"inventory-{len(list(tmp_path.iterdir()))}", groups))
         renderer = Renderer(inventory.loader)
         known = declarations(inventory)
-        fleet = Fleet(tuple(build_environment(each, renderer.render(each)) for each in known.values()))
+        fleet = Fleet(
+            tuple(build_environment(declaration, renderer.render(declaration)) for declaration in known.values())
+        )
         gate: Any = SimpleNamespace(fleet=fleet, render=renderer.render)
         machine = Machine(step, check_mode)
         return machine, LiveGate(machine, {"inventory_hostname": "staging-host"}, gate, known["staging"])
