@@ -76,8 +76,8 @@ def network() -> Iterator[Network]:
             eventually(partial(says, f"{name}-{server}", answer), 60)
         yield made
     finally:
-        for each in ("near", "open", "closed", "postgresql"):
-            docker("rm", "--force", "--volumes", f"{name}-{each}", check=False)
+        for suffix in ("near", "open", "closed", "postgresql"):
+            docker("rm", "--force", "--volumes", f"{name}-{suffix}", check=False)
         for network in (here, there):
             docker("network", "rm", network, check=False)
 

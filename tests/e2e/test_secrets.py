@@ -63,7 +63,7 @@ def test_the_sampler_sees_arguments() -> None:
     with ProcessArguments([canary]) as arguments, subprocess.Popen(command) as process:
         eventually(lambda: arguments.seen)
         process.kill()
-    assert any(canary.encode() in arguments_seen for arguments_seen in arguments.seen)
+    assert any(canary.encode() in line for line in arguments.seen)
 
 
 def test_files_on_the_machine(guide: Guide) -> None:
