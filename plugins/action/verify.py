@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
             if session is None and not _is_deployed(declaration.prefix, answer):
                 why = f"{declaration.prefix} is not deployed here, so there is nothing to verify. Deploy first"
                 return {**result, "failed": True, "msg": why}
-            stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
+            stopping = stops(findings, declaration.fail_on, declaration.prefix)
             rules = list(dict.fromkeys(finding.rule for finding in stopping))
             if session is not None:
                 receipt = live.ending.record(session, live.environment, answer, findings, given["converged"], rules)

@@ -36,6 +36,14 @@ class Declaration:
         return str(self.values.get("bulkhead_prefix") or self.group)
 
     @property
+    def fail_on(self) -> Severity:
+        """The lowest severity of a finding that stops a run; the lowest of all where the inventory's cannot be read."""
+        try:
+            return Severity.parse(str(self.values["bulkhead_fail_on"] or ""))
+        except ValueError:
+            return Severity.LOW
+
+    @property
     def usable(self) -> bool:
         """Whether it can be rendered. A bad setting does not prevent that, so that the rest is judged too."""
         faults = (problem for problem in self.problems if problem.rule != "invalid-setting")

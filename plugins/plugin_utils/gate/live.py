@@ -18,7 +18,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ..declaration.model import Declaration
 from ..isolation.live.preflight import accepted, preflight, standing
 from ..isolation.live.registered import as_released
-from ..isolation.model import Environment, Finding, Fleet, Severity
+from ..isolation.model import Environment, Finding, Fleet
 from ..isolation.report.text import arrange, stops, text
 from ..isolation.rules import judge
 from .ending import Ending
@@ -146,6 +146,6 @@ class LiveGate:
         return arrange(accepted(self.environment, findings, date.today(), complete))
 
     def _refuse(self, findings: list[Finding], why: str) -> None:
-        stopping = stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), self.declaration.prefix)
+        stopping = stops(findings, self.declaration.fail_on, self.declaration.prefix)
         if stopping:
             raise AnsibleActionFail(f"{why}\n{text(findings, stopping=stopping)}")
