@@ -176,7 +176,6 @@ class Gate:
         Raises AnsibleActionFail with the findings otherwise.
         """
         meant, findings = self._meant(True, declaration.values["bulkhead_allow_many"])
-        findings += self.extra_findings(declaration)
         findings += self._rewritten(declaration)
         if findings or declaration.group not in meant:
             raise AnsibleActionFail(report.refusal(findings))
