@@ -18,7 +18,7 @@ class Declaration:
 
     ``problems`` are findings on them, ``lacking`` those that matter only where this environment is deployed.
     ``available`` is what templates may use: all inventory variables of the host, overlaid with the resolved values.
-    ``locked`` are vault files that cannot be opened here.
+    ``locked`` are vault files that cannot be opened here. ``permissions`` are those that ``-e`` gives this run.
     """
 
     group: str
@@ -29,6 +29,7 @@ class Declaration:
     locked: tuple[str, ...] = ()
     problems: list[Finding] = field(default_factory=list)
     lacking: list[Finding] = field(default_factory=list)
+    permissions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:

@@ -48,6 +48,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     for name, spec in known.items():
         declaration.values[name] = _resolve(declaration, templates, name, spec)
     command_line.tighten(declaration.values, environment.extra)
+    declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)
     declaration.available = {**available, **declaration.values}
     return declaration

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ..declaration.command_line import permissions
 from ..declaration.model import Declaration
 from ..isolation.live.preflight import accepted, preflight, standing
 from ..isolation.live.registered import as_released
@@ -86,7 +85,7 @@ class LiveGate:
         if session is not None:
             return session
         session = Session(self.declaration.prefix, uuid.uuid4().hex, now())
-        session.permissions = permissions(self.values, self.gate.inventory.extra_variables)
+        session.permissions = self.declaration.permissions
         self.machine.take_lock(session)
         with self.during(session, refusing=True):
             findings = self._accepted(preflight(self.environment, self.around.prefixes, session.observation))

@@ -110,7 +110,7 @@ class EnvironmentStep(EnvironmentAction):
         Raises AnsibleActionFail where it is missing, or names another environment.
         """
         prefix = self.declaration.prefix
-        typed = self.gate.inventory.extra_variables.get("bulkhead_confirm")
+        typed = self.declaration.permissions.get("bulkhead_confirm")
         if typed is None and not self.declaration.values["bulkhead_protected"]:
             return
         if typed != prefix:
