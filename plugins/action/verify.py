@@ -19,7 +19,7 @@ from ..plugin_utils.gate.step import EnvironmentAction
 from ..plugin_utils.isolation.live.drift import as_diff
 from ..plugin_utils.isolation.live.receipt import as_text
 from ..plugin_utils.isolation.model import Severity
-from ..plugin_utils.isolation.report.text import stops, text
+from ..plugin_utils.isolation.report.text import text
 from ..plugin_utils.isolation.wording import number
 
 #: Rules whose findings a verification shows whatever their severity.
@@ -50,7 +50,7 @@ class ActionModule(EnvironmentAction):
             if session is None and not _is_deployed(declaration.prefix, answer):
                 why = f"{declaration.prefix} is not deployed here, so there is nothing to verify. Deploy first"
                 return {**result, "failed": True, "msg": why}
-            stopping = stops(findings, declaration.fail_on, declaration.prefix)
+            stopping = live.stopping(findings)
             rules = list(dict.fromkeys(finding.rule for finding in stopping))
             if session is not None:
                 receipt = live.ending.record(session, live.environment, answer, findings, rules)

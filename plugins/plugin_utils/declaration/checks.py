@@ -113,6 +113,11 @@ def _check_values(declaration: Declaration) -> None:
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
     _check_backups(declaration)
+    for item in values["bulkhead_restore_readers"]:
+        if not (isinstance(item, Mapping) and item.get("prefix") and set(item) <= {"prefix", "files"}):
+            message = f"bulkhead_restore_readers has {item!r}"
+            fix = "write each item as {prefix: <prefix>}, with files: take if its files may be taken unchanged"
+            declaration.problem("invalid-variable", "bulkhead_restore_readers", message, fix)
     _check_numbers(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:

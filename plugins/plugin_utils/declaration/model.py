@@ -45,6 +45,12 @@ class Declaration:
             return Severity.LOW
 
     @property
+    def is_protected(self) -> bool:
+        """Whether the environment is protected. It counts as such where its variable cannot be read."""
+        unread = any(problem.resource == "bulkhead_protected" for problem in self.problems)
+        return unread or bool(self.values["bulkhead_protected"])
+
+    @property
     def usable(self) -> bool:
         """Whether it can be rendered. A bad setting does not prevent that, so that the rest is judged too."""
         faults = (problem for problem in self.problems if problem.rule != "invalid-setting")

@@ -211,6 +211,7 @@ class Gate:
             "allow_many": bool(mine) and all(declaration.values["bulkhead_allow_many"] for declaration in mine),
             "thresholds": {own.prefix: own.values for own in mine} or {"a plan of the whole fleet": fleet},
             "fail_on": {own.prefix: own.fail_on for own in mine} or {"": Severity.parse(fleet["bulkhead_fail_on"])},
+            "others": {declaration.prefix: declaration.fail_on for declaration in self.declarations},
             "bystanders": any(declaration.values["bulkhead_fail_on_bystanders"] for declaration in mine),
             "report": str((mine[0].values if mine else extra).get("bulkhead_report") or ""),
         }
@@ -233,8 +234,12 @@ class Gate:
         fail_on = option["fail_on"]
         if option["bystanders"] or not targets:
             return report.stops(findings, min(fail_on.values()))
-        # What one environment accepts, no other of the same run has to.
-        found = {id(finding) for target in targets for finding in report.stops(findings, fail_on[target], target)}
+        # What one environment accepts, no other has to.
+        found = {
+            id(finding)
+            for target in targets
+            for finding in report.stops(findings, fail_on[target], target, option["others"])
+        }
         return [finding for finding in findings if id(finding) in found]
 
 
