@@ -73,9 +73,10 @@ def test_what_one_environment_accepts_no_other_has_to(site: Site) -> None:
     site.host_variables = {**NOWHERE}
     one, other = site.small("one", "one", fail_on="critical"), site.small("other", "other")
     for place in (one, other):
-        place.variables["bulkhead_compose"] = {"networks": {"default": {"name": "monitoring", "external": True}}}
+        ipam = {"config": [{"subnet": "10.231.7.0/24"}]}
+        place.variables["bulkhead_compose"] = {"networks": {"default": {"ipam": ipam}}}
     gate = book(site, PROVE)
-    assert "shared-names" in refused(site.play("-l", "one", playbook=gate))
+    assert "overlapping-subnets" in refused(site.play("-l", "one", playbook=gate))
     other.variables["bulkhead_fail_on"] = "critical"
     assert site.play("-l", "one", playbook=gate).code == 0
 
