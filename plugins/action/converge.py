@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
@@ -21,11 +21,9 @@ from ..plugin_utils.release.render import secret_values
 class ActionModule(EnvironmentStep):
     """Render the whole tree of an environment and ship it in one module call."""
 
-    OPTIONS: ClassVar = {"commit": {"type": "str", "default": ""}}
-
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Render, call the module on the host, and mask secrets in its answer."""
-        commit = given["commit"]
+        commit = self.session.commit
         if self.declaration.values["bulkhead_source_repository"] and not commit:
             raise AnsibleActionFail(
                 f"{self.declaration.prefix}: the step before, which checks out the commit, did not run. Run the whole "
@@ -34,5 +32,6 @@ class ActionModule(EnvironmentStep):
         release = self.release(commit)
         require_promotion(self, release)
         answer = ship(self, commit, run_arguments(self, release), release_arguments(self, release))
+        self.session.has_converged(answer)
         masked: dict[str, Any] = mask(answer, secret_values(release))
         return masked

@@ -9,29 +9,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..plugin_utils.gate.plan import Gate
+from ..plugin_utils.gate.machine_calls import call_module
+from ..plugin_utils.gate.step import EnvironmentAction
 
 #: A commit in an image's tag; people need only its beginning.
 _COMMIT = re.compile(r"(?<=:)([0-9a-f]{12})[0-9a-f]{28}\b")
 
 
-class ActionModule(ActionBase):
+class ActionModule(EnvironmentAction):
     """Ask the machine, and show one line for each release."""
-
-    _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call the module with what the inventory declares."""
-        task_vars = task_vars or {}
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
-        declaration = Gate(self, task_vars).declaration_of(task_vars["inventory_hostname"])
-        values = declaration.values
-        arguments = {"directory": values["bulkhead_directory"], "prefix": declaration.prefix}
-        result.update(self._execute_module("aiia.bulkhead.releases", arguments, task_vars=task_vars))
+        result, _options = self.begin(tmp, task_vars)
+        declaration = self.declaration
+        arguments = {"directory": declaration.values["bulkhead_directory"], "prefix": declaration.prefix}
+        result.update(call_module(self, self.task_vars, "releases", arguments))
         if result.get("releases") == []:
             Display().display(f"{declaration.prefix} has no releases here: it is not deployed")
         for release in result.get("releases", ()):

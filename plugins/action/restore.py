@@ -16,7 +16,7 @@ from ..module_utils.core.masking import mask
 from ..module_utils.core.steps import Step, as_dicts, sentence
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.jobs.restore import Intention, another, refusals, refusals_before, staying
+from ..plugin_utils.jobs.restore import Intention, another, reader, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
 from ..plugin_utils.release.render import secret_values
 
@@ -35,20 +35,23 @@ class ActionModule(EnvironmentStep):
         origin = values["bulkhead_restore_from"] or prefix
         foreign = origin != prefix
         # An environment's own data is restored unchanged. A backup of any environment but `origin` is refused below.
-        scripts, unread = read_scripts(values) if foreign else ({}, [])
+        fleet = {declaration.prefix: declaration for declaration in self.gate.declarations}
+        owner = fleet[origin].values if foreign and origin in fleet else None
+        scripts, unread = read_scripts(owner, values["bulkhead_restore_files"]) if owner else ({}, [])
+        permitted, take = reader(owner, prefix) if owner else (False, False)
         intention = Intention(
             prefix=prefix,
             protected=bool(values["bulkhead_protected"]),
-            confirm=values["bulkhead_confirm"],
+            confirm=str(self.declaration.permissions.get("bulkhead_confirm", "")),
             restore_from=values["bulkhead_restore_from"],
-            sanitise=bool(values["bulkhead_restore_sanitise"]),
-            guarded=[
-                declaration.prefix for declaration in self.gate.declarations if declaration.values["bulkhead_protected"]
-            ],
+            sanitise="sanitise" in scripts,
+            guarded=[declaration.prefix for declaration in fleet.values() if declaration.is_protected],
             databases=[part["name"] for part in arguments["parts"] if part["kind"] == "postgresql"],
             directories=[part["name"] for part in arguments["parts"] if part["kind"] == "files"],
             files=values["bulkhead_restore_files"],
-            sanitise_files=bool(values["bulkhead_restore_sanitise_files"]),
+            sanitise_files="sanitise_files" in scripts,
+            permitted=permitted,
+            take=take,
         )
         self._refuse([*refusals_before(intention), *unread])
         if not values["bulkhead_restore"]:

@@ -29,6 +29,7 @@ class ActionModule(EnvironmentStep):
         target = kept["target"]
         self.live.judge_release(self.session, target["environment"])
         answer = ship(self, "", run_arguments(self, release), {"name": target["release"]})
+        self.session.has_converged(answer)
         masked: dict[str, Any] = mask(answer, secret_values(release))
         if not (masked.get("changed") or masked.get("failed")):
             Display().display(f"{self.declaration.prefix}: {target['release']} is already in force")

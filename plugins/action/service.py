@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ..module_utils.core.masking import mask
+from ..module_utils.core.masking import mask, texts_to_hide, typed_secrets
 from ..plugin_utils.declaration.variables import defaults
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
@@ -44,7 +44,7 @@ class ActionModule(EnvironmentStep):
             services, command = self._meant(job, release)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        hidden = secret_values(release)
+        hidden = [*secret_values(release), *texts_to_hide(typed_secrets(command))]
         answer: dict[str, Any] = mask(self._call(job, release, services, command), hidden)
         self._show(answer, job)
         if answer.get("failed"):

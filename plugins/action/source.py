@@ -26,6 +26,7 @@ class ActionModule(EnvironmentStep):
         if not self.declaration.values["bulkhead_source_repository"]:
             return {"changed": False, "commit": "", "built": False, "before": ""}
         answer = self.module("source", self._arguments())
+        self.session.commit = str(answer.get("commit") or "")
         if self._task.check_mode and not answer.get("failed"):
             steps = [Step("build", answer["image"], "image")] if answer["built"] else []
             if answer.get("promoted"):

@@ -9,52 +9,51 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.live import LiveGate
-from ..plugin_utils.gate.plan import Gate
 from ..plugin_utils.gate.receipts import write_receipt
 from ..plugin_utils.gate.session import begun
+from ..plugin_utils.gate.step import EnvironmentAction
 from ..plugin_utils.isolation.live.drift import as_diff
 from ..plugin_utils.isolation.live.receipt import as_text
 from ..plugin_utils.isolation.model import Severity
-from ..plugin_utils.isolation.report.text import stops, text
+from ..plugin_utils.isolation.report.text import text
 from ..plugin_utils.isolation.wording import number
 
 #: Rules whose findings a verification shows whatever their severity.
 _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environment", "unused-waiver", "in-maintenance")
 
 
-class ActionModule(ActionBase):
+class ActionModule(EnvironmentAction):
     """Verify; if this run deployed something, record the receipt and release the lock."""
-
-    _supports_check_mode = True
-    _supports_diff = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the gate."""
-        task_vars = task_vars or {}
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, given = self.validate_argument_spec({"converged": {"type": "dict", "default": {}}})
-        gate = Gate(self, task_vars)
-        declaration = gate.declaration_of(task_vars["inventory_hostname"])
+        result, _options = self.begin(tmp, task_vars)
+        gate, declaration = self.gate, self.declaration
         session = begun(declaration.prefix)
         if session is None:
             gate.prove(deploying=False)
         elif self._task.check_mode:
             return {**result, "changed": False, "msg": "check mode: nothing was changed, so there is nothing to verify"}
-        live = LiveGate(self, task_vars, gate, declaration)
+        live = LiveGate(self, self.task_vars, gate, declaration)
         receipt: dict[str, Any] = {}
         with live.during(session) if session else nullcontext():
+            if session is not None and not session.converged:
+                raise AnsibleActionFail(
+                    f"{declaration.prefix}: the step before, which brings a release into force, did not run. Run the "
+                    "whole deployment: ansible-playbook deploy.yml -l <environment>"
+                )
             answer, findings = live.verify()
             if session is None and not _is_deployed(declaration.prefix, answer):
                 why = f"{declaration.prefix} is not deployed here, so there is nothing to verify. Deploy first"
                 return {**result, "failed": True, "msg": why}
-            stopping = stops(findings, Severity.parse(declaration.values["bulkhead_fail_on"]), declaration.prefix)
+            stopping = live.stopping(findings)
             rules = list(dict.fromkeys(finding.rule for finding in stopping))
             if session is not None:
-                receipt = live.ending.record(session, live.environment, answer, findings, given["converged"], rules)
+                receipt = live.ending.record(session, live.environment, answer, findings, rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
         told = () if receipt else _TOLD
         shown = [

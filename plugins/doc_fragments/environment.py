@@ -16,6 +16,7 @@ options:
   directory: {type: path, description: The environment's directory.}
   token: {type: str, default: "", description: The run that holds the environment's lock. Not a secret.}
   owner: {type: str, default: "", description: The user who owns the directory.}
+  permit: {type: str, default: "", description: Shows that the action of the same name called the module.}
 """
 
     MACHINE = r"""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -13,15 +14,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .core.errors import Failure
+from .core.permit import READ_ONLY, permit
 from .state.registry import keep_lease_alive
 
 
 def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]], leased: bool = True) -> None:
     """Run a module's work and exit with the result of ``run``, or with its Failure.
 
-    ``leased`` modules work under the environment's lease, which is renewed meanwhile.
+    ``leased`` modules work under the environment's lease, which is renewed meanwhile. A module that could change
+    something refuses to work for anyone but the gate.
     """
     try:
+        _require_permit(module)
         with keep_lease_alive(module) if leased else nullcontext():
             result = run(module)
     except Failure as error:
@@ -32,3 +36,18 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
         module.fail_json(msg=message, **detail, **error.facts())
 
     module.exit_json(**result)
+
+
+def _require_permit(module: AnsibleModule) -> None:
+    """Raise Failure where a module that is not read-only was called without the gate."""
+    name = module._name.rpartition(".")[2]
+    if name in READ_ONLY:
+        return
+    params = module.params
+    due = permit(name, params["prefix"], params["token"])
+    if not hmac.compare_digest(params["permit"].encode(), due.encode()):
+        raise Failure(
+            "the module %s was called directly, so nothing has proved that it touches no other environment. Nothing "
+            "was changed. Call it as aiia.bulkhead.%s in a play on the hosts of one environment, or run the playbook "
+            "of that job" % (name, name)
+        )

@@ -13,8 +13,7 @@ description:
     atomically. Calls Compose hermetically, and only if something has changed or does not run as it should, and waits
     until every container is healthy.
   - If anything fails, the module restores the earlier files, checkout and containers, and fails.
-  - An action of the same name renders everything from the inventory, after the plan gate. In a play, set only
-    O(commit).
+  - An action of the same name renders everything from the inventory, after the plan gate. In a play, set no options.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -25,14 +24,13 @@ attributes:
   check_mode: {support: full, description: Changes nothing and returns the planned steps in RV(steps).}
   diff_mode: {support: full, description: "For secret files, only the names of settings are shown."}
 options:
-  commit: {type: str, default: "", description: The commit that M(aiia.bulkhead.source) returned.}
+  commit: {type: str, default: "", description: The commit that was checked out. Filled in by the action.}
   release: {type: str, default: "", description: The release and how to deploy it. Filled in by the action.}
 """
 
 EXAMPLES = r"""
 - name: Converge to the release
   aiia.bulkhead.converge:
-    commit: "{{ source.commit }}"
 """
 
 RETURN = r"""

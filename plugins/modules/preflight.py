@@ -23,6 +23,7 @@ attributes:
 options:
   prefix: {type: str, required: true, description: The environment's prefix.}
   token: {type: str, required: true, description: Identifies this run. Not a secret.}
+  permit: {type: str, default: "", description: Shows that the action called the module.}
   holder: {type: str, required: true, description: "Who started this run, for other users to read."}
   wait: {type: int, default: 60, description: Seconds to wait while another run holds the lock.}
   takeover: {type: bool, default: false, description: Take the lock even if another run holds it.}
@@ -55,7 +56,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.core.arguments import MACHINE
+from ..module_utils.core.arguments import MACHINE, PERMIT
 from ..module_utils.docker.engine import Engine
 from ..module_utils.host.observation import observe
 from ..module_utils.run_module import answer
@@ -90,6 +91,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **MACHINE,
+            **PERMIT,
             "prefix": {"type": "str", "required": True},
             "token": {"type": "str", "required": True, "no_log": False},
             "holder": {"type": "str", "required": True},

@@ -19,6 +19,7 @@ attributes:
 options:
   prefix: {type: str, required: true, description: The environment's prefix.}
   token: {type: str, default: "", description: Identifies this run. Not a secret.}
+  permit: {type: str, default: "", description: Shows that the action called the module.}
   owner: {type: str, default: "", description: The user who owns the environment's directory.}
   entry: {type: dict, default: {}, description: The environment's registry entry. Empty keeps the current one.}
   receipt: {type: dict, default: {}, description: The receipt. Empty writes none.}
@@ -42,6 +43,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.core.arguments import PERMIT
 from ..module_utils.run_module import answer
 from ..module_utils.state.locks import Locks
 from ..module_utils.state.registry import Registry, state_directory
@@ -76,6 +78,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **PERMIT,
             "prefix": {"type": "str", "required": True},
             "token": {"type": "str", "default": "", "no_log": False},
             "owner": {"type": "str", "default": ""},

@@ -21,7 +21,6 @@ attributes:
   check_mode: {support: full, description: The module only reads.}
   diff_mode: {support: none, description: The module only reads.}
 options:
-  converged: {type: dict, default: {}, description: The result of M(aiia.bulkhead.converge) in this run.}
   prefix: {type: str, default: "", description: The environment's prefix.}
   token: {type: str, default: "", description: The ID of the run that holds the environment's lock.}
   project: {type: str, default: "", description: The environment's Compose project.}
@@ -109,7 +108,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **MACHINE,
-            "converged": {"type": "dict", "default": {}},
             "prefix": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": False},
             "project": {"type": "str", "default": ""},

@@ -232,6 +232,7 @@ def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path
     made(production, protected=True)
     rows, files = sql(staging, ROWS), media(staging)
     wanted = ["-e", "bulkhead_restore=latest", "-e", f"bulkhead_restore_from={production.prefix}"]
+    production.variables["bulkhead_restore_readers"] = [{"prefix": staging.prefix}]
     error = restore(pair, *wanted).error
     assert "is protected, and so is its data" in error and "so are its 3 files of web" in error
     assert sql(staging, ROWS) == rows
@@ -244,8 +245,9 @@ def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path
     assert one.run(script.read_text(), foreign=True, files=False, backup_first=False)["files"] is None
     assert media(staging) == files and sql(staging, ROWS) != rows
     (tmp_path / "files.sh").write_text(FILES_SCRIPT)
-    wanted += ["-e", f"bulkhead_restore_sanitise={script}"]
-    run = restore(pair, *wanted, "-e", f"bulkhead_restore_sanitise_files={tmp_path / 'files.sh'}").succeeded()
+    scripts = {"sanitise": str(script), "sanitise_files": str(tmp_path / "files.sh")}
+    production.variables.update({f"bulkhead_restore_{name}": path for name, path in scripts.items()})
+    run = restore(pair, *wanted).succeeded()
     assert "3 files, sanitised" in run.output
     assert sql(staging, "SELECT count(*) FROM note WHERE text = 'removed ' || id") == "500"
     assert sql(staging, "SELECT tableowner FROM pg_tables WHERE tablename = 'note'") == staging.prefix

@@ -85,7 +85,7 @@ MAY_IMPORT |= _below(
         "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag module_utils/release/service "
         "module_utils/source/checkout ansible yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
-        "module_utils/core/steps module_utils/core/timestamps ansible",
+        "module_utils/core/permit module_utils/core/steps module_utils/core/timestamps ansible cryptography",
         "jobs": "declaration gate isolation isolation/live release module_utils/backup/postgresql "
         "module_utils/backup/schedule module_utils/source/checkout ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules",

@@ -12,7 +12,10 @@ MACHINE: dict[str, dict[str, Any]] = {
     "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
     "state_directory": {"type": "str", "default": ""},
 }
+#: What every module that changes something takes; see core/permit.py.
+PERMIT: dict[str, dict[str, Any]] = {"permit": {"type": "str", "default": "", "no_log": False}}
 ENVIRONMENT: dict[str, dict[str, Any]] = {
+    **PERMIT,
     "prefix": {"type": "str", "default": ""},
     "directory": {"type": "path"},
     "token": {"type": "str", "default": "", "no_log": False},

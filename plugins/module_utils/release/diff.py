@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 from ..core.directory import DesiredFile, read
+from ..core.env_file import unescape
+from ..core.masking import mask, possible_secrets, texts_to_hide
 from ..core.steps import Step, sentence
 from .comparison import Comparison
 
@@ -20,7 +22,8 @@ _HIDDEN = "(its content is secret and not shown)\n"
 
 def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]]:
     """Before and after of every file that changes, without what is secret; and what else would be done."""
-    shown = [_file(comparison, wanted) for wanted in comparison.changed_files]
+    hidden = texts_to_hide(_secrets_in_force(comparison))
+    shown = [mask(_file(comparison, wanted), hidden) for wanted in comparison.changed_files]
     if comparison.firewall:
         before, after = comparison.firewall.difference()
         if before != after:
@@ -29,6 +32,23 @@ def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]
     if others:
         shown.append(_change("containers", "", "\n".join(others) + "\n"))
     return shown
+
+
+def _secrets_in_force(comparison: Comparison) -> set[str]:
+    """The secrets that the files on disk hold. After a rotation the controller does not know them any more."""
+    found: set[str] = set()
+    names = comparison.params.get("secret_names")
+    for wanted in comparison.files:
+        if not wanted.sensitive:
+            continue
+        text = (read(comparison.tree.path(wanted.path)) or b"").decode("utf-8", "replace")
+        before, after = settings_of(text), settings_of(wanted.content.decode("utf-8", "replace")) or {}
+        if before is None:
+            found |= {text} | possible_secrets([text], "")
+            continue
+        secret = [name for name in before if names is None or name in names or name not in after]
+        found.update(unescape(before[name]) for name in secret)
+    return found
 
 
 def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:

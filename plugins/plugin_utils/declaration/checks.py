@@ -39,6 +39,15 @@ def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
     _check_values(declaration)
 
 
+def unknown(name: str) -> tuple[str, str]:
+    """The message and the fix for a variable that Bulkhead does not have."""
+    # The common prefix would make any two names similar.
+    known = {name.removeprefix("bulkhead_"): name for name in specification()}
+    near = difflib.get_close_matches(name.removeprefix("bulkhead_"), known, n=1, cutoff=0.6)
+    fix = f"did you mean {known[near[0]]}?" if near else _UNKNOWN
+    return f"Bulkhead has no variable {name}, so it would have no effect", fix
+
+
 def check_setting(declaration: Declaration, variable: str, key: Any, value: Any) -> None:
     """Note a problem where a setting cannot travel through ``.env`` into a process."""
     resource = f"{variable}.{key}"
@@ -59,17 +68,8 @@ def check_setting(declaration: Declaration, variable: str, key: Any, value: Any)
 
 
 def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
-    # The common prefix would make any two names similar.
-    known = {name.removeprefix("bulkhead_"): name for name in specification()}
     for name in sorted(set(mine) - set(specification())):
-        near = difflib.get_close_matches(name.removeprefix("bulkhead_"), known, n=1, cutoff=0.6)
-        fix = f"did you mean {known[near[0]]}?" if near else _UNKNOWN
-        declaration.problem(
-            "unknown-variable",
-            name,
-            f"Bulkhead has no variable {name}, so it would have no effect",
-            fix,
-        )
+        declaration.problem("unknown-variable", name, *unknown(name))
 
 
 def _check_required(declaration: Declaration) -> None:
@@ -113,6 +113,11 @@ def _check_values(declaration: Declaration) -> None:
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
     _check_backups(declaration)
+    for item in values["bulkhead_restore_readers"]:
+        if not (isinstance(item, Mapping) and item.get("prefix") and set(item) <= {"prefix", "files"}):
+            message = f"bulkhead_restore_readers has {item!r}"
+            fix = "write each item as {prefix: <prefix>}, with files: take if its files may be taken unchanged"
+            declaration.problem("invalid-variable", "bulkhead_restore_readers", message, fix)
     _check_numbers(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:

@@ -5,14 +5,15 @@
 """The fleet as the inventory declares it: every environment, whatever ``-l`` selects, without the others' secrets.
 
 ``hostvars`` cannot serve: a locked vault file makes all variables of its hosts unreadable, ``-e`` rewrites them, and
-play variables are mixed in. So the same sources are read once more, with a loader that seals what is locked.
+play variables are mixed in. So the same sources are read once more, with a loader that seals what is locked, and
+without ``-e``: ``command_line.py`` says which of its variables count.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -83,7 +84,7 @@ class InventoryEnvironment:
     """An environment as an inventory group declares it, before anything is templated.
 
     ``variables`` are those of its first host, ``own`` those that the group itself sets. ``locked`` are vault files that
-    cannot be opened here.
+    cannot be opened here. ``extra`` are the variables of ``-e``, which are in none of the others.
     """
 
     group: str
@@ -91,6 +92,7 @@ class InventoryEnvironment:
     own: Mapping[str, Any]
     variables: Mapping[str, Any]
     locked: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Inventory:
@@ -104,13 +106,11 @@ class Inventory:
         self.loader.set_vault_secrets(list(vault_secrets or []))
         self.manager = InventoryManager(loader=self.loader, sources=list(sources))
         self.variables = VariableManager(loader=self.loader, inventory=self.manager)
+        #: The variables that ``-e`` sets. No variable of a host has them.
+        self.extra_variables: Mapping[str, Any] = dict(self.variables.extra_vars)
+        self.variables._extra_vars = {}
         self._directories = tuple(dict.fromkeys([basedir, *directories]))
         self._of_hosts: dict[str, Mapping[str, Any]] = {}
-
-    @property
-    def extra_variables(self) -> Mapping[str, Any]:
-        """The variables that ``-e`` sets."""
-        return dict(self.variables.extra_vars)
 
     def group_variables(self, group: Group) -> dict[str, Any]:
         """The variables that a group itself sets: in the inventory, beside it, and beside the playbook."""
@@ -141,7 +141,7 @@ class Inventory:
                 # The host belongs to another environment as well; the group itself says which one this is.
                 variables = {**variables, **own}
             locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
-            yield InventoryEnvironment(name, hosts, own, variables, locked)
+            yield InventoryEnvironment(name, hosts, own, variables, locked, self.extra_variables)
 
     def hosts_of(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of the groups below it."""

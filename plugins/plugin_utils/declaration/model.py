@@ -18,7 +18,7 @@ class Declaration:
 
     ``problems`` are findings on them, ``lacking`` those that matter only where this environment is deployed.
     ``available`` is what templates may use: all inventory variables of the host, overlaid with the resolved values.
-    ``locked`` are vault files that cannot be opened here.
+    ``locked`` are vault files that cannot be opened here. ``permissions`` are those that ``-e`` gives this run.
     """
 
     group: str
@@ -29,11 +29,26 @@ class Declaration:
     locked: tuple[str, ...] = ()
     problems: list[Finding] = field(default_factory=list)
     lacking: list[Finding] = field(default_factory=list)
+    permissions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
         """The environment's prefix, or its group's name while it has none."""
         return str(self.values.get("bulkhead_prefix") or self.group)
+
+    @property
+    def fail_on(self) -> Severity:
+        """The lowest severity of a finding that stops a run; the lowest of all where the inventory's cannot be read."""
+        try:
+            return Severity.parse(str(self.values["bulkhead_fail_on"] or ""))
+        except ValueError:
+            return Severity.LOW
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether the environment is protected. It counts as such where its variable cannot be read."""
+        unread = any(problem.resource == "bulkhead_protected" for problem in self.problems)
+        return unread or bool(self.values["bulkhead_protected"])
 
     @property
     def usable(self) -> bool:

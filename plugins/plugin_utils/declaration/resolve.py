@@ -14,6 +14,7 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_d
 from ansible.parsing.dataloader import DataLoader
 
 from ..isolation.model import Where
+from . import command_line
 from .checks import check
 from .inventory import InventoryEnvironment, place, seal
 from .model import Declaration
@@ -34,7 +35,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     known = specification()
     raw = {name: seal(value) for name, value in environment.variables.items()}
     mine = {name: value for name, value in raw.items() if name.startswith("bulkhead_")}
-    available = {**defaults(loader), **raw}
+    available = {**defaults(loader), **raw, **command_line.inputs(environment.extra)}
     declaration = Declaration(
         group=environment.group,
         hosts=environment.hosts,
@@ -46,6 +47,8 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     templates = templates or Templates(loader)
     for name, spec in known.items():
         declaration.values[name] = _resolve(declaration, templates, name, spec)
+    command_line.tighten(declaration.values, environment.extra)
+    declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)
     declaration.available = {**available, **declaration.values}
     return declaration

@@ -11,25 +11,7 @@ from typing import Any
 
 from ..isolation.model import Finding, Severity, Where
 from .inventory import Inventory, place, seal
-from .variables import EXTRA_ALLOWED, specification
-
-#: The identity of an environment. A host or ``-e`` that sets one of these would retarget a deployment.
-IDENTITY_VARIABLES = (
-    "bulkhead_project",
-    "bulkhead_environment",
-    "bulkhead_prefix",
-    "bulkhead_machine",
-    "bulkhead_directory",
-    "bulkhead_domains",
-    "bulkhead_http_port",
-    "bulkhead_https_port",
-    "bulkhead_source_repository",
-    "bulkhead_source_branch",
-    "bulkhead_secrets",
-)
-
-#: What selects the machine; set by ``-e``, it would apply to every environment.
-_CONNECTION = ("ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port")
+from .variables import specification
 
 
 def _finding(
@@ -164,8 +146,6 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
 def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """Findings on host variables that contradict their environment's group. Covers AN-08 and AN-09."""
     findings: list[Finding] = []
-    if "bulkhead_environment" in inventory.extra_variables:
-        return findings  # it applies to every host, and is refused as an extra variable
     for group, own in groups.items():
         for host in inventory.hosts_of(group):
             said = inventory.declared_on_host(host)
@@ -186,46 +166,25 @@ def overrides(inventory: Inventory, groups: Mapping[str, Mapping[str, Any]]) -> 
     return findings
 
 
-def typed(extra: Collection[str]) -> list[Finding]:
-    """Findings on variables that ``-e`` sets over the inventory's. Covers AN-10.
-
-    A name that Bulkhead does not have gets a finding of its own, with the name that it resembles.
-    """
-    refused = (specification().keys() - EXTRA_ALLOWED) | set(_CONNECTION)
-    return [
-        _finding(
-            "extra-variable",
-            (),
-            name,
-            f"-e sets {name}, which would apply to every environment of the run",
-            f"set {name} in group_vars of the environment; -e may only set what a single run needs, such as "
-            "bulkhead_service or bulkhead_confirm",
-            "AN-10",
-        )
-        for name in sorted(refused & set(extra))
-    ]
-
-
 def rewritten(
     extra: Collection[str], running: Mapping[str, Any], declared: Mapping[str, Any], group: str
 ) -> list[Finding]:
     """Findings on variables that the play, a role or a task sets over the inventory's. Covers AN-12 and AN-13.
 
-    Those of ``extra`` are left out: :func:`typed` has them.
+    They would have no effect, whatever their author expects. Those of ``extra`` are left out: ``-e`` has findings of
+    its own.
     """
-    findings = []
-    for name in IDENTITY_VARIABLES:
-        if name in running and name not in extra and seal(running[name]) != seal(declared.get(name)):
-            findings.append(
-                _finding(
-                    "variable-rewritten",
-                    (group,),
-                    name,
-                    f"the play, a role or an earlier task sets {name}, which contradicts the inventory",
-                    f"remove {name} from vars:, vars_files, set_fact and role variables; only the inventory says "
-                    "which environment this is",
-                    "AN-12",
-                    "AN-13",
-                )
-            )
-    return findings
+    return [
+        _finding(
+            "variable-rewritten",
+            (group,),
+            name,
+            f"the play, a role or an earlier task sets {name}, which contradicts the inventory",
+            f"remove {name} from vars:, vars_files, set_fact and role variables; only the inventory says what an "
+            "environment is",
+            "AN-12",
+            "AN-13",
+        )
+        for name in specification()
+        if name in running and name not in extra and seal(running[name]) != seal(declared.get(name))
+    ]

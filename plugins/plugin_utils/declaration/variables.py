@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The public variables: types, defaults, descriptions, and which of them ``-e`` may set."""
+"""The public variables: types, defaults and descriptions."""
 
 from __future__ import annotations
 
@@ -15,37 +15,6 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "environment"
-
-#: The only variables that ``-e`` may set. None of them selects the environment.
-EXTRA_ALLOWED = frozenset(
-    {
-        "bulkhead_allow_downtime",
-        "bulkhead_allow_many",
-        "bulkhead_backup_before_restore",
-        "bulkhead_command",
-        "bulkhead_confirm",
-        "bulkhead_destroy_backups",
-        "bulkhead_destroy_volumes",
-        "bulkhead_fail_on",
-        "bulkhead_fail_on_bystanders",
-        "bulkhead_lines",
-        "bulkhead_lock_takeover",
-        "bulkhead_lock_wait",
-        "bulkhead_maintenance",
-        "bulkhead_manage",
-        "bulkhead_receipt",
-        "bulkhead_release",
-        "bulkhead_report",
-        "bulkhead_restore",
-        "bulkhead_restore_files",
-        "bulkhead_restore_from",
-        "bulkhead_restore_sanitise",
-        "bulkhead_restore_sanitise_files",
-        "bulkhead_service",
-        "bulkhead_source_commit",
-        "bulkhead_wait_timeout",
-    }
-)
 
 #: The variables that hold settings: names with their texts.
 SETTINGS = ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets")

@@ -43,7 +43,6 @@ class Ending:
         environment: Environment,
         answer: Mapping[str, Any],
         findings: Sequence[Finding],
-        state: Mapping[str, Any],
         stopping: Sequence[str] = (),
     ) -> dict[str, Any]:
         """End a verified deployment: keep the receipt and the registry entry on the machine. Returns the receipt.
@@ -51,7 +50,7 @@ class Ending:
         ``stopping`` are the rules that fail the run. A changed bystander fails it as well.
         """
         after = answer["observation"]
-        release = {name: state.get(name, "") for name in ("commit", "release")}
+        release = dict(session.converged)
         compared = self._compare(session, after)
         wrong = f"what was seen afterwards is not as proved: {', '.join(stopping)}" if stopping else ""
         written = self._receipt(

@@ -85,6 +85,7 @@ class LiveGate:
         if session is not None:
             return session
         session = Session(self.declaration.prefix, uuid.uuid4().hex, now())
+        session.permissions = self.declaration.permissions
         self.machine.take_lock(session)
         with self.during(session, refusing=True):
             findings = self._accepted(preflight(self.environment, self.around.prefixes, session.observation))
@@ -120,6 +121,13 @@ class LiveGate:
         answer["probed"] = counts(probes, answer)
         return answer, self._accepted(findings, complete=session is None)
 
+    def stopping(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings that stop a run on this environment."""
+        own = self.declaration
+        # Where it is not lower than usual, what the others accept makes no difference, and need not be read.
+        lenient = self.gate.declarations if own.fail_on > Severity.MEDIUM else ()
+        return stops(findings, own.fail_on, own.prefix, {other.prefix: other.fail_on for other in lenient})
+
     @contextmanager
     def during(self, session: Session, result: dict[str, Any] | None = None, refusing: bool = False) -> Iterator[None]:
         """Run a step of a job. If it fails, the job ends: bystanders compared, a receipt left, the lock released.
@@ -146,6 +154,6 @@ class LiveGate:
         return arrange(accepted(self.environment, findings, date.today(), complete))
 
     def _refuse(self, findings: list[Finding], why: str) -> None:
-        stopping = stops(findings, Severity.parse(self.values["bulkhead_fail_on"]), self.declaration.prefix)
+        stopping = self.stopping(findings)
         if stopping:
             raise AnsibleActionFail(f"{why}\n{text(findings, stopping=stopping)}")

@@ -13,10 +13,21 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ...module_utils.core.permit import READ_ONLY, permit
 from ..isolation.live.probes import Probes
 from .proof import Surroundings
 from .questions import credentials
 from .session import Note, Session, holder
+
+
+def call_module(action: Any, task_vars: dict[str, Any], name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a module of this collection on the machine, with the permit that it asks for."""
+    given = dict(arguments)
+    if name not in READ_ONLY:
+        given["permit"] = permit(name, given["prefix"], given["token"])
+    answer: dict[str, Any] = action._execute_module(f"aiia.bulkhead.{name}", given, task_vars=task_vars)
+    return answer
+
 
 #: Seconds of waiting for a lock after which the user sees a line.
 _WAIT_PIECE = 10
@@ -103,10 +114,7 @@ class MachineCalls:
         return {**receipt, "path": written.get("path", "")} if receipt else {}
 
     def _module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._action._execute_module(
-            f"aiia.bulkhead.{name}", dict(arguments), task_vars=self._task_vars
-        )
-        return answer
+        return call_module(self._action, self._task_vars, name, arguments)
 
     @staticmethod
     def _checked(answer: dict[str, Any], more: str = "") -> dict[str, Any]:

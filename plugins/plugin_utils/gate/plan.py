@@ -21,10 +21,11 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 
 from ..declaration.checks import check_promotion
+from ..declaration.command_line import ingredients, tighten, typed
 from ..declaration.inventory import Inventory
 from ..declaration.model import Declaration
 from ..declaration.resolve import declare
-from ..declaration.selection import membership, overrides, rewritten, selection, typed
+from ..declaration.selection import membership, overrides, rewritten, selection
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
@@ -126,6 +127,7 @@ class Gate:
         """Judge the whole fleet. With ``deploying``, also what ``-l`` selects, and that no variable was rewritten."""
         option = self._options()
         meant, findings = self._meant(deploying, option["allow_many"])
+        findings += typed(self.inventory.extra_variables, option["thresholds"])
         releases = [(declaration, self.render(declaration)) for declaration in self.declarations]
         targets = {declaration.prefix: release for declaration, release in releases if declaration.group in meant}
         self.fleet = Fleet(tuple(build_environment(declaration, release) for declaration, release in releases))
@@ -148,6 +150,7 @@ class Gate:
         findings: list[Finding] = []
         for declaration in self.declarations:
             findings += declaration.problems
+            findings += ingredients(self.inventory.extra_variables, self._raw[declaration.group])
             if declaration.group in meant:
                 findings += declaration.lacking
                 findings += self._rewritten(declaration)
@@ -177,6 +180,12 @@ class Gate:
         if findings or declaration.group not in meant:
             raise AnsibleActionFail(report.refusal(findings))
 
+    def extra_findings(self, declaration: Declaration) -> list[Finding]:
+        """What is wrong with ``-e`` for a run on this environment."""
+        extra = self.inventory.extra_variables
+        own = {declaration.prefix: declaration.values}
+        return [*typed(extra, own), *ingredients(extra, self._raw[declaration.group])]
+
     def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
         """The groups that ``-l`` selects, and findings on that and on the shape of the inventory."""
         hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
@@ -187,7 +196,6 @@ class Gate:
             running = self.task_vars.get("ansible_play_hosts_all") or ()
             protected = [group for group, own in self.groups.items() if own.get("bulkhead_protected")]
             meant, findings = selection(running, limit, hosts, allow_many, protected)
-        findings += typed(self.inventory.extra_variables)
         findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
         findings += overrides(self.inventory, self.groups)
         return meant, findings
@@ -195,13 +203,17 @@ class Gate:
     def _options(self) -> dict[str, Any]:
         """The options of the run, from the environments of the play's hosts."""
         running = set(self.task_vars.get("ansible_play_hosts_all") or ())
-        mine = [declaration.values for declaration in self.declarations if running & set(declaration.hosts)]
-        first: Mapping[str, Any] = mine[0] if mine else {}
+        mine = [declaration for declaration in self.declarations if running & set(declaration.hosts)]
+        extra = self.inventory.extra_variables
+        fleet: dict[str, Any] = {"bulkhead_fail_on": "medium", "bulkhead_fail_on_bystanders": False}
+        tighten(fleet, extra)
         return {
-            "allow_many": bool(mine) and all(values["bulkhead_allow_many"] for values in mine),
-            "fail_on": Severity.parse(str(first.get("bulkhead_fail_on") or "medium")),
-            "bystanders": bool(first.get("bulkhead_fail_on_bystanders")),
-            "report": str(first.get("bulkhead_report") or ""),
+            "allow_many": bool(mine) and all(declaration.values["bulkhead_allow_many"] for declaration in mine),
+            "thresholds": {own.prefix: own.values for own in mine} or {"a plan of the whole fleet": fleet},
+            "fail_on": {own.prefix: own.fail_on for own in mine} or {"": Severity.parse(fleet["bulkhead_fail_on"])},
+            "others": {declaration.prefix: declaration.fail_on for declaration in self.declarations},
+            "bystanders": any(declaration.values["bulkhead_fail_on_bystanders"] for declaration in mine),
+            "report": str((mine[0].values if mine else extra).get("bulkhead_report") or ""),
         }
 
     def _rewritten(self, declaration: Declaration) -> list[Finding]:
@@ -219,10 +231,15 @@ class Gate:
 
     @staticmethod
     def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
-        if option["bystanders"] or not targets:
-            return report.stops(findings, option["fail_on"])
         fail_on = option["fail_on"]
-        found = {id(finding) for target in targets for finding in report.stops(findings, fail_on, target)}
+        if option["bystanders"] or not targets:
+            return report.stops(findings, min(fail_on.values()))
+        # What one environment accepts, no other has to.
+        found = {
+            id(finding)
+            for target in targets
+            for finding in report.stops(findings, fail_on[target], target, option["others"])
+        }
         return [finding for finding in findings if id(finding) in found]
 
 

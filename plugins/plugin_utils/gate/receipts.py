@@ -33,6 +33,7 @@ def receipt(
         "began": session.began,
         "finished": now(),
         "by": holder(),
+        "permissions": dict(session.permissions),
         "proved": dict(proved),
         "changed": list(changed),
         "bystanders": list(compared.bystanders),

@@ -4,20 +4,19 @@
 
 """What one step of a run passes to the next.
 
-It is kept in the run's own temporary directory, never in facts or variables.
+It is kept in the run's own store, never in facts or variables: tasks and ``-e`` can set those.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import socket
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from ansible import constants as C
+from . import run_store
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Session:
 
     ``over`` says that the lock was released and bystanders were compared. ``released`` is the environment's registry
     entry with the kept release that this job returns to. ``steps`` are the modules called, ``changed`` is what they
-    did, as :meth:`Step.as_dict` has it.
+    did, as :meth:`Step.as_dict` has it. ``commit`` is what was checked out, ``converged`` the commit and the release
+    that are in force since this run, ``permissions`` what ``-e`` permits it.
     """
 
     prefix: str
@@ -49,30 +49,33 @@ class Session:
     changed: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
     released: dict[str, Any] = field(default_factory=dict)
+    commit: str = ""
+    converged: dict[str, str] = field(default_factory=dict)
+    permissions: dict[str, Any] = field(default_factory=dict)
 
     def save(self) -> None:
-        """Write the session for the next step of this run."""
-        path = _path(self.prefix)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        """Keep the session for the next step of this run."""
+        run_store.put(_name(self.prefix), asdict(self))
+
+    def has_converged(self, answer: Mapping[str, Any]) -> None:
+        """Note what a successful deployment brought into force."""
+        if not answer.get("failed"):
+            self.converged = {name: str(answer.get(name) or "") for name in ("commit", "release")}
 
     def end(self) -> None:
         """End the session: no later step continues it."""
         self.over = True
-        _path(self.prefix).unlink(missing_ok=True)
+        run_store.drop(_name(self.prefix))
 
 
 def begun(prefix: str) -> Session | None:
     """The session that an earlier step of this run began, or None."""
-    try:
-        kept = json.loads(_path(prefix).read_text(encoding="utf-8"))
-        return Session(**{**kept, "notes": [Note(**note) for note in kept["notes"]]})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    kept = run_store.get(_name(prefix))
+    return Session(**{**kept, "notes": [Note(**note) for note in kept["notes"]]}) if kept else None
 
 
-def _path(prefix: str) -> Path:
-    return Path(C.DEFAULT_LOCAL_TMP, f"bulkhead-session-{prefix}.json")
+def _name(prefix: str) -> str:
+    return f"session-{prefix}"
 
 
 def now() -> str:

@@ -18,7 +18,9 @@ from ..declaration.model import Declaration
 from ..isolation.model import Severity
 from ..isolation.report import text
 from ..release.render import Release
+from .connection import require_declared_machine
 from .live import LiveGate
+from .machine_calls import call_module
 from .plan import Gate, require_proof
 from .session import Session, now
 
@@ -29,30 +31,47 @@ def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
     return "\n".join([f"{prefix}: would do:", *(f"  {step}" for step in steps)]) if steps else ""
 
 
-class EnvironmentStep(ActionBase):
-    """One step on one environment. A subclass defines its :attr:`OPTIONS` and its work (:meth:`act`)."""
+class EnvironmentAction(ActionBase):
+    """An action on the machine of one environment: it knows the declaration, and reaches the declared machine only."""
 
     _supports_check_mode = True
     _supports_diff = True
 
     OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    #: Whether findings that stop a deployment refuse the step.
-    JUDGES: ClassVar[bool] = True
-
     gate: Gate
     declaration: Declaration
-    live: LiveGate
-    session: Session
     task_vars: dict[str, Any]
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Prove, lock, look and act. If it fails, bystanders are compared and the lock is released."""
+    def begin(self, tmp: str | None, task_vars: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return an empty result and the task's options.
+
+        Raises AnsibleActionFail where the task would act elsewhere than on the environment's machine.
+        """
         self.task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, self.task_vars)
         _checked, given = self.validate_argument_spec(dict(self.OPTIONS))
         self.gate = Gate(self, self.task_vars)
         self.declaration = self.gate.declaration_of(self.task_vars["inventory_hostname"])
+        findings = self.gate.extra_findings(self.declaration)
+        if findings:
+            raise AnsibleActionFail(text.refusal(findings))
+        require_declared_machine(self, self.task_vars, self.declaration, self.gate.renderer.templates)
+        return result, given
+
+
+class EnvironmentStep(EnvironmentAction):
+    """One step on one environment. A subclass defines its :attr:`OPTIONS` and its work (:meth:`act`)."""
+
+    #: Whether findings that stop a deployment refuse the step.
+    JUDGES: ClassVar[bool] = True
+
+    live: LiveGate
+    session: Session
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Prove, lock, look and act. If it fails, bystanders are compared and the lock is released."""
+        result, given = self.begin(tmp, task_vars)
         if self.only_reads(given):
             self.gate.bind(self.declaration)
             self.session = Session(self.declaration.prefix, "", now())
@@ -67,8 +86,8 @@ class EnvironmentStep(ActionBase):
             foreseen = as_foreseen(self.declaration.prefix, result, self._task.diff)
             if foreseen:
                 Display().display(foreseen)
-        elif not self.session.over and not result.get("failed"):
-            self.session.changed += result.get("steps", [])
+        if not self.session.over and not result.get("failed"):
+            self.session.changed += [] if self._task.check_mode else result.get("steps", [])
             self.session.save()
         return result
 
@@ -83,10 +102,7 @@ class EnvironmentStep(ActionBase):
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a module of this collection on the machine."""
         self.session.steps.append(name)
-        answer: dict[str, Any] = self._execute_module(
-            f"aiia.bulkhead.{name}", {**self.common(), **arguments}, task_vars=self.task_vars
-        )
-        return answer
+        return call_module(self, self.task_vars, name, {**self.common(), **arguments})
 
     def confirm(self, what: str) -> None:
         """Demand the prefix as ``-e bulkhead_confirm`` before an irreversible step in a protected environment.
@@ -94,7 +110,7 @@ class EnvironmentStep(ActionBase):
         Raises AnsibleActionFail where it is missing, or names another environment.
         """
         prefix = self.declaration.prefix
-        typed = self.gate.inventory.extra_variables.get("bulkhead_confirm")
+        typed = self.declaration.permissions.get("bulkhead_confirm")
         if typed is None and not self.declaration.values["bulkhead_protected"]:
             return
         if typed != prefix:

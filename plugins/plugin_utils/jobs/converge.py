@@ -32,6 +32,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
         "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
         "repository": split_credentials(values["bulkhead_source_repository"])[0],
         "branch": values["bulkhead_source_branch"],
+        "secret_names": [setting.key for setting in release.settings if setting.secret],
         "wait_timeout": values["bulkhead_wait_timeout"],
         "readiness_delay": values["bulkhead_readiness_delay"],
         "keep_releases": values["bulkhead_keep_releases"],

@@ -21,9 +21,10 @@ _NAME = re.compile(r"(?P<prefix>[^/]+)-\d{8}T\d{6}Z(?:-\d+)?")
 class Intention:
     """The environment to restore into, and the user's options.
 
-    ``sanitise`` and ``sanitise_files`` say whether there are scripts for another environment's data, ``files`` is
-    ``bulkhead_restore_files``. ``guarded`` are the prefixes of all protected environments, ``databases`` and
-    ``directories`` the names of this environment's own in its backups.
+    ``files`` is ``bulkhead_restore_files``. ``guarded`` are the prefixes of all protected environments, ``databases``
+    and ``directories`` the names of this environment's own in its backups. What another environment's own variables
+    say of its data: ``permitted`` that this one may restore it, ``take`` even its files unchanged, ``sanitise`` and
+    ``sanitise_files`` that there are scripts for it.
     """
 
     prefix: str
@@ -36,6 +37,16 @@ class Intention:
     directories: Collection[str] = ()
     files: str = "sanitise"
     sanitise_files: bool = False
+    permitted: bool = False
+    take: bool = False
+
+
+def reader(owner: Mapping[str, Any], prefix: str) -> tuple[bool, bool]:
+    """Whether the variables of a backup's environment let another restore it, and take its files unchanged."""
+    for item in owner["bulkhead_restore_readers"]:
+        if isinstance(item, Mapping) and item.get("prefix") == prefix:
+            return True, item.get("files") == "take"
+    return False, False
 
 
 def refusals_before(intention: Intention) -> Iterator[str]:
@@ -51,6 +62,8 @@ def refusals_before(intention: Intention) -> Iterator[str]:
             f"{prefix} is protected (bulkhead_protected): to restore into it, type its prefix: "
             f"-e bulkhead_confirm={prefix}"
         )
+    if intention.restore_from != prefix and intention.restore_from in intention.guarded:
+        yield from _unpermitted(intention, intention.restore_from)
 
 
 def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[str]:
@@ -66,10 +79,12 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
         yield f"{prefix} is protected (bulkhead_protected): data of {origin} is never restored into it"
     held = _held(manifest, "postgresql")
     if origin != prefix and (manifest["protected"] or origin in intention.guarded):
+        yield from _unpermitted(intention, origin)
         if held and not intention.sanitise:
             yield (
                 f"{origin} is protected, and so is its data: name an SQL script that removes what must not leave it, "
-                "such as customers' addresses, tokens and tasks (bulkhead_restore_sanitise)"
+                "such as customers' addresses, tokens and tasks: bulkhead_restore_sanitise in the group_vars of "
+                f"{origin}"
             )
         yield from _files(intention, manifest)
     yield from _dumps(manifest, seen)
@@ -82,6 +97,21 @@ def refusals(intention: Intention, manifest: Mapping[str, Any], seen: Mapping[st
                 f"the backup {manifest['name']} has files of {name}, but {prefix} has no directory of that name "
                 "(x-bulkhead.backup). Declare one, or restore only the databases: -e bulkhead_restore_files=leave"
             )
+
+
+def _unpermitted(intention: Intention, origin: str) -> Iterator[str]:
+    """Require the permission of a protected environment, which only its own variables can give."""
+    if not intention.permitted:
+        yield (
+            f"{origin} is protected, and nothing there lets {intention.prefix} restore its data: add "
+            f"{{prefix: {intention.prefix}}} to bulkhead_restore_readers in the group_vars of {origin}"
+        )
+    elif intention.files == "take" and not intention.take:
+        yield (
+            f"bulkhead_restore_files is take, but {origin} is protected, and nothing there lets {intention.prefix} "
+            f"take its files unchanged: add files: take to {intention.prefix} in its bulkhead_restore_readers, or use "
+            "-e bulkhead_restore_files=leave"
+        )
 
 
 def another(wanted: str, origin: str) -> str:
@@ -114,9 +144,8 @@ def _files(intention: Intention, manifest: Mapping[str, Any]) -> Iterator[str]:
         origin, names = manifest["prefix"], " and ".join(part["name"] for part in coming)
         yield (
             f"{origin} is protected, and so are its {count} files of {names}. Choose: "
-            f"-e bulkhead_restore_files=leave ({intention.prefix} keeps its own), "
-            "-e bulkhead_restore_sanitise_files=<a shell script that runs over them before they are used>, or "
-            "-e bulkhead_restore_files=take (unchanged)"
+            f"-e bulkhead_restore_files=leave ({intention.prefix} keeps its own), or in the group_vars of {origin} "
+            "bulkhead_restore_sanitise_files: <a shell script that runs over them before they are used>"
         )
 
 

@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 
-def read_scripts(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """Read the scripts that are to run. Returns their texts by module option, and problems.
+def read_scripts(owner: Mapping[str, Any], files: str) -> tuple[dict[str, str], list[str]]:
+    """Read the scripts that are to run in an environment's data before another one uses it.
 
-    The script for files counts only where ``bulkhead_restore_files`` is ``sanitise``.
+    ``owner`` are the variables of the environment whose data it is: no other may say how it is sanitised. Returns the
+    texts by module option, and problems. The script for files counts only where ``files`` is ``sanitise``.
     """
-    names = ["sanitise", *(["sanitise_files"] if values["bulkhead_restore_files"] == "sanitise" else [])]
+    names = ["sanitise", *(["sanitise_files"] if files == "sanitise" else [])]
     found: dict[str, str] = {}
     problems: list[str] = []
     for name in names:
         variable = f"bulkhead_restore_{name}"
-        path = values[variable]
+        path = owner[variable]
         if not path:
             continue
         try:
             found[name] = _text(path)
         except ValueError as error:
             problems.append(
-                f"{values['bulkhead_prefix']}: {variable} is {path}, but {error}. Name a script on the controller to "
-                "run in the other environment's data, or leave the variable empty"
+                f"{owner['bulkhead_prefix']}: {variable} is {path}, but {error}. Name a script on the controller to "
+                "run in this environment's data, or leave the variable empty"
             )
     return found, problems
 

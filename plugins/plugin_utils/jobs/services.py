@@ -85,7 +85,8 @@ def words(variable: str, text: str) -> list[str]:
     try:
         found = shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"{variable} is {text!r}, which cannot be split into words: {error}") from error
+        # The text itself may hold a password.
+        raise ValueError(f"{variable} cannot be split into words: {error}") from error
     return found
 
 

@@ -33,6 +33,7 @@ def test_a_failure_is_told_in_one_text(
         error.put_back = put_back
         raise error
 
+    module._name = "machine_info"
     with pytest.raises(SystemExit):
         answer(module, run, leased=False)
     said = json.loads(capsys.readouterr().out)

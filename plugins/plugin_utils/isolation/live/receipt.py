@@ -218,6 +218,8 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     ]
     if failed:
         lines.append(f"  failed    {textwrap.shorten(receipt['error'], 160, placeholder=' …')}")
+    permitted = [f"{name}={str(value).lower()}" for name, value in (receipt.get("permissions") or {}).items()]
+    lines += [f"  permitted {', '.join(permitted)} (-e)"] if permitted else []
     lines += [f"  {name:<10}{receipt[name] or 'none'}" for name in ("commit", "release") if name in receipt]
     if receipt["changed"] or not failed:
         lines.append(f"  changed   {_few(_shown(receipt['changed'])) or 'nothing'}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,17 +60,29 @@ def _hazard_rank(hazard: str) -> tuple[int, str]:
     return (_GROUPS.index(group) if group in _GROUPS else len(_GROUPS), number)
 
 
-def stops(findings: Iterable[Finding], fail_on: Severity | None, deploying: str | None = None) -> list[Finding]:
+def stops(
+    findings: Iterable[Finding],
+    fail_on: Severity | None,
+    deploying: str | None = None,
+    others: Mapping[str, Severity] | None = None,
+) -> list[Finding]:
     """The findings that stop a run: not waived, and at least as severe as ``fail_on`` (none if that is ``None``).
 
-    If one environment is being deployed (``deploying``), only findings that name it, or no environment, can stop it.
+    If one environment is being deployed (``deploying``), only findings that name it, or no environment, can stop it. It
+    cannot accept for another what both are named in: there the threshold of the other counts too, which ``others`` have
+    by prefix; it is medium where it is not known.
     """
     if fail_on is None:
         return []
+
+    def threshold(finding: Finding) -> Severity:
+        named = set(finding.environments) - {deploying} if deploying is not None else ()
+        return min([fail_on, *((others or {}).get(prefix, Severity.MEDIUM) for prefix in named)])
+
     return [
         finding
         for finding in findings
-        if finding.severity >= fail_on
+        if finding.severity >= threshold(finding)
         and not finding.waived
         and (deploying is None or not finding.environments or deploying in finding.environments)
     ]

@@ -6,12 +6,21 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from urllib.parse import quote, quote_plus, unquote_plus
+
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.masking import (
     HIDDEN,
     mask,
     possible_secrets,
     texts_to_hide,
+    typed_secrets,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.writers import dump_settings
 from hypothesis import given
@@ -56,7 +65,8 @@ def test_without_secrets_nothing_is_changed(value: object) -> None:
 def test_each_line_of_a_secret_and_a_file_as_a_whole() -> None:
     hidden = texts_to_hide(["one-1\n  two-2\n", "abc", "    "], ["user: three-3\n"])
     whole = {"one-1\n  two-2\n", "one-1\n  two-2", "one-1\\n  two-2\\n", "one-1\\n  two-2"}
-    assert set(hidden) == {*whole, "one-1", "two-2", "user: three-3\n", "user: three-3"}
+    assert set(hidden) >= {*whole, "one-1", "two-2", "user: three-3\n", "user: three-3"}
+    assert not {"abc", "    ", "user:", "three-3"} & set(hidden)
     assert hidden == sorted(hidden, key=len, reverse=True)
     assert mask("two-2, user: three-3, user:", hidden) == f"{HIDDEN}, {HIDDEN}, user:"
 
@@ -74,6 +84,98 @@ def test_a_secret_is_hidden_in_every_form(secret: str) -> None:
         assert not any(line.strip() in shown for line in secret.splitlines())
 
 
+#: How tools write a value that they print.
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": json.dumps,
+    "JSON of today": lambda text: json.dumps(text, ensure_ascii=False),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)),
+    "JSON of PHP": lambda text: json.dumps(text).replace("/", "\\/"),
+    "Python": repr,
+    "Python's bytes": lambda text: repr(text.encode()),
+    "a URL's part": lambda text: quote(text, safe=""),
+    "a path": quote,
+    "a form": quote_plus,
+    "lower percents": lambda text: (
+        "".join(f"%{byte:02x}" if chr(byte) in "/?#[]@%" else chr(byte) for byte in text.encode())
+        if text.isascii()
+        else quote(text, safe="")
+    ),
+    "a URL with a password": lambda text: f"postgres://user:{quote(text, safe='')}@host/db",
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "basic authentication": lambda text: base64.b64encode(b"user:" + text.encode()).decode(),
+    "within base64": lambda text: base64.b64encode(b"x" + text.encode() + b" and more").decode(),
+    "wrapped base64": lambda text: base64.encodebytes(text.encode() * 3).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+    "a shell": shlex.quote,
+    "single quotes": lambda text: "'" + text.replace("'", "'\\''") + "'",
+    "XML": html.escape,
+    "dotenv": lambda text: dump_settings([("KEY", text)]),
+}
+
+#: Secrets as generators and people make them, long enough to be found in any form.
+passwords = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=12, max_size=60) | st.text(
+    st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=12, max_size=60
+).filter(lambda text: len("".join(text.split())) >= 12)
+
+
+@given(passwords, st.sampled_from(sorted(ENCODINGS)), st.text(" a:=/\n", max_size=5))
+def test_no_encoding_shows_a_secret(secret: str, encoding: str, around: str) -> None:
+    """Neither the form itself, nor anything from which four bytes of the secret could be read."""
+    written = ENCODINGS[encoding](secret)
+    shown = mask(f"before{around}{written}{around}after", texts_to_hide([secret]))
+    assert HIDDEN in shown and secret not in shown and secret.encode().hex() not in shown.lower()
+    left = shown.split(HIDDEN)
+    decoded = [unquote_plus(piece) for piece in left] + [html.unescape(piece) for piece in left]
+    assert not any(secret[:6] in text for text in decoded)
+    raw = secret.encode()
+    windows = {raw[at : at + 4] for at in range(len(raw) - 3)}
+    for piece in left if "base64" in encoding or "basic" in encoding else ():
+        assert not any(window in text for text in read_base64(piece) for window in windows), (piece, written)
+
+
+def read_base64(text: str) -> Iterator[bytes]:
+    """What a text could be in base64, from each of its first characters on."""
+    letters = re.sub(r"[^A-Za-z0-9+/]", "", text.translate(str.maketrans("-_", "+/")))
+    for start in range(4):
+        whole = letters[start:]
+        yield base64.b64decode(whole[: len(whole) // 4 * 4])
+
+
+@given(passwords, st.lists(st.integers(1, 11), min_size=1, max_size=4), st.sampled_from(["\n", "\r\n", "\n    "]))
+def test_a_secret_that_is_broken_over_lines(secret: str, places: list[int], wrap: str) -> None:
+    """As a screen, a log or YAML wraps it."""
+    broken = "".join(wrap * (at in places) + character for at, character in enumerate(secret))
+    shown = mask(f"error: {broken}.", texts_to_hide([secret]))
+    assert shown == f"error: {HIDDEN}."
+
+
+def test_what_is_short_is_not_looked_for_over_lines_nor_encoded() -> None:
+    """It would hide ordinary words."""
+    hidden = texts_to_hide(["abcdef"])
+    assert mask("abc\ndef", hidden) == "abc\ndef"
+    assert mask("abcdef", hidden) == HIDDEN
+    assert mask("two lines\nthat say ab cd ef gh", texts_to_hide(["abcdefgh"])) == "two lines\nthat say ab cd ef gh"
+
+
+@pytest.mark.parametrize(
+    ("command", "secrets"),
+    [
+        (["createuser", "--password", "hunter22", "--email", "a@b"], {"hunter22"}),
+        (["createuser", "--password=hunter22", "--noinput"], {"hunter22"}),
+        (["env", "DB_PASSWORD=hunter22", "LEVEL=debug", "run"], {"hunter22", "debug"}),
+        (["psql", "postgres://app:hunter22@db/app"], {"hunter22"}),
+        (["call", "--api-key", "k1", "--auth-token=t2", "-v"], {"k1", "t2"}),
+        (["migrate", "--fake", "accounts", "0003"], set()),
+        (["ls", "-l", "/srv"], set()),
+    ],
+)
+def test_what_a_typed_command_may_hold(command: list[str], secrets: set[str]) -> None:
+    assert typed_secrets(command) == secrets
+
+
 @pytest.mark.parametrize("secret", ["correct horse", 'say "$HOME" \\ twice', "a line\nanother line", "p@ss=word="])
 def test_a_machine_hides_what_the_controller_knows(secret: str) -> None:
     """It has only the files of a kept release, and hides more rather than less."""
@@ -84,5 +186,5 @@ def test_a_machine_hides_what_the_controller_knows(secret: str) -> None:
 
 
 def test_short_texts_hide_no_words() -> None:
-    assert texts_to_hide(["42", "abc", "    ", "word"]) == ["word"]
+    assert {text.lower() for text in texts_to_hide(["42", "abc", "    ", "word"])} == {"word", "776f7264"}
     assert possible_secrets(['LEVEL="INFO"\n', "sevench\n"], "") == {'LEVEL="INFO"'}

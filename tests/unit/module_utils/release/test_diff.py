@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.diff import changed_names, difference
@@ -47,3 +50,21 @@ def test_another_mode_of_a_secret_file(deployed: Machine) -> None:
     (deployed.directory / ".env").chmod(0o644)
     (shown,) = difference(deployed.look(), [Step("write", ".env", "file")])
     assert shown["after"] == HIDDEN + "(mode 0600)\n"
+
+
+@pytest.mark.parametrize("names", [None, ["KEY"]])
+def test_the_secret_in_force_is_not_shown_after_a_rotation(machine: Machine, names: list[str] | None) -> None:
+    """It stands in a file that is not secret. What is no secret is shown."""
+
+    def files(secret: str, port: str) -> dict[str, Any]:
+        settings = f'KEY="{secret}"\nPORT="{port}"\n'
+        shown = file("web.conf", f"key {secret}; listen {port}; escaped {json.dumps(secret)}\n")
+        compose = machine.params()["files"][0]
+        return {"files": [compose, shown], "secret_files": [file(".env", settings, "0600")], "secret_names": names}
+
+    services = [service("web", **WEB, env_files=[".env"]), service("db")]
+    machine.deploy(**files('old-"secret"', "8000"), services=services)
+    looked = machine.look(**files("new-secret", "8001"), services=services)
+    (shown,) = [change for change in difference(looked, []) if change["after_header"].endswith("/web.conf")]
+    assert "old-" not in shown["before"] and "key ********" in shown["before"]
+    assert ("listen 8000" in shown["before"]) == (names is not None)

@@ -11,13 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.selection import (
-    IDENTITY_VARIABLES,
-    overrides,
-    rewritten,
-    typed,
-)
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import EXTRA_ALLOWED, specification
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.selection import overrides, rewritten
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import specification
 from unit.fleets import PRODUCTION, STAGING, only, read, write
 from unit.runs import book, fleet, gate_alone, play, refused
 
@@ -27,34 +22,7 @@ ROLE = {"name": "Deploy", "ansible.builtin.import_role": {"name": "aiia.bulkhead
 # ---- rules of what may be set where ------------------------------------------------------------------------------
 
 
-def test_what_may_be_set_on_the_command_line_is_no_identity() -> None:
-    assert not EXTRA_ALLOWED & set(IDENTITY_VARIABLES)
-    assert set(specification()) >= EXTRA_ALLOWED
-    assert set(specification()) >= set(IDENTITY_VARIABLES)
-
-
-@pytest.mark.parametrize("name", sorted(set(specification()) - EXTRA_ALLOWED))
-def test_every_other_variable_is_refused_on_the_command_line(name: str) -> None:
-    found = only(typed({name: "x"}))
-    assert (found.rule, found.resource) == ("extra-variable", name)
-    assert found.message == f"-e sets {name}, which would apply to every environment of the run"
-
-
-@pytest.mark.parametrize(
-    "name", [*sorted(EXTRA_ALLOWED), "my_own_variable", "bulkhead_mange", "ansible_become_password"]
-)
-def test_what_may_be_set(name: str) -> None:
-    assert typed({name: "x"}) == []
-
-
-@pytest.mark.parametrize(
-    "name", ["ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_port", "ansible_ssh_port"]
-)
-def test_the_machine_is_identity_too(name: str) -> None:
-    assert only(typed({name: "x"})).rule == "extra-variable"
-
-
-@pytest.mark.parametrize("name", IDENTITY_VARIABLES)
+@pytest.mark.parametrize("name", sorted(specification()))
 def test_a_variable_that_the_play_sets(name: str) -> None:
     found = only(rewritten({}, {name: "play"}, {name: "inventory"}, "staging"))
     assert (found.rule, found.environments) == ("variable-rewritten", ("staging",))
@@ -81,6 +49,8 @@ def test_a_host_that_contradicts_its_group(tmp_path: Path) -> None:
         ('{"bulkhead_environment": "prod"}', "bulkhead_environment"),
         ("bulkhead_waivers=[]", "bulkhead_waivers"),
         ("ansible_host=localhost", "ansible_host"),
+        ("ansible_ssh_common_args=-oHostName=localhost", "ansible_ssh_common_args"),
+        ("bulkhead_fail_on=critical", "bulkhead_fail_on"),
     ],
 )
 def test_the_command_line(tmp_path: Path, value: str, name: str) -> None:

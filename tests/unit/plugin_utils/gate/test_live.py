@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import READ_ONLY, permit
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.session import Session, begun
@@ -67,6 +68,8 @@ class Machine:
     def _execute_module(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         short = name.removeprefix("aiia.bulkhead.")
         assert name != short and task_vars == {"inventory_hostname": "staging-host"}
+        if short not in READ_ONLY:
+            assert arguments.pop("permit") == permit(short, arguments["prefix"], arguments["token"])
         self.calls.append((short, arguments))
         answers = self.answers[short]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -375,9 +378,9 @@ def test_a_deployment_is_recorded(live: Build, stopping: tuple[str, ...], outcom
     machine, gate = live("verify")
     session = ready(machine, gate)
     answer, findings = gate.verify()
-    written = gate.ending.record(
-        session, gate.environment, answer, findings, {"commit": "c1", "release": "r1", "more": 1}, stopping
-    )
+    session.has_converged({"commit": "c1", "release": "r1", "more": 1})
+    session.permissions = {"bulkhead_allow_downtime": True}
+    written = gate.ending.record(session, gate.environment, answer, findings, stopping)
     assert machine.names == ["verify", "record"]
     entry = machine.calls[1][1]["entry"]
     assert {key: entry[key] for key in ("prefix", "commit", "release")} == {
@@ -385,6 +388,7 @@ def test_a_deployment_is_recorded(live: Build, stopping: tuple[str, ...], outcom
     }  # fmt: skip
     assert entry["deployed"] == written["finished"]
     assert (written["outcome"], written["commit"], written["probed"]) == (outcome, "c1", answer["probed"])
+    assert written["permissions"] == {"bulkhead_allow_downtime": True}
     assert written["findings"] == [finding.as_dict() for finding in findings]
     if stopping:
         assert written["error"] == "what was seen afterwards is not as proved: foreign-mount"

@@ -26,6 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.backup import (
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.restore import (
     Intention,
     another,
+    reader,
     refusals,
     refusals_before,
     staying,
@@ -84,11 +85,29 @@ def test_another_environments_backup_must_be_named() -> None:
 
 @pytest.mark.parametrize(("protected", "guarded"), [(True, ()), (False, ("aiia_prod",)), (True, ("aiia_prod",))])
 def test_protected_data_leaves_only_sanitised(protected: bool, guarded: tuple[str, ...]) -> None:
-    asked = Intention("aiia_staging", False, "", "aiia_prod", False, guarded, ("postgresql",))
+    asked = Intention("aiia_staging", False, "", "aiia_prod", False, guarded, ("postgresql",), permitted=True)
     (reason,) = reasons(asked, *backup("aiia_prod", protected))
-    assert "bulkhead_restore_sanitise" in reason
-    sanitised = Intention("aiia_staging", False, "", "aiia_prod", True, guarded, ("postgresql",))
+    assert "bulkhead_restore_sanitise in the group_vars of aiia_prod" in reason
+    sanitised = replace(asked, sanitise=True)
     assert reasons(sanitised, *backup("aiia_prod", protected)) == []
+    (reason,) = reasons(replace(sanitised, permitted=False), *backup("aiia_prod", protected))
+    assert "add {prefix: aiia_staging} to bulkhead_restore_readers in the group_vars of aiia_prod" in reason
+    before = list(refusals_before(replace(sanitised, permitted=False)))
+    assert before == ([reason] if guarded else [])
+
+
+@pytest.mark.parametrize(
+    ("items", "answer"),
+    [
+        ([], (False, False)),
+        ([{"prefix": "aiia_staging"}], (True, False)),
+        ([{"prefix": "aiia_staging", "files": "take"}], (True, True)),
+        ([{"prefix": "aiia_staging_2", "files": "take"}, {"prefix": "aiia_pr-1"}], (False, False)),
+        (["aiia_staging", {"files": "take"}], (False, False)),
+    ],
+)
+def test_who_may_read_a_protected_environments_backups(items: list[Any], answer: tuple[bool, bool]) -> None:
+    assert reader({"bulkhead_restore_readers": items}, "aiia_staging") == answer
 
 
 FILES = {"kind": "files", "service": "django", "name": "django", "file": "django.tar", "files": 12, "absent": False}
@@ -99,7 +118,8 @@ FILES = {"kind": "files", "service": "django", "name": "django", "file": "django
     [
         ({}, {}, True),
         ({"files": "leave"}, {}, False),
-        ({"files": "take"}, {}, False),
+        ({"files": "take", "take": True}, {}, False),
+        ({"files": "take"}, {}, True),
         ({"sanitise_files": True}, {}, False),
         ({"directories": ("django", "other")}, {}, True),
         ({}, {"absent": True}, False),
@@ -108,13 +128,15 @@ FILES = {"kind": "files", "service": "django", "name": "django", "file": "django
 def test_files_leave_a_protected_environment_only_as_somebody_says(
     changes: dict[str, Any], files: dict[str, Any], refused: bool
 ) -> None:
-    asked = Intention("aiia_staging", False, "", "aiia_prod", True, (), ("postgresql",), ("django",))
+    asked = Intention("aiia_staging", False, "", "aiia_prod", True, (), ("postgresql",), ("django",), permitted=True)
     found, seen = backup("aiia_prod", protected=True)
     found["parts"].append({**FILES, **files})
     said = reasons(replace(asked, **changes), found, seen)
     assert len(said) == refused
-    for word in ("12 files of django", "files=leave (aiia_staging keeps its own)", "restore_sanitise_files=", "=take"):
-        assert not refused or word in said[0]
+    words = ["-e bulkhead_restore_files=leave", "aiia_prod"]
+    if changes.get("files") != "take":
+        words += ["12 files of django", "leave (aiia_staging keeps its own)", "restore_sanitise_files:"]
+    assert all(word in reason for reason in said for word in words)
 
 
 def test_files_of_its_own_or_of_an_open_environment_come_as_they_are() -> None:
@@ -153,7 +175,8 @@ def test_no_files_are_passed_over_without_a_word(
 
 
 def test_files_alone_need_no_sql() -> None:
-    asked = Intention("aiia_staging", False, "", "aiia_prod", False, (), (), ("django",), sanitise_files=True)
+    asked = Intention("aiia_staging", False, "", "aiia_prod", False, (), (), ("django",))
+    asked = replace(asked, sanitise_files=True, permitted=True)
     found, _seen = backup("aiia_prod", protected=True)
     assert reasons(asked, {**found, "parts": [FILES]}, {}) == []
 

@@ -149,7 +149,8 @@ class Declared(SimpleNamespace):
 
 def step(own: Declared, *others: Declared, **extra: str) -> EnvironmentStep:
     """A step, without an action around it."""
-    gate = SimpleNamespace(declarations=[own, *others], inventory=SimpleNamespace(extra_variables=extra))
+    gate = SimpleNamespace(declarations=[own, *others])
+    own.permissions = extra
     made = EnvironmentStep.__new__(EnvironmentStep)
     made.declaration, made.gate = cast(Any, own), cast(Any, gate)
     made.session = cast(Any, SimpleNamespace(steps=["destroy"]))

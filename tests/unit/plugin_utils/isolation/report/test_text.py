@@ -74,6 +74,17 @@ def test_others_do_not_stop_a_deployment() -> None:
     assert stops([others], Severity.MEDIUM, deploying="aiia_staging") == [others]
 
 
+def test_no_environment_accepts_for_another_what_both_are_named_in() -> None:
+    """A threshold that one environment lowered counts for the findings on itself alone."""
+    alone = finding(severity=Severity.HIGH, environments=("aiia_staging",))
+    both = finding(severity=Severity.HIGH, environments=("aiia_prod", "aiia_staging"))
+    critical = Severity.CRITICAL
+    assert stops([alone, both], critical, deploying="aiia_staging") == [both]
+    assert stops([alone, both], critical, "aiia_staging", {"aiia_prod": Severity.MEDIUM}) == [both]
+    assert stops([alone, both], critical, "aiia_staging", {"aiia_prod": critical}) == []
+    assert stops([alone, both], Severity.LOW, "aiia_staging", {"aiia_prod": critical}) == [alone, both]
+
+
 def test_equal_causes_are_folded() -> None:
     """The same words about a thousand environments and services are one cause."""
     findings = [
