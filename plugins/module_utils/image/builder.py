@@ -22,7 +22,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from ..core.errors import Failure, last_lines
@@ -214,7 +214,7 @@ class Builder:
                 start_new_session=True,
             )
         try:
-            self._wait(process, self._in_own_network(process.pid), "enter its namespaces")
+            self._wait(process, lambda: _network_of(process.pid) not in ("", _network_of(os.getpid())), "begin")
             given = self.uplink.connect(process.pid)
             stdin: IO[bytes] = process.stdin  # type: ignore[assignment]
             stdin.write(("%s %s\n" % given).encode())
@@ -225,11 +225,7 @@ class Builder:
             raise
         return process
 
-    def _in_own_network(self, pid: int) -> Any:
-        own = os.stat("/proc/self/ns/net").st_ino
-        return lambda: os.stat("/proc/%d/ns/net" % pid).st_ino != own
-
-    def _wait(self, process: subprocess.Popen[bytes], ready: Any, what: str) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _START
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -333,6 +329,14 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(2)
         self.sock.connect(self._path)
+
+
+def _network_of(pid: int) -> str:
+    """The network namespace of a process; empty if it has ended."""
+    try:
+        return os.readlink("/proc/%d/ns/net" % pid)
+    except OSError:
+        return ""
 
 
 def _machine_memory() -> int:
