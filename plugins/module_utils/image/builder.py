@@ -128,7 +128,6 @@ class Builder:
         self.image = os.path.join(self.folder, "disk.img")
         self.cgroup = Cgroup(key)
         self.uplink = Uplink(engine, key, settings.egress)
-        self._nameservers: list[str] = []
 
     # ---- life ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class Builder:
         if not os.path.exists("/dev/loop-control"):
             raise Unavailable("this machine has no loop devices to limit its disk with")
         try:
-            self._nameservers = self.uplink.nameservers()
+            self.uplink.nameservers()
         except Failure as error:
             raise Unavailable(error.message) from error
 
@@ -196,9 +195,10 @@ class Builder:
             os.close(descriptor)
 
     def _start(self, lock: int) -> subprocess.Popen[bytes]:
-        os.makedirs(os.path.join(self.run, "data"), mode=0o700)
+        os.makedirs(self.run, mode=0o700)
+        os.mkdir(os.path.join(self.run, "data"))
         self._make_disk()
-        self._write("resolv.conf", "".join("nameserver %s\n" % address for address in self._nameservers))
+        self._write("resolv.conf", self.uplink.resolver_file())
         self._write("daemon.json", json.dumps(self._configuration()))
         self.cgroup.create(self.settings.memory or _machine_memory() // 2, self.settings.cpus)
         with open(os.path.join(self.run, "log"), "wb") as log:

@@ -28,8 +28,8 @@ _PAIRS = ipaddress.IPv4Network("198.18.0.0/16")
 #: The network of the steps inside; every build engine has the same in its own namespace.
 STEPS = "198.19.255.1/24"
 
-#: Where systemd-resolved keeps the servers that it asks itself.
-_RESOLVED = "/run/systemd/resolve/resolv.conf"
+#: The machine's name servers. The second file has those that systemd-resolved asks itself.
+_RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 _EGRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 
@@ -112,14 +112,18 @@ class Uplink:
     def nameservers(self) -> list[str]:
         """The name servers that a build can ask. Raises UplinkError if the machine has only one that listens on
         loopback."""
-        for path in ("/etc/resolv.conf", _RESOLVED):
-            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
-                found = [address for address in nameservers_of(stream.read()) if ":" not in address]
-                if found:
-                    return found
+        for path in _RESOLVERS:
+            found = [address for address in nameservers_of(_text(path)) if ":" not in address]
+            if found:
+                return found
         raise UplinkError(
             "this machine's name server listens on its loopback only, or has an IPv6 address only (/etc/resolv.conf)"
         )
+
+    def resolver_file(self) -> str:
+        """A resolv.conf for the build: the name servers that it can ask, and the machine's search list."""
+        kept = [line for line in _text(_RESOLVERS[0]).splitlines() if line.split()[:1] in (["search"], ["options"])]
+        return "".join("%s\n" % line for line in ["nameserver %s" % found for found in self.nameservers()] + kept)
 
     def connect(self, process: int) -> tuple[str, str]:
         """Make the interfaces, one of them in the network namespace of a process, and the rules.
@@ -201,3 +205,11 @@ class Uplink:
         if code != 0:
             raise UplinkError("ip %s failed" % " ".join(arguments[:2]), last_lines(errors, 3))
         return output
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
