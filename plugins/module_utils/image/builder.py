@@ -200,7 +200,9 @@ class Builder:
         self._make_disk()
         self._write("resolv.conf", self.uplink.resolver_file())
         self._write("daemon.json", json.dumps(self._configuration()))
-        self.cgroup.create(self.settings.memory or _machine_memory() // 2, self.settings.cpus)
+        half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        memory = self.settings.memory or half
+        self.cgroup.create(memory, self.settings.cpus, together=max(memory, half))
         with open(os.path.join(self.run, "log"), "wb") as log:
             # run_command would wait for its end.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -271,7 +273,8 @@ class Builder:
         present = os.stat(self.image) if os.path.exists(self.image) else None
         kept = present.st_blocks * 512 if present else 0
         disk = os.statvfs(self.folder)
-        size = disk_size(self.settings.disk, kept, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+        free = disk.f_bavail * disk.f_frsize - self._promised()
+        size = disk_size(self.settings.disk, kept, free, disk.f_blocks * disk.f_frsize)
         if present and (present.st_size == size or size < self.settings.disk and present.st_size <= size):
             return
         temporary = self.image + ".new"
@@ -284,6 +287,21 @@ class Builder:
             os.unlink(temporary)
             raise Unavailable("its disk cannot be made", last_lines(errors or output, 3))
         os.rename(temporary, self.image)
+
+    def _promised(self) -> int:
+        """The bytes that other environments' builds, which run now, may still write."""
+        total = 0
+        for folder in os.scandir(os.path.dirname(self.folder)):
+            image, lock = (os.path.join(folder.path, name) for name in ("disk.img", "lock"))
+            if folder.path == self.folder or not os.path.exists(image) or not os.path.exists(lock):
+                continue
+            with open(lock, "rb") as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    status = os.stat(image)
+                    total += max(0, status.st_size - status.st_blocks * 512)
+        return total
 
     def _configuration(self) -> dict[str, Any]:
         """The daemon's configuration: its own places, and how the machine's engine reaches registries."""
@@ -337,7 +355,3 @@ def _network_of(pid: int) -> str:
         return os.readlink("/proc/%d/ns/net" % pid)
     except OSError:
         return ""
-
-
-def _machine_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -48,8 +48,12 @@ class Cgroup:
             return [os.path.join(self._root, self.name)]
         return [os.path.join(self._root, controller, self.name) for controller in ("memory", "pids", "cpu")]
 
-    def create(self, memory: int, cpus: float) -> None:
-        """Make the group. ``memory`` is in bytes, swap included; ``cpus`` may be 0 for no limit. Raises Failure."""
+    def create(self, memory: int, cpus: float, together: int) -> None:
+        """Make the group. Raises Failure.
+
+        ``memory`` is in bytes, swap included, ``together`` is that of all builds of the machine at once; ``cpus`` may
+        be 0 for no limit.
+        """
         quota = int(cpus * _PERIOD)
         try:
             for folder in self._folders():
@@ -57,21 +61,25 @@ class Cgroup:
                     self._delegate(folder)
                 elif not os.path.isdir(os.path.dirname(os.path.dirname(folder))):
                     raise Failure("this machine has no cgroup controller %s" % folder.split(os.sep)[-3])
+                above = os.path.dirname(folder)
+                os.makedirs(above, exist_ok=True)
+                with contextlib.suppress(OSError):  # older kernels; it can be set while there is nothing below
+                    _write(os.path.join(above, "memory.use_hierarchy"), "1", optional=True)
                 os.makedirs(os.path.join(folder, "engine"), exist_ok=True)
             if self.unified:
                 folder = self._folders()[0]
                 _write(os.path.join(folder, "cgroup.subtree_control"), "+memory +pids +cpu")
-                _write(os.path.join(folder, "memory.max"), str(memory))
-                _write(os.path.join(folder, "memory.swap.max"), "0", optional=True)  # a kernel without swap
+                for group, limit in ((os.path.dirname(folder), together), (folder, memory)):
+                    _write(os.path.join(group, "memory.max"), str(limit))
+                    _write(os.path.join(group, "memory.swap.max"), "0", optional=True)  # a kernel without swap
                 _write(os.path.join(folder, "pids.max"), str(_PIDS))
                 _write(os.path.join(folder, "cpu.weight"), str(_WEIGHT))
                 if quota:
                     _write(os.path.join(folder, "cpu.max"), "%d %d" % (quota, _PERIOD))
                 return
             by_memory, by_pids, by_cpu = self._folders()
-            _write(os.path.join(by_memory, "memory.use_hierarchy"), "1", optional=True)  # always so in newer kernels
-            _write(os.path.join(by_memory, "memory.limit_in_bytes"), str(memory))
-            _write(os.path.join(by_memory, "memory.memsw.limit_in_bytes"), str(memory), optional=True)
+            for group, limit in ((os.path.dirname(by_memory), together), (by_memory, memory)):
+                _limit_memory(group, limit)
             _write(os.path.join(by_pids, "pids.max"), str(_PIDS))
             _write(os.path.join(by_cpu, "cpu.shares"), str(_SHARES))
             if quota:
@@ -100,6 +108,14 @@ class Cgroup:
                     break
                 if os.path.isdir(folder):
                     time.sleep(0.02)
+
+
+def _limit_memory(group: str, limit: int) -> None:
+    """Limit the memory of a group of cgroup v1, with swap. Memory alone may never exceed both together."""
+    plain, swap = (os.path.join(group, "memory.%slimit_in_bytes" % kind) for kind in ("", "memsw."))
+    _write(swap, "-1", optional=True)
+    _write(plain, str(limit))
+    _write(swap, str(limit), optional=True)
 
 
 def _write(path: str, text: str, optional: bool = False) -> None:
