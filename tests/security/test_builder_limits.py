@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -127,4 +128,12 @@ def test_where_no_engine_of_its_own_can_be_had(machine: Machine, monkeypatch: py
     with pytest.raises(EngineError, match="no build engine of its own") as refused:
         machine.build("staging", "RUN echo", engine="own")
     assert "no permission" in refused.value.detail
+    # The daemon itself ends: nobody waits for it.
+    monkeypatch.undo()
+    monkeypatch.setattr(Builder, "_configuration", lambda _builder: {"no-such-option": True})
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="it did not answer") as refused:
+        machine.build("staging", "RUN echo", engine="own")
+    assert "no-such-option" in refused.value.detail
+    assert time.monotonic() - began < 20
     assert not traces(machine.builder("staging"))

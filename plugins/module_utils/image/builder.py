@@ -62,6 +62,7 @@ mount --bind "$run/resolv.conf" /etc/resolv.conf
 mount -t ext4 -o loop,noatime,nodev,discard "$2" "$run/data"
 dockerd --config-file "$run/daemon.json" &
 engine=$!
+(while kill -0 "$engine" 2> /dev/null; do sleep 0.2; done; : > "$run/ended") &
 for all in /proc/sys/net/ipv6/conf/all/disable_ipv6; do [ ! -e "$all" ] || echo 1 > "$all"; done
 read -r address gateway
 ip link set lo up
@@ -230,7 +231,8 @@ class Builder:
     def _wait(self, process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _START
         while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
+            ended = process.poll() is not None or os.path.exists(os.path.join(self.run, "ended"))
+            if ended or time.monotonic() > deadline:
                 with open(os.path.join(self.run, "log"), encoding="utf-8", errors="replace") as log:
                     raise Unavailable("it did not %s" % what, last_lines(log.read(), 6))
             time.sleep(0.01)
