@@ -16,12 +16,13 @@ import contextlib
 import ipaddress
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterable
 
 from ..core.errors import Failure, last_lines
 from ..docker.engine import Engine, EngineError
-from ..host.firewall import CHAINS, Table, nameservers_of, option, parse_save
+from ..host.firewall import Table
 
 #: Addresses for the pairs: a range that is reserved for benchmarks, so that no network of a company has them.
 _PAIRS = ipaddress.IPv4Network("198.18.0.0/16")
@@ -64,11 +65,14 @@ def filter_rules(link: str, way_out: str, nameservers: Iterable[str], egress: It
 
 def removal(text: str, chain: str) -> list[str]:
     """What ``iptables-restore`` takes to remove a chain and every jump to it; empty where there is none."""
-    chains = parse_save(text)
-    lines = [
-        "-D" + rule[len("-A") :] for rules in chains.values() for rule in rules if option(rule, "-j", "-g") == chain
-    ]
-    return [*lines, "-F %s" % chain, "-X %s" % chain] if chain in chains else []
+    if not any(line.startswith(":%s " % chain) for line in text.splitlines()):
+        return []
+    jumps = []
+    for line in text.splitlines():
+        words = shlex.split(line) if line.startswith("-A ") else []
+        if "-j" in words and words[words.index("-j") + 1] == chain:
+            jumps.append("-D" + line[len("-A") :])
+    return [*jumps, "-F %s" % chain, "-X %s" % chain]
 
 
 def parse_egress(entries: Iterable[str]) -> list[tuple[str, int]]:
@@ -82,6 +86,17 @@ def parse_egress(entries: Iterable[str]) -> list[tuple[str, int]]:
             )
         parsed.append((match.group("host"), int(match.group("port"))))
     return parsed
+
+
+def parse_nameservers(text: str) -> list[str]:
+    """The IPv4 name servers of a resolv.conf that are not on loopback."""
+    found = []
+    for words in (line.split() for line in text.splitlines()):
+        if words[:1] == ["nameserver"] and len(words) > 1:
+            with contextlib.suppress(ValueError):
+                if not ipaddress.IPv4Address(words[1]).is_loopback:
+                    found.append(words[1])
+    return found
 
 
 def free_pair(taken: Iterable[str], start: int) -> tuple[str, str]:
@@ -104,7 +119,8 @@ class Uplink:
     def __init__(self, engine: Engine, key: str, egress: Iterable[str]) -> None:
         self.engine = engine
         self.link, self.inside = "bhb%s" % key, "bhb%sn" % key
-        self.chain = "%sBUILD-%s" % (CHAINS, key)
+        # What begins like this may stand before environments' guards, and is no reason to renew them.
+        self.chain = "BULKHEAD-BUILD-%s" % key
         self._key = key
         self._egress = parse_egress(egress)
         self.way_out, self.mtu = "", 1500
@@ -113,7 +129,7 @@ class Uplink:
         """The name servers that a build can ask. Raises UplinkError if the machine has only one that listens on
         loopback."""
         for path in _RESOLVERS:
-            found = [address for address in nameservers_of(_text(path)) if ":" not in address]
+            found = parse_nameservers(_text(path))
             if found:
                 return found
         raise UplinkError(

@@ -20,6 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.image.uplink import 
     filter_rules,
     free_pair,
     parse_egress,
+    parse_nameservers,
     removal,
 )
 
@@ -114,6 +115,11 @@ def test_egress() -> None:
     for wrong in ("192.0.2.1", "[::1]:80", "a:0", "a:70000", "a:80 -j ACCEPT", "a:80\n"):
         with pytest.raises(EngineError, match="bulkhead_build_egress"):
             parse_egress([wrong])
+
+
+def test_name_servers() -> None:
+    text = "search a\nnameserver 127.0.0.53\nnameserver 169.254.169.253\nnameserver fd00::1\nnameserver\n"
+    assert parse_nameservers(text) == ["169.254.169.253"]
 
 
 def test_pairs_of_addresses_are_free() -> None:
