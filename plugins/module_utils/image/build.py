@@ -46,12 +46,12 @@ def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
 # ---- the description: pure -------------------------------------------------------------------------------------------
 
 
-def definition(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any], shared: bool) -> str:
+def definition(params: dict[str, Any], image: str, labels: dict[str, Any], shared: bool) -> str:
     """The build, for ``docker buildx bake``. ``shared`` says that other environments build in the same engine: then
     nothing is taken from its cache of layers."""
     target: dict[str, Any] = {
-        "context": os.path.normpath(os.path.join(folder, params["context"])),
-        "dockerfile": os.path.join(folder, params["dockerfile"]),
+        "context": params["context"],
+        "dockerfile": params["dockerfile"],
         "tags": [image],
         "labels": labels,
         "args": params["arguments"],
@@ -119,6 +119,8 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
         dockerfile = os.path.join(folder, params["dockerfile"])
         if not os.path.isfile(dockerfile):
             raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], params["dockerfile"]))
+        context = os.path.normpath(os.path.join(folder, params["context"]))
+        params = dict(params, context=context, dockerfile=dockerfile)
         with open(dockerfile, encoding="utf-8", errors="replace") as stream:
             text = stream.read()
         bases = _bases(engine, params["prefix"], images_of(text, arguments))
@@ -131,7 +133,7 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
                 with builder.started() as own:
                     # Engines copy no digests: the build engine looks for such a name in its registry.
                     _provide(engine, own, {name: bases[name] for name in bases if "@" not in name})
-                    _bake(own, definition(params, folder, image, labels, False), commit, params["timeout"])
+                    _bake(own, definition(params, image, labels, False), commit, params["timeout"])
                     _hand_over(own, engine, image)
                 return ""
             except Unavailable as error:
@@ -143,7 +145,7 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
                     ) from error
                 why = error.message
         refuse_in_shared_engine(params["arguments"], text, why)
-        _bake(engine, definition(params, folder, image, labels, True), commit, params["timeout"])
+        _bake(engine, definition(params, image, labels, True), commit, params["timeout"])
         return why
 
 

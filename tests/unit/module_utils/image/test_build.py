@@ -26,13 +26,19 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.image.uplink import 
 
 GIB = 1 << 30
 PARAMS = {
-    **{"context": ".", "dockerfile": "Dockerfile", "target": "", "ca_bundle": "", "prefix": "aiia_staging"},
+    **{
+        "context": "/export",
+        "dockerfile": "/export/Dockerfile",
+        "target": "",
+        "ca_bundle": "",
+        "prefix": "aiia_staging",
+    },
     **{"arguments": {"A": "${B} %{C} $D"}},
 }
 
 
 def described(shared: bool, **options: Any) -> dict[str, Any]:
-    whole = json.loads(definition({**PARAMS, **options}, "/export", "aiia_staging_web:1", {"label": "x"}, shared))
+    whole = json.loads(definition({**PARAMS, **options}, "aiia_staging_web:1", {"label": "x"}, shared))
     found: dict[str, Any] = whole["target"]["image"]
     return found
 
