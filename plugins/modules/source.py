@@ -35,6 +35,20 @@ options:
   target: {type: str, default: "", description: The stage to build.}
   arguments: {type: dict, default: {}, description: Build arguments.}
   ca_bundle: {type: path, description: CA certificates for the build.}
+  engine:
+    type: str
+    default: auto
+    choices: [auto, own, shared]
+    description: Whether to build in an engine of the environment's own.
+  memory: {type: int, default: 0, description: "The build's memory in bytes. 0 means half of the machine's."}
+  cpus: {type: int, default: 0, description: "The build's processors. 0 sets no limit."}
+  disk: {type: int, default: 21474836480, description: "The build engine's disk in bytes."}
+  timeout: {type: int, default: 3600, description: "The build's time limit in seconds."}
+  egress:
+    type: list
+    elements: str
+    default: []
+    description: What the build reaches beside the internet, as C(host:port).
   labels: {type: dict, default: {}, description: Labels for the image.}
   run_labels: {type: dict, default: {}, description: Additional labels that do not cause a new build.}
   inputs: {type: str, default: "", description: The digest of all build inputs except the commit.}
@@ -69,6 +83,10 @@ built:
   description: Whether this run built the image.
   returned: success
   type: bool
+shared:
+  description: Why the image was built in the machine's own engine. Empty if it was not.
+  returned: when an image was built
+  type: str
 before:
   description: The previously checked out commit.
   returned: success
@@ -116,7 +134,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         elif not image_is_there(engine, image, params["inputs"]):
             result["changed"] = result["built"] = True
             if not module.check_mode:
-                build(engine, checkout, params, commit, image)
+                result["shared"] = build(engine, checkout, params, commit, image)
     return result
 
 
@@ -134,6 +152,12 @@ def main() -> None:
             "target": {"type": "str", "default": ""},
             "arguments": {"type": "dict", "default": {}},
             "ca_bundle": {"type": "path"},
+            "engine": {"type": "str", "default": "auto", "choices": ["auto", "own", "shared"]},
+            "memory": {"type": "int", "default": 0},
+            "cpus": {"type": "int", "default": 0},
+            "disk": {"type": "int", "default": 20 << 30},
+            "timeout": {"type": "int", "default": 3600},
+            "egress": {"type": "list", "elements": "str", "default": []},
             "labels": {"type": "dict", "default": {}},
             "run_labels": {"type": "dict", "default": {}},
             "inputs": {"type": "str", "default": ""},

@@ -92,6 +92,7 @@ def test_the_image_is_the_commit(sourced: Sourced) -> None:
     assert git(sourced.code, "status", "--porcelain") == ""
     assert git(sourced.code, "for-each-ref", "--format=%(refname)", "refs/remotes") == "refs/remotes/origin/main"
     assert sourced.first.result("source")["commit"] == sourced.new
+    assert sourced.first.result("source")["shared"] == ""
 
 
 def refused(sourced: Sourced, *words: str) -> None:

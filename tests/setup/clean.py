@@ -47,11 +47,13 @@ def remove_environment(environment: Environment) -> list[str]:
 
 
 def forget(environment: Environment) -> None:
-    """Take the environment out of the machine's registry, where it is registered from the demo's directory."""
+    """Take the environment out of the machine's registry, where it is registered from the demo's directory, and remove
+    its build cache."""
     registry = Registry(state_directory())
     entry = registry.entries().get(environment.prefix, {})
     if entry.get("directory") == str(environment.directory):
         registry.remove(environment.prefix)
+        shutil.rmtree(Path(state_directory(), "builders", environment.prefix), ignore_errors=True)
 
 
 def demo_paths() -> list[Path]:

@@ -71,7 +71,14 @@ class Engine:
 
     def environment(self) -> dict[str, str]:
         """The whole environment of every call."""
-        return {"PATH": _PATH, "HOME": home_directory(), "LANG": "C.UTF-8", "DOCKER_HOST": self.docker_host}
+        return {
+            "PATH": _PATH,
+            "HOME": home_directory(),
+            "LANG": "C.UTF-8",
+            "DOCKER_HOST": self.docker_host,
+            # Newer versions of buildx ask a person about each file outside of the current directory.
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+        }
 
     def _argv(self, command: list[str], extra_environment: dict[str, str] | None = None) -> list[str]:
         variables = dict(self.environment(), **(extra_environment or {}))
@@ -92,13 +99,12 @@ class Engine:
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run docker. Returns (exit code, output, errors).
 
-        Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, ``environment`` for extra variables,
-        and ``limit`` in seconds.
+        Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, and ``limit`` in seconds.
         """
         bounded = []
         if options.get("limit") and self.find("timeout"):
             bounded = ["timeout", "--kill-after=5", str(options["limit"])]
-        command = self._argv(bounded + [self.docker_path()] + list(args), options.get("environment"))
+        command = self._argv(bounded + [self.docker_path()] + list(args))
         given = {"data": options.get("data"), "binary_data": bool(options.get("binary")), "cwd": options.get("cwd")}
         return run_command(self.module, "docker", command, EngineError, **given)
 

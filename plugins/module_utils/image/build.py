@@ -2,19 +2,36 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the image of one commit, or promote it from another environment. Runs on the targets."""
+"""Build the image of one commit, or promote it from another environment. Runs on the targets.
+
+The build is described as JSON on the standard input of ``docker buildx bake``: build arguments are neither arguments
+nor environment of a program on the machine, so no name among them (``DOCKER_CONFIG``, ``LD_PRELOAD``) means anything to
+it, and no other user sees their values.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from ..core.errors import last_lines
-from ..docker.engine import Engine, EngineError
-from ..docker.labels import BUILD_INPUTS, COMMIT, TREE
+from ..docker.engine import TIMED_OUT, Engine, EngineError, inspect_objects
+from ..docker.labels import BUILD_INPUTS, COMMIT, PREFIX, TREE
 from ..source.checkout import Checkout
+from .builder import Builder, Settings, Unavailable, check_room
+from .dockerfile import frontend, images_of
 from .promotion import Promotion
+
+_TARGET = "image"
+
+_ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+#: Arguments that BuildKit gives to every step and leaves out of its cache's keys.
+_PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"}
+#: Separates cache mounts in an engine that several environments share.
+_CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
 
 
 def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
@@ -26,38 +43,171 @@ def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
     return (json.loads(output) or {}).get(BUILD_INPUTS) == inputs
 
 
-def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any]) -> list[str]:
-    """The arguments of ``docker`` for the build. Values of build arguments are passed in the environment."""
-    command = ["buildx", "build", "--load", "--progress", "plain", "--tag", image]
-    command += ["--file", os.path.join(folder, params["dockerfile"])]
-    for key, value in sorted(labels.items()):
-        command += ["--label", "%s=%s" % (key, value)]
-    for key in sorted(params["arguments"]):
-        command += ["--build-arg", key]
+# ---- the description: pure -------------------------------------------------------------------------------------------
+
+
+def definition(params: dict[str, Any], image: str, labels: dict[str, Any], shared: bool) -> str:
+    """The build, for ``docker buildx bake``. ``shared`` says that other environments build in the same engine: then
+    nothing is taken from its cache of layers."""
+    target: dict[str, Any] = {
+        "context": params["context"],
+        "dockerfile": params["dockerfile"],
+        "tags": [image],
+        "labels": labels,
+        "args": params["arguments"],
+        "output": ["type=docker"],
+    }
     if params["target"]:
-        command += ["--target", params["target"]]
+        target["target"] = params["target"]
     if params["ca_bundle"]:
-        command += ["--secret", "id=ca-bundle,src=%s" % params["ca_bundle"]]
-    return command + [os.path.normpath(os.path.join(folder, params["context"]))]
+        target["secret"] = ["id=ca-bundle,src=%s" % params["ca_bundle"]]
+    if shared:
+        target["no-cache"] = True
+        target["args"] = dict(params["arguments"], **{_CACHE_NAMESPACE: params["prefix"]})
+    return json.dumps({"target": {_TARGET: _literal(target)}})
 
 
-def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
-    """Build the image of the commit. Raises EngineError, with the last lines of the build as its detail."""
+def _literal(value: Any) -> Any:
+    """A value in which bake finds nothing to evaluate."""
+    if isinstance(value, dict):
+        return {_literal(str(key)): _literal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_literal(inner) for inner in value]
+    return value if isinstance(value, bool) else str(value).replace("${", "$${").replace("%{", "%%{")
+
+
+def check_arguments(arguments: dict[str, Any]) -> None:
+    """Raise EngineError for the name of a build argument that no Dockerfile can use."""
+    for name in arguments:
+        if not _ARGUMENT.match(str(name)):
+            raise EngineError("bulkhead_build_arguments: %r is not a name for a build argument" % str(name))
+
+
+def refuse_in_shared_engine(arguments: dict[str, Any], dockerfile: str, why: str) -> None:
+    """Raise EngineError for what would reach other environments through an engine that they share."""
+    remedy = "The image would be built in the machine's own engine, which other environments share: %s" % why
+    for name in sorted(arguments):
+        if name.lower() in _PROXIES or name.upper().startswith("BUILDKIT_"):
+            raise EngineError(
+                "bulkhead_build_arguments: %s is not allowed here, because it changes other environments' builds. %s"
+                % (name, remedy)
+            )
+    line = frontend(dockerfile)
+    if line:
+        raise EngineError(
+            "bulkhead_build_dockerfile: the line %r is not allowed here, because it runs another program as the "
+            "builder. Remove it: the engine has a frontend. %s" % (line[:80], remedy)
+        )
+
+
+# ---- building --------------------------------------------------------------------------------------------------------
+
+
+def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> str:
+    """Build the image of the commit. Returns why it was built in the machine's own engine; empty if it was built in an
+    engine of the environment's own.
+
+    Raises EngineError, with the last lines of the build as its detail.
+    """
     labels = dict(params["labels"], **params["run_labels"])
     labels.update({COMMIT: commit, BUILD_INPUTS: params["inputs"], TREE: checkout.tree(commit)})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
+    check_arguments(arguments)
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
     with checkout.exported(commit) as folder:
-        if not os.path.isfile(os.path.join(folder, params["dockerfile"])):
+        dockerfile = os.path.join(folder, params["dockerfile"])
+        if not os.path.isfile(dockerfile):
             raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], params["dockerfile"]))
-        command = build_command(params, folder, image, labels)
-        code, output, errors = engine.docker(*command, environment=dict(arguments, DOCKER_BUILDKIT="1"))
-    if code != 0:
-        engine.check_reachable(errors)
-        raise EngineError(
-            "the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20)
-        )
+        context = os.path.normpath(os.path.join(folder, params["context"]))
+        params = dict(params, context=context, dockerfile=dockerfile)
+        with open(dockerfile, encoding="utf-8", errors="replace") as stream:
+            text = stream.read()
+        bases = _bases(engine, params["prefix"], images_of(text, arguments))
+        why = "bulkhead_build_engine is shared"
+        if params["engine"] != "shared":
+            settings = Settings(params["memory"], params["cpus"], params["disk"], tuple(params["egress"]))
+            builder = Builder(engine, params["state_directory"], params["prefix"], settings)
+            try:
+                builder.check()
+                with builder.started() as own:
+                    # Engines copy no digests: the build engine looks for such a name in its registry.
+                    _provide(engine, own, {name: bases[name] for name in bases if "@" not in name})
+                    _bake(own, definition(params, image, labels, False), commit, params["timeout"])
+                    _hand_over(own, engine, image)
+                return ""
+            except Unavailable as error:
+                if params["engine"] == "own":
+                    raise EngineError(
+                        "no build engine of its own can run on this machine (bulkhead_build_engine): %s"
+                        % error.message,
+                        error.detail,
+                    ) from error
+                why = error.message
+        refuse_in_shared_engine(params["arguments"], text, why)
+        _bake(engine, definition(params, image, labels, True), commit, params["timeout"])
+        return why
+
+
+def _bake(engine: Engine, described: str, commit: str, limit: int) -> None:
+    command = ("buildx", "bake", "--builder", "default", "--progress", "plain", "--file", "-", _TARGET)
+    code, output, errors = engine.docker(*command, data=described, limit=limit)
+    if code == 0:
+        return
+    engine.check_reachable(errors)
+    late = " within %d s (bulkhead_build_timeout)" % limit if limit and code in TIMED_OUT else ""
+    raise EngineError(
+        "the image of commit %s could not be built%s" % (commit[:12], late),
+        last_lines("%s\n%s" % (output, errors), 20),
+    )
+
+
+def _bases(engine: Engine, prefix: str, names: list[str]) -> dict[str, str]:
+    """The images of this machine that the build starts from, by name, with their ids.
+
+    Raises EngineError for one that was built for another environment.
+    """
+    found = engine.image_ids(names)
+    for image in inspect_objects(engine, "image", sorted(set(found.values()))):
+        owner = ((image.get("Config") or {}).get("Labels") or {}).get(PREFIX, prefix)
+        if owner != prefix:
+            name = next(name for name, identity in found.items() if identity == image["Id"])
+            raise EngineError(
+                "bulkhead_build_dockerfile: the Dockerfile starts from or copies from %s, the image of environment %s. "
+                "Build from an image that belongs to no environment" % (name, owner)
+            )
+    return found
+
+
+def _provide(engine: Engine, own: Engine, bases: dict[str, str]) -> None:
+    """Give the build engine the images of the machine that it needs, and take from it all others."""
+    present = own.image_ids(list(bases))
+    wanted = {name for name, identity in bases.items() if present.get(name) == identity}
+    listed = own.docker_ok("image", "ls", "--quiet", "--no-trunc").split()
+    surplus = sorted(set(listed) - {present[name] for name in wanted})
+    if surplus:
+        own.docker_ok("image", "rm", "--force", *surplus)
+    missing = sorted(set(bases) - wanted)
+    if missing:
+        _copy(engine, own, missing)
+
+
+def _hand_over(own: Engine, engine: Engine, image: str) -> None:
+    """Copy the built image to the machine's engine. The build engine keeps its layers in its cache alone.
+
+    Raises EngineError if the machine's disk would be full with it.
+    """
+    size = int(own.docker_ok("image", "inspect", "--format", "{{.Size}}", image))
+    check_room(engine.docker_ok("info", "--format", "{{.DockerRootDir}}").strip(), size)
+    _copy(own, engine, [image])
+    own.docker("image", "rm", "--force", image)
+
+
+def _copy(origin: Engine, target: Engine, names: list[str]) -> None:
+    origin.stream(
+        "copying %s" % " and ".join(names), "save", *names,
+        read=lambda pipe: target.stream("loading %s" % " and ".join(names), "load", "--quiet", source=pipe),
+    )  # fmt: skip
 
 
 def promote_image(

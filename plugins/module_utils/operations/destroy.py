@@ -27,6 +27,7 @@ from ..docker.containers import belongs_to, is_own, labels_of, name_of
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
 from ..host.firewall import Firewall, FirewallError
+from ..image.builder import Builder, Settings
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
 from ..state.registry import state_directory
@@ -66,6 +67,7 @@ class Destruction:
         self.prefix: str = params["prefix"]
         self.state_directory = state_directory(params["state_directory"])
         self.schedule = Schedule(engine, self.prefix, params["state_directory"])
+        self.builder = Builder(engine, params["state_directory"], self.prefix, Settings())
         self.survey()
 
     def survey(self) -> None:
@@ -83,6 +85,8 @@ class Destruction:
         self._networks()
         self._volumes(own)
         self._images()
+        if os.path.isdir(self.builder.folder):
+            self.goes.append(Thing("build cache", self.builder.folder))
         self._backups()
         self._files()
         entry = os.path.join(self.state_directory, "environments", self.prefix)
@@ -251,6 +255,7 @@ class Destruction:
             "network": lambda thing: engine.docker_ok("network", "rm", thing.identity),
             "volume": lambda thing: engine.docker_ok("volume", "rm", thing.identity),
             "image": lambda thing: engine.docker_ok("image", "rm", thing.identity),
+            "build cache": lambda _thing: self.builder.remove(),
             "backup": lambda thing: manifest.remove(*os.path.split(thing.identity)),
             "backup directory": lambda thing: shutil.rmtree(thing.identity),
             "file": lambda thing: os.unlink(thing.identity),
