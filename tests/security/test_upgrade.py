@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from earlier import EarlierVersion
 from guide_stack import behind_nginx
 from observe import ask, containers, running, say
+from other_versions import OtherVersion, earlier_version
 from sabotage import lease_path
 from support import Place, Run, Site, remove_project
 
@@ -60,7 +60,7 @@ class Requests:
 class Upgrade:
     """What happened, in order; the tests below say what must be true of it."""
 
-    earlier: EarlierVersion
+    earlier: OtherVersion
     production: Place
     staging: Place
     before: list[Containers]
@@ -72,7 +72,7 @@ class Upgrade:
 @pytest.fixture(scope="module")
 def upgrade(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) -> Iterator[Upgrade]:
     """Both environments deployed by the version before, and then by this one, under load."""
-    earlier = EarlierVersion.install(tmp_path_factory.mktemp("earlier"))
+    earlier = earlier_version(tmp_path_factory.mktemp("earlier"))
     site = Site(tmp_path_factory.mktemp("upgrade"), projects())
     production = behind_nginx(site, protected=True, env={"SAY": "hello"})
     staging = site.small("staging", "staging", env={"SAY": "first"})
