@@ -94,6 +94,18 @@ def test_taken_over_without_a_restart(upgrade: Upgrade) -> None:
     assert upgrade.after == upgrade.before
 
 
+def test_swap_is_limited_in_place(upgrade: Upgrade) -> None:
+    """The version before left swap to the engine, which gives a container as much as it has memory."""
+    found = [container for place in (upgrade.production, upgrade.staging) for container in _limits(place)]
+    assert len(found) == 3 and all(memory == swap > 0 for memory, swap in found)
+
+
+def _limits(place: Place) -> list[tuple[int, int]]:
+    """Memory, and memory with swap, of an environment's containers."""
+    hosts = [container["HostConfig"] for container in containers(place.prefix).values()]
+    return [(host["Memory"], host["MemorySwap"]) for host in hosts]
+
+
 def test_no_request_failed(upgrade: Upgrade) -> None:
     """Production answered all the time, and it was asked."""
     assert len(upgrade.requests.answers) > 20

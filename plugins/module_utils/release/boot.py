@@ -15,6 +15,7 @@ from ..docker.containers import condition, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, restarts_since
 from .dry_run import DryRunError, ask
+from .limits import apply_limits, to_limit
 from .run import Run
 from .service import Service
 
@@ -32,6 +33,8 @@ class Serving:
         self.downtime: dict[str, float] = {}
         #: Whether Compose's dry runs change nothing.
         self._trusted = True
+        #: Whether the engine sets limits on running containers.
+        self._limits = True
 
     def to_recreate(self) -> set[str]:
         """The containers that Compose would replace now: it is asked, not second-guessed. Nothing is known where its
@@ -89,11 +92,22 @@ class Serving:
             self.fail("", late=True)
         if code != 0:
             self.fail(last_lines(errors or output, 6))
+        self.limit()
         self.wait(services, took)
         for service in services:
             found = self.run.containers.of_service(service)
             if service.steady and any(container["Id"] not in before for container in found):
                 self.downtime.setdefault(service.container, round(time.monotonic() - began, 1))
+
+    def limit(self) -> None:
+        """Set the limits that the engine changes on running containers, where they are missing."""
+        weight = self.run.params.get("cpu_weight", 0)
+        wanted = list(to_limit(self.run.containers, self.run.comparison.services, weight))
+        if wanted and self._limits:
+            self._limits = False  # once refused, putting back the release before does without them
+            apply_limits(self.engine, wanted)
+            self._limits = True
+            self.run.refresh()
 
     def recreate(self, service: Service) -> None:
         """Replace a service's containers although Compose sees no reason to.

@@ -48,8 +48,8 @@ def ask(engine: Engine, params: Mapping[str, Any]) -> set[str]:
     replaced = _replaced(before, _listed(engine), engine.project, params)
     if replaced:
         raise DryRunError(
-            "docker compose --dry-run, which must change nothing, has replaced containers for real: %s. Install another "
-            "version of Docker Compose on this machine; it has %s" % (", ".join(replaced), _version(engine))
+            "docker compose --dry-run, which must not change anything, has replaced containers for real: %s. Install "
+            "another version of Docker Compose on this machine; it has %s" % (", ".join(replaced), _version(engine))
         )
     if code != 0:
         engine.check_reachable(errors)
