@@ -79,6 +79,8 @@ from ..module_utils.release.rollback import as_kept, check_images
 from ..module_utils.release.store import Releases
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
+from ..module_utils.state.locks import Locks
+from ..module_utils.state.registry import state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -124,6 +126,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         except Failure as error:
             error.steps = converger.progress.tried
             raise
+        if params["token"]:
+            Locks(state_directory(params["state_directory"])).refuse_older(params["prefix"])
         result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.downtime))
         containers = converger.run.containers
     result["containers"] = {name_of(container): condition(container) for container in containers}

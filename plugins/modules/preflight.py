@@ -60,6 +60,7 @@ from ..module_utils.core.arguments import MACHINE, PERMIT
 from ..module_utils.docker.engine import Engine
 from ..module_utils.host.observation import observe
 from ..module_utils.run_module import answer
+from ..module_utils.state.format import refuse_newer
 from ..module_utils.state.locks import Locks
 from ..module_utils.state.registry import state_directory
 
@@ -70,6 +71,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     locks = Locks(state_directory(params["state_directory"]))
     prefix, token = params["prefix"], params["token"]
     result = {"changed": False, "note": ""}
+    refuse_newer(locks.directory, prefix)
     if not module.check_mode and not params["release"]:
         result["note"] = locks.take(prefix, token, params["holder"], params["wait"], params["takeover"])
     try:

@@ -69,6 +69,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
                     result["path"] = registry.write(
                         params["prefix"], params["entry"], params["receipt"], params["owner"]
                     )
+            if params["entry"]:
+                locks.refuse_older(params["prefix"])
     finally:
         if params["token"]:
             locks.release(params["prefix"], params["token"])

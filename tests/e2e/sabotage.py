@@ -100,10 +100,16 @@ def entry(place: Place) -> Path:
     return state(place.site) / "environments" / place.prefix / "environment.json"
 
 
+def lease_path(place: Place) -> Path:
+    """Where the lock of an environment is; before its first deployment, where the version before had it."""
+    path = state(place.site) / "locks" / f"{place.prefix}.json"
+    return path / "lease.json" if path.is_dir() else path
+
+
 def lease(place: Place) -> dict[str, Any]:
     """The lock of an environment as it stands on the machine; empty where there never was one."""
     try:
-        found: dict[str, Any] = json.loads((state(place.site) / "locks" / f"{place.prefix}.json").read_text())
+        found: dict[str, Any] = json.loads(lease_path(place).read_text())
     except (OSError, ValueError):
         return {}
     return found
@@ -116,8 +122,7 @@ def is_held(place: Place) -> bool:
 
 def let_time_pass(place: Place) -> None:
     """As if the lock had not been renewed for longer than it holds."""
-    path = state(place.site) / "locks" / f"{place.prefix}.json"
-    path.write_text(json.dumps({**lease(place), "expires": time.time() - 1}))
+    lease_path(place).write_text(json.dumps({**lease(place), "expires": time.time() - 1}))
 
 
 def by_hand(name: str, *options: str, labels: Mapping[str, str] | None = None, run: bool = False) -> str:

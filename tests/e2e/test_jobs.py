@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
 from observe import moment, running, say
+from sabotage import lease_path
 from support import SERVER, Place, Run, Site, docker, only, remove_project, web
 
 SECRET = "q7-very-secret-text"
@@ -123,7 +124,7 @@ def test_a_secret_that_was_changed_and_not_deployed_is_hidden_too(pair: Pair) ->
 
 def test_reading_waits_for_nobody(pair: Pair) -> None:
     """Somebody deploys: logs and list are shown at once, a restart is refused."""
-    lock = pair.site.directory / "machine-state" / "locks" / f"{pair.ours.prefix}.json"
+    lock = lease_path(pair.ours)
     kept, far = lock.read_text(), 100
     soon = subprocess.run(["date", "+%s"], capture_output=True, text=True, check=True).stdout
     held = {"token": "x", "owner": "somebody", "since": float(soon), "expires": float(soon) + far}

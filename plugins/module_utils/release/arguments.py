@@ -21,7 +21,14 @@ _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("files", "firewall_ports", "networks", "ports", "services", "volumes"), []),
     **dict.fromkeys(("backup", "environment", "mend"), {}),
     **dict.fromkeys(("allow_downtime", "firewall"), False),
-    **{"drain_timeout": 10, "keep_releases": 5, "prepare_timeout": 600, "readiness_delay": 5, "wait_timeout": 300},
+    **{
+        "cpu_weight": 0,
+        "drain_timeout": 10,
+        "keep_releases": 5,
+        "prepare_timeout": 600,
+        "readiness_delay": 5,
+        "wait_timeout": 300,
+    },
 }
 
 

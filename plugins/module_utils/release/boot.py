@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -15,11 +14,10 @@ from ..core.errors import last_lines
 from ..docker.containers import condition, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, restarts_since
+from .dry_run import DryRunError, ask
+from .limits import apply_limits, to_limit
 from .run import Run
 from .service import Service
-
-#: How Compose says, in a dry run, that it would replace a container.
-_RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
 
 
 class Serving:
@@ -33,17 +31,21 @@ class Serving:
         self.brought: list[Service] = []
         #: Seconds of downtime of services that cannot be replaced without a gap, by container.
         self.downtime: dict[str, float] = {}
+        #: Whether Compose's dry runs change nothing.
+        self._trusted = True
+        #: Whether the engine sets limits on running containers.
+        self._limits = True
 
     def to_recreate(self) -> set[str]:
-        """The containers that Compose would replace now, for whatever reason: it is asked, not second-guessed.
-
-        Without starting them: it would wait in earnest for a service that has to end first and that only seems to run.
-        """
-        code, output, errors = self.engine.compose("--dry-run", "up", "--no-start", "--no-build", "--quiet-pull")
-        if code != 0:
-            self.engine.check_reachable(errors)
-            raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
-        return set(_RECREATE.findall("%s\n%s" % (output, errors)))
+        """The containers that Compose would replace now: it is asked, not second-guessed. Nothing is known where its
+        answers are not to be trusted: what it then replaces has a gap."""
+        if not self._trusted:
+            return set()
+        try:
+            return ask(self.engine, self.run.params)
+        except DryRunError:
+            self._trusted = False
+            raise
 
     def hand_back(self, services: list[Service]) -> None:
         """Unpause containers that were paused by hand, and give renamed ones their names back: Compose stops at a
@@ -90,11 +92,22 @@ class Serving:
             self.fail("", late=True)
         if code != 0:
             self.fail(last_lines(errors or output, 6))
+        self.limit()
         self.wait(services, took)
         for service in services:
             found = self.run.containers.of_service(service)
             if service.steady and any(container["Id"] not in before for container in found):
                 self.downtime.setdefault(service.container, round(time.monotonic() - began, 1))
+
+    def limit(self) -> None:
+        """Set the limits that the engine changes on running containers, where they are missing."""
+        weight = self.run.params.get("cpu_weight", 0)
+        wanted = list(to_limit(self.run.containers, self.run.comparison.services, weight))
+        if wanted and self._limits:
+            self._limits = False  # once refused, putting back the release before does without them
+            apply_limits(self.engine, wanted)
+            self._limits = True
+            self.run.refresh()
 
     def recreate(self, service: Service) -> None:
         """Replace a service's containers although Compose sees no reason to.

@@ -46,7 +46,9 @@ def update_arguments(limits: dict[str, Any]) -> list[str]:
     """The options of ``docker update`` that restore limits. It cannot remove a limit of memory or processors."""
     options = ["--pids-limit=%d" % (int(limits["pids"]) or -1), "--restart=%s" % limits["restart"]]
     if limits["memory"]:
-        options += ["--memory=%d" % limits["memory"], "--memory-swap=%d" % limits["swap"]]
+        # Twice the memory was the engine's choice, from before swap was limited.
+        swap = limits["memory"] if limits["swap"] == 2 * limits["memory"] else limits["swap"]
+        options += ["--memory=%d" % limits["memory"], "--memory-swap=%d" % swap]
     if limits["cpus"]:
         options.append("--cpus=%g" % limits["cpus"])
     return options

@@ -11,6 +11,7 @@ from typing import Any
 from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from .comparison import Comparison
+from .limits import limit_steps
 from .prepare import step_of, to_prepare
 from .service import Service
 
@@ -72,6 +73,7 @@ def plan(comparison: Comparison) -> list[Step]:
     steps += [_step("recreate", service, why, at_most=limit) for service, why in down]
     settled += comparison.broken
     steps += [_step("bring files", service) for service in comparison.stale if service not in settled]
+    steps += limit_steps(comparison)
     steps += [removal(orphan) for orphan in comparison.orphans]
     steps += [Step("clear up", name) for name in comparison.leftovers()]
     if "release_files" not in comparison.params:  # returning to a release prepares nothing

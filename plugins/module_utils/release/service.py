@@ -59,6 +59,8 @@ class Service(DeclaredService):
     needs_application: bool = False
     #: Whether others miss it while it is recreated.
     steady: bool = False
+    #: The keys among ``memswap_limit`` and ``cpu_shares`` that its definition has itself.
+    declares: tuple[str, ...] = ()
     #: The digest of its definition.
     input: str = ""
     #: What stands for its release in the Compose file.

@@ -21,6 +21,7 @@ from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
+from .limits import missing_limits
 from .service import Service
 from .traffic import is_steered, steer, unknown_signs
 
@@ -104,8 +105,10 @@ class Rolling:
         self.run.refresh()
         if code == 0:
             # One-off containers have no restart policy: this one has to come back with the machine.
-            self.engine.docker_ok("update", "--restart", "unless-stopped", name)
             found = self.run.containers.named(name)
+            weight = self.run.params.get("cpu_weight", 0)
+            limits = missing_limits(found, service, weight) if found else []
+            self.engine.docker_ok("update", "--restart", "unless-stopped", *limits, name)
             if found and condition(found) == "running":
                 self._give_up(service, "%s has no health check to judge it by" % service.name)
             self.serving.wait_for(

@@ -138,7 +138,11 @@ class Releases:
     def is_same(self, name: str, params: dict[str, Any]) -> bool:
         """Whether a kept release was made from the same arguments; what its files say is another question."""
         manifest = self.manifest(name)
-        return bool(manifest) and all(manifest.get(key) == value for key, value in _of_a_release(params).items())
+        if not manifest:
+            return False
+        # What an older version did not keep of a service has its default.
+        kept = dict(manifest, services=_plain([service.as_dict() for service in self.services(name)]))
+        return all(kept.get(key) == value for key, value in _of_a_release(params).items())
 
     def _holds_others(self, current: str) -> bool:
         """Whether files of another release stand where those of the one in force stood: a killed run's."""
@@ -261,8 +265,13 @@ def _of_a_release(params: dict[str, Any]) -> dict[str, Any]:
     """The arguments that belong to a release, as its manifest has them."""
     kept = {key: params[key] for key in OF_A_RELEASE if key in params}
     kept["services"] = [service.as_dict() for service in params["services"]]
-    found: dict[str, Any] = json.loads(json.dumps(kept))
+    found: dict[str, Any] = _plain(kept)
     return found
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON brings it back."""
+    return json.loads(json.dumps(value))
 
 
 def _list(names: list[str]) -> str:

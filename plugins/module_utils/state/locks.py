@@ -22,6 +22,7 @@ from typing import Any
 
 from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
+from .format import current_lease_path, refuse_newer, refuse_older
 
 #: Seconds until a lease expires, and seconds between renewals during a long step.
 LEASE = 120
@@ -43,7 +44,7 @@ class LockError(Failure):
 
 
 class Locks:
-    """The leases in ``<state directory>/locks/<prefix>.json``, changed only under the machine's lock."""
+    """The leases in ``<state directory>/locks/``, changed only under the machine's lock; see ``format.py``."""
 
     def __init__(
         self, directory: str, now: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
@@ -93,6 +94,7 @@ class Locks:
         deadline = self._now() + wait
         while True:
             with self.machine():
+                refuse_newer(self.directory, prefix)
                 lease = self._read(prefix)
                 if not lease or lease["token"] == token or takeover or not self._holds(lease):
                     now = self._now()
@@ -102,6 +104,11 @@ class Locks:
             if self._now() >= deadline:
                 raise LockError(_BUSY % (prefix, holder))
             self._sleep(_POLL)
+
+    def refuse_older(self, prefix: str) -> None:
+        """Keep older versions from an environment whose state this version has written."""
+        with self.machine():
+            refuse_older(self.directory, prefix)
 
     def renew(self, prefix: str, token: str) -> None:
         """Extend the lease. Raises LockError if it was lost."""
@@ -171,7 +178,7 @@ class Locks:
     def _path(self, prefix: str) -> str:
         if not re.match(r"[a-z][a-z0-9_-]*\Z", prefix):
             raise LockError("%r is not a valid prefix" % prefix)
-        return os.path.join(self.directory, "locks", "%s.json" % prefix)
+        return os.path.join(self.directory, current_lease_path(self.directory, prefix))
 
     def _read(self, prefix: str) -> dict[str, Any] | None:
         try:
@@ -183,4 +190,5 @@ class Locks:
         return lease if valid else None
 
     def _write(self, prefix: str, lease: dict[str, Any]) -> None:
-        self._tree.write(DesiredFile(os.path.join("locks", "%s.json" % prefix), json.dumps(lease).encode(), 0o600))
+        path = current_lease_path(self.directory, prefix)
+        self._tree.write(DesiredFile(path, json.dumps(lease).encode(), 0o600))

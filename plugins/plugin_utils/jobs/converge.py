@@ -37,6 +37,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
         "readiness_delay": values["bulkhead_readiness_delay"],
         "keep_releases": values["bulkhead_keep_releases"],
         "allow_downtime": values["bulkhead_allow_downtime"],
+        "cpu_weight": values["bulkhead_cpu_weight"],
         "drain_timeout": values["bulkhead_drain_timeout"],
         "prepare_timeout": values["bulkhead_prepare_timeout"],
         "image_repository": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"])

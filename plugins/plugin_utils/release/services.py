@@ -39,6 +39,7 @@ def _service(release: Release, service: StackService) -> Service:
         awaited=awaited and not needs_application,
         needs_application=needs_application,
         steady=_is_steady(service, definition, awaited),
+        declares=tuple(key for key in ("memswap_limit", "cpu_shares") if definition.get(key) is not None),
         input=definition["labels"][INPUT],
         release=definition["labels"][RELEASE],
         stand_in=service.host + STAND_IN,

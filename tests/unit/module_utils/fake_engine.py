@@ -43,6 +43,8 @@ class FakeEngine:
         self.refuses: Callable[[str], bool] = lambda _call: False
         #: What happens before a call is answered: tests look at the machine, or let the run be killed.
         self.on_call: Callable[[str], None] = lambda _call: None
+        #: What a dry run does, which should do nothing.
+        self.on_dry_run: Callable[[], None] = lambda: None
         #: Whether nobody answers; containers live on, as they do with live-restore.
         self.away = False
         #: Whether it is back when somebody waited for it.
@@ -125,7 +127,15 @@ class FakeEngine:
             return 0, "\n".join(self.images_there), ""
         if args[1:2] == ("inspect",):
             return 0, json.dumps([item for item in self.objects[args[0]] if item["Name"] in args[2:]]), ""
-        return 0, "\n".join(container["Id"] for container in [*self.running.values(), *self.strangers]), ""
+        known = [*self.running.values(), *self.strangers]
+        return 0, "\n".join(map(self._row, known) if "--format" in args else [item["Id"] for item in known]), ""
+
+    @staticmethod
+    def _row(container: dict[str, Any]) -> str:
+        """A container as `docker ps` lists it: id, name, project, prefix."""
+        labels = container["Config"]["Labels"]
+        of = [labels.get(label, "") for label in ("com.docker.compose.project", "io.bulkhead.prefix")]
+        return "\t".join([container["Id"], container["Name"].lstrip("/"), *of])
 
     def docker_ok(self, *args: str, **options: Any) -> str:
         code, output, errors = self.docker(*args, **options)
@@ -148,6 +158,7 @@ class FakeEngine:
             return 1, "", "refused by the test"
         wanted = json.loads(Path(directory or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
         if args[0] == "--dry-run":
+            self.on_dry_run()
             return 0, "".join(f" Container {name}  Recreate\n" for name in self._outdated(wanted)), ""
         if args[0] == "run":
             return self._run(args, wanted)

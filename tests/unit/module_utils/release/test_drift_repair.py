@@ -13,7 +13,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.labels import PROJECT
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.drift_repair import mend, mending_steps
 
-LIMITS = {"memory": 512, "swap": 1024, "cpus": 0.5, "pids": 64, "restart": "unless-stopped"}
+LIMITS = {"memory": 512, "swap": 768, "cpus": 0.5, "pids": 64, "restart": "unless-stopped"}
 WANTED: dict[str, Any] = {"aiia_web": {"limits": LIMITS, "connect": {"net": ["web"]}, "disconnect": ["stray"]}}
 
 
@@ -48,7 +48,7 @@ def test_everything_is_put_back() -> None:
         "put back the limits of aiia_web", "connect aiia_web to net again", "disconnect aiia_web from stray",
     ]  # fmt: skip
     assert calls(Docker(), WANTED) == [
-        "update --pids-limit=64 --restart=unless-stopped --memory=512 --memory-swap=1024 --cpus=0.5 aiia_web",
+        "update --pids-limit=64 --restart=unless-stopped --memory=512 --memory-swap=768 --cpus=0.5 aiia_web",
         "network connect --alias web net aiia_web",
         "network disconnect stray aiia_web",
     ]
@@ -73,3 +73,9 @@ def test_without_limits() -> None:
     """Docker cannot take a limit of memory or processors away; the others it can."""
     none = {"memory": 0, "swap": 0, "cpus": 0, "pids": 0, "restart": "no"}
     assert calls(Docker(), {"aiia_web": {"limits": none}}) == ["update --pids-limit=-1 --restart=no aiia_web"]
+
+
+def test_swap_as_the_engine_chose_it() -> None:
+    """A version that did not limit swap recorded twice the memory: it is not given back."""
+    recorded = {**LIMITS, "swap": 1024}
+    assert "--memory=512 --memory-swap=512" in calls(Docker(), {"aiia_web": {"limits": recorded}})[0]

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A dry run that replaces containers ends the deployment, and the release that was in force serves again."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.module_utils.deployments import Machine, files
+from unit.module_utils.fake_engine import FakeEngine
+
+STAGING = "aiia_staging"
+
+
+def replace(engine: FakeEngine, key: str) -> None:
+    """Replace a container by one of the same name."""
+    container = engine.running[key]
+    engine.running[key] = {**container, "Id": f"{container['Id']}-of-a-dry-run"}
+
+
+def stranger(engine: FakeEngine, name: str, identifier: str, prefix: str = "") -> dict[str, Any]:
+    """A container of somebody else, with its id."""
+    labels = {"com.docker.compose.project": prefix, "io.bulkhead.prefix": prefix}
+    made = {"Id": identifier, "Name": f"/{name}", "Config": {"Labels": labels}, "State": {"Running": True}}
+    engine.strangers.append(made)
+    return made
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "machine-state"
+
+
+@pytest.fixture
+def changed(deployed: Machine, state: Path) -> dict[str, Any]:
+    """A next version, on a machine that other environments share."""
+    stranger(deployed.engine, "aiia_staging_web", "s1", STAGING)
+    return {**files(web="web:2"), "state_directory": str(state)}
+
+
+def test_own_containers_were_replaced(deployed: Machine, changed: dict[str, Any]) -> None:
+    """The release in force serves again, and Compose is not asked a second time."""
+    deployed.engine.on_dry_run = lambda: replace(deployed.engine, "web")
+    error = deployed.fails(**changed)
+    assert "has replaced containers for real: aiia_prod_web. Install another version of Docker Compose" in error.message
+    assert error.message.endswith("The previous release serves again")
+    assert deployed.engine.images() == {"web": "web:1", "db": "db:1"}
+    assert len([call for call in deployed.engine.calls if "--dry-run" in call]) == 1
+
+
+@pytest.mark.parametrize("vanish", [True, False])
+def test_an_own_container_that_came_or_went(deployed: Machine, changed: dict[str, Any], vanish: bool) -> None:
+    """Of the environment's own containers every difference counts."""
+
+    def act() -> None:
+        if vanish:
+            del deployed.engine.running["db"]
+        else:
+            deployed.engine.running["new"] = deployed.engine._made("new-1", "aiia_prod_new", "new", "new:1")
+
+    deployed.engine.on_dry_run = act
+    name = "aiia_prod_db" if vanish else "aiia_prod_new"
+    assert f"for real: {name}" in deployed.fails(**changed).message
+    assert deployed.engine.images() == {"web": "web:1", "db": "db:1"}
+
+
+def test_a_bystander_was_replaced(deployed: Machine, changed: dict[str, Any]) -> None:
+    """Another environment's container has another id under the same name."""
+    deployed.engine.on_dry_run = lambda: deployed.engine.strangers[0].update(Id="s2")
+    assert "for real: aiia_staging_web" in deployed.fails(**changed).message
+
+
+def test_others_who_come_and_go(deployed: Machine, changed: dict[str, Any], state: Path) -> None:
+    """Near misses: a job of somebody else's that starts, one that ends, and an environment that is being deployed."""
+    stranger(deployed.engine, "job", "j1")
+
+    def act() -> None:
+        deployed.engine.strangers = [item for item in deployed.engine.strangers if item["Id"] != "j1"]
+        stranger(deployed.engine, "backup", "b1")
+        deployed.engine.strangers[0]["Id"] = "s2"
+
+    (state / "locks").mkdir(parents=True)
+    lease = {"token": "x", "owner": "ann", "since": time.time(), "expires": time.time() + 60}
+    (state / "locks" / f"{STAGING}.json").write_text(json.dumps(lease))
+    deployed.engine.on_dry_run = act
+    deployed.deploy(**changed)
+    assert deployed.engine.images()["web"] == "web:2"
