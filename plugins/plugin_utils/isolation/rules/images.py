@@ -89,7 +89,7 @@ def shared_image_tag(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("image-deletion", "IM-06", severity=Severity.HIGH)
+@rule("image-deletion", "IM-06", severity=Severity.HIGH, of_machine=True)
 def image_deletion(fleet: Fleet) -> Judgement:
     """A script of an environment deletes images of the whole machine."""
     for environment, what, where, severity in _deletions(fleet):
@@ -144,7 +144,7 @@ def _taggings(fleet: Fleet) -> Iterator[Tagging]:
 
 
 def _tagged_by_commands(environment: Environment) -> Iterator[Tagging]:
-    for call, reference in docker_calls(environment):
+    for call, reference in docker_calls(environment, everywhere=True):
         verb = call.verb[-1:] if not call.compose else ()
         if verb == ("tag",) and len(call.arguments) == 2:
             yield Tagging(environment, call.arguments[1], False, reference.where)

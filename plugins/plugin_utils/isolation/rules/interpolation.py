@@ -13,6 +13,7 @@ from ..facts.compose_calls import control_variables, exported
 from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import called, sharers, short_names
 from ..model import Environment, Fleet, Interpolation, Severity, Where
+from ..readers.frameworks import is_mode
 from ..wording import listing
 from . import Hit, Judgement, owners, rule
 
@@ -30,12 +31,15 @@ def shell_overrides_env_file(fleet: Fleet) -> Judgement:
             if name not in used or value == used[name].value or name.startswith("COMPOSE_"):
                 continue
             computed = "$" in value or "{{" in value
-            meant = foreign_words(fleet, environment, value)
+            meant = foreign_words(fleet, environment, value) if not is_mode(name) else []
+            known = used[name].value is not None
+            if not known and not meant:
+                continue  # it is in no .env, so it is meant to be exported
             yield Hit(
                 (environment.prefix, *meant),
                 f"variable {name}",
                 f"{name} is exported before Compose runs for {environment.prefix}"
-                + ("" if computed else ", with another value than .env has")
+                + ("" if computed or not known else ", with another value than .env has")
                 + (f" (that of {listing(meant)})" if meant else "")
                 + f". The shell wins over .env, also with --env-file: {used[name].where.item or 'the Compose file'} is "
                 "made of it.",
@@ -103,10 +107,14 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
 def foreign_default(fleet: Fleet) -> Judgement:
     """A variable's default names another environment: when the variable is missing, it is meant."""
     for environment in fleet.environments:
+        told: set[tuple[str, str]] = set()
         for project in environment.compose:
             for used in project.interpolations:
-                if not used.operator.endswith("-") or not used.operand:
+                if not used.operator.endswith("-") or not used.operand or _is_mode(used):
                     continue
+                if (used.name, used.operand) in told:
+                    continue
+                told.add((used.name, used.operand))
                 for other in defaults_to(fleet, environment, used):
                     yield Hit(
                         (environment.prefix, other),
@@ -118,6 +126,11 @@ def foreign_default(fleet: Fleet) -> Judgement:
                         environment.machine,
                     )
                     break
+
+
+def _is_mode(used: Interpolation) -> bool:
+    """Whether a variable, or the setting that is made of it, is the mode of a runtime."""
+    return is_mode(used.name) or is_mode(used.where.item.rpartition(".")[2])
 
 
 @rule("foreign-profile", "CP-18", severity=Severity.HIGH)

@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from ..facts.domains import MOST, neighbours
+from ..facts.domains import MOST
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, owners_of_path
 from ..facts.storage_contents import contents, uses
-from ..model import Claim, Fleet, Severity
+from ..model import Claim, Environment, Fleet, Severity
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
@@ -81,7 +81,7 @@ def foreign_path(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("broad-mount", "VP-14", "VP-05", severity=Severity.HIGH)
+@rule("broad-mount", "VP-14", "VP-05", severity=Severity.HIGH, of_machine=True)
 def broad_mount(fleet: Fleet) -> Judgement:
     """A mount contains other environments' directories, or what Docker keeps for everybody."""
     holds = fleet.derived(_holders)
@@ -153,7 +153,7 @@ def _shared_backups(machine: str, path: str, claims: Sequence[Claim]) -> Hit:
     )
 
 
-@rule("home-path", "VP-06", severity=Severity.HIGH)
+@rule("home-path", "VP-06", severity=Severity.HIGH, of_machine=True)
 def home_path(fleet: Fleet) -> Judgement:
     """A mount depends on the home directory of whoever types the command."""
     for environment in fleet.environments:
@@ -167,17 +167,25 @@ def home_path(fleet: Fleet) -> Judgement:
                 )
                 if not (by_variable or source.startswith("~") or mount.get("x-home")):
                     continue
-                others = neighbours(fleet, environment)
+                others = mounting(fleet, environment, source)
+                same = f", and for one user it is the directory that {listing(others)} mounts too" if others else ""
                 yield Hit(
-                    (environment.prefix,),
+                    (environment.prefix, *others),
                     source,
-                    f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root), and "
-                    f"for one user it is the same directory for {listing([environment.prefix, *others])}.",
+                    f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root)"
+                    f"{same}.",
                     "Write a path inside the environment's directory, such as "
                     f"./{posixpath.basename(source) or 'data'}.",
                     (where,),
                     environment.machine,
+                    severity=None if others or environment.variables else Severity.LOW,
                 )
+
+
+def mounting(fleet: Fleet, environment: Environment, source: str) -> list[str]:
+    """The other environments of the machine that mount a path as well."""
+    claims = fleet.claims("path").get((environment.machine, source), ())
+    return [prefix for prefix in owners(claims) if prefix != environment.prefix][:MOST]
 
 
 def mounted(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:

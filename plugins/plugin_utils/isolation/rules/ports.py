@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -69,17 +70,20 @@ def exposed_port(fleet: Fleet) -> Judgement:
             continue
         others = neighbours(fleet, environment)
         reachable = f"the containers of {listing(others)} and " if others else ""
+        address = str(port.get("host_ip") or "")
+        everywhere = address in EVERYWHERE
+        outside = "the network of that address" if is_private(address) else "the network outside"
         yield Hit(
             (environment.prefix,),
             f"port {port['published']} of service {service}",
-            f"{environment.prefix} publishes {service} on port {port['published']} of every address of "
-            f"{environment.machine}: {reachable}the network outside reach it, past ufw, whose rules do not apply "
-            "to published ports.",
+            f"{environment.prefix} publishes {service} on port {port['published']} of "
+            f"{'every address' if everywhere else address} of {environment.machine}: {reachable}{outside} reach it, "
+            "past ufw, whose rules do not apply to published ports.",
             f"Leave 'ports' of {service} out ('expose' is enough within the environment's network), or bind it: "
             f"'127.0.0.1:{port['published']}:{port['target']}'.",
             (where,),
             environment.machine,
-            severity=None if data else Severity.LOW,
+            severity=None if data and not is_private(address) else Severity.LOW,
         )
 
 
@@ -106,7 +110,7 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("shared-listener", "PT-08", severity=Severity.CRITICAL)
+@rule("shared-listener", "PT-08", severity=Severity.CRITICAL, of_machine=True)
 def shared_listener(fleet: Fleet) -> Judgement:
     """A server with SO_REUSEPORT in a network namespace that is not its own: two share one port without an error."""
     for environment in fleet.environments:
@@ -219,6 +223,21 @@ def is_local(port: Mapping[str, Any]) -> bool:
     """Whether a port is published on loopback only."""
     address = str(port.get("host_ip") or "").strip("[]")
     return address.startswith("127.") or address == "::1"
+
+
+#: Addresses of the engine's own bridges, where every container arrives.
+_BRIDGES = re.compile(r"172\.(?:1[7-9]|2\d|3[01])\.\d+\.1")
+
+
+def is_private(address: str) -> bool:
+    """Whether an address is one of a private network, such as a VPN; the engine's bridges do not count."""
+    try:
+        known = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return False
+    # 100.64.0.0/10 is shared address space, which VPNs such as Tailscale use.
+    shared = known.version == 4 and known in ipaddress.ip_network("100.64.0.0/10")
+    return (known.is_private or shared) and not known.is_unspecified and not _BRIDGES.fullmatch(str(known))
 
 
 def reuse_port(environment: Environment, name: str, service: Mapping[str, Any]) -> Where | None:

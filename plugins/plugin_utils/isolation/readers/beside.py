@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that belong to those of an environment without being listed."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
+
+from ..model import ComposeProject, Document
+
+
+def nginx_mounts(projects: Iterable[ComposeProject]) -> Iterator[str]:
+    """The machine's files that services mount as configurations of nginx."""
+    for project in projects:
+        for service in project.services.values():
+            for mount in service.get("volumes") or ():
+                source, target = str(mount.get("source") or ""), str(mount.get("target") or "")
+                if mount.get("type") == "bind" and target.startswith("/etc/nginx/") and source.endswith(".conf"):
+                    yield source
+
+
+def ignore_files(
+    documents: Iterable[Document], projects: Iterable[ComposeProject], show: Callable[[str], str]
+) -> Iterator[str]:
+    """The files that may keep something out of a build, as the user would write their paths."""
+    for document in documents:
+        if document.kind == "dockerfile":
+            yield posixpath.join(posixpath.dirname(document.path), ".dockerignore")
+            yield f"{document.path}.dockerignore"
+    for project in projects:
+        for service in project.services.values():
+            context = str((service.get("build") or {}).get("context") or "")
+            if context.startswith("/"):
+                yield posixpath.normpath(posixpath.join(show(context), ".dockerignore"))
