@@ -67,6 +67,12 @@ def printed_lines(document: Document) -> frozenset[int]:
     return frozenset(lines - acting)
 
 
+def hosted_lines(document: Document) -> frozenset[int]:
+    """The lines of a workflow that run on a hosted runner, and send nothing to a server by ``ssh``."""
+    hosted = {line for command in commands(document) if command.hosted for line in _lines(command)}
+    return frozenset(hosted - {command.where.line for command in commands(document) if not command.hosted})
+
+
 def reading_lines(document: Document) -> frozenset[int]:
     """The lines of a document whose commands only list, count or print, so that a pattern in them changes nothing."""
     reading: set[int] = set()

@@ -107,6 +107,11 @@ def all_alone(fleet: Fleet, prefixes: Iterable[str]) -> bool:
     )
 
 
+def worded(fleet: Fleet, prefixes: Iterable[str], deployed: str, otherwise: str) -> str:
+    """The words for environments that Bulkhead deploys, whose variables they may name, or those for others' files."""
+    return deployed if any(fleet.by_prefix[prefix].variables for prefix in prefixes) else otherwise
+
+
 def judge(fleet: Fleet) -> list[Finding]:
     """Apply every rule to a fleet, and add the readers' findings. The result is not sorted, folded or waived."""
     findings = [problem for environment in fleet.environments for problem in environment.problems]

@@ -15,7 +15,7 @@ from ..facts.ownership import called, sharers, short_names
 from ..model import Environment, Fleet, Interpolation, Severity, Where
 from ..readers.frameworks import is_mode
 from ..wording import listing
-from . import Hit, Judgement, owners, rule
+from . import Hit, Judgement, owners, rule, worded
 
 
 @rule("shell-overrides-env-file", "CP-06", severity=Severity.CRITICAL)
@@ -90,7 +90,14 @@ def split_identity(fleet: Fleet) -> Judgement:
 def passthrough_variable(fleet: Fleet) -> Judgement:
     """A value is taken from the shell of whoever deploys."""
     for environment in fleet.environments:
+        # Without .env, which is in no repository, it is unknown whether it sets them.
+        known = bool(environment.variables) or any(not setting.service for setting in environment.settings)
+        given = {name for name, _value, _where in exported(environment)}
+        told: set[str] = set()
         for what, key, where in passed_through(environment):
+            if key in told or key in given:
+                continue
+            told.add(key)
             yield Hit(
                 (environment.prefix,),
                 f"{key} of {what}",
@@ -100,6 +107,7 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
                 "is meant to be empty.",
                 (where,),
                 environment.machine,
+                severity=None if known else Severity.LOW,
             )
 
 
@@ -170,7 +178,8 @@ def foreign_engine(fleet: Fleet) -> Judgement:
                 f"{name}={value}",
                 f"{name}={value} sends what is meant for {environment.prefix} to another engine"
                 + (f", that of {listing(others)}." if others else "."),
-                f"Take {name} out, or set bulkhead_docker_host of {environment.prefix}.",
+                f"Take {name} out"
+                + worded(fleet, [environment.prefix], f", or set bulkhead_docker_host of {environment.prefix}.", "."),
                 (where,),
                 environment.machine,
                 severity=None if others else Severity.MEDIUM,

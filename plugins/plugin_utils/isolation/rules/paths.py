@@ -20,7 +20,7 @@ from ..facts.ownership import ancestors, directories, foreign_owner_of_path, own
 from ..facts.storage_contents import contents, uses
 from ..model import Claim, Environment, Fleet, Severity
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 
 #: Kinds of path claims that read or write content. The Compose file rules judge env_file, the image rules build
 #: contexts, and another rule directories.
@@ -52,7 +52,8 @@ def nested_directories(fleet: Fleet) -> Judgement:
             path,
             f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the "
             f"Compose file, .env and code of {listing((*here, *above))}.",
-            "Give each environment a directory of its own (bulkhead_directory) that contains no other's.",
+            f"Give each environment a directory of its own{worded(fleet, here, ' (bulkhead_directory)', '')} that "
+            "contains no other's.",
             tuple(fleet.by_prefix[prefix].origin("bulkhead_directory") for prefix in (*here, *above)),
             machine,
         )
@@ -116,7 +117,7 @@ def shared_path(fleet: Fleet) -> Judgement:
     """Two environments mount one path of a machine, or one inside the other's, and at least one of them writes."""
     for machine, path, claims in overlapping(fleet):
         if any(claim.attributes.get("kind") == "backup" for claim in claims):
-            yield _shared_backups(machine, path, claims)
+            yield _shared_backups(fleet, machine, path, claims)
             continue
         base = "VP-04" if any(claim.attributes.get("kind") == "device" for claim in claims) else "VP-05"
         mounts = [use for claim in claims[:4] for use in uses(fleet.by_prefix[claim.owner], claim.key)]
@@ -136,7 +137,7 @@ def shared_path(fleet: Fleet) -> Judgement:
         )
 
 
-def _shared_backups(machine: str, path: str, claims: Sequence[Claim]) -> Hit:
+def _shared_backups(fleet: Fleet, machine: str, path: str, claims: Sequence[Claim]) -> Hit:
     kept = [claim.owner for claim in claims if claim.attributes.get("kind") == "backup"]
     how = f"{listing(owners(claims))} keep their backups" if len(kept) > 1 else f"{kept[0]} keeps its backups"
     return Hit(
@@ -145,8 +146,13 @@ def _shared_backups(machine: str, path: str, claims: Sequence[Claim]) -> Hit:
         f"{how} in {path} of {machine}"
         + (": " if len(kept) > 1 else f", which {listing(set(owners(claims)) - set(kept))} can write: ")
         + "what one writes or deletes there, the other loses.",
-        "Give each environment a directory of its own for backups (bulkhead_backup_directory), such as "
-        f"{path}/{{{{ bulkhead_prefix }}}}.",
+        worded(
+            fleet,
+            kept,
+            "Give each environment a directory of its own for backups (bulkhead_backup_directory), such as "
+            f"{path}/{{{{ bulkhead_prefix }}}}.",
+            f"Give each environment a directory of its own for backups, such as {path}/{kept[0]}.",
+        ),
         places(claims),
         machine,
         hazards=("OP-03",),

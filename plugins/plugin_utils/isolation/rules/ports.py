@@ -9,16 +9,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
-from ..facts.code_lines import code_lines, is_elsewhere, lines_of
+from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
+from ..facts.effects import hosted_lines
 from ..facts.ownership import sharers
 from ..facts.service_kinds import is_data_service, is_front_door
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 
 #: A port published without an address is taken on every IPv4 and IPv6 address.
 EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})
@@ -35,8 +35,9 @@ def shared_port(fleet: Fleet) -> Judgement:
             f"{names} publish port {ports} of {machine}. Whichever starts second fails with 'port is already "
             "allocated'; a stopped container reserves nothing, so after a reboot or during a redeploy the port goes "
             "to the wrong one.",
-            f"Publish another port in all but one: change bulkhead_http_port or bulkhead_https_port, or 'ports:' of "
-            f"{listing(service_of(claim) for claim in claims)}. In a file that is merged over another, write "
+            "Publish another port in all but one: change "
+            + worded(fleet, owners(claims), "bulkhead_http_port or bulkhead_https_port, or ", "")
+            + f"'ports:' of {listing(map(service_and_file, claims))}. In a file that is merged over another, write "
             "'ports: !override', because lists of ports add up.",
             places(claims),
             machine,
@@ -103,8 +104,9 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
                 f"port {numbers} of {environment.machine}",
                 f"{environment.prefix} publishes port {numbers} on IPv6 as well as on IPv4; a firewall that knows only "
                 "IPv4 does not see it.",
-                "Give the firewall the same rules for IPv6, or publish on one address (bulkhead_bind_address: "
-                "0.0.0.0).",
+                "Give the firewall the same rules for IPv6, or publish on one address ("
+                + worded(fleet, [environment.prefix], "bulkhead_bind_address: 0.0.0.0", "'0.0.0.0:80:80'")
+                + ").",
                 tuple(where for _unused, where in open_ports),
                 environment.machine,
             )
@@ -143,10 +145,7 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
     """A script asks a port of the machine that another environment answers."""
     taken = fleet.claims("host-port")
     for environment in fleet.environments:
-        machine_lines = (
-            code_lines(document, "://") for document in environment.documents if not is_elsewhere(document)
-        )
-        for where, line in chain.from_iterable(machine_lines):
+        for where, line in machine_lines(environment):
             for scheme, number in _PROBE.findall("" if _INSIDE.search(line) else line):
                 port = number or ("443" if scheme.lower() == "https" else "80")
                 answering = owners(taken.get((environment.machine, f"{port}/tcp"), ()))
@@ -163,6 +162,15 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
                     (where,),
                     environment.machine,
                 )
+
+
+def machine_lines(environment: Environment) -> Iterator[tuple[Where, str]]:
+    """The lines with a URL that run on a server, not on a runner."""
+    for document in environment.documents:
+        elsewhere = hosted_lines(document)
+        for where, line in code_lines(document, "://"):
+            if where.line not in elsewhere:
+                yield where, line
 
 
 def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
@@ -217,6 +225,11 @@ def published(fleet: Fleet) -> Iterator[tuple[Environment, str, Mapping[str, Any
 def definition_of(environment: Environment, service: str) -> Mapping[str, Any]:
     """The definition of a service by its key."""
     return next((found for _unused, name, found in environment.services() if name == service), {})
+
+
+def service_and_file(claim: Claim) -> str:
+    """The service that publishes a port, and the file in which it does."""
+    return f"{service_of(claim)} in {claim.where.file}" if claim.where.file else service_of(claim)
 
 
 def is_local(port: Mapping[str, Any]) -> bool:
