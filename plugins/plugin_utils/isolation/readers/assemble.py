@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from ..model import (
     Severity,
     Where,
 )
-from .beside import ignore_files, nginx_mounts
+from .beside import default_files, ignore_files, nginx_mounts
 from .claims_endpoints import claims_endpoints
 from .compose.claims import claims_compose
 from .compose.dotenv import evaluate, read_dotenv
@@ -43,9 +44,6 @@ Read = Callable[[str], "str | None"]
 
 #: Larger files are refused; nobody writes that much by hand.
 MAX_CHARACTERS = 2 << 20
-DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
-                     "docker-compose.override.yaml")  # fmt: skip
 
 
 def assemble(
@@ -68,13 +66,15 @@ def assemble(
     files: Sequence[str] = (),
     read: Read | None = None,
     rendered: RenderedArtefacts | None = None,
+    checkout: str | None = None,
 ) -> Environment:
     """Read all files of an environment. Raises nothing for a file that cannot be read: ``problems`` has a finding.
 
     Paths are as the user wrote them; ``read`` returns the text at a path, or ``None``. ``directory`` is where the
-    environment lives on the machine. ``domains`` default to nginx's server names, ports to the published ones.
+    environment lives on the machine; if that is only assumed, ``checkout`` is where in it the Compose files lie.
+    ``domains`` default to nginx's server names, ports to the published ones.
     """
-    assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None))
+    assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None), checkout or "")
     if rendered is not None:
         assembly.take(rendered)
     # Documents first: their commands tell where a project lives, and what it is called.
@@ -102,6 +102,7 @@ def assemble(
         settings=tuple(assembly.settings),
         nginx=(*assembly.directives, *assembly.mounted),
         documents=tuple(assembly.documents),
+        assumed_directory=checkout is not None,
     )
     claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
     endpoint_claims, endpoint_references = claims_endpoints(environment)
@@ -113,7 +114,8 @@ def assemble(
 class _Assembly:
     """An environment while it is being read."""
 
-    def __init__(self, prefix: str, machine: str, directory: str, read: Read) -> None:
+    def __init__(self, prefix: str, machine: str, directory: str, read: Read, checkout: str) -> None:
+        self._checkout = checkout
         self._prefix = prefix
         self._machine = machine
         self._read = read
@@ -168,7 +170,8 @@ class _Assembly:
         if not self.directory and wanted and first:
             self.directory = posixpath.normpath(posixpath.join("/", self._base))
         told = location(self.documents, compose_files, self.directory, self._prefix) if wanted else Location()
-        self._root, self._named = told.directory, told.project
+        inner = posixpath.join(self.directory, self._checkout) if self._checkout else ""
+        self._root, self._named = told.directory or inner, told.project
         for path in (*compose_files, *env_files):
             self._known.setdefault(self._machine_path(path), path)
         values = self._env_files(env_files)
@@ -228,14 +231,7 @@ class _Assembly:
         if listed:
             parts = listed.split(values.get("COMPOSE_PATH_SEPARATOR") or ":")
             return [posixpath.normpath(posixpath.join(self.directory, part)) for part in parts if part]
-        existing = []
-        for names in (DEFAULT_FILES, DEFAULT_OVERRIDES):
-            paths = (posixpath.join(self.directory, name) for name in names)
-            first = next((path for path in paths if self._read_machine(path) is not None), None)
-            if first is None:
-                break
-            existing.append(first)
-        return existing
+        return default_files(self.directory, lambda path: self._read_machine(path) is not None)
 
     def _read_project(self, paths: Sequence[str], values: Mapping[str, str]) -> ComposeReading:
         return read_compose(
@@ -268,10 +264,8 @@ class _Assembly:
         for source in dict.fromkeys(nginx_mounts(self.projects)):
             shown = self._shown(source)
             text = None if source in listed or shown in listed else self._read_machine(source)
-            try:
-                self.mounted += read_nginx(text, shown, self._read) if text is not None else []
-            except ReaderError:
-                continue  # nobody asked for this file
+            with suppress(ReaderError):  # nobody asked for this file
+                self.mounted += read_nginx(text or "", shown, self._read)
         known = {document.path for document in self.documents}
         for path in dict.fromkeys(ignore_files(self.documents, self.projects, self._shown)):
             text = None if path in known else self._read(path)

@@ -11,6 +11,22 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..model import ComposeProject, Document
 
+#: The names that Compose looks for without -f, the first one counts; and those that it merges over that file.
+DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
+                     "docker-compose.override.yaml")  # fmt: skip
+
+
+def default_files(directory: str, exists: Callable[[str], bool]) -> list[str]:
+    """The files that Compose uses without ``-f`` in a directory."""
+    existing = []
+    for names in (DEFAULT_FILES, DEFAULT_OVERRIDES):
+        first = next(filter(exists, (posixpath.join(directory, name) for name in names)), None)
+        if first is None:
+            break
+        existing.append(first)
+    return existing
+
 
 def nginx_mounts(projects: Iterable[ComposeProject]) -> Iterator[str]:
     """The machine's files that services mount as configurations of nginx."""

@@ -110,6 +110,7 @@ def command_without_file(fleet: Fleet) -> Judgement:
         for call in compose_calls(environment):
             if (
                 call.opaque
+                or any(has_default_name(fleet.by_prefix[prefix]) for prefix in sharers(fleet, call.where))
                 or call.files
                 or call.project
                 or call.verb not in PROJECT_VERBS
@@ -129,6 +130,11 @@ def command_without_file(fleet: Fleet) -> Judgement:
 
 
 _COPIES = frozenset(("cp", "mv", "ln", "scp", "rsync", "install", "tee", "envsubst", "curl", "wget"))
+
+
+def has_default_name(environment: Environment) -> bool:
+    """Whether a Compose file of an environment has a name that Compose looks for."""
+    return any(posixpath.basename(place.file) in DEFAULT_NAMES for item in environment.compose for place in item.files)
 
 
 def puts_default_file(environment: Environment) -> bool:

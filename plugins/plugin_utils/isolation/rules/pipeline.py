@@ -250,10 +250,15 @@ def job_without_environment(fleet: Fleet) -> Judgement:
                 f"job {job.id} of {listed.document.path}",
                 f"Job {job.id} deploys {listing(listed.prefixes)} without 'environment:'{seen}: no rule about branches "
                 "or reviewers applies.",
-                f"Add 'environment: {listed.environments[0].name or '<name>'}' and keep the secrets there.",
+                f"Add 'environment: {_only_name(listed)}' and keep the secrets there.",
                 (job.where,),
                 severity=None if secrets else Severity.MEDIUM,
             )
+
+
+def _only_name(listed: Listed) -> str:
+    """The name of the environment that alone uses a document, or a placeholder."""
+    return (listed.environments[0].name if len(listed.environments) == 1 else "") or "<name>"
 
 
 _KEY_INPUTS = ("key", "ssh_key", "ssh-key", "private_key", "ssh-private-key", "ssh_private_key", "password")

@@ -39,6 +39,7 @@ def shared_project(fleet: Fleet) -> Judgement:
             machine,
             hazards=shared_hazards(projects),
         )
+    yield from in_checkouts(fleet)
     for machine, name, claims in fleet.collisions("bare-project"):
         by_command = [claim for claim in claims if claim.attributes.get("source") == "-p"]
         if by_command and len({claim.attributes.get("project") for claim in claims}) == len(claims):
@@ -141,7 +142,12 @@ def collapsed_name(fleet: Fleet) -> Judgement:
         for project in environment.compose:
             for used in project.interpolations:
                 unset = used.value is None or (used.value == "" and used.operator not in ("-", "+", ":+"))
-                if used.operator in (":-", ":+", "+", "-") or not unset or used.name in (*_OF_THE_SHELL, *given):
+                # A required variable without a value is a finding of the reader.
+                if (
+                    used.operator in (":-", ":+", "+", "-", "?", ":?")
+                    or not unset
+                    or used.name in (*_OF_THE_SHELL, *given)
+                ):
                     continue
                 names = is_name(used.where.item)
                 if not (names or used.value is None) or (used.name, names) in told:
@@ -260,6 +266,34 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
         return f", because their directories are both called {base} and no file says otherwise"
     spellings = {project.declared_name for e in environments for project in e.compose if project.declared_name}
     return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
+
+
+def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
+    """Yield environments whose directories are not known: a checkout is called like its repository."""
+    for machine, environments in fleet.machines.items():
+        found = [
+            (environment.prefix, project)
+            for environment in environments
+            for project in environment.compose
+            if environment.assumed_directory
+            and project.name_source == "directory"
+            and project.name == directory_project(environment)
+        ]
+        prefixes = tuple(dict.fromkeys(prefix for prefix, _project in found))
+        if len(prefixes) > 1:
+            yield Hit(
+                prefixes,
+                f"project of {listing(prefixes)}",
+                f"No file says what the Compose projects of {listing(prefixes)} are called, so their directories do. "
+                "If these have one name, as after 'git clone' into two places, they are one project. "
+                f"{what_up_does(prefixes, [project for _prefix, project in found])}",
+                f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; the same for the others. Or give "
+                "this check each 'directory', or each 'machine' if they have one of their own.",
+                tuple(Where(project.file) for _prefix, project in found),
+                machine,
+                severity=Severity.MEDIUM,
+                hazards=("CP-01",),
+            )
 
 
 def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) -> str:
