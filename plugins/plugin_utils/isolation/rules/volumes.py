@@ -67,7 +67,7 @@ def foreign_volume(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("foreign-volumes-from", "VP-07", severity=Severity.CRITICAL)
+@rule("foreign-volumes-from", "VP-07", severity=Severity.CRITICAL, of_machine=True)
 def foreign_volumes_from(fleet: Fleet) -> Judgement:
     """A service takes all volumes of a container that is not its environment's own."""
     for environment in fleet.environments:
@@ -94,7 +94,7 @@ def foreign_volumes_from(fleet: Fleet) -> Judgement:
 _THROW_AWAY = re.compile(r"(?:\A|[_-])(?:pr|ci|review|preview|test|testing|tmp|e2e|sandbox)(?:[_-]?\d+)?(?:\Z|[_-])")
 
 
-@rule("deletes-volumes", "VP-02", severity=Severity.HIGH)
+@rule("deletes-volumes", "VP-02", severity=Severity.HIGH, of_machine=True)
 def deletes_volumes(fleet: Fleet) -> Judgement:
     """A script deletes volumes by the names in its Compose file, whoever they belong to."""
     for environment in fleet.environments:

@@ -82,7 +82,7 @@ def shared_lineage(fleet: Fleet) -> Judgement:
     found: dict[tuple[str, str], dict[str, Where]] = {}
     for environment in fleet.environments:
         for call in certbot_calls(environment):
-            if call.lineage and call.verb in ("certonly", "run", "delete", "revoke", "renew"):
+            if call.lineage and not call.own_store and call.verb in ("certonly", "run", "delete", "revoke", "renew"):
                 directory = call.value("--config-dir") or "/etc/letsencrypt"
                 key = (environment.machine, f"{directory}/live/{call.lineage}")
                 found.setdefault(key, {}).setdefault(environment.prefix, call.where)
@@ -132,7 +132,7 @@ def certbot_hook(fleet: Fleet) -> Judgement:
             if "renewal-hooks/" in document.path and "RENEWED_" not in document.text:
                 yield _hook(environment, others, Where(document.path, 1), posixpath.basename(document.path))
         for call in certbot_calls(environment) if others else ():
-            if call.verb == "renew" and not call.value("--cert-name") and call.hooks:
+            if call.verb == "renew" and not call.own_store and not call.value("--cert-name") and call.hooks:
                 yield _hook(environment, others, call.where, call.hooks[0])
 
 

@@ -19,19 +19,38 @@ MAX_CHARACTERS = 256 << 10
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _OPERATOR = re.compile(r":?[-+?]")
 
+#: The items of a Compose file that name something on the machine.
+_A_NAME = re.compile(
+    r"name|services\.[^.]+\.(?:container_name|hostname)|(?:networks|volumes|secrets|configs)\.[^.]+\.name"
+)
+
 _NOWHERE = Where()
 
 #: Returns a variable's value, or ``None`` if it is not set.
 Lookup = Callable[[str], "str | None"]
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What stands for a value that is not known here. ``for_names``: also for an unset variable in a name, which
+    Compose would leave out."""
+
+    text: str
+    for_names: bool = False
+
+
 @dataclass(slots=True)
 class Interpolator:
-    """Replaces variables, and records each use (``uses``) and each unset variable (``unset``)."""
+    """Replaces variables, and records each use (``uses``) and each unset variable (``unset``).
+
+    With ``stand_in``, a required variable without a value becomes that text and is recorded in ``missing``.
+    """
 
     lookup: Lookup
     uses: list[Interpolation] = field(default_factory=list)
     unset: dict[str, Where] = field(default_factory=dict)
+    stand_in: StandIn | None = None
+    missing: dict[str, Where] = field(default_factory=dict)
 
     def substitute(self, text: str, where: Where = _NOWHERE, depth: int = 0) -> str:
         """The text with its variables replaced.
@@ -75,7 +94,8 @@ class Interpolator:
         self.uses.append(Interpolation(name, "", "", value, where))
         if value is None:
             self.unset.setdefault(name, where)
-            return ""
+            named = self.stand_in is not None and self.stand_in.for_names and _A_NAME.fullmatch(where.item)
+            return self.stand_in.text if self.stand_in is not None and named else ""
         return value
 
     def _braced(self, text: str, start: int, where: Where, depth: int) -> tuple[str, int]:
@@ -107,6 +127,9 @@ class Interpolator:
             return value or ""
         if operator.endswith("-"):
             return other
+        if self.stand_in is not None:
+            self.missing.setdefault(name, where)
+            return self.stand_in.text
         raise ReaderError(
             f"required variable {name} is missing a value{': ' + other if other else ''}",
             where.line,
