@@ -36,20 +36,20 @@ class Leaf:
 
 
 @dataclass
-class _Node:
+class _Branch:
     """A part of the table: the entry of a path, and what may follow."""
 
     entry: Entry | None = None
-    below: dict[str, _Node] = field(default_factory=dict)
+    below: dict[str, _Branch] = field(default_factory=dict)
 
 
 @cache
-def _table() -> _Node:
-    top = _Node()
+def _table() -> _Branch:
+    top = _Branch()
     for path, entry in COMPOSE.items():
         node = top
         for part in path.split("."):
-            node = node.below.setdefault(part, _Node())
+            node = node.below.setdefault(part, _Branch())
         node.entry = entry
     return top
 
@@ -68,7 +68,7 @@ def leaves(project: ComposeProject, boundary: Boundary) -> Iterator[Leaf]:
 
 
 def _walk(
-    value: Any, node: _Node, path: tuple[str, ...], boundary: Boundary, around: Mapping[str, Any]
+    value: Any, node: _Branch, path: tuple[str, ...], boundary: Boundary, around: Mapping[str, Any]
 ) -> Iterator[Leaf]:
     if value is None or value in ({}, []):
         return
