@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,9 +15,6 @@ from ..model import SEAL, ComposeProject
 from .boundary import Boundary
 from .classes import Class, Entry
 from .compose import COMPOSE
-
-#: Labels that Bulkhead and Compose set themselves.
-_OWN_LABELS = ("io.bulkhead.", "com.docker.compose.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +51,15 @@ def _table() -> _Branch:
     return top
 
 
-def leaves(project: ComposeProject, boundary: Boundary) -> Iterator[Leaf]:
-    """Yield every value of a project that has a class or lacks one. An entry judges all that is below it."""
-    model = {
+def outside(project: ComposeProject, boundary: Boundary) -> list[Leaf]:
+    """List every value of a project that is not contained. An entry judges all that is below it."""
+    found: list[Leaf] = []
+    _Walk(boundary, found).into(_model(project), _table(), ())
+    return found
+
+
+def _model(project: ComposeProject) -> dict[str, Any]:
+    return {
         "name": project.name,
         "services": project.services,
         "networks": project.networks,
@@ -64,54 +67,52 @@ def leaves(project: ComposeProject, boundary: Boundary) -> Iterator[Leaf]:
         "secrets": project.secrets,
         "configs": project.configs,
     }
-    yield from _walk(model, _table(), (), boundary, model)
 
 
-def _walk(
-    value: Any, node: _Branch, path: tuple[str, ...], boundary: Boundary, around: Mapping[str, Any]
-) -> Iterator[Leaf]:
-    if value is None or value in ({}, []):
-        return
-    if node.entry is not None:
-        yield Leaf(path, value, node.entry.kind, _problem(value, node.entry, path, boundary, around))
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            name = str(key)
-            below = node.below.get(name) or node.below.get("*")
-            if below is None:
-                yield Leaf((*path, name), item, None, f"nobody has classified {name}")
-            elif below is node.below.get("*") and below.entry is not None and below.entry.check is not None:
-                # The check of a mapping with free keys needs the key as well.
-                yield from _walk(f"{name}={_plain(item)}", below, (*path, name), boundary, value)
-            else:
-                yield from _walk(item, below, (*path, name), boundary, value)
-    elif isinstance(value, (list, tuple)) and "[]" in node.below:
-        for number, item in enumerate(value):
-            yield from _walk(item, node.below["[]"], (*path, str(number)), boundary, around)
-    else:
-        yield Leaf(path, value, None, f"nobody has classified {path[-1]} of this form")
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One way through a model. Without generators, as a fleet has a hundred values for each service."""
 
+    boundary: Boundary
+    found: list[Leaf]
 
-def _problem(value: Any, entry: Entry, path: tuple[str, ...], boundary: Boundary, around: Mapping[str, Any]) -> str:
-    if SEAL in str(value):
-        return ""
-    return entry.problem(value, boundary, around)
+    def into(self, value: Any, branch: _Branch, path: tuple[str, ...]) -> None:
+        """Judge what is below a mapping or list."""
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                name = str(key)
+                named = branch.below.get(name)
+                below = named or branch.below.get("*")
+                if below is None:
+                    self.found.append(Leaf((*path, name), item, None, f"nobody has classified {name}"))
+                elif below.entry is None:
+                    if item is not None:
+                        self.into(item, below, (*path, name))
+                elif named is None and below.entry.check is not None:
+                    # The check of a mapping with free keys needs the key as well.
+                    self.judge(f"{name}={_plain(item)}", below.entry, path, name, value)
+                else:
+                    self.judge(item, below.entry, path, name, value)
+        elif isinstance(value, (list, tuple)) and "[]" in branch.below:
+            below = branch.below["[]"]
+            for number, item in enumerate(value):
+                if below.entry is None:
+                    self.into(item, below, (*path, str(number)))
+                else:
+                    self.judge(item, below.entry, path, str(number), {})
+        else:
+            self.found.append(Leaf(path, value, None, f"nobody has classified {path[-1]} of this form"))
+
+    def judge(self, value: Any, entry: Entry, path: tuple[str, ...], name: str, around: Mapping[str, Any]) -> None:
+        """Judge one value; what is empty or sealed says nothing."""
+        if entry.check is None and entry.kind is not Class.REFUSED:
+            return
+        if value is None or value in ({}, []):
+            return
+        problem = entry.problem(value, self.boundary, around)
+        if problem and SEAL not in str(value):
+            self.found.append(Leaf((*path, name), value, entry.kind, problem))
 
 
 def _plain(value: Any) -> str:
     return ",".join(f"{key}:{item}" for key, item in value.items()) if isinstance(value, Mapping) else str(value)
-
-
-def texts(leaf: Leaf) -> Iterator[str]:
-    """Yield the texts of a value, but for the labels that Bulkhead and Compose set."""
-    if "labels" in leaf.path and leaf.path[-1].startswith(_OWN_LABELS):
-        return
-    pending = [leaf.value]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, Mapping):
-            pending += [*value.values(), *map(str, value)]
-        elif isinstance(value, (list, tuple)):
-            pending += value

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..containment.boundary import boundary_of
 from ..containment.classes import Class
-from ..containment.walk import Leaf, leaves
+from ..containment.walk import Leaf, outside
 from ..model import ComposeProject, Environment, Fleet, Severity
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -96,8 +96,7 @@ def _found(fleet: Fleet) -> list[tuple[Environment, ComposeProject, Leaf]]:
         for environment in fleet.environments
         if environment.variables
         for project in environment.compose
-        for leaf in leaves(project, boundary_of(environment))
-        if leaf.problem
+        for leaf in outside(project, boundary_of(environment))
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.boundary import Boundary
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.compose import COMPOSE
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.walk import leaves
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.walk import outside as found_outside
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.project import canonical_mapping
 from unit.plugin_utils.isolation.containment.containment_page import PAGE, with_table
 
@@ -28,7 +28,7 @@ OWN = Boundary(
 def outside(model: dict[str, Any]) -> list[str]:
     """The keys of a model that are not contained."""
     project = canonical_mapping({"name": "aiia_staging", **model}, directory=HOME, file="stack.yml", env_files={})
-    return [leaf.key for leaf in leaves(project, OWN) if leaf.problem]
+    return [leaf.key for leaf in found_outside(project, OWN)]
 
 
 def service(**keys: Any) -> dict[str, Any]:
