@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.live import LiveGate
-from ..plugin_utils.gate.plan import Gate
+from ..plugin_utils.gate.plan import Gate, require_proof
 from ..plugin_utils.gate.receipts import write_receipt
 from ..plugin_utils.gate.session import begun
 from ..plugin_utils.isolation.live.drift import as_diff
@@ -44,6 +44,8 @@ class ActionModule(ActionBase):
             gate.prove(deploying=False)
         elif self._task.check_mode:
             return {**result, "changed": False, "msg": "check mode: nothing was changed, so there is nothing to verify"}
+        else:
+            require_proof(gate, declaration)
         live = LiveGate(self, task_vars, gate, declaration)
         receipt: dict[str, Any] = {}
         with live.during(session) if session else nullcontext():

@@ -4,20 +4,18 @@
 
 """What one step of a run passes to the next.
 
-It is kept in the run's own temporary directory, never in facts or variables.
+It is kept as :mod:`kept` does, never in facts or variables.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import socket
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from ansible import constants as C
+from .kept import forget, keep, kept
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class Session:
     """One job on one environment: its lock's token, when it began, and the machine as it was before.
 
     ``over`` says that the lock was released and bystanders were compared. ``released`` is the environment's registry
-    entry with the kept release that this job returns to. ``steps`` are the modules called, ``changed`` is what they
-    did, as :meth:`Step.as_dict` has it.
+    entry with the kept release that this job returns to, ``digest`` that of the release that was judged on the machine.
+    ``steps`` are the modules called, ``changed`` is what they did, as :meth:`Step.as_dict` has it.
     """
 
     prefix: str
@@ -49,30 +47,26 @@ class Session:
     changed: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
     released: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
     def save(self) -> None:
         """Write the session for the next step of this run."""
-        path = _path(self.prefix)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        keep(_name(self.prefix), self)
 
     def end(self) -> None:
         """End the session: no later step continues it."""
         self.over = True
-        _path(self.prefix).unlink(missing_ok=True)
+        forget(_name(self.prefix))
 
 
 def begun(prefix: str) -> Session | None:
     """The session that an earlier step of this run began, or None."""
-    try:
-        kept = json.loads(_path(prefix).read_text(encoding="utf-8"))
-        return Session(**{**kept, "notes": [Note(**note) for note in kept["notes"]]})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    found = kept(_name(prefix))
+    return found if isinstance(found, Session) else None
 
 
-def _path(prefix: str) -> Path:
-    return Path(C.DEFAULT_LOCAL_TMP, f"bulkhead-session-{prefix}.json")
+def _name(prefix: str) -> str:
+    return f"session-{prefix}"
 
 
 def now() -> str:

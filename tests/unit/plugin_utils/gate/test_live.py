@@ -92,7 +92,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
         renderer = Renderer(inventory.loader)
         known = declarations(inventory)
         fleet = Fleet(tuple(build_environment(each, renderer.render(each)) for each in known.values()))
-        gate: Any = SimpleNamespace(fleet=fleet, render=renderer.render)
+        gate: Any = SimpleNamespace(fleet=fleet, unread=(), render=renderer.render)
         machine = Machine(step, check_mode)
         return machine, LiveGate(machine, {"inventory_hostname": "staging-host"}, gate, known["staging"])
 
