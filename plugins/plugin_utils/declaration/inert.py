@@ -25,8 +25,8 @@ from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import Namespace
 
-#: Seconds of processor time for one value or file, and bytes of memory for one environment.
-SECONDS = 2.0
+#: Seconds of processor time and bytes of memory for one environment: its values, and then its files.
+SECONDS = 3.0
 MEMORY = 512 << 20
 
 #: The longest text, number (in bits), range and collection that an evaluation may make.
@@ -110,7 +110,7 @@ def make_inert(environment: Any, refuse: Refuse) -> None:
     environment.globals.clear()
     environment.globals.update(found, range=_bounded_range)
     environment.loader = _NoFiles(refuse)
-    environment.is_safe_callable = lambda called: _is_pure(called, found) or refuse(_name_of(called))
+    environment.is_safe_callable = lambda called: _is_pure(called, environment.globals) or refuse(_name_of(called))
     environment.is_safe_attribute = partial(SandboxedEnvironment.is_safe_attribute, environment)
     environment.intercepted_binops = frozenset({*environment.intercepted_binops, "*", "**"})
     environment.binop_table = {**environment.binop_table, "*": _bounded_product, "**": _bounded_power}
@@ -144,7 +144,7 @@ def _is_pure(called: Any, known: Mapping[str, Any]) -> bool:
         return True
     if isinstance(owner, _PLAIN) and getattr(called, "__name__", "") in _METHODS.split():
         return True
-    return called is _bounded_range or any(called is function for function in known.values())
+    return any(called == function for function in known.values())
 
 
 def _name_of(called: Any) -> str:
@@ -196,14 +196,16 @@ def _give_up(_number: int, _frame: Any) -> NoReturn:
 
 
 @contextmanager
-def in_time() -> Iterator[None]:
-    """Raise :class:`Exhausted` where this process computes for longer than :data:`SECONDS`.
+def in_time(seconds: float) -> Iterator[None]:
+    """Raise :class:`Exhausted` where this process computes for longer than these seconds.
 
     The timer counts processor time; its signal is not the one that Ansible's own time limits use.
     """
+    if seconds <= 0:
+        raise Exhausted
     before = signal.signal(signal.SIGVTALRM, _give_up)
     # It goes on ringing: a loop whose body swallows one exception meets the next.
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS, 0.05)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.05)
     try:
         yield
     finally:

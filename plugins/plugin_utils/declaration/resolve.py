@@ -55,8 +55,9 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     )
     templates = templates or Templates(loader, inert=not environment.opened)
     with templates.limits():
-        for name, spec in known.items():
-            declaration.values[name] = _resolve(declaration, templates, name, spec)
+        # The names first: no other value may use up the time for them.
+        for name in dict.fromkeys([*NAMES, *known]):
+            declaration.values[name] = _resolve(declaration, templates, name, known[name])
     check(declaration, mine)
     declaration.available = {**available, **poisoned(declaration.values)}
     return declaration

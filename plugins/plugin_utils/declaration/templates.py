@@ -14,6 +14,7 @@ otherwise look like any other text.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
@@ -27,7 +28,7 @@ from ansible.template import Templar, trust_as_template
 from jinja2 import Undefined
 
 from ..isolation.model import SEAL
-from .inert import LONGEST, Exhausted, in_memory, in_time, make_inert, without_secrets
+from .inert import LONGEST, SECONDS, Exhausted, in_memory, in_time, make_inert, without_secrets
 
 #: The beginnings of templates; a value without any is its own result.
 _MARKS = ("{{", "{%", "{#")
@@ -61,6 +62,7 @@ class Templates:
         self._texts: dict[str, tuple[str, Path]] = {}
         self._inert = inert
         self._locked = ""
+        self._left = SECONDS
         self._touched: list[str] = []
         paths = [str(directory) for directory in self._directories]
         self._templar = Templar(loader=loader, variables={}).copy_with_new_env(searchpath=paths)
@@ -88,7 +90,12 @@ class Templates:
             return concat([SEAL if is_hidden else node for node, is_hidden in zip(found, hidden, strict=True)])
 
         def overlaid(**options: Any) -> Any:
-            made = overlay(**options)
+            environment.undefined = undefined  # Jinja demands a class here
+            try:
+                made = overlay(**options)
+            finally:
+                environment.undefined = missing
+            made.undefined = missing
             vars(made).pop("from_string", None)  # it would compile for this environment
             return made
 
@@ -102,7 +109,8 @@ class Templates:
         raise AnsibleError(f"{what} is not read here")
 
     def limits(self) -> Any:
-        """The limit of memory for one environment."""
+        """The limits of time and memory for the values of one environment, or for its files."""
+        self._left = SECONDS
         return in_memory() if self._inert else nullcontext()
 
     def value(self, value: Any, variables: dict[str, Any], *, locked: str = "") -> Any:
@@ -137,8 +145,12 @@ class Templates:
             if not self._inert:
                 found = evaluate()
             else:
-                with without_secrets(), in_time():
-                    found = evaluate()
+                began = time.process_time()
+                try:
+                    with without_secrets(), in_time(self._left):
+                        found = evaluate()
+                finally:
+                    self._left -= time.process_time() - began
                 if _size(found, LONGEST) < 0:
                     self._touched.append("a result of that size")
         except Exhausted:
