@@ -27,12 +27,13 @@ from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..declaration.templates import Omitted, Templates
 
-#: Variables that say where a host is and who logs in, and what is run on that host.
-_ON_ITS_HOST = frozenset(("ansible_python_interpreter", "ansible_become_user"))
-_WHERE = _ON_ITS_HOST | frozenset(
-    ("ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user")
-    + ("ansible_become", "ansible_host_key_checking", "ansible_timeout", "ansible_pipelining")
-)
+#: Variables that decide what is run on that host, and others that say where it is and who logs in.
+_ON_ITS_HOST = ("ansible_python_interpreter", "ansible_become_user")
+_OF_THE_RUN = ("ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version")
+_WHERE = """
+    ansible_host ansible_ssh_host ansible_port ansible_ssh_port ansible_user ansible_ssh_user ansible_become
+    ansible_host_key_checking ansible_timeout ansible_pipelining
+"""
 
 
 def module_elsewhere(
@@ -101,7 +102,7 @@ def connection_variables(
 
 
 def _says_how(name: str) -> bool:
-    return name.startswith("ansible_") and name not in ("ansible_playbook_python", "ansible_version")
+    return name.startswith("ansible_") and name not in _OF_THE_RUN
 
 
 def _is_harmless(name: str, value: Any, there: Declaration) -> bool:
@@ -112,7 +113,7 @@ def _is_harmless(name: str, value: Any, there: Declaration) -> bool:
         return str(value).removeprefix("ansible.builtin.") in ("su", "sudo")
     remote = str(there.available.get("ansible_connection", "ssh")).removeprefix("ansible.builtin.") == "ssh"
     # A name that begins with a dash would be an option of ssh.
-    return name in _WHERE and not str(value).startswith("-") and (remote or name not in _ON_ITS_HOST)
+    return not str(value).startswith("-") and (name in _WHERE.split() or (remote and name in _ON_ITS_HOST))
 
 
 def passwords(context: PlayContext, own: Mapping[str, Any]) -> dict[str, str]:

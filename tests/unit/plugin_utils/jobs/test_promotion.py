@@ -48,7 +48,7 @@ class Fleet:
         self.step = EnvironmentStep.__new__(EnvironmentStep)
         self.step.declaration = found["production"]
         templates = Templates(inventory.loader)
-        gate = SimpleNamespace(declarations=[*found.values()], renderer=SimpleNamespace(templates=templates))
+        gate = SimpleNamespace(declarations=[*found.values()], renderer=SimpleNamespace(inert=templates))
         self.step.gate = cast(Any, gate)
 
     def here(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
