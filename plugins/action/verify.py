@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.live import LiveGate
+from ..plugin_utils.gate.plan import require_proof
 from ..plugin_utils.gate.receipts import write_receipt
 from ..plugin_utils.gate.session import begun
 from ..plugin_utils.gate.step import EnvironmentAction
@@ -38,6 +39,8 @@ class ActionModule(EnvironmentAction):
             gate.prove(deploying=False)
         elif self._task.check_mode:
             return {**result, "changed": False, "msg": "check mode: nothing was changed, so there is nothing to verify"}
+        else:
+            require_proof(gate, declaration)
         live = LiveGate(self, self.task_vars, gate, declaration)
         receipt: dict[str, Any] = {}
         with live.during(session) if session else nullcontext():

@@ -121,5 +121,5 @@ def test_staging_on_another_engine(site: Site) -> None:
     nowhere = {"connection": "ssh", "host": "192.0.2.1", "ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes"}
     staging.variables |= {f"ansible_{name}": value for name, value in nowhere.items()}
     error = production.deploy(passwords=["production"]).error
-    assert unseen in error and "staging-host cannot be asked (locked here" in error and "192.0.2.1" in error
+    assert unseen in error and "staging-host cannot be asked (not used here" in error and "192.0.2.1" in error
     assert moment(production) == before

@@ -89,9 +89,12 @@ def read(directory: Path, password: str = "", playbooks: Path | None = None) -> 
     return Inventory([str(directory)], secrets(password) if password else [], str(playbooks or directory / "none"))
 
 
-def declarations(inventory: Inventory) -> dict[str, Declaration]:
-    """The declaration of each group."""
-    return {environment.group: declare(environment, inventory.loader) for environment in inventory.environments()}
+def declarations(inventory: Inventory, opened: bool = True) -> dict[str, Declaration]:
+    """The declaration of each group, as if it were to be deployed; not ``opened``, as those that are not."""
+    return {
+        environment.group: declare(inventory.environment(environment.group, opened), inventory.loader)
+        for environment in inventory.environments()
+    }
 
 
 def declared(

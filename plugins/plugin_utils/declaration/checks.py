@@ -81,7 +81,7 @@ def _check_required(declaration: Declaration) -> None:
         required += ["bulkhead_source_branch"]
     noted = {problem.resource for problem in declaration.problems}
     for name in required:
-        if values.get(name) in (None, "", []) and name not in noted:
+        if values.get(name) in (None, "", []) and name not in noted and name not in declaration.sealed:
             hint = f" (it may be in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
             declaration.problem(
                 "missing-variable",
@@ -101,10 +101,11 @@ def _check_values(declaration: Declaration) -> None:
         ("bulkhead_environment", naming.check_environment(values["bulkhead_environment"])),
         ("bulkhead_prefix", naming.check_prefix(values["bulkhead_prefix"])),
     ):
-        if name not in noted and values["bulkhead_project"] and values["bulkhead_environment"]:
+        readable = name not in declaration.sealed
+        if name not in noted and readable and values["bulkhead_project"] and values["bulkhead_environment"]:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
-    directory = str(values["bulkhead_directory"] or "")
+    directory = _readable(values["bulkhead_directory"])
     if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _SHARED):
         declaration.problem(
             "invalid-variable",
@@ -133,9 +134,14 @@ def _check_values(declaration: Declaration) -> None:
         )
 
 
+def _readable(value: Any) -> str:
+    """A text; empty where it is sealed."""
+    return "" if holds_seal(value) else str(value or "")
+
+
 def _check_backups(declaration: Declaration) -> None:
     values = declaration.values
-    directory, schedule = values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]
+    directory, schedule = map(_readable, (values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]))
     if directory and (not directory.startswith("/") or os.path.normpath(directory) in _SHARED):
         declaration.problem(
             "invalid-variable",
@@ -172,7 +178,7 @@ def check_promotion(fleet: Sequence[Declaration]) -> None:
 def _check_numbers(declaration: Declaration) -> None:
     for name, fix in _COUNTED.items():
         value = declaration.values[name]
-        if holds_seal(value):
+        if name in declaration.sealed:
             continue
         if not isinstance(value, int) or value < 0:
             said = "empty" if value is None else value

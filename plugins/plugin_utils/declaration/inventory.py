@@ -20,11 +20,12 @@ from typing import Any
 from ansible.inventory.group import Group
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import AnsibleVaultError, EncryptedString
+from ansible.parsing.vault import AnsibleVaultError, EncryptedString, VaultHelper
 from ansible.vars.manager import VariableManager
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ..isolation.model import SEAL, Where
+from .templates import sealed
 
 try:  # Private in ansible-core: only used to say where a variable was set.
     from ansible._internal._datatag._tags import Origin
@@ -48,18 +49,34 @@ class SealingLoader(DataLoader):
             return f"{{{LOCKED}{abs(hash(path))}: {path!r}}}"
 
 
-def seal(value: Any) -> Any:
-    """Replace inline ``!vault`` values that cannot be opened here."""
+def seal(value: Any, opened: bool = True, name: str = "") -> Any:
+    """Replace inline ``!vault`` values: by their texts where they are ``opened``, else by sealed values.
+
+    A sealed value is a template that refuses to be evaluated; see :mod:`templates`. ``name`` is what it is called.
+    """
     if isinstance(value, EncryptedString):
         try:
-            return str(value)
+            if opened:
+                return str(value)
         except AnsibleVaultError:
-            return SEAL
+            pass
+        return sealed(_encrypted(value, name))
     if isinstance(value, dict):
-        return value if not _holds_encrypted(value) else {key: seal(item) for key, item in value.items()}
+        if not _holds_encrypted(value):
+            return value
+        return {key: seal(item, opened, f"{name}.{key}" if name else str(key)) for key, item in value.items()}
     if isinstance(value, list):
-        return value if not _holds_encrypted(value) else [seal(item) for item in value]
+        return value if not _holds_encrypted(value) else [seal(item, opened, name) for item in value]
     return value
+
+
+def _encrypted(value: EncryptedString, name: str) -> str:
+    """An encrypted value in words: its name, where it was written, and its vault id."""
+    header = VaultHelper.get_ciphertext(value, with_tags=False).partition("\n")[0].split(";")
+    identity = header[3].strip() if len(header) > 3 else "default"
+    where = place(value, "")
+    written = f"{where.file}:{where.line}, " if where.file else ""
+    return f"{name or 'an encrypted value'} ({written}vault id {identity})"
 
 
 def _holds_encrypted(value: Any) -> bool:
@@ -84,7 +101,8 @@ class InventoryEnvironment:
     """An environment as an inventory group declares it, before anything is templated.
 
     ``variables`` are those of its first host, ``own`` those that the group itself sets. ``locked`` are vault files that
-    cannot be opened here. ``extra`` are the variables of ``-e``, which are in none of the others.
+    were not opened. ``opened`` says that the run's vault secrets were used to read it. ``extra`` are the variables of
+    ``-e``, which are in none of the others.
     """
 
     group: str
@@ -93,31 +111,38 @@ class InventoryEnvironment:
     variables: Mapping[str, Any]
     locked: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    opened: bool = False
 
 
 class Inventory:
-    """The running inventory, read once more from its sources."""
+    """The running inventory, read once more from its sources.
+
+    The run's vault secrets open its hosts and groups, as for Ansible itself, and the variables of the environments
+    that are ``opened`` by :meth:`environment`. All others are read without any secret.
+    """
 
     def __init__(
         self, sources: Sequence[str], vault_secrets: Sequence[Any] | None, basedir: str, directories: Sequence[str] = ()
     ) -> None:
-        self.loader = SealingLoader()
-        self.loader.set_basedir(basedir)
-        self.loader.set_vault_secrets(list(vault_secrets or []))
+        self.loader = _loader(basedir, vault_secrets)
+        self._closed_loader = _loader(basedir, None)
         self.manager = InventoryManager(loader=self.loader, sources=list(sources))
         self.variables = VariableManager(loader=self.loader, inventory=self.manager)
         #: The variables that ``-e`` sets. No variable of a host has them.
         self.extra_variables: Mapping[str, Any] = dict(self.variables.extra_vars)
         self.variables._extra_vars = {}
+        self._closed = VariableManager(loader=self._closed_loader, inventory=self.manager)
+        self._closed._extra_vars = {}
         self._directories = tuple(dict.fromkeys([basedir, *directories]))
-        self._of_hosts: dict[str, Mapping[str, Any]] = {}
+        self._of_hosts: dict[tuple[str, bool], Mapping[str, Any]] = {}
 
     def group_variables(self, group: Group) -> dict[str, Any]:
         """The variables that a group itself sets: in the inventory, beside it, and beside the playbook."""
+        loader = self._closed_loader
         found = dict(group.get_vars())
-        found.update(get_vars_from_inventory_sources(self.loader, self.manager._sources, [group], "task"))
+        found.update(get_vars_from_inventory_sources(loader, self.manager._sources, [group], "task"))
         for directory in self._directories:
-            found.update(get_vars_from_path(self.loader, directory, [group], "task"))
+            found.update(get_vars_from_path(loader, directory, [group], "task"))
         return found
 
     @cached_property
@@ -131,17 +156,18 @@ class Inventory:
         return found
 
     def environments(self) -> Iterator[InventoryEnvironment]:
-        """Every declared environment that has a host, in the inventory's order."""
-        for name, own in self.environment_groups.items():
-            hosts = self.hosts_of(name)
-            if not hosts:
-                continue
-            variables = self.host_variables(hosts[0])
-            if variables.get("bulkhead_environment") != own["bulkhead_environment"]:
-                # The host belongs to another environment as well; the group itself says which one this is.
-                variables = {**variables, **own}
-            locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
-            yield InventoryEnvironment(name, hosts, own, variables, locked, self.extra_variables)
+        """Every declared environment that has a host, in the inventory's order, read without secrets."""
+        return (self.environment(name) for name in self.environment_groups if self.hosts_of(name))
+
+    def environment(self, group: str, opened: bool = False) -> InventoryEnvironment:
+        """The environment of a group that has a host; ``opened`` with the run's vault secrets."""
+        own, hosts = self.environment_groups[group], self.hosts_of(group)
+        variables = self.host_variables(hosts[0], opened)
+        if variables.get("bulkhead_environment") != own["bulkhead_environment"]:
+            # The host belongs to another environment as well; the group itself says which one this is.
+            variables = {**variables, **own}
+        locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
+        return InventoryEnvironment(group, hosts, own, variables, locked, self.extra_variables, opened)
 
     def hosts_of(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of the groups below it."""
@@ -151,15 +177,24 @@ class Inventory:
         """The groups above a group."""
         return {ancestor.name for ancestor in self.manager.groups[group].get_ancestors()}
 
-    def host_variables(self, host: str) -> Mapping[str, Any]:
-        """All inventory variables of a host, before anything is templated."""
-        if host not in self._of_hosts:
-            self._of_hosts[host] = self.variables.get_vars(host=self.manager.get_host(host), include_hostvars=False)
-        return self._of_hosts[host]
+    def host_variables(self, host: str, opened: bool = False) -> Mapping[str, Any]:
+        """All inventory variables of a host, before anything is templated; ``opened`` with the run's vault secrets."""
+        if (host, opened) not in self._of_hosts:
+            reader = self.variables if opened else self._closed
+            found = reader.get_vars(host=self.manager.get_host(host), include_hostvars=False)
+            self._of_hosts[host, opened] = found
+        return self._of_hosts[host, opened]
 
     def declared_on_host(self, host: str) -> Any:
         """The environment that a host's variables name, wherever it was set."""
         return self.host_variables(host).get("bulkhead_environment")
+
+
+def _loader(basedir: str, vault_secrets: Sequence[Any] | None) -> SealingLoader:
+    loader = SealingLoader()
+    loader.set_basedir(basedir)
+    loader.set_vault_secrets(list(vault_secrets or []))
+    return loader
 
 
 def holds_seal(value: Any) -> bool:

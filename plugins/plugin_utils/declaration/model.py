@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..isolation.model import Finding, Severity, Where
+from ..isolation.model import SEAL, Finding, Severity, Where
+from .variables import SETTINGS
 
 
 @dataclass
@@ -18,7 +19,9 @@ class Declaration:
 
     ``problems`` are findings on them, ``lacking`` those that matter only where this environment is deployed.
     ``available`` is what templates may use: all inventory variables of the host, overlaid with the resolved values.
-    ``locked`` are vault files that cannot be opened here. ``permissions`` are those that ``-e`` gives this run.
+    ``locked`` are vault files that were not opened. ``sealed`` are the variables, or keys of them, that are not read
+    here, each with what it would need. ``inert`` says that the environment was read without effects and secrets.
+    ``permissions`` are those that ``-e`` gives this run.
     """
 
     group: str
@@ -27,6 +30,8 @@ class Declaration:
     available: dict[str, Any]
     origins: dict[str, Where]
     locked: tuple[str, ...] = ()
+    sealed: dict[str, str] = field(default_factory=dict)
+    inert: bool = False
     problems: list[Finding] = field(default_factory=list)
     lacking: list[Finding] = field(default_factory=list)
     permissions: dict[str, Any] = field(default_factory=dict)
@@ -34,7 +39,13 @@ class Declaration:
     @property
     def prefix(self) -> str:
         """The environment's prefix, or its group's name while it has none."""
-        return str(self.values.get("bulkhead_prefix") or self.group)
+        prefix = str(self.values.get("bulkhead_prefix") or self.group)
+        return self.group if SEAL in prefix else prefix
+
+    @property
+    def first_locked(self) -> str:
+        """A vault file that was not opened, if there is any."""
+        return self.locked[0] if self.locked else ""
 
     @property
     def fail_on(self) -> Severity:
@@ -53,8 +64,12 @@ class Declaration:
     @property
     def usable(self) -> bool:
         """Whether it can be rendered. A bad setting does not prevent that, so that the rest is judged too."""
-        faults = (problem for problem in self.problems if problem.rule != "invalid-setting")
-        return not any(problem.severity >= Severity.HIGH for problem in faults)
+        faults = (problem for problem in self.problems if problem.severity >= Severity.HIGH)
+        return all(
+            fault.rule == "invalid-setting"
+            or (fault.rule == "template-error" and fault.resource.partition(".")[0] in SETTINGS)
+            for fault in faults
+        )
 
     def problem(
         self,
@@ -66,7 +81,23 @@ class Declaration:
         resource: str = "",
     ) -> None:
         """Note a problem of a variable, or of the part of it that ``resource`` names."""
-        self.problems.append(self._finding(rule, resource or variable, message, fix, severity, variable))
+        finding = self._finding(rule, resource or variable, message, fix, severity, variable)
+        unresolved = any(
+            problem.rule == "template-error" and problem.resource == finding.resource for problem in self.problems
+        )
+        # What could not be resolved is empty, which is no problem of its own.
+        if not unresolved and finding not in self.problems:
+            self.problems.append(finding)
+
+    def seal(self, name: str, why: str) -> None:
+        """Note a variable, a key of one, or a template that is sealed here: no deployment can do without it."""
+        self.sealed[name] = why
+        self.lacks(
+            "sealed-value",
+            name,
+            f"{name} cannot be read: it needs {why}",
+            "give this run the vault password for it (--vault-id <id>@<file>), or write the value anew",
+        )
 
     def lacks(self, rule: str, variable: str, message: str, fix: str) -> None:
         """Note what only a deployment of this environment needs, such as its secrets."""

@@ -13,13 +13,13 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 from ansible.parsing.dataloader import DataLoader
 
-from ..isolation.model import Where
+from ..isolation.model import SEAL, Where
 from . import command_line
 from .checks import check
-from .inventory import InventoryEnvironment, place, seal
+from .inventory import InventoryEnvironment, holds_seal, place, seal
 from .model import Declaration
 from .settings import plain
-from .templates import Templates, is_template
+from .templates import Omitted, Templates, is_template, sealed
 from .variables import SETTINGS, defaults, specification
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
@@ -30,12 +30,21 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+#: The variables without which the registry's entry of an environment cannot be found.
+NAMES = ("bulkhead_project", "bulkhead_environment", "bulkhead_prefix")
+
+#: What stands for a part of a value that cannot be evaluated.
+_NOTHING = object()
+
+
 def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Templates | None = None) -> Declaration:
     """Resolve and check the variables of an environment. Problems are findings, never exceptions."""
     known = specification()
-    raw = {name: seal(value) for name, value in environment.variables.items()}
+    raw = {name: seal(value, environment.opened, name) for name, value in environment.variables.items()}
     mine = {name: value for name, value in raw.items() if name.startswith("bulkhead_")}
     available = {**defaults(loader), **raw, **command_line.inputs(environment.extra)}
+    if environment.locked and "bulkhead_secrets" not in raw:
+        available["bulkhead_secrets"] = sealed(f"bulkhead_secrets, which may be in {environment.locked[0]}")
     declaration = Declaration(
         group=environment.group,
         hosts=environment.hosts,
@@ -43,15 +52,27 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
         available=available,
         origins=_origins(environment.variables),
         locked=environment.locked,
+        inert=not environment.opened,
     )
-    templates = templates or Templates(loader)
-    for name, spec in known.items():
-        declaration.values[name] = _resolve(declaration, templates, name, spec)
+    templates = templates or Templates(loader, inert=not environment.opened)
+    with templates.limits():
+        # The names first: no other value may use up the time for them.
+        for name in dict.fromkeys([*NAMES, *known]):
+            declaration.values[name] = _resolve(declaration, templates, name, known[name])
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)
-    declaration.available = {**available, **declaration.values}
+    declaration.available = {**available, **poisoned(declaration.values)}
     return declaration
+
+
+def poisoned(value: Any, name: str = "") -> Any:
+    """A value with a sealed one in place of each text that shows a seal: what templates make of it is sealed too."""
+    if not holds_seal(value):
+        return value
+    if isinstance(value, Mapping):
+        return {key: poisoned(item, f"{name}.{key}" if name else str(key)) for key, item in value.items()}
+    return [poisoned(item, name) for item in value] if isinstance(value, list) else sealed(name)
 
 
 def _origins(variables: Mapping[str, Any]) -> dict[str, Where]:
@@ -66,21 +87,16 @@ def _origins(variables: Mapping[str, Any]) -> dict[str, Where]:
 
 def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any]) -> Any:
     written = declaration.available.get(name)
-    try:
-        value = plain(templates.value(written, declaration.available))
-    except AnsibleError as error:
-        declaration.problem(
-            "template-error",
-            name,
-            f"{name} cannot be resolved: {_first_line(error)}",
-            f"correct the expression that sets {name}",
-        )
-        return None
+    value = plain(_evaluated(declaration, templates, written, name))
+    if value is None and name in {problem.resource for problem in declaration.problems}:
+        return _empty(spec["type"])
     if is_template(written):
         # Other variables are made of it: bulkhead_prefix is in half of them.
-        declaration.available[name] = value
+        declaration.available[name] = poisoned(value, name)
     if value is None or value == "":
         return _empty(spec["type"]) if name in declaration.available or not spec.get("required") else None
+    if isinstance(value, str) and SEAL in value:
+        return _of_sealed(name, spec["type"], value)
     check = _CHECKS.get(spec["type"])
     try:
         value = check(value) if check else _text(value)
@@ -97,6 +113,50 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
     if choices and value not in choices:
         declaration.problem("invalid-variable", name, f"{name} is {value!r}", f"use one of {', '.join(choices)}")
     return plain(value)
+
+
+def _evaluated(declaration: Declaration, templates: Templates, written: Any, name: str) -> Any:
+    """Evaluate a value part by part, so that one that fails or is sealed hides no other; failed parts are left out."""
+    found = _part(declaration, templates, written, name)
+    return None if found is _NOTHING else found
+
+
+def _part(declaration: Declaration, templates: Templates, written: Any, name: str) -> Any:
+    if not is_template(written):
+        return written
+    if isinstance(written, Mapping):
+        keys = {key: _part(declaration, templates, key, f"{name}.{key}") for key in written}
+        parts = {
+            keys[key]: _part(declaration, templates, item, f"{name}.{key}")
+            for key, item in written.items()
+            if keys[key] is not _NOTHING
+        }
+        return {key: part for key, part in parts.items() if part is not _NOTHING}
+    if isinstance(written, (list, tuple)):
+        items = (_part(declaration, templates, item, f"{name}.{index}") for index, item in enumerate(written))
+        return [item for item in items if item is not _NOTHING]
+    # The role's own defaults ask for variables that need not exist.
+    locked = declaration.first_locked if name.partition(".")[0] in declaration.origins else ""
+    try:
+        value = templates.value(written, declaration.available, locked=locked)
+    except Omitted:
+        return _NOTHING
+    except AnsibleError as error:
+        declaration.origins[name] = place(written, name)
+        message = f"{name} cannot be resolved: {_first_line(error)}"
+        declaration.problem("template-error", name, message, f"correct the expression that sets {name}")
+        return _NOTHING
+    if templates.reasons:
+        declaration.origins[name] = place(written, name)
+        declaration.seal(name, ", ".join(templates.reasons))
+    return value
+
+
+def _of_sealed(name: str, kind: str, value: str) -> Any:
+    """The value of a variable that is sealed as a whole: its text, or one of its type that grants nothing."""
+    if name == "bulkhead_protected":
+        return True
+    return value if kind in ("str", "path") else _empty(kind)
 
 
 def _text(value: Any) -> str:

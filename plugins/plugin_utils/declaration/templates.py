@@ -5,54 +5,184 @@
 """Ansible's template engine for a whole fleet: one engine, and each expression or file compiled once.
 
 Most environments of a fleet have the same expressions with other values, and compiling costs more than evaluating.
+
+What cannot be read here is a *sealed* value: a template that calls :data:`SEALED_CALL`. Whatever is made of it is
+sealed too, whether or not the expression hides it: the call is counted, and unless it stands as it is in the
+resulting text (``redis://:{{ password }}@redis``) the whole result is :data:`SEAL`. A digest of a sealed value would
+otherwise look like any other text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ansible.errors import AnsibleFileNotFound
+from ansible.errors import AnsibleError, AnsibleFileNotFound, AnsibleValueOmittedError
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import is_encrypted
 from ansible.template import Templar, trust_as_template
+from jinja2 import Undefined
+
+from ..isolation.model import SEAL
+from .inert import LONGEST, SECONDS, Exhausted, in_memory, in_time, make_inert, without_secrets
 
 #: The beginnings of templates; a value without any is its own result.
 _MARKS = ("{{", "{%", "{#")
 
+#: The function that stands for a sealed value in templates.
+SEALED_CALL = "bulkhead_sealed"
+
+
+class Omitted(Exception):
+    """A value is Ansible's ``omit``."""
+
+
+def sealed(why: str) -> str:
+    """A value that cannot be read here, for use in templates. ``why`` names it."""
+    text = why.replace("'", "").replace("\\", "")
+    marked: str = trust_as_template(f"{{{{ {SEALED_CALL}('{text}') }}}}")
+    return marked
+
 
 class Templates:
-    """Evaluates values of variables and template files. The first of ``directories`` that has a file wins."""
+    """Evaluates values of variables and template files. The first of ``directories`` that has a file wins.
 
-    def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
+    With ``inert`` nothing is available that has an effect or reads anything. ``reasons`` are those for which the last
+    value or file is sealed.
+    """
+
+    def __init__(self, loader: DataLoader, directories: Sequence[Path] = (), *, inert: bool = False) -> None:
+        self.reasons: tuple[str, ...] = ()
         self._loader = loader
         self._directories = tuple(directories)
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, tuple[str, Path]] = {}
+        self._inert = inert
+        self._locked = ""
+        self._left = SECONDS
+        self._touched: list[str] = []
         paths = [str(directory) for directory in self._directories]
         self._templar = Templar(loader=loader, variables={}).copy_with_new_env(searchpath=paths)
-        _compile_once(self._templar)
+        # Its place is private in ansible-core: without it nothing can be evaluated safely.
+        self._prepare(self._templar._engine.environment)
 
-    def value(self, value: Any, variables: Mapping[str, Any]) -> Any:
-        """Evaluate everything in a variable's value. Raises AnsibleError where that fails."""
+    def _prepare(self, environment: Any) -> None:
+        """Let an engine refuse, count and remember."""
+        if self._inert:
+            make_inert(environment, self._refuse)
+        environment.globals[SEALED_CALL] = self._refuse
+        undefined, concat, overlay = environment.undefined, environment.concat, environment.overlay
+
+        def missing(*arguments: Any, **options: Any) -> Any:
+            # What a locked vault file holds is not known: it may be this.
+            if self._locked:
+                self._touched.append(f"{options.get('name') or 'a variable'} (perhaps in {self._locked})")
+            return undefined(*arguments, **options)
+
+        def joined(nodes: Iterable[Any]) -> Any:
+            found = list(nodes)
+            hidden = [isinstance(node, Undefined) for node in found]
+            if len(found) < 2 or not self._touched or not any(hidden):
+                return concat(found)
+            return concat([SEAL if is_hidden else node for node, is_hidden in zip(found, hidden, strict=True)])
+
+        def overlaid(**options: Any) -> Any:
+            environment.undefined = undefined  # Jinja demands a class here
+            try:
+                made = overlay(**options)
+            finally:
+                environment.undefined = missing
+            made.undefined = missing
+            vars(made).pop("from_string", None)  # it would compile for this environment
+            return made
+
+        environment.undefined = missing
+        environment.concat = joined
+        environment.overlay = overlaid
+        environment.from_string = lru_cache(maxsize=1024)(environment.from_string)
+
+    def _refuse(self, what: str) -> NoReturn:
+        self._touched.append(what)
+        raise AnsibleError(f"{what} is not read here")
+
+    def limits(self) -> Any:
+        """The limits of time and memory for the values of one environment, or for its files."""
+        self._left = SECONDS
+        return in_memory() if self._inert else nullcontext()
+
+    def value(self, value: Any, variables: dict[str, Any], *, locked: str = "") -> Any:
+        """Evaluate everything in a variable's value; :data:`SEAL` where that is sealed.
+
+        ``locked`` is a vault file of these variables that is: what is missing may be in it. Raises AnsibleError where
+        the evaluation fails, and :class:`Omitted`.
+        """
+        self.reasons = ()
         if not is_template(value):
             return value
-        self._templar.available_variables = dict(variables)
-        return self._templar.template(value)
+        return self._evaluated(lambda: self._templar.template(value), variables, locked)
 
-    def file(self, name: str, variables: Mapping[str, Any]) -> str:
-        """Render a template file. Raises AnsibleError where it is missing or fails."""
-        self._templar.available_variables = dict(variables)
-        text = self._templar.template(trust_as_template(self._text(name)), escape_backslashes=False)
-        return "" if text is None else str(text)
+    def file(self, name: str, variables: dict[str, Any], *, locked: str = "") -> str:
+        """Render a template file; :data:`SEAL` where that is sealed.
 
-    def _text(self, name: str) -> str:
+        Raises AnsibleError where it is missing or fails.
+        """
+        text = trust_as_template(self._text(name)[0])
+        found = self._evaluated(lambda: self._templar.template(text, escape_backslashes=False), variables, locked)
+        return "" if found is None else str(found)
+
+    def is_below(self, name: str, directory: Path) -> bool:
+        """Whether a template file comes from this directory. Raises AnsibleError where it is missing."""
+        return self._text(name)[1] == directory
+
+    def _evaluated(self, evaluate: Callable[[], Any], variables: dict[str, Any], locked: str) -> Any:
+        self._templar.available_variables = variables
+        self._touched, self._locked = [], locked
+        found: Any = SEAL
+        try:
+            if not self._inert:
+                found = evaluate()
+            else:
+                began = time.process_time()
+                try:
+                    with without_secrets(), in_time(self._left):
+                        found = evaluate()
+                finally:
+                    self._left -= time.process_time() - began
+                if _size(found, LONGEST) < 0:
+                    self._touched.append("a result of that size")
+        except Exhausted:
+            self._touched.append("an evaluation that takes that long")
+        except AnsibleValueOmittedError:
+            raise Omitted from None
+        except AnsibleError as error:
+            if not self._touched:
+                if not self._inert or not _is_exhausted(error):
+                    raise
+                self._touched.append("an evaluation that needs that much")
+        self.reasons = tuple(dict.fromkeys(self._touched))
+        # Each sealed value must be in the text as it is: one that was looked at and is not there decided something.
+        return found if _seals(found) >= len(self._touched) else SEAL
+
+    def _text(self, name: str) -> tuple[str, Path]:
         if name not in self._texts:
-            found = [directory / name for directory in self._directories if (directory / name).is_file()]
+            found = [directory for directory in self._directories if (directory / name).is_file()]
             if not found:
                 raise AnsibleFileNotFound(f"template {name} was not found in {', '.join(map(str, self._directories))}")
-            self._texts[name] = self._loader.get_text_file_contents(str(found[0]))
+            self._texts[name] = (self._read(found[0], name), found[0])
         return self._texts[name]
+
+    def _read(self, directory: Path, name: str) -> str:
+        """The text of a template file. For others than the one to deploy, no other file is read, and none decrypted."""
+        if not self._inert:
+            text: str = self._loader.get_text_file_contents(str(directory / name))
+            return text
+        if not (directory / name).resolve().is_relative_to(directory.resolve()):
+            return sealed(f"the file {name}, which is outside of {directory}")
+        content = (directory / name).read_bytes()
+        return sealed(f"the encrypted file {name}") if is_encrypted(content) else content.decode(errors="replace")
 
 
 def is_template(value: Any) -> bool:
@@ -66,11 +196,30 @@ def is_template(value: Any) -> bool:
     return not isinstance(value, (int, float)) and value is not None
 
 
-def _compile_once(templar: Templar) -> None:
-    """Let the engine's Jinja environment remember what it compiled.
+def _size(value: Any, left: int) -> int:
+    """What is left of a size after this value; negative where it is too large."""
+    if isinstance(value, str):
+        return left - len(value) - 1
+    for item in value.items() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+        left = _size(item, left - 1)
+        if left < 0:
+            break
+    return left
 
-    Its place is private in ansible-core; without it, everything works at less speed.
-    """
-    environment = getattr(getattr(templar, "_engine", None), "environment", None)
-    if environment is not None and hasattr(environment, "from_string"):
-        environment.from_string = lru_cache(maxsize=1024)(environment.from_string)
+
+def _seals(value: Any) -> int:
+    """How often a value says that something in it is sealed."""
+    if isinstance(value, str):
+        return value.count(SEAL)
+    if isinstance(value, Mapping):
+        return sum(_seals(item) for item in value.values())
+    return sum(map(_seals, value)) if isinstance(value, (list, tuple)) else 0
+
+
+def _is_exhausted(error: BaseException | None) -> bool:
+    """Whether an evaluation failed because it needed too much."""
+    while error is not None:
+        if isinstance(error, (MemoryError, OverflowError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

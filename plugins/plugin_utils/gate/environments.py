@@ -26,22 +26,32 @@ DEFAULT_STATE_DIRECTORY = "/var/lib/bulkhead"
 def build_environment(declaration: Declaration, release: Release | None) -> Environment:
     """Build the environment as the rules see it: what would be shipped, and the variables behind it."""
     values = declaration.values
+    sealed = f"the machine of {declaration.prefix}, which is sealed here"
     environment = assemble(
         prefix=declaration.prefix,
         name=str(values["bulkhead_environment"] or ""),
         project=str(values["bulkhead_project"] or ""),
         group=declaration.group,
-        machine=str(values["bulkhead_machine"] or "localhost"),
-        directory=str(values["bulkhead_directory"] or ""),
-        domains=values["bulkhead_domains"],
+        machine=sealed if holds_seal(values["bulkhead_machine"]) else str(values["bulkhead_machine"] or "localhost"),
+        directory="" if holds_seal(values["bulkhead_directory"]) else str(values["bulkhead_directory"] or ""),
+        domains=[domain for domain in values["bulkhead_domains"] if not holds_seal(domain)],
         http_port=values["bulkhead_http_port"],
         https_port=values["bulkhead_https_port"],
         protected=values["bulkhead_protected"],
-        variables={name: mark_sealed(value) for name, value in values.items()},
+        variables={
+            name: SEALED if name in declaration.sealed else mark_sealed(value) for name, value in values.items()
+        },
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
     )
-    return replace(environment, claims=(*environment.claims, *_backups(declaration, environment, release)))
+    claims = (*environment.claims, *_backups(declaration, environment, release))
+    if not declaration.sealed:
+        return replace(environment, claims=claims)
+    return replace(
+        environment,
+        claims=tuple(claim for claim in claims if SEAL not in claim.key),
+        problems=tuple(problem for problem in environment.problems if SEAL not in problem.resource + problem.message),
+    )
 
 
 def _backups(declaration: Declaration, environment: Environment, release: Release | None) -> Iterator[Claim]:
@@ -57,7 +67,11 @@ def _backups(declaration: Declaration, environment: Environment, release: Releas
 
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
     texts = {file.path: file.content for file in release.brought if not file.secret and not file.source}
-    nginx = {path: text for path, text in texts.items() if path.startswith("docker/nginx/") and path.endswith(".conf")}
+    nginx = {
+        path: text
+        for path, text in texts.items()
+        if path.startswith("docker/nginx/") and path.endswith(".conf") and text != SEAL
+    }
     texts.update(_commands(declaration, release))
     return RenderedArtefacts(
         compose=release.stack.compose,

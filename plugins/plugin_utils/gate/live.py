@@ -84,11 +84,12 @@ class LiveGate:
         session = begun(self.declaration.prefix)
         if session is not None:
             return session
-        session = Session(self.declaration.prefix, uuid.uuid4().hex, now())
+        release = self.gate.render(self.declaration)
+        session = Session(self.declaration.prefix, uuid.uuid4().hex, now(), digest=release.digest if release else "")
         session.permissions = self.declaration.permissions
         self.machine.take_lock(session)
         with self.during(session, refusing=True):
-            findings = self._accepted(preflight(self.environment, self.around.prefixes, session.observation))
+            findings = self._accepted(preflight(self.environment, self.around.read, session.observation))
             if judge:
                 self._refuse(findings, "refused on the machine, and nothing was changed")
             session.notes += [Note(finding.message, finding.rule) for finding in findings if finding.rule in _TOLD]
@@ -105,7 +106,7 @@ class LiveGate:
         fleet = Fleet((self.environment, *self.around.neighbours))
         shared = [finding for finding in judge(fleet) if len(finding.environments) > 1]
         on_paper = [finding for finding in shared if session.prefix in finding.environments]
-        on_machine = standing(self.environment, self.around.prefixes, session.observation)
+        on_machine = standing(self.environment, self.around.read, session.observation)
         findings = self._accepted([*on_paper, *on_machine])
         self._refuse(findings, "the release cannot return beside the environments of today, and nothing was changed")
 

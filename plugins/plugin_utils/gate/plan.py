@@ -5,7 +5,10 @@
 """The plan gate: prove on the controller, without contacting a host, that no environment touches another.
 
 A gate that is only a task can be bypassed, so every action that changes a host calls :func:`require_proof`. The proof
-is a file in the run's own temporary directory: facts and variables can be forged, that directory cannot.
+is a file of :mod:`kept`: facts, variables and files can be forged, it cannot.
+
+The environments to deploy are evaluated with everything that Ansible has, and once: what later steps ship is kept with
+the proof. All others are evaluated without effects and without secrets.
 """
 
 from __future__ import annotations
@@ -29,18 +32,26 @@ from ..declaration.selection import membership, overrides, rewritten, selection
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
-from ..isolation.model import Finding, Fleet, Severity
+from ..isolation.model import SEAL, Finding, Fleet, Severity
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
 from ..isolation.rules import judge, rules
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
-from ..release.render import Release, Renderer
+from ..release.render import Release, Renderer, with_commit
 from .environments import build_environment
-from .proof import Surroundings, around, read_proof, write_private, write_proof
+from .kept import write_private
+from .proof import Surroundings, around, read_proof, write_proof
+from .session import Session
+from .unread import is_unread, shown_seals, unread_values, unreadable_names
 
 # Load them now: actions run in forks of the process that imports this.
 rules()
+
+_CHANGED = (
+    "changed since it was proved: a value, a template or a file that it is made of is different now. This step changed "
+    "nothing; run the deployment again"
+)
 
 #: The format of a report file by its ending; JSON otherwise.
 _REPORTS = {".sarif": "sarif", ".xml": "junit"}
@@ -48,7 +59,8 @@ _REPORTS = {".sarif": "sarif", ".xml": "junit"}
 
 @dataclass
 class Verdict:
-    """What the plan gate found. ``targets`` are the prefixes of the environments to deploy."""
+    """What the plan gate found. ``targets`` are the prefixes of the environments to deploy, ``unread`` those of
+    bystanders of which something that others could run into is sealed here."""
 
     prefixes: list[str]
     targets: list[str]
@@ -56,6 +68,7 @@ class Verdict:
     stopping: list[Finding]
     open: list[str] = field(default_factory=list)
     claims: int = 0
+    unread: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -88,11 +101,23 @@ class Gate:
 
     def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
         self.task_vars = task_vars
-        loader = action._loader
-        playbook = str(task_vars.get("playbook_dir") or loader.get_basedir())
-        self.inventory = Inventory(task_vars["ansible_inventory_sources"], loader._vault.secrets, playbook)
-        self.renderer = Renderer(self.inventory.loader, _template_directories(playbook))
         self.fleet: Fleet | None = None
+        self.unread: tuple[str, ...] = ()
+        self._loader = action._loader
+        self._playbook = str(task_vars.get("playbook_dir") or self._loader.get_basedir())
+        self._proof = read_proof()
+        self._declarations: dict[str, Declaration] = {}
+        self._releases: dict[str, Release | None] = {}
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The inventory, read anew. Steps that ship what was proved do not need it."""
+        return Inventory(self.task_vars["ansible_inventory_sources"], self._loader._vault.secrets, self._playbook)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What renders the environments."""
+        return Renderer(self._loader, _template_directories(self._playbook))
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -100,27 +125,57 @@ class Gate:
         return self.inventory.environment_groups
 
     @cached_property
+    def selected(self) -> frozenset[str]:
+        """The groups of the environments that this run may deploy: one, or several that all allow it, by ``-l``."""
+        running = set(self.task_vars.get("ansible_play_hosts_all") or ())
+        if not str(context.CLIARGS.get("subset") or "").strip():
+            return frozenset()
+        found = [group for group in self.groups if running & set(self.inventory.hosts_of(group))]
+        if len(found) > 1 and not all(self._declare(group, False).values["bulkhead_allow_many"] for group in found):
+            return frozenset()
+        return frozenset(found)
+
+    @property
     def declarations(self) -> list[Declaration]:
         """Every environment of the inventory."""
-        loader, templates = self.inventory.loader, self.renderer.templates
-        found = [declare(environment, loader, templates) for environment in self.inventory.environments()]
-        check_promotion(found)
-        return found
+        return [self._declaration(group) for group in self.groups if self.inventory.hosts_of(group)]
 
     def declaration_of(self, host: str) -> Declaration:
-        """The declaration of a host's environment. Raises AnsibleActionFail where it has none."""
-        for environment in self.inventory.environments():
-            if host in environment.hosts:
-                return declare(environment, self.inventory.loader, self.renderer.templates)
+        """The declaration of a host's environment, as it was proved. Raises AnsibleActionFail where it has none."""
+        proved = self._proof.of_host(host)
+        if proved:
+            group = proved.declaration.group
+            self._declarations[group], self._releases[group] = proved.declaration, proved.release
+            return proved.declaration
+        for group in self.groups:
+            if host in self.inventory.hosts_of(group):
+                # The host is in the play: Ansible itself evaluates its variables.
+                return self._declaration(group, True)
         raise AnsibleActionFail(
             f"host {host} belongs to no environment: set bulkhead_environment in the group_vars of one of its groups"
         )
 
     def render(self, declaration: Declaration, commit: str = "") -> Release | None:
-        """Render the release of an environment; None where its declaration has problems that prevent it."""
-        if not declaration.usable:
-            return None
-        return self.renderer.render(declaration, commit) if commit else self.renderer.render(declaration)
+        """The release of an environment; None where its declaration has problems that prevent it.
+
+        Its templates are evaluated once; a commit decides nothing but the application's image.
+        """
+        group = declaration.group
+        if group not in self._releases:
+            inert = declaration.inert
+            self._releases[group] = self.renderer.render(declaration, inert) if declaration.usable else None
+        release = self._releases[group]
+        return with_commit(release, declaration, commit) if release and commit else release
+
+    def _declaration(self, group: str, live: bool = False) -> Declaration:
+        """The declaration of an environment, evaluated once; with effects only where it is the one to deploy."""
+        if group not in self._declarations:
+            self._declarations[group] = self._declare(group, live or group in self.selected)
+        return self._declarations[group]
+
+    def _declare(self, group: str, live: bool) -> Declaration:
+        templates = self.renderer.templates if live else self.renderer.inert
+        return declare(self.inventory.environment(group, live), self.inventory.loader, templates)
 
     @collector_paused()
     def prove(self, deploying: bool) -> Verdict:
@@ -128,17 +183,24 @@ class Gate:
         option = self._options()
         meant, findings = self._meant(deploying, option["allow_many"])
         findings += typed(self.inventory.extra_variables, option["thresholds"])
+        check_promotion(self.declarations)
         releases = [(declaration, self.render(declaration)) for declaration in self.declarations]
-        targets = {declaration.prefix: release for declaration, release in releases if declaration.group in meant}
-        self.fleet = Fleet(tuple(build_environment(declaration, release) for declaration, release in releases))
+        targets = {
+            declaration.prefix: (declaration, found) for declaration, found in releases if declaration.group in meant
+        }
+        self.unread = tuple(
+            declaration.prefix for declaration, found in releases if declaration.inert and is_unread(declaration, found)
+        )
+        self.fleet = Fleet(tuple(build_environment(declaration, found) for declaration, found in releases))
         findings += self._declared(meant)
+        findings += [finding for declaration, found in targets.values() for finding in shown_seals(declaration, found)]
         verdict = self._judged(self.fleet, findings, list(targets), option)
         if option["report"]:
             path = Path(option["report"])
-            write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")))
+            write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")).encode())
         if deploying and not verdict.stopping:
-            digests = {prefix: release.digest if release else "" for prefix, release in targets.items()}
-            write_proof(self.fleet, digests)
+            shipped = [(declaration, found) for declaration, found in targets.values() if found]
+            write_proof(self.fleet, shipped, self.unread)
         return verdict
 
     def _declared(self, meant: list[str]) -> list[Finding]:
@@ -150,7 +212,9 @@ class Gate:
         findings: list[Finding] = []
         for declaration in self.declarations:
             findings += declaration.problems
-            findings += ingredients(self.inventory.extra_variables, self._raw[declaration.group])
+            findings += self._ingredients(declaration)
+            if declaration.inert:
+                findings += unreadable_names(declaration)
             if declaration.group in meant:
                 findings += declaration.lacking
                 findings += self._rewritten(declaration)
@@ -160,14 +224,17 @@ class Gate:
         """Apply the rules and the waivers, and decide what stops the run."""
         names = {declaration.group: declaration.prefix for declaration in self.declarations}
         findings = [_by_prefix(finding, names) for finding in findings]
-        judged = report.arrange(apply_waivers(fleet, [*findings, *judge(fleet)], date.today(), known=rules()))
+        # What a rule says of a sealed value is about our word for it.
+        found = [finding for finding in judge(fleet) if SEAL not in f"{finding.resource} {finding.message}"]
+        judged = report.arrange(apply_waivers(fleet, [*findings, *found], date.today(), known=rules()))
         return Verdict(
             prefixes=[environment.prefix for environment in fleet.environments],
             targets=targets,
             findings=judged,
             stopping=self._stopping(judged, targets, option),
-            open=open_checks(fleet),
+            open=[*open_checks(fleet), *unread_values(self.declarations)],
             claims=sum(len(environment.claims) for environment in fleet.environments),
+            unread=list(self.unread),
         )
 
     def bind(self, declaration: Declaration) -> None:
@@ -182,9 +249,12 @@ class Gate:
 
     def extra_findings(self, declaration: Declaration) -> list[Finding]:
         """What is wrong with ``-e`` for a run on this environment."""
-        extra = self.inventory.extra_variables
         own = {declaration.prefix: declaration.values}
-        return [*typed(extra, own), *ingredients(extra, self._raw[declaration.group])]
+        return [*typed(self.inventory.extra_variables, own), *self._ingredients(declaration)]
+
+    def _ingredients(self, declaration: Declaration) -> list[Finding]:
+        raw = self.inventory.environment(declaration.group).variables
+        return ingredients(self.inventory.extra_variables, raw)
 
     def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
         """The groups that ``-l`` selects, and findings on that and on the shape of the inventory."""
@@ -221,13 +291,9 @@ class Gate:
         mine = self.task_vars["inventory_hostname"] in declaration.hosts
         running = self.task_vars if mine else self.task_vars["hostvars"].raw_get(declaration.hosts[0])
         hostvars = {key: value for key, value in running.items() if key.startswith("bulkhead_")}
-        declared = {**defaults(self.inventory.loader), **self._raw[declaration.group]}
+        raw = self.inventory.environment(declaration.group, opened=True).variables
+        declared = {**defaults(self.inventory.loader), **raw}
         return rewritten(self.inventory.extra_variables, hostvars, declared, declaration.group)
-
-    @cached_property
-    def _raw(self) -> Mapping[str, Mapping[str, Any]]:
-        """The untemplated inventory variables of each environment."""
-        return {environment.group: environment.variables for environment in self.inventory.environments()}
 
     @staticmethod
     def _stopping(findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> list[Finding]:
@@ -259,21 +325,32 @@ def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
     if not environment.compose:
         raise AnsibleActionFail(report.refusal(declaration.problems))
     if gate.fleet is not None:
-        return around(environment, gate.fleet)
+        return around(environment, gate.fleet, gate.unread)
     proof = read_proof()
-    neighbours = tuple(environment_of(entry) for entry in proof.get("neighbours", {}).get(environment.prefix, ()))
-    return Surroundings(environment, neighbours, tuple(proof.get("fleet", ())), int(proof.get("claims", 0)))
+    proved = proof.proved.get(declaration.group)
+    neighbours = tuple(environment_of(entry) for entry in proved.neighbours) if proved else ()
+    return Surroundings(environment, neighbours, proof.prefixes, proof.claims, proof.unread)
 
 
 def require_proof(gate: Gate, declaration: Declaration) -> None:
     """Make sure that this run has proved this very environment among its fleet; prove it now where it has not.
 
-    Raises AnsibleActionFail with the findings when the proof fails.
+    Raises AnsibleActionFail with the findings when the proof fails, or where the environment changed since.
     """
     release = gate.render(declaration)
-    proved = read_proof().get("digests", {}).get(declaration.prefix)
-    if release is not None and proved == release.digest:
-        return
-    verdict = gate.prove(deploying=True)
-    if verdict.stopping or declaration.prefix not in verdict.targets:
-        raise AnsibleActionFail(verdict.text)
+    proved = read_proof().proved.get(declaration.group)
+    if proved is None:
+        verdict = gate.prove(deploying=True)
+        if verdict.stopping or declaration.prefix not in verdict.targets:
+            raise AnsibleActionFail(verdict.text)
+    elif release is None or proved.release.digest != release.digest:
+        raise AnsibleActionFail(f"{declaration.prefix} {_CHANGED}")
+
+
+def require_same(session: Session, release: Release | None) -> None:
+    """Make sure that a step ships the release for which its job was judged on the machine.
+
+    Raises AnsibleActionFail otherwise.
+    """
+    if session.digest and (release is None or release.digest != session.digest):
+        raise AnsibleActionFail(f"{session.prefix} {_CHANGED}")

@@ -2,76 +2,97 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The proof that this run has judged its fleet, kept for later steps."""
+"""The proof that this run has judged its fleet, kept for later steps with what was proved: they ship nothing else."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
-from ansible import constants as C
-
+from ..declaration.model import Declaration
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Fleet
+from ..release.render import Release
+from .kept import keep, kept
 
-_PROOF = "bulkhead-proof.json"
-
-
-def write_proof(fleet: Fleet, digests: Mapping[str, str]) -> None:
-    """Write the proof, with what later steps need of the fleet, so that they need not render it again."""
-    surroundings = {prefix: around(fleet.by_prefix[prefix], fleet) for prefix in digests}
-    proof = {
-        "digests": digests,
-        "fleet": [environment.prefix for environment in fleet.environments],
-        "claims": sum(len(environment.claims) for environment in fleet.environments),
-        "neighbours": {
-            prefix: [entry_of(neighbour) for neighbour in found.neighbours] for prefix, found in surroundings.items()
-        },
-    }
-    write_private(_proof_path(), json.dumps(proof))
+_NAME = "proof"
 
 
-def read_proof() -> dict[str, Any]:
-    """Read what this run has proved; empty where it has proved nothing, or the file cannot be read."""
-    try:
-        found: dict[str, Any] = json.loads(_proof_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+@dataclass(frozen=True)
+class Proved:
+    """One environment as it was proved: its declaration, its release, and the environments on its machine."""
+
+    declaration: Declaration
+    release: Release
+    neighbours: list[dict[str, Any]]
 
 
-def _proof_path() -> Path:
-    return Path(C.DEFAULT_LOCAL_TMP, _PROOF)
+@dataclass(frozen=True)
+class Proof:
+    """What a run has proved. ``prefixes`` and ``claims`` are those of the whole fleet, ``unread`` those of its
+    environments that could not be read in full; ``proved`` are the environments to deploy, by their groups."""
 
+    prefixes: tuple[str, ...] = ()
+    claims: int = 0
+    unread: tuple[str, ...] = ()
+    proved: dict[str, Proved] = field(default_factory=dict)
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file for this user alone."""
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
+    def of_host(self, host: str) -> Proved | None:
+        """The environment of a host, if it was proved."""
+        return next((proved for proved in self.proved.values() if host in proved.declaration.hosts), None)
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """One environment, those that share its machine, and the size of the proved fleet.
 
-    ``prefixes`` and ``claims`` are those of the whole fleet.
+    ``prefixes`` and ``claims`` are those of the whole fleet. Of those that are ``unread``, the machine's registry
+    counts instead of the inventory.
     """
 
     environment: Environment
     neighbours: tuple[Environment, ...]
     prefixes: tuple[str, ...]
     claims: int
+    unread: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The environments of the fleet that the plan judged in full."""
+        return tuple(prefix for prefix in self.prefixes if prefix not in self.unread)
 
 
-def around(environment: Environment, fleet: Fleet) -> Surroundings:
+def write_proof(fleet: Fleet, targets: Collection[tuple[Declaration, Release]], unread: Collection[str]) -> None:
+    """Keep the proof, with what later steps need of the fleet, so that they evaluate nothing again."""
+    proved = {
+        declaration.group: Proved(
+            declaration,
+            release,
+            [entry_of(found) for found in around(fleet.by_prefix[declaration.prefix], fleet, unread).neighbours],
+        )
+        for declaration, release in targets
+    }
+    prefixes = tuple(environment.prefix for environment in fleet.environments)
+    keep(_NAME, Proof(prefixes, _claims(fleet), tuple(unread), proved))
+
+
+def read_proof() -> Proof:
+    """What this run has proved; empty where it has proved nothing, or the file is not this run's."""
+    found = kept(_NAME)
+    return found if isinstance(found, Proof) else Proof()
+
+
+def around(environment: Environment, fleet: Fleet, unread: Collection[str] = ()) -> Surroundings:
     """The surroundings of one environment in a fleet that was judged."""
-    neighbours = [neighbour for neighbour in fleet.environments if neighbour.machine == environment.machine]
-    return Surroundings(
-        environment,
-        tuple(neighbour for neighbour in neighbours if neighbour.prefix != environment.prefix),
-        tuple(environment.prefix for environment in fleet.environments),
-        sum(len(environment.claims) for environment in fleet.environments),
-    )
+    neighbours = [
+        neighbour
+        for neighbour in fleet.environments
+        if neighbour.machine == environment.machine and neighbour.prefix not in {environment.prefix, *unread}
+    ]
+    prefixes = tuple(environment.prefix for environment in fleet.environments)
+    return Surroundings(environment, tuple(neighbours), prefixes, _claims(fleet), tuple(unread))
+
+
+def _claims(fleet: Fleet) -> int:
+    return sum(len(environment.claims) for environment in fleet.environments)

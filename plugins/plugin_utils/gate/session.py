@@ -4,7 +4,7 @@
 
 """What one step of a run passes to the next.
 
-It is kept in the run's own store, never in facts or variables: tasks and ``-e`` can set those.
+It is kept as :mod:`kept` does, never in facts or variables: tasks and ``-e`` can set those.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from . import run_store
+from .kept import forget, keep, kept
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Session:
     """One job on one environment: its lock's token, when it began, and the machine as it was before.
 
     ``over`` says that the lock was released and bystanders were compared. ``released`` is the environment's registry
-    entry with the kept release that this job returns to. ``steps`` are the modules called, ``changed`` is what they
-    did, as :meth:`Step.as_dict` has it. ``commit`` is what was checked out, ``converged`` the commit and the release
-    that are in force since this run, ``permissions`` what ``-e`` permits it.
+    entry with the kept release that this job returns to, ``digest`` that of the release that was judged on the machine.
+    ``steps`` are the modules called, ``changed`` is what they did, as :meth:`Step.as_dict` has it. ``commit`` is what
+    was checked out, ``converged`` the commit and the release that are in force since this run, ``permissions`` what
+    ``-e`` permits it.
     """
 
     prefix: str
@@ -49,13 +50,14 @@ class Session:
     changed: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
     released: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
     commit: str = ""
     converged: dict[str, str] = field(default_factory=dict)
     permissions: dict[str, Any] = field(default_factory=dict)
 
     def save(self) -> None:
         """Keep the session for the next step of this run."""
-        run_store.put(_name(self.prefix), asdict(self))
+        keep(_name(self.prefix), self)
 
     def has_converged(self, answer: Mapping[str, Any]) -> None:
         """Note what a successful deployment brought into force."""
@@ -65,13 +67,13 @@ class Session:
     def end(self) -> None:
         """End the session: no later step continues it."""
         self.over = True
-        run_store.drop(_name(self.prefix))
+        forget(_name(self.prefix))
 
 
 def begun(prefix: str) -> Session | None:
     """The session that an earlier step of this run began, or None."""
-    kept = run_store.get(_name(prefix))
-    return Session(**{**kept, "notes": [Note(**note) for note in kept["notes"]]}) if kept else None
+    found = kept(_name(prefix))
+    return found if isinstance(found, Session) else None
 
 
 def _name(prefix: str) -> str:

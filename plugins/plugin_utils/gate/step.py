@@ -21,8 +21,9 @@ from ..release.render import Release
 from .connection import require_declared_machine
 from .live import LiveGate
 from .machine_calls import call_module
-from .plan import Gate, require_proof
+from .plan import Gate, require_proof, require_same
 from .session import Session, now
+from .unread import shown_seals
 
 
 def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
@@ -81,6 +82,7 @@ class EnvironmentStep(EnvironmentAction):
         self.live = LiveGate(self, self.task_vars, self.gate, self.declaration)
         self.session = self.live.ensure(self.JUDGES)
         with self.live.during(self.session, result):
+            require_same(self.session, self.gate.render(self.declaration))
             result.update(self.act(given))
         if self._task.check_mode:
             foreseen = as_foreseen(self.declaration.prefix, result, self._task.diff)
@@ -134,9 +136,12 @@ class EnvironmentStep(EnvironmentAction):
         }
 
     def release(self, commit: str = "") -> Release:
-        """Render what the inventory declares now. Raises AnsibleActionFail where something is missing or wrong."""
+        """What was proved, with the image of a commit. Raises AnsibleActionFail where something is missing or wrong."""
         release = self.gate.render(self.declaration, commit)
         faults = [problem for problem in self.declaration.problems if problem.severity >= Severity.HIGH]
         if release is None or self.declaration.lacking or faults:
             raise AnsibleActionFail(text.refusal([*faults, *self.declaration.lacking]))
+        seals = list(shown_seals(self.declaration, release))
+        if seals:
+            raise AnsibleActionFail(text.refusal(seals))
         return release

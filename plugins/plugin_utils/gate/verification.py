@@ -51,7 +51,7 @@ class Verification:
         judge = standing if self._session else preflight
         return [
             *judge_probes(self._environment, self._others, probes, answer, services),
-            *judge(self._environment, self._surroundings.prefixes, answer["observation"]),
+            *judge(self._environment, self._surroundings.read, answer["observation"]),
         ]
 
     def drift(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -68,7 +68,7 @@ class Verification:
     @cached_property
     def _others(self) -> list[Environment]:
         """The neighbours in the inventory, and the other environments that the machine has registered."""
-        known = self._surroundings.prefixes
+        known = self._surroundings.read
         return [
             *self._surroundings.neighbours,
             *registered(self._observation, known, self._environment.machine),

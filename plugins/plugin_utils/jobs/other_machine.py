@@ -5,7 +5,8 @@
 """Call a module on the machine of another environment, which ``-l`` does not select.
 
 ``delegate_to`` would read all variables of that host, and so fail where one of its vault files is locked here. The
-connection is opened as Ansible opens one, with those variables of the host that can be read.
+connection is opened as Ansible opens one, with those variables of the host that can be read without effects or secrets,
+and that run nothing on the controller: whoever writes that environment's variables is not who deploys ours.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from ansible.plugins.loader import become_loader, connection_loader
 
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
-from ..declaration.templates import Templates
+from ..declaration.templates import Omitted, Templates
+
+#: Variables that decide what is run on that host, and others that say where it is and who logs in.
+_ON_ITS_HOST = ("ansible_python_interpreter", "ansible_become_user")
+_OF_THE_RUN = ("ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version")
+_WHERE = """
+    ansible_host ansible_ssh_host ansible_port ansible_ssh_port ansible_user ansible_ssh_user ansible_become
+    ansible_host_key_checking ansible_timeout ansible_pipelining
+"""
 
 
 def module_elsewhere(
@@ -34,7 +43,7 @@ def module_elsewhere(
 
     Raises AnsibleError where that machine cannot be reached, or the inventory does not say how.
     """
-    variables, locked = connection_variables(there, templates)
+    variables, locked = connection_variables(there, templates, own_variables(action))
     task = action._task.copy()
     task.action, task.args, task.delegate_to = f"aiia.bulkhead.{name}", dict(arguments), None
     context = _play_context(action, task, variables)
@@ -52,7 +61,7 @@ def module_elsewhere(
     try:
         answer: dict[str, Any] = call.run(task_vars=variables)
     except AnsibleError as error:
-        hint = f" (locked here, and perhaps needed for that: {', '.join(locked)})" if locked else ""
+        hint = f" (not used here, and perhaps needed for that: {', '.join(locked)})" if locked else ""
         raise AnsibleConnectionFailure(f"{there.hosts[0]} cannot be asked{hint}: {error.message}") from None
     finally:
         call.cleanup()
@@ -60,23 +69,51 @@ def module_elsewhere(
     return answer
 
 
-def connection_variables(there: Declaration, templates: Templates) -> tuple[dict[str, Any], list[str]]:
-    """The variables that say how to reach an environment's host, and the names of variables and files locked here.
+def own_variables(action: ActionBase) -> dict[str, Any]:
+    """How our own host is reached, as Ansible evaluates it."""
+    written = {name: value for name, value in action.task_vars.items() if _says_how(name)}
+    found: dict[str, Any] = action._templar.template(written)
+    return found
 
-    Raises AnsibleError where an expression fails.
+
+def connection_variables(
+    there: Declaration, templates: Templates, own: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The variables that say how to reach an environment's host, and the names of those that cannot be used here.
+
+    What says more than where the host is counts only where our ``own`` host has the same.
     """
     variables: dict[str, Any] = {}
-    locked = list(there.locked)
+    left = list(there.locked)
     for name, written in there.available.items():
-        if not name.startswith("ansible_"):
+        if not _says_how(name):
             continue
-        value = templates.value(written, there.available)
-        if holds_seal(value):
-            locked.append(name)
+        try:
+            value = templates.value(written, there.available, locked=there.first_locked)
+        except (AnsibleError, Omitted):
+            left.append(name)
+            continue
+        if holds_seal(value) or not (_is_harmless(name, value, there) or own.get(name) == value):
+            left.append(name)
         else:
             variables[name] = value
     variables["inventory_hostname"] = there.hosts[0]
-    return variables, locked
+    return variables, left
+
+
+def _says_how(name: str) -> bool:
+    return name.startswith("ansible_") and name not in _OF_THE_RUN
+
+
+def _is_harmless(name: str, value: Any, there: Declaration) -> bool:
+    """Whether a variable says no more than where a host is and who logs in there, so that nothing runs here."""
+    if name == "ansible_connection":
+        return str(value).removeprefix("ansible.builtin.") == "ssh"
+    if name == "ansible_become_method":
+        return str(value).removeprefix("ansible.builtin.") in ("su", "sudo")
+    remote = str(there.available.get("ansible_connection", "ssh")).removeprefix("ansible.builtin.") == "ssh"
+    # A name that begins with a dash would be an option of ssh.
+    return not str(value).startswith("-") and (name in _WHERE.split() or (remote and name in _ON_ITS_HOST))
 
 
 def passwords(context: PlayContext, own: Mapping[str, Any]) -> dict[str, str]:

@@ -59,7 +59,7 @@ def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
         answer = step.module("evidence", arguments)
     else:
         try:
-            answer = module_elsewhere(step, source, step.gate.renderer.templates, "evidence", arguments)
+            answer = module_elsewhere(step, source, step.gate.renderer.inert, "evidence", arguments)
         except AnsibleError as error:
             raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from None
     if answer.get("failed") or "evidence" not in answer:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ...module_utils.image.tag import build_inputs, image_tag
 from ...module_utils.source.checkout import split_credentials
 from ..declaration.checks import check_setting
 from ..declaration.model import Declaration
+from ..declaration.resolve import poisoned
 from ..declaration.settings import texts
 from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
@@ -40,6 +42,11 @@ from .writers import dump_compose, dump_settings
 
 #: What stands for the commit as long as no machine has been asked for it.
 UNKNOWN_COMMIT = "0" * 40
+
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
+
+#: Where the role's own templates are.
+_OWN = ROLE / "templates"
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the next deployment."
@@ -66,6 +73,21 @@ class RenderedFile:
     source: str = ""
 
 
+@dataclass
+class Evaluation:
+    """What the templates of one environment gave, once: the default stack, and the text of each file's template.
+
+    A release for another commit is made of it without evaluating anything again. ``image`` is the application's image
+    while the commit is unknown; it is the only text that the commit decides. ``sealed`` are the files that cannot be
+    read here, each with what it would need.
+    """
+
+    image: str
+    stack: Mapping[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Release:
     """One rendered set of artefacts. ``brought`` are the files that services bring along."""
@@ -77,6 +99,7 @@ class Release:
     heading: str = ""
     ports: tuple[tuple[str, str, int], ...] = ()
     firewall_ports: tuple[dict[str, str], ...] = ()
+    evaluation: Evaluation | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def files(self) -> tuple[RenderedFile, ...]:
@@ -100,82 +123,171 @@ class Release:
 
 
 class Renderer:
-    """Renders environments. ``directories`` are searched for templates before the role's own."""
+    """Renders environments. ``directories`` are searched for templates before the role's own.
+
+    ``templates`` are for environments that are being deployed, ``inert`` for all others.
+    """
 
     def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
-        self.templates = Templates(loader, [*directories, ROLE / "templates"])
+        found = [*directories, _OWN]
+        self.templates = Templates(loader, found)
+        self.inert = Templates(loader, found, inert=True)
 
-    def render(self, declaration: Declaration, commit: str = UNKNOWN_COMMIT) -> Release | None:
-        """Render an environment. Problems are noted in the declaration; None where nothing could be rendered."""
+    def render(self, declaration: Declaration, inert: bool = False) -> Release | None:
+        """Render an environment whose commit is unknown.
+
+        Problems are noted in the declaration; None where nothing could be rendered.
+        """
+        templates = self.inert if inert else self.templates
+        evaluation = Evaluation(_image(declaration.values, UNKNOWN_COMMIT))
         try:
-            return self._render(declaration, commit)
-        except (AnsibleError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-            text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-            if declaration.locked and isinstance(error, AnsibleError):
-                text += f" (perhaps in {declaration.locked[0]}, which is locked here)"
+            with templates.limits():
+                return _rendered(declaration, evaluation, templates)
+        except (AnsibleError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
             declaration.problem(
                 "template-error",
                 "bulkhead_services",
-                f"{declaration.prefix} cannot be rendered: {text.splitlines()[0]}",
+                f"{declaration.prefix} cannot be rendered: {_reason(error, declaration)}",
                 "correct the variable or template that is named",
             )
             return None
-
-    def _render(self, declaration: Declaration, commit: str) -> Release:
-        values = declaration.values
-        prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
-        variables = {**declaration.available, **_derived(values, commit)}
-        secrets = texts(values["bulkhead_secrets"])
-        variables["bulkhead_secrets"] = {**_SEALED_SECRETS, **secrets}
-        default = yaml.load(self.templates.file("stack.yml.j2", variables), Loader=_Loader)
-        stack = build_stack(
-            default,
-            values["bulkhead_services"],
-            prefix=prefix,
-            project=values["bulkhead_project"],
-            environment=environment,
-        )
-        compose = {
-            **merge(stack.compose, values["bulkhead_compose"]),
-            "services": stack.compose["services"],
-            "name": stack.compose["name"],
-        }
-        stack = Stack(compose, stack.services)
-        settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
-        brought = [self._file(file, variables) for service in stack.services for file in service.brings]
-        _check_tls(declaration, stack)
-        ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
-        return Release(
-            f"docker-compose.{environment}.yml",
-            stack,
-            tuple(settings),
-            tuple(brought),
-            _HEADING.format(prefix=prefix),
-            tuple(ports),
-            tuple(open_ports),
-        )
-
-    def _file(self, wanted: StackFile, variables: Mapping[str, Any]) -> RenderedFile:
-        content = self.templates.file(wanted.template, variables) if wanted.template else wanted.content
-        if wanted.source and not wanted.content:
-            return RenderedFile(wanted.path, "", 0o644, wanted.secret, wanted.source)
-        return RenderedFile(wanted.path, content, 0o644, wanted.secret)
+        finally:
+            for name, why in evaluation.sealed.items():
+                declaration.seal(f"template {name}", why)
 
 
-def _derived(values: Mapping[str, Any], commit: str) -> dict[str, Any]:
+def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templates) -> Release | None:
+    values = declaration.values
+    secrets = {**_SEALED_SECRETS, **texts(values["bulkhead_secrets"])}
+    known = {**declaration.available, **_derived(values, evaluation.image)}
+    # Our own templates only copy sealed values; those of others may compare or digest them.
+    ours = {**known, **values, "bulkhead_secrets": secrets}
+    known["bulkhead_secrets"] = poisoned(secrets, "bulkhead_secrets")
+
+    def text_of(name: str) -> str:
+        own = templates.is_below(name, _OWN)
+        text = templates.file(name, ours if own else known, locked="" if own else declaration.first_locked)
+        if templates.reasons:
+            evaluation.sealed[name] = ", ".join(templates.reasons)
+        return text
+
+    def once(name: str) -> str:
+        if name not in evaluation.texts:
+            evaluation.texts[name] = text_of(name)
+        return evaluation.texts[name]
+
+    stack = text_of("stack.yml.j2")
+    if stack == SEAL:
+        return None
+    evaluation.stack = yaml.load(stack, Loader=_Loader)
+    return replace(_release(declaration, evaluation.stack, once), evaluation=evaluation)
+
+
+def with_commit(release: Release, declaration: Declaration, commit: str) -> Release:
+    """A release with the image of a commit. Nothing is evaluated, and nothing else differs from what was proved."""
+    evaluation = release.evaluation
+    if evaluation is None or not _COMMIT.match(commit):
+        raise ValueError(f"{commit} is not a commit")
+    image = _image(declaration.values, commit)
+
+    def put(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: put(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [put(item) for item in value]
+        return value.replace(evaluation.image, image) if isinstance(value, str) else value
+
+    return _release(declaration, put(evaluation.stack), lambda name: str(put(evaluation.texts[name])))
+
+
+def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Callable[[str], str]) -> Release:
+    values = declaration.values
+    prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
+    secrets = texts(values["bulkhead_secrets"])
+    stack = build_stack(
+        default,
+        values["bulkhead_services"],
+        prefix=prefix,
+        project=values["bulkhead_project"],
+        environment=environment,
+    )
+    compose = {
+        **merge(stack.compose, values["bulkhead_compose"]),
+        "services": stack.compose["services"],
+        "name": stack.compose["name"],
+    }
+    stack = Stack(compose, stack.services)
+    settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
+    brought = [_file(file, text_of) for service in stack.services for file in service.brings]
+    _check_tls(declaration, stack)
+    ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
+    return Release(
+        f"docker-compose.{environment}.yml",
+        stack,
+        tuple(settings),
+        tuple(brought),
+        _HEADING.format(prefix=prefix),
+        tuple(ports),
+        tuple(open_ports),
+    )
+
+
+def _file(wanted: StackFile, text_of: Callable[[str], str]) -> RenderedFile:
+    content = text_of(wanted.template) if wanted.template else wanted.content
+    if wanted.source and not wanted.content:
+        return RenderedFile(wanted.path, "", 0o644, wanted.secret, wanted.source)
+    return RenderedFile(wanted.path, content, 0o644, wanted.secret)
+
+
+def _reason(error: Exception, declaration: Declaration) -> str:
+    """Why an environment cannot be rendered, in words for its user."""
+    text = str(getattr(error, "message", None) or error).strip()
+    if isinstance(error, AnsibleError):
+        locked = f" (perhaps in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
+        return text.splitlines()[0] + locked
+    if type(error) is ValueError and text:
+        return text.splitlines()[0]
+    where = _misshapen(declaration)
+    return f"{where} has a value of a kind that Compose does not allow there (a list, a mapping, a number or a text)"
+
+
+def _misshapen(declaration: Declaration) -> str:
+    """The first service whose definition alone cannot be made into a stack."""
+    names = {name: declaration.values[f"bulkhead_{name}"] for name in ("prefix", "project", "environment")}
+    bare: dict[str, Any] = {"common": {}, "application": {}, "services": {}}
+    for name, definition in declaration.values["bulkhead_services"].items():
+        try:
+            published_ports(build_stack(bare, {name: definition}, **names).compose)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return f"bulkhead_services.{name}"
+    return "bulkhead_services or bulkhead_compose"
+
+
+def shows_seal(release: Release) -> list[str]:
+    """The files and settings of a release that show a seal: nothing of the kind is ever shipped."""
+    found = [file.path for file in release.files if SEAL in f"{file.path}{file.content}{file.source}"]
+    return [*found, *(line.key for line in release.settings if SEAL in line.value)]
+
+
+def _image(values: Mapping[str, Any], commit: str) -> str:
+    """The application's image for a commit."""
+    tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
+    return f"{naming.image_name(values['bulkhead_prefix'], values['bulkhead_app_service'])}:{tag}"
+
+
+def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
     """What templates need and no user sets."""
     address = values["bulkhead_bind_address"]
     host = f"[{address}]:" if ":" in address else f"{address}:" if address else ""
     port = values["bulkhead_https_port"]
-    service = values["bulkhead_app_service"]
-    tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
+    published = ((values["bulkhead_http_port"], 80), (port, 443))
     return {
-        "bulkhead_application_image": f"{naming.image_name(values['bulkhead_prefix'], service)}:{tag}",
-        "bulkhead_published_ports": [f"{host}{values['bulkhead_http_port']}:80", f"{host}{port}:443"],
+        "bulkhead_application_image": image,
+        "bulkhead_published_ports": [f"{host}{number}:{inside}" for number, inside in published if number is not None],
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],
-        "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], service),
+        "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], values["bulkhead_app_service"]),
     }
 
 

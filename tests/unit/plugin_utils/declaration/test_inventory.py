@@ -70,12 +70,14 @@ def test_a_locked_vault_file_hides_its_values_and_nothing_else(tmp_path: Path, p
     assert found["staging"].locked == ()
 
 
-def test_an_open_vault_file_is_read(tmp_path: Path) -> None:
-    found = {
-        environment.group: environment for environment in read(locked_fleet(tmp_path), "production's").environments()
-    }
-    assert found["production"].locked == ()
-    assert found["production"].variables["bulkhead_secrets"] == PRODUCTION["bulkhead_secrets"]
+def test_an_open_vault_file_is_read_for_the_environment_to_deploy(tmp_path: Path) -> None:
+    inventory = read(locked_fleet(tmp_path), "production's")
+    found = inventory.environment("production", opened=True)
+    assert found.locked == ()
+    assert found.variables["bulkhead_secrets"] == PRODUCTION["bulkhead_secrets"]
+    bystander = inventory.environment("production")
+    assert len(bystander.locked) == 1
+    assert "bulkhead_secrets" not in bystander.variables
 
 
 def test_two_locked_files_are_both_named(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
         fleet = Fleet(
             tuple(build_environment(declaration, renderer.render(declaration)) for declaration in known.values())
         )
-        gate: Any = SimpleNamespace(fleet=fleet, render=renderer.render)
+        gate: Any = SimpleNamespace(fleet=fleet, unread=(), render=renderer.render)
         machine = Machine(step, check_mode)
         return machine, LiveGate(machine, {"inventory_hostname": "staging-host"}, gate, known["staging"])
 

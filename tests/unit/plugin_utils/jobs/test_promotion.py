@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.vault import VaultSecretsContext
 from ansible.playbook.play_context import PlayContext
@@ -47,7 +48,7 @@ class Fleet:
         self.step = EnvironmentStep.__new__(EnvironmentStep)
         self.step.declaration = found["production"]
         templates = Templates(inventory.loader)
-        gate = SimpleNamespace(declarations=[*found.values()], renderer=SimpleNamespace(templates=templates))
+        gate = SimpleNamespace(declarations=[*found.values()], renderer=SimpleNamespace(inert=templates))
         self.step.gate = cast(Any, gate)
 
     def here(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -150,17 +151,45 @@ def staging(directory: Path, more: str = "", vault: str = "") -> tuple[Declarati
     if vault:
         (inventory / "group_vars/staging/vault.yml").write_text(encrypted(vault))
     found = read(inventory)
-    return declarations(found)["staging"], Templates(found.loader)
+    return declarations(found, opened=False)["staging"], Templates(found.loader, inert=True)
 
 
 def test_how_the_machine_is_reached(tmp_path: Path) -> None:
     """What its own variables say, evaluated, and nothing of what an application is told."""
     there, templates = staging(tmp_path, "site: example.com\nansible_host: 'db.{{ site }}'\nansible_port: 2222\n")
-    variables, locked = connection_variables(there, templates)
+    variables, locked = connection_variables(there, templates, {})
     assert (variables["ansible_host"], variables["ansible_port"]) == ("db.example.com", 2222)
     assert variables["inventory_hostname"] == "staging-host"
     assert not any(name.startswith("bulkhead_") for name in variables)
     assert locked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ansible_ssh_common_args", "-oProxyCommand=id"),
+        ("ansible_ssh_executable", "/srv/staging/ssh"),
+        ("ansible_connection", "local"),
+        ("ansible_connection", "community.docker.docker"),
+        ("ansible_become_exe", "/srv/staging/sudo"),
+        ("ansible_host", "-oProxyCommand=id"),
+        ("ansible_user", "{{ lookup('pipe', 'id') }}"),
+    ],
+)
+def test_what_would_run_something_here_counts_only_where_ours_is_the_same(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    there, templates = staging(tmp_path, yaml.safe_dump({name: value}))
+    variables, left = connection_variables(there, templates, {})
+    assert name not in variables and name in left
+    variables, left = connection_variables(there, templates, {name: value})
+    assert (variables.get(name) == value) is ("lookup" not in value)
+
+
+def test_a_local_connection_does_not_choose_what_runs_here(tmp_path: Path) -> None:
+    there, templates = staging(tmp_path, "ansible_connection: local\nansible_python_interpreter: /srv/staging/python\n")
+    variables, left = connection_variables(there, templates, {"ansible_connection": "local"})
+    assert variables["ansible_connection"] == "local" and "ansible_python_interpreter" in left
 
 
 def test_what_is_locked_here_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +197,7 @@ def test_what_is_locked_here_is_not_used(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets("another one")))
     more = f"ansible_user: deploy\nansible_become_password: {inline('a password')}"
     there, templates = staging(tmp_path, more, vault="bulkhead_secrets: {}\n")
-    variables, locked = connection_variables(there, templates)
+    variables, locked = connection_variables(there, templates, {})
     assert variables["ansible_user"] == "deploy"
     assert "ansible_become_password" not in variables
     assert [Path(name).name for name in locked] == ["vault.yml", "ansible_become_password"]

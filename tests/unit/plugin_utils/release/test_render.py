@@ -22,12 +22,14 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render impor
     Renderer,
     inputs_of,
     secret_values,
+    with_commit,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.services import services
 from checkout import ROOT
 from unit.fleets import PRODUCTION, declarations, declared, only, problems, read, write
 
 PRIVATE = ".bulkhead/private"
+COMMIT = "4f2a91c0" * 5
 
 
 def render(declaration: Declaration, tmp_path: Path, templates: Path | None = None) -> Release:
@@ -323,10 +325,11 @@ def test_the_image_is_named_by_what_it_is_built_from(tmp_path: Path) -> None:
     )
     for number, variables in enumerate(given):
         declaration = declared(tmp_path / str(number), **variables)
-        release = Renderer(read(write(tmp_path / f"any{number}", {})).loader).render(declaration, "4f2a91c")
-        assert release is not None
+        proved = Renderer(read(write(tmp_path / f"any{number}", {})).loader).render(declaration)
+        assert proved is not None
+        release = with_commit(proved, declaration, COMMIT)
         images.append(service(release, "django_prod")["image"])
-        assert images[-1] == f"app_prod_django:4f2a91c-{inputs_of(declaration.values)}"
+        assert images[-1] == f"app_prod_django:{COMMIT}-{inputs_of(declaration.values)}"
     assert images[0] == images[1] != images[2]
 
 

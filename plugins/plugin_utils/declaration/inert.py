@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Jinja without effects, for the values of environments that are not being deployed.
+
+Whoever writes the variables of one environment must not be able to run anything, read a file or use a secret while
+another environment is deployed. So only what is listed here is available: everything else is refused by name. What
+is listed depends on its arguments alone, so that two evaluations never differ.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ansible.parsing.vault import VaultSecretsContext
+from jinja2 import BaseLoader, Environment
+from jinja2.runtime import BlockReference, LoopContext, Macro
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import Namespace
+
+#: Seconds of processor time and bytes of memory for one environment: its values, and then its files.
+SECONDS = 3.0
+MEMORY = 512 << 20
+
+#: The longest text, number (in bits), range and collection that an evaluation may make.
+LONGEST = 1 << 20
+
+_FILTERS = """
+    abs b64decode b64encode basename batch bool capitalize center checksum combinations combine comment commonpath
+    count d default dict2items dictsort difference dirname e escape extract filesizeformat first flatten float
+    forceescape format from_json from_yaml groupby hash human_readable human_to_bytes indent int intersect items
+    items2dict join last length list log lower mandatory map max md5 min normpath path_join permutations pow product
+    quote regex_escape regex_findall regex_replace regex_search reject rejectattr rekey_on_member replace reverse root
+    round select selectattr sha1 slice sort split splitext string striptags subelements sum symmetric_difference
+    ternary title to_json to_nice_json to_nice_yaml to_uuid to_yaml tojson trim truncate type_debug union unique upper
+    urldecode urlencode urlsplit wordcount wordwrap xmlattr zip zip_longest
+"""
+
+_TESTS = """
+    != < <= == > >= all any boolean contains defined divisibleby eq equalto even false falsy float ge greaterthan gt
+    in integer is_abs isnan issubset issuperset iterable le lessthan lower lt mapping match nan ne none number odd
+    regex sameas search sequence string subset superset true truthy undefined upper uri url urn version
+    version_compare
+"""
+
+#: The filters and tests of this collection.
+_OURS = "aiia.bulkhead."
+_OUR_FILTERS = "assert_prefixed container_name database_name image_name network_name project_name role_name volume_name"
+_OUR_TESTS = "prefixed_by valid_prefix"
+
+_GLOBALS = ("dict", "namespace", "omit", "undef")
+
+#: Methods of texts, numbers, lists and mappings that change nothing. Not `format`: it reads any attribute.
+_METHODS = """
+    capitalize casefold center count endswith expandtabs find get index isalnum isalpha isascii isdecimal isdigit
+    islower isnumeric isspace istitle isupper items join keys ljust lower lstrip partition removeprefix removesuffix
+    replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper values
+    zfill copy bit_length
+"""
+_PLAIN = (str, int, float, list, tuple, dict)
+
+Refuse = Callable[[str], NoReturn]
+
+
+class Exhausted(BaseException):
+    """An evaluation took too long. Not an ``Exception``, which the template engine would turn into a value."""
+
+
+class _Allowed(dict[str, Any]):
+    """Filters or tests by name. Any other name is a function that refuses, so that the use is what counts."""
+
+    def __init__(self, kind: str, found: Mapping[str, Any], refuse: Refuse) -> None:
+        super().__init__(found)
+        self._kind = kind
+        self._refuse = refuse
+
+    def __missing__(self, name: str) -> Any:
+        return lambda *_arguments, **_options: self._refuse(f"the {self._kind} {name}")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The function of this name; Jinja asks in this way while it compiles."""
+        return self[name]
+
+
+class _NoFiles(BaseLoader):
+    """Refuses ``include``, ``import`` and ``extends``."""
+
+    def __init__(self, refuse: Refuse) -> None:
+        self._refuse = refuse
+
+    def get_source(self, environment: Environment, template: str) -> NoReturn:
+        """Refuse to read a file."""
+        self._refuse("include, import or extends")
+
+
+def make_inert(environment: Any, refuse: Refuse) -> None:
+    """Leave in a Jinja environment only what has no effect. ``refuse`` raises, and notes the name that it gets."""
+    environment.filters = _Allowed("filter", _chosen(environment.filters, _FILTERS, _OUR_FILTERS), refuse)
+    environment.tests = _Allowed("test", _chosen(environment.tests, _TESTS, _OUR_TESTS), refuse)
+    found = {name: environment.globals[name] for name in _GLOBALS}
+    for name in ("lookup", "query", "q", "now", "lipsum", "cycler", "joiner"):
+        found[name] = _refusing(f"{name}()", refuse)
+    environment.globals.clear()
+    environment.globals.update(found, range=_bounded_range)
+    environment.loader = _NoFiles(refuse)
+    environment.is_safe_callable = lambda called: _is_pure(called, environment.globals) or refuse(_name_of(called))
+    environment.is_safe_attribute = partial(SandboxedEnvironment.is_safe_attribute, environment)
+    environment.intercepted_binops = frozenset({*environment.intercepted_binops, "*", "**"})
+    environment.binop_table = {**environment.binop_table, "*": _bounded_product, "**": _bounded_power}
+
+
+def _refusing(what: str, refuse: Refuse) -> Callable[..., NoReturn]:
+    def refused(*_arguments: Any, **_options: Any) -> NoReturn:
+        refuse(what)
+
+    return refused
+
+
+def _chosen(plugins: Mapping[str, Any], names: str, ours: str) -> dict[str, Any]:
+    """The plugins of these names: Ansible's own rather than any that lie beside a playbook."""
+    found: dict[str, Any] = {}
+    for name in names.split():
+        for qualified in (f"ansible.builtin.{name}", name):
+            if qualified in plugins:
+                found[name] = found[f"ansible.builtin.{name}"] = plugins[qualified]
+                break
+    found.update({_OURS + name: plugins[_OURS + name] for name in ours.split() if _OURS + name in plugins})
+    return found
+
+
+def _is_pure(called: Any, known: Mapping[str, Any]) -> bool:
+    """Whether something may be called in a template: our globals, a template's own macros, methods that only read."""
+    if isinstance(called, (Macro, BlockReference, LoopContext)) or called is Namespace:
+        return True
+    owner = getattr(called, "__self__", None)
+    if isinstance(owner, LoopContext):
+        return True
+    if isinstance(owner, _PLAIN) and getattr(called, "__name__", "") in _METHODS.split():
+        return True
+    return any(called == function for function in known.values())
+
+
+def _name_of(called: Any) -> str:
+    return f"{getattr(called, '__name__', type(called).__name__)}()"
+
+
+def _bounded_range(*arguments: int) -> range:
+    found = range(*arguments)
+    if len(found) > LONGEST:
+        raise OverflowError(f"a range of {len(found)} numbers is too long")
+    return found
+
+
+def _bounded_product(left: Any, right: Any) -> Any:
+    for much, often in ((left, right), (right, left)):
+        if isinstance(often, int) and isinstance(much, (str, list, tuple)) and len(much) * often > LONGEST:
+            raise OverflowError("the result of * is too long")
+    _check_number(left, right)
+    return left * right
+
+
+def _bounded_power(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > LONGEST:
+        raise OverflowError("the result of ** is too large")
+    return left**right
+
+
+def _check_number(*numbers: Any) -> None:
+    if sum(number.bit_length() for number in numbers if isinstance(number, int)) > LONGEST:
+        raise OverflowError("the number is too large")
+
+
+@contextmanager
+def without_secrets() -> Iterator[None]:
+    """Hide the run's vault secrets: values that Ansible decrypts on its own find none.
+
+    Where they are kept is private in ansible-core; all encrypted values were replaced before, in any case.
+    """
+    kept = VaultSecretsContext.current(optional=True)
+    VaultSecretsContext._current = VaultSecretsContext([])
+    try:
+        yield
+    finally:
+        VaultSecretsContext._current = kept
+
+
+def _give_up(_number: int, _frame: Any) -> NoReturn:
+    raise Exhausted
+
+
+@contextmanager
+def in_time(seconds: float) -> Iterator[None]:
+    """Raise :class:`Exhausted` where this process computes for longer than these seconds.
+
+    The timer counts processor time; its signal is not the one that Ansible's own time limits use.
+    """
+    if seconds <= 0:
+        raise Exhausted
+    before = signal.signal(signal.SIGVTALRM, _give_up)
+    # It goes on ringing: a loop whose body swallows one exception meets the next.
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.05)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """Let this process grow by :data:`MEMORY` and no more; beyond that Python raises MemoryError."""
+    try:
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux: there only the time is limited
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = used + MEMORY
+    if soft != resource.RLIM_INFINITY and soft <= wanted:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
