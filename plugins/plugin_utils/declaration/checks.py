@@ -176,9 +176,10 @@ def check_promotion(fleet: Sequence[Declaration]) -> None:
 
 
 def _check_numbers(declaration: Declaration) -> None:
+    noted = {problem.resource for problem in declaration.problems}
     for name, fix in _COUNTED.items():
         value = declaration.values[name]
-        if name in declaration.sealed:
+        if name in declaration.sealed or name in noted:
             continue
         if not isinstance(value, int) or value < 0:
             said = "empty" if value is None else value

@@ -60,7 +60,9 @@ def seal(value: Any, opened: bool = True, name: str = "") -> Any:
                 return str(value)
         except AnsibleVaultError:
             pass
-        return sealed(_encrypted(value, name))
+        refusing = sealed(_encrypted(value, name))
+        origin = Origin.get_tag(value) if Origin is not None else None
+        return origin.tag(refusing) if origin else refusing
     if isinstance(value, dict):
         if not _holds_encrypted(value):
             return value

@@ -108,7 +108,11 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
             f"{name} must be of type {spec['type']}, but is {found}",
             f"give {name} a value of type {spec['type']}",
         )
+        # Nor may other variables be made of it.
+        declaration.available[name] = _empty(spec["type"])
         return _empty(spec["type"])
+    if spec.get("elements"):
+        value = _elements(declaration, name, spec["elements"], list(value))
     choices = spec.get("choices")
     if choices and value not in choices:
         declaration.problem("invalid-variable", name, f"{name} is {value!r}", f"use one of {', '.join(choices)}")
@@ -150,6 +154,17 @@ def _part(declaration: Declaration, templates: Templates, written: Any, name: st
         declaration.origins[name] = place(written, name)
         declaration.seal(name, ", ".join(templates.reasons))
     return value
+
+
+def _elements(declaration: Declaration, name: str, kind: str, items: list[Any]) -> list[Any]:
+    """The items of a list that are of its kind; a problem is noted for the others, unless they are sealed."""
+    wanted = {"str": (str, int, float), "list": (list,), "dict": (dict,)}[kind]
+    found = [item for item in items if isinstance(item, wanted)]
+    unread = [item for item in items if item not in found and isinstance(item, str) and SEAL in item]
+    if len(found) + len(unread) < len(items):
+        message = f"{name} must be a list of type {kind} throughout, but has an item of another type"
+        declaration.problem("invalid-variable", name, message, f"give each item of {name} the type {kind}")
+    return found
 
 
 def _of_sealed(name: str, kind: str, value: str) -> Any:

@@ -165,6 +165,8 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     known["bulkhead_secrets"] = poisoned(secrets, "bulkhead_secrets")
 
     def text_of(name: str) -> str:
+        if SEAL in name:
+            return SEAL
         own = templates.is_below(name, _OWN)
         text = templates.file(name, ours if own else known, locked="" if own else declaration.first_locked)
         if templates.reasons:
@@ -216,6 +218,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         "services": stack.compose["services"],
         "name": stack.compose["name"],
     }
+    _check_shape(compose)
     stack = Stack(compose, stack.services)
     settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
     brought = [_file(file, text_of) for service in stack.services for file in service.brings]
@@ -230,6 +233,15 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         tuple(ports),
         tuple(open_ports),
     )
+
+
+def _check_shape(compose: Mapping[str, Any]) -> None:
+    """Raise ValueError if ``bulkhead_compose`` has something else where Compose has a mapping of mappings."""
+    for part in ("networks", "volumes", "configs", "secrets"):
+        found = compose.get(part)
+        items = found.values() if isinstance(found, Mapping) else () if found is None else (found,)
+        if not all(item is None or isinstance(item, Mapping) for item in items):
+            raise ValueError(f"bulkhead_compose.{part} must be a mapping of names to mappings")
 
 
 def _file(wanted: StackFile, text_of: Callable[[str], str]) -> RenderedFile:
