@@ -10,7 +10,7 @@ import re
 
 from ..core.directory import DesiredFile, read
 from ..core.env_file import unescape
-from ..core.masking import mask, possible_secrets, texts_to_hide
+from ..core.masking import HIDDEN, mask, possible_secrets, texts_to_hide
 from ..core.steps import Step, sentence
 from .comparison import Comparison
 
@@ -22,8 +22,8 @@ _HIDDEN = "(its content is secret and not shown)\n"
 
 def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]]:
     """Before and after of every file that changes, without what is secret; and what else would be done."""
-    hidden = texts_to_hide(_secrets_in_force(comparison))
-    shown = [mask(_file(comparison, wanted), hidden) for wanted in comparison.changed_files]
+    gone, kept = map(texts_to_hide, _secrets_in_force(comparison))
+    shown = [_masked(_file(comparison, wanted), gone, kept) for wanted in comparison.changed_files]
     if comparison.firewall:
         before, after = comparison.firewall.difference()
         if before != after:
@@ -34,21 +34,34 @@ def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]
     return shown
 
 
-def _secrets_in_force(comparison: Comparison) -> set[str]:
-    """The secrets that the files on disk hold. After a rotation the controller does not know them any more."""
-    found: set[str] = set()
+def _secrets_in_force(comparison: Comparison) -> tuple[set[str], set[str]]:
+    """The secrets that the files on disk hold: those that end with this deployment, and those that stay.
+
+    The controller does not know the former any more.
+    """
+    gone: set[str] = set()
+    kept: set[str] = set()
     names = comparison.params.get("secret_names")
     for wanted in comparison.files:
         if not wanted.sensitive:
             continue
         text = (read(comparison.tree.path(wanted.path)) or b"").decode("utf-8", "replace")
-        before, after = settings_of(text), settings_of(wanted.content.decode("utf-8", "replace")) or {}
+        content = wanted.content.decode("utf-8", "replace")
+        before, after = settings_of(text), settings_of(content) or {}
         if before is None:
-            found |= {text} | possible_secrets([text], "")
+            (kept if text == content else gone).update({text}, possible_secrets([text], ""))
             continue
-        secret = [name for name in before if names is None or name in names or name not in after]
-        found.update(unescape(before[name]) for name in secret)
-    return found
+        for name, value in before.items():
+            if names is None or name in names or name not in after:
+                (kept if after.get(name) == value else gone).add(unescape(value))
+    return gone - kept, kept
+
+
+def _masked(change: dict[str, str], gone: list[str], kept: list[str]) -> dict[str, str]:
+    """A change without secrets. One that ends differs from its successor, which is hidden as well."""
+    ended = mask(change["before"], gone).replace(HIDDEN, "%s (before)" % HIDDEN)
+    masked: dict[str, str] = mask({**mask(change, gone), "before": ended}, kept)
+    return masked
 
 
 def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.env_file import escape
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.diff import changed_names, difference
 from unit.module_utils.deployments import WEB, Machine
@@ -57,14 +58,19 @@ def test_the_secret_in_force_is_not_shown_after_a_rotation(machine: Machine, nam
     """It stands in a file that is not secret. What is no secret is shown."""
 
     def files(secret: str, port: str) -> dict[str, Any]:
-        settings = f'KEY="{secret}"\nPORT="{port}"\n'
-        shown = file("web.conf", f"key {secret}; listen {port}; escaped {json.dumps(secret)}\n")
+        settings = f'KEY="{escape(secret)}"\nSAME="the-same"\nPORT="{port}"\n'
+        shown = file("web.conf", f"key {secret}; listen {port}; escaped {json.dumps(secret)}; the-same\n")
         compose = machine.params()["files"][0]
-        return {"files": [compose, shown], "secret_files": [file(".env", settings, "0600")], "secret_names": names}
+        return {
+            "files": [compose, shown],
+            "secret_files": [file(".env", settings, "0600")],
+            "secret_names": names and [*names, "SAME"],
+        }
 
     services = [service("web", **WEB, env_files=[".env"]), service("db")]
     machine.deploy(**files('old-"secret"', "8000"), services=services)
     looked = machine.look(**files("new-secret", "8001"), services=services)
     (shown,) = [change for change in difference(looked, []) if change["after_header"].endswith("/web.conf")]
-    assert "old-" not in shown["before"] and "key ********" in shown["before"]
+    assert "old-" not in shown["before"] and "key ******** (before);" in shown["before"]
+    assert shown["before"].endswith("; ********\n") and shown["after"].endswith("; ********\n")
     assert ("listen 8000" in shown["before"]) == (names is not None)
