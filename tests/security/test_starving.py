@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from observe import containers, eventually
-from support import IMAGE, Site, docker, remove_project, web
+from support import IMAGE, Site, docker, only, remove_project, web
 
 MIB = 1 << 20
 MEMORY, PROCESSES, LOG = 64 * MIB, 40, 100_000
@@ -54,8 +54,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     limits = {"memory": "64M", "pids": PROCESSES, "cpus": "1.0"}
     logging = {"driver": "json-file", "options": {"max-size": "100k", "max-file": "2"}}
     service = web(deploy={"resources": {"limits": limits}}, logging=logging)
-    # The engine wants the words of one driver only.
-    place = site.small("staging", "staging", services={**dict.fromkeys(STACK), "web": service})
+    place = site.small("staging", "staging", services=only(web=service))
     place.deploy().succeeded()
     label = f"io.bulkhead.project={site.project}"
     control = f"{site.project}_control"
@@ -63,9 +62,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     docker("run", "--detach", "--name", control, "--label", label, "--log-driver", "json-file", "--init", *command)
     yield Pair(f"{place.prefix}_web", control)
     remove_project(site.project)
-
-
-STACK = ("nginx", "django", "pgbouncer", "postgresql", "redis")
 
 
 def within(container: str, program: str) -> subprocess.CompletedProcess[str]:

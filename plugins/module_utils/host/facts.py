@@ -90,14 +90,6 @@ def limits() -> dict[str, list[int]]:
     return counts
 
 
-def free_bytes(path: str) -> int:
-    """Free bytes on the disk where a directory is or would be."""
-    while path != "/" and not os.path.isdir(path):
-        path = os.path.dirname(path) or "/"
-    disk = os.statvfs(path)
-    return disk.f_bavail * disk.f_frsize
-
-
 def files_digest(directory: str, key: bytes) -> dict[str, str]:
     """Digests of an environment's files in force, by relative path. They are keyed, because short secrets can be
     guessed from plain digests."""

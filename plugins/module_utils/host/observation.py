@@ -23,6 +23,7 @@ from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
 from . import facts as machine
+from .capacity import memory, space, usage
 from .firewall_fingerprints import guards
 from .redis_runs import runs
 
@@ -41,6 +42,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
     working = {container["labels"].get(WORKING_DIRECTORY, "") for container in observed} - {""}
     entries = registry.entries({*directories, *working}, keep)
     paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
+    disks = space([*paths, facts["root"], place])
     return {
         "machine": machine.machine_id(),
         "generation": machine.generation(engine.docker_host),
@@ -50,7 +52,10 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "volumes": volumes(engine),
         "images": images(engine),
         "sockets": machine.listening(),
-        "disk": {path: machine.free_bytes(path) for path in [*paths, facts["root"]]},
+        "space": disks,
+        "usage": usage(engine, disks),
+        "memory": memory(),
+        "state_directory": place,
         "limits": machine.limits(),
         "registry": entries,
         "locks": Locks(place).held(),
@@ -79,6 +84,7 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
         "rootless": any("rootless" in option for option in options),
         "user_namespaces": any("userns" in option for option in options),
         "cgroup": facts.get("CgroupVersion", ""),
+        "swap_limit": bool(facts.get("SwapLimit")),
         "storage": facts.get("Driver", ""),
         "logging": facts.get("LoggingDriver", ""),
         "swarm": (facts.get("Swarm") or {}).get("LocalNodeState", ""),
@@ -202,6 +208,7 @@ def images(engine: Engine) -> list[dict[str, Any]]:
         {
             "id": image["Id"],
             "names": image.get("RepoTags") or [],
+            "size": image.get("Size") or 0,
             **_labels((image.get("Config") or {}).get("Labels") or {}),
         }
         for image in _inspect_all(engine, "image", "--filter", "label=%s" % PREFIX)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
+
+#: A size such as ``6G``, and no zero.
+_SIZE = re.compile(r"0*[1-9]\d*(\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?\Z")
 
 #: Directories that no environment can have to itself.
 _SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
@@ -120,6 +124,7 @@ def _check_values(declaration: Declaration) -> None:
             fix = "write each item as {prefix: <prefix>}, with files: take if its files may be taken unchanged"
             declaration.problem("invalid-variable", "bulkhead_restore_readers", message, fix)
     _check_numbers(declaration)
+    _check_sizes(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:
             declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
@@ -155,6 +160,14 @@ def _check_backups(declaration: Declaration) -> None:
     except ValueError as error:
         message = f"bulkhead_backup_schedule: {error}"
         declaration.problem("invalid-variable", "bulkhead_backup_schedule", message, "use one of these words")
+
+
+def _check_sizes(declaration: Declaration) -> None:
+    for name in ("bulkhead_machine_memory", "bulkhead_reserved_memory", "bulkhead_reserved_disk"):
+        value = declaration.values[name]
+        if value and not holds_seal(value) and not _SIZE.match(str(value)):
+            message = f"{name} is {value}, which is not a size"
+            declaration.problem("invalid-variable", name, message, "write a number of bytes, or one with K, M, G or T")
 
 
 def check_promotion(fleet: Sequence[Declaration]) -> None:

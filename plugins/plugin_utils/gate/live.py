@@ -37,6 +37,8 @@ _TOLD = (
     "moved-checkout",
     "foreign-mount",
     "in-maintenance",
+    "disk-filling",
+    "unlimited-swap",
 )
 
 

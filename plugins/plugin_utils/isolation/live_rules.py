@@ -14,6 +14,7 @@ LIVE_RULES = {
     "compose-file-above": "A Compose file lies above the environment's directory.",
     "cookie-reaches-others": "A cookie is sent to other environments as well.",
     "damaged-registry": "An entry of the machine's registry cannot be used.",
+    "disk-filling": "A disk of the machine has less free space or inodes than the alarm asks for.",
     "disk-full": "The machine has too little free disk space.",
     "drift": "Something has changed since the last deployment.",
     "foreign-database": "The environment's database server holds another environment's database or role.",
@@ -31,6 +32,7 @@ LIVE_RULES = {
     "open-engine": "The engine listens without authentication.",
     "other-directory": "The environment was deployed from another directory.",
     "other-machine": "The environment was deployed to another machine or engine.",
+    "overcommitted-machine": "The other environments' limits do not leave the memory that is reserved for one.",
     "own-domain-elsewhere": "Something else answers the environment's domain.",
     "own-domain-unanswered": "Nothing answers the environment's domain.",
     "probe-failed": "A probe could not be made.",
@@ -43,6 +45,7 @@ LIVE_RULES = {
     "taken-port": "A port of the environment is taken on the machine.",
     "unhealthy": "A service of the environment is down or unhealthy.",
     "unknown-service": "A container of the environment's project was not deployed.",
+    "unlimited-swap": "The machine has swap, and its kernel cannot limit it for a container.",
     "unregistered-environment": "An environment runs on the machine without a registry entry.",
     "zombie-project": "Containers from the environment's directory run under another project.",
 }

@@ -16,10 +16,8 @@ from ..facts.ownership import inside
 from ..model import Claim, Environment, Finding, Severity, Where
 from ..redaction import redact
 from ..wording import some
+from .capacity import capacity
 from .registered import is_there
-
-#: Free bytes below which a build or a database may stop half-way.
-MINIMUM_FREE = 512 * 1024 * 1024
 
 #: The port on which a Docker engine listens without authentication.
 _OPEN_ENGINE = 2375
@@ -38,7 +36,7 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
         *_identity(environment, observation),
         *_other_directory(environment, observation),
         *_maintenance(environment, observation),
-        *_room(environment, observation),
+        *capacity(environment, observation),
         *_open_engine(environment, observation),
         *_parents(environment, observation),
         *_registry(environment, observation),
@@ -109,23 +107,6 @@ def _maintenance(environment: Environment, observation: Mapping[str, Any]) -> It
             f"{environment.prefix} answers every request with its maintenance page; a deployment does not change that",
             "ansible-playbook aiia.bulkhead.maintenance -l <environment> -e bulkhead_maintenance=off",
         )
-
-
-def _room(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
-    root = observation["engine"]["root"]
-    for path in dict.fromkeys((root, environment.directory)):
-        free = observation["disk"].get(path, MINIMUM_FREE)
-        if free < MINIMUM_FREE:
-            yield _finding(
-                environment,
-                "disk-full",
-                Severity.HIGH,
-                path,
-                f"only {free // 1048576} MiB are free at {path}; a full disk stops the databases of every environment "
-                "on this machine",
-                "free some space, or move the directory to a larger disk",
-                "VP-19",
-            )
 
 
 def _open_engine(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:

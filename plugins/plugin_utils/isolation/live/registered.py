@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....module_utils.docker.labels import PREFIX, PROJECT, WORKING_DIRECTORY
+from ..facts.capacity import reserved
 from ..facts.service_kinds import replicas_of, runs_once
 from ..model import Claim, Environment, Where
 
@@ -48,6 +49,7 @@ def services_of(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
 
 def entry_of(environment: Environment) -> dict[str, Any]:
     """The registry's entry of an environment: its identity, services and claims."""
+    kept = reserved(environment)
     return {
         "prefix": environment.prefix,
         "project": environment.project,
@@ -60,6 +62,7 @@ def entry_of(environment: Environment) -> dict[str, Any]:
         "https_port": environment.https_port,
         "services": dict(services_of(environment)),
         "claims": entry_claims(environment),
+        **({"reserved": kept} if kept else {}),
     }
 
 

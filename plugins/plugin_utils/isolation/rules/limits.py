@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..facts.capacity import GIB, gibibytes, memory_limit, size
 from ..facts.production import is_production
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
 from ..wording import listing
@@ -17,6 +18,9 @@ from . import Hit, Judgement, rule
 #: Logging drivers that send all containers' logs to one place, where only the tag distinguishes them.
 _TAGGED = ("syslog", "journald", "gelf", "fluentd", "awslogs", "splunk")
 _FILES = ("json-file", "local")
+
+#: Bytes of one service's log beyond which it counts as unlimited.
+_MOST_LOG = 10 * GIB
 
 
 @rule("no-memory-limit", "HP-08", severity=Severity.HIGH, of_machine=True)
@@ -56,18 +60,54 @@ def no_process_limit(fleet: Fleet) -> Judgement:
                     )
 
 
+@rule("swap-beyond-memory", "HP-08", severity=Severity.MEDIUM, of_machine=True)
+def swap_beyond_memory(fleet: Fleet) -> Judgement:
+    """A service asks for swap beyond its memory: what it swaps slows the disk that all environments share."""
+    for machine, environments in fleet.machines.items():
+        for environment in environments if len(environments) > 1 else ():
+            for project, name, service in environment.services():
+                asked, memory = service.get("memswap_limit"), memory_limit(service)
+                if is_production(environment) or asked in (None, 0, "0"):
+                    continue
+                beyond = "all" if str(asked) == "-1" else gibibytes(size(asked) - memory)
+                if beyond == "all" or (memory and size(asked) > memory):
+                    yield Hit(
+                        (environment.prefix,),
+                        f"{name}: memswap_limit",
+                        f"{name} of {environment.prefix} may take {beyond} of the swap of {machine} beside its memory, "
+                        "and whatever swaps slows every environment there.",
+                        "Remove memswap_limit: a deployment then limits memory and swap together to the memory limit.",
+                        (project.where("services", name, "memswap_limit"),),
+                        machine,
+                    )
+
+
 @rule("unbounded-logs", "HP-10", "VP-19", severity=Severity.MEDIUM, of_machine=True)
 def unbounded_logs(fleet: Fleet) -> Judgement:
     """A service's log may fill the disk that all environments share."""
     for environment in fleet.environments:
         for project, name, service in environment.services():
-            logging = service.get("logging")
-            if logging and logging.get("driver", "json-file") in _FILES[:1] and not _option(logging, "max-size"):
-                yield _unbounded(environment, project, name, "its json-file log has no max-size", None)
+            why = _boundless(service.get("logging") or {})
+            if why:
+                yield _unbounded(environment, project, name, why, None)
         silent = [(project, name) for project, name, service in environment.services() if not service.get("logging")]
         if silent:
             names = listing(name for _unused, name in silent)
-            yield _unbounded(environment, silent[0][0], names, "the engine's default decides", Severity.LOW)
+            # What Bulkhead deploys has a limit unless its inventory took that away.
+            severity = None if environment.variables else Severity.LOW
+            yield _unbounded(environment, silent[0][0], names, "the engine's default decides", severity)
+
+
+def _boundless(logging: Mapping[str, Any]) -> str:
+    """Why a declared log has no limit worth the name; empty if it has one."""
+    driver, asked = logging.get("driver") or "json-file", _option(logging, "max-size")
+    if not logging or driver not in _FILES:
+        return ""
+    if driver == "json-file" and (not asked or asked.startswith("-")):
+        return "its json-file log has no max-size"
+    files = _option(logging, "max-file")
+    total = size(asked) * (int(files) if files.isdecimal() else 1)
+    return f"its log may take {gibibytes(total)}" if total > _MOST_LOG else ""
 
 
 @rule("shared-log-tag", "HP-10", severity=Severity.MEDIUM)

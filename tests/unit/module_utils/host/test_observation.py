@@ -184,12 +184,6 @@ def test_the_cluster_of_a_volume_is_read_from_its_file(tmp_path: Path) -> None:
     assert facts.database_identity(str(tmp_path)) == "7401234567890123456"
 
 
-def test_free_space_of_what_is_not_there_yet(tmp_path: Path) -> None:
-    """The nearest directory that exists counts."""
-    assert facts.free_bytes(str(tmp_path / "a" / "b" / "c")) > 0
-    assert facts.free_bytes("relative/nowhere") > 0
-
-
 def test_compose_files_above(tmp_path: Path) -> None:
     """In parents only, by the names that Compose looks for."""
     home = tmp_path / "a" / "home"

@@ -22,7 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift
     drift,
     to_mend,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.machine import MINIMUM_FREE, machine
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.machine import machine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.preflight import (
     accepted,
     preflight,
@@ -60,8 +60,6 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
         "other-directory", 4,
         {"registry": {OURS: entry(OURS, directory="/srv/elsewhere")}, "files": {"/srv/elsewhere": {".env": "1"}}},
     ),
-    "no room for data": ("disk-full", 3, {"disk": {"/var/lib/docker": MINIMUM_FREE - 1}}),
-    "no room for our files": ("disk-full", 3, {"disk": {HOME: MINIMUM_FREE - 1}}),
     "our maintenance page": ("in-maintenance", 1, {"maintenance": [HOME]}),
     "an open engine": ("open-engine", 4, {"sockets": [{"address": "", "port": 2375, "process": ""}]}),
     "a Compose file above": ("compose-file-above", 1, {"parents": ["/srv/docker-compose.yml"]}),
@@ -117,7 +115,6 @@ NEAR: dict[str, dict[str, Any]] = {
         "registry": {OURS: entry(OURS, directory="/link")}, "files": {"/link": {".env": "1"}},
         "places": {"/link": "/data", HOME: "/data"},
     },
-    "just enough room": {"disk": {"/var/lib/docker": MINIMUM_FREE, HOME: MINIMUM_FREE}},
     "an engine on loopback": {"sockets": [{"address": "127.0.0.1", "port": 2375, "process": ""}]},
     "a port like the engine's": {"sockets": [{"address": "", "port": 23750, "process": ""}]},
     "a Compose file above somebody else": {"parents": ["/srv/aiia_staging2/docker-compose.yml"]},

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How much of a machine is there, and what takes it. Runs on the targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..docker.engine import Engine
+from ..docker.labels import PREFIX
+
+#: Below this share of free space or inodes it is counted what each environment uses: that takes a while.
+_SHORT = 0.25
+
+#: Seconds that the engine may count.
+_COUNTING = 30
+
+_SIZE = re.compile(r"([0-9.]+)\s*([kMGTP]?)B")
+_POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+
+
+def memory() -> dict[str, int]:
+    """The bytes of memory and swap that the machine has; empty if the kernel does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as stream:
+            lines = dict(line.split(":", 1) for line in stream)
+        return {name: int(lines[key].split()[0]) * 1024 for name, key in (("total", "MemTotal"), ("swap", "SwapTotal"))}
+    except (OSError, ValueError, KeyError, IndexError):
+        return {}
+
+
+def space(paths: Iterable[str]) -> dict[str, dict[str, int]]:
+    """For each directory that is or would be there: size, free bytes, inodes and free inodes of its disk.
+
+    A file system without a fixed number of inodes has 0 of them.
+    """
+    found = {}
+    for path in paths:
+        there = path
+        while there != "/" and not os.path.isdir(there):
+            there = os.path.dirname(there) or "/"
+        disk = os.statvfs(there)
+        found[path] = {
+            "size": disk.f_blocks * disk.f_frsize,
+            "free": disk.f_bavail * disk.f_frsize,
+            "inodes": disk.f_files,
+            "free_inodes": disk.f_favail,
+            "disk": os.stat(there).st_dev,
+        }
+    return found
+
+
+def usage(engine: Engine, disks: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Bytes of volumes, containers' own layers and build cache, by prefix; ``""`` is what carries none of ours.
+
+    Only where a disk is short of space, and empty where the engine takes too long.
+    """
+    if not any(_is_short(disk) for disk in disks.values()):
+        return {}
+    code, output, _errors = engine.docker("system", "df", "--verbose", "--format", "{{json .}}", limit=_COUNTING)
+    try:
+        counted = json.loads(output) if code == 0 else {}
+    except ValueError:
+        return {}
+    found: dict[str, dict[str, int]] = {}
+    for kind, key in (("volumes", "Volumes"), ("containers", "Containers"), ("build cache", "BuildCache")):
+        for item in counted.get(key) or ():
+            of = found.setdefault(_prefix(item.get("Labels") or ""), {})
+            of[kind] = of.get(kind, 0) + _bytes(item.get("Size") or "")
+    return {prefix: kinds for prefix, kinds in found.items() if any(kinds.values())}
+
+
+def _is_short(disk: dict[str, int]) -> bool:
+    few = disk["inodes"] and disk["free_inodes"] < disk["inodes"] * _SHORT
+    return bool(few or disk["free"] < disk["size"] * _SHORT)
+
+
+def _prefix(labels: Any) -> str:
+    """The environment of an object that the engine lists with its labels as ``a=b,c=d``."""
+    for label in str(labels).split(","):
+        name, _equals, value = label.partition("=")
+        if name == PREFIX:
+            return value
+    return ""
+
+
+def _bytes(size: str) -> int:
+    """The bytes in a size as the engine writes it for people, such as ``1.5GB``; 0 where it does not know."""
+    match = _SIZE.match(size)
+    return int(float(match.group(1)) * 1000 ** _POWERS[match.group(2)]) if match else 0

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a machine has, and what is counted when it is short."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.capacity import memory, space, usage
+
+LABEL = "io.bulkhead.prefix=aiia_prod,io.bulkhead.project=aiia"
+COUNTED = {
+    "Volumes": [{"Labels": LABEL, "Size": "1.5GB"}, {"Labels": LABEL, "Size": "20kB"}, {"Labels": "", "Size": "N/A"}],
+    "Containers": [{"Labels": f"a=b,{LABEL}", "Size": "3B (virtual 1GB)"}],
+    "BuildCache": [{"Size": "2MB"}],
+}
+
+
+class Docker:
+    """An engine that counts."""
+
+    def __init__(self, answer: tuple[int, str] = (0, json.dumps(COUNTED))) -> None:
+        self.answer = answer
+        self.calls: list[dict[str, Any]] = []
+
+    def docker(self, *_args: str, **options: Any) -> tuple[int, str, str]:
+        self.calls.append(options)
+        return (*self.answer, "")
+
+
+def disk(free: int = 50, free_inodes: int = 50) -> dict[str, dict[str, int]]:
+    """A disk of a hundred bytes and inodes."""
+    return {"/": {"size": 100, "free": free, "inodes": 100, "free_inodes": free_inodes, "disk": 1}}
+
+
+def test_memory_and_space(tmp_path: Path) -> None:
+    """A directory that is not there yet is on the disk of its nearest parent."""
+    assert memory()["total"] > 1 << 20 and memory()["swap"] >= 0
+    found = space([str(tmp_path / "a/b"), "/"])
+    assert found[str(tmp_path / "a/b")]["disk"] == tmp_path.stat().st_dev
+    assert 0 < found["/"]["free"] < found["/"]["size"]
+
+
+def test_what_each_environment_uses() -> None:
+    """By its label; what carries none is nobody's. The engine has a limit for counting."""
+    engine = Docker()
+    assert usage(engine, disk(free=24)) == {
+        "aiia_prod": {"volumes": 1_500_020_000, "containers": 3},
+        "": {"volumes": 0, "build cache": 2_000_000},
+    }
+    assert engine.calls == [{"limit": 30}]
+
+
+@pytest.mark.parametrize("answer", [(124, ""), (0, "not JSON")])
+def test_an_engine_that_does_not_count(answer: tuple[int, str]) -> None:
+    """It took too long, or answers something else: the alarm comes without numbers."""
+    assert usage(Docker(answer), disk(free_inodes=24)) == {}
+
+
+def test_with_enough_space_nothing_is_counted() -> None:
+    engine = Docker()
+    assert usage(engine, disk(free=25, free_inodes=25)) == {} and engine.calls == []
