@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.isolation.report.text import text
 from ..plugin_utils.isolation_check.check import check
 from ..plugin_utils.isolation_check.discovery import CONFIG
-from ..plugin_utils.isolation_check.request import RequestError, parse
+from ..plugin_utils.isolation_check.request import Request, RequestError, parse
 
 
 class ActionModule(ActionBase):
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
             **answer.as_json(),
             "changed": False,
             "failed": bool(answer.stopping),
-            "msg": "\n\n".join((*answer.open, text(answer.findings, stopping=answer.stopping))),
+            "msg": "\n\n".join((*_wrote(request), *answer.open, text(answer.findings, stopping=answer.stopping))),
             "open": list(answer.open),
         }
         if request.proposal:
@@ -55,6 +55,12 @@ class ActionModule(ActionBase):
             _write(path, answer.rendered(request.report_format))
             result["report"] = str(path)
         return result
+
+
+def _wrote(request: Request) -> tuple[str, ...]:
+    if not request.proposal:
+        return ()
+    return (f"This was guessed. {CONFIG} has it: correct that file, and run the check again.",)
 
 
 def _write(path: Path, text_of_file: str) -> None:

@@ -94,7 +94,7 @@ def discover(root: Path) -> Guess:
             neutral.append(path)
     if "dev" in named and len(named) > 1:
         del named["dev"]  # a developer's own machine, where others are deployed
-    sentences = list(_place_neutral(root, named, neutral))
+    sentences = [*_one_project(root, named), *_place_neutral(root, named, neutral)]
     if named:
         _add_others(root, paths, named)
     left_out = [str(path) for path in compose if not any(str(path) in found.compose_files for found in named.values())]
@@ -129,6 +129,19 @@ def _words(path: PurePosixPath) -> list[str]:
     """The environments that a file names, the nearest word first: in its name, or in its directories."""
     parts = (path.name, *reversed(path.parts[:-1]))
     return list(dict.fromkeys(_NAMES[word] for part in parts for word in _split(part) if word in _NAMES))
+
+
+def _one_project(root: Path, named: dict[str, _Found]) -> Iterator[str]:
+    """Keep one project of each environment: that of the highest directory, and its first file that is complete."""
+    for name, found in named.items():
+        paths = sorted(map(PurePosixPath, found.compose_files), key=lambda path: (len(path.parts), str(path)))
+        near = [str(path) for path in paths if path.parent == paths[0].parent]
+        complete = [path for path in near if not _is_part(root, [path])]
+        kept = [path for path in near if path not in complete[1:]]
+        others = [path for path in map(str, paths) if path not in kept]
+        found.compose_files = kept
+        if others:
+            yield f"{_FULL.get(name, name)} has several projects. Of these, {listing(others)} was left out."
 
 
 def _place_neutral(root: Path, named: dict[str, _Found], neutral: Sequence[PurePosixPath]) -> Iterator[str]:

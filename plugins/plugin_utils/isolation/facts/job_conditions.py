@@ -95,15 +95,25 @@ def _deploying(job: Job) -> Sequence[WorkflowStep]:
     return [step for step in job.steps if any(map(is_deployment, step.commands))]
 
 
-def looks_at_ref(workflow: Workflow, job: Job, depth: int = 0) -> bool:
+def looks_at_ref(workflow: Workflow, job: Job) -> bool:
     """Whether a job, or one that must succeed before it, asks which branch or tag it was started from."""
+    by_id = {other.id: other for other in workflow.jobs}
+    known, pending = {job.id}, [job]
+    while pending:
+        current = pending.pop()
+        if _asks(current) or (current is not job and _hands_over(current, job)):
+            return True
+        if not _IGNORES_NEEDS.search(current.condition):
+            needed = [name for name in current.needs if name in by_id and name not in known]
+            known.update(needed)
+            pending += map(by_id.__getitem__, needed)
+    return False
+
+
+def _asks(job: Job) -> bool:
+    """Whether a job's own conditions, or its steps, ask for the branch."""
     conditions = (job.condition, *(step.condition for step in _deploying(job)))
-    if any(mentions_ref(text) or _MERGED.search(text) for text in conditions) or _stops(job) or _chooses(job):
-        return True
-    if depth > _DEPTH or _IGNORES_NEEDS.search(job.condition):
-        return False
-    needed = [other for other in workflow.jobs if other.id in job.needs]
-    return any(looks_at_ref(workflow, other, depth + 1) or _hands_over(other, job) for other in needed)
+    return any(mentions_ref(text) or _MERGED.search(text) for text in conditions) or _stops(job) or _chooses(job)
 
 
 def _stops(job: Job) -> bool:

@@ -23,6 +23,10 @@ from .production import is_production
 CHANGING = frozenset(
     ("up", "down", "build", "restart", "run", "stop", "start", "rm", "kill", "pull", "create", "scale")
 )
+#: Verbs of kubectl and helm that change what runs.
+_CLUSTER = frozenset(
+    ("apply", "create", "replace", "patch", "set", "rollout", "delete", "scale", "install", "upgrade", "rollback")
+)
 _DEFAULT = re.compile(r"\$\{\w+:?-([^{}$]*)\}")
 _MAIN_BRANCHES = frozenset(("main", "master", "production", "prod", "release", "live"))
 
@@ -73,7 +77,9 @@ def is_deployment(command: Command) -> bool:
         return False
     if call is not None:
         return (call.compose and bool(CHANGING & set(call.verb))) or call.verb[:1] == ("stack",)
-    if command.program in ("ansible-playbook", "ansible", "kubectl", "helm"):
+    if command.program in ("kubectl", "helm"):
+        return bool(_CLUSTER & set(command.argv))
+    if command.program in ("ansible-playbook", "ansible"):
         return True
     return command.program.startswith("deploy") or (command.program == "make" and "deploy" in command.text)
 

@@ -26,7 +26,7 @@ from ..model import (
     Severity,
     Where,
 )
-from .beside import default_files, ignore_files, nginx_mounts
+from .beside import default_files, ignore_files, known_or_sealed, nginx_mounts
 from .claims_endpoints import claims_endpoints
 from .compose.claims import claims_compose
 from .compose.dotenv import evaluate, read_dotenv
@@ -99,7 +99,7 @@ def assemble(
         variables=variables or {},
         origins=origins or {},
         compose=tuple(assembly.projects),
-        settings=tuple(assembly.settings),
+        settings=tuple(assembly.settings if rendered is not None else map(known_or_sealed, assembly.settings)),
         nginx=(*assembly.directives, *assembly.mounted),
         documents=tuple(assembly.documents),
         assumed_directory=checkout is not None,
@@ -177,7 +177,7 @@ class _Assembly:
         values = self._env_files(env_files)
         if wanted:
             # The prefix keeps the placeholders of two environments apart.
-            self._stand_in = StandIn(f"{SEAL}-of-{self._prefix}", for_names=not self.settings)
+            self._stand_in = StandIn(f"{SEAL}-of-{self._prefix}", for_unset=not self.settings)
         if not wanted and not compose_files:
             return
         paths = [self._machine_path(path) for path in compose_files] or self._default_files(values)
@@ -194,6 +194,8 @@ class _Assembly:
         for problem in reading.problems:
             self._problem(problem.error, problem.severity)
         self._links += [Reference(link.kind, link.target, self._prefix, link.where) for link in reading.links]
+        if wanted and compose_files and (stray := self._default_files({})):
+            self._links.append(Reference("default-file", self._shown(stray[0]), self._prefix, Where(stray[0])))
         if reading.project is not None:
             self.projects.append(reading.project)
             self._service_settings(reading.project, {})
@@ -311,7 +313,9 @@ class _Assembly:
         sources = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
         sources.append(self._of_nginx())
         names = {name for project in self.projects for name in project.services}
-        sources.append(claims_settings(self.settings, owner=owner, machine=machine, services=names))
+        sources.append(
+            claims_settings(map(known_or_sealed, self.settings), owner=owner, machine=machine, services=names)
+        )
         sources += [
             claims_document(document, owner=owner, machine=machine, directory=self.directory)
             for document in self.documents

@@ -7,14 +7,25 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
-from ..model import ComposeProject, Document
+from ..model import SEALED, ComposeProject, Document, Setting
 
 #: The names that Compose looks for without -f, the first one counts; and those that it merges over that file.
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
                      "docker-compose.override.yaml")  # fmt: skip
+
+
+#: What a deployment replaces by the value: __NAME__, {{ NAME }}, <NAME>, #{NAME}#, @NAME@, %NAME%.
+_TEMPLATE = re.compile(r"__\w+__|\{\{.*\}\}|<[\w .-]+>|#\{.*\}#?|@[A-Z]\w+@|%[A-Z]\w+%|\[\[.*\]\]")
+
+
+def known_or_sealed(setting: Setting) -> Setting:
+    """A setting, sealed if its value is only a place for one, which two environments may well have in common."""
+    return replace(setting, value=SEALED) if setting.text and _TEMPLATE.fullmatch(setting.text.strip()) else setting
 
 
 def default_files(directory: str, exists: Callable[[str], bool]) -> list[str]:

@@ -21,6 +21,7 @@ _HOSTED = re.compile(
     r"(?:ubuntu|windows|macos|buildjet|blacksmith|depot|namespace|warp|runs-on|arc-hosted)\b.*|\$\{\{\s*matrix\..*",
     re.IGNORECASE,
 )
+_ANY_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\$\{\{\s*env\.(\w+)\s*\}\}")
 #: Variables and commands that send Docker's commands to another engine.
 _OTHER_ENGINE = re.compile(
@@ -165,13 +166,19 @@ def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[st
         _group(job, place),
         tuple(steps),
         tuple(commands),
-        tuple(dict.fromkeys(dotted or indexed for dotted, indexed in _SECRET.findall(text))),
+        tuple(dict.fromkeys(_secrets(text, job.get("if")))),
         text,
         where,
         _words(job.get("needs")),
         variables,
         hosted,
     )
+
+
+def _secrets(text: str, condition: Any) -> Iterator[str]:
+    """The names of secrets in expressions; ``secrets.yaml`` elsewhere is a file."""
+    for expression in (*_ANY_EXPRESSION.findall(text), str(condition or "")):
+        yield from (dotted or indexed for dotted, indexed in _SECRET.findall(expression))
 
 
 def _names(job: Mapping[str, Any], steps: Iterable[Any]) -> Iterator[str]:

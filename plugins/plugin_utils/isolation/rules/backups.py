@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..facts.guards import checked_variables
-from ..facts.ownership import foreign_owner_of_path
+from ..facts.ownership import foreign_owner_of_path, sharers
 from ..facts.path_patterns import Pattern, absolute, meetings
 from ..facts.workflows import environment_commands
-from ..model import Environment, Fleet, Severity
+from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import machine_commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, pipelines
@@ -29,6 +29,8 @@ def shared_retention(fleet: Fleet) -> Judgement:
     kept: dict[str, list[Pattern]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
+            if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
+                continue  # a workflow that several use runs once
             for pipeline in pipelines(machine_commands(document)):
                 deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
                 kept.setdefault(environment.machine, []).extend(_written(environment, pipeline))

@@ -105,7 +105,7 @@ def command_without_file(fleet: Fleet) -> Judgement:
             or any(n == "COMPOSE_FILE" for n, _value, _where in control_variables(environment))
         ):
             continue
-        if puts_default_file(environment):
+        if puts_default_file(environment) or has_file_of_nobody(fleet, environment):
             continue
         for call in compose_calls(environment):
             if (
@@ -130,6 +130,13 @@ def command_without_file(fleet: Fleet) -> Judgement:
 
 
 _COPIES = frozenset(("cp", "mv", "ln", "scp", "rsync", "install", "tee", "envsubst", "curl", "wget"))
+
+
+def has_file_of_nobody(fleet: Fleet, environment: Environment) -> bool:
+    """Whether a checkout has a file with a name that Compose looks for, and that is no environment's, such as that of
+    developers."""
+    theirs = {project.file for other in fleet.environments for project in other.compose}
+    return any(link.kind == "default-file" and link.target not in theirs for link in environment.references)
 
 
 def has_default_name(environment: Environment) -> bool:

@@ -139,7 +139,7 @@ def own_loopback(place: _Place, token: str) -> bool:
     """Whether an address is a container's own loopback, such as in a health check of port 8000, even if another
     environment publishes that port on the machine."""
     if isinstance(place, Where):
-        return False
+        return token.rpartition(":")[0] in _LOOPBACK  # what a script asks on its machine has a rule of its own
     project, _section, name = place[:3]
     return token.rpartition(":")[0] in _LOOPBACK and project.services[name].get("network_mode") != "host"
 

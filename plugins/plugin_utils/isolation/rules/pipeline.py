@@ -62,9 +62,9 @@ def default_environment(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(environments),
                     f"default {text}",
-                    f"In {listed.document.path}, with which {listing(listed.prefixes)} is deployed, whatever matches "
-                    f"nothing else falls to {target}: any other branch, a tag, a misspelt name or an unset variable "
-                    f"is deployed to {target}.",
+                    f"In {listed.document.path}, which deploys {listing(listed.prefixes)}, whatever matches nothing "
+                    f"else falls to {target}: any other branch, a tag, a misspelt name or an unset variable is "
+                    f"deployed to {target}.",
                     "Write the table out, one line for each environment, and let everything else end the run: "
                     "'case $REF in …) ;; *) exit 1 ;; esac'.",
                     (where,),
@@ -124,23 +124,30 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
     """A workflow deploys whatever ref it was started from."""
     if len(fleet.environments) < 2:
         return
+    found: dict[str, tuple[Listed, dict[str, None], list[Job]]] = {}
     for workflow, job, listed in deployment_jobs(fleet):
         triggers = [event for event in workflow.events if event in _ANY_REF and can_deploy(job, event)]
         if "push" in workflow.events and workflow.branches is None and can_deploy(job, "push"):
             triggers.append("push without branches")
         if triggers and not looks_at_ref(workflow, job) and not pins_branch(job):
-            yield Hit(
-                listed.prefixes,
-                f"job {job.id} of {listed.document.path}",
-                f"{listing(triggers)} starts job {job.id} from any branch or tag, and nothing looks at which: "
-                f"somebody who picks another branch deploys its code to {listing(listed.prefixes)}.",
-                "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
-                "deployment branches; compare on the server as well.",
-                (job.where,),
-            )
+            _listed, known, jobs = found.setdefault(f"{listed.prefixes} {listed.document.path}", (listed, {}, []))
+            known.update(dict.fromkeys(triggers))
+            jobs.append(job)
+    for listed, known, jobs in found.values():
+        names = f"job{'s' if len(jobs) > 1 else ''} {listing(job.id for job in jobs)}"
+        yield Hit(
+            listed.prefixes,
+            f"{names} of {listed.document.path}",
+            f"{listing(known)} starts {names} from any branch or tag, and nothing looks at which: somebody who picks "
+            f"another branch deploys its code to {listing(listed.prefixes)}.",
+            "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
+            "deployment branches; compare on the server as well.",
+            tuple(job.where for job in jobs),
+        )
 
 
-_ANY_REF = frozenset(("workflow_dispatch", "repository_dispatch", "workflow_call", "pull_request", "release", "create"))
+#: A called workflow has the ref of its caller, which is judged itself.
+_ANY_REF = frozenset(("workflow_dispatch", "repository_dispatch", "pull_request", "release", "create"))
 
 
 @rule("branch-pattern", "CI-03", severity=Severity.MEDIUM)
@@ -239,21 +246,27 @@ def _is_own(name: str, listed: Listed) -> bool:
 @rule("job-without-environment", "CI-06", severity=Severity.HIGH)
 def job_without_environment(fleet: Fleet) -> Judgement:
     """A job deploys without a GitHub environment: no rule protects it, and it sees the repository's secrets."""
+    found: dict[str, tuple[Listed, list[Job]]] = {}
     for _workflow, job, listed in deployment_jobs(fleet):
         if not job.environment and len(fleet.environments) > 1:
-            secrets = [name for name in job.secrets if not _COMMON_SECRETS.fullmatch(name)]
-            seen = (
-                f" and reads {listing(secrets)} of the repository, which every branch's workflow can" if secrets else ""
-            )
-            yield Hit(
-                listed.prefixes,
-                f"job {job.id} of {listed.document.path}",
-                f"Job {job.id} deploys {listing(listed.prefixes)} without 'environment:'{seen}: no rule about branches "
-                "or reviewers applies.",
-                f"Add 'environment: {_only_name(listed)}' and keep the secrets there.",
-                (job.where,),
-                severity=None if secrets else Severity.MEDIUM,
-            )
+            found.setdefault(f"{listed.prefixes} {listed.document.path}", (listed, []))[1].append(job)
+    for listed, jobs in found.values():
+        several = len(jobs) > 1
+        names = listing(job.id for job in jobs)
+        secrets = [name for job in jobs for name in job.secrets if not _COMMON_SECRETS.fullmatch(name)]
+        reads = "read" if several else "reads"
+        seen = (
+            f" and {reads} {listing(secrets)} of the repository, which every branch's workflow can" if secrets else ""
+        )
+        yield Hit(
+            listed.prefixes,
+            f"job{'s' if several else ''} {names} of {listed.document.path}",
+            f"{'Jobs' if several else 'Job'} {names} {'deploy' if several else 'deploys'} {listing(listed.prefixes)} "
+            f"without 'environment:'{seen}: no rule about branches or reviewers applies.",
+            f"Add 'environment: {_only_name(listed)}' and keep the secrets there.",
+            tuple(job.where for job in jobs),
+            severity=None if secrets else Severity.MEDIUM,
+        )
 
 
 def _only_name(listed: Listed) -> str:

@@ -11,7 +11,7 @@ import re
 
 from ..facts.certbot_calls import CertbotCall, certbot_calls
 from ..facts.domains import domains, machine_path_of, neighbours, owner_of_port
-from ..facts.ownership import foreign_owner_of_path, owners_of_path
+from ..facts.ownership import foreign_owner_of_path, owners_of_path, sharers
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import all_directives
 from ..wording import listing
@@ -87,7 +87,8 @@ def shared_lineage(fleet: Fleet) -> Judgement:
                 key = (environment.machine, f"{directory}/live/{call.lineage}")
                 found.setdefault(key, {}).setdefault(environment.prefix, call.where)
     for (machine, path), places in found.items():
-        if len(places) > 1:
+        # One script for all of them renews one certificate for all of them.
+        if len(places) > 1 and not any(set(places) <= sharers(fleet, where) for where in places.values()):
             yield Hit(
                 tuple(places),
                 f"certificate {posixpath.basename(path)}",
@@ -110,7 +111,7 @@ def certbot_foreign_name(fleet: Fleet) -> Judgement:
             foreign = [
                 item for name in names if name and name not in own for item in known.exactly(name, environment.prefix)
             ]
-            if foreign:
+            if foreign and not {owner for _name, owner in foreign} <= sharers(fleet, call.where):
                 yield Hit(
                     (environment.prefix, *(owner for _name, owner in foreign)),
                     f"certbot {call.verb} {foreign[0][0]}",

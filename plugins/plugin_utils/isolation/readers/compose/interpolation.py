@@ -19,10 +19,8 @@ MAX_CHARACTERS = 256 << 10
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _OPERATOR = re.compile(r":?[-+?]")
 
-#: The items of a Compose file that name something on the machine.
-_A_NAME = re.compile(
-    r"name|services\.[^.]+\.(?:container_name|hostname)|(?:networks|volumes|secrets|configs)\.[^.]+\.name"
-)
+#: Variables that every shell sets.
+OF_THE_SHELL = frozenset({"HOME", "USER", "PWD", "UID", "GID", "LOGNAME", "HOSTNAME", "PATH"})
 
 _NOWHERE = Where()
 
@@ -32,11 +30,11 @@ Lookup = Callable[[str], "str | None"]
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What stands for a value that is not known here. ``for_names``: also for an unset variable in a name, which
-    Compose would leave out."""
+    """What stands for a value that is not known here. With ``for_unset``, also for each other unset variable, because
+    the ``.env`` that may set it was not given; Compose would make it empty."""
 
     text: str
-    for_names: bool = False
+    for_unset: bool = False
 
 
 @dataclass(slots=True)
@@ -94,8 +92,8 @@ class Interpolator:
         self.uses.append(Interpolation(name, "", "", value, where))
         if value is None:
             self.unset.setdefault(name, where)
-            named = self.stand_in is not None and self.stand_in.for_names and _A_NAME.fullmatch(where.item)
-            return self.stand_in.text if self.stand_in is not None and named else ""
+            unknown = self.stand_in is not None and self.stand_in.for_unset and name not in OF_THE_SHELL
+            return self.stand_in.text if self.stand_in is not None and unknown else ""
         return value
 
     def _braced(self, text: str, start: int, where: Where, depth: int) -> tuple[str, int]:

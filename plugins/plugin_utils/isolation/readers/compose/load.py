@@ -263,7 +263,7 @@ def _combined(model: Map, config: Map) -> Map:
 def _interpolate(value: Any, interpolator: Interpolator, path: Path, place: tuple[str, int]) -> Any:
     if isinstance(value, str):
         text = interpolator.substitute(value, Where(place[0], place[1], ".".join(path))) if "$" in value else value
-        if interpolator.missing and interpolator.stand_in is not None and interpolator.stand_in.text in text:
+        if interpolator.stand_in is not None and interpolator.stand_in.text in text:
             return text if _takes_any_text(path, text, interpolator.stand_in.text) else _UNKNOWN
         return cast(path, text, place[1])
     if isinstance(value, Map):
