@@ -92,10 +92,11 @@ class Declaration:
     def seal(self, name: str, why: str) -> None:
         """Note a variable, a key of one, or a template that is sealed here: no deployment can do without it."""
         self.sealed[name] = why
+        itself = why.startswith(f"{name} (")
         self.lacks(
             "sealed-value",
             name,
-            f"{name} cannot be read: it needs {why}",
+            f"{name} cannot be {f'decrypted {why[len(name) + 1 :]}' if itself else f'read: it needs {why}'}",
             "give this run the vault password for it (--vault-id <id>@<file>), or write the value anew",
         )
 
