@@ -183,13 +183,13 @@ def test_a_forged_proof(traced: Traced) -> None:
     forged = {"bulkhead_proof": True, "_environment_source": {"commit": "0" * 40}}
     tasks = [
         {"name": "Forge", "ansible.builtin.set_fact": forged},
-        {"name": "Just do it", "aiia.bulkhead.converge": {"commit": "0" * 40}},
+        {"name": "Just do it", "aiia.bulkhead.converge": None},
     ]
     traced.refused(traced.site.play(playbook=playbook(traced.site.directory, tasks=tasks)), "there is no -l")
 
 
 def test_the_module_itself(traced: Traced) -> None:
-    """Options of the module cannot be given by hand: the action takes a commit and nothing else."""
+    """Options of the module cannot be given by hand: the action takes none."""
     task = {"name": "By hand", "aiia.bulkhead.converge": {"directory": "/srv/x", "prefix": "x"}}
     run = traced.site.play("-l", "staging", playbook=playbook(traced.site.directory, tasks=[task]))
     traced.refused(run, "Unsupported parameters")

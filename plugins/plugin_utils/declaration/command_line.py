@@ -25,7 +25,7 @@ from .templates import is_template
 from .variables import specification
 
 
-class Use(Enum):
+class TypedAs(Enum):
     """What a variable is for where ``-e`` sets it."""
 
     INPUT = auto()
@@ -37,30 +37,30 @@ class Use(Enum):
 
 
 #: Every variable that ``-e`` may set. All others are refused.
-MAY_SET: Mapping[str, Use] = {
-    "bulkhead_allow_downtime": Use.PERMISSION,
-    "bulkhead_allow_many": Use.PERMISSION,
-    "bulkhead_backup_before_restore": Use.PERMISSION,
-    "bulkhead_command": Use.INPUT,
-    "bulkhead_confirm": Use.PERMISSION,
-    "bulkhead_destroy_backups": Use.PERMISSION,
-    "bulkhead_destroy_volumes": Use.PERMISSION,
-    "bulkhead_fail_on": Use.STRICTER,
-    "bulkhead_fail_on_bystanders": Use.STRICTER,
-    "bulkhead_lines": Use.INPUT,
-    "bulkhead_lock_takeover": Use.PERMISSION,
-    "bulkhead_lock_wait": Use.INPUT,
-    "bulkhead_maintenance": Use.INPUT,
-    "bulkhead_manage": Use.INPUT,
-    "bulkhead_receipt": Use.INPUT,
-    "bulkhead_release": Use.INPUT,
-    "bulkhead_report": Use.INPUT,
-    "bulkhead_restore": Use.INPUT,
-    "bulkhead_restore_files": Use.INPUT,
-    "bulkhead_restore_from": Use.INPUT,
-    "bulkhead_service": Use.INPUT,
-    "bulkhead_source_commit": Use.INPUT,
-    "bulkhead_wait_timeout": Use.INPUT,
+MAY_SET: Mapping[str, TypedAs] = {
+    "bulkhead_allow_downtime": TypedAs.PERMISSION,
+    "bulkhead_allow_many": TypedAs.PERMISSION,
+    "bulkhead_backup_before_restore": TypedAs.PERMISSION,
+    "bulkhead_command": TypedAs.INPUT,
+    "bulkhead_confirm": TypedAs.PERMISSION,
+    "bulkhead_destroy_backups": TypedAs.PERMISSION,
+    "bulkhead_destroy_volumes": TypedAs.PERMISSION,
+    "bulkhead_fail_on": TypedAs.STRICTER,
+    "bulkhead_fail_on_bystanders": TypedAs.STRICTER,
+    "bulkhead_lines": TypedAs.INPUT,
+    "bulkhead_lock_takeover": TypedAs.PERMISSION,
+    "bulkhead_lock_wait": TypedAs.INPUT,
+    "bulkhead_maintenance": TypedAs.INPUT,
+    "bulkhead_manage": TypedAs.INPUT,
+    "bulkhead_receipt": TypedAs.INPUT,
+    "bulkhead_release": TypedAs.INPUT,
+    "bulkhead_report": TypedAs.INPUT,
+    "bulkhead_restore": TypedAs.INPUT,
+    "bulkhead_restore_files": TypedAs.INPUT,
+    "bulkhead_restore_from": TypedAs.INPUT,
+    "bulkhead_service": TypedAs.INPUT,
+    "bulkhead_source_commit": TypedAs.INPUT,
+    "bulkhead_wait_timeout": TypedAs.INPUT,
 }
 
 #: Ansible's variables that hold a credential: they decide whether a connection succeeds, not where it leads.
@@ -80,7 +80,7 @@ def inputs(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: plain(extra[name])
         for name, use in MAY_SET.items()
-        if use is not Use.STRICTER and name in extra and not is_template(extra[name])
+        if use is not TypedAs.STRICTER and name in extra and not is_template(extra[name])
     }
 
 
@@ -92,7 +92,7 @@ def tighten(values: dict[str, Any], extra: Mapping[str, Any]) -> None:
 
 def permissions(values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The permissions that ``-e`` gives, for the receipt. None of them is a secret."""
-    return {name: values[name] for name, use in MAY_SET.items() if use is Use.PERMISSION and name in extra}
+    return {name: values[name] for name, use in MAY_SET.items() if use is TypedAs.PERMISSION and name in extra}
 
 
 def typed(extra: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]] | None = None) -> list[Finding]:
@@ -159,7 +159,7 @@ def _typed(name: str, extra: Mapping[str, Any], declared: Mapping[str, Mapping[s
             f"-e sets {name} to an expression, which could have another value at each step",
             f"give {name} a plain value",
         )
-    elif MAY_SET[name] is Use.STRICTER:
+    elif MAY_SET[name] is TypedAs.STRICTER:
         try:
             given = _threshold(name, extra[name])
         except (ValueError, TypeError):
@@ -184,7 +184,7 @@ def _finding(name: str, message: str, fix: str) -> Finding:
 def _stricter(values: Mapping[str, Any], extra: Mapping[str, Any]) -> Iterator[str]:
     """The thresholds that ``-e`` raises. Malformed ones raise nothing: :func:`typed` refuses them."""
     for name, use in MAY_SET.items():
-        if use is Use.STRICTER and name in extra and not is_template(extra[name]):
+        if use is TypedAs.STRICTER and name in extra and not is_template(extra[name]):
             try:
                 if _is_stricter(name, _threshold(name, extra[name]), values[name]):
                     yield name

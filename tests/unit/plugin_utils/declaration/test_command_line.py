@@ -16,7 +16,7 @@ from ansible.template import trust_as_template
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.command_line import (
     MAY_SET,
-    Use,
+    TypedAs,
     ingredients,
     inputs,
     permissions,
@@ -50,14 +50,14 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     yield extra
 
 
-def named(use: Use) -> set[str]:
+def named(use: TypedAs) -> set[str]:
     return {name for name, its in MAY_SET.items() if its is use}
 
 
 def test_every_variable_has_one_class() -> None:
     assert set(specification()) >= set(MAY_SET)
-    assert named(Use.PERMISSION) == PERMISSIONS
-    assert named(Use.STRICTER) == THRESHOLDS
+    assert named(TypedAs.PERMISSION) == PERMISSIONS
+    assert named(TypedAs.STRICTER) == THRESHOLDS
 
 
 @pytest.mark.parametrize("name", sorted(set(specification()) - set(MAY_SET)))
@@ -68,7 +68,7 @@ def test_a_variable_without_a_class_is_refused_and_has_no_effect(name: str) -> N
     assert inputs({name: "x"}) == {}
 
 
-@pytest.mark.parametrize("name", sorted(named(Use.INPUT) | PERMISSIONS))
+@pytest.mark.parametrize("name", sorted(named(TypedAs.INPUT) | PERMISSIONS))
 def test_an_input_or_a_permission_is_accepted_as_plain_text_only(name: str) -> None:
     assert typed({name: "x"}) == []
     assert inputs({name: "x"}) == {name: "x"}
