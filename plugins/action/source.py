@@ -51,5 +51,11 @@ class ActionModule(EnvironmentStep):
             "ca_bundle": values["bulkhead_build_ca_bundle"] or None,
             "inputs": inputs_of(values) if builds else "",
             "promotion": promotion_arguments(self) if builds else {},
+            "vouches": builds and self._vouches(),
             "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
         }
+
+    def _vouches(self) -> bool:
+        """Whether another environment may take its images from this one; templates of others are not evaluated."""
+        taken = [str(variables.get("bulkhead_promotion_from") or "") for variables in self.gate.groups.values()]
+        return any(group == self.declaration.group or "{{" in group for group in taken)

@@ -80,7 +80,7 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     "plugin_utils",
     {
-        "declaration": "isolation ansible yaml",
+        "declaration": "isolation module_utils/source/values ansible yaml",
         "release": "declaration isolation isolation/facts module_utils/core/env_file module_utils/core/masking "
         "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag module_utils/release/service "
         "module_utils/source/checkout ansible yaml",

@@ -7,57 +7,79 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from ..core.errors import last_lines
-from ..docker.engine import Engine, EngineError
-from ..docker.labels import BUILD_INPUTS, COMMIT, TREE
+from ..docker.engine import Engine, EngineError, inspect_objects
+from ..docker.labels import BUILD_INPUTS, COMMIT
 from ..source.checkout import Checkout
+from .build_files import BuildFiles, build_files
 from .promotion import Promotion
+from .record import INPUTS, ImageRecord, claimed_labels
 
 
-def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
-    """Whether the image exists and was built from the same inputs."""
-    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
+def image_is_there(engine: Engine, image: str, params: dict[str, Any]) -> bool:
+    """Whether the image exists. If another environment may take it, what it was built from must be on record too: an
+    image of an earlier version, which kept none, is built once more."""
+    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .}}", image)
     if code != 0:
         engine.check_reachable(errors)
         return False
-    return (json.loads(output) or {}).get(BUILD_INPUTS) == inputs
+    inspected = json.loads(output)
+    facts = ImageRecord(params["state_directory"], params["prefix"]).facts(inspected["Id"])
+    if facts or params["vouches"]:
+        return bool(facts.get(INPUTS) == params["inputs"])
+    labels = (inspected.get("Config") or {}).get("Labels") or {}
+    return bool(labels.get(BUILD_INPUTS) == params["inputs"])
 
 
-def build_command(params: dict[str, Any], folder: str, image: str, labels: dict[str, Any]) -> list[str]:
+def build_command(params: dict[str, Any], files: BuildFiles, image: str, labels: dict[str, Any]) -> list[str]:
     """The arguments of ``docker`` for the build. Values of build arguments are passed in the environment."""
     command = ["buildx", "build", "--load", "--progress", "plain", "--tag", image]
-    command += ["--file", os.path.join(folder, params["dockerfile"])]
+    command += ["--file", files.dockerfile]
     for key, value in sorted(labels.items()):
         command += ["--label", "%s=%s" % (key, value)]
     for key in sorted(params["arguments"]):
         command += ["--build-arg", key]
     if params["target"]:
         command += ["--target", params["target"]]
-    if params["ca_bundle"]:
-        command += ["--secret", "id=ca-bundle,src=%s" % params["ca_bundle"]]
-    return command + [os.path.normpath(os.path.join(folder, params["context"]))]
+    if files.ca_bundle:
+        command += ["--secret", "id=ca-bundle,src=%s" % files.ca_bundle]
+    return [*command, files.context]
 
 
 def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: str, image: str) -> None:
     """Build the image of the commit. Raises EngineError, with the last lines of the build as its detail."""
     labels = dict(params["labels"], **params["run_labels"])
-    labels.update({COMMIT: commit, BUILD_INPUTS: params["inputs"], TREE: checkout.tree(commit)})
+    labels.update({COMMIT: commit, BUILD_INPUTS: params["inputs"]})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
-    with checkout.exported(commit) as folder:
-        if not os.path.isfile(os.path.join(folder, params["dockerfile"])):
-            raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], params["dockerfile"]))
-        command = build_command(params, folder, image, labels)
+    with build_files(checkout, params, commit) as files:
+        command = build_command(params, files, image, labels)
         code, output, errors = engine.docker(*command, environment=dict(arguments, DOCKER_BUILDKIT="1"))
     if code != 0:
         engine.check_reachable(errors)
         raise EngineError(
             "the image of commit %s could not be built" % commit[:12], last_lines("%s\n%s" % (output, errors), 20)
         )
+    _keep_record(engine, params, commit, image, labels, files.tree)
+
+
+def _keep_record(
+    engine: Engine, params: dict[str, Any], commit: str, image: str, labels: dict[str, Any], tree: str
+) -> None:
+    """Write down what the image was built from. Raises EngineError, and removes it, if it claims labels of ours."""
+    for built in inspect_objects(engine, "image", [image]):
+        claimed = claimed_labels(built, labels)
+        if claimed:
+            engine.docker("image", "rm", image)
+            raise EngineError(
+                "the Dockerfile of commit %s, or its base image, sets the label %s. Bulkhead knows by it what belongs "
+                "to whom: remove it" % (commit[:12], ", ".join(claimed))
+            )
+        record = ImageRecord(params["state_directory"], params["prefix"])
+        record.write(engine, built["Id"], commit=commit, tree=tree, inputs=params["inputs"])
 
 
 def promote_image(

@@ -16,6 +16,7 @@ from .inventory import holds_seal
 from .model import Declaration
 from .schedules import times
 from .settings import setting_problem, setting_text
+from .sources import check_sources
 from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
@@ -112,6 +113,7 @@ def _check_values(declaration: Declaration) -> None:
             f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
+    check_sources(declaration)
     _check_backups(declaration)
     _check_numbers(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):

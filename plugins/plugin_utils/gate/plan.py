@@ -25,6 +25,7 @@ from ..declaration.inventory import Inventory
 from ..declaration.model import Declaration
 from ..declaration.resolve import declare
 from ..declaration.selection import membership, overrides, rewritten, selection, typed
+from ..declaration.sources import check_files_read_as_root
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
@@ -104,6 +105,7 @@ class Gate:
         loader, templates = self.inventory.loader, self.renderer.templates
         found = [declare(environment, loader, templates) for environment in self.inventory.environments()]
         check_promotion(found)
+        check_files_read_as_root(found)
         return found
 
     def declaration_of(self, host: str) -> Declaration:
