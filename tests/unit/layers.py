@@ -50,7 +50,7 @@ MAY_IMPORT |= _below(
         "image": "core docker source state",
         "backup": "core docker state",
         "release": "core docker host source state ansible.module_utils",
-        "operations": "backup core docker host probe release/service source state",
+        "operations": "backup core docker host image/record probe release/service source state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup core docker host image operations probe release source state ansible.module_utils",
     },
@@ -82,7 +82,8 @@ MAY_IMPORT |= _below(
     {
         "declaration": "isolation module_utils/source/values ansible yaml",
         "release": "declaration isolation isolation/facts module_utils/core/env_file module_utils/core/masking "
-        "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag module_utils/release/service "
+        "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag module_utils/release/paths "
+        "module_utils/release/service "
         "module_utils/source/checkout ansible yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
         "module_utils/core/steps module_utils/core/timestamps ansible",
