@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from guide_stack import self_signed
 from make_repository import commit
 from observe import files, moment, running, say
 from support import IMAGE, SERVER, Place, Site, docker, health_check, only, remove_project
@@ -195,7 +196,7 @@ def test_arguments_target_and_ca_bundle_reach_the_build(sourced: Sourced, tmp_pa
     during the build and not in the image."""
     plain = sourced.image
     bundle = tmp_path / "ca.pem"
-    bundle.write_text("-----CERTIFICATES-----\n")
+    bundle.write_text(self_signed(["ca.example"])[0])
     kept = dict(sourced.place.variables)
     sourced.place.variables |= {
         "bulkhead_build_arguments": {"FLAVOUR": "va nil'la $HOME"},

@@ -21,7 +21,7 @@ _COMPOSE = re.compile(r"(?:docker-)?compose(?:\..+)?\.ya?ml\Z")
 
 def path_problem(path: str, compose_file: str) -> str:
     """Why a service may not bring a file of this path along; empty if it may."""
-    if not path or path.startswith("/") or "\\" in path or not path.isprintable():
+    if path in ("", ".") or path.startswith("/") or "\\" in path or not path.isprintable():
         return "it must be a path relative to the environment's directory"
     if ".." in path.split("/"):
         return "'..' would lead out of the environment's directory"
