@@ -13,6 +13,18 @@ import stat
 from .directory import TreeError
 
 
+def read_regular(path: str, folder: int | None = None) -> bytes | None:
+    """The content of a regular file, which is not opened by a link; None if it is anything else. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(handle)
+
+
 def read_below(directory: str, relative: str) -> bytes | None:
     """The content of a regular file below a directory; None if there is none, or a link in its place.
 
@@ -38,7 +50,7 @@ def read_below(directory: str, relative: str) -> bytes | None:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened)
             os.close(opened)
             opened = inner
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened)
+        return read_regular(name, opened)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -47,5 +59,3 @@ def read_below(directory: str, relative: str) -> bytes | None:
         raise TreeError("cannot read %s: %s" % (path, error.strerror)) from error
     finally:
         os.close(opened)
-    with os.fdopen(handle, "rb") as stream:
-        return stream.read() if stat.S_ISREG(os.fstat(handle).st_mode) else None

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import stat
 
+from ..core.below import read_regular
 from ..docker.engine import EngineError
 from ..state.registry import Registry, state_directory
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
-_LARGEST = 8 << 20
 
 
 def certificates(path: str, configured: str, prefix: str) -> str:
@@ -29,14 +28,11 @@ def certificates(path: str, configured: str, prefix: str) -> str:
         if (real + os.sep).startswith(os.path.realpath(directory) + os.sep):
             raise _refusal(path, "it belongs to %s" % other)
     try:
-        # Not by the first path: one of its links may have been exchanged since.
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        content = read_regular(real)  # not by the first path: one of its links may have been exchanged since
     except OSError as error:
         raise _refusal(path, "it cannot be read: %s" % error.strerror) from error
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _refusal(path, "it is not a file")
-        content = stream.read(_LARGEST)
+    if content is None:
+        raise _refusal(path, "it is not a file")
     blocks = list(_BLOCK.finditer(content.decode("utf-8", "replace")))
     if any(block[1] != "CERTIFICATE" for block in blocks):
         raise _refusal(path, "it holds more than certificates (BEGIN CERTIFICATE), such as a private key")

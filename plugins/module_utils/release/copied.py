@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 
-from ..core.below import read_below
+from ..core.below import read_below, read_regular
 from ..core.directory import Tree
 from ..docker.engine import EngineError
 from ..state.registry import Registry, state_directory
@@ -40,15 +39,13 @@ def read_source(path: str, tree: Tree, configured_state: str = "") -> bytes | No
         if entry.get("directory") and _is_below(real, os.path.realpath(str(entry["directory"]))):
             raise _refusal(path, "it belongs to %s" % prefix)
     try:
-        handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        content = read_regular(real)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _refusal(path, "it cannot be read: %s" % error.strerror) from error
-    with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise _refusal(path, "it is not a file")
-        content = stream.read()
+    if content is None:
+        raise _refusal(path, "it is not a file")
     if not _PEM.search(content) or not _BETWEEN.match(_PEM.sub(b"\n", content)):
         raise _refusal(path, "outside of the environment's directory only certificates and keys (PEM) are copied")
     return content

@@ -146,7 +146,8 @@ def test_two_files_of_one_path(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_are_refused(tmp_path: Path, variable: str, value: str) -> None:
-    problems = declared(tmp_path, **{variable: value}).problems
+    given: dict[str, Any] = {variable: value}
+    problems = declared(tmp_path, **given).problems
     assert [problem.message for problem in problems if problem.message.startswith(f"{variable} is {value}")]
 
 
@@ -163,7 +164,7 @@ def test_values_that_are_refused(tmp_path: Path, variable: str, value: str) -> N
     ],
 )
 def test_files_of_others(tmp_path: Path, path: str, owner: str) -> None:
-    common = {"bulkhead_machine": "app1", "bulkhead_environment": "prod"}
+    common: dict[str, Any] = {"bulkhead_machine": "app1", "bulkhead_environment": "prod"}
     production = declared(
         tmp_path / "prod", **common, bulkhead_directory="/srv/prod/app", bulkhead_domains=["eduaiia.com"]
     )
