@@ -13,24 +13,29 @@ from ..core.errors import last_lines
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import BUILD_INPUTS, COMMIT
 from ..source.checkout import Checkout
+from ..state.registry import Registry, state_directory
 from .build_files import BuildFiles, build_files
+from .evidence import deployed_images
 from .promotion import Promotion
 from .record import INPUTS, ImageRecord, claimed_labels
 
 
 def image_is_there(engine: Engine, image: str, params: dict[str, Any]) -> bool:
-    """Whether the image exists. If another environment may take it, what it was built from must be on record too: an
-    image of an earlier version, which kept none, is built once more."""
-    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .}}", image)
+    """Whether the image exists and was built here from the same inputs.
+
+    Earlier versions kept no record of that. Their image is taken if it is in force here; where another environment may
+    take it too, it is built once more.
+    """
+    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .Id}}", image)
     if code != 0:
         engine.check_reachable(errors)
         return False
-    inspected = json.loads(output)
-    facts = ImageRecord(params["state_directory"], params["prefix"]).facts(inspected["Id"])
+    identity = json.loads(output)
+    facts = ImageRecord(params["state_directory"], params["prefix"]).facts(identity)
     if facts or params["vouches"]:
         return bool(facts.get(INPUTS) == params["inputs"])
-    labels = (inspected.get("Config") or {}).get("Labels") or {}
-    return bool(labels.get(BUILD_INPUTS) == params["inputs"])
+    entries = Registry(state_directory(params["state_directory"])).entries()
+    return identity in deployed_images(entries.get(params["prefix"], {}))
 
 
 def build_command(params: dict[str, Any], files: BuildFiles, image: str, labels: dict[str, Any]) -> list[str]:
