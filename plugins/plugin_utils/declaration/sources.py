@@ -75,7 +75,8 @@ def check_files_read_as_root(fleet: Sequence[Declaration]) -> None:
     for declaration in fleet:
         for variable in READ_AS_ROOT:
             path = str(declaration.values[variable] or "")
-            owner = "" if not path or holds_seal(path) else _owner(declaration, path, directories, domains)
+            absolute = path.startswith("/") and not holds_seal(path)
+            owner = "" if not absolute else _owner(declaration, path, directories, domains)
             if owner:
                 declaration.problem(
                     "foreign-file",

@@ -48,9 +48,15 @@ class Templates:
 
     def _text(self, name: str) -> str:
         if name not in self._texts:
-            found = [directory / name for directory in self._directories if (directory / name).is_file()]
+            # An inventory names templates, and must not read any other file of the controller by that.
+            found = [
+                directory / name
+                for directory in self._directories
+                if (directory / name).is_file() and (directory / name).resolve().is_relative_to(directory.resolve())
+            ]
             if not found:
-                raise AnsibleFileNotFound(f"template {name} was not found in {', '.join(map(str, self._directories))}")
+                where = ", ".join(map(str, self._directories))
+                raise AnsibleFileNotFound(f"template {name} was not found in {where} or below")
             self._texts[name] = self._loader.get_text_file_contents(str(found[0]))
         return self._texts[name]
 

@@ -160,6 +160,7 @@ def test_values_that_are_refused(tmp_path: Path, variable: str, value: str) -> N
         ("/etc/letsencrypt/archive/eduaiia.com-0001/privkey1.pem", "app_prod"),
         ("/etc/letsencrypt/live/staging.eduaiia.com/privkey.pem", ""),
         ("/srv/prod/application/ca.pem", ""),
+        ("etc/ca.pem", ""),
         ("/etc/ssl/certs/ca-certificates.crt", ""),
     ],
 )
