@@ -73,5 +73,11 @@ class ActionModule(EnvironmentStep):
             "disk": size_of(values, "bulkhead_build_disk"),
             "timeout": values["bulkhead_build_timeout"],
             "egress": values["bulkhead_build_egress"],
+            "vouches": builds and self._vouches(),
             "labels": labels(values["bulkhead_project"], values["bulkhead_environment"], values["bulkhead_prefix"]),
         }
+
+    def _vouches(self) -> bool:
+        """Whether another environment may take its images from this one; templates of others are not evaluated."""
+        taken = [str(variables.get("bulkhead_promotion_from") or "") for variables in self.gate.groups.values()]
+        return any(group == self.declaration.group or "{{" in group for group in taken)

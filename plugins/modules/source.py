@@ -52,6 +52,10 @@ options:
   labels: {type: dict, default: {}, description: Labels for the image.}
   run_labels: {type: dict, default: {}, description: Additional labels that do not cause a new build.}
   inputs: {type: str, default: "", description: The digest of all build inputs except the commit.}
+  vouches:
+    type: bool
+    default: false
+    description: Whether another environment takes images from this one, so that it must be known what they contain.
   promotion:
     type: dict
     default: {}
@@ -122,6 +126,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if not checkout.exists():
             tree.make_directory()
             result["changed"] = True
+        tree.make_directory(tree.PRIVATE)  # closed to others before the owner's git writes below it
         commit = checkout.fetch(params["commit"])
     result["commit"] = commit
     if params["image"]:
@@ -131,7 +136,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if params["promotion"]:
             result["promoted"] = promote_image(engine, checkout, params, commit, image, check=module.check_mode)
             result["changed"] |= bool(result["promoted"])
-        elif not image_is_there(engine, image, params["inputs"]):
+        elif not image_is_there(engine, image, params):
             result["changed"] = result["built"] = True
             if not module.check_mode:
                 result["shared"] = build(engine, checkout, params, commit, image)
@@ -161,6 +166,7 @@ def main() -> None:
             "labels": {"type": "dict", "default": {}},
             "run_labels": {"type": "dict", "default": {}},
             "inputs": {"type": "str", "default": ""},
+            "vouches": {"type": "bool", "default": False},
             "promotion": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

@@ -12,7 +12,7 @@ from typing import Any
 from guide_stack import IMAGES, self_signed
 from interruption import Visitor
 from observe import ask, running
-from support import IMAGE, ROOT, SERVER, Place, Site, free_port, health_check, only
+from support import IMAGE, ROOT, SERVER, Place, Run, Site, free_port, health_check, only
 
 #: Where the role's own template says where requests go.
 WAY = re.compile(r"^ *set \$bulkhead_application .*\n *if \(-f .*\n.*\n *}\n", re.MULTILINE)
@@ -50,12 +50,14 @@ def api(replicas: int) -> dict[str, Any]:
 def replicated(site: Site, replicas: int) -> Place:
     """nginx with the documented lines, and what they are about behind it."""
     certificate, key = self_signed(["replicas.example"])
-    template = site.directory / "own.conf.j2"
+    project = site.directory / "project"
+    (project / "templates").mkdir(parents=True)
+    (project / "deploy.yml").write_text("- name: Deploy\n  ansible.builtin.import_playbook: aiia.bulkhead.deploy\n")
     made = site.small(
         services=only(nginx={**IMAGES["nginx"], "healthcheck": {"interval": "1s"}}, api=api(replicas)),
         env={"SAY": "one"},
         domains=["replicas.example"],
-        nginx_template=str(template),
+        nginx_template="own.conf.j2",
         bind_address="127.0.0.1",
         http_port=free_port(),
         https_port=free_port(),
@@ -63,8 +65,13 @@ def replicated(site: Site, replicas: int) -> Place:
         wait_timeout=60,
     )
     made.secrets.update({"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key})
-    template.write_text(own_template(made.prefix))
+    (project / "templates/own.conf.j2").write_text(own_template(made.prefix))
     return made
+
+
+def deploy(place: Place) -> Run:
+    """Deploy with the playbook that has the template beside it."""
+    return place.deploy(playbook=place.site.directory / "project/deploy.yml")
 
 
 def test_several_containers(site: Site) -> None:
@@ -72,20 +79,20 @@ def test_several_containers(site: Site) -> None:
     place = replicated(site, 2)
     single, nginx = f"{place.prefix}_api", f"{place.prefix}_nginx"
     several = [f"{place.prefix}-api-{number}" for number in (1, 2)]
-    place.deploy().succeeded()
+    deploy(place).succeeded()
     before = running(place.prefix)
     assert sorted(before) == sorted([*several, nginx])
     with Visitor(place) as visitor:
         place.variables["bulkhead_env"] = {"SAY": "two"}
-        place.deploy().succeeded()
+        deploy(place).succeeded()
         after = running(place.prefix)
         assert ask(place, "/").body == b"two"
         place.variables["bulkhead_services"]["api"] = api(1)
-        place.deploy().succeeded()
+        deploy(place).succeeded()
     visitor.was_served(["one", "two"])
     assert {"one", "two"} == set(visitor.answers)
     assert sorted(after) == sorted(before) and not [name for name in several if after[name] == before[name]]
     assert sorted(running(place.prefix)) == sorted([single, nginx])
     assert {before[nginx], after[nginx]} == {running(place.prefix)[nginx]}
     assert not list((place.directory / ".bulkhead/traffic").iterdir())
-    assert place.deploy().succeeded().changed == 0
+    assert deploy(place).succeeded().changed == 0

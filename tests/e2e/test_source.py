@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from guide_stack import self_signed
 from make_repository import commit
 from observe import files, moment, running, say
 from support import IMAGE, SERVER, Place, Site, docker, health_check, only, remove_project
@@ -196,16 +198,17 @@ def test_arguments_target_and_ca_bundle_reach_the_build(sourced: Sourced, tmp_pa
     during the build and not in the image."""
     plain = sourced.image
     bundle = tmp_path / "ca.pem"
-    bundle.write_text("-----CERTIFICATES-----\n")
+    bundle.write_text(self_signed(["ca.example"])[0])
+    flavour = f"va nil'la $HOME {secrets.token_hex(4)}"  # a cached step would have an earlier run's bundle
     kept = dict(sourced.place.variables)
     sourced.place.variables |= {
-        "bulkhead_build_arguments": {"FLAVOUR": "va nil'la $HOME"},
+        "bulkhead_build_arguments": {"FLAVOUR": flavour},
         "bulkhead_build_target": "special",
         "bulkhead_build_ca_bundle": str(bundle),
     }
     try:
         assert sourced.place.deploy().succeeded().result("source")["built"] is True
-        assert inside(sourced.place, "/built") == f"{sourced.new} va nil'la $HOME"
+        assert inside(sourced.place, "/built") == f"{sourced.new} {flavour}"
         assert inside(sourced.place, "/special") == ""
         assert inside(sourced.place, "/ca-size") == str(bundle.stat().st_size)
         assert inside(sourced.place, "/run/secrets/ca-bundle") == "absent"

@@ -25,11 +25,14 @@ INPUT = "io.bulkhead.input"
 #: The release that created a container. Unchanged services keep their label, because a new one would recreate them
 #: (``release/comparison.py``).
 RELEASE = "io.bulkhead.release"
-#: What an image was built from: the commit, its git tree, and a digest of all other build inputs.
+#: What an image was built from, for people: the commit, and a digest of all other build inputs. What vouches for an
+#: image is recorded elsewhere (``image/record.py``): anybody can set a label.
 COMMIT = "io.bulkhead.commit"
-TREE = "io.bulkhead.tree"
 BUILD_INPUTS = "io.bulkhead.inputs"
 #: Containers that exist only during the run that created them.
 
 PROBE = "io.bulkhead.probe"
 RESTORE = "io.bulkhead.restore"
+
+#: All of ours. Whoever can set one of them could pass something off as another environment's.
+MEANINGFUL = frozenset({APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE})

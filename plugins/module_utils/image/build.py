@@ -12,17 +12,20 @@ it, and no other user sees their values.
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import Any
 
 from ..core.errors import last_lines
 from ..docker.engine import TIMED_OUT, Engine, EngineError, inspect_objects
-from ..docker.labels import BUILD_INPUTS, COMMIT, PREFIX, TREE
+from ..docker.labels import BUILD_INPUTS, COMMIT, PREFIX
 from ..source.checkout import Checkout
+from ..state.registry import Registry, state_directory
+from .build_files import build_files
 from .builder import Builder, Settings, Unavailable, check_room
 from .dockerfile import frontend, images_of
+from .evidence import deployed_images
 from .promotion import Promotion
+from .record import INPUTS, ImageRecord, claimed_labels
 
 _TARGET = "image"
 
@@ -34,13 +37,22 @@ _PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"}
 _CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
 
 
-def image_is_there(engine: Engine, image: str, inputs: str) -> bool:
-    """Whether the image exists and was built from the same inputs."""
-    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
+def image_is_there(engine: Engine, image: str, params: dict[str, Any]) -> bool:
+    """Whether the image exists and was built here from the same inputs.
+
+    Earlier versions kept no record of that. Their image is taken if it is in force here; where another environment may
+    take it too, it is built once more.
+    """
+    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .Id}}", image)
     if code != 0:
         engine.check_reachable(errors)
         return False
-    return (json.loads(output) or {}).get(BUILD_INPUTS) == inputs
+    identity = json.loads(output)
+    facts = ImageRecord(params["state_directory"], params["prefix"]).facts(identity)
+    if facts or params["vouches"]:
+        return bool(facts.get(INPUTS) == params["inputs"])
+    entries = Registry(state_directory(params["state_directory"])).entries()
+    return identity in deployed_images(entries.get(params["prefix"], {}))
 
 
 # ---- the description: pure -------------------------------------------------------------------------------------------
@@ -110,43 +122,45 @@ def build(engine: Engine, checkout: Checkout, params: dict[str, Any], commit: st
     Raises EngineError, with the last lines of the build as its detail.
     """
     labels = dict(params["labels"], **params["run_labels"])
-    labels.update({COMMIT: commit, BUILD_INPUTS: params["inputs"], TREE: checkout.tree(commit)})
+    labels.update({COMMIT: commit, BUILD_INPUTS: params["inputs"]})
     arguments = {str(key): str(value) for key, value in params["arguments"].items()}
     check_arguments(arguments)
     arguments.setdefault("BULKHEAD_COMMIT", commit)
     params = dict(params, arguments=arguments)
-    with checkout.exported(commit) as folder:
-        dockerfile = os.path.join(folder, params["dockerfile"])
-        if not os.path.isfile(dockerfile):
-            raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], params["dockerfile"]))
-        context = os.path.normpath(os.path.join(folder, params["context"]))
-        params = dict(params, context=context, dockerfile=dockerfile)
-        with open(dockerfile, encoding="utf-8", errors="replace") as stream:
-            text = stream.read()
-        bases = _bases(engine, params["prefix"], images_of(text, arguments))
-        why = "bulkhead_build_engine is shared"
-        if params["engine"] != "shared":
-            settings = Settings(params["memory"], params["cpus"], params["disk"], tuple(params["egress"]))
-            builder = Builder(engine, params["state_directory"], params["prefix"], settings)
-            try:
-                builder.check()
-                with builder.started() as own:
-                    # Engines copy no digests: the build engine looks for such a name in its registry.
-                    _provide(engine, own, {name: bases[name] for name in bases if "@" not in name})
-                    _bake(own, definition(params, image, labels, False), commit, params["timeout"])
-                    _hand_over(own, engine, image)
-                return ""
-            except Unavailable as error:
-                if params["engine"] == "own":
-                    raise EngineError(
-                        "no build engine of its own can run on this machine (bulkhead_build_engine): %s"
-                        % error.message,
-                        error.detail,
-                    ) from error
-                why = error.message
-        refuse_in_shared_engine(params["arguments"], text, why)
-        _bake(engine, definition(params, image, labels, True), commit, params["timeout"])
+    with build_files(checkout, params, commit) as files:
+        params = dict(params, context=files.context, dockerfile=files.dockerfile, ca_bundle=files.ca_bundle)
+        why = _built(engine, params, commit, image, labels)
+        _keep_record(engine, params, commit, image, labels, files.tree)
         return why
+
+
+def _built(engine: Engine, params: dict[str, Any], commit: str, image: str, labels: dict[str, Any]) -> str:
+    """Build where an engine of the environment's own can be had, and else in the machine's: returns why."""
+    with open(params["dockerfile"], encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    bases = _bases(engine, params["prefix"], images_of(text, params["arguments"]))
+    why = "bulkhead_build_engine is shared"
+    if params["engine"] != "shared":
+        settings = Settings(params["memory"], params["cpus"], params["disk"], tuple(params["egress"]))
+        builder = Builder(engine, params["state_directory"], params["prefix"], settings)
+        try:
+            builder.check()
+            with builder.started() as own:
+                # Engines copy no digests: the build engine looks for such a name in its registry.
+                _provide(engine, own, {name: bases[name] for name in bases if "@" not in name})
+                _bake(own, definition(params, image, labels, False), commit, params["timeout"])
+                _hand_over(own, engine, image)
+            return ""
+        except Unavailable as error:
+            if params["engine"] == "own":
+                raise EngineError(
+                    "no build engine of its own can run on this machine (bulkhead_build_engine): %s" % error.message,
+                    error.detail,
+                ) from error
+            why = error.message
+    refuse_in_shared_engine(params["arguments"], text, why)
+    _bake(engine, definition(params, image, labels, True), commit, params["timeout"])
+    return why
 
 
 def _bake(engine: Engine, described: str, commit: str, limit: int) -> None:
@@ -208,6 +222,22 @@ def _copy(origin: Engine, target: Engine, names: list[str]) -> None:
         "copying %s" % " and ".join(names), "save", *names,
         read=lambda pipe: target.stream("loading %s" % " and ".join(names), "load", "--quiet", source=pipe),
     )  # fmt: skip
+
+
+def _keep_record(
+    engine: Engine, params: dict[str, Any], commit: str, image: str, labels: dict[str, Any], tree: str
+) -> None:
+    """Write down what the image was built from. Raises EngineError, and removes it, if it claims labels of ours."""
+    for built in inspect_objects(engine, "image", [image]):
+        claimed = claimed_labels(built, labels)
+        if claimed:
+            engine.docker("image", "rm", image)
+            raise EngineError(
+                "the Dockerfile of commit %s, or its base image, sets the label %s. Bulkhead knows by it what belongs "
+                "to whom: remove it" % (commit[:12], ", ".join(claimed))
+            )
+        record = ImageRecord(params["state_directory"], params["prefix"])
+        record.write(engine, built["Id"], commit=commit, tree=tree, inputs=params["inputs"])
 
 
 def promote_image(

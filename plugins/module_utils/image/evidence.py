@@ -4,8 +4,8 @@
 
 """Collect evidence about the images that an environment runs, without judging it. Runs on the targets.
 
-All of it comes from the registry entry of the last verified deployment and from the engine, whose clock gives all
-times.
+All of it comes from the registry entry of the last verified deployment, from the record of what images were built from,
+and from the engine, whose clock gives all times.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 from ..core.timestamps import seconds
 from ..docker.containers import condition, is_own, is_well, labels_of, name_of
 from ..docker.engine import Engine, EngineError, inspect_objects
-from ..docker.labels import BUILD_INPUTS, ONE_OFF, PREFIX, PROJECT, TREE
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT
 from ..state.registry import Registry, state_directory
+from .record import INPUTS, TREE, ImageRecord
 
 
 def collect(engine: Engine, prefix: str, project: str, directory: str, state: str) -> dict[str, Any]:
@@ -29,13 +30,16 @@ def collect(engine: Engine, prefix: str, project: str, directory: str, state: st
         for container in engine.containers("%s=%s" % (PROJECT, project), "%s=%s" % (PREFIX, prefix))
         if is_own(container, prefix, directory) and labels_of(container).get(ONE_OFF) != "True"
     ]
+    built = ImageRecord(state, prefix).all()
     digests = _digests(engine, {container.get("Image", "") for container in own} - {""})
     return {
         "prefix": prefix,
         "registered": bool(entry) and "damaged" not in entry,
         "deployed": sorted(deployed_images(entry)),
         "now": now,
-        "containers": [_container(container, entry, digests) for container in own],
+        "containers": [
+            _container(container, entry, digests, built.get(container.get("Image", ""))) for container in own
+        ],
     }
 
 
@@ -44,22 +48,23 @@ def deployed_images(entry: dict[str, Any]) -> set[str]:
     return {container.get("image", "") for container in (entry.get("containers") or {}).values()} - {""}
 
 
-def _container(container: dict[str, Any], entry: dict[str, Any], digests: dict[str, list[str]]) -> dict[str, Any]:
-    """One container: its image, and its health as far back as the engine remembers."""
+def _container(
+    container: dict[str, Any], entry: dict[str, Any], digests: dict[str, list[str]], built: dict[str, str] | None
+) -> dict[str, Any]:
+    """One container: its image and what that was ``built`` from, and its health as far back as the engine remembers."""
     state = container.get("State") or {}
     health = state.get("Health") or {}
     image = container.get("Image", "")
     registered = (entry.get("containers") or {}).get(name_of(container)) or {}
     failed = [check.get("End", "") for check in health.get("Log") or () if check.get("ExitCode") != 0]
-    labels = labels_of(container)
     return {
         "name": name_of(container),
         "image": image,
         "digests": digests.get(image, []),
         "reference": (container.get("Config") or {}).get("Image", ""),
-        # Containers inherit the labels of their image.
-        "tree": labels.get(TREE, ""),
-        "inputs": labels.get(BUILD_INPUTS, ""),
+        "recorded": built is not None,
+        "tree": (built or {}).get(TREE, ""),
+        "inputs": (built or {}).get(INPUTS, ""),
         "condition": condition(container),
         "well": is_well(container),
         "failing": int(health.get("FailingStreak") or 0),

@@ -4,8 +4,8 @@
 
 """Accept only images that were healthy in another environment for long enough.
 
-The proof is the other environment's ``evidence``: the registry entry of a verified deployment, and healthy containers
-that run that very image now. Runs on the machine of the accepting environment.
+The proof is the other environment's ``evidence``: the registry entry of a verified deployment, the record of what its
+images were built from, and healthy containers that run that very image now. Runs on the machine that accepts them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from ..core.errors import last_lines
 from ..core.timestamps import text
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import BUILD_INPUTS, TREE
 from ..state.registry import Registry, state_directory
 from .evidence import deployed_images
+from .record import INPUTS, TREE, VOUCHED, ImageRecord
 
 #: A name with a digest, split into the parts by which engines list it: without the tag and the default registry.
 _BY_DIGEST = re.compile(r"(?:(?:index\.)?docker\.io/)?(?:library/)?(.+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})\Z")
@@ -125,10 +125,7 @@ def containers_of_tree(evidence: dict[str, Any], tree: str, inputs: str) -> tupl
     source = evidence["prefix"]
     same_files = [container for container in evidence["containers"] if container["tree"] == tree]
     if not same_files:
-        return [], (
-            "%s runs no image built from these files (git tree %s): deploy a commit with the same files there first"
-            % (source, tree[:12])
-        )
+        return [], _no_such_files(evidence, tree)
     same_inputs = [container for container in same_files if container["inputs"] == inputs]
     if not same_inputs:
         return [], (
@@ -136,6 +133,24 @@ def containers_of_tree(evidence: dict[str, Any], tree: str, inputs: str) -> tupl
             "bulkhead_build_*): set them alike in both environments" % source
         )
     return [container for container in same_inputs if container["image"] == same_inputs[0]["image"]], ""
+
+
+def _no_such_files(evidence: dict[str, Any], tree: str) -> str:
+    source = evidence["prefix"]
+    recorded = [container for container in evidence["containers"] if container["recorded"]]
+    if evidence["containers"] and not recorded:
+        return (
+            "the machine of %s has no record of what the images that run there were built from; earlier versions of "
+            "Bulkhead kept none: deploy %s once with this version" % (source, source)
+        )
+    if recorded and not any(container["tree"] for container in recorded):
+        return (
+            "what %s runs was not built from exactly the files of a commit, because git changes files at checkout "
+            "there (Git LFS, filters, line ends), so it cannot be compared" % source
+        )
+    return "%s runs no image built from these files (git tree %s): deploy a commit with the same files there first" % (
+        source, tree[:12],
+    )  # fmt: skip
 
 
 def short(identity: str) -> str:
@@ -160,6 +175,7 @@ class Promotion:
         self.engine = engine
         self.evidence: dict[str, Any] = params["evidence"]
         self.minutes: int = params["minutes"]
+        self.record = ImageRecord(state, prefix)
         #: Images in force here: they were accepted before, or deployed before promotion was required.
         self.accepted = deployed_images(Registry(state_directory(state)).entries().get(prefix, {}))
 
@@ -218,6 +234,9 @@ class Promotion:
             identity, note = self._from_source(tree, inputs, name)
         if not check:
             self.engine.docker_ok("image", "tag", identity, name)
+            self.record.write(
+                self.engine, identity, **{TREE: tree, INPUTS: inputs, VOUCHED: str(self.evidence["prefix"])}
+            )
         return note
 
     def _from_source(self, tree: str, inputs: str, name: str) -> tuple[str, str]:
@@ -241,10 +260,9 @@ class Promotion:
 
     def _in_force(self, tree: str, inputs: str) -> str:
         """The id of an image of these files that is in force here under another commit's name; else empty."""
-        inspect = ("image", "inspect", "--format", "{{json .Config.Labels}}")
+        record = self.record.all()
         for identity in sorted(self.accepted):
-            code, output, _errors = self.engine.docker(*inspect, identity)
-            labels = json.loads(output) if code == 0 else None
-            if labels and (labels.get(TREE), labels.get(BUILD_INPUTS)) == (tree, inputs):
+            facts = record.get(identity, {})
+            if (facts.get(TREE), facts.get(INPUTS)) == (tree, inputs) and self.image(identity).id:
                 return identity
         return ""

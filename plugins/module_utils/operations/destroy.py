@@ -28,6 +28,7 @@ from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
 from ..host.firewall import Firewall, FirewallError
 from ..image.builder import Builder, Settings
+from ..image.record import ImageRecord
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
 from ..state.registry import state_directory
@@ -89,6 +90,9 @@ class Destruction:
             self.goes.append(Thing("build cache", self.builder.folder))
         self._backups()
         self._files()
+        record = ImageRecord(self.params["state_directory"], self.prefix).path
+        if os.path.isfile(record):
+            self.goes.append(Thing("file", record))
         entry = os.path.join(self.state_directory, "environments", self.prefix)
         if os.path.isdir(entry):
             self.goes.append(Thing("registry entry", entry))

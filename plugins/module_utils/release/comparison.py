@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from ..core.below import read_below
 from ..core.directory import DesiredFile, Tree, digest, read
 from ..docker.containers import is_well, labels_of, name_of, started
 from ..docker.engine import Engine, EngineError, inspect_objects
@@ -21,7 +22,9 @@ from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
 from .containers import Containers
+from .copied import read_source
 from .interrupted import unfinished_files, unknown_containers
+from .paths import paths_problem
 from .service import Service
 from .store import files_digest, new_name
 from .traffic import is_steered, unknown_signs
@@ -57,7 +60,10 @@ class Comparison:
     def look(cls, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> Comparison:
         """Look at the machine, once."""
         services, state = params["services"], load_state(tree)
-        files = params["release_files"] if "release_files" in params else _wanted_files(params["files"])
+        files = params["release_files"] if "release_files" in params else _wanted_files(tree, params)
+        problem = paths_problem([wanted.path for wanted in files], params["compose_file"])
+        if problem:
+            raise EngineError(problem)
         containers = Containers.look(engine)
         seen = cls(
             engine=engine,
@@ -241,11 +247,10 @@ def misled(tree: Tree, containers: Containers, services: Iterable[Service], file
 def _may_have_read_others(tree: Tree, containers: Containers, service: Service, files: list[DesiredFile]) -> bool:
     """A service with ``on_change`` may have taken them at any time; any other reads them when it starts."""
     for wanted in files:
-        path = tree.path(wanted.path)
-        found = read(path) if wanted.path in service.files else None
+        found = read_below(tree.directory, wanted.path) if wanted.path in service.files else None
         if found is None or found == wanted.content:
             continue
-        since = os.lstat(path).st_mtime
+        since = os.lstat(tree.path(wanted.path)).st_mtime
         if service.on_change or any(started(container) >= since for container in containers.of_service(service)):
             return True
     return False
@@ -256,13 +261,13 @@ def commands_digest(service: Service) -> str:
     return digest(json.dumps(service.prepare).encode())[:8]
 
 
-def _wanted_files(files: list[dict[str, Any]]) -> list[DesiredFile]:
+def _wanted_files(tree: Tree, params: dict[str, Any]) -> list[DesiredFile]:
     """The files that are wanted, those copied from the machine included."""
     found = []
-    for file in files:
+    for file in params["files"]:
         content = file["content"].encode("utf-8", "surrogateescape")
         if file["source"]:
-            content = read(os.path.realpath(file["source"]))
+            content = read_source(file["source"], tree, params.get("state_directory", ""))
             if content is None:
                 raise EngineError(
                     "%s does not exist on this machine (it is wanted as %s)" % (file["source"], file["path"])

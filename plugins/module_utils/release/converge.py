@@ -114,6 +114,8 @@ class Converger:
         self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
         if self.comparison.outdated_checkout:
             self.comparison.outdated_checkout.move_to(self.params["commit"])
+            # The engine mounts what a link leads to, and the commit may have made one of a directory.
+            self.releases.make_mounts(self.comparison.services)
 
     def _keep(self, release: str) -> None:
         """Write down what is in force, and keep the release so that it can be returned to."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..core.below import read_below
 from ..core.directory import DesiredFile, read
 from ..core.env_file import unescape
 from ..core.masking import HIDDEN, mask, possible_secrets, texts_to_hide
@@ -66,7 +67,7 @@ def _masked(change: dict[str, str], gone: list[str], kept: list[str]) -> dict[st
 
 def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:
     path = comparison.tree.path(wanted.path)
-    before = (read(path) or b"").decode("utf-8", "replace")
+    before = (read_below(comparison.tree.directory, wanted.path) or b"").decode("utf-8", "replace")
     after = wanted.content.decode("utf-8", "replace")
     mode = "(mode %04o)\n" % wanted.mode if before == after else ""
     if wanted.sensitive:

@@ -23,6 +23,7 @@ from ..core.layout import RELEASES
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PREFIX
 from ..state.deployed import load_state
+from .copied import read_source
 from .service import Service
 
 MANIFEST = "release.json"
@@ -115,7 +116,7 @@ class Releases:
         found = []
         for file in self.manifest(name)["files"]:
             # A file of the machine, such as a certificate, is taken as it is today.
-            content = read(os.path.realpath(file["source"])) if file["source"] else None
+            content = read_source(file["source"], self.tree) if file["source"] else None
             if content is not None:
                 found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
                 continue

@@ -10,7 +10,7 @@ import os
 
 from ..core.errors import last_lines
 from ..docker.engine import EngineError
-from ..docker.labels import PREFIX
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
 from .comparison import Comparison
 from .service import Service
 
@@ -36,7 +36,11 @@ def validate(comparison: Comparison, directory: str) -> None:
 def _validate_service(comparison: Comparison, service: Service, directory: str) -> None:
     command = ["run", "--rm", "--network", "none", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     command += ["--cap-add=%s" % capability for capability in _CAPABILITIES]
-    command += ["--label", "%s=%s" % (PREFIX, comparison.params["prefix"])]
+    # Labels that are not given are the image's, which may name another project.
+    labels = {PREFIX: comparison.params["prefix"], PROJECT: comparison.engine.project, ONE_OFF: "True"}
+    labels.update({SERVICE: service.key, WORKING_DIRECTORY: comparison.engine.directory})
+    for label in labels.items():
+        command += ["--label", "%s=%s" % label]
     for mount in service.mounts:
         source, target = mount.split(":")[:2]
         command += ["--volume", "%s:%s:ro" % (os.path.normpath(os.path.join(directory, source)), target)]

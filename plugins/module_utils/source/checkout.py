@@ -6,22 +6,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..core.errors import Failure, last_lines
 from ..core.process import home_directory, run_command
+from .context import PrivateCopy, object_id
+from .values import branch_problem, commit_problem, repository_problem
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
+
+#: What git may speak, whatever the configuration says. Submodules, which commits name, may speak https and ssh only.
+_PROTOCOLS = [
+    word
+    for name, policy in (("allow", "never"), ("https.allow", "always"), ("ssh.allow", "always"))
+    + (("http.allow", "user"), ("file.allow", "user"))
+    for word in ("-c", "protocol.%s=%s" % (name, policy))
+]
 
 
 class GitError(Failure):
@@ -63,12 +72,19 @@ class Checkout:
         self.repository, from_url = split_credentials(repository)
         self._credentials = credentials or from_url
         self.branch = branch
+        problem = repository_problem(self.repository) or branch_problem(branch)
+        if problem:
+            raise GitError(problem)
         self.owner = owner if owner and os.getuid() == 0 and pwd.getpwnam(owner).pw_uid != 0 else ""
 
     @property
     def remote_branch(self) -> str:
         """The ref of the environment's branch as last fetched."""
         return "refs/remotes/origin/%s" % self.branch
+
+    def _as_owner(self) -> list[str]:
+        """What begins a command so that it runs as the owner."""
+        return ["runuser", "-u", self.owner, "--"] if self.owner else []
 
     def run(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run git, in the directory ``cwd`` if given. Returns (exit code, output, errors)."""
@@ -82,10 +98,9 @@ class Checkout:
             "GIT_ADVICE": "0",
         }
         command = ["/usr/bin/env", "-i"] + ["%s=%s" % item for item in sorted(variables.items())]
-        if self.owner:
-            command = ["runuser", "-u", self.owner, "--"] + command
+        command = [*self._as_owner(), *command]
         directory = ["-C", options["cwd"]] if options.get("cwd") else []
-        command += ["git"] + directory + list(args)
+        command += ["git", *_PROTOCOLS, *directory, *args]
         return run_command(self.module, "git", command, GitError)
 
     def run_remote(self, *args: str, **options: Any) -> tuple[int, str, str]:
@@ -173,13 +188,16 @@ class Checkout:
     def remote_commit(self, commit: str = "") -> str:
         """The commit to deploy: ``commit``, or the head of the remote branch. Changes nothing here."""
         ref = "refs/heads/%s" % self.branch
-        code, output, errors = self.run_remote("ls-remote", "--exit-code", self.repository, ref)
+        code, output, errors = self.run_remote("ls-remote", "--exit-code", "--", self.repository, ref)
         self._check_remote(code, errors)
-        return commit or output.split()[0]
+        return commit or _exact(output.split()[0])
 
     def tree(self, commit: str) -> str:
         """The git tree of a commit: a digest of its files alone."""
-        return self.git("rev-list", "--max-count=1", "--format=%T", commit).splitlines()[-1]
+        tree = self._tree_of(self.path, commit)
+        if not tree:
+            raise GitError("git in %s does not show commit %s as it was made (git replace?)" % (self.path, commit[:12]))
+        return tree
 
     def remote_tree(self, commit: str) -> str:
         """The git tree of a commit of the environment's branch, fetched into a temporary directory."""
@@ -195,18 +213,21 @@ class Checkout:
     def fetch(self, commit: str = "", *options: str) -> str:
         """Fetch the environment's branch alone. Returns the commit to deploy: ``commit`` in full, or the newest."""
         if not self.exists():
-            code, output, errors = self.run("init", "--quiet", "--initial-branch", self.branch, self.path)
+            code, output, errors = self.run("init", "--quiet", "--initial-branch=%s" % self.branch, "--", self.path)
             if code != 0:
                 raise GitError("cannot make a checkout in %s: %s" % (self.path, last_lines(errors or output, 3)))
-            self.git("remote", "add", "-t", self.branch, "origin", self.repository)
+            self.git("remote", "add", "-t", self.branch, "--", "origin", self.repository)
         refspec = "+refs/heads/%s:%s" % (self.branch, self.remote_branch)
         fetching = ("fetch", "--quiet", "--no-tags", *options, "origin", refspec)
         code, output, errors = self.run_remote(*fetching, cwd=self.path)
         self._check_remote(code, errors, missing="couldn't find remote ref")
         newest = self.git("rev-parse", "--verify", self.remote_branch)
         if not commit:
-            return newest
-        code, output, _errors = self.run("rev-parse", "--verify", "--quiet", "%s^{commit}" % commit, cwd=self.path)
+            return _exact(newest)
+        named = "%s^{commit}" % commit
+        code, output = 1, ""
+        if not commit_problem(commit):
+            code, output, _errors = self.run("rev-parse", "--verify", "--quiet", named, cwd=self.path)
         full = output.strip()
         ancestry = ("merge-base", "--is-ancestor", full, self.remote_branch)
         if code != 0 or self.run(*ancestry, cwd=self.path)[0] != 0:
@@ -214,7 +235,7 @@ class Checkout:
                 "commit %s is not on branch %s, this environment's branch. Merge it there first, or correct "
                 "bulkhead_source_commit" % (commit, self.branch)
             )
-        return full
+        return _exact(full)
 
     def _check_remote(self, code: int, errors: str, missing: str = "") -> None:
         repository = without_credentials(self.repository)
@@ -237,19 +258,15 @@ class Checkout:
         code, output, _errors = self.run("symbolic-ref", "--short", "--quiet", "HEAD", cwd=self.path)
         return output.strip() if code == 0 else ""
 
-    @contextlib.contextmanager
-    def exported(self, commit: str) -> Iterator[str]:
-        """Yield a temporary directory with the files of the commit, submodules included."""
-        folder = os.path.join(self.build_root, commit)
-        shutil.rmtree(folder, ignore_errors=True)
-        self.git("worktree", "prune")
-        os.makedirs(self.build_root, exist_ok=True)
-        os.chmod(os.path.dirname(self.build_root), 0o700)
-        if self.owner:
-            entry = pwd.getpwnam(self.owner)
-            for directory in (os.path.dirname(self.build_root), self.build_root):
-                os.lchown(directory, entry.pw_uid, entry.pw_gid)
+    def export(self, commit: str, target: str) -> str:
+        """Copy the files of a commit, submodules included, to the empty directory ``target``. No link is followed.
 
+        Returns the git tree of what was copied; empty if that is not the commit's, because git changes files at
+        checkout. Raises GitError, and ContextError for what must not be copied.
+        """
+        folder = os.path.join(self.build_root, commit)
+        self._remove(folder)
+        self.git("worktree", "prune")
         try:
             self.git("worktree", "add", "--quiet", "--detach", folder, commit)
             if os.path.isfile(os.path.join(folder, ".gitmodules")):
@@ -259,8 +276,52 @@ class Checkout:
                     raise GitError(
                         "the submodules of %s cannot be fetched: %s" % (commit[:12], last_lines(errors or output, 4))
                     )
-            os.unlink(os.path.join(folder, ".git"))
-            yield folder
+            submodules = self._submodules(folder)
+            uid = pwd.getpwnam(self.owner).pw_uid if self.owner else os.getuid()
+            copy = PrivateCopy(folder, target, uid, _algorithm(commit), submodules)
+            trees = {path: self._tree_of(os.path.join(folder, path), pinned) for path, pinned in submodules.items()}
+            own = self._tree_of(folder, commit)
+            return own if (own, trees) == (copy.tree, copy.trees) else ""
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._remove(folder)
             self.run("worktree", "prune", cwd=self.path)
+
+    def _remove(self, folder: str) -> None:
+        """Remove a directory of the owner's, as the owner."""
+        if self.owner:
+            run_command(self.module, "rm", [*self._as_owner(), "rm", "-rf", "--", folder], GitError)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _submodules(self, folder: str, above: str = "") -> dict[str, str]:
+        """The commits of the submodules of a work tree by path, those of submodules included."""
+        if not os.path.isfile(os.path.join(folder, ".gitmodules")):
+            return {}
+        found = {}
+        _code, output, _errors = self.run("ls-tree", "-r", "-z", "HEAD", cwd=folder)
+        for line in filter(None, output.split("\0")):
+            facts, _tab, path = line.partition("\t")
+            kind = facts.split()
+            if kind[0] == "160000" and _COMMIT.match(kind[2]):
+                found[above + path] = kind[2]
+                found.update(self._submodules(os.path.join(folder, path), "%s%s/" % (above, path)))
+        return found
+
+    def _tree_of(self, folder: str, commit: str) -> str:
+        """The git tree that a commit names. Its id proves its text: git runs as the owner, who may have changed it."""
+        _code, output, _errors = self.run("cat-file", "commit", commit, cwd=folder)
+        text = output.encode("utf-8", "surrogateescape")
+        proved = object_id(_algorithm(commit), "commit", text) == commit
+        return output.split("\n", 1)[0].partition(" ")[2] if proved else ""
+
+
+def _algorithm(identity: str) -> str:
+    """The algorithm by which a repository names its objects."""
+    return "sha256" if len(identity) == 64 else "sha1"
+
+
+def _exact(commit: str) -> str:
+    """A commit as git printed it. Raises GitError if it is anything else: git ran as the owner."""
+    if not _COMMIT.match(commit):
+        raise GitError("git names no commit, but %s" % commit[:80])
+    return commit

@@ -17,6 +17,7 @@ from .inventory import holds_seal
 from .model import Declaration
 from .schedules import times
 from .settings import setting_problem, setting_text
+from .sources import check_sources
 from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
@@ -117,6 +118,7 @@ def _check_values(declaration: Declaration) -> None:
             f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
+    check_sources(declaration)
     _check_backups(declaration)
     for item in values["bulkhead_restore_readers"]:
         if not (isinstance(item, Mapping) and item.get("prefix") and set(item) <= {"prefix", "files"}):

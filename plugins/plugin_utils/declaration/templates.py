@@ -168,11 +168,17 @@ class Templates:
 
     def _text(self, name: str) -> tuple[str, Path]:
         if name not in self._texts:
-            found = [directory for directory in self._directories if (directory / name).is_file()]
+            found = [directory for directory in self._directories if self._holds(directory, name)]
             if not found:
-                raise AnsibleFileNotFound(f"template {name} was not found in {', '.join(map(str, self._directories))}")
+                where = ", ".join(map(str, self._directories))
+                raise AnsibleFileNotFound(f"template {name} was not found in {where} or below")
             self._texts[name] = (self._read(found[0], name), found[0])
         return self._texts[name]
+
+    def _holds(self, directory: Path, name: str) -> bool:
+        """Whether a directory has the template. An inventory must not read any other file of the controller by it."""
+        path = directory / name
+        return path.is_file() and (self._inert or path.resolve().is_relative_to(directory.resolve()))
 
     def _read(self, directory: Path, name: str) -> str:
         """The text of a template file. For others than the one to deploy, no other file is read, and none decrypted."""

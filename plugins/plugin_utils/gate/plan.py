@@ -29,6 +29,7 @@ from ..declaration.inventory import Inventory
 from ..declaration.model import Declaration
 from ..declaration.resolve import declare
 from ..declaration.selection import membership, overrides, rewritten, selection
+from ..declaration.sources import check_files_read_as_root
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
@@ -184,6 +185,7 @@ class Gate:
         meant, findings = self._meant(deploying, option["allow_many"])
         findings += typed(self.inventory.extra_variables, option["thresholds"])
         check_promotion(self.declarations)
+        check_files_read_as_root(self.declarations)
         releases = [(declaration, self.render(declaration)) for declaration in self.declarations]
         targets = {
             declaration.prefix: (declaration, found) for declaration, found in releases if declaration.group in meant

@@ -30,6 +30,7 @@ from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
 from ..isolation.model import SEAL
+from .proved import check_files, check_project, check_services
 from .stack import (
     Stack,
     StackFile,
@@ -213,6 +214,9 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         project=values["bulkhead_project"],
         environment=environment,
     )
+    check_services(declaration, default, values["bulkhead_services"])
+    check_project(declaration, values["bulkhead_compose"])
+    check_files(declaration, stack, f"docker-compose.{environment}.yml")
     compose = {
         **merge(stack.compose, values["bulkhead_compose"]),
         "services": stack.compose["services"],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,11 @@ class Machine:
     def releases(self) -> list[str]:
         folder = self.directory / RELEASES
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def pem(word: str) -> str:
+    """The text of a certificate, different for each word, as far as a reader of PEM can tell."""
+    return f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(word.encode()).decode()}\n-----END CERTIFICATE-----\n"
 
 
 def files(web: str = "web:1", db: str = "db:1", conf: str = "one") -> dict[str, Any]:

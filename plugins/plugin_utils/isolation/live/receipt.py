@@ -94,7 +94,7 @@ def _of_others(observation: Observation, kind: str, key: str, target: str) -> di
     return {
         item[key]: item
         for item in observation[kind]
-        if _owner(item["labels"]) != target and PROBE not in item["labels"]
+        if _owner(item["labels"]) != target and (PROBE not in item["labels"] or PREFIX in item["labels"])
     }
 
 

@@ -15,6 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.timestamps impo
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.evidence import collect
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.promotion import Image, Promotion, by_digest, problem
+from ansible_collections.aiia.bulkhead.plugins.module_utils.image.record import ImageRecord, claimed_labels
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry
 
 DIRECTORY = "/srv/staging"
@@ -108,6 +109,9 @@ class FakeEngine:
     def docker_ok(self, *args: str) -> str:
         return self.docker(*args)[1]
 
+    def image_ids(self, names: list[str]) -> dict[str, str]:
+        return {name: self.images[name]["Id"] for name in names if name in self.images}
+
     def check_reachable(self, _errors: str) -> None:
         pass
 
@@ -123,6 +127,12 @@ def register(state: Path, prefix: str = "aiia_staging", **containers: dict[str, 
     Registry(str(state)).write(prefix, {"prefix": prefix, "containers": found}, {"finished": "2026-01-01T10:00:00Z"})
 
 
+def recorded(state: Path, prefix: str, identity: str = "sha256:one", tree: str = "t", inputs: str = "i") -> None:
+    """What a build leaves on a machine."""
+    engine = FakeEngine(images={identity: image(identity)})
+    ImageRecord(str(state), prefix).write(cast(Any, engine), identity, tree=tree, inputs=inputs)
+
+
 def seen(state: Path, *containers: dict[str, Any], **engine: Any) -> dict[str, Any]:
     """The evidence of staging's machine."""
     given = (cast(Any, FakeEngine(*containers, **engine)), "aiia_staging", "aiia_staging", DIRECTORY, str(state))
@@ -132,9 +142,9 @@ def seen(state: Path, *containers: dict[str, Any], **engine: Any) -> dict[str, A
 def test_what_is_read(tmp_path: Path) -> None:
     verified = {"image": "sha256:one", "verified": "2026-01-01T12:00:07+02:00"}
     register(tmp_path, aiia_staging_web=verified, aiia_staging_other={"image": "sha256:two"})
-    built = {"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}
+    recorded(tmp_path, "aiia_staging")
     images = {"sha256:one": image("sha256:one", DIGEST)}
-    assert seen(tmp_path, container("web", labels=built), images=images) == {
+    assert seen(tmp_path, container("web"), images=images) == {
         "prefix": "aiia_staging",
         "registered": True,
         "deployed": ["sha256:one", "sha256:two"],
@@ -145,6 +155,7 @@ def test_what_is_read(tmp_path: Path) -> None:
                 "image": "sha256:one",
                 "digests": [DIGEST],
                 "reference": "web:1",
+                "recorded": True,
                 "tree": "t",
                 "inputs": "i",
                 "condition": "healthy",
@@ -206,6 +217,7 @@ def one(name: str = "web", **more: Any) -> dict[str, Any]:
         "image": "sha256:one",
         "digests": [],
         "reference": "app:1",
+        "recorded": True,
         "tree": "",
         "inputs": "",
         "condition": "healthy",
@@ -379,8 +391,9 @@ def test_the_image_of_the_same_files_gets_our_name(tmp_path: Path) -> None:
 def test_judging_gives_no_name(tmp_path: Path, in_force: str) -> None:
     """Check mode changes nothing and gives the same answer, for our own image and for the other environment's."""
     register(tmp_path, "aiia_prod", web={"image": in_force})
-    labels = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
-    asked = promotion(tmp_path, evidence(one(**BUILT)), {"sha256:one": image("sha256:one", **labels)})
+    if in_force:
+        recorded(tmp_path, "aiia_prod", tree="t" * 40)
+    asked = promotion(tmp_path, evidence(one(**BUILT)), {"sha256:one": image("sha256:one")})
     judged = asked.promote("t" * 40, "i", "app:c2", check=True)
     assert not any(call[:2] == ("image", "tag") for call in calls(asked))
     assert asked.promote("t" * 40, "i", "app:c2") == judged
@@ -422,9 +435,58 @@ def test_what_does_not_get_our_name(
 def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
     """A reverted commit: the image of these files is in force here, whatever staging runs by now."""
     register(tmp_path, "aiia_prod", web={"image": "sha256:old"})
-    labels = {"io.bulkhead.tree": "t", "io.bulkhead.inputs": "i"}
-    asked = promotion(tmp_path, evidence(), {"sha256:old": image("sha256:old", **labels)})
+    recorded(tmp_path, "aiia_prod", "sha256:old")
+    asked = promotion(tmp_path, evidence(), {"sha256:old": image("sha256:old")})
     assert "already in force here" in asked.promote("t", "i", "app:2")
     assert calls(asked)[-1] == ("image", "tag", "sha256:old", "app:2")
     with pytest.raises(EngineError, match="runs no image built from these files"):
         asked.promote("t", "j", "app:2")
+
+
+# ---- what vouches: the record, and no label --------------------------------------------------------------------------
+
+FORGED = {"io.bulkhead.tree": "t" * 40, "io.bulkhead.inputs": "i"}
+
+
+def test_labels_vouch_for_nothing(tmp_path: Path) -> None:
+    """A service of staging claims by its labels, and by those of its image, to be built from production's files."""
+    register(tmp_path)
+    forged = {"sha256:one": image("sha256:one", **FORGED)}
+    found = seen(tmp_path, container("web", labels=FORGED), images=forged)
+    asked = promotion(tmp_path, found, forged, minutes=0)
+    with pytest.raises(EngineError, match="no record of what the images that run there were built from"):
+        asked.promote("t" * 40, "i", "app:c2")
+    recorded(tmp_path, "aiia_staging", tree="t" * 40)  # the control: the same, built by Bulkhead
+    promotion(tmp_path, seen(tmp_path, container("web")), forged, minutes=0).promote("t" * 40, "i", "app:c2")
+
+
+def test_labels_put_nothing_into_force(tmp_path: Path) -> None:
+    """An image that production runs under another name is not its commit because it says so."""
+    register(tmp_path, "aiia_prod", other={"image": "sha256:one"})
+    asked = promotion(tmp_path, evidence(), {"sha256:one": image("sha256:one", **FORGED)})
+    with pytest.raises(EngineError, match="runs no image built from these files"):
+        asked.promote("t" * 40, "i", "app:c2")
+
+
+def test_files_that_git_changed_cannot_be_compared(tmp_path: Path) -> None:
+    asked = promotion(tmp_path, evidence(one(tree="")), {"sha256:one": image("sha256:one")})
+    with pytest.raises(EngineError, match="git changes files at checkout"):
+        asked.promote("t" * 40, "i", "app:c2")
+
+
+def test_the_record_is_private_and_forgets_what_is_gone(tmp_path: Path) -> None:
+    recorded(tmp_path, "aiia_prod", "sha256:one")
+    recorded(tmp_path, "aiia_prod", "sha256:two")
+    record = ImageRecord(str(tmp_path), "aiia_prod")
+    assert record.all() == {"sha256:two": {"tree": "t", "inputs": "i"}}
+    assert Path(record.path).stat().st_mode & 0o777 == 0o600
+    assert ImageRecord(str(tmp_path), "aiia_staging").all() == {}
+    Path(record.path).write_text("[")
+    assert record.facts("sha256:two") == {}
+
+
+def test_an_image_may_not_claim_labels_of_ours() -> None:
+    built = image(
+        "sha256:one", **{"io.bulkhead.probe": "true", "io.bulkhead.prefix": "aiia_staging", "io.bulkhead.demo": "x"}
+    )
+    assert claimed_labels(built, {"io.bulkhead.prefix": "aiia_staging"}) == ["io.bulkhead.probe"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import STATE
-from unit.module_utils.deployments import WEB, Machine, files
+from unit.module_utils.deployments import WEB, Machine, files, pem
 from unit.module_utils.fake_engine import (
     COMPOSE_FILE,
     compose_text,
@@ -192,13 +192,13 @@ def test_a_commit_that_is_not_checked_out(deployed: Machine) -> None:
 
 def test_a_file_from_the_machine(machine: Machine, tmp_path: Path) -> None:
     """A certificate that a renewal replaced: certbot's names are links."""
-    (tmp_path / "archive1.pem").write_text("old")
+    (tmp_path / "archive1.pem").write_text(pem("old"))
     (tmp_path / "live.pem").symlink_to("archive1.pem")
     wanted = {**file("tls.pem", ""), "source": str(tmp_path / "live.pem")}
     changes = {"files": [*files()["files"], wanted], "services": [service("web", files=["tls.pem"]), service("db")]}
     machine.deploy(**changes)
-    assert (machine.directory / "tls.pem").read_text() == "old"
-    (tmp_path / "archive2.pem").write_text("new")
+    assert (machine.directory / "tls.pem").read_text() == pem("old")
+    (tmp_path / "archive2.pem").write_text(pem("new"))
     (tmp_path / "live.pem").unlink()
     (tmp_path / "live.pem").symlink_to("archive2.pem")
     assert machine.plan(**changes) == ["write tls.pem", "bring changed files to aiia_prod_web"]

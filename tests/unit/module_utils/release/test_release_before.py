@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge imp
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollout import Rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
-from unit.module_utils.deployments import Machine, files, roll_back
+from unit.module_utils.deployments import Machine, files, pem, roll_back
 from unit.module_utils.fake_engine import file
 from unit.module_utils.rolled import Killed
 
@@ -55,13 +55,13 @@ def test_a_certificate_of_today_is_no_other_release(machine: Machine, clock: lis
     copied = {**file("tls.pem", ""), "source": str(tmp_path / "live.pem")}
 
     def with_certificate(number: int) -> str:
-        (tmp_path / "live.pem").write_text("new" if number == 3 else "old")
+        (tmp_path / "live.pem").write_text(pem("new" if number == 3 else "old"))
         given = files(web=f"web:{number}", conf=str(number))["files"]
         return release(machine, number, files=[*given, copied], keep_releases=3)
 
     first, second, _third = (with_certificate(number) for number in (1, 2, 3))
     roll_back(machine)
-    assert served(machine) == (second, "web:2", "2") and (machine.directory / "tls.pem").read_text() == "new"
+    assert served(machine) == (second, "web:2", "2") and (machine.directory / "tls.pem").read_text() == pem("new")
     roll_back(machine)
     assert served(machine) == (first, "web:1", "1")
 

@@ -16,7 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollback import as_kept, secret_texts
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
-from unit.module_utils.deployments import Hidden, Machine, files, roll_back
+from unit.module_utils.deployments import Hidden, Machine, files, pem, roll_back
 from unit.module_utils.fake_engine import file, service
 
 
@@ -90,12 +90,12 @@ def test_a_file_that_somebody_changed(three: Machine) -> None:
 def test_a_certificate_of_the_machine_is_todays(tmp_path: Path, clock: list[int]) -> None:
     machine, certificate = Machine(tmp_path / "env"), tmp_path / "live.pem"
     for number in (1, 2):
-        certificate.write_text(f"certificate {number}")
+        certificate.write_text(pem(f"certificate {number}"))
         wanted = {**file("tls.pem", ""), "source": str(certificate)}
         machine.deploy(files=[*files(conf=str(number))["files"], wanted])
     roll_back(machine)
     assert (machine.directory / "web.conf").read_text() == "1"
-    assert (machine.directory / "tls.pem").read_text() == "certificate 2"
+    assert (machine.directory / "tls.pem").read_text() == pem("certificate 2")
 
 
 def test_an_image_that_is_gone(three: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,31 +248,40 @@ def test_the_files_of_a_commit_that_is_not_here(
     assert checkout.tree(checkout.fetch(earlier)) == tip(origin, "staging~1^{tree}")
 
 
-def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path) -> None:
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """An empty directory."""
+    path = tmp_path / "private"
+    path.mkdir()
+    return path
+
+
+def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path, empty: Path) -> None:
     """Neither untracked files nor .git get into the image, and nothing is left behind."""
     path = deployed(checkout)
     (path / "ignored").write_text("secret\n")
     earlier = tip(origin, "staging~1")
-    with checkout.exported(earlier) as folder:
-        files = {path.name: path.read_text() for path in Path(folder).iterdir()}
-    assert files == {"README": "1\n", "Dockerfile": "FROM scratch\n"}
-    assert not Path(folder).exists()
+    assert checkout.export(earlier, str(empty)) == tip(origin, "staging~1^{tree}")
+    assert {path.name: path.read_text() for path in empty.iterdir()} == {
+        "README": "1\n",
+        "Dockerfile": "FROM scratch\n",
+    }
+    assert not Path(checkout.build_root, earlier).exists()
     assert git(path, "worktree", "list").count("\n") == 0
     checkout.refuse_local_changes()
 
 
-def test_an_export_that_broke_off_does_not_stand_in_the_way(checkout: Checkout, origin: Path) -> None:
+def test_an_export_that_broke_off_does_not_stand_in_the_way(checkout: Checkout, origin: Path, empty: Path) -> None:
     deployed(checkout)
     newest = tip(origin, "staging")
-    with pytest.raises(RuntimeError), checkout.exported(newest) as folder:
-        raise RuntimeError
-    Path(folder).mkdir(parents=True)
-    Path(folder, "left-over").touch()
-    with checkout.exported(newest) as folder:
-        assert not Path(folder, "left-over").exists()
+    folder = Path(checkout.build_root, newest)
+    folder.mkdir(parents=True)
+    (folder / "left-over").touch()
+    assert checkout.export(newest, str(empty)) == tip(origin, "staging^{tree}")
+    assert not (empty / "left-over").exists() and not folder.exists()
 
 
-def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Path) -> None:
+def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Path, empty: Path) -> None:
     """They are fetched, or the error has git's message."""
     git(origin, "config", "receive.denyCurrentBranch", "ignore")
     work = tmp_path / "work"
@@ -282,8 +291,8 @@ def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Pat
     git(work, "push", "--quiet", "origin", "staging")
     newest = checkout.fetch()
     # Git itself refuses submodules by file path, which is what the test has at hand.
-    with pytest.raises(GitError, match=f"the submodules of {newest[:12]} cannot be fetched"), checkout.exported(newest):
-        pass
+    with pytest.raises(GitError, match=f"the submodules of {newest[:12]} cannot be fetched"):
+        checkout.export(newest, str(empty))
 
 
 def test_nothing_of_the_callers_environment_reaches_git(
@@ -331,7 +340,7 @@ def test_credentials_are_never_shown(text: str, shown: str) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can run git as somebody else")
 def test_git_runs_as_the_owner(module: AnsibleModule, tmp_path: Path) -> None:
-    command = Checkout(module, str(tmp_path), "x", "staging", "nobody")
+    command = Checkout(module, str(tmp_path), "/x", "staging", "nobody")
     seen: list[list[str]] = []
 
     def run_command(argv: list[str], **_options: object) -> tuple[int, str, str]:
@@ -369,7 +378,7 @@ def test_no_argument_of_git_has_the_credentials(tmp_path: Path) -> None:
             stores.append(Path(next(word.partition("--file=")[2] for word in command if "--file=" in word)))
             assert stores[-1].read_text() == "https://bob:t0ken@git.example.org\n"
             assert stores[-1].stat().st_mode & 0o777 == 0o600
-            return 0, "0123456789abcdef refs/heads/main", ""
+            return 0, "%s refs/heads/main" % ("0" * 40), ""
 
     checkout = Checkout(Module(), str(tmp_path), "https://bob:t0ken@git.example.org/a.git", "main")
     checkout.remote_commit()

@@ -381,6 +381,21 @@ def test_a_template_of_another_name(tmp_path: Path) -> None:
     assert f"template none.j2 was not found in {tmp_path}, {ROLE}" in found.message
 
 
+@pytest.mark.parametrize("name", ["../vault.yml", "{path}/vault.yml", "link.j2"])
+def test_a_template_outside_of_the_directories(tmp_path: Path, name: str) -> None:
+    """An inventory must not read other files of the controller, which the loader would even decrypt."""
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    (tmp_path / "vault.yml").write_text("bulkhead_secrets: of production\n")
+    (templates / "link.j2").symlink_to(tmp_path / "vault.yml")
+    name = name.format(path=tmp_path)
+    assert (templates / name).read_text()  # the control: it is there for whoever just opens it
+    declaration = declared(tmp_path, bulkhead_nginx_template=name)
+    loader = read(write(tmp_path / "any", {})).loader
+    assert Renderer(loader, [templates]).render(declaration) is None
+    assert f"template {name} was not found in {templates}" in only(declaration.problems).message
+
+
 def test_a_template_that_fails(tmp_path: Path) -> None:
     templates = tmp_path / "templates"
     templates.mkdir()

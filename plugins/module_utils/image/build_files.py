@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that a build reads: all of them in one directory that only this user can enter. Runs on the targets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..docker.engine import EngineError
+from ..source.checkout import Checkout
+from ..source.context import ContextError, resolve
+from ..state.registry import state_directory
+from .ca_bundle import certificates
+
+#: The directory below the state directory for builds that are running.
+BUILDS = "builds"
+
+
+class BuildFiles(NamedTuple):
+    """Paths that are no links, none of which anybody else can change. ``ca_bundle`` is empty if there is none.
+
+    ``tree`` is the git tree of the files; empty where git changes files at checkout, so that they are not those of any
+    commit.
+    """
+
+    context: str
+    dockerfile: str
+    ca_bundle: str
+    tree: str
+
+
+@contextlib.contextmanager
+def build_files(checkout: Checkout, params: dict[str, Any], commit: str) -> Iterator[BuildFiles]:
+    """Yield the files for the build of a commit. Raises EngineError if anything to be read lies outside of it."""
+    parent = os.path.join(state_directory(params["state_directory"]), BUILDS)
+    os.makedirs(parent, mode=0o700, exist_ok=True)
+    # No prefix has a dot. The environment's lock is held, so what is there was left by a run that was killed.
+    for name in os.listdir(parent):
+        if name.partition(".")[0] == params["prefix"]:
+            shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix="%s." % params["prefix"], dir=parent)  # only for this user
+    try:
+        bundle = ""
+        if params["ca_bundle"]:
+            bundle = os.path.join(folder, "ca-bundle.pem")
+            with open(bundle, "w", encoding="ascii") as stream:
+                stream.write(certificates(params["ca_bundle"], params["state_directory"], params["prefix"]))
+        root = os.path.join(folder, "files")
+        os.mkdir(root)
+        try:
+            tree = checkout.export(commit, root)
+        except ContextError as error:
+            raise EngineError("commit %s cannot be built: %s" % (commit[:12], error)) from error
+        context, dockerfile = inside(root, params["context"], params["dockerfile"], commit)
+        yield BuildFiles(context, dockerfile, bundle, tree)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def inside(root: str, context: str, dockerfile: str, commit: str) -> tuple[str, str]:
+    """The build context and the Dockerfile below ``root``, after links. Raises EngineError if anything leaves it."""
+    folder = _resolved(root, context, "bulkhead_build_context", commit)
+    if not os.path.isdir(folder):
+        raise EngineError("commit %s has no directory %s (bulkhead_build_context)" % (commit[:12], context))
+    recipe = _resolved(root, dockerfile, "bulkhead_build_dockerfile", commit)
+    if not os.path.isfile(recipe):
+        raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], dockerfile))
+    beside = os.path.relpath("%s.dockerignore" % recipe, root)
+    for ignored in (os.path.relpath(os.path.join(folder, ".dockerignore"), root), beside):
+        _resolved(root, ignored, "the files that the build leaves out", commit)
+    return folder, recipe
+
+
+def _resolved(root: str, path: str, what: str, commit: str) -> str:
+    try:
+        return resolve(root, path)
+    except ContextError as error:
+        raise EngineError(
+            "commit %s cannot be built: %s (%s). The build would read files of this machine, perhaps of another "
+            "environment: commit the files themselves" % (commit[:12], error, what)
+        ) from error

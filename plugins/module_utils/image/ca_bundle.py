@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates for a build, from a file of the machine that is read as root. Runs on the targets."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+
+from ..core.below import read_regular
+from ..docker.engine import EngineError
+from ..state.registry import Registry, state_directory
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+
+
+def certificates(path: str, configured: str, prefix: str) -> str:
+    """The certificates of a PEM file, and nothing else of it.
+
+    Raises EngineError if the file belongs to another environment or to Bulkhead, or holds anything but certificates.
+    """
+    real = os.path.realpath(path)
+    state = state_directory(configured)
+    for other, directory in [("Bulkhead", state), *_others(state, prefix)]:
+        if (real + os.sep).startswith(os.path.realpath(directory) + os.sep):
+            raise _refusal(path, "it belongs to %s" % other)
+    try:
+        content = read_regular(real)  # not by the first path: one of its links may have been exchanged since
+    except OSError as error:
+        raise _refusal(path, "it cannot be read: %s" % error.strerror) from error
+    if content is None:
+        raise _refusal(path, "it is not a file")
+    blocks = list(_BLOCK.finditer(content.decode("utf-8", "replace")))
+    if any(block[1] != "CERTIFICATE" for block in blocks):
+        raise _refusal(path, "it holds more than certificates (BEGIN CERTIFICATE), such as a private key")
+    text = "".join("%s\n" % block[0] for block in blocks)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise _refusal(path, "it holds no PEM certificates, or damaged ones") from None
+    return text
+
+
+def _others(state: str, prefix: str) -> list[tuple[str, str]]:
+    entries = Registry(state).entries().items()
+    return [(other, str(entry["directory"])) for other, entry in entries if other != prefix and entry.get("directory")]
+
+
+def _refusal(path: str, why: str) -> EngineError:
+    return EngineError(
+        "%s is not taken into a build (bulkhead_build_ca_bundle): %s. Name a file with CA certificates only, such as "
+        "/etc/ssl/certs/ca-certificates.crt" % (path, why)
+    )

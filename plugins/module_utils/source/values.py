@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which repositories, branches and commits are given to git. Used on both sides, before git is called."""
+
+from __future__ import annotations
+
+import re
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_USER = r"[A-Za-z0-9_](?:[A-Za-z0-9._~+%!*-]*)"
+_REPOSITORY = re.compile(
+    r"""(?:
+        https://(?:[^/@\s]+@)?{host}(?::[0-9]+)?/\S+          # https://host/path
+      | http://(?:[^/@\s]+@)?(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?/\S+   # on the machine itself
+      | ssh://(?:{user}@)?{host}(?::[0-9]+)?/[^-\s]\S*        # ssh://git@host/path
+      | {user}@{host}:(?![-:])\S+                             # git@host:path
+      | (?:file://)?/[^\x00-\x1f\x7f]+                        # a path on the machine
+    )\Z""".format(host=_HOST, user=_USER),
+    re.VERBOSE,
+)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_NOT_IN_A_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\A[-/]|[/.]\Z|\A@\Z|(?:\A|/)\.|\.lock(?:/|\Z)")
+_COMMIT = re.compile(r"[0-9A-Fa-f]{1,64}\Z")
+
+
+def repository_problem(repository: str) -> str:
+    """Why git is not given a repository; empty if it is. The text has no credentials."""
+    if _REPOSITORY.match(repository):
+        return ""
+    return (
+        "bulkhead_source_repository is %s; write https://host/path, ssh://git@host/path, git@host:path, or an absolute "
+        "path on the machine. Git takes other forms for options, for commands to run, or without encryption"
+        % _CREDENTIALS.sub("", repository)
+    )
+
+
+def branch_problem(branch: str) -> str:
+    """Why git is not given a branch, by the rules of ``git check-ref-format``; empty if it is."""
+    if branch and not _NOT_IN_A_BRANCH.search(branch):
+        return ""
+    return "bulkhead_source_branch is %s, and git has no such branch names; write it as main or release/1.2" % (
+        branch or "empty"
+    )
+
+
+def commit_problem(commit: str) -> str:
+    """Why git is not given a commit; empty if it is."""
+    if _COMMIT.match(commit):
+        return ""
+    return "bulkhead_source_commit is %s; write a commit's id in hexadecimal, in full or abbreviated" % commit

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of what is read for an environment: its repository, the files of a build, and files of the machine."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+
+from ...module_utils.source.values import branch_problem, commit_problem, repository_problem
+from .inventory import holds_seal
+from .model import Declaration
+
+#: Files of the machine that are read as root for an environment.
+READ_AS_ROOT = ("bulkhead_build_ca_bundle", "bulkhead_tls_certificate_path", "bulkhead_tls_key_path")
+
+#: Where a machine keeps its state unless the inventory names another directory.
+_STATE_DIRECTORY = "/var/lib/bulkhead"
+
+#: The name of one of certbot's certificates, in the path of its files.
+_LINEAGE = re.compile(r"/(?:live|archive)/([^/]+?)(?:-\d{4})?/")
+
+
+def check_sources(declaration: Declaration) -> None:
+    """Note what must not be given to git or read for a build."""
+    values = declaration.values
+    for variable, problem in (
+        ("bulkhead_source_repository", repository_problem),
+        ("bulkhead_source_branch", branch_problem),
+        ("bulkhead_source_commit", commit_problem),
+    ):
+        text = str(values[variable] or "")
+        if text and values["bulkhead_source_repository"] and not holds_seal(text) and problem(text):
+            declaration.problem("invalid-variable", variable, problem(text), "correct it in the inventory")
+    for variable in ("bulkhead_build_context", "bulkhead_build_dockerfile"):
+        path = str(values[variable] or "")
+        if not holds_seal(path) and not _is_inside(path):
+            declaration.problem(
+                "invalid-variable",
+                variable,
+                f"{variable} is {path or 'empty'}; a build reads files of its commit only, and that is no path inside "
+                "the repository",
+                "name it relative to the repository's root and without '..', such as backend or backend/Dockerfile",
+            )
+    for variable in READ_AS_ROOT:
+        path = str(values[variable] or "")
+        if path and not holds_seal(path) and (not path.startswith("/") or posixpath.normpath(path) != path):
+            declaration.problem(
+                "invalid-variable",
+                variable,
+                f"{variable} is {path}; a file of the machine is named by its absolute path, without '..'",
+                "write the whole path, such as /etc/ssl/certs/ca-certificates.crt",
+            )
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    shaped = bool(path) and not path.startswith(("/", "-", "~")) and "://" not in path and path.isprintable()
+    return shaped and ".." not in parts
+
+
+def check_files_read_as_root(fleet: Sequence[Declaration]) -> None:
+    """Note files of the machine that belong to another environment, or to Bulkhead itself."""
+    directories: dict[tuple[str, str], str] = {}
+    domains: dict[tuple[str, str], str] = {}
+    for declaration in fleet:
+        values = declaration.values
+        machine = str(values["bulkhead_machine"])
+        directories[machine, str(values["bulkhead_directory"] or "")] = declaration.prefix
+        for domain in values["bulkhead_domains"] or ():
+            domains.setdefault((machine, str(domain).lower()), declaration.prefix)
+    for declaration in fleet:
+        for variable in READ_AS_ROOT:
+            path = str(declaration.values[variable] or "")
+            absolute = path.startswith("/") and not holds_seal(path)
+            owner = "" if not absolute else _owner(declaration, path, directories, domains)
+            if owner:
+                declaration.problem(
+                    "foreign-file",
+                    variable,
+                    f"{variable} is {path}, which belongs to {owner}: it would be copied to {declaration.prefix}",
+                    "name a file of this environment's own",
+                )
+
+
+def _owner(
+    declaration: Declaration, path: str, directories: dict[tuple[str, str], str], domains: dict[tuple[str, str], str]
+) -> str:
+    """Whom a file of the machine belongs to if that is not the environment; else empty."""
+    values = declaration.values
+    machine, own = str(values["bulkhead_machine"]), {str(domain).lower() for domain in values["bulkhead_domains"] or ()}
+    state = posixpath.normpath(str(values["bulkhead_state_directory"] or _STATE_DIRECTORY))
+    step = path
+    while step != "/":
+        step = posixpath.dirname(step)
+        owner = directories.get((machine, step), "")
+        if owner and owner != declaration.prefix:
+            return owner
+        if step == state:
+            return "Bulkhead on this machine"
+    lineage = _LINEAGE.search(path)
+    if lineage and lineage[1].lower() not in own:
+        return domains.get((machine, lineage[1].lower()), "")
+    return ""
