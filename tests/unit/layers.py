@@ -46,7 +46,7 @@ MAY_IMPORT |= _below(
         "source": "core ansible.module_utils",
         "state": "core ansible.module_utils",
         "probe": "core docker",
-        "host": "core docker probe/program state",
+        "host": "core docker state",
         "image": "core docker source state",
         "backup": "core docker state",
         "release": "core docker host source state ansible.module_utils",

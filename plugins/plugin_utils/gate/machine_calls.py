@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,6 @@ from ansible.utils.display import Display
 
 from ..isolation.live.probes import Probes
 from .proof import Surroundings
-from .questions import credentials
 from .session import Note, Session, holder
 
 #: Seconds of waiting for a lock after which the user sees a line.
@@ -71,7 +69,6 @@ class MachineCalls:
             **self._look(),
             "prefix": self._surroundings.environment.prefix,
             "token": session.token if session else "",
-            "credentials": json.dumps(credentials(self._values)),
             "project": project,
             "resolve": probes.resolve,
             "connect": probes.connect,

@@ -350,7 +350,6 @@ def test_after_a_deployment_the_session_is_what_verification_starts_from(live: B
     arguments = machine.calls[0][1]
     assert {key: arguments[key] for key in LOOK} == LOOK
     assert (arguments["token"], arguments["project"], arguments["prefix"]) == (session.token, OURS, OURS)
-    assert json.loads(arguments["credentials"])["redis"]
     assert answer["drift"] == [] and answer["probed"]["requests"] == len(arguments["requests"])
 
 
