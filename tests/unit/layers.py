@@ -82,7 +82,8 @@ MAY_IMPORT |= _below(
     {
         "declaration": "isolation ansible yaml",
         "release": "declaration isolation isolation/facts module_utils/core/env_file module_utils/core/masking "
-        "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag module_utils/release/service "
+        "module_utils/docker/containers module_utils/docker/labels module_utils/host/guarded module_utils/image/tag "
+        "module_utils/release/service "
         "module_utils/source/checkout ansible yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
         "module_utils/core/steps module_utils/core/timestamps ansible",

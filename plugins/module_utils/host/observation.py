@@ -23,6 +23,7 @@ from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
 from . import facts as machine
+from .firewall import bridge_of
 from .firewall_fingerprints import guards
 from .sockets import restarts_of
 
@@ -175,7 +176,6 @@ def networks(engine: Engine) -> list[dict[str, Any]]:
     """All networks with their subnets and bridges."""
     observed = []
     for network in _inspect_all(engine, "network"):
-        options = network.get("Options") or {}
         configs = (network.get("IPAM") or {}).get("Config") or ()
         observed.append(
             {
@@ -186,7 +186,7 @@ def networks(engine: Engine) -> list[dict[str, Any]]:
                 **_labels(network.get("Labels") or {}),
                 "subnets": [config.get("Subnet") for config in configs],
                 "gateways": [config.get("Gateway") for config in configs if config.get("Gateway")],
-                "bridge": options.get("com.docker.network.bridge.name") or "br-%s" % network["Id"][:12],
+                "bridge": bridge_of(network),
             }
         )
     return observed

@@ -114,6 +114,7 @@ def _check_values(declaration: Declaration) -> None:
         )
     _check_backups(declaration)
     _check_numbers(declaration)
+    _check_firewall(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:
             declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
@@ -125,6 +126,17 @@ def _check_values(declaration: Declaration) -> None:
             "environment lives on one machine as long as it has a single engine: on two, each would have a database of "
             "its own",
             f"keep one host in group {declaration.group}, or declare a second environment",
+        )
+
+
+def _check_firewall(declaration: Declaration) -> None:
+    wanted = declaration.values["bulkhead_firewall"]
+    if not holds_seal(wanted) and str(wanted).lower() not in ("auto", "true", "false"):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_firewall",
+            f"bulkhead_firewall is {wanted!r}",
+            "use auto (the guard wherever the machine can have it), true (refuse to deploy without it) or false",
         )
 
 
