@@ -13,6 +13,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .core.errors import Failure
+from .core.left_behind import remove_leftovers, remove_own_file
 from .state.registry import keep_lease_alive
 
 
@@ -21,7 +22,9 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
 
     ``leased`` modules work under the environment's lease, which is renewed meanwhile.
     """
+    remove_own_file()
     try:
+        remove_leftovers(str(module._remote_tmp or ""))
         with keep_lease_alive(module) if leased else nullcontext():
             result = run(module)
     except Failure as error:

@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 
 from ..isolation.live.probes import Probes
 from .proof import Surroundings
+from .sending import send_by_stdin
 from .session import Note, Session, holder
 
 #: Seconds of waiting for a lock after which the user sees a line.
@@ -100,6 +101,7 @@ class MachineCalls:
         return {**receipt, "path": written.get("path", "")} if receipt else {}
 
     def _module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        send_by_stdin(self._action, self._task_vars)
         answer: dict[str, Any] = self._action._execute_module(
             f"aiia.bulkhead.{name}", dict(arguments), task_vars=self._task_vars
         )

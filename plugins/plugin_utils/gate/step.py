@@ -20,6 +20,7 @@ from ..isolation.report import text
 from ..release.render import Release
 from .live import LiveGate
 from .plan import Gate, require_proof
+from .sending import send_by_stdin
 from .session import Session, now
 
 
@@ -82,6 +83,7 @@ class EnvironmentStep(ActionBase):
 
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a module of this collection on the machine."""
+        send_by_stdin(self, self.task_vars)
         self.session.steps.append(name)
         answer: dict[str, Any] = self._execute_module(
             f"aiia.bulkhead.{name}", {**self.common(), **arguments}, task_vars=self.task_vars

@@ -210,7 +210,7 @@ def test_name_servers() -> None:
 
 def test_a_name_server_at_a_guarded_address() -> None:
     """Its port is open and nothing else there: the rule for it comes first."""
-    rules = plain_rules(4, (), ("169.254.169.254",))
+    rules = plain_rules(4, [], ("169.254.169.254",))
     refused = rules.index(f"-d {GUARDED[4][0]} -j REJECT --reject-with icmp-port-unreachable")
     assert rules.index("-d 169.254.169.254 -p udp -m udp --dport 53 -j RETURN") < refused
 

@@ -56,6 +56,7 @@ class Machine:
 
     def __init__(self, step: str, check_mode: bool = False) -> None:
         self._task = SimpleNamespace(action=f"aiia.bulkhead.{step}", check_mode=check_mode)
+        self._connection = SimpleNamespace(set_option=lambda _name, _value: None)
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, list[Answer]] = {
             "preflight": [{"observation": seen(), "note": ""}],
