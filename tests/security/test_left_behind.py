@@ -24,14 +24,14 @@ SLOW = {**health_check(), "test": ["CMD", "false"], "start_period": "60s"}
 
 
 @contextmanager
-def running(site: Site, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(site: Site, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A program of Ansible's that is killed when the block ends, with everything that it started."""
     program = str(Path(sys.executable).with_name(command[0]))
     with (site.directory / "killed.log").open("wb") as log:
         process = subprocess.Popen(
             [program, *command[1:]],
             cwd=ROOT,
-            env=site.environment(environment),
+            env=site.environment(files(site)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -43,12 +43,21 @@ def running(site: Site, *command: str, **environment: str) -> Iterator[subproces
             process.wait()
 
 
+def files(site: Site) -> dict[str, str]:
+    """Ansible as it is by default, which sends modules as files, with temporary directories of this test's own."""
+    return {"ANSIBLE_PIPELINING": "false", "ANSIBLE_REMOTE_TMP": str(remote(site))}
+
+
+def remote(site: Site) -> Path:
+    """Ansible's temporary directory on the machine."""
+    return site.directory / "remote"
+
+
 def holding(site: Site, canary: str) -> list[str]:
-    """The files in Ansible's temporary directories that hold a text. Machine and controller are one here."""
-    place = site.directory / "home" / ".ansible"
-    assert place.is_dir()
-    files = [path for path in place.rglob("*") if path.is_file()]
-    return [path.name for path in files if canary.encode() in path.read_bytes()]
+    """The files in Ansible's temporary directories on machine and controller that hold a text."""
+    places = (remote(site), site.directory / "home" / ".ansible")
+    found = [path for place in places for path in place.rglob("*") if path.is_file()]
+    return [path.name for path in found if canary.encode() in path.read_bytes()]
 
 
 @pytest.mark.parametrize("pipelining", [None, False], ids=["as Ansible is set up", "without pipelining"])
@@ -61,10 +70,12 @@ def test_a_killed_deployment_leaves_no_secret(site: Site, pipelining: bool | Non
     site.write()
     vault = f"{place.group}@{site.directory / f'{place.group}.password'}"
     command = ("ansible-playbook", "-i", str(site.inventory), "--vault-id", vault, "deploy.yml", "-l", place.group)
-    with running(site, *command, ANSIBLE_PIPELINING="false") as process:
+    with running(site, *command) as process:
         container = ("container", "inspect", "--format", "{{.State.Running}}", f"{place.prefix}_web")
         eventually(lambda: "true" in docker(*container, check=False) or process.poll() is not None, 120)
         assert process.poll() is None, (site.directory / "killed.log").read_text()
+    sent_as_file = pipelining is False
+    assert bool(list(remote(site).glob("ansible-tmp-*"))) is sent_as_file
     assert canary in (place.directory / ".env").read_text(), "the module had no secret, so this test shows nothing"
     assert holding(site, canary) == []
 
@@ -73,8 +84,8 @@ def test_ansible_alone_leaves_them(site: Site) -> None:
     """The control: a module of Ansible's own that is killed, with a secret in its arguments."""
     canary = secrets.token_urlsafe(24)
     call = ("ansible", "localhost", "-c", "local", "-m", "command", "-a", f"env CANARY={canary} sleep 60")
-    with running(site, *call, ANSIBLE_PIPELINING="false") as process:
-        assert eventually(lambda: (site.directory / "home/.ansible").is_dir() and holding(site, canary))
+    with running(site, *call) as process:
+        assert eventually(lambda: holding(site, canary))
         assert process.poll() is None
     assert holding(site, canary) == ["AnsiballZ_command.py"]
 
@@ -82,6 +93,6 @@ def test_ansible_alone_leaves_them(site: Site) -> None:
 def test_modules_are_not_kept_on_purpose(site: Site) -> None:
     """ANSIBLE_KEEP_REMOTE_FILES is refused before a module is sent."""
     site.small(secrets={"bulkhead_secrets": {"CANARY": secrets.token_urlsafe(24)}})
-    run = site.play("-l", "small", environment={"ANSIBLE_KEEP_REMOTE_FILES": "true"})
+    run = site.play("-l", "small", environment={**files(site), "ANSIBLE_KEEP_REMOTE_FILES": "true"})
     assert run.code != 0 and "ANSIBLE_KEEP_REMOTE_FILES would leave every module on the machine" in run.error
-    assert not list((site.directory / "home/.ansible").rglob("AnsiballZ_*"))
+    assert not list(remote(site).rglob("AnsiballZ_*"))

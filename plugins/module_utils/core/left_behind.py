@@ -72,12 +72,14 @@ def _sweep(place: str) -> None:
         for name in os.listdir(parent):
             if _FOLDER.match(name):
                 with contextlib.suppress(OSError), _opened(name, _DIRECTORY, parent) as folder:
-                    _sweep_folder(folder)
-                    os.rmdir(name, dir_fd=parent)  # only if nothing else is in it
+                    if _sweep_folder(folder):
+                        os.rmdir(name, dir_fd=parent)  # does nothing if something else is in it
 
 
-def _sweep_folder(folder: int) -> None:
-    """Remove modules of ours from one temporary directory: by handles, as its owner could put links there."""
+def _sweep_folder(folder: int) -> bool:
+    """Remove modules of ours from one temporary directory, by handles, as its owner could put links there. Returns
+    whether there were any."""
+    removed = False
     for name in os.listdir(folder):
         if _MODULE.match(name):
             with _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder) as handle:
@@ -85,6 +87,8 @@ def _sweep_folder(folder: int) -> None:
                 is_old = time.time() - found.st_mtime > _AGE
                 if is_old and stat.S_ISREG(found.st_mode) and _is_ours(handle):
                     os.unlink(name, dir_fd=folder)
+                    removed = True
+    return removed
 
 
 def _is_ours(handle: int) -> bool:

@@ -50,8 +50,10 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 )
 def test_nothing_else_is_removed(tmp_path: Path, other: dict[str, str]) -> None:
     kept = left(tmp_path, **other)  # type: ignore[arg-type]
+    about_to_be_filled = tmp_path / "ansible-tmp-1.1-1-1"
+    about_to_be_filled.mkdir()
     subject.remove_leftovers(str(tmp_path))
-    assert kept.exists()
+    assert kept.exists() and about_to_be_filled.exists()
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:
