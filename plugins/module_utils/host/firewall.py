@@ -170,6 +170,9 @@ class Firewall:
         nameservers = nameservers_of(*map(_text, _RESOLVERS), daemon=_text(_DAEMON))
         wanted: list[tuple[Table, list[str], str]] = []
         for family, names in sorted(bridges.items()):
+            # A network cannot lose its IPv6, and no packet comes from one that is gone: reading the table would be in vain.
+            if family == 6 and not names and ports is not None:
+                continue
             table = self._table(family, needed=bool(names) or family == 4)
             if table is None:
                 continue
