@@ -132,6 +132,7 @@ def boot_command(place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     (folder / "units").mkdir()
     monkeypatch.setattr(firewall_boot, "SYSTEMD", str(folder / "systemd"))
     monkeypatch.setattr(firewall_boot, "UNITS", str(folder / "units"))
+    monkeypatch.setattr(firewall_boot, "SCRIPTS", str(folder / "scripts"))
     monkeypatch.setattr(firewall_boot.BootGuard, "_systemctl", lambda _self, *_args: None)
     with patch_module_args({}):
         engine = Engine(AnsibleModule(argument_spec={}), "unix:///var/run/docker.sock")

@@ -115,7 +115,7 @@ class Firewall:
         self.optional = optional
         self.missing = ""
         self._state = state
-        self._boot = BootGuard(engine, prefix, chain, state)
+        self._boot = BootGuard(engine, prefix, chain)
         self._tables: dict[int, Table] = {}
         self._found: list[dict[str, Any]] | None = None
         if os.geteuid() != 0:
@@ -170,7 +170,7 @@ class Firewall:
         nameservers = nameservers_of(*map(_text, _RESOLVERS), daemon=_text(_DAEMON))
         wanted: list[tuple[Table, list[str], str]] = []
         for family, names in sorted(bridges.items()):
-            # A network cannot lose its IPv6, and no packet comes from one that is gone: reading the table would be in vain.
+            # A network cannot lose its IPv6, and no packet comes from one that is gone: no need to read the table.
             if family == 6 and not names and ports is not None:
                 continue
             table = self._table(family, needed=bool(names) or family == 4)

@@ -23,10 +23,10 @@ from .firewall_rules import DOCKER_USER, FirewallError
 SYSTEMD = "/run/systemd/system"
 UNITS = "/etc/systemd/system"
 CRON = "/etc/cron.d"
+#: Where the scripts are. Not in the state directory, which may be configured: whoever owns it would own root's boot.
+SCRIPTS = "/etc/bulkhead/guards"
 #: One of these exists while a cron daemon runs that knows ``@reboot``.
 CRON_RUNS = ("/run/crond.pid", "/run/crond.reboot", "/run/cron.reboot")
-
-SCRIPT = "guard.sh"
 
 _SCRIPT = """#!/bin/sh
 # %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
@@ -87,15 +87,14 @@ class RuleSet(NamedTuple):
 class BootGuard:
     """What puts up one environment's guard when its machine starts."""
 
-    def __init__(self, engine: Engine, prefix: str, chain: str, state: str) -> None:
+    def __init__(self, engine: Engine, prefix: str, chain: str) -> None:
         self.engine = engine
         self.prefix = prefix
         self.chain = chain
-        self.folder = os.path.join(state, "guards", prefix)
         self.name = "bulkhead-%s-guard" % prefix
         self.unit = os.path.join(UNITS, "%s.service" % self.name)
         self.job = os.path.join(CRON, self.name)
-        self.script = os.path.join(self.folder, SCRIPT)
+        self.script = os.path.join(SCRIPTS, "%s.sh" % prefix)
 
     def differs(self, sets: Sequence[RuleSet]) -> bool:
         """Whether these rules would not be put up as they are. Without rules: whether anything is left."""
@@ -113,8 +112,6 @@ class BootGuard:
             self._systemctl("disable", os.path.basename(self.unit))
         for path in stale:
             os.unlink(path)
-        if self.script in stale:
-            os.rmdir(self.folder)
         for path, file in different:
             Tree(os.path.dirname(path)).write(file)
         if self.unit in stale or self.unit in dict(different):
@@ -137,7 +134,9 @@ class BootGuard:
         else:
             return {}
         return {
-            self.script: DesiredFile(SCRIPT, script(self.prefix, self.chain, sets).encode(), 0o700),
+            self.script: DesiredFile(
+                os.path.basename(self.script), script(self.prefix, self.chain, sets).encode(), 0o700
+            ),
             starts: DesiredFile(os.path.basename(starts), text.encode(), 0o644),
         }
 

@@ -221,7 +221,8 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 Severity.HIGH,
                 f"{address}:{port}",
                 f"from inside {name} a connection to {address}:{port} of {owner} succeeds",
-                f"publish the port of {owner} on 127.0.0.1 only or not at all, or guard {environment.prefix} (bulkhead_firewall)",
+                f"publish the port of {owner} on 127.0.0.1 only or not at all, or guard {environment.prefix} "
+                "(bulkhead_firewall: true)",
                 "NW-05",
                 "NW-16",
             )

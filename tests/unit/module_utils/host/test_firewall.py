@@ -342,7 +342,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(firewall_module, "_is_interface", lambda _name: True)
     monkeypatch.setattr(firewall_module, "_text", lambda path: "nameserver 10.0.0.2\n" if path[-5:] == ".conf" else "")
-    for name in ("SYSTEMD", "UNITS", "CRON"):
+    for name in ("SYSTEMD", "UNITS", "CRON", "SCRIPTS"):
         monkeypatch.setattr(firewall_boot, name, str(tmp_path / name.lower()))
     monkeypatch.setattr(firewall_boot, "CRON_RUNS", (str(tmp_path / "crond.pid"),))
     return Machine(str(tmp_path / "state"))
@@ -465,10 +465,10 @@ def test_over_a_reboot(machine: Machine, tmp_path: Path) -> None:
     for folder in ("systemd", "units", "cron"):
         (tmp_path / folder).mkdir()
     machine.guard().apply(PORTS)
-    unit, script = tmp_path / "units" / f"bulkhead-{PREFIX}-guard.service", Path(machine.state, "guards", PREFIX)
-    assert f'ExecStart=/bin/sh "{script}/guard.sh"' in unit.read_text() and "Before=docker.service" in unit.read_text()
+    unit, script = tmp_path / "units" / f"bulkhead-{PREFIX}-guard.service", tmp_path / "scripts" / f"{PREFIX}.sh"
+    assert f'ExecStart=/bin/sh "{script}"' in unit.read_text() and "Before=docker.service" in unit.read_text()
     assert machine.calls[-2:] == ["systemctl", "systemctl"]
-    text = (script / "guard.sh").read_text()
+    text = script.read_text()
     assert "put_up iptables DOCKER-USER <<'RULES'" in text and f"-I INPUT 1 -i {BRIDGE} " in text
     assert machine.guard().plan() == []
     unit.write_text("changed")
@@ -477,7 +477,7 @@ def test_over_a_reboot(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "crond.pid").touch()
     machine.guard().apply(PORTS)
     job = tmp_path / "cron" / f"bulkhead-{PREFIX}-guard"
-    assert not unit.exists() and job.read_text().endswith(f"@reboot root /bin/sh '{script}/guard.sh'\n")
+    assert not unit.exists() and job.read_text().endswith(f"@reboot root /bin/sh '{script}'\n")
     machine.guard(None).apply(None)
     assert not job.exists() and not script.exists()
 
