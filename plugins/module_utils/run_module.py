@@ -14,6 +14,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .core.errors import Failure
+from .core.left_behind import remove_leftovers, remove_own_file
 from .core.permit import READ_ONLY, permit
 from .state.registry import keep_lease_alive
 
@@ -24,7 +25,9 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
     ``leased`` modules work under the environment's lease, which is renewed meanwhile. A module that could change
     something refuses to work for anyone but the gate.
     """
+    remove_own_file()
     try:
+        remove_leftovers(str(module._remote_tmp or ""))
         _require_permit(module)
         with keep_lease_alive(module) if leased else nullcontext():
             result = run(module)

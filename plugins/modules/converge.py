@@ -130,6 +130,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             Locks(state_directory(params["state_directory"])).refuse_older(params["prefix"])
         result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.downtime))
         containers = converger.run.containers
+    if comparison.firewall and comparison.firewall.missing:
+        result["unguarded"] = comparison.firewall.missing
     result["containers"] = {name_of(container): condition(container) for container in containers}
     return result
 

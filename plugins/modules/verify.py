@@ -30,12 +30,6 @@ options:
     elements: dict
     default: []
     description: Other environments' addresses and ports to connect to; C(machine) is the machine as containers see it.
-  credentials:
-    type: str
-    default: ""
-    description:
-      - The environment's own user names and passwords by kind (C(postgresql), C(redis)), as JSON. They are tried only
-        on servers of other environments that accept a connection, and never sent to a server that asks for none.
   requests: {type: list, elements: dict, default: [], description: HTTP requests to make from the machine.}
   questions: {type: list, elements: dict, default: [], description: Read-only commands to run in its own containers.}
   timeout: {type: float, default: 0.5, description: Timeout in seconds for each probe.}
@@ -69,7 +63,6 @@ replies:
   elements: dict
 """
 
-import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -94,7 +87,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if container["labels"].get(PROJECT) == params["project"] and container["running"] and container["networks"]
     ]
     connect = targets(params["connect"], own, observation["networks"])
-    ask = {"resolve": params["resolve"], "connect": connect, "credentials": json.loads(params["credentials"] or "{}")}
+    ask = {"resolve": params["resolve"], "connect": connect}
     return {
         "changed": False,
         "observation": observation,
@@ -111,7 +104,6 @@ def main() -> None:
             "prefix": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": False},
             "project": {"type": "str", "default": ""},
-            "credentials": {"type": "str", "default": "", "no_log": True},
             "resolve": {"type": "list", "elements": "str", "default": []},
             "connect": {"type": "list", "elements": "dict", "default": []},
             "requests": {"type": "list", "elements": "dict", "default": []},

@@ -79,7 +79,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
     }
     networks = {"networks": {"default": ipv6}} if Path("/proc/net/if_inet6").exists() else {}
     server = site.small("server", "server", services=only(web=web(ports=[f"{port}:8000"])))
-    client = site.small("client", "client", services=only(web=web(ports=[f"{own_port}:8000"])), compose=networks)
+    client = site.small(
+        "client", "client", services=only(web=web(ports=[f"{own_port}:8000"])), compose=networks, firewall=False
+    )
     server.deploy().succeeded()
     client.deploy().succeeded()
     yield Pair(server, client, port, own_port)

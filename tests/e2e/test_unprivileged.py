@@ -93,13 +93,14 @@ def test_an_unprivileged_user(places: tuple[Place, Place], site: Site, user: str
     assert said["probed"]["containers"] == 1 and said["probed"]["names"] > 0 and said["probed"]["addresses"] > 0
     assert said["bystanders"] == [production.prefix] and said["bystander_changes"] == []
     assert third.changed == 0
+    assert any("no guard in the firewall: bulkhead_firewall needs root" in note for note in said["notes"])
     owner = pwd.getpwnam(user)
     home = Path(owner.pw_dir)
     assert Path(said["path"]).is_relative_to(home / ".local/state/bulkhead")
     assert {path.stat().st_uid for path in home.rglob("*")} == {owner.pw_uid}
     seen = look(site)
     runs = {container["name"]: container["run"] for container in seen["containers"]}
-    assert len(runs[f"{production.prefix}_keeper"]) == 40 and runs[f"{staging.prefix}_web"] == ""
+    assert runs[f"{production.prefix}_keeper"] and runs[f"{staging.prefix}_web"] == ""
     assert set(seen["registry"]) == {production.prefix, staging.prefix}
     assert docker("ps", "--all", "--quiet", "--filter", "label=io.bulkhead.probe") == ""
     assert docker("image", "ls", "--quiet", "--filter", "label=io.bulkhead.probe") == ""

@@ -46,7 +46,7 @@ MAY_IMPORT |= _below(
         "source": "core ansible.module_utils",
         "state": "core ansible.module_utils",
         "probe": "core docker",
-        "host": "core docker probe/program state",
+        "host": "core docker state",
         "image": "core docker host source state",
         "backup": "core docker state",
         "release": "core docker host source state ansible.module_utils",
@@ -82,7 +82,8 @@ MAY_IMPORT |= _below(
     {
         "declaration": "isolation module_utils/source/values ansible jinja2 yaml",
         "release": "declaration isolation isolation/facts module_utils/core/env_file module_utils/core/masking "
-        "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag module_utils/release/paths "
+        "module_utils/docker/containers module_utils/docker/labels module_utils/host/guarded module_utils/image/tag "
+        "module_utils/release/paths "
         "module_utils/release/service "
         "module_utils/source/checkout ansible yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guard: firewall rules that keep an environment's containers away from ports that others publish on the machine.
+"""The guard: firewall rules that keep an environment's containers away from the machine and from others' ports on it.
 
 Engines separate bridges, but containers can reach the machine's own addresses, where the userland proxy answers for
-every port published on all of them. So traffic from an environment's bridges to the machine itself (INPUT), or
-forwarded to any container (DOCKER-USER), is rejected unless it is a reply or goes to a port of the environment's own.
+every port published on all of them, and the addresses at which clouds give away what the machine may do. So traffic
+from an environment's bridges to the machine itself (INPUT), or forwarded (DOCKER-USER) to any container or to such an
+address, is rejected unless it is a reply or goes to a port of the environment's own.
 
 All rules are in one chain of the environment's own. Only that chain and the jumps to it are added and removed; the rest
 of the firewall is left alone. Runs on the targets.
@@ -14,199 +15,34 @@ of the firewall is left alone. Runs on the targets.
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import os
-import re
-import shlex
-from collections.abc import Iterable, Mapping
+from typing import Any
 
-from ..core.errors import Failure, last_lines
+from ..core.errors import last_lines
 from ..core.steps import Step
 from ..docker.engine import Engine, inspect_objects
-
-#: The prefix of every environment's chain.
-CHAINS = "BULKHEAD-"
-#: The chains that jump to it. FORWARD only without DOCKER-USER (with an engine that uses nftables itself).
-INPUT, DOCKER_USER, FORWARD = "INPUT", "DOCKER-USER", "FORWARD"
+from .firewall_boot import BootGuard, RuleSet
+from .firewall_rules import (
+    CHAINS,
+    DOCKER_USER,
+    FORWARD,
+    INPUT,
+    FirewallError,
+    bridges_of,
+    chain_rules,
+    jumps,
+    nameservers_of,
+    owner_of,
+    parse_save,
+    restore_input,
+)
 
 _COMMANDS = {4: ("iptables", "iptables-nft", "iptables-legacy"), 6: ("ip6tables", "ip6tables-nft", "ip6tables-legacy")}
-_PORTS = re.compile(r"[0-9]{1,5}(:[0-9]{1,5})?\Z")
-_PROTOCOLS = ("tcp", "udp", "sctp")
 _ROOT = "bulkhead_firewall needs root on the machine: set ansible_become, or set bulkhead_firewall to false"
 
-
-class FirewallError(Failure):
-    """The guard cannot be set up or removed."""
-
-
-# ---- planning: pure --------------------------------------------------------------------------------------------------
-
-
-def parse_save(text: str) -> dict[str, list[str]]:
-    """Parse the output of iptables-save into {chain: [its rules as printed]}."""
-    chains: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.startswith(":"):
-            chains.setdefault(line[1:].split()[0], [])
-        elif line.startswith("-A "):
-            chains.setdefault(line.split()[1], []).append(line)
-    return chains
-
-
-def option(rule: str, *names: str) -> str:
-    """The value of an option of a printed rule, such as ``-j`` or ``--comment``; empty if it has none."""
-    words = shlex.split(rule)
-    return next((words[at + 1] for at, word in enumerate(words[:-1]) if word in names), "")
-
-
-def chain_rules(
-    family: int,
-    chain: str,
-    prefix: str,
-    bridges: list[str],
-    ports: Iterable[Mapping[str, str]],
-    nameservers: Iterable[str] = (),
-) -> list[str]:
-    """The rules of an environment's chain, as iptables-restore takes them.
-
-    ``ports`` are the machine's ports that the environment's containers may reach: {protocol, address, ports}. Raises
-    FirewallError if one is invalid.
-    """
-    to_machine = "-m addrtype --dst-type LOCAL"
-    refuse = "-j REJECT --reject-with icmp%s-port-unreachable" % ("6" if family == 6 else "")
-    # By direction, not only by state: traffic of connections opened before the guard existed is not a reply.
-    rules = ["-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN"]
-    # For neighbour discovery and path MTU; it reaches no port.
-    rules += ["-p %s -j RETURN" % ("ipv6-icmp" if family == 6 else "icmp")]
-    rules += ["-o %s -j RETURN" % bridge for bridge in bridges]
-    for protocol in ("udp", "tcp"):
-        rules += [
-            "-d %s -p %s %s -m %s --dport 53 -j RETURN" % (address, protocol, to_machine, protocol)
-            for address in nameservers
-            if _has_family(family, address)
-        ]
-    for entry in ports:
-        address = _address(entry.get("address", ""))
-        if address and not _has_family(family, address):
-            continue
-        target = "-d %s " % address if address and not ipaddress.ip_address(address).is_unspecified else ""
-        protocol, port = _protocol(entry.get("protocol", "")), _port(entry.get("ports", ""))
-        rules.append("%s-p %s %s -m %s --dport %s -j RETURN" % (target, protocol, to_machine, protocol, port))
-    rules.append("%s %s" % (to_machine, refuse))
-    if family == 4:
-        rules.append("-m addrtype --dst-type BROADCAST -j DROP")
-    rules.append("-m conntrack --ctstate DNAT %s" % refuse)
-    # iptables prints rules in its own way, which differs by version. The digest in the comment identifies them.
-    digest = hashlib.sha256("\n".join([prefix, *rules]).encode()).hexdigest()[:8]
-    return [
-        '-A %s -m comment --comment "%s: bulkhead %d %s" %s' % (chain, prefix, number, digest, rule)
-        for number, rule in enumerate(rules, 1)
-    ]
-
-
-def jumps(chain: str, prefix: str, bridges: Iterable[str], parents: Iterable[str]) -> dict[str, list[str]]:
-    """The rules that jump to an environment's chain: {parent: [rules without ``-A parent``]}."""
-    return {
-        parent: ['-i %s -m comment --comment "%s: bulkhead" -j %s' % (bridge, prefix, chain) for bridge in bridges]
-        for parent in parents
-    }
-
-
-def restore_input(
-    existing: Mapping[str, list[str]], chain: str, rules: list[str], wanted_jumps: Mapping[str, list[str]]
-) -> str:
-    """The input for iptables-restore that puts these rules and jumps into the table; empty if they are in place.
-
-    Without rules and jumps the chain is removed.
-    """
-    own = {
-        parent: [rule for rule in printed if option(rule, "-j", "-g") == chain] for parent, printed in existing.items()
-    }
-    present = chain in existing
-    if not rules:
-        if not present and not any(own.values()):
-            return ""
-    elif (
-        present and comparable(existing[chain]) == comparable(rules) and _same_jumps(existing, own, wanted_jumps, chain)
-    ):
-        return ""
-    lines = ["*filter", ":%s - [0:0]" % chain]
-    lines += rules
-    for printed in own.values():
-        lines += ["-D" + rule[len("-A") :] for rule in printed]
-    for parent, parent_jumps in sorted(wanted_jumps.items()):
-        lines += ["-I %s 1 %s" % (parent, jump) for jump in parent_jumps]
-    if not rules:
-        lines.append("-X %s" % chain)
-    return "\n".join(lines + ["COMMIT", ""])
-
-
-def comparable(rules: Iterable[str]) -> list[tuple[str, str]]:
-    """The parts by which rules are compared: comment and target."""
-    return [(option(rule, "--comment"), option(rule, "-j")) for rule in rules]
-
-
-def jumps_first(printed: list[str], chain: str) -> bool:
-    """Whether only jumps to guards precede the last jump to a chain: any other rule could accept traffic first."""
-    last = max(at for at, rule in enumerate(printed) if option(rule, "-j", "-g") == chain)
-    return all(option(rule, "-j").startswith(CHAINS) for rule in printed[:last])
-
-
-def _same_jumps(
-    existing: Mapping[str, list[str]], own: Mapping[str, list[str]], wanted: Mapping[str, list[str]], chain: str
-) -> bool:
-    """Whether each wanted jump exists exactly once, ahead of other rules."""
-    for parent in set(own) | set(wanted):
-        present = own.get(parent, [])
-        bridges = sorted(option(rule, "-i") for rule in present)
-        if bridges != sorted(option(rule, "-i") for rule in wanted.get(parent, ())):
-            return False
-        if present and not jumps_first(existing[parent], chain):
-            return False
-    return True
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text)) if text else ""
-    except ValueError as error:
-        raise FirewallError("%r is not an IP address" % text) from error
-
-
-def _has_family(family: int, address: str) -> bool:
-    return ipaddress.ip_address(address).version == family
-
-
-def _protocol(text: str) -> str:
-    if text not in _PROTOCOLS:
-        raise FirewallError("%r is not one of the protocols %s" % (text, ", ".join(_PROTOCOLS)))
-    return text
-
-
-def _port(text: str) -> str:
-    if not _PORTS.match(str(text)):
-        raise FirewallError("%r is not a port or range of ports" % text)
-    return str(text)
-
-
-def nameservers_of(text: str) -> list[str]:
-    """The name servers of a resolv.conf, without loopback addresses, which need no rule."""
-    addresses: set[str] = set()
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] != ["nameserver"] or len(words) < 2:
-            continue
-        try:
-            address = ipaddress.ip_address(words[1].split("%")[0])
-        except ValueError:
-            continue
-        if not address.is_loopback:
-            addresses.add(str(address))
-    return sorted(addresses)
-
-
-# ---- on the machine --------------------------------------------------------------------------------------------------
+#: The files that name the machine's name servers. The engine reads the second where the first names a local one only.
+_RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+_DAEMON = "/etc/docker/daemon.json"
 
 
 class Table:
@@ -256,32 +92,57 @@ class Table:
 
 
 class Firewall:
-    """The guard of one environment. ``ports`` is None to remove it."""
+    """The guard of one environment. ``ports`` is None to remove it. ``state`` is the machine's state directory.
+
+    An ``optional`` guard raises nothing where the machine cannot have it; ``missing`` says why.
+    """
 
     def __init__(
-        self, engine: Engine, prefix: str, chain: str, networks: list[str], ports: list[dict[str, str]] | None
+        self,
+        engine: Engine,
+        prefix: str,
+        chain: str,
+        networks: list[str],
+        ports: list[dict[str, str]] | None,
+        state: str,
+        optional: bool = False,
     ) -> None:
         self.engine = engine
         self.prefix = prefix
         self.chain = chain
         self.networks = networks
         self.ports = ports
-        if os.geteuid() != 0:
-            raise FirewallError(_ROOT)
+        self.optional = optional
+        self.missing = ""
+        self._state = state
+        self._boot = BootGuard(engine, prefix, chain)
         self._tables: dict[int, Table] = {}
+        self._found: list[dict[str, Any]] | None = None
+        if os.geteuid() != 0:
+            self._miss(FirewallError(_ROOT))
+
+    def _miss(self, error: FirewallError) -> None:
+        """Note that there is no guard here. Raises the error where there must be one."""
+        if not self.optional:
+            raise error
+        self.missing = error.message
+
+    def look_again(self) -> None:
+        """Forget the networks that were seen, because Compose may have made others."""
+        self._found = None
 
     def _bridges(self, ports: list[dict[str, str]] | None) -> tuple[dict[int, list[str]], bool]:
         """The environment's bridges for each family, and whether a network does not exist yet."""
         bridges: dict[int, list[str]] = {4: [], 6: []}
         if ports is None or not self.networks:
             return bridges, False
-        inspected = inspect_objects(self.engine, "network", self.networks)
-        for network in inspected:
+        if self._found is None:
+            self._found = inspect_objects(self.engine, "network", self.networks)
+        for network in self._found:
             if network.get("Driver") != "bridge":
                 continue
-            options = network.get("Options") or {}
-            name = options.get("com.docker.network.bridge.name") or "br-%s" % network["Id"][:12]
-            if not os.path.isdir("/sys/class/net/%s" % name):
+            name = bridge_of(network)
+            if not _is_interface(name):
                 raise FirewallError(
                     "this machine has no interface %s, the bridge of network %s: the engine is rootless or runs "
                     "elsewhere, so bulkhead_firewall cannot guard it. Set bulkhead_firewall to false"
@@ -290,7 +151,7 @@ class Firewall:
             bridges[4].append(name)
             if network.get("EnableIPv6"):
                 bridges[6].append(name)
-        return bridges, len(inspected) < len(self.networks)
+        return bridges, len(self._found) < len(self.networks)
 
     def _table(self, family: int, needed: bool) -> Table | None:
         """The table of a family; None if it is neither needed nor available."""
@@ -304,26 +165,39 @@ class Firewall:
         return self._tables[family]
 
     def _wanted(self, ports: list[dict[str, str]] | None) -> list[tuple[Table, list[str], str]]:
-        """For each family: its table, the rules of the chain, and the input for iptables-restore."""
+        """For each family: its table, the rules of the chain with the jumps, and the input for iptables-restore."""
         bridges, _incomplete = self._bridges(ports)
-        nameservers = nameservers_of(_text("/etc/resolv.conf"))
+        nameservers = nameservers_of(*map(_text, _RESOLVERS), daemon=_text(_DAEMON))
         wanted: list[tuple[Table, list[str], str]] = []
         for family, names in sorted(bridges.items()):
+            # A network cannot lose its IPv6, and no packet comes from one that is gone: no need to read the table.
+            if family == 6 and not names and ports is not None:
+                continue
             table = self._table(family, needed=bool(names) or family == 4)
             if table is None:
                 continue
             rules = chain_rules(family, self.chain, self.prefix, names, ports or [], nameservers) if names else []
             wanted_jumps = jumps(self.chain, self.prefix, names, table.parents) if names else {}
-            wanted.append((table, rules, restore_input(table.chains, self.chain, rules, wanted_jumps)))
+            text = restore_input(table.chains, self.chain, rules, wanted_jumps)
+            heads = ["-I %s 1 %s" % (parent, jump) for parent in sorted(wanted_jumps) for jump in wanted_jumps[parent]]
+            wanted.append((table, rules + heads, text))
         return wanted
 
     def incomplete(self) -> bool:
         """Whether a network to guard does not exist yet."""
-        return self._bridges(self.ports)[1]
+        return not self.missing and self._bridges(self.ports)[1]
 
     def plan(self) -> list[Step]:
         """What would be done, in one step; empty when everything is in place."""
-        if not (any(text for _table, _rules, text in self._wanted(self.ports)) or self.incomplete()):
+        if self.missing:
+            return []
+        try:
+            wanted = self._wanted(self.ports)
+            up_to_date = not any(text for _table, _lines, text in wanted) and not self._boot.differs(_sets(wanted))
+            if up_to_date and not self.incomplete():
+                return []
+        except FirewallError as error:
+            self._miss(error)
             return []
         if self.ports is None:
             return [Step("remove", self.chain, "firewall chain")]
@@ -333,16 +207,56 @@ class Firewall:
         """The environment's chain before and after, for a diff."""
         before: list[str] = []
         after: list[str] = []
-        for table, rules, text in self._wanted(self.ports):
+        for table, lines, text in [] if self.missing else self._wanted(self.ports):
             before += table.chains.get(self.chain, [])
+            rules = [line for line in lines if line.startswith("-A")]
             after += rules if text else table.chains.get(self.chain, [])
         return "".join("%s\n" % rule for rule in before), "".join("%s\n" % rule for rule in after)
 
     def apply(self, ports: list[dict[str, str]] | None) -> None:
-        """Set up the guard for the networks that exist, or remove it if ``ports`` is None."""
-        for table, _rules, text in self._wanted(ports):
-            if text:
-                table.restore(text)
+        """Set up the guard for the networks that exist, or remove it if ``ports`` is None, now and for every boot."""
+        if self.missing:
+            return
+        try:
+            wanted = self._wanted(ports)
+            for table, _lines, text in wanted:
+                if text:
+                    table.restore(text)
+                    self._sweep(table)
+            self._boot.bring(_sets(wanted))
+        except FirewallError as error:
+            self._miss(error)
+
+    def _sweep(self, table: Table) -> None:
+        """Remove guards of environments whose networks are gone, and that this machine has not registered."""
+        for chain in dead_guards(table.chains):
+            owner = owner_of(table.chains[chain])
+            if chain == self.chain or not owner or os.path.isdir(os.path.join(self._state, "environments", owner)):
+                continue
+            try:
+                table.restore(restore_input(table.chains, chain, [], {}))
+            except FirewallError:  # another deployment has just removed it
+                table.refresh()
+
+
+def _sets(wanted: list[tuple[Table, list[str], str]]) -> list[RuleSet]:
+    return [RuleSet(table.command, table.parents[1], lines) for table, lines, _text in wanted]
+
+
+def bridge_of(network: dict[str, Any]) -> str:
+    """The name of a network's bridge, as the engine inspects the network."""
+    options = network.get("Options") or {}
+    return str(options.get("com.docker.network.bridge.name") or "br-%s" % network["Id"][:12])
+
+
+def dead_guards(chains: dict[str, list[str]]) -> list[str]:
+    """The chains of guards none of whose bridges exists any more: no packet can come to them."""
+    guards = [(chain, bridges_of(chains, chain)) for chain in chains if chain.startswith(CHAINS)]
+    return [chain for chain, bridges in guards if bridges and not any(map(_is_interface, bridges))]
+
+
+def _is_interface(name: str) -> bool:
+    return os.path.isdir("/sys/class/net/%s" % name)
 
 
 def _text(path: str) -> str:

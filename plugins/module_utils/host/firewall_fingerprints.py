@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from ..core.directory import digest
 from ..docker.engine import Engine
-from .firewall import CHAINS, FirewallError, Table, comparable, jumps_first, option
+from .firewall import Table, dead_guards
+from .firewall_rules import CHAINS, FirewallError, comparable, jumps_first, option
 
 
 def fingerprint(chains: Mapping[str, list[str]], chain: str) -> str:
@@ -38,7 +39,8 @@ def guards(engine: Engine) -> dict[str, dict[str, str]] | None:
             chains = Table(engine, family).chains
         except FirewallError:  # without that family's command there is no guard
             continue
+        dead = dead_guards(chains)
         for chain in chains:
-            if chain.startswith(CHAINS):
+            if chain.startswith(CHAINS) and chain not in dead:
                 fingerprints.setdefault(chain, {})[str(family)] = fingerprint(chains, chain)
     return fingerprints

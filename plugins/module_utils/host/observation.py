@@ -24,8 +24,12 @@ from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
 from . import facts as machine
 from .capacity import memory, space, usage
+from .firewall import bridge_of
 from .firewall_fingerprints import guards
-from .redis_runs import runs
+from .sockets import restarts_of
+
+#: The port of a Redis, and where the default stack mounts its settings.
+_REDIS, _REDIS_SETTINGS = 6379, "/usr/local/etc/redis"
 
 
 def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), keep: bool = False) -> dict[str, Any]:
@@ -95,9 +99,7 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
 def containers(engine: Engine, key: bytes = b"") -> list[dict[str, Any]]:
     """All containers, running or not. Values of their settings may be secret, so only keyed digests are returned."""
     ids = engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split()
-    summaries = [summary(container, key) for container in engine.inspect(ids)]
-    known = runs(summaries)
-    return [dict(container, run=known.get(container["id"], "")) for container in summaries]
+    return [summary(container, key) for container in engine.inspect(ids)]
 
 
 def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
@@ -113,6 +115,7 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
         "condition": condition(container),
         "running": bool(state.get("Running")),
         "started": state.get("StartedAt", ""),
+        "run": _redis_run(container, attached.values()),
         "restarts": container.get("RestartCount", 0),
         "policy": (host.get("RestartPolicy") or {}).get("Name", ""),
         "network_mode": host.get("NetworkMode", ""),
@@ -155,6 +158,17 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
     }
 
 
+def _redis_run(container: dict[str, Any], networks: Iterable[dict[str, Any] | None]) -> str:
+    """What shows that a Redis was restarted inside its container, which the engine does not see; else empty."""
+    exposed = (container.get("Config") or {}).get("ExposedPorts") or {}
+    mounted = {mount.get("Destination") for mount in container.get("Mounts") or ()}
+    addresses = [network["IPAddress"] for network in networks if network and network.get("IPAddress")]
+    is_redis = "%d/tcp" % _REDIS in exposed or _REDIS_SETTINGS in mounted
+    if PREFIX not in labels_of(container) or not is_redis or not addresses:
+        return ""
+    return restarts_of((container.get("State") or {}).get("Pid", 0), addresses[0], _REDIS)
+
+
 def _settings(variables: Iterable[str], key: bytes) -> dict[str, str]:
     """Variables by name, each with a digest keyed by the machine's key, which reveals changes but no values."""
     digests = {}
@@ -168,7 +182,6 @@ def networks(engine: Engine) -> list[dict[str, Any]]:
     """All networks with their subnets and bridges."""
     observed = []
     for network in _inspect_all(engine, "network"):
-        options = network.get("Options") or {}
         configs = (network.get("IPAM") or {}).get("Config") or ()
         observed.append(
             {
@@ -179,7 +192,7 @@ def networks(engine: Engine) -> list[dict[str, Any]]:
                 **_labels(network.get("Labels") or {}),
                 "subnets": [config.get("Subnet") for config in configs],
                 "gateways": [config.get("Gateway") for config in configs if config.get("Gateway")],
-                "bridge": options.get("com.docker.network.bridge.name") or "br-%s" % network["Id"][:12],
+                "bridge": bridge_of(network),
             }
         )
     return observed

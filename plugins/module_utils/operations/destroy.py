@@ -26,7 +26,8 @@ from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
-from ..host.firewall import Firewall, FirewallError
+from ..host.firewall import Firewall
+from ..host.firewall_rules import FirewallError
 from ..image.builder import Builder, Settings
 from ..image.record import ImageRecord
 from ..source.checkout import Checkout
@@ -129,7 +130,7 @@ class Destruction:
             self.goes.append(Thing("firewall chain", self.params["firewall_chain"]))
 
     def _guard(self) -> Firewall:
-        return Firewall(self.engine, self.prefix, self.params["firewall_chain"], [], None)
+        return Firewall(self.engine, self.prefix, self.params["firewall_chain"], [], None, self.state_directory)
 
     def _labelled(self, kind: str) -> list[dict[str, Any]]:
         """The networks or volumes that carry the environment's label and are of its Compose project."""

@@ -21,6 +21,7 @@ from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
 from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
+from ..state.registry import state_directory
 from .containers import Containers
 from .copied import read_source
 from .interrupted import unfinished_files, unknown_containers
@@ -297,4 +298,7 @@ def _firewall(engine: Engine, params: dict[str, Any], state: dict[str, Any]) -> 
     if not wanted and state.get("firewall") is None:
         return None
     ports = params["firewall_ports"] if wanted else None
-    return Firewall(engine, params["prefix"], params["firewall_chain"], params["networks"], ports)
+    where = (engine, params["prefix"], params["firewall_chain"], params["networks"], ports)
+    # What was guarded once stays so: a guard that cannot be set up any more fails the run.
+    optional = wanted == "auto" and state.get("firewall") is None
+    return Firewall(*where, state_directory(params["state_directory"]), optional)

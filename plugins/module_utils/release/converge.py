@@ -137,7 +137,7 @@ class Converger:
             "made_for": {name: labels_of(container).get(RELEASE, "") for name, container in made.items()},
             "prepared": self.run.prepared,
         }
-        if seen.firewall and seen.firewall.ports is not None:
+        if seen.firewall and seen.firewall.ports is not None and not seen.firewall.missing:
             state["firewall"] = seen.firewall.ports
         self.releases.complete(release, seen.files, self.params, images, seen.state.get("release", ""))
         save_state(self.tree, state)

@@ -45,6 +45,7 @@ class Rollout:
         if firewall.incomplete():
             code, output, errors = self.engine.compose("up", "--no-start", "--no-build", "--quiet-pull")
             self.run.refresh()
+            firewall.look_again()
             if code != 0:
                 raise EngineError("the containers could not be made", last_lines(errors or output))
         self.progress.begin(firewall.plan())
@@ -64,6 +65,7 @@ class Rollout:
         self.serving.remove(self.comparison.orphans)
         firewall = self.comparison.firewall
         if firewall:  # Compose may have replaced a network
+            firewall.look_again()
             firewall.apply(firewall.ports)
 
     # ---- serving --------------------------------------------------------------------------------------------------

@@ -41,7 +41,6 @@ PREVIOUS = "previous"
 OF_A_RELEASE = (
     "commit",
     "compose_file",
-    "firewall",
     "firewall_ports",
     "networks",
     "ports",

@@ -64,6 +64,7 @@ class Undo:
         names = self._misled | {service.name for service in self.rollout.serving.brought}
         self.rollout.serve(services, [service for service in services if service.name in names], allowed=True)
         if self.comparison.firewall:
+            self.comparison.firewall.look_again()
             self.comparison.firewall.apply(self.comparison.state.get("firewall"))
         return "The previous release serves again%s" % self._with_other_images(in_force)
 

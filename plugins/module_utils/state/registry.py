@@ -153,7 +153,7 @@ class Registry:
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
         self._tree.write(
-            DesiredFile(os.path.join("environments", prefix, "environment.json"), encode_with_digest(entry), 0o644)
+            DesiredFile(os.path.join("environments", prefix, "environment.json"), encode_with_digest(entry), 0o640)
         )
 
     def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:

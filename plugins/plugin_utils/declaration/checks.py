@@ -127,6 +127,7 @@ def _check_values(declaration: Declaration) -> None:
             declaration.problem("invalid-variable", "bulkhead_restore_readers", message, fix)
     _check_numbers(declaration)
     _check_sizes(declaration)
+    _check_firewall(declaration)
     for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
         if isinstance(values[name], int) and not 0 < values[name] < 65536:
             declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
@@ -144,6 +145,17 @@ def _check_values(declaration: Declaration) -> None:
 def _readable(value: Any) -> str:
     """A text; empty where it is sealed."""
     return "" if holds_seal(value) else str(value or "")
+
+
+def _check_firewall(declaration: Declaration) -> None:
+    wanted = declaration.values["bulkhead_firewall"]
+    if not holds_seal(wanted) and str(wanted).lower() not in ("auto", "true", "false"):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_firewall",
+            f"bulkhead_firewall is {wanted!r}",
+            "use auto (the guard wherever the machine can have it), true (refuse to deploy without it) or false",
+        )
 
 
 def _check_backups(declaration: Declaration) -> None:

@@ -27,6 +27,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "dict": check_type_dict,
     "int": check_type_int,
     "list": check_type_list,
+    "raw": lambda value: value,
 }
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +15,13 @@ from ansible.utils.display import Display
 from ...module_utils.core.permit import READ_ONLY, permit
 from ..isolation.live.probes import Probes
 from .proof import Surroundings
-from .questions import credentials
+from .sending import send_by_stdin
 from .session import Note, Session, holder
 
 
 def call_module(action: Any, task_vars: dict[str, Any], name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Call a module of this collection on the machine, with the permit that it asks for."""
+    send_by_stdin(action, task_vars)
     given = dict(arguments)
     if name not in READ_ONLY:
         given["permit"] = permit(name, given["prefix"], given["token"])
@@ -82,7 +82,6 @@ class MachineCalls:
             **self._look(),
             "prefix": self._surroundings.environment.prefix,
             "token": session.token if session else "",
-            "credentials": json.dumps(credentials(self._values)),
             "project": project,
             "resolve": probes.resolve,
             "connect": probes.connect,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a verification asks an environment's own servers, and the credentials it tries at others'."""
+"""What a verification asks an environment's own servers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..release.render import Release
-
-
-def credentials(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """The credentials for an environment's own servers, which another environment's servers must refuse."""
-    secrets = values["bulkhead_secrets"]
-    known = {key: value for key, value in dict(secrets or {}).items() if isinstance(value, str)}
-    database = {"user": "bulkhead_database_user", "database": "bulkhead_database_name"}
-    return {
-        "postgresql": {
-            **{key: str(values[name]) for key, name in database.items()},
-            "password": str(known.get("DB_PASSWORD", "")),
-        },
-        "redis": {"password": str(known.get("REDIS_PASSWORD", ""))},
-    }
 
 
 def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from ..isolation.live.credentials import shared_credentials
 from ..isolation.live.drift import differences
 from ..isolation.live.preflight import preflight, standing
 from ..isolation.live.probes import Probes, judge_probes, plan_probes
@@ -52,6 +53,7 @@ class Verification:
         return [
             *judge_probes(self._environment, self._others, probes, answer, services),
             *judge(self._environment, self._surroundings.read, answer["observation"]),
+            *shared_credentials(self._environment, answer["observation"]),
         ]
 
     def drift(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ LIVE_RULES = {
     "foreign-name-resolves": "A container of the environment resolves another environment's name.",
     "foreign-port-connects": "A container of the environment reaches another environment's port.",
     "foreign-project": "The environment's Compose project runs from another directory.",
-    "foreign-server-lets-in": "Another environment's server accepts a container of the environment.",
+    "foreign-server-lets-in": "Another environment's server lets in a container of the environment without a password.",
     "in-maintenance": "The environment answers with its maintenance page.",
     "kernel-limit": "A kernel resource that all environments share runs out.",
     "linked-checkout": "The environment's checkout is a link out of its directory.",

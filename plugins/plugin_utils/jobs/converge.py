@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...module_utils.source.checkout import split_credentials
+from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..isolation.live.drift import to_mend
@@ -29,6 +30,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
     return {
         "project": naming.project_name(values["bulkhead_prefix"]),
         "compose_file": release.compose_file,
+        "firewall": guard_wanted(values["bulkhead_firewall"]),
         "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
         "repository": split_credentials(values["bulkhead_source_repository"])[0],
         "branch": values["bulkhead_source_branch"],
@@ -46,12 +48,16 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
     }
 
 
+def guard_wanted(value: Any) -> bool | str:
+    """What ``bulkhead_firewall`` asks for: ``auto``, or whether there must be a guard."""
+    return "auto" if value == "auto" else str(value).lower() in ("true", "yes", "on", "1")
+
+
 def release_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
     """What belongs to the release that the inventory declares now."""
     return {
         "networks": own_names(release.stack.compose, "networks"),
         "volumes": own_names(release.stack.compose, "volumes"),
-        "firewall": step.declaration.values["bulkhead_firewall"],
         "firewall_ports": list(release.firewall_ports),
         # What is secret comes last: the order is part of the digest by which a machine knows a release again.
         "files": [asdict(file) for file in sorted(release.files, key=lambda file: file.secret)],
@@ -68,4 +74,7 @@ def ship(step: EnvironmentStep, commit: str, *parts: Mapping[str, Any]) -> dict[
     shipped: dict[str, Any] = {}
     for part in parts:
         shipped.update(part)
-    return step.module("converge", {"commit": commit, "release": json.dumps(shipped)})
+    answer = step.module("converge", {"commit": commit, "release": json.dumps(shipped)})
+    if answer.get("unguarded"):
+        step.session.notes.append(Note(f"no guard in the firewall: {answer['unguarded']}"))
+    return answer

@@ -24,6 +24,7 @@ from ...module_utils.release.service import DeclaredService
 from ..isolation import naming
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
+from .guarded_ports import allowed_port
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
@@ -296,18 +297,13 @@ def published_ports(compose: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 
 def firewall_ports(compose: Mapping[str, Any], allowed: Iterable[str]) -> list[dict[str, str]]:
     """The ports of the machine that the guard leaves open to the environment's own containers: those that its services
-    publish, and the ``allowed`` ones, as ``25`` or ``8125/udp``. Loopback is out of a container's reach anyway."""
+    publish, and the ``allowed`` ones (see :func:`allowed_port`). Loopback is out of a container's reach anyway."""
     found = [
         {"protocol": protocol, "address": address, "ports": f"{low}:{high}" if high > low else str(low)}
         for _key, protocol, address, low, high in _published(compose)
         if not _is_loopback(address)
     ]
-    for entry in allowed:
-        port, _unused, protocol = str(entry).partition("/")
-        protocol = protocol or "tcp"
-        if not (port.isdigit() and 0 < int(port) < 65536 and protocol in ("tcp", "udp", "sctp")):
-            raise ValueError(f"bulkhead_firewall_allow: {entry!r} is not a port: write 25 or 8125/udp")
-        found.append({"protocol": protocol, "address": "", "ports": port})
+    found += [allowed_port(str(entry)) for entry in allowed]
     return [ports for number, ports in enumerate(found) if ports not in found[:number]]
 
 

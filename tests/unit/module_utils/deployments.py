@@ -64,6 +64,7 @@ class Machine:
     def params(self, **changes: Any) -> dict[str, Any]:
         params = {
             "prefix": "aiia_prod",
+            "state_directory": "",
             "commit": "c1",
             "networks": ["aiia_prod_network"],
             "volumes": ["aiia_prod_pgdata_prod"],

@@ -201,16 +201,15 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 f"the probes from inside {name} took too long, and not all were made",
                 "run aiia.bulkhead.verify again when the machine is less busy",
             )
-        for address, port, how in map(tuple, container.get("entered", ())):
+        for address, port in map(tuple, container.get("entered", ())):
             owner = probes.owner(address, port)
-            does = "asks for no password" if how == "open" else f"accepts the password of {environment.prefix}"
             yield _finding(
                 environment,
                 "foreign-server-lets-in",
                 Severity.CRITICAL,
                 f"{address}:{port}",
-                f"from inside {name} the server of {owner} at {address}:{port} can be reached and {does}",
-                f"close that port to {environment.prefix}, and give each environment its own passwords",
+                f"from inside {name} the server of {owner} at {address}:{port} can be reached and asks for no password",
+                f"close that port to {environment.prefix}, and give that server a password",
                 "DB-01",
                 "SE-04",
             )
@@ -222,7 +221,8 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 Severity.HIGH,
                 f"{address}:{port}",
                 f"from inside {name} a connection to {address}:{port} of {owner} succeeds",
-                f"publish the port of {owner} on 127.0.0.1 only or not at all, or set bulkhead_firewall: true",
+                f"publish the port of {owner} on 127.0.0.1 only or not at all, or guard {environment.prefix} "
+                "(bulkhead_firewall: true)",
                 "NW-05",
                 "NW-16",
             )

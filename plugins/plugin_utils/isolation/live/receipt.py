@@ -123,8 +123,8 @@ def _containers(before: Observation, after: Observation, target: str, again: boo
             by_engine = "with the engine" if again and was["policy"] not in ("", "no") else by_policy
             yield Difference(owner, f"container {name} was restarted", by_engine)
         elif was.get("run") and current.get("run") != was["run"]:
-            unasked = "" if current.get("run") else "it no longer reports its run_id"
-            what = "could not be queried again" if unasked else "was restarted inside, by hand or by a crash"
+            unasked = "" if current.get("run") else "its socket could not be read"
+            what = "could not be compared" if unasked else "was restarted inside, by hand or by a crash"
             yield Difference(owner, f"Redis in container {name} {what}", one_off or unasked)
     for identity, current in now.items():
         if identity not in then:

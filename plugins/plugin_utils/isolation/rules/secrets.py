@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.servers import fleet_uses
-from ..model import Fleet, Severity, Where
+from ..model import Environment, Fleet, Severity, Where
 from ..readers import fingerprints
 from ..readers.fingerprints import Secret, sealed_of, secrets_of
 from ..wording import listing
@@ -102,6 +102,30 @@ def _of_engine(fleet: Fleet) -> Iterator[Hit]:
                 machine,
                 severity=Severity.CRITICAL,
             )
+
+
+#: The rule that judges two environments with one value, by what the value is for.
+RULE_OF_USE = {
+    fingerprints.SIGNING: "shared-signing-key",
+    fingerprints.JWT: "shared-jwt-key",
+    fingerprints.ENCRYPTION: "shared-encryption-key",
+    fingerprints.DATABASE: "shared-database-password",
+    fingerprints.MAIL: "shared-mail-account",
+    fingerprints.OTHER: "shared-secret",
+}
+
+
+def named_secrets(environment: Environment) -> Mapping[str, str]:
+    """The use of each readable secret of an environment, by the secret's name."""
+    uses = fleet_uses(Fleet((environment,)))[environment.prefix]
+    return {secret.key: secret.use for secret in secrets_of(environment, uses)}
+
+
+def rule_of(own: str, theirs: str) -> str:
+    """The rule for a secret with the use ``own`` that another environment has under the name ``theirs``; empty if that
+    is not a secret's name."""
+    use = fingerprints.use_of(theirs)
+    return RULE_OF_USE[min(own, use, key=fingerprints.CLASSES.index)] if use else ""
 
 
 def open_checks(fleet: Fleet) -> list[str]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host import firewall as firewall_module
-from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import (
-    Firewall,
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host import firewall_boot
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall_rules import (
     FirewallError,
     chain_rules,
     jumps,
@@ -24,6 +26,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import
     parse_save,
     restore_input,
 )
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.guarded import GUARDED, is_guarded
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import firewall_ports
 from hypothesis import given
@@ -122,7 +125,7 @@ def test_published_ports_stay_open() -> None:
     ]
 
 
-@pytest.mark.parametrize("port", ["", "http", "0", "65536", "25/icmp", "25 -j ACCEPT"])
+@pytest.mark.parametrize("port", ["", "http", "0", "65536", "25/icmp", "25 -j ACCEPT", "10.0.0.999:25", "host:25"])
 def test_what_is_no_port(port: str) -> None:
     with pytest.raises(ValueError, match="bulkhead_firewall_allow"):
         firewall_ports({"services": {}}, [port])
@@ -160,12 +163,14 @@ def test_rules_of_ipv4() -> None:
         "-p icmp -j RETURN",
         f"-o {BRIDGE} -j RETURN",
         "-o br-data -j RETURN",
-        "-d 10.0.0.2 -p udp -m addrtype --dst-type LOCAL -m udp --dport 53 -j RETURN",
-        "-d 10.0.0.2 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 53 -j RETURN",
+        "-d 10.0.0.2 -p udp -m udp --dport 53 -j RETURN",
+        "-d 10.0.0.2 -p tcp -m tcp --dport 53 -j RETURN",
         "-p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8443 -j RETURN",
         "-d 192.0.2.1 -p udp -m addrtype --dst-type LOCAL -m udp --dport 5:9 -j RETURN",
+        *(f"-d {network} -j REJECT --reject-with icmp-port-unreachable" for network in GUARDED[4]),
         "-m addrtype --dst-type LOCAL -j REJECT --reject-with icmp-port-unreachable",
         "-m addrtype --dst-type BROADCAST -j DROP",
+        "-m addrtype --dst-type MULTICAST -j DROP",
         "-m conntrack --ctstate DNAT -j REJECT --reject-with icmp-port-unreachable",
     ]
 
@@ -180,7 +185,9 @@ def test_rules_of_ipv6() -> None:
         "-o br-data -j RETURN",
         "-p tcp -m addrtype --dst-type LOCAL -m tcp --dport 1 -j RETURN",
         "-d fd00::1 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 1 -j RETURN",
+        *(f"-d {network} -j REJECT --reject-with icmp6-port-unreachable" for network in GUARDED[6]),
         "-m addrtype --dst-type LOCAL -j REJECT --reject-with icmp6-port-unreachable",
+        "-m addrtype --dst-type MULTICAST -j DROP",
         "-m conntrack --ctstate DNAT -j REJECT --reject-with icmp6-port-unreachable",
     ]
 
@@ -196,6 +203,39 @@ def test_nothing_is_accepted() -> None:
 def test_name_servers() -> None:
     lines = ["nameserver 127.0.0.53", "nameserver 10.0.0.2", "nameserver fe80::1%eth0", "search a.b", "nameserver x"]
     assert nameservers_of("\n".join(lines)) == ["10.0.0.2", "fe80::1"]
+    assert nameservers_of("nameserver 127.0.0.53", "nameserver 169.254.169.254") == ["169.254.169.254"]
+    assert nameservers_of("", daemon='{"dns": ["10.0.0.3", 7, "x"]}') == ["10.0.0.3"]
+    assert nameservers_of("", daemon="[]") == nameservers_of("", daemon="{") == []
+
+
+def test_a_name_server_at_a_guarded_address() -> None:
+    """Its port is open and nothing else there: the rule for it comes first."""
+    rules = plain_rules(4, [], ("169.254.169.254",))
+    refused = rules.index(f"-d {GUARDED[4][0]} -j REJECT --reject-with icmp-port-unreachable")
+    assert rules.index("-d 169.254.169.254 -p udp -m udp --dport 53 -j RETURN") < refused
+
+
+@pytest.mark.parametrize(
+    ("address", "guarded"),
+    [("169.254.169.254", True), ("fe80::1", True), ("fd00:ec2::254", True), ("10.0.0.5", False), ("fd00::1", False)],
+)
+def test_guarded_addresses(address: str, guarded: bool) -> None:
+    assert is_guarded(address) is guarded
+
+
+def test_allowed_addresses() -> None:
+    """One address of the machine, or a name server where clouds have theirs; the metadata itself never."""
+    allowed = ["10.0.0.5:25", "[fd00::5]:8125/udp", "169.254.169.253:53/udp"]
+    ports = firewall_ports({"services": {}}, allowed)
+    assert [tuple(port.values()) for port in ports] == [
+        ("tcp", "10.0.0.5", "25"), ("udp", "fd00::5", "8125"), ("udp", "169.254.169.253", "53"),
+    ]  # fmt: skip
+    rules = plain_rules(4, ports)
+    assert "-d 10.0.0.5 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 25 -j RETURN" in rules
+    assert "-d 169.254.169.253 -p udp -m udp --dport 53 -j RETURN" in rules
+    for entry in ("169.254.169.254:80", "[fe80::1]:80", "[fd00:ec2::254]:80"):
+        with pytest.raises(ValueError, match="credentials"):
+            firewall_ports({"services": {}}, [entry])
 
 
 # ---- from a table to another -------------------------------------------------------------------------------------
@@ -268,7 +308,8 @@ def test_what_somebody_did_by_hand_is_seen(spoil: Any) -> None:
 class Machine:
     """An engine with networks, and iptables commands over tables in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: str = "/nonexistent") -> None:
+        self.state = state
         self.saved = {"iptables": SAVED, "ip6tables": SAVED.replace("DOCKER-USER", "DOCKER-6")}
         self.networks: list[dict[str, Any]] = []
         self.calls: list[str] = []
@@ -279,6 +320,8 @@ class Machine:
     def tool(self, name: str, *_args: str, data: str | None = None) -> tuple[int, str, str]:
         self.calls.append(name)
         command, _dash, what = name.rpartition("-")
+        if not command:
+            return 0, "", ""
         if what == "restore":
             self.saved[command] = restored(self.saved[command], data or "")
         return 0, self.saved[command], ""
@@ -289,16 +332,20 @@ class Machine:
     def network(self, identifier: str = "4c1cc1b6e81f9999", **more: Any) -> None:
         self.networks.append({"Name": f"{PREFIX}_network", "Id": identifier, "Driver": "bridge", **more})
 
-    def guard(self, ports: Any = PORTS) -> Firewall:
-        return Firewall(self, PREFIX, CHAIN, [f"{PREFIX}_network"], ports)
+    def guard(self, ports: Any = PORTS, **more: Any) -> Firewall:
+        return Firewall(self, PREFIX, CHAIN, [f"{PREFIX}_network"], ports, self.state, **more)
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    """All bridges exist, and neither systemd nor cron runs."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os.path, "isdir", lambda _path: True)
-    monkeypatch.setattr(firewall_module, "_text", lambda _path: "nameserver 10.0.0.2\n")
-    return Machine()
+    monkeypatch.setattr(firewall_module, "_is_interface", lambda _name: True)
+    monkeypatch.setattr(firewall_module, "_text", lambda path: "nameserver 10.0.0.2\n" if path[-5:] == ".conf" else "")
+    for name in ("SYSTEMD", "UNITS", "CRON", "SCRIPTS"):
+        monkeypatch.setattr(firewall_boot, name, str(tmp_path / name.lower()))
+    monkeypatch.setattr(firewall_boot, "CRON_RUNS", (str(tmp_path / "crond.pid"),))
+    return Machine(str(tmp_path / "state"))
 
 
 def test_up_and_down(machine: Machine) -> None:
@@ -310,7 +357,9 @@ def test_up_and_down(machine: Machine) -> None:
     assert "--dport 8443" in planned.difference()[1]
     assert machine.saved == before, "a plan changes nothing"
     machine.guard().apply(PORTS)
-    assert machine.guard().plan() == [] and machine.guard().difference()[0] == machine.guard().difference()[1]
+    machine.calls.clear()
+    assert machine.guard().plan() == [] and machine.calls == ["iptables-save"], "each call costs every deployment time"
+    assert machine.guard().difference()[0] == machine.guard().difference()[1]
     assert machine.saved["ip6tables"] == before["ip6tables"], "the network has no IPv6"
     off = machine.guard(None)
     assert off.plan() == [Step("remove", CHAIN, "firewall chain")]
@@ -357,7 +406,7 @@ def test_clear_errors(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None
     del machine.saved["iptables"]
     with pytest.raises(FirewallError, match="needs iptables on the machine: install iptables"):
         machine.guard().plan()
-    monkeypatch.setattr(os.path, "isdir", lambda _path: False)
+    monkeypatch.setattr(firewall_module, "_is_interface", lambda _name: False)
     with pytest.raises(FirewallError, match="rootless"):
         machine.guard().plan()
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -373,6 +422,64 @@ def test_a_failed_command_is_told(machine: Machine, monkeypatch: pytest.MonkeyPa
     with pytest.raises(FirewallError, match="iptables-restore failed") as caught:
         planned.apply(PORTS)
     assert "REJECT" in caught.value.detail
+
+
+def test_an_optional_guard(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine cannot have it, it says why and does nothing; where it can, it is a guard like any other."""
+    machine.network()
+    possible = machine.guard(optional=True)
+    assert possible.plan() and not possible.missing
+    tool = machine.tool
+    monkeypatch.setattr(machine, "tool", lambda name, *a, **k: (4, "", "no") if "restore" in name else tool(name))
+    possible.apply(PORTS)
+    assert possible.missing == "iptables-restore failed" and possible.plan() == []
+    monkeypatch.setattr(firewall_module, "_is_interface", lambda _name: False)
+    elsewhere = machine.guard(optional=True)
+    assert elsewhere.plan() == [] and "rootless or runs elsewhere" in elsewhere.missing
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    machine.calls.clear()
+    unable = machine.guard(optional=True)
+    assert "needs root" in unable.missing and not unable.incomplete() and unable.difference() == ("", "")
+    unable.apply(PORTS)
+    assert machine.calls == []
+
+
+def test_what_dead_environments_left(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard whose networks are gone is removed with the next change, unless its environment is registered here."""
+    gone, kept, alive = (firewall_chain(prefix) for prefix in ("gone", "kept", "alive"))
+    for chain, prefix in ((gone, "gone"), (kept, "kept"), (alive, "alive")):
+        rules = chain_rules(4, chain, prefix, [f"br-{prefix}"], PORTS)
+        wanted = jumps(chain, prefix, [f"br-{prefix}"], ("INPUT", "DOCKER-USER"))
+        saved = machine.saved["iptables"]
+        machine.saved["iptables"] = restored(saved, restore_input(parse_save(saved), chain, rules, wanted))
+    monkeypatch.setattr(firewall_module, "_is_interface", lambda name: name not in ("br-gone", "br-kept"))
+    Path(machine.state, "environments", "kept").mkdir(parents=True)
+    machine.network()
+    machine.guard().apply(PORTS)
+    assert [chain in machine.saved["iptables"] for chain in (gone, kept, alive, CHAIN)] == [False, True, True, True]
+
+
+def test_over_a_reboot(machine: Machine, tmp_path: Path) -> None:
+    """With systemd a unit is written and enabled, else a job for cron; without a guard neither is left."""
+    machine.network()
+    for folder in ("systemd", "units", "cron"):
+        (tmp_path / folder).mkdir()
+    machine.guard().apply(PORTS)
+    unit, script = tmp_path / "units" / f"bulkhead-{PREFIX}-guard.service", tmp_path / "scripts" / f"{PREFIX}.sh"
+    assert f'ExecStart=/bin/sh "{script}"' in unit.read_text() and "Before=docker.service" in unit.read_text()
+    assert machine.calls[-2:] == ["systemctl", "systemctl"]
+    text = script.read_text()
+    assert "put_up iptables DOCKER-USER <<'RULES'" in text and f"-I INPUT 1 -i {BRIDGE} " in text
+    assert machine.guard().plan() == []
+    unit.write_text("changed")
+    assert machine.guard().plan() == [Step("guard", CHAIN, "firewall chain", detail=PREFIX)]
+    (tmp_path / "systemd").rmdir()
+    (tmp_path / "crond.pid").touch()
+    machine.guard().apply(PORTS)
+    job = tmp_path / "cron" / f"bulkhead-{PREFIX}-guard"
+    assert not unit.exists() and job.read_text().endswith(f"@reboot root /bin/sh '{script}'\n")
+    machine.guard(None).apply(None)
+    assert not job.exists() and not script.exists()
 
 
 def test_rules_read_like_commands() -> None:

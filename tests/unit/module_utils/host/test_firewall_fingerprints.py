@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import parse_save
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall_fingerprints import fingerprint
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall_rules import parse_save
 
 CHAIN = "BULKHEAD-aiia_prod-1"
 TABLE = f"""*filter

@@ -48,6 +48,15 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return texts
 
 
+def test_restarts_of_a_server_inside_its_container(tables: dict[str, str]) -> None:
+    """Its listening sockets, if the process id leads to the network with its address."""
+    tables["/proc/7/net/tcp"], tables["/proc/7/net/tcp6"] = TCP, TCP6
+    tables["/proc/7/net/fib_trie"] = "           |-- 172.18.0.2\n              /32 host LOCAL\n"
+    assert sockets.restarts_of(7, "172.18.0.2", 443) == "4714,4801"
+    assert sockets.restarts_of(7, "172.18.0.2", 6379) == ""
+    assert sockets.restarts_of(7, "172.18.0.22", 443) == sockets.restarts_of(8, "172.18.0.2", 443) == ""
+
+
 def test_reads_both_tables(tables: dict[str, str]) -> None:
     assert sockets.listening() == [
         ("127.0.0.1", 8080, "4711"),

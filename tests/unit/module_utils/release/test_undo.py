@@ -174,8 +174,14 @@ class FakeFirewall:
 
     up: list[dict[str, str]] | None = None
 
-    def __init__(self, engine: FakeEngine, _prefix: str, _chain: str, networks: list[str], ports: Any) -> None:
-        self.engine, self.networks, self.ports = engine, networks, ports
+    missing = ""
+
+    def __init__(self, engine: FakeEngine, _prefix: str, _chain: str, *more: Any) -> None:
+        self.engine = engine
+        self.networks, self.ports, _state, _optional = more
+
+    def look_again(self) -> None:
+        pass
 
     def incomplete(self) -> bool:
         return self.ports is not None and not self.engine.running

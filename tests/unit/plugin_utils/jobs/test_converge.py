@@ -10,9 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.arguments import converge_arguments
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.converge import (
+    guard_wanted,
     release_arguments,
     run_arguments,
     ship,
@@ -38,17 +40,24 @@ def test_what_is_shipped_arrives(tmp_path: Path) -> None:
     release = Renderer(inventory.loader).render(declaration)
     assert release is not None
     called: list[tuple[str, dict[str, Any]]] = []
+
+    def answer(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        called.append((name, arguments))
+        return {"unguarded": "there is no iptables"}
+
     step: Any = SimpleNamespace(
         declaration=declaration,
         live=SimpleNamespace(environment=build_environment(declaration, release)),
-        session=SimpleNamespace(observation={"registry": {}, "containers": []}),
-        module=lambda name, arguments: called.append((name, arguments)),
+        session=SimpleNamespace(observation={"registry": {}, "containers": []}, notes=[]),
+        module=answer,
     )
     ship(step, "c1", run_arguments(step, release), release_arguments(step, release))
+    assert [str(note) for note in step.session.notes] == ["no guard in the firewall: there is no iptables"]
     ((name, arguments),) = called
     module = Module(arguments)
     params = converge_arguments(module)
     assert name == "converge" and params["commit"] == "c1" and params["wait_timeout"] == 7
+    assert params["firewall"] == "auto"
     assert params["services"] == services(release)
     (shipped,) = (service for service in params["services"] if service.name == "front")
     assert (shipped.on_change, shipped.validate) == (("reload", "5"), ("check", "0"))
@@ -58,3 +67,10 @@ def test_what_is_shipped_arrives(tmp_path: Path) -> None:
     secret = [file["secret"] for file in params["files"]]
     assert secret == sorted(secret) and any(secret) and not all(secret)
     assert module.no_log_values == {file.content for file in release.files if file.secret and file.content}
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"), [("auto", "auto"), (True, True), ("true", True), (False, False), ("false", False)]
+)
+def test_when_there_is_a_guard(value: bool | str, wanted: bool | str) -> None:
+    assert guard_wanted(value) == wanted

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How modules, and with them secrets, travel to a machine: through standard input, so that no file there has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+
+#: The variables by which an inventory may decide against pipelining, such as for a sudo that wants a terminal.
+_CHOICES = ("ansible_ssh_pipelining", "ansible_pipelining")
+
+
+def send_by_stdin(action: Any, task_vars: Mapping[str, Any]) -> None:
+    """Have an action's modules sent through standard input, unless the inventory or the connection decides otherwise.
+
+    Raises AnsibleActionFail if modules would be kept on the machine.
+    """
+    if C.DEFAULT_KEEP_REMOTE_FILES:
+        raise AnsibleActionFail(
+            "ANSIBLE_KEEP_REMOTE_FILES would leave every module on the machine, with all secrets of the environment in "
+            "it. Unset it (keep_remote_files in ansible.cfg). Nothing was changed"
+        )
+    chosen = next((task_vars[name] for name in _CHOICES if task_vars.get(name) is not None), True)
+    if boolean(chosen, strict=False):
+        with suppress(KeyError):  # a connection without the option has its own way
+            action._connection.set_option("pipelining", True)
