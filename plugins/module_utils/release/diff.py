@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..core.directory import DesiredFile, read
+from ..core.directory import DesiredFile
 from ..core.steps import Step, sentence
 from .comparison import Comparison
 
@@ -33,7 +33,7 @@ def difference(comparison: Comparison, steps: list[Step]) -> list[dict[str, str]
 
 def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:
     path = comparison.tree.path(wanted.path)
-    before = (read(path) or b"").decode("utf-8", "replace")
+    before = (comparison.tree.read(wanted.path) or b"").decode("utf-8", "replace")
     after = wanted.content.decode("utf-8", "replace")
     mode = "(mode %04o)\n" % wanted.mode if before == after else ""
     if wanted.sensitive:

@@ -12,7 +12,6 @@ own name; the way is switched back, and the stand-in is removed. If the run is k
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any, NoReturn
 
@@ -82,7 +81,7 @@ class Rolling:
             if not service.rolling and self.is_begun(service):
                 self.dismiss(service)
         for path in unknown_signs(tree, seen.services):
-            os.unlink(tree.path(path))
+            tree.unlink(path)
         if seen.abandoned:
             time.sleep(SETTLING)
             self._drain(seen.abandoned)

@@ -17,8 +17,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..core.process import home_directory, run_command
+from .snapshot import snapshot
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
@@ -58,8 +60,10 @@ class Checkout:
         credentials: str = "",
     ) -> None:
         self.module = module
+        self.place = Tree(directory, owner)
         self.path = os.path.join(directory, "code")
-        self.build_root = os.path.join(directory, ".bulkhead", "build")
+        #: Where a build reads its files, out of the owner's reach. Without it, where git wrote them.
+        self.exports: Tree | None = None
         self.repository, from_url = split_credentials(repository)
         self._credentials = credentials or from_url
         self.branch = branch
@@ -96,8 +100,8 @@ class Checkout:
         try:
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(self._credentials)
-            if self.owner:
-                os.chown(path, pwd.getpwnam(self.owner).pw_uid, -1)
+                if self.owner:
+                    os.fchown(descriptor, pwd.getpwnam(self.owner).pw_uid, -1)
             helper = ["-c", "credential.helper=", "-c", "credential.helper=store --file=%s" % path]
             return self.run(*helper, *args, **options)
         finally:
@@ -114,7 +118,7 @@ class Checkout:
 
     def exists(self) -> bool:
         """Whether there is a checkout."""
-        return os.path.isdir(os.path.join(self.path, ".git"))
+        return self.place.is_folder(os.path.join("code", ".git"))
 
     def head(self) -> str:
         """The commit that is checked out; empty if there is none."""
@@ -132,7 +136,7 @@ class Checkout:
         if not self.module.get_bin_path("git"):
             raise GitError("git is not installed on this machine; install the package git")
         if not self.exists():
-            if os.path.isdir(self.path) and os.listdir(self.path):
+            if self.place.names("code"):
                 raise GitError("%s exists and is not a git checkout. It was left untouched; move it away" % self.path)
             return
         origin = self.git("config", "--get", "remote.origin.url")
@@ -239,28 +243,30 @@ class Checkout:
 
     @contextlib.contextmanager
     def exported(self, commit: str) -> Iterator[str]:
-        """Yield a temporary directory with the files of the commit, submodules included."""
-        folder = os.path.join(self.build_root, commit)
-        shutil.rmtree(folder, ignore_errors=True)
-        self.git("worktree", "prune")
-        os.makedirs(self.build_root, exist_ok=True)
-        os.chmod(os.path.dirname(self.build_root), 0o700)
-        if self.owner:
-            entry = pwd.getpwnam(self.owner)
-            for directory in (os.path.dirname(self.build_root), self.build_root):
-                os.lchown(directory, entry.pw_uid, entry.pw_gid)
+        """Yield a temporary directory with the files of the commit, submodules included.
 
+        git writes them as the owner, who could exchange them while root builds: a build gets a copy.
+        """
+        build = os.path.join(".bulkhead", "build", commit)
+        folder = self.place.path(build)
+        self.place.remove(build)
+        self.git("worktree", "prune")
+        self.place.make_directory(os.path.dirname(build))
         try:
             self.git("worktree", "add", "--quiet", "--detach", folder, commit)
-            if os.path.isfile(os.path.join(folder, ".gitmodules")):
+            if self.place.status(os.path.join(build, ".gitmodules")):
                 update = ("submodule", "update", "--quiet", "--init", "--recursive")
                 code, output, errors = self.run_remote(*update, cwd=folder)
                 if code != 0:
                     raise GitError(
                         "the submodules of %s cannot be fetched: %s" % (commit[:12], last_lines(errors or output, 4))
                     )
-            os.unlink(os.path.join(folder, ".git"))
-            yield folder
+            self.place.unlink(os.path.join(build, ".git"))
+            if self.exports is None:
+                yield folder
+                return
+            with snapshot(self.place, build, self.exports, os.path.join("exports", commit)) as copied:
+                yield copied
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.place.remove(build)
             self.run("worktree", "prune", cwd=self.path)
