@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import glob
+import grp
 import hmac
 import os
+import pwd
 import re
 import struct
 from collections.abc import Iterable
@@ -98,6 +100,15 @@ def limits() -> dict[str, list[int]]:
         except (ValueError, IndexError):
             continue
     return counts
+
+
+def engine_users() -> list[str]:
+    """The users who may use the engine because they are in the group ``docker``, which makes each of them root."""
+    try:
+        group = grp.getgrnam("docker")
+    except KeyError:
+        return []
+    return sorted({*group.gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == group.gr_gid)})
 
 
 def free_bytes(path: str) -> int:

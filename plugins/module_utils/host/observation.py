@@ -51,6 +51,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "sockets": machine.listening(),
         "disk": {path: machine.free_bytes(path) for path in [*paths, facts["root"]]},
         "limits": machine.limits(),
+        "engine_users": machine.engine_users(),
         "registry": entries,
         "locks": Locks(place).held(),
         "deployments": Locks(place).last(),

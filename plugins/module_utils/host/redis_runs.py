@@ -14,11 +14,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..core.directory import Tree
+from ..core.errors import Failure
 from ..docker.labels import PREFIX
 from ..probe.program import speak_redis
 
@@ -83,17 +84,12 @@ def ask(address: tuple[str, int], password: str, limit: float) -> str:
 
 
 def _password(folder: str) -> str:
-    """The content of the file ``password`` in a folder. No link is followed: the folder's owner could otherwise make
-    root read any file."""
-
+    """The content of the file ``password`` in a folder. No link of the folder's owner is followed: he could otherwise
+    make root read any file."""
     if not folder or os.path.realpath(folder) != folder:
         return ""
     try:
-        handle = os.open(os.path.join(folder, "password"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+        content = Tree(folder).read("password") or b""
+    except Failure:
         return ""
-    try:
-        content = os.read(handle, 4096) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
-    finally:
-        os.close(handle)
     return content.rstrip(b"\n").decode("utf-8", "replace")

@@ -20,6 +20,7 @@ from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
+from .mounts import refuse_links
 from .service import Service
 from .traffic import is_steered, steer, unknown_signs
 
@@ -99,8 +100,10 @@ class Rolling:
 
     def _start(self, service: Service) -> None:
         name = service.stand_in
+        refuse_links(self.run.tree, [service])
         code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service.key)
         self.run.refresh()
+        self.serving.remove_strangers()
         if code == 0:
             # One-off containers have no restart policy: this one has to come back with the machine.
             self.engine.docker_ok("update", "--restart", "unless-stopped", name)

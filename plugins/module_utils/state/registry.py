@@ -10,6 +10,7 @@ Here inventories that do not know each other meet. Runs on the targets.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,9 @@ _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _VOLATILE = ("deployed", "by", "files", "key", "containers", "guard")
 
 _KEY_BYTES = 32
+
+#: How often an environment of each prefix was destroyed: its sealed copies are void since.
+_LIVES = "destroyed.json"
 
 
 class RegistryError(Failure):
@@ -118,8 +122,16 @@ class Registry:
 
     def _life(self, prefix: str) -> int:
         """How often an environment of this prefix was destroyed."""
-        content = self._tree.read(os.path.join("destroyed", prefix, "times"))
-        return int(content) if content and content.isdigit() else 0
+        times = self._lives().get(prefix)
+        return times if isinstance(times, int) else 0
+
+    def _lives(self) -> dict[str, Any]:
+        content = self._tree.read(_LIVES)
+        try:
+            found = json.loads(content.decode()) if content else {}
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any], owner: str = "") -> str:
         """Write a receipt and, unless it is empty, the environment's entry. Returns the receipt's path.
@@ -162,7 +174,7 @@ class Registry:
         kept; without a ``receipt`` they are removed too."""
         registered, kept = os.path.join("environments", prefix), os.path.join("destroyed", prefix)
         self._tree.remove(os.path.join(KEPT, prefix))
-        self._tree.write(DesiredFile(os.path.join(kept, "times"), b"%d" % (self._life(prefix) + 1), 0o600))
+        self._tree.write(DesiredFile(_LIVES, dump({**self._lives(), prefix: self._life(prefix) + 1}), 0o600))
         if receipt is None:
             self._tree.remove(registered)
             return ""

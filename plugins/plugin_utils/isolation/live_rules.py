@@ -33,6 +33,7 @@ LIVE_RULES = {
     "other-machine": "The environment was deployed to another machine or engine.",
     "own-domain-elsewhere": "Something else answers the environment's domain.",
     "own-domain-unanswered": "Nothing answers the environment's domain.",
+    "privileged-owner": "The user who owns the environment's directory may use the engine, and so is root.",
     "probe-failed": "A probe could not be made.",
     "reachable-loopback": "The engine lets other hosts reach ports on loopback.",
     "rebuilt-registry": "An entry of the machine's registry was lost or edited.",
