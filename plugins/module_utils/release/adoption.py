@@ -54,7 +54,10 @@ def take_over(home: Home, check: bool = False) -> None:
         folder = tempfile.mkdtemp(prefix="bulkhead-")
         atexit.register(shutil.rmtree, folder, True)
         home.use(folder)
-    _keep(home, entry, state, manifest, files)
+    if _keep(home, entry, state, manifest, files) and not check:
+        # With secrets of old in them, and nothing reads them any more.
+        home.remove(os.path.join(OLDER, RELEASES))
+        home.unlink(os.path.join(OLDER, STATE))
 
 
 def _vouched(home: Home, entry: dict[str, Any], name: str) -> tuple[dict[str, Any], list[DesiredFile]]:
@@ -82,13 +85,14 @@ def _vouched(home: Home, entry: dict[str, Any], name: str) -> tuple[dict[str, An
 
 def _keep(
     home: Home, entry: dict[str, Any], state: dict[str, Any], manifest: dict[str, Any], files: list[DesiredFile]
-) -> None:
+) -> bool:
+    """Keep them as this version does. Returns whether that was possible."""
     name = str(state["release"])
     text = next(file for file in files if file.path == manifest["compose_file"]).content.decode("utf-8", "replace")
     services = [Service.from_dict(service) for service in manifest["services"]]
     for path in [*mount_sources(services), *(path for service in services for path in service.files)]:
         if os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == "..":
-            return
+            return False
     params = {
         **{key: manifest[key] for key in _MANIFEST if key in manifest},
         "services": services,
@@ -108,6 +112,7 @@ def _keep(
     if state.get("firewall") is not None:
         kept["firewall"] = params["firewall_ports"]
     save_state(home, kept)
+    return True
 
 
 def _own_ports(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, str]]:

@@ -265,6 +265,7 @@ class Checkout:
             if self.exports is None:
                 yield folder
                 return
+            self.exports.remove("exports")  # a killed run's
             with snapshot(self.place, build, self.exports, os.path.join("exports", commit)) as copied:
                 yield copied
         finally:

@@ -58,6 +58,7 @@ def test_nothing_is_started_anew_and_a_rollback_returns(older: Machine) -> None:
     home = older.tree
     take_over(home)
     assert older.plan() == []
+    assert not [path.name for path in (older.directory / ".bulkhead").iterdir() if path.name != "environment.json"]
     first = load_state(home)["release"]
     ids = older.engine.ids()
     older.deploy(**files(web="web:2"), commit="c2")
