@@ -63,11 +63,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.backup.create import Backups
 from ..module_utils.core.arguments import ENVIRONMENT
-from ..module_utils.core.directory import Tree
 from ..module_utils.core.errors import Failure
 from ..module_utils.core.steps import Step, as_dicts, backup_step
 from ..module_utils.docker.containers import condition, name_of
 from ..module_utils.docker.engine import Engine
+from ..module_utils.release.adoption import take_over
 from ..module_utils.release.arguments import converge_arguments
 from ..module_utils.release.comparison import Comparison
 from ..module_utils.release.converge import Converger
@@ -79,6 +79,7 @@ from ..module_utils.release.rollback import as_kept, check_images
 from ..module_utils.release.store import Releases
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
+from ..module_utils.state.home import Home
 from ..module_utils.state.locks import Locks
 from ..module_utils.state.registry import state_directory
 
@@ -86,7 +87,8 @@ from ..module_utils.state.registry import state_directory
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, and unless this is check mode or nothing is to be done, apply."""
     params = converge_arguments(module)
-    tree = Tree(params["directory"], params["owner"])
+    tree = Home.of(params)
+    take_over(tree, check=module.check_mode)
     engine = Engine(module, params["docker_host"], params["project"], params["directory"], params["compose_file"])
     checkout = (
         Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])

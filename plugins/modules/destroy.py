@@ -68,12 +68,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
-from ..module_utils.core.directory import Tree
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine, EngineError
 from ..module_utils.operations.destroy import Destruction
+from ..module_utils.release.adoption import take_over
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
+from ..module_utils.state.home import Home
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -83,7 +84,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     checkout = None
     if params["repository"]:
         checkout = Checkout(module, params["directory"], params["repository"], params["branch"], params["owner"])
-    found = Destruction(engine, Tree(params["directory"]), checkout, params)
+    home = Home.of({**params, "owner": ""})
+    take_over(home, check=not params["apply"] or module.check_mode)
+    found = Destruction(engine, home, checkout, params)
     goes = [thing.removal for thing in found.goes]
     result = {"changed": bool(goes), "goes": as_dicts(goes), "stays": found.stays, "left": found.left}
     if not params["apply"] or module.check_mode:

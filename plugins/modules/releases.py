@@ -51,16 +51,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
-from ..module_utils.core.directory import Tree
+from ..module_utils.release.adoption import take_over
 from ..module_utils.release.store import Releases
 from ..module_utils.run_module import answer
 from ..module_utils.state.deployed import current_release
+from ..module_utils.state.home import Home
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """List the releases, and find the one that is asked for."""
-    tree = Tree(module.params["directory"])
-    releases, current = Releases(tree), current_release(tree)
+    home = Home.of({**module.params, "owner": ""})
+    take_over(home, check=True)
+    releases, current = Releases(home), current_release(home)
     listed = [
         {key: releases.manifest(name).get(key) for key in ("release", "commit", "images")}
         for name in reversed(releases.kept())

@@ -102,31 +102,33 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
-from ..module_utils.core.directory import Tree
 from ..module_utils.docker.engine import Engine
 from ..module_utils.image.build import build, image_is_there, promote_image
 from ..module_utils.image.tag import image_tag
+from ..module_utils.release.adoption import take_over
 from ..module_utils.release.store import deployed_commits
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
+from ..module_utils.state.home import Home
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Resolve the commit, fetch it, and build its image. The converge step checks it out."""
     params = module.params
     result: dict[str, Any] = {"changed": False, "built": False}
-    tree = Tree(params["directory"], params["owner"])
+    home = Home.of(params)
+    take_over(home, check=module.check_mode)
     where = (params["directory"], params["repository"], params["branch"], params["owner"], params["credentials"])
     checkout = Checkout(module, *where)
-    checkout.refuse_local_changes(deployed_commits(tree))
+    checkout.refuse_local_changes(deployed_commits(home))
     result["before"] = checkout.head()
     if module.check_mode:
         commit = checkout.remote_commit(params["commit"])
     else:
         if not checkout.exists():
-            tree.make_directory()
+            home.make_directory()
             result["changed"] = True
-        tree.make_directory(tree.PRIVATE)  # closed to others before the owner's git writes below it
+        home.make_directory(home.PRIVATE)  # closed to others before the owner's git writes below it
         commit = checkout.fetch(params["commit"])
     result["commit"] = commit
     if params["image"]:

@@ -68,8 +68,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import MACHINE
-from ..module_utils.docker.engine import Engine
-from ..module_utils.docker.labels import PROJECT
+from ..module_utils.docker.engine import Engine, EngineError
+from ..module_utils.docker.labels import PROJECT, WORKING_DIRECTORY
+from ..module_utils.host.mounts import Mounted, strays
 from ..module_utils.host.observation import observe
 from ..module_utils.probe.prober import Prober, targets
 from ..module_utils.run_module import answer
@@ -86,6 +87,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         for container in observation["containers"]
         if container["labels"].get(PROJECT) == params["project"] and container["running"] and container["networks"]
     ]
+    _refuse_strays(own)
     connect = targets(params["connect"], own, observation["networks"])
     ask = {"resolve": params["resolve"], "connect": connect}
     return {
@@ -95,6 +97,18 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "answers": prober.requests(params["requests"]),
         "replies": prober.execute(params["questions"]),
     }
+
+
+def _refuse_strays(containers: list[dict[str, Any]]) -> None:
+    """Raise EngineError where a container mounts something else than its environment's own directory."""
+    for container in containers:
+        binds = tuple((source, target) for target, kind, source, _writes in container["mounts"] if kind == "bind")
+        found = strays([Mounted(container["name"], container["pid"], binds)], container["labels"][WORKING_DIRECTORY])
+        for name, what in found.items():
+            raise EngineError(
+                "%s mounts what is not this environment's: %s. Stop it, and find out who can write %s"
+                % (name, " and ".join(what), container["labels"][WORKING_DIRECTORY])
+            )
 
 
 def main() -> None:

@@ -53,7 +53,8 @@ def rolling_place(site: Site, **variables: Any) -> Place:
 def moments(place: Place) -> dict[str, Callable[[], object]]:
     """What shows each step."""
     name = f"{place.prefix}_django"
-    aside, flag = place.directory / ".bulkhead/releases", place.directory / ".bulkhead/traffic/django.next"
+    aside = place.site.directory / "machine-state/deployed" / place.prefix / "releases"
+    flag = place.directory / ".bulkhead/traffic/django.next"
     before, serving = set(aside.iterdir()), identity(name)
 
     def there(suffix: str) -> bool:

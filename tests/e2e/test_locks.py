@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 
 def moments(place: Place) -> dict[str, Callable[[], object]]:
     """What shows that a run is in the middle of a step."""
-    site, aside = place.site, place.directory / ".bulkhead" / "releases"
+    site, aside = place.site, state(place.site) / "deployed" / place.prefix / "releases"
     before = set(aside.iterdir())
     return {
         "preflight": lambda: is_held(place),
@@ -259,7 +259,10 @@ def test_no_room_for_the_registry(site: Site, tmp_path: Path) -> None:
 
 
 def test_the_receipt_is_kept(place: Place, tmp_path: Path) -> None:
-    """On the machine, on the controller if asked, and in at most ten lines on the screen; nothing of it is secret."""
+    """On the machine, on the controller if asked, and in at most ten lines on the screen; nothing of it is secret.
+
+    Only what root keeps to start containers from is, as in the environment's directory.
+    """
     path = tmp_path / "receipt.json"
     place.secrets["bulkhead_secrets"] = {"API_TOKEN": "correct-horse-battery"}
     run = place.deploy("-e", f"bulkhead_receipt={path}").succeeded()
@@ -269,6 +272,9 @@ def test_the_receipt_is_kept(place: Place, tmp_path: Path) -> None:
     assert json.loads(newest.read_text()) == {key: value for key, value in kept.items() if key != "path"}
     lines = run.output[run.output.index("receipt of ") :].split("\nok:")[0].splitlines()
     assert 6 <= len(lines) <= 10
-    everything = "".join(path.read_text(errors="replace") for path in state(place.site).rglob("*") if path.is_file())
+    kept_files = [path for path in state(place.site).rglob("*") if path.is_file()]
+    shown = [path for path in kept_files if not path.is_relative_to(state(place.site) / "deployed")]
+    assert {path.stat().st_mode & 0o077 for path in shown} <= {0, 0o040}
+    everything = "".join(path.read_text(errors="replace") for path in shown)
     assert "correct-horse-battery" not in everything + run.output
     assert (state(place.site) / "key").stat().st_mode & 0o777 == 0o600

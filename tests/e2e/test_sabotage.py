@@ -451,7 +451,8 @@ def test_a_link_in_our_directory(pair: Pair, tmp_path: Path) -> None:
 def test_a_damaged_state_file(pair: Pair) -> None:
     """Taken as none: everything is brought into force once more, and no data is lost."""
     docker("exec", f"{pair.ours.prefix}_fourth", "sh", "-c", "echo kept > /data/word")
-    (pair.ours.directory / ".bulkhead" / "state.json").write_text("{ half of it")
+    kept = pair.site.directory / "machine-state/deployed" / pair.ours.prefix
+    (kept / "state.json").write_text("{ half of it")
     pair.ours.deploy().succeeded()
     assert docker("exec", f"{pair.ours.prefix}_fourth", "cat", "/data/word").strip() == "kept"
     assert receipt(pair.ours.deploy())["changed"] == []

@@ -17,7 +17,6 @@ import time
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
-from ..core.directory import Tree
 from ..core.errors import Failure
 from ..core.layout import DATABASE
 from ..docker.engine import Engine, EngineError
@@ -26,7 +25,7 @@ from . import manifest as manifests
 from .files import listing
 from .naming import file_of, new_name
 from .recovery import recover
-from .sources import backup_directory, files_of, server_of
+from .sources import backup_directory, files_of, home_of, server_of
 
 #: Bytes that must stay free on the disk, because a database stops when its disk is full.
 RESERVE = 256 << 20
@@ -57,7 +56,7 @@ class Backups:
         says why (``unneeded``). Raises EngineError, after removing what a failed backup wrote.
         """
         trigger = trigger or ("release" if release else "hand")
-        in_force = load_state(Tree(self.params["home"]))  # the release that the data belongs to
+        in_force = load_state(home_of(self.params))  # the release that the data belongs to
         origin = {
             "reason": reason,
             "trigger": trigger,

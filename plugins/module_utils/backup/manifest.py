@@ -18,6 +18,7 @@ from typing import Any
 
 from ..core.directory import read
 from ..core.errors import Failure
+from ..core.handles import require_ours
 from ..core.json_with_digest import decode_with_digest, encode_with_digest
 from ..core.process import CHUNK
 from ..docker.engine import EngineError
@@ -40,6 +41,7 @@ def write_manifest(directory: str, manifest: dict[str, Any]) -> None:
 
 def read_manifest(directory: str) -> dict[str, Any]:
     """Read the manifest of a backup and add its ``path``. Raises EngineError if there is no complete backup."""
+    require_ours(directory)
     content = read(os.path.join(directory, MANIFEST))
     if content is None:
         raise EngineError(

@@ -23,7 +23,7 @@ from ..docker.labels import PREFIX, RESTORE
 from ..state.deployed import forget_prepared
 from .database_swap import swap_all_back, swaps_by_server
 from .files import ContainerFiles
-from .sources import backup_directory, files_of, server_of
+from .sources import backup_directory, files_of, home_of, server_of
 from .staged_database import StagedDatabase
 
 #: The journal of a restore in progress, in the directory of the backups.
@@ -97,7 +97,7 @@ def recover(engine: Engine, params: dict[str, Any]) -> Recovered | None:
     staged = [files for files, state in states if "staged" in state]
     kept = rearrange_all(staged, "swap" if restored else "swap-back", stamp)
     if restored and "restored" not in journal:  # a deployment since then prepared the data that is replaced now
-        forget_prepared(params["home"])
+        forget_prepared(home_of(params))
     waiting = [part for part, files in parts_files if files is None]
     if waiting:  # the decision holds for them too, whatever happens to the databases meanwhile
         _write(params, dict(journal, restored=restored, files=[part["name"] for part in waiting]))

@@ -22,7 +22,7 @@ from .database_swap import DatabaseSwap, swap_all, swap_all_back, swaps_by_serve
 from .files import ContainerFiles
 from .manifest import complete_backups, digest_of, read_manifest
 from .postgresql import PostgreSQLServer
-from .sources import default_directory, files_of, server_of
+from .sources import default_directory, files_of, home_of, server_of
 from .staged_database import StagedDatabase, stamp_now
 
 #: The note after a restore, for services that are prepared before they serve (their schema, for example).
@@ -131,7 +131,7 @@ class Restore:
             for place, part in incoming:
                 place.stage(self._path(part), stamp, script)
             # Before the swap: preparing once too often is harmless, whatever the outcome.
-            unprepared = forget_prepared(self.params["home"])
+            unprepared = forget_prepared(home_of(self.params))
             self._swap(swaps, all_files, stamp)
         except BaseException as error:
             self._recover_from(error)

@@ -20,7 +20,7 @@ import sys
 import zipfile
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, read
+from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..core.json_with_digest import dump
 from ..core.steps import Step
@@ -151,13 +151,14 @@ class Schedule:
         self.prefix = prefix
         self.state = state_directory(state)
         self.folder = os.path.join(self.state, "schedules", prefix)
+        self._kept = Tree(self.folder, private=True, inner=0o700)
         self.name = unit_name(prefix)
         self._stamp = os.path.join(STAMPS, "stamp-%s.timer" % self.name)
 
     def last(self) -> dict[str, Any]:
         """The outcome of the last scheduled backup; empty if there was none."""
         try:
-            found = json.loads((read(os.path.join(self.folder, LAST)) or b"{}").decode())
+            found = json.loads((self._kept.read(LAST) or b"{}").decode())
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
@@ -170,7 +171,7 @@ class Schedule:
         files = self._files(wanted) if wanted else {}
         own = self._own_paths() + ([] if wanted else [self._stamp])
         stale = [path for path in own if path not in files and os.path.lexists(path)]
-        different = {path: file for path, file in files.items() if Tree(os.path.dirname(path)).differs(file)}
+        different = {path: file for path, file in files.items() if self._tree(path).differs(file)}
         steps = [Step("write", path, "file") for path in sorted(different)]
         steps += [Step("remove", path, "file") for path in stale]
         if change and steps:
@@ -179,13 +180,17 @@ class Schedule:
             for path in stale:
                 os.unlink(path)
             for path, file in different.items():
-                Tree(os.path.dirname(path)).write(file)
+                self._tree(path).write(file)
             self._start(wanted)
         return steps
 
     def remove(self) -> list[Step]:
         """Remove the schedule. Returns the steps."""
         return self.bring({})
+
+    def _tree(self, path: str) -> Tree:
+        folder = os.path.dirname(path)
+        return self._kept if folder == self.folder else Tree(folder)
 
     def _own_paths(self) -> list[str]:
         return [

@@ -9,23 +9,35 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..core.handles import require_ours
 from ..core.layout import DATABASE
 from ..docker.containers import condition, is_running, labels_of
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
+from ..state.home import Home
 from ..state.registry import state_directory
 from .files import ContainerFiles
 from .postgresql import PostgreSQLServer
 
 
 def backup_directory(params: dict[str, Any]) -> str:
-    """The directory of an environment's backups: as configured, else below the machine's state directory."""
-    return params["directory"] or default_directory(params["state_directory"], params["prefix"])
+    """The directory of an environment's backups: as configured, else below the machine's state directory.
+
+    Raises PathError if another user could exchange it: what is restored from there ends in the database.
+    """
+    directory: str = params["directory"] or default_directory(params["state_directory"], params["prefix"])
+    require_ours(directory)
+    return directory
 
 
 def default_directory(state: str, prefix: str) -> str:
     """The directory of an environment's backups unless bulkhead_backup_directory is set."""
     return os.path.join(state_directory(state), "backups", prefix)
+
+
+def home_of(params: dict[str, Any]) -> Home:
+    """The directory of the environment, with what root keeps of it."""
+    return Home(params["home"], params["prefix"], params["state_directory"])
 
 
 def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:

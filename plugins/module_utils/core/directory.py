@@ -9,20 +9,23 @@ Runs on the targets: Python 3.8, standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import glob
 import hashlib
 import os
 import pwd
-import shutil
+import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from . import handles
 from .errors import Failure
 
+#: A file that is being written, with the number of the process that writes it.
+_TEMPORARY = re.compile(r"\..+\.bulkhead-(\d+)(?:-[0-9a-f]+)?\Z")
 
-class TreeError(Failure):
-    """A file could not be read or written."""
+
+TreeError = handles.TreeError
 
 
 def digest(data: bytes) -> str:
@@ -45,27 +48,42 @@ class DesiredFile:
 
 
 def read(path: str) -> bytes | None:
-    """The content of a regular file; None if there is none. Links are not followed, because they will be replaced."""
+    """The content of a regular file; None if there is none. A link is not followed, because it will be replaced; one on
+    the way only if nobody else could have made it."""
+    parent, name = os.path.split(os.path.abspath(path))
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        with open(path, "rb") as stream:
-            return stream.read()
+        with handles.folder(parent) as handle:
+            return handles.read_at(handle, name)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise TreeError("cannot read %s: %s" % (path, error.strerror)) from error
 
 
+def read_source(path: str) -> bytes | None:
+    """The content of a file of the machine, such as a certificate, through links that only root could have made."""
+    try:
+        return handles.read_through(path)
+    except OSError as error:
+        raise TreeError("cannot read %s: %s" % (path, error.strerror)) from error
+
+
 class Tree:
-    """The directory of one environment. ``owner`` will own the files; only root can write files for another user."""
+    """The directory of one environment. ``owner`` will own the files; only root can write files for another user.
+
+    Everything below it is reached by handles: the owner can exchange any name there for a link at any moment. With
+    ``private`` it is a directory of this process's user alone, such as the machine's state, and closed to all others.
+    ``inner`` is the mode of directories below it.
+    """
 
     #: Closed to other users, because secrets are below it. The files themselves may be readable for every user of a
     #: container, whose mount does not pass through this directory.
     PRIVATE = ".bulkhead"
 
-    def __init__(self, directory: str, owner: str = "") -> None:
+    def __init__(self, directory: str, owner: str = "", private: bool = False, inner: int = 0o755) -> None:
         self.directory = directory
+        self.private = private
+        self.inner = inner
         self.uid = self.gid = -1
         if owner:
             try:
@@ -85,55 +103,146 @@ class Tree:
         self._kept: list[tuple[str, bytes | None, int, str]] = []
 
     def path(self, relative: str) -> str:
-        """The absolute path of a relative one."""
+        """The absolute path of a relative one, for people and for programs."""
         return os.path.join(self.directory, relative)
 
+    # ---- looking --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _at(self, relative: str) -> Iterator[tuple[int, str]]:
+        """A handle of the directory that holds a path, and the path's last name."""
+        parent, name = os.path.split(self._inside(relative))
+        with handles.folder(self.directory, parent, ours=self.private) as handle:
+            yield handle, name or "."
+
+    def read(self, relative: str) -> bytes | None:
+        """The content of a regular file; None if there is none. A link in its place is not followed."""
+        try:
+            with self._at(relative) as (handle, name):
+                return handles.read_at(handle, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise TreeError("cannot read %s: %s" % (self.path(relative), error.strerror)) from error
+
+    def status(self, relative: str = "") -> os.stat_result | None:
+        """What is in a place, links not followed; None if nothing is."""
+        try:
+            with self._at(relative) as (handle, name):
+                return handles.status_at(handle, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def is_folder(self, relative: str = "") -> bool:
+        """Whether a directory, and not a link to one, is in a place."""
+        found = self.status(relative)
+        return bool(found and stat.S_ISDIR(found.st_mode))
+
+    def is_link(self, relative: str = "") -> bool:
+        """Whether a link is in a place."""
+        found = self.status(relative)
+        return bool(found and stat.S_ISLNK(found.st_mode))
+
+    def names(self, relative: str = "") -> list[str]:
+        """The names in a directory, sorted; none if it is not there."""
+        try:
+            with handles.folder(self.directory, self._inside(relative), ours=self.private) as handle:
+                return handles.names_at(handle)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise TreeError("cannot read %s: %s" % (self.path(relative), error.strerror)) from error
+
+    def walk(self, relative: str) -> Iterator[str]:
+        """The paths of all files and links below a directory, below this one."""
+        for name in self.names(relative):
+            path = os.path.join(relative, name)
+            if self.is_folder(path):
+                yield from self.walk(path)
+            else:
+                yield path
+
     def holds(self, relative: str) -> bool:
-        """Whether a path is inside the environment's own directory after links in its parents are resolved."""
-        folder = os.path.realpath(os.path.dirname(self.path(relative)))
-        return (folder + os.sep).startswith(os.path.realpath(self.directory) + os.sep)
+        """Whether a path is inside the environment's own directory, with no link on the way that others could make."""
+        try:
+            self.status(relative)
+        except Failure:
+            return False
+        return True
 
     def differs(self, file: DesiredFile) -> bool:
         """Whether a file differs from the desired one in content, mode or owner."""
-        path = self.path(file.path)
-        if read(path) != file.content:
+        if self.read(file.path) != file.content:
             return True
-        status = os.lstat(path)
-        return stat.S_IMODE(status.st_mode) != file.mode or self.uid not in (-1, status.st_uid)
+        status = self.status(file.path)
+        return status is None or stat.S_IMODE(status.st_mode) != file.mode or self.uid not in (-1, status.st_uid)
+
+    # ---- writing --------------------------------------------------------------------------------------------------
 
     def make_directory(self, relative: str = "") -> None:
-        """Create a directory and its parents. Raises TreeError if a link leads out of the environment's directory."""
-        path = self.path(relative) if relative else self.directory
-        if not self.holds(os.path.join(relative, "")):
-            raise TreeError(
-                "%s leads to %s, outside the environment's own directory %s. Remove the link: files there could belong "
-                "to another environment" % (path, os.path.realpath(path), self.directory)
-            )
-        missing = []
-        step = path
-        while not os.path.isdir(step):
-            missing.append(step)
-            step = os.path.dirname(step)
+        """Create a directory and its parents. Raises PathError if a link leads out of the environment's directory."""
+        relative = self._inside(relative)
+        step = self.path(relative) if relative else self.directory
         try:
-            for step in reversed(missing):
-                try:
-                    os.mkdir(step)
-                except FileExistsError:
-                    if os.path.isdir(step):  # another process created it just now
-                        continue
-                    raise
-                os.chmod(step, 0o700 if step == self.path(self.PRIVATE) else 0o755)
-                self._give(step)
+            if not self._exists(relative):
+                for start, above, name in self._steps(relative):
+                    step = os.path.join(start, above, name)
+                    mode = self._mode(start, os.path.join(above, name))
+                    with handles.folder(start, above, ours=self.private) as handle:
+                        if handles.status_at(handle, name) is None:
+                            handles.make_at(handle, name, mode, self.uid, self.gid)
+                # A file in the place of a directory, for example.
+                with handles.folder(self.directory, relative, ours=self.private):
+                    pass
+            if self.private:
+                self._tighten(relative)
         except OSError as error:
             raise TreeError(self._explain("create the directory", step, error)) from error
 
+    def _mode(self, start: str, below: str) -> int:
+        """The mode of a directory that is made."""
+        if start != self.directory:
+            return 0o700 if self.private else 0o755
+        return 0o700 if below == self.PRIVATE else self.inner
+
+    def _exists(self, relative: str) -> bool:
+        try:
+            with handles.folder(self.directory, relative, ours=self.private):
+                return True
+        except FileNotFoundError:
+            return False
+
+    def _steps(self, relative: str) -> Iterator[tuple[str, str, str]]:
+        """Every directory from ``/`` down to one below this: where its parent is reached from, that, and its name."""
+        top = os.path.abspath(self.directory).split(os.sep)
+        for depth in range(1, len(top)):
+            yield os.sep.join(top[:depth]) or os.sep, "", top[depth]
+        parts = relative.split(os.sep) if relative else []
+        for depth, name in enumerate(parts):
+            yield self.directory, os.sep.join(parts[:depth]), name
+
+    def _inside(self, relative: str) -> str:
+        """A path below the directory, in its shortest form. Raises TreeError for any other."""
+        path = os.path.normpath(relative) if relative else ""
+        if os.path.isabs(path) or path.split(os.sep)[0] == "..":
+            raise TreeError("%s lies outside the environment's own directory %s" % (relative, self.directory))
+        return "" if path == "." else path
+
+    def _tighten(self, relative: str) -> None:
+        """Close this directory and those down to another, which older versions left open."""
+        parts = relative.split(os.sep) if relative and self.inner == 0o700 else []
+        for depth in range(len(parts) + 1):
+            with handles.folder(self.directory, os.sep.join(parts[:depth]), ours=True) as handle:
+                handles.tighten_at(handle)
+
     def write(self, file: DesiredFile, base: str = "") -> None:
         """Write a file atomically: completely under a temporary name, then rename it into place."""
+        relative = os.path.join(base, file.path)
         temporary = self._write_aside(file, base)
         try:
-            self._rename(temporary, self.path(os.path.join(base, file.path)))
+            self._rename(temporary, relative)
         except TreeError:
-            os.unlink(temporary)
+            self.unlink(temporary)
             raise
 
     def install(self, files: Iterable[DesiredFile], removed: Iterable[str] = ()) -> None:
@@ -144,84 +253,101 @@ class Tree:
         aside: list[tuple[str, str]] = []
         try:
             for file in files:
-                aside.append((self._write_aside(file), self.path(file.path)))
+                aside.append((self._write_aside(file), file.path))
             while aside:
                 temporary, final = aside[0]
                 self._keep(final)
                 self._rename(temporary, final)
                 del aside[0]
             for relative in removed:
-                self._keep(self.path(relative))
-                self._unlink(self.path(relative))
-        except TreeError:
+                self._keep(relative)
+                self.unlink(relative)
+        except Failure:
             for temporary, _final in aside:
-                os.unlink(temporary)
+                self.unlink(temporary)
             self.restore()
             raise
 
     def sweep(self, paths: Iterable[str]) -> None:
         """Remove temporary files that a killed run left behind: they may contain secrets."""
-        for folder in {os.path.dirname(self.path(path)) for path in paths}:
-            for leftover in glob.glob(os.path.join(glob.escape(folder), ".*.bulkhead-[0-9]*")):
-                if not leftover.endswith("-%d" % os.getpid()):
-                    self._unlink(leftover)
+        for folder in {os.path.dirname(path) for path in paths}:
+            for name in self.names(folder):
+                left = _TEMPORARY.match(name)
+                if left and int(left[1]) != os.getpid():
+                    self.unlink(os.path.join(folder, name))
 
     def restore(self) -> None:
         """Restore the files that :meth:`install` replaced or removed."""
         while self._kept:
             path, content, mode, link = self._kept.pop()
             if content is not None:
-                self.write(DesiredFile(os.path.relpath(path, self.directory), content, mode))
-            elif link or not os.path.isdir(path):
-                self._unlink(path)
+                self.write(DesiredFile(path, content, mode))
+            elif link or not self.is_folder(path):
+                self.unlink(path)
             if link:
-                os.symlink(link, path)
+                with self._at(path) as (handle, name):
+                    os.symlink(link, name, dir_fd=handle)
+
+    @contextlib.contextmanager
+    def locked(self, relative: str) -> Iterator[None]:
+        """Hold the lock of a file, which is made, until the kernel releases it with the process at the latest."""
+        self.make_directory(os.path.dirname(relative))
+        with self._at(relative) as (handle, name), handles.locked_at(handle, name):
+            yield
+
+    def unlink(self, relative: str) -> None:
+        """Remove a file or link, if there is one."""
+        try:
+            with self._at(relative) as (handle, name):
+                handles.unlink_at(handle, name)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise TreeError(self._explain("remove", self.path(relative), error)) from error
 
     def remove(self, relative: str) -> None:
-        """Remove a directory that Bulkhead created."""
-        shutil.rmtree(self.path(relative), ignore_errors=True)
+        """Remove a directory that Bulkhead created, with all that is in it."""
+        with contextlib.suppress(OSError):
+            self.remove_all(relative)
 
-    def _keep(self, path: str) -> None:
-        content = read(path)
-        mode = stat.S_IMODE(os.lstat(path).st_mode) if content is not None else 0
-        self._kept.append((path, content, mode, os.readlink(path) if os.path.islink(path) else ""))
+    def remove_all(self, relative: str) -> None:
+        """Remove a directory with all that is in it. Raises OSError."""
+        with self._at(relative) as (handle, name):
+            handles.remove_at(handle, name)
+
+    def remove_empty(self, relative: str = "") -> None:
+        """Remove a directory that is empty. Raises OSError for any other."""
+        start, below = (self.directory, relative) if relative else os.path.split(os.path.abspath(self.directory))
+        parent, name = os.path.split(below)
+        with handles.folder(start, parent) as handle:
+            os.rmdir(name, dir_fd=handle)
+
+    def _keep(self, relative: str) -> None:
+        content, status = self.read(relative), self.status(relative)
+        mode = stat.S_IMODE(status.st_mode) if content is not None and status else 0
+        link = ""
+        if status and stat.S_ISLNK(status.st_mode):
+            with self._at(relative) as (handle, name):
+                link = os.readlink(name, dir_fd=handle)
+        self._kept.append((relative, content, mode, link))
 
     def _write_aside(self, file: DesiredFile, base: str = "") -> str:
+        """Write a file under a temporary name beside its place. Returns that path below the directory."""
         relative = os.path.join(base, file.path)
         self.make_directory(os.path.dirname(relative))
-        folder, name = os.path.split(self.path(relative))
-        temporary = os.path.join(folder, ".%s.bulkhead-%d" % (name, os.getpid()))
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(file.content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            self._give(temporary)
-            os.chmod(temporary, file.mode)
+            with self._at(relative) as (handle, name):
+                temporary = handles.write_aside_at(handle, name, file.content, file.mode, self.uid, self.gid)
         except OSError as error:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
             raise TreeError(self._explain("write", self.path(relative), error)) from error
-        return temporary
+        return os.path.join(os.path.dirname(relative), temporary)
 
     def _rename(self, temporary: str, final: str) -> None:
         try:
-            os.rename(temporary, final)
+            with self._at(final) as (handle, name):
+                handles.rename_at(handle, os.path.basename(temporary), name)
         except OSError as error:
-            raise TreeError(self._explain("write", final, error)) from error
-
-    def _unlink(self, path: str) -> None:
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise TreeError(self._explain("remove", path, error)) from error
-
-    def _give(self, path: str) -> None:
-        if self.uid != -1:
-            os.lchown(path, self.uid, self.gid)
+            raise TreeError(self._explain("write", self.path(final), error)) from error
 
     @staticmethod
     def _explain(what: str, path: str, error: OSError) -> str:

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON that contains its own digest, which reveals manual edits. Runs on the targets."""
+"""JSON with its own digest, which reveals manual edits, or with a seal, which reveals forgery. Runs on the targets."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -38,3 +39,28 @@ def decode_with_digest(content: bytes, prefix: str = "") -> dict[str, Any]:
     if entry.pop("digest", "") != hashlib.sha256(dump(entry)).hexdigest():
         raise ValueError("it was edited by hand")
     return entry
+
+
+def encode_sealed(entry: dict[str, Any], key: bytes) -> bytes:
+    """Encode an entry with a seal that only who knows the machine's key can make."""
+    return dump(dict(entry, seal=_seal(entry, key)))
+
+
+def decode_sealed(content: bytes, key: bytes) -> dict[str, Any]:
+    """Decode a sealed entry. Raises ValueError, with the reason, for any other content."""
+    try:
+        entry = json.loads(content.decode())
+    except ValueError:
+        raise ValueError("it cannot be read") from None
+    if not isinstance(entry, dict):
+        raise ValueError("it is not an entry")
+    seal = entry.pop("seal", "")
+    if not isinstance(seal, str) or not hmac.compare_digest(seal.encode(), _seal(entry, key).encode()):
+        raise ValueError("it was not written by Bulkhead on this machine")
+    return entry
+
+
+def _seal(entry: dict[str, Any], key: bytes) -> str:
+    # A key of its own: digests of files by the machine's key are shown, and what is digested there is the owner's.
+    own = hmac.new(key, b"seal of a registry entry", "sha256").digest()
+    return hmac.new(own, dump(entry), "sha256").hexdigest()

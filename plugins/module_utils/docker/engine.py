@@ -67,6 +67,8 @@ class Engine:
         self.project = project
         self.directory = directory
         self.compose_file = compose_file
+        #: Where Compose reads its files, where that is not the environment's directory.
+        self.inputs = ""
         self._docker: str | None = None
 
     def environment(self) -> dict[str, str]:
@@ -176,13 +178,14 @@ class Engine:
     def compose(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run Compose for this environment's project and file only. Options as for :meth:`docker`.
 
-        Pass ``directory`` and ``compose_file`` to use those of a release that is not in force.
+        Pass ``directory`` to use the files of a release that is not in force.
         """
-        directory = options.pop("directory", self.directory)
-        compose_file = options.pop("compose_file", os.path.join(directory, self.compose_file))
+        directory = options.pop("directory", "")
+        inputs = directory or self.inputs or self.directory
         return self.docker(
-            "compose", "--ansi", "never", "--progress", "plain", "-p", self.project, "--project-directory", directory,
-            "--env-file", os.path.join(directory, ".env"), "-f", compose_file, *args, cwd=directory, **options,
+            "compose", "--ansi", "never", "--progress", "plain", "-p", self.project,
+            "--project-directory", directory or self.directory, "--env-file", os.path.join(inputs, ".env"),
+            "-f", os.path.join(inputs, self.compose_file), *args, cwd=inputs, **options,
         )  # fmt: skip
 
     def check_versions(self) -> tuple[str, str]:

@@ -6,15 +6,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import glob
+import grp
 import hmac
 import os
+import pwd
 import re
 import struct
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.directory import TreeError, digest, read
+from ..core.directory import Tree, digest, read, read_source
+from ..core.errors import Failure
+from ..core.layout import PAGE
 from . import sockets
 
 #: Files that define scheduled jobs.
@@ -22,7 +28,12 @@ CRON = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*")
 UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer")
 
 #: The files of an environment's directory that are in force.
-_IN_FORCE = (".env", "docker-compose.*", "docker/nginx/*", ".bulkhead/private/*/*", ".bulkhead/private/*/*/*")
+_IN_FORCE = (("", ".env"), ("", "docker-compose.*"), ("docker/nginx", "*"))
+_PRIVATE = ".bulkhead/private"
+
+#: What the files of a git repository say where nobody tampered with them.
+_REF = re.compile(r"ref: refs/\S+\Z")
+_COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 
 #: Kernel limits that all environments share: name, file with the current count, file with the maximum.
 _LIMITS = (
@@ -39,19 +50,20 @@ _SECRETS = (
 
 
 def _text(path: str) -> str:
-    """The content of a small file; empty if this user cannot read it."""
+    """The content of a small file; empty if this user cannot read it, or a link of another user's leads there."""
     try:
         return (read(path) or b"").decode("utf-8", "replace").strip()
-    except TreeError:
+    except Failure:
         return ""
 
 
 def machine_id() -> str:
     """The machine's unique id; empty if it has none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        content = _text(os.path.realpath(path))
-        if content:
-            return content
+        with contextlib.suppress(Failure):
+            content = (read_source(path) or b"").decode("utf-8", "replace").strip()
+            if content:
+                return content
     return ""
 
 
@@ -90,20 +102,47 @@ def limits() -> dict[str, list[int]]:
     return counts
 
 
+def engine_users() -> list[str]:
+    """The users who may use the engine because they are in the group ``docker``, which makes each of them root."""
+    try:
+        group = grp.getgrnam("docker")
+    except KeyError:
+        return []
+    return sorted({*group.gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == group.gr_gid)})
+
+
 def files_digest(directory: str, key: bytes) -> dict[str, str]:
     """Digests of an environment's files in force, by relative path. They are keyed, because short secrets can be
     guessed from plain digests."""
-    digests = {}
-    for pattern in _IN_FORCE:
-        for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
-            if os.path.isfile(path):
-                try:
-                    with open(path, "rb") as stream:
-                        content = hmac.new(key, stream.read(), "sha256").hexdigest()[:32]
-                except OSError:
-                    content = "unreadable"
-                digests[os.path.relpath(path, directory)] = content
+    tree, digests = Tree(directory), {}
+    for path in _in_force(tree):
+        try:
+            content = tree.read(path)
+        except Failure:
+            digests[path] = "unreadable"
+            continue
+        if content is not None:
+            digests[path] = hmac.new(key, content, "sha256").hexdigest()[:32]
     return digests
+
+
+def _in_force(tree: Tree) -> list[str]:
+    """The paths of the files in force. What lies behind a link of the owner's is not looked at."""
+    found: list[str] = []
+    for folder, pattern in _IN_FORCE:
+        with contextlib.suppress(Failure):
+            found += [os.path.join(folder, name) for name in fnmatch.filter(tree.names(folder), pattern)]
+    with contextlib.suppress(Failure):
+        found += [path for path in tree.walk(_PRIVATE) if path.count(os.sep) in (3, 4)]
+    return found
+
+
+def shows_page(directory: str) -> bool:
+    """Whether an environment's maintenance page is up."""
+    try:
+        return Tree(directory).read(PAGE) is not None
+    except Failure:
+        return False
 
 
 def checkout(path: str) -> dict[str, str]:
@@ -121,10 +160,12 @@ def checkout(path: str) -> dict[str, str]:
     if not os.path.isdir(repository):
         return {"place": paths["place"]} if os.path.isdir(path) else {}
     head = _text(os.path.join(repository, "HEAD"))
-    if not head.startswith("ref: "):
-        return dict(paths, branch="", commit=head)
-    name = head[5:]
-    commit = _text(os.path.join(common, name)) or _packed(common, name)
+    name = head[5:] if _REF.match(head) else ""
+    commit = (_text(os.path.join(common, name)) or _packed(common, name)) if name else head
+    # The owner decides what these files say: what is no commit is not repeated.
+    commit = commit if _COMMIT.match(commit) else ""
+    if not name:
+        return dict(paths, branch="", commit=commit)
     return dict(paths, branch=name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, commit=commit)
 
 
@@ -179,8 +220,9 @@ def database_identity(mountpoint: str) -> str:
     """The system identifier of the PostgreSQL cluster in a volume, from its control file; empty if there is none."""
     for below in ("", "data", "pgdata", "17/docker", "18/docker"):
         try:
-            with open(os.path.join(mountpoint, below, "global", "pg_control"), "rb") as stream:
-                return str(struct.unpack("<Q", stream.read(8))[0])
-        except (OSError, struct.error):
+            content = Tree(mountpoint).read(os.path.join(below, "global", "pg_control"))
+            if content:
+                return str(struct.unpack("<Q", content[:8])[0])
+        except (Failure, OSError, struct.error):
             continue
     return ""

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..core.directory import digest
-from ..core.layout import PAGE
 from ..docker.containers import condition, labels_of, name_of, published_by
 from ..docker.engine import Engine, inspect_objects
 from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
@@ -61,6 +60,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "memory": memory(),
         "state_directory": place,
         "limits": machine.limits(),
+        "engine_users": machine.engine_users(),
         "registry": entries,
         "locks": Locks(place).held(),
         "deployments": Locks(place).last(),
@@ -68,7 +68,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "files": {path: machine.files_digest(path, key) for path in paths},
         "checkouts": {path: machine.checkout(os.path.join(path, "code")) for path in paths},
         "places": {path: os.path.realpath(path) for path in sorted({*paths, *working})},
-        "maintenance": [path for path in paths if os.path.isfile(os.path.join(path, PAGE))],
+        "maintenance": [path for path in paths if machine.shows_page(path)],
         "schedules": machine.schedules(),
         "parents": machine.compose_files_above(paths),
         "guards": guards(engine),

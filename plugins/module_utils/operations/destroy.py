@@ -20,7 +20,6 @@ from ..backup.create import LOCK
 from ..backup.recovery import JOURNAL
 from ..backup.schedule import Schedule
 from ..backup.sources import backup_directory
-from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
@@ -32,6 +31,7 @@ from ..image.builder import Builder, Settings
 from ..image.record import ImageRecord
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
+from ..state.home import Home
 from ..state.registry import state_directory
 from .owned_files import Belongings
 
@@ -61,7 +61,7 @@ class Thing:
 class Destruction:
     """What to remove of one environment: ``goes`` is removed, ``stays`` is kept on purpose, ``left`` is not its own."""
 
-    def __init__(self, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> None:
+    def __init__(self, engine: Engine, tree: Home, checkout: Checkout | None, params: dict[str, Any]) -> None:
         self.engine = engine
         self.tree = tree
         self.checkout = checkout
@@ -218,7 +218,7 @@ class Destruction:
         found = Belongings(self.tree, load_state(self.tree).get("files") or (), self.params["mounts"], self.checkout)
         for path in found.own:
             whole = self.tree.path(path) if path else self.tree.directory
-            folder = os.path.isdir(whole)
+            folder = self.tree.is_folder(path)
             self.goes.append(Thing("directory" if folder else "file", whole + ("/" if folder else ""), whole))
         self.left += ["%s: %s" % (self.tree.path(path), reason) for path, reason in found.left]
 
@@ -263,7 +263,7 @@ class Destruction:
             "build cache": lambda _thing: self.builder.remove(),
             "backup": lambda thing: manifest.remove(*os.path.split(thing.identity)),
             "backup directory": lambda thing: shutil.rmtree(thing.identity),
-            "file": lambda thing: os.unlink(thing.identity),
+            "file": self._remove_file,
             "directory": self._remove_directory,
             # The step that writes the receipt removes it: as long as anything is left the environment stays registered.
             "registry entry": lambda _thing: None,
@@ -279,9 +279,17 @@ class Destruction:
         """Remove what deployments filled with its content; any other directory has to be empty by now."""
         relative = os.path.relpath(thing.identity, self.tree.directory)
         if relative == "code" or relative.startswith(".bulkhead" + os.sep):
-            shutil.rmtree(thing.identity)
+            self.tree.remove_all(relative)
         else:
-            os.rmdir(thing.identity)
+            self.tree.remove_empty("" if relative == "." else relative)
+
+    def _remove_file(self, thing: Thing) -> None:
+        """Remove a file of the environment's directory, or one beside its backups, where only root can write."""
+        relative = os.path.relpath(thing.identity, self.tree.directory)
+        if relative.split(os.sep)[0] == "..":
+            os.unlink(thing.identity)
+        else:
+            self.tree.unlink(relative)
 
 
 def _networks_of(container: dict[str, Any]) -> set[str]:

@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, read
+from ..core.directory import DesiredFile, Tree
 from ..core.layout import PAGE
 from ..core.steps import Step
 from ..docker.engine import EngineError
@@ -27,8 +27,8 @@ class Maintenance:
         self.tree = tree
         self.prober = prober
         self.request = request
-        self.before = read(tree.path(PAGE))
-        if not os.path.isdir(os.path.dirname(tree.path(PAGE))):
+        self.before = tree.read(PAGE)
+        if not tree.is_folder(os.path.dirname(PAGE)):
             raise EngineError("%s is not deployed, so nothing answers with a page. Deploy first" % tree.directory)
 
     def switch(self, content: bytes, on: bool, check_mode: bool) -> list[Step]:
@@ -53,7 +53,7 @@ class Maintenance:
 
     def _write(self, content: bytes | None) -> None:
         if content is None:
-            os.unlink(self.tree.path(PAGE))
+            self.tree.unlink(PAGE)
         else:
             self.tree.write(DesiredFile(PAGE, content))
 

@@ -30,11 +30,9 @@ class Belongings:
         self.left: list[tuple[str, str]] = []
         written = [path for path in written if not path.startswith(".bulkhead/")]
         for path in sorted(written):
-            if not os.path.lexists(tree.path(path)):
-                continue
-            if os.path.islink(tree.path(path)) or not tree.holds(path):
+            if not tree.holds(path) or tree.is_link(path):
                 self.left.append((path, "it is a link, or lies behind one"))
-            else:
+            elif tree.status(path):
                 self.own.append(path)
         self._add_private()
         self._add_checkout(checkout)
@@ -42,22 +40,18 @@ class Belongings:
         self._add_empty({os.path.dirname(path) for path in written} | {".bulkhead", "docker/nginx"})
 
     def _add_private(self) -> None:
-        folder = self.tree.path(".bulkhead")
-        if os.path.islink(folder) or not os.path.isdir(folder):
-            return
-        for name in sorted(os.listdir(folder)):
+        for name in self.tree.names(".bulkhead") if self.tree.is_folder(".bulkhead") else ():
             path = os.path.join(".bulkhead", name)
-            if name in KEPT and not os.path.islink(self.tree.path(path)):
+            if name in KEPT and not self.tree.is_link(path):
                 self.own.append(path)
             # What was written aside by a run that was killed.
             elif name.startswith(".") and ".bulkhead-" in name:
                 self.own.append(path)
 
     def _add_checkout(self, checkout: Checkout | None) -> None:
-        path = self.tree.path("code")
-        if not os.path.lexists(path):
+        if not self.tree.status("code"):
             return
-        reason = only_here(checkout, path)
+        reason = only_here(checkout, self.tree)
         if reason:
             self.left.append(("code", reason))
         else:
@@ -66,13 +60,12 @@ class Belongings:
     def _add_mounts(self, mounts: Iterable[str]) -> None:
         """Directories that were made for services to mount. What containers or people put there is theirs."""
         for path in sorted(mounts):
-            whole = self.tree.path(path)
             known = path.split(os.sep)[0] in ("code", ".bulkhead", ".", "..") or path in self.own
-            if known or os.path.islink(whole) or not os.path.isdir(whole):
+            if known or not self.tree.holds(path) or not self.tree.is_folder(path):
                 continue
             if any(own.startswith(path + os.sep) for own in self.own):
                 continue  # directories with files of ours are judged file by file
-            if os.listdir(whole):
+            if self.tree.names(path):
                 self.left.append((path, "it holds files that no deployment wrote"))
             else:
                 self.own.append(path)
@@ -81,10 +74,9 @@ class Belongings:
         """Directories that would be empty then, the deepest first and the environment's own last."""
         above = {part for folder in folders for part in _with_parents(folder)} | {""}
         for folder in sorted(above, key=lambda folder: (-folder.count("/") - bool(folder), folder)):
-            path = self.tree.path(folder) if folder else self.tree.directory
-            if os.path.islink(path) or not os.path.isdir(path):
+            if not self.tree.holds(folder) or not self.tree.is_folder(folder):
                 continue
-            names = {os.path.join(folder, name) for name in os.listdir(path)}
+            names = {os.path.join(folder, name) for name in self.tree.names(folder)}
             strange = sorted(names - set(self.own) - above - {left for left, _reason in self.left})
             self.left += [(name, "no deployment wrote it") for name in strange]
             if names <= set(self.own):
@@ -97,9 +89,9 @@ def _with_parents(path: str) -> Iterator[str]:
         path = os.path.dirname(path)
 
 
-def only_here(checkout: Checkout | None, path: str) -> str:
+def only_here(checkout: Checkout | None, tree: Tree) -> str:
     """Why a checkout may not be removed: what would be lost with it. Empty where it holds nothing of its own."""
-    if os.path.islink(path):
+    if tree.is_link("code"):
         return "it is a link"
     if checkout is None:
         return "bulkhead_source_repository is not set, so no deployment made it"

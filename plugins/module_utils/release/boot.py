@@ -16,6 +16,7 @@ from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, restarts_since
 from .dry_run import DryRunError, ask
 from .limits import apply_limits, to_limit
+from .mounts import refuse_links, strangers
 from .run import Run
 from .service import Service
 
@@ -83,11 +84,13 @@ class Serving:
 
         Compose itself waits for services that others depend on, for ever if need be: the limit is for both together.
         """
+        refuse_links(self.run.tree, services)
         began, before = time.monotonic(), set(self.run.before)
         command = ("up", "--detach", "--no-build", "--quiet-pull", *arguments)
         code, output, errors = self.engine.compose(*command, limit=self._limit)
         took = time.monotonic() - began
         self.run.refresh()
+        self.remove_strangers()
         if code in TIMED_OUT and took >= self._limit:
             self.fail("", late=True)
         if code != 0:
@@ -108,6 +111,20 @@ class Serving:
             apply_limits(self.engine, wanted)
             self._limits = True
             self.run.refresh()
+
+    def remove_strangers(self) -> None:
+        """Remove containers that this run started and that mount something outside of the environment's directory.
+
+        Raises EngineError if there are any.
+        """
+        fresh = [container for container in self.run.containers if container["Id"] not in self.run.before]
+        names, what = strangers(self.run.tree, fresh)
+        if names:
+            self.remove(container for container in fresh if name_of(container) in names)
+            raise EngineError(
+                "a directory was exchanged for a link while containers started, and they mounted what is not this "
+                "environment's: %s. They were removed. Find out who can write %s" % (what, self.run.tree.directory)
+            )
 
     def recreate(self, service: Service) -> None:
         """Replace a service's containers although Compose sees no reason to.

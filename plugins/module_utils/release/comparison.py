@@ -7,20 +7,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..core.below import read_below
-from ..core.directory import DesiredFile, Tree, digest, read
+from ..core.directory import DesiredFile, Tree, digest
 from ..docker.containers import is_well, labels_of, name_of, started
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
 from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
+from ..state.home import Home
 from ..state.registry import state_directory
 from .containers import Containers
 from .copied import read_source
@@ -36,7 +35,7 @@ class Comparison:
     """One environment as it was found, and as it is wanted. A second look makes a new comparison."""
 
     engine: Engine
-    tree: Tree
+    tree: Home
     checkout: Checkout | None
     params: dict[str, Any]
     #: What the last deployment left.
@@ -58,7 +57,7 @@ class Comparison:
     changed_files: list[DesiredFile] = field(default_factory=list)
 
     @classmethod
-    def look(cls, engine: Engine, tree: Tree, checkout: Checkout | None, params: dict[str, Any]) -> Comparison:
+    def look(cls, engine: Engine, tree: Home, checkout: Checkout | None, params: dict[str, Any]) -> Comparison:
         """Look at the machine, once."""
         services, state = params["services"], load_state(tree)
         files = params["release_files"] if "release_files" in params else _wanted_files(tree, params)
@@ -240,18 +239,19 @@ class Comparison:
         return bool(found == self.images.get(service.image, found))
 
 
-def misled(tree: Tree, containers: Containers, services: Iterable[Service], files: list[DesiredFile]) -> frozenset[str]:
+def misled(tree: Home, containers: Containers, services: Iterable[Service], files: list[DesiredFile]) -> frozenset[str]:
     """The services that may run with other files than these, which stand on disk now: a killed run's or a person's."""
     return frozenset(service.name for service in services if _may_have_read_others(tree, containers, service, files))
 
 
-def _may_have_read_others(tree: Tree, containers: Containers, service: Service, files: list[DesiredFile]) -> bool:
+def _may_have_read_others(tree: Home, containers: Containers, service: Service, files: list[DesiredFile]) -> bool:
     """A service with ``on_change`` may have taken them at any time; any other reads them when it starts."""
     for wanted in files:
-        found = read_below(tree.directory, wanted.path) if wanted.path in service.files else None
-        if found is None or found == wanted.content:
+        found = tree.read(wanted.path) if wanted.path in service.files else None
+        status = tree.status(wanted.path)
+        if found is None or found == wanted.content or status is None:
             continue
-        since = os.lstat(tree.path(wanted.path)).st_mtime
+        since = status.st_mtime
         if service.on_change or any(started(container) >= since for container in containers.of_service(service)):
             return True
     return False
@@ -277,13 +277,13 @@ def _wanted_files(tree: Tree, params: dict[str, Any]) -> list[DesiredFile]:
     return found
 
 
-def _gone_files(tree: Tree, state: dict[str, Any], files: list[DesiredFile]) -> list[str]:
+def _gone_files(tree: Home, state: dict[str, Any], files: list[DesiredFile]) -> list[str]:
     """The files that an earlier deployment or a killed run wrote and that are no longer wanted."""
     kept = {wanted.path for wanted in files}
-    # The owner can write the state, and this may run as root: nothing outside the directory is ever removed.
+    # Nothing behind a link is ever removed.
     gone = [path for path in state.get("files", ()) if path not in kept and tree.holds(path)]
     gone += [path for path in unfinished_files(tree) if path not in kept and path not in gone]
-    return [path for path in gone if read(tree.path(path)) is not None]
+    return [path for path in gone if tree.read(path) is not None]
 
 
 def _outdated(checkout: Checkout | None, commit: str) -> Checkout | None:

@@ -16,6 +16,7 @@ from ..docker.engine import EngineError
 from ..docker.labels import CONFIG_HASH, RELEASE
 from ..state.deployed import save_state
 from .comparison import Comparison
+from .inputs import bring
 from .plan import file_steps
 from .preconditions import refuse_foreign, refuse_gaps
 from .rollout import Rollout
@@ -39,6 +40,7 @@ class Converger:
         self.engine = comparison.engine
         self.tree = comparison.tree
         self.params = comparison.params
+        self.engine.inputs = comparison.tree.in_force.directory
         self.run = Run(comparison)
         self.rollout = Rollout(self.run, back_up)
         self.serving = self.rollout.serving
@@ -80,7 +82,7 @@ class Converger:
 
     def _judge(self, release: str) -> None:
         """Let Compose and the services' own programs judge what is written aside, and fetch its images."""
-        directory = self.tree.path(self.releases.path(release))
+        directory = self.releases.directory(release)
         check_compose(self.comparison, directory)
         self.serving.pull(directory)
         validate(self.comparison, directory)
@@ -111,6 +113,7 @@ class Converger:
         self.releases.make_mounts(self.comparison.services)
         self.progress.begin(file_steps(self.comparison))
         self.tree.sweep(wanted.path for wanted in self.comparison.files)
+        bring(self.tree, self.params["compose_file"], self.comparison.files, self.comparison.services)
         self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
         if self.comparison.outdated_checkout:
             self.comparison.outdated_checkout.move_to(self.params["commit"])

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..core.below import read_below
-from ..core.directory import DesiredFile, read
+from ..core.directory import DesiredFile
 from ..core.env_file import unescape
 from ..core.masking import HIDDEN, mask, possible_secrets, texts_to_hide
 from ..core.steps import Step, sentence
@@ -46,7 +45,7 @@ def _secrets_in_force(comparison: Comparison) -> tuple[set[str], set[str]]:
     for wanted in comparison.files:
         if not wanted.sensitive:
             continue
-        text = (read(comparison.tree.path(wanted.path)) or b"").decode("utf-8", "replace")
+        text = (comparison.tree.read(wanted.path) or b"").decode("utf-8", "replace")
         content = wanted.content.decode("utf-8", "replace")
         before, after = settings_of(text), settings_of(content) or {}
         if before is None:
@@ -67,7 +66,7 @@ def _masked(change: dict[str, str], gone: list[str], kept: list[str]) -> dict[st
 
 def _file(comparison: Comparison, wanted: DesiredFile) -> dict[str, str]:
     path = comparison.tree.path(wanted.path)
-    before = (read_below(comparison.tree.directory, wanted.path) or b"").decode("utf-8", "replace")
+    before = (comparison.tree.read(wanted.path) or b"").decode("utf-8", "replace")
     after = wanted.content.decode("utf-8", "replace")
     mode = "(mode %04o)\n" % wanted.mode if before == after else ""
     if wanted.sensitive:

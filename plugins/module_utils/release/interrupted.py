@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.directory import Tree, read
 from ..docker.containers import PREPARING, STAND_IN, labels_of, name_of
 from ..docker.labels import ONE_OFF, PREFIX
+from ..state.home import Home
 from .service import Service
 from .store import Releases
 
@@ -35,14 +35,14 @@ def unknown_containers(
     ]
 
 
-def unfinished_files(tree: Tree) -> list[str]:
+def unfinished_files(home: Home) -> list[str]:
     """The files that a release which never came into force as a whole brought, and that are as it brought them."""
-    releases, found = Releases(tree), set()
+    releases, found = Releases(home), set()
     for name in releases.names():
         if releases.manifest(name):
             continue
         for relative, brought in releases.staged(name):
             # The file may be the user's own if the run was killed before it wrote any.
-            if tree.holds(relative) and read(tree.path(relative)) == brought:
+            if home.holds(relative) and home.read(relative) == brought:
                 found.add(relative)
     return sorted(found)

@@ -21,6 +21,7 @@ from ..core.steps import Step
 from ..docker.containers import PREPARING, name_of
 from ..docker.engine import TIMED_OUT, EngineError
 from .comparison import Comparison, commands_digest
+from .mounts import refuse_links
 from .run import Run
 from .service import Service
 
@@ -100,6 +101,7 @@ class Preparation:
 
     def _in_new_container(self, service: Service, command: Sequence[str], limit: int) -> tuple[int, str, str]:
         name = service.preparing
+        refuse_links(self._run.tree, [service])
         done = self.engine.compose(
             "run", "--rm", "--no-TTY", "--no-deps", "--name", name, service.key, *command, limit=limit
         )

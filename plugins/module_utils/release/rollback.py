@@ -20,7 +20,7 @@ from .store import OF_A_RELEASE, Releases
 
 def as_kept(module: AnsibleModule, releases: Releases, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The name of the kept release that is meant, and the arguments that bring it into force."""
-    current = current_release(releases.tree)
+    current = current_release(releases.home)
     name = releases.resolve(params["name"], current)
     manifest, files = releases.manifest(name), releases.files(name)
     module.no_log_values.update(secret_texts(files))

@@ -12,7 +12,6 @@ own name; the way is switched back, and the stand-in is removed. If the run is k
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any, NoReturn
 
@@ -22,6 +21,7 @@ from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
 from .limits import missing_limits
+from .mounts import refuse_links
 from .service import Service
 from .traffic import is_steered, steer, unknown_signs
 
@@ -83,7 +83,7 @@ class Rolling:
             if not service.rolling and self.is_begun(service):
                 self.dismiss(service)
         for path in unknown_signs(tree, seen.services):
-            os.unlink(tree.path(path))
+            tree.unlink(path)
         if seen.abandoned:
             time.sleep(SETTLING)
             self._drain(seen.abandoned)
@@ -101,8 +101,10 @@ class Rolling:
 
     def _start(self, service: Service) -> None:
         name = service.stand_in
+        refuse_links(self.run.tree, [service])
         code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service.key)
         self.run.refresh()
+        self.serving.remove_strangers()
         if code == 0:
             # One-off containers have no restart policy: this one has to come back with the machine.
             found = self.run.containers.named(name)

@@ -4,10 +4,10 @@
 
 """The releases that an environment keeps on its machine, each whole enough to be returned to. Runs on the targets.
 
-``<directory>/.bulkhead/releases/<id>/`` holds the files of a release, and ``release.json``, its manifest: what a
-deployment must know beside the files. The manifest is written once the release is in force, so that a directory without
-one is what a failed or killed run left. It also says which release this one followed: after a rollback that is not the
-next older one.
+``releases/<id>/`` holds the files of a release, and ``release.json``, its manifest: what a deployment must know beside
+the files. Both are root's, in the state directory, for a return to a release starts what they say. The manifest is
+written once the release is in force, so that a directory without one is what a failed or killed run left. It also says
+which release this one followed: after a rollback that is not the next older one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, digest, read
+from ..core.directory import DesiredFile, digest
 from ..core.layout import RELEASES
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PREFIX
-from ..state.deployed import load_state
+from ..state.deployed import load_state, read_json
+from ..state.home import Home
 from .copied import read_source
 from .service import Service
 
@@ -62,20 +63,21 @@ def new_name(files: list[DesiredFile]) -> str:
 class Releases:
     """The kept releases of one environment."""
 
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
+    def __init__(self, home: Home) -> None:
+        self.home = home
 
     @staticmethod
     def path(name: str) -> str:
-        """Where a release is, below the environment's directory."""
+        """Where a release is, below what root keeps of the environment."""
         return os.path.join(RELEASES, name)
+
+    def directory(self, name: str) -> str:
+        """The absolute path of a release."""
+        return self.home.kept.path(self.path(name))
 
     def names(self) -> list[str]:
         """Everything that is in the directory of releases, the oldest first."""
-        try:
-            return sorted(os.listdir(self.tree.path(RELEASES)))
-        except FileNotFoundError:
-            return []
+        return self.home.kept.names(RELEASES)
 
     def kept(self) -> list[str]:
         """The releases that were in force once, the oldest first."""
@@ -85,12 +87,7 @@ class Releases:
         """What is known of a release; empty where it never was in force or is not there."""
         if not name or os.path.basename(name) != name:
             return {}
-        content = read(self.tree.path(os.path.join(self.path(name), MANIFEST)))
-        try:
-            found = json.loads(content.decode()) if content else {}
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_json(self.home.kept, os.path.join(self.path(name), MANIFEST))
 
     def services(self, name: str) -> list[Service]:
         """The services of a kept release; none where it is not kept."""
@@ -115,11 +112,11 @@ class Releases:
         found = []
         for file in self.manifest(name)["files"]:
             # A file of the machine, such as a certificate, is taken as it is today.
-            content = read_source(file["source"], self.tree) if file["source"] else None
+            content = read_source(file["source"], self.home) if file["source"] else None
             if content is not None:
                 found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
                 continue
-            content = read(self.tree.path(os.path.join(self.path(name), file["path"])))
+            content = self.home.kept.read(os.path.join(self.path(name), file["path"]))
             if content is None or digest(content) != file["digest"]:
                 raise EngineError(
                     "release %s cannot be returned to: its file %s was %s. Choose another release"
@@ -146,41 +143,40 @@ class Releases:
 
     def _holds_others(self, current: str) -> bool:
         """Whether files of another release stand where those of the one in force stood: a killed run's."""
-        own = self.tree.path(self.path(current))
         # What is copied from the machine is today's, whichever release is in force.
         todays = {file["path"] for file in self.manifest(current).get("files", ()) if file["source"]}
         for name in self.names() if self.manifest(current) else ():
             for relative, brought in self.staged(name):
-                stands = relative not in todays and read(self.tree.path(relative)) == brought
-                if stands and brought != read(os.path.join(own, relative)):
+                stands = relative not in todays and self.home.read(relative) == brought
+                if stands and brought != self.home.kept.read(os.path.join(self.path(current), relative)):
                     return True
         return False
 
     def staged(self, name: str) -> Iterator[tuple[str, bytes]]:
         """The files that a release was written aside with: where they go, below the directory, and what is in them."""
-        aside = self.tree.path(self.path(name))
-        for folder, _folders, files in os.walk(aside):
-            for path in (os.path.join(folder, file) for file in files):
-                relative, content = os.path.relpath(path, aside), read(path)
-                if relative != MANIFEST and content is not None:
-                    yield relative, content
+        aside = self.path(name)
+        for path in self.home.kept.walk(aside):
+            relative, content = os.path.relpath(path, aside), self.home.kept.read(path)
+            if relative != MANIFEST and content is not None:
+                yield relative, content
 
     def stage(self, name: str, files: list[DesiredFile], services: list[Service]) -> str:
         """Write a release aside, with the directories that its services mount. Returns its name."""
         folder = self.path(name)
         try:
             for wanted in files:
-                self.tree.write(wanted, folder)
-            self.make_mounts(services, folder)
+                self.home.kept.write(wanted, folder)
+            for source in mount_sources(services):
+                self.home.kept.make_directory(os.path.join(folder, source))
         except Exception:
             self.remove(name)
             raise
         return name
 
-    def make_mounts(self, services: list[Service], base: str = "") -> None:
+    def make_mounts(self, services: list[Service]) -> None:
         """Make the directories that services mount: the engine would make them as root's."""
-        for mount in (mount for service in services for mount in service.mounts):
-            self.tree.make_directory(os.path.join(base, mount.split(":")[0][2:]))
+        for source in mount_sources(services):
+            self.home.make_directory(source)
 
     def complete(
         self, name: str, files: list[DesiredFile], params: dict[str, Any], images: dict[str, str], before: str = ""
@@ -206,11 +202,11 @@ class Releases:
             ],
         )
         text = json.dumps(manifest, indent=1, sort_keys=True).encode()
-        self.tree.write(DesiredFile(os.path.join(self.path(name), MANIFEST), text, 0o600))
+        self.home.kept.write(DesiredFile(os.path.join(self.path(name), MANIFEST), text, 0o600))
 
     def remove(self, name: str) -> None:
         """Remove a release's directory."""
-        self.tree.remove(self.path(name))
+        self.home.kept.remove(self.path(name))
 
     def prune(self, keep: int, current: str) -> None:
         """Keep the release in force, those before it, and then the newest. Remove the rest."""
@@ -278,8 +274,13 @@ def _list(names: list[str]) -> str:
     return ", ".join(reversed(names)) or "none"
 
 
-def deployed_commits(tree: Tree) -> list[str]:
+def mount_sources(services: list[Service]) -> list[str]:
+    """The directories that services mount, below the environment's own."""
+    return [mount.split(":")[0][2:] for service in services for mount in service.mounts]
+
+
+def deployed_commits(home: Home) -> list[str]:
     """The commits of the release in force and of those that are kept."""
-    releases = Releases(tree)
+    releases = Releases(home)
     manifests = [releases.manifest(name) for name in releases.kept()]
-    return [str(kept["commit"]) for kept in (load_state(tree), *manifests) if kept.get("commit")]
+    return [str(kept["commit"]) for kept in (load_state(home), *manifests) if kept.get("commit")]

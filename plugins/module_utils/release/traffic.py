@@ -16,7 +16,7 @@ from .service import Service
 
 def is_steered(tree: Tree, service: Service) -> bool:
     """Whether requests go to a service's stand-in."""
-    return os.path.exists(tree.path(sign_of(service.name)))
+    return tree.status(sign_of(service.name)) is not None
 
 
 def steer(tree: Tree, service: Service, to_stand_in: bool) -> None:
@@ -24,14 +24,11 @@ def steer(tree: Tree, service: Service, to_stand_in: bool) -> None:
     if to_stand_in:
         tree.write(DesiredFile(sign_of(service.name), b"", 0o644))
     else:
-        os.unlink(tree.path(sign_of(service.name)))
+        tree.unlink(sign_of(service.name))
 
 
 def unknown_signs(tree: Tree, services: Iterable[Service]) -> list[str]:
     """The signs of services that this release does not have."""
     known = {sign_of(service.name) for service in services}
-    try:
-        found = [os.path.join(TRAFFIC, name) for name in os.listdir(tree.path(TRAFFIC)) if name.endswith(".next")]
-    except FileNotFoundError:
-        return []
+    found = [os.path.join(TRAFFIC, name) for name in tree.names(TRAFFIC) if name.endswith(".next")]
     return sorted(set(found) - known)

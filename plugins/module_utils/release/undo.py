@@ -12,6 +12,7 @@ from ..core.errors import Failure
 from ..docker.containers import labels_of, name_of
 from ..docker.labels import SERVICE
 from .comparison import misled
+from .inputs import bring
 from .rollout import Rollout
 from .run import Run
 from .store import Releases
@@ -50,6 +51,7 @@ class Undo:
     def _back_to_previous(self) -> str:
         """Files, checkout and containers of the release that was in force."""
         self.tree.restore()
+        self.tree.in_force.restore()
         in_force = self._in_force()
         self._put_back_files(in_force)
         self.run.refresh()
@@ -71,6 +73,7 @@ class Undo:
     def _put_back_files(self, in_force: str) -> None:
         if in_force:  # what this run found on disk may have been half of an interrupted one's
             files = self.releases.files(in_force)
+            bring(self.tree, self.engine.compose_file, files, self.releases.services(in_force))
             known = {wanted.path for wanted in files}
             others = [path for path in self.comparison.gone_files if path not in known]
             self.tree.install([wanted for wanted in files if self.tree.differs(wanted)], others)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..core.process import home_directory, run_command
 from .context import PrivateCopy, object_id
@@ -67,8 +68,8 @@ class Checkout:
         credentials: str = "",
     ) -> None:
         self.module = module
+        self.place = Tree(directory, owner)
         self.path = os.path.join(directory, "code")
-        self.build_root = os.path.join(directory, ".bulkhead", "build")
         self.repository, from_url = split_credentials(repository)
         self._credentials = credentials or from_url
         self.branch = branch
@@ -111,8 +112,8 @@ class Checkout:
         try:
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(self._credentials)
-            if self.owner:
-                os.chown(path, pwd.getpwnam(self.owner).pw_uid, -1)
+                if self.owner:
+                    os.fchown(descriptor, pwd.getpwnam(self.owner).pw_uid, -1)
             helper = ["-c", "credential.helper=", "-c", "credential.helper=store --file=%s" % path]
             return self.run(*helper, *args, **options)
         finally:
@@ -129,7 +130,7 @@ class Checkout:
 
     def exists(self) -> bool:
         """Whether there is a checkout."""
-        return os.path.isdir(os.path.join(self.path, ".git"))
+        return self.place.is_folder(os.path.join("code", ".git"))
 
     def head(self) -> str:
         """The commit that is checked out; empty if there is none."""
@@ -147,7 +148,7 @@ class Checkout:
         if not self.module.get_bin_path("git"):
             raise GitError("git is not installed on this machine; install the package git")
         if not self.exists():
-            if os.path.isdir(self.path) and os.listdir(self.path):
+            if self.place.names("code"):
                 raise GitError("%s exists and is not a git checkout. It was left untouched; move it away" % self.path)
             return
         origin = self.git("config", "--get", "remote.origin.url")
@@ -264,12 +265,14 @@ class Checkout:
         Returns the git tree of what was copied; empty if that is not the commit's, because git changes files at
         checkout. Raises GitError, and ContextError for what must not be copied.
         """
-        folder = os.path.join(self.build_root, commit)
-        self._remove(folder)
+        build = os.path.join(".bulkhead", "build", commit)
+        folder = self.place.path(build)
+        self.place.remove(build)
         self.git("worktree", "prune")
+        self.place.make_directory(os.path.dirname(build))
         try:
             self.git("worktree", "add", "--quiet", "--detach", folder, commit)
-            if os.path.isfile(os.path.join(folder, ".gitmodules")):
+            if self.place.status(os.path.join(build, ".gitmodules")):
                 update = ("submodule", "update", "--quiet", "--init", "--recursive")
                 code, output, errors = self.run_remote(*update, cwd=folder)
                 if code != 0:
@@ -283,15 +286,8 @@ class Checkout:
             own = self._tree_of(folder, commit)
             return own if (own, trees) == (copy.tree, copy.trees) else ""
         finally:
-            self._remove(folder)
+            self.place.remove(build)
             self.run("worktree", "prune", cwd=self.path)
-
-    def _remove(self, folder: str) -> None:
-        """Remove a directory of the owner's, as the owner."""
-        if self.owner:
-            run_command(self.module, "rm", [*self._as_owner(), "rm", "-rf", "--", folder], GitError)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _submodules(self, folder: str, above: str = "") -> dict[str, str]:
         """The commits of the submodules of a work tree by path, those of submodules included."""

@@ -10,39 +10,46 @@ import json
 import os
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, read
+from ..core.directory import DesiredFile, Tree
 from ..core.layout import STATE
+from .home import Home
+
+#: The directory that a state describes.
+_DIRECTORY = "directory"
 
 
-def load_state(tree: Tree) -> dict[str, Any]:
-    """What the last successful deployment left; empty where there was none."""
-    content = read(tree.path(STATE))
+def read_json(tree: Tree, path: str) -> dict[str, Any]:
+    """A mapping that is kept as JSON; empty where there is none."""
+    content = tree.read(path)
     try:
-        state = json.loads(content.decode()) if content else {}
+        found = json.loads(content.decode()) if content else {}
     except ValueError:
         return {}
-    return state if isinstance(state, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
-def save_state(tree: Tree, state: dict[str, Any]) -> None:
+def load_state(home: Home) -> dict[str, Any]:
+    """What the last successful deployment left; empty where there was none, or one into another directory."""
+    state = read_json(home.kept, STATE)
+    return state if state.pop(_DIRECTORY, "") == os.path.abspath(home.directory) else {}
+
+
+def save_state(home: Home, state: dict[str, Any]) -> None:
     """Write down what a deployment left."""
-    tree.write(DesiredFile(STATE, json.dumps(state, indent=1).encode(), 0o600))
+    content = json.dumps({**state, _DIRECTORY: os.path.abspath(home.directory)}, indent=1).encode()
+    home.kept.write(DesiredFile(STATE, content, 0o600))
 
 
-def current_release(tree: Tree) -> str:
+def current_release(home: Home) -> str:
     """The name of the release in force."""
-    return str(load_state(tree).get("release", ""))
+    return str(load_state(home).get("release", ""))
 
 
-def forget_prepared(directory: str) -> list[str]:
+def forget_prepared(home: Home) -> list[str]:
     """Let the next deployment prepare services again, for the same image too: other data is coming, of an older schema
     perhaps. Returns the services that were prepared."""
-    tree = Tree(directory)
-    state = load_state(tree)
+    state = load_state(home)
     prepared = state.get("prepared") or {}
     if any(prepared.values()):
-        if os.getuid() == 0:  # whoever owns the state has to be able to read it
-            found = os.lstat(tree.path(STATE))
-            tree.uid, tree.gid = found.st_uid, found.st_gid
-        save_state(tree, dict(state, prepared=dict.fromkeys(prepared, "")))
+        save_state(home, dict(state, prepared=dict.fromkeys(prepared, "")))
     return sorted(prepared)

@@ -11,7 +11,6 @@ whole machine is a file lock of the running module, which the kernel releases wh
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -20,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, read
+from ..core.directory import DesiredFile, Tree
 from ..core.errors import Failure
 from .format import current_lease_path, refuse_newer, refuse_older
 
@@ -50,7 +49,7 @@ class Locks:
         self, directory: str, now: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.directory = directory
-        self._tree = Tree(directory)
+        self._tree = Tree(directory, private=True, inner=0o700)
         self._now = now
         self._sleep = sleep
 
@@ -67,8 +66,7 @@ class Locks:
         return {prefix: lease["since"] for prefix, lease in self._all()}
 
     def _all(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        root = os.path.join(self.directory, "locks")
-        for name in sorted(os.listdir(root)) if os.path.isdir(root) else ():
+        for name in self._tree.names("locks"):
             lease = self._read(name[:-5]) if name.endswith(".json") else None
             if lease:
                 yield name[:-5], lease
@@ -79,10 +77,8 @@ class Locks:
 
     @contextlib.contextmanager
     def machine(self) -> Iterator[None]:
-        """Hold the lock of the whole machine, for a few file operations."""
-        self._tree.make_directory("locks")
-        with open(os.path.join(self.directory, "locks", "machine"), "w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+        """Hold the lock of the whole machine, for a few file operations. No other user can open it, and so block it."""
+        with self._tree.locked(os.path.join("locks", "machine")):
             yield
 
     def take(self, prefix: str, token: str, owner: str, wait: float, takeover: bool = False) -> str:
@@ -178,11 +174,11 @@ class Locks:
     def _path(self, prefix: str) -> str:
         if not re.match(r"[a-z][a-z0-9_-]*\Z", prefix):
             raise LockError("%r is not a valid prefix" % prefix)
-        return os.path.join(self.directory, current_lease_path(self.directory, prefix))
+        return current_lease_path(self.directory, prefix)
 
     def _read(self, prefix: str) -> dict[str, Any] | None:
         try:
-            lease = json.loads((read(self._path(prefix)) or b"").decode())
+            lease = json.loads((self._tree.read(self._path(prefix)) or b"").decode())
             texts, times = (lease["token"], lease["owner"]), (lease["since"], lease["expires"])
         except (ValueError, TypeError, KeyError):
             return None
@@ -190,5 +186,4 @@ class Locks:
         return lease if valid else None
 
     def _write(self, prefix: str, lease: dict[str, Any]) -> None:
-        path = current_lease_path(self.directory, prefix)
-        self._tree.write(DesiredFile(path, json.dumps(lease).encode(), 0o600))
+        self._tree.write(DesiredFile(self._path(prefix), json.dumps(lease).encode(), 0o600))

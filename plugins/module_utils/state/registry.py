@@ -10,15 +10,17 @@ Here inventories that do not know each other meet. Runs on the targets.
 from __future__ import annotations
 
 import contextlib
-import glob
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..core.directory import DesiredFile, Tree, read
+from ..core.directory import DesiredFile, Tree
 from ..core.errors import Failure
-from ..core.json_with_digest import decode_with_digest, dump, encode_with_digest
+from ..core.handles import PathError
+from ..core.json_with_digest import decode_sealed, decode_with_digest, dump, encode_sealed, encode_with_digest
+from ..core.layout import KEPT
 from ..core.process import home_directory
 from .locks import Locks
 
@@ -31,6 +33,9 @@ _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _VOLATILE = ("deployed", "by", "files", "key", "containers", "guard")
 
 _KEY_BYTES = 32
+
+#: How often an environment of each prefix was destroyed: its sealed copies are void since.
+_LIVES = "destroyed.json"
 
 
 class RegistryError(Failure):
@@ -61,7 +66,8 @@ class Registry:
     Receipts of destroyed environments are kept in ``<state directory>/destroyed/<prefix>/receipts/``.
 
     Each environment's own directory holds a copy of the parts of its entry that deployments rarely change, from which
-    a lost registry is rebuilt.
+    a lost registry is rebuilt. Its owner can write there: the copy is sealed with the machine's key, and void once the
+    environment is destroyed.
     """
 
     COPY = ".bulkhead/environment.json"
@@ -69,7 +75,7 @@ class Registry:
     def __init__(self, directory: str, keep_receipts: int = 20) -> None:
         self.directory = directory
         self.keep_receipts = keep_receipts
-        self._tree = Tree(directory)
+        self._tree = Tree(directory, private=True, inner=0o700)
 
     def entries(self, directories: Iterable[str] = (), keep: bool = False) -> dict[str, dict[str, Any]]:
         """All registered environments by prefix; an unreadable entry becomes ``{"damaged": reason}``.
@@ -91,19 +97,11 @@ class Registry:
 
     def _entries(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}
-        root = os.path.join(self.directory, "environments")
-        try:
-            names = sorted(os.listdir(root))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise RegistryError("cannot read the registry %s: %s" % (root, error.strerror)) from error
-        for prefix in names:
-            if not _PREFIX.match(prefix):
+        for prefix in self._tree.names("environments"):
+            folder = os.path.join("environments", prefix)
+            if not _PREFIX.match(prefix) or not self._tree.is_folder(folder):
                 continue
-            content = read(os.path.join(root, prefix, "environment.json"))
-            if content is None and not os.path.isdir(os.path.join(root, prefix)):
-                continue
+            content = self._tree.read(os.path.join(folder, "environment.json"))
             try:
                 entries[prefix] = decode_with_digest(content or b"", prefix)
             except ValueError as error:
@@ -111,14 +109,29 @@ class Registry:
         return entries
 
     def _copy(self, directory: str) -> dict[str, Any] | None:
-        """The copy in an environment's directory, if it is intact and belongs to that directory and this registry."""
+        """The copy in an environment's directory, if this registry sealed it for that directory and still vouches."""
         try:
-            entry = decode_with_digest(read(os.path.join(directory, self.COPY)) or b"")
+            content = Tree(directory).read(self.COPY)
+            entry = decode_sealed(content, self.key()) if content else {}
         except (ValueError, Failure):
             return None
         here = entry.pop("state_directory", "") == os.path.realpath(self.directory)
-        known = _PREFIX.match(str(entry.get("prefix"))) and entry.get("directory") == directory
-        return entry if here and known else None
+        prefix = str(entry.get("prefix"))
+        known = _PREFIX.match(prefix) and entry.get("directory") == directory
+        return entry if here and known and entry.pop("life", 0) == self._life(prefix) else None
+
+    def _life(self, prefix: str) -> int:
+        """How often an environment of this prefix was destroyed."""
+        times = self._lives().get(prefix)
+        return times if isinstance(times, int) else 0
+
+    def _lives(self) -> dict[str, Any]:
+        content = self._tree.read(_LIVES)
+        try:
+            found = json.loads(content.decode()) if content else {}
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write(self, prefix: str, entry: dict[str, Any], receipt: dict[str, Any], owner: str = "") -> str:
         """Write a receipt and, unless it is empty, the environment's entry. Returns the receipt's path.
@@ -127,7 +140,7 @@ class Registry:
         ``attempted``.
         """
         folder = os.path.join("environments", prefix)
-        if not entry and not os.path.exists(os.path.join(self.directory, folder, "environment.json")):
+        if not entry and self._tree.status(os.path.join(folder, "environment.json")) is None:
             folder = os.path.join("attempted", prefix)
         path = self._write_receipt(folder, receipt)
         if entry:
@@ -135,8 +148,8 @@ class Registry:
         if entry.get("directory"):
             tree = Tree(entry["directory"], owner)
             steady = {key: value for key, value in entry.items() if key not in _VOLATILE}
-            steady["state_directory"] = os.path.realpath(self.directory)
-            copy = DesiredFile(self.COPY, encode_with_digest(steady), 0o644)
+            steady.update(state_directory=os.path.realpath(self.directory), life=self._life(prefix))
+            copy = DesiredFile(self.COPY, encode_sealed(steady, self._kept_key()), 0o644)
             if tree.differs(copy):
                 tree.write(copy)
         return path
@@ -144,38 +157,41 @@ class Registry:
     def _write_receipt(self, folder: str, receipt: dict[str, Any]) -> str:
         name = "%s.json" % receipt["finished"].replace(":", "").replace("-", "")
         self._tree.write(DesiredFile(os.path.join(folder, "receipts", name), dump(receipt), 0o640))
-        receipts = os.path.join(self.directory, folder, "receipts")
+        receipts = os.path.join(folder, "receipts")
         # This receipt is the newest. Those with later names were written under a fast clock and are removed first.
-        by_age = sorted(os.listdir(receipts), key=lambda receipt_name: (receipt_name <= name, receipt_name))
+        by_age = sorted(self._tree.names(receipts), key=lambda receipt_name: (receipt_name <= name, receipt_name))
         for old in by_age[: -self.keep_receipts]:
-            os.unlink(os.path.join(receipts, old))
-        return os.path.join(receipts, name)
+            self._tree.unlink(os.path.join(receipts, old))
+        return self._tree.path(os.path.join(receipts, name))
 
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
         self._tree.write(
-            DesiredFile(os.path.join("environments", prefix, "environment.json"), encode_with_digest(entry), 0o640)
+            DesiredFile(os.path.join("environments", prefix, "environment.json"), encode_with_digest(entry), 0o600)
         )
 
     def remove(self, prefix: str, receipt: dict[str, Any] | None = None) -> str:
         """Remove the entry of a destroyed environment. Returns the path of its last receipt, with which the others are
         kept; without a ``receipt`` they are removed too."""
         registered, kept = os.path.join("environments", prefix), os.path.join("destroyed", prefix)
+        self._tree.remove(os.path.join(KEPT, prefix))
+        self._tree.write(DesiredFile(_LIVES, dump({**self._lives(), prefix: self._life(prefix) + 1}), 0o600))
         if receipt is None:
             self._tree.remove(registered)
             return ""
-        self._tree.make_directory(os.path.join(kept, "receipts"))
-        receipts = os.path.join(self.directory, registered, "receipts")
-        for path in glob.glob(os.path.join(glob.escape(receipts), "*.json")):
-            os.replace(path, os.path.join(self.directory, kept, "receipts", os.path.basename(path)))
+        for name in self._tree.names(os.path.join(registered, "receipts")):
+            content = self._tree.read(os.path.join(registered, "receipts", name))
+            if content is not None and name.endswith(".json"):
+                self._tree.write(DesiredFile(os.path.join(kept, "receipts", name), content, 0o640))
         path = self._write_receipt(kept, receipt)
         self._tree.remove(registered)
         return path
 
     def key(self, keep: bool = False) -> bytes:
         """The machine's key for digests of files. If there is none, a new one, which only ``keep`` writes."""
-        path = os.path.join(self.directory, "key")
         try:
-            existing = read(path)
+            existing = self._tree.read("key")
+        except PathError:
+            raise
         except Failure:
             existing = None
         if existing and len(existing) >= _KEY_BYTES:
@@ -183,5 +199,14 @@ class Registry:
         new = os.urandom(_KEY_BYTES)
         if keep:
             with Locks(self.directory).machine():
-                self._tree.write(DesiredFile("key", new, 0o600))
+                return self._kept_key(new)
+        return new
+
+    def _kept_key(self, new: bytes = b"") -> bytes:
+        """The machine's key; without one ``new``, or a random one, becomes it. Call it under the machine's lock."""
+        existing = self._tree.read("key")
+        if existing and len(existing) >= _KEY_BYTES:
+            return existing
+        new = new or os.urandom(_KEY_BYTES)
+        self._tree.write(DesiredFile("key", new, 0o600))
         return new

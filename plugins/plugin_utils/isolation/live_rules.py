@@ -35,6 +35,7 @@ LIVE_RULES = {
     "overcommitted-machine": "The other environments' limits do not leave the memory that is reserved for one.",
     "own-domain-elsewhere": "Something else answers the environment's domain.",
     "own-domain-unanswered": "Nothing answers the environment's domain.",
+    "privileged-owner": "The user who owns the environment's directory may use the engine, and so is root.",
     "probe-failed": "A probe could not be made.",
     "reachable-loopback": "The engine lets other hosts reach ports on loopback.",
     "rebuilt-registry": "An entry of the machine's registry was lost or edited.",

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import RELEASES
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
@@ -22,6 +21,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollback import as_kept, check_images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.source.checkout import GitError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 from unit.module_utils.fake_engine import COMPOSE_FILE, FakeEngine, compose_text, file, service
 
 WEB = {"files": ["web.conf"], "mounts": ["./conf:/etc/web:ro"]}
@@ -53,6 +53,7 @@ class Machine:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.state_directory = directory.parent / f"{directory.name}-state"
         self.engine = FakeEngine(directory)
         self.checkout = FakeCheckout()
         self.backups: list[str] = []
@@ -86,8 +87,13 @@ class Machine:
         return {**params, "files": [*params["files"], *secret]}
 
     @property
-    def tree(self) -> Tree:
-        return Tree(str(self.directory))
+    def tree(self) -> Home:
+        return Home(str(self.directory), "aiia_prod", str(self.state_directory))
+
+    @property
+    def kept(self) -> Path:
+        """What root keeps of the environment."""
+        return Path(self.tree.kept.directory)
 
     def look(self, **changes: Any) -> Comparison:
         return Comparison.look(self.engine, self.tree, self.checkout, self.params(**changes))
@@ -116,7 +122,7 @@ class Machine:
         return caught.value
 
     def releases(self) -> list[str]:
-        folder = self.directory / RELEASES
+        folder = self.kept / RELEASES
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 

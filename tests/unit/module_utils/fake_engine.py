@@ -35,6 +35,7 @@ class FakeEngine:
 
     def __init__(self, directory: Path) -> None:
         self.directory = str(directory)
+        self.inputs = ""
         self.running: dict[str, dict[str, Any]] = {}
         self.strangers: list[dict[str, Any]] = []
         self.objects: dict[str, list[dict[str, Any]]] = {"network": [], "volume": [], "image": []}
@@ -156,7 +157,7 @@ class FakeEngine:
     def _compose(self, call: str, args: tuple[str, ...], directory: str) -> tuple[int, str, str]:
         if self.refuses(call):
             return 1, "", "refused by the test"
-        wanted = json.loads(Path(directory or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
+        wanted = json.loads(Path(directory or self.inputs or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
         if args[0] == "--dry-run":
             self.on_dry_run()
             return 0, "".join(f" Container {name}  Recreate\n" for name in self._outdated(wanted)), ""

@@ -38,6 +38,7 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
         *_maintenance(environment, observation),
         *capacity(environment, observation),
         *_open_engine(environment, observation),
+        *_privileged_owner(environment, observation),
         *_parents(environment, observation),
         *_registry(environment, observation),
         *_unregistered(environment, observation),
@@ -122,6 +123,22 @@ def _open_engine(environment: Environment, observation: Mapping[str, Any]) -> It
                 "let the engine listen on its socket only, or on 2376 with TLS and client certificates",
                 "HP-07",
             )
+
+
+def _privileged_owner(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    owner = str(environment.variables.get("bulkhead_owner") or "")
+    if owner in observation.get("engine_users", ()):
+        yield _finding(
+            environment,
+            "privileged-owner",
+            Severity.LOW,
+            f"user {owner}",
+            f"{owner}, who owns {environment.directory} (bulkhead_owner), is in the group docker: whoever can act as "
+            f"{owner} is root on this machine and can reach every environment",
+            f"take {owner} out of the group docker (gpasswd --delete {owner} docker), or give the environment a user "
+            "of its own",
+            "VP-18",
+        )
 
 
 def _parents(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:

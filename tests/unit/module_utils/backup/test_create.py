@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import tarfile
 from collections.abc import Callable
@@ -39,6 +38,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore impor
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import CHUNK, StreamError, stream
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import backup_step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import save_state
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 
 DUMP = b"PGDMP and more"
 
@@ -164,9 +165,8 @@ def place(directory: Path, entry: dict[str, Any]) -> Path:
 def test_a_backup_says_what_it_is_and_is_for_its_user_alone(
     tmp_path: Path, make: Callable[..., dict[str, Any]]
 ) -> None:
-    state = tmp_path / "home/.bulkhead/state.json"
-    state.parent.mkdir(parents=True)
-    state.write_text(json.dumps({"release": "r1", "commit": "abc"}))
+    home = Home(str(tmp_path / "home"), "aiia_prod", str(tmp_path / "state"))
+    save_state(home, {"release": "r1", "commit": "abc"})
     made = make()
     found = read_manifest(made["path"])
     assert (found["prefix"], found["protected"], found["trigger"]) == ("aiia_prod", True, "hand")

@@ -21,8 +21,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap
     swap_all,
     swaps_by_server,
 )
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.sources import home_of
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.staged_database import StagedDatabase
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import load_state, save_state
 
@@ -214,6 +214,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             "prefix": "aiia_prod",
             "directory": str(tmp_path),
             "home": str(tmp_path / "home"),
+            "state_directory": str(tmp_path / "state"),
             "parts": parts,
         }
         engine = Engine()
@@ -226,10 +227,10 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def deploy(self) -> None:
             """Leave the state of a deployment that ran migrations."""
-            save_state(Tree(self.params["home"]), {"release": "r1", "prepared": {"web": "key"}})
+            save_state(home_of(self.params), {"release": "r1", "prepared": {"web": "key"}})
 
         def prepared(self) -> str:
-            return str(load_state(Tree(self.params["home"]))["prepared"]["web"])
+            return str(load_state(home_of(self.params))["prepared"]["web"])
 
     found = Two()
     found.deploy()

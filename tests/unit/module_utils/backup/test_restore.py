@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -22,11 +21,10 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.sources import server_of
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import STATE
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import StreamError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import load_state, save_state
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 
 STAMP = "20260725031500"
 LABELS = {
@@ -296,7 +294,7 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         free: int | None = None
         recovered: Any = None
         switched: list[object]
-        home = Tree(str(tmp_path / "home"))
+        home = Home(str(tmp_path / "home"), "aiia_prod", str(tmp_path / "state"))
 
         def run(self) -> dict[str, Any]:
             params = {
@@ -305,7 +303,7 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
                 "home": str(self.home.directory),
                 "parts": parts,
             }
-            restore = Restore(self.engine, {**params, "state_directory": ""}, "latest")
+            restore = Restore(self.engine, {**params, "state_directory": self.home.state}, "latest")
             return restore.run(backup_first=False)
 
         def journal(self) -> bool:
@@ -356,14 +354,12 @@ def test_a_restore_that_fails_says_which_data_serves(
 def test_what_was_prepared_for_other_data_is_prepared_again(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is forgotten before the data changes, so that a run killed in between does not leave it."""
     save_state(whole.home, {"release": "r1", "prepared": {"web": "key"}})
-    os.chown(whole.home.path(STATE), *(2 * [os.getuid() or 4242]))
     seen: list[Any] = []
     monkeypatch.setattr(Restore, "_swap", lambda *_args: seen.append(load_state(whole.home)))
     for _again in range(2):
         (note,) = whole.run()["notes"]
         assert "deploy now" in note and "prepares web again" in note
     assert seen == 2 * [{"release": "r1", "prepared": {"web": ""}}]
-    assert Path(whole.home.path(STATE)).stat().st_uid == (os.getuid() or 4242), "its owner can read it still"
 
 
 def test_a_restore_that_ends_before_the_data_changes_leaves_what_was_prepared(whole: Any) -> None:

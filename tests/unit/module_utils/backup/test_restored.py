@@ -22,7 +22,7 @@ def restored(machine: Machine) -> Machine:
     machine.deploy(services=SERVICES)
     assert machine.engine.calls.count(MIGRATE) == 1 and machine.plan(services=SERVICES) == []
     machine.engine.calls.clear()
-    assert forget_prepared(str(machine.directory)) == ["web"]
+    assert forget_prepared(machine.tree) == ["web"]
     return machine
 
 
@@ -60,7 +60,7 @@ def test_until_that_succeeds(restored: Machine) -> None:
 
 def test_returning_to_a_release_prepares_nothing_and_forgets_nothing(restored: Machine) -> None:
     restored.deploy(**files(web="web:2"), services=SERVICES)
-    forget_prepared(str(restored.directory))
+    forget_prepared(restored.tree)
     restored.engine.calls.clear()
     returned = roll_back(restored)
     assert not [step for step in plan(returned) if step.verb.startswith("prepare")]
@@ -69,12 +69,12 @@ def test_returning_to_a_release_prepares_nothing_and_forgets_nothing(restored: M
 
 
 def test_what_prepares_nothing_has_nothing_to_do(deployed: Machine) -> None:
-    before = (deployed.directory / ".bulkhead/state.json").read_bytes()
-    assert forget_prepared(str(deployed.directory)) == []
-    assert (deployed.directory / ".bulkhead/state.json").read_bytes() == before
+    before = (deployed.kept / "state.json").read_bytes()
+    assert forget_prepared(deployed.tree) == []
+    assert (deployed.kept / "state.json").read_bytes() == before
     assert deployed.plan() == []
 
 
 def test_where_nothing_is_deployed_there_is_nothing_to_forget(machine: Machine) -> None:
-    assert forget_prepared(str(machine.directory)) == []
+    assert forget_prepared(machine.tree) == []
     assert not machine.directory.exists()

@@ -13,11 +13,11 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import LOCK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import FORMAT, PARTIAL, write_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import JOURNAL
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.destroy import Destruction
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 from ansible_collections.aiia.bulkhead.tests.unit.module_utils.fake_engine import FakeEngine
 
 PREFIX = "destruction_of_nothing"
@@ -40,7 +40,12 @@ def look(tmp_path: Path, **more: Any) -> Destruction:
     """The survey of an environment that has nothing but its backups."""
     params = {"prefix": PREFIX, "state_directory": str(tmp_path / "state"), "volumes": True, "backups": True}
     params.update({"firewall_chain": "", "image_repository": "i", "mounts": [], "backup_directory": "", **more})
-    return Destruction(cast(Engine, FakeEngine(tmp_path / "home")), Tree(str(tmp_path / "home")), None, params)
+    return Destruction(
+        cast(Engine, FakeEngine(tmp_path / "home")),
+        Home(str(tmp_path / "home"), PREFIX, str(tmp_path / "state")),
+        None,
+        params,
+    )
 
 
 def test_the_whole_directory_goes(backups: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_first_deployment(machine: Machine) -> None:
     machine.deploy()
     assert machine.engine.images() == {"web": "web:1", "db": "db:1"}
     assert machine.checkout.commit == "c1"
-    state = json.loads((machine.directory / STATE).read_text())
+    state = json.loads((machine.kept / STATE).read_text())
     assert state["commit"] == "c1"
     assert state["files"] == [COMPOSE_FILE, "web.conf", ".env"]
     assert [state["release"]] == machine.releases()
@@ -164,7 +164,7 @@ def test_a_file_changed_by_hand_is_written_again(deployed: Machine) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\xff"])
 def test_a_state_that_cannot_be_read_is_no_state(deployed: Machine, text: str) -> None:
     """Everything is brought into force once more; nothing breaks."""
-    (deployed.directory / STATE).write_text(text, encoding="latin-1")
+    (deployed.kept / STATE).write_text(text, encoding="latin-1")
     assert "start aiia_prod_web" in deployed.plan()
     deployed.deploy()
     assert deployed.plan() == []
@@ -177,9 +177,9 @@ def test_a_state_never_names_files_of_others(deployed: Machine, path: str) -> No
     other.mkdir()
     (other / ".env").touch()
     (deployed.directory / "link").symlink_to(other)
-    state = json.loads((deployed.directory / STATE).read_text())
+    state = json.loads((deployed.kept / STATE).read_text())
     state["files"].append(path)
-    (deployed.directory / STATE).write_text(json.dumps(state))
+    (deployed.kept / STATE).write_text(json.dumps(state))
     assert deployed.plan() == []
 
 

@@ -167,7 +167,7 @@ def test_a_preparation_of_a_service_that_is_gone_comes_to_its_end(rolled: Rolled
 
 def test_a_file_of_ones_own_is_no_leftover(deployed: Machine) -> None:
     """A run that was killed before it brought its files had staged one of the same name."""
-    staged = deployed.directory / ".bulkhead/releases/20260101T000000Z-abandoned"
+    staged = deployed.kept / "releases/20260101T000000Z-abandoned"
     staged.mkdir()
     (staged / "own.conf").write_text("theirs")
     (deployed.directory / "own.conf").write_text("mine")
@@ -181,7 +181,7 @@ def test_no_leftover_is_outside(deployed: Machine, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/own.conf").write_text("theirs")
     (deployed.directory / "link").symlink_to(tmp_path / "elsewhere")
-    staged = deployed.directory / ".bulkhead/releases/20260101T000000Z-abandoned/link"
+    staged = deployed.kept / "releases/20260101T000000Z-abandoned/link"
     staged.mkdir(parents=True)
     (staged / "own.conf").write_text("theirs")
     assert deployed.plan() == []

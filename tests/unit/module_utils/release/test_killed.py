@@ -65,11 +65,11 @@ def test_killed_at_every_call_and_the_next_run_fails(tmp_path: Path, monkeypatch
         rolled.engine.sick["web:3"] = "unhealthy"
         rolled.watch()
         assert killed(rolled, at, monkeypatch)
-        state = json.loads((rolled.directory / ".bulkhead/state.json").read_text())
+        state = json.loads((rolled.kept / "state.json").read_text())
         rolled.fails(**files(web="web:3", conf="three"))
         assert (rolled.who_serves(), rolled.is_clean()) == ("web:1", True), at
         assert (rolled.directory / "web.conf").read_text() == "one"
-        assert json.loads((rolled.directory / ".bulkhead/state.json").read_text()) == state
+        assert json.loads((rolled.kept / "state.json").read_text()) == state
         assert rolled.plan() == []
 
 

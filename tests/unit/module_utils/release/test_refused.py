@@ -113,7 +113,7 @@ def test_what_the_services_program_does_not_accept(deployed: Machine) -> None:
     (call,) = [call for call in deployed.engine.calls if call.startswith("run ")]
     assert "--network none" in call
     assert "--entrypoint web web:1 -t" in call
-    assert "/.bulkhead/releases/" in call.split("--volume ")[1].split(":")[0]  # not what is in force
+    assert "/deployed/aiia_prod/releases/" in call.split("--volume ")[1].split(":")[0]  # not what is in force
     assert snapshot(deployed.directory) == before
 
 

@@ -200,7 +200,7 @@ def test_another_release_with_the_same_files(machine: Machine, clock: list[int],
 
 def test_a_damaged_copy_of_the_release_in_force_is_made_anew(machine: Machine, clock: list[int]) -> None:
     first, second = (release(machine, number) for number in (1, 2))
-    (machine.directory / Releases.path(second) / "web.conf").unlink()
+    (machine.kept / Releases.path(second) / "web.conf").unlink()
     goes(machine)
     third = release(machine, 2)
     assert third not in (first, second) and Releases(machine.tree).is_whole(third)

@@ -192,7 +192,7 @@ def test_the_first_deployment_has_nothing_to_lose(tmp_path: Path) -> None:
 @pytest.mark.parametrize("containers", [True, False], ids=["containers", "a volume"])
 def test_a_lost_state_does_not_make_it_a_first_deployment(rolled: Rolled, containers: bool) -> None:
     """There is a database full of data, and nobody but its volume knows."""
-    (rolled.directory / ".bulkhead/state.json").unlink()
+    (rolled.kept / "state.json").unlink()
     rolled.engine.on_call = lambda _call: None
     if not containers:
         rolled.engine.running.clear()
@@ -232,7 +232,7 @@ def test_a_preparation_that_fails(rolled: Rolled) -> None:
     assert error.detail.endswith("how it stands (plan):\n0004_headline")
     assert prepared(rolled) == ["migrate", "plan"]
     assert rolled.who_serves() == "web:1" and rolled.steered == set()
-    assert (rolled.directory / ".bulkhead/state.json").exists()
+    assert (rolled.kept / "state.json").exists()
     rolled.engine.commands = {}
     rolled.deploy(**files(web="web:2"), services=services)
     assert rolled.who_serves() == "web:2"

@@ -76,12 +76,12 @@ def test_a_release_that_is_not_there(three: Machine, name: str) -> None:
 
 def test_a_file_that_somebody_changed(three: Machine) -> None:
     first = three.releases()[0]
-    (three.directory / RELEASES / first / "web.conf").write_text("edited")
+    (three.kept / RELEASES / first / "web.conf").write_text("edited")
     with pytest.raises(
         EngineError, match=f"release {first} cannot be returned to: its file web.conf was changed by hand"
     ):
         roll_back(three, first)
-    (three.directory / RELEASES / first / "web.conf").unlink()
+    (three.kept / RELEASES / first / "web.conf").unlink()
     with pytest.raises(EngineError, match=r"its file web.conf was removed"):
         roll_back(three, first)
     assert three.engine.images()["web"] == "web:3"
@@ -100,7 +100,7 @@ def test_a_certificate_of_the_machine_is_todays(tmp_path: Path, clock: list[int]
 
 def test_an_image_that_is_gone(three: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     second = three.releases()[1]
-    manifest = three.directory / RELEASES / second / "release.json"
+    manifest = three.kept / RELEASES / second / "release.json"
     kept = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**kept, "images": {"aiia_prod_web:c2": "sha256:2"}}))
     with pytest.raises(EngineError) as caught:
@@ -112,7 +112,7 @@ def test_an_image_that_is_gone(three: Machine, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_never_was_in_force_goes(three: Machine) -> None:
-    left = three.directory / RELEASES / "19700101T000009Z-deadbeef"
+    left = three.kept / RELEASES / "19700101T000009Z-deadbeef"
     left.mkdir()
     assert left.name not in Releases(three.tree).kept()
     three.deploy(**files(web="web:4"), keep_releases=3)

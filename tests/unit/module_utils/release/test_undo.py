@@ -90,7 +90,7 @@ def test_a_first_deployment_that_fails_leaves_nothing(machine: Machine) -> None:
 
 def test_a_failure_without_a_state_leaves_what_ran(deployed: Machine) -> None:
     """What took the place of a container that was there is all that there is."""
-    (deployed.directory / ".bulkhead/state.json").unlink()
+    (deployed.kept / "state.json").unlink()
     deployed.engine.sick["db:2"] = "unhealthy"
     services = [service("web", **WEB), service("db"), service("more")]
     error = deployed.fails(

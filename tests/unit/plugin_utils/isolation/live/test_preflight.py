@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,15 @@ NEAR: dict[str, dict[str, Any]] = {
     "somebody else's maintenance page": {"maintenance": [f"/srv/{THEIRS}"]},
     "a job that does something else": {"schedules": [{"path": "/etc/cron.d/x", "lines": ["* docker compose ps"]}]},
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("users", "found"), [(["ubuntu"], ["privileged-owner"]), (["other"], []), ([], [])])
+def test_an_owner_who_may_use_the_engine(users: list[str], found: list[str]) -> None:
+    """He is root on the machine: nothing keeps him out of other environments."""
+    owned = replace(environment(), variables={"bulkhead_owner": "ubuntu"})
+    findings = machine(owned, observation(engine_users=users))
+    assert [finding.rule for finding in findings] == found
+    assert all("ubuntu is root" in finding.message and finding.severity == 1 for finding in findings)
 
 
 @pytest.mark.parametrize("case", NEAR)

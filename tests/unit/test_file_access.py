@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Root reaches files through ``core/handles.py`` alone: it follows no link that another user can exchange.
+
+Every call of a module that touches files is found in the source. What is not listed here, with the reason why no other
+user can lead it elsewhere, is forbidden.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+
+#: Modules whose functions touch files.
+TOUCHING = {"os", "os.path", "shutil", "tempfile", "glob", "tarfile", "io", "pathlib", "zipfile"}
+
+#: Of these, what only computes, or asks about this process.
+_PATHS = "abspath basename commonpath dirname isabs join normpath relpath split"
+_PROCESS = "close fdopen fstat getegid geteuid getpid getuid strerror urandom"
+HARMLESS = {
+    *(f"os.path.{name}" for name in _PATHS.split()),
+    *(f"os.{name}" for name in _PROCESS.split()),
+    *("io.BytesIO", "zipfile.ZipFile", "zipfile.ZipInfo", "shutil.which"),
+}
+
+#: The two files that work with handles.
+BY_HANDLE = {"module_utils/core/handles.py", "module_utils/source/snapshot.py"}
+
+KERNEL = "the kernel's own files"
+STATE = "the state directory, which only root can write: Tree(private=True) or require_ours checks it"
+OURS = "a directory that require_ours checked: only root can write on the way to it"
+NO_CONTENT = "says whether or where something is, to be judged: nothing is opened"
+ROOTS = "root's own places: /etc, /run, /usr"
+TEMPORARY = "a file or directory of a random name, made by this process for itself in a sticky directory"
+MEMORY = "no file: a stream or memory"
+
+ALLOWED: dict[str, dict[str, str]] = {
+    "module_utils/backup/create.py": {
+        "os.makedirs": OURS, "os.chmod": OURS, "os.open": OURS, "os.statvfs": OURS, "os.listdir": OURS,
+        "os.mkdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "os.path.getsize": OURS, "os.fsync": OURS,
+    },
+    "module_utils/backup/files.py": {"tarfile.open": OURS, "open": OURS},
+    "module_utils/backup/manifest.py": {
+        "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.listdir": OURS, "os.rename": OURS,
+        "shutil.rmtree": OURS, "open": OURS,
+    },
+    "module_utils/backup/postgresql.py": {"open": OURS},
+    "module_utils/backup/recovery.py": {"os.path.lexists": OURS, "os.unlink": OURS},
+    "module_utils/backup/restore.py": {"os.path.getsize": OURS, "os.path.isfile": OURS, "os.path.isdir": OURS},
+    "module_utils/backup/schedule.py": {
+        "os.path.lexists": ROOTS, "os.unlink": ROOTS, "os.path.exists": ROOTS, "os.path.isdir": ROOTS,
+        "os.access": ROOTS,
+    },
+    "module_utils/core/directory.py": {
+        "os.rmdir": "by a handle", "os.symlink": "by a handle", "os.readlink": "by a handle",
+    },
+    "module_utils/core/process.py": {"tempfile.TemporaryFile": TEMPORARY},
+    "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/host/facts.py": {
+        "os.stat": NO_CONTENT, "os.path.isdir": NO_CONTENT, "os.path.isfile": NO_CONTENT, "os.statvfs": NO_CONTENT,
+        "os.path.realpath": NO_CONTENT, "glob.glob": NO_CONTENT, "glob.escape": NO_CONTENT, "open": ROOTS,
+    },
+    "module_utils/host/firewall.py": {"os.path.isdir": KERNEL, "open": KERNEL},
+    "module_utils/host/mounts.py": {"open": KERNEL, "os.readlink": KERNEL},
+    "module_utils/host/observation.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/host/sockets.py": {"open": KERNEL, "glob.iglob": KERNEL, "os.readlink": KERNEL},
+    "module_utils/image/build.py": {"os.path.isfile": "the build's own copy of the commit: only root can write it"},
+    "module_utils/operations/destroy.py": {
+        "os.path.isdir": STATE, "os.listdir": STATE, "shutil.rmtree": STATE, "os.unlink": OURS,
+    },
+    "module_utils/probe/prober.py": {
+        "os.path.exists": KERNEL, "tarfile.open": MEMORY, "os.path.isdir": ROOTS, "os.path.realpath": ROOTS,
+    },
+    "module_utils/release/adoption.py": {"tempfile.mkdtemp": TEMPORARY},
+    "module_utils/release/preconditions.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/source/checkout.py": {
+        "tempfile.mkstemp": TEMPORARY, "os.fchown": "by a handle", "os.unlink": TEMPORARY,
+        "tempfile.mkdtemp": TEMPORARY, "os.chown": TEMPORARY, "shutil.rmtree": TEMPORARY,
+    },
+    "module_utils/state/registry.py": {"os.path.realpath": NO_CONTENT},
+}  # fmt: skip
+
+
+def calls(text: str) -> Iterator[str]:
+    """The calls of a source that touch files: ``open``, and functions of the modules above under any name."""
+    tree = ast.parse(text)
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update({alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names})
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        first, dot, rest = called.partition(".")
+        full = names.get(first, first) + dot + rest
+        if full in ("open", "io.open") or (full.rpartition(".")[0] in TOUCHING and full not in HARMLESS):
+            yield full
+
+
+def forbidden(file: str, text: str) -> list[str]:
+    """The calls of a file that nobody allowed."""
+    return [] if file in BY_HANDLE else sorted({*calls(text)} - {*ALLOWED.get(file, {})})
+
+
+def sources() -> list[Path]:
+    return [path for part in ("module_utils", "modules") for path in sorted((PLUGINS / part).rglob("*.py"))]
+
+
+def test_files_are_reached_by_handles() -> None:
+    found = {}
+    for path in sources():
+        file = path.relative_to(PLUGINS).as_posix()
+        found[file] = forbidden(file, path.read_text(encoding="utf-8"))
+    assert {file: names for file, names in found.items() if names} == {}
+
+
+def test_the_list_has_nothing_that_is_gone() -> None:
+    for file, allowed in ALLOWED.items():
+        assert {*allowed} <= {*calls((PLUGINS / file).read_text(encoding="utf-8"))}, file
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("open('x')", ["open"]),
+        ("import os\nos.chmod('x', 1)", ["os.chmod"]),
+        ("import os as o\no.path.exists('x')", ["os.path.exists"]),
+        ("from os import chown\nchown('x', 1, 1)", ["os.chown"]),
+        ("from os.path import isfile as there\nthere('x')", ["os.path.isfile"]),
+        ("import shutil\nshutil.move('a', 'b')", ["shutil.move"]),
+        ("from pathlib import Path\nPath('x')", ["pathlib.Path"]),
+        ("import os\nos.path.join('a', 'b')", []),
+    ],
+)
+def test_every_way_to_a_file_is_seen(text: str, expected: list[str]) -> None:
+    assert forbidden("module_utils/new.py", text) == expected
