@@ -30,7 +30,7 @@ class DryRunError(EngineError):
     """Compose replaced containers in a dry run. It must not be asked again."""
 
 
-class Listed(NamedTuple):
+class ListedContainer(NamedTuple):
     """A container as the engine lists it."""
 
     name: str
@@ -57,15 +57,15 @@ def ask(engine: Engine, params: Mapping[str, Any]) -> set[str]:
     return set(_RECREATE.findall("%s\n%s" % (output, errors)))
 
 
-def _listed(engine: Engine) -> dict[str, Listed]:
+def _listed(engine: Engine) -> dict[str, ListedContainer]:
     """All containers of the engine, running or not, by id."""
     lines = engine.docker_ok("ps", "--all", "--no-trunc", "--format", _FORMAT).splitlines()
     rows = [line.split("\t") for line in lines]
-    return {row[0]: Listed(*row[1:4]) for row in rows if len(row) == 4}
+    return {row[0]: ListedContainer(*row[1:4]) for row in rows if len(row) == 4}
 
 
 def _replaced(
-    before: dict[str, Listed], after: dict[str, Listed], project: str, params: Mapping[str, Any]
+    before: dict[str, ListedContainer], after: dict[str, ListedContainer], project: str, params: Mapping[str, Any]
 ) -> list[str]:
     """The names of containers that were replaced in between.
 
