@@ -16,7 +16,8 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.isolation.report.text import text
 from ..plugin_utils.isolation_check.check import check
-from ..plugin_utils.isolation_check.request import RequestError, parse
+from ..plugin_utils.isolation_check.discovery import CONFIG
+from ..plugin_utils.isolation_check.request import Request, RequestError, parse
 
 
 class ActionModule(ActionBase):
@@ -41,17 +42,33 @@ class ActionModule(ActionBase):
             **answer.as_json(),
             "changed": False,
             "failed": bool(answer.stopping),
-            "msg": text(answer.findings, stopping=answer.stopping),
+            "msg": "\n\n".join((*_wrote(request), *answer.open, text(answer.findings, stopping=answer.stopping))),
+            "open": list(answer.open),
         }
+        if request.proposal:
+            result["config"] = str(request.base / CONFIG)
+            result["changed"] = True
+            if not self._task.check_mode:
+                _write(request.base / CONFIG, request.proposal)
         if request.report:
             path = request.base / Path(request.report).expanduser()
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(answer.rendered(request.report_format), encoding="utf-8")
-            except OSError as error:
-                raise AnsibleActionFail(f"isolation_check: {path} cannot be written: {error.strerror}") from error
+            _write(path, answer.rendered(request.report_format))
             result["report"] = str(path)
         return result
+
+
+def _wrote(request: Request) -> tuple[str, ...]:
+    if not request.proposal:
+        return ()
+    return (f"This was guessed. {CONFIG} has it: correct that file, and run the check again.",)
+
+
+def _write(path: Path, text_of_file: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of_file, encoding="utf-8")
+    except OSError as error:
+        raise AnsibleActionFail(f"isolation_check: {path} cannot be written: {error.strerror}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,8 @@ description:
   - Reads the files of two or more environments, such as Compose files, C(.env) files, nginx configurations, workflows
     and scripts, and finds where one environment would reach into another.
   - The files need not come from this collection. Compose files are read exactly as Compose reads them.
-  - Contacts no host and changes nothing, except for writing a report if O(report) is set.
+  - Contacts no host and changes nothing, except for writing a report if O(report) is set, and C(check.yml) if O(path)
+    is set and there is none yet.
   - Reports all findings at once, worst first.
 notes:
   - This is an action. It runs on the controller and reads files there.
@@ -23,6 +24,14 @@ notes:
     as an argument of the task is always relative to the directory of the playbook.
   - Settings that look like secrets are compared but never shown.
 options:
+  path:
+    description:
+      - A directory, usually the root of a repository. Compose files, environment files, nginx files, workflows and
+        scripts below it are found, and it is guessed from their names which environment each belongs to.
+      - What was guessed is returned as RV(open) and written to C(check.yml) in that directory, for you to correct. If
+        there is such a file already, it is used as O(config), and nothing is guessed.
+      - Mutually exclusive with O(config) and O(environments).
+    type: path
   config:
     description:
       - A YAML file with the other options as keys.
@@ -32,7 +41,7 @@ options:
   environments:
     description:
       - The environments that share machines.
-      - Required unless O(config) is set.
+      - Required unless O(path) or O(config) is set.
     type: list
     elements: dict
     suboptions:
@@ -46,7 +55,7 @@ options:
       directory:
         description:
           - The environment's directory on the machine, as an absolute path.
-          - Defaults to the directory of the first file on the controller.
+          - Without it, a checkout of its own is assumed for each environment, and RV(open) says so.
         type: path
       machine:
         description: The machine. All environments without this option share one machine.
@@ -124,7 +133,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Changes nothing in any mode. The report is also written in check mode.
+    description: The report is also written in check mode, C(check.yml) is not.
   diff_mode:
     support: none
     description: Nothing is changed, so there is no diff.
@@ -157,6 +166,10 @@ EXAMPLES = r"""
     config: check.yml
     report: isolation.sarif
     report_format: sarif
+
+- name: Find the files of a repository, guess the environments, and write check.yml
+  aiia.bulkhead.isolation_check:
+    path: .
 
 - name: Accept one finding for a limited time
   aiia.bulkhead.isolation_check:
@@ -239,6 +252,20 @@ msg:
   returned: always
   type: str
   sample: No findings.
+open:
+  description:
+    - What could not be judged, because no listed file says it, such as the values of an C(.env) that is in no
+      repository.
+    - With O(path), what was guessed.
+  returned: always
+  type: list
+  elements: str
+  sample: ["aiia_prod: no .env was given, so DB_PASSWORD is not known here."]
+config:
+  description: The file with what was guessed.
+  returned: when O(path) is set and the directory had no C(check.yml)
+  type: str
+  sample: /home/ci/project/check.yml
 report:
   description: The report file.
   returned: when O(report) is set

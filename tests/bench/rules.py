@@ -42,10 +42,8 @@ def measure(count: int, rounds: int) -> dict[str, float]:
 
 
 def _environment(number: int) -> Any:
-    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import (
-        RenderedArtefacts,
-        assemble,
-    )
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import build_stack
     from fleets import MORE_SERVICES, environment
 

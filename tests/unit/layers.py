@@ -88,7 +88,8 @@ MAY_IMPORT |= _below(
         "module_utils/core/steps module_utils/core/timestamps ansible",
         "jobs": "declaration gate isolation isolation/live release module_utils/backup/postgresql "
         "module_utils/backup/schedule module_utils/source/checkout ansible",
-        "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules",
+        "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
+        "yaml",
         ".": "",
         "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release "
         "module_utils/core/masking module_utils/core/steps module_utils/source/checkout ansible",

@@ -15,7 +15,8 @@ from typing import Any
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
-from ..isolation.readers.assemble import RenderedArtefacts, assemble
+from ..isolation.readers.assemble import assemble
+from ..isolation.readers.rendered import RenderedArtefacts
 from ..release.render import Release
 
 #: Where a machine keeps its state unless the inventory names another directory.

@@ -33,8 +33,9 @@ _MEANING = {
     "not-yaml": ("so Compose rejects it, and it was not checked", "Correct the line."),
     "not-compose": ("so Compose rejects it", "Correct this; `docker compose config` reports the same."),
     "unset-variable": (
-        "so Compose rejects the file, and it was not checked",
-        "Set the variable in the environment's .env, and list that file in env_files.",
+        "so Compose rejects the file until that is set; it was checked with placeholders, and what is made of them was "
+        "not compared",
+        "Set them in the environment's .env, and list that file in env_files.",
     ),
     "not-dotenv": ("so Compose rejects it", "Write NAME=value, one per line, and close quoted values."),
     "too-large": ("so it was not checked", "Set the right file; no hand-written file is this large."),

@@ -273,6 +273,8 @@ class Environment:
     references: tuple[Reference, ...] = ()
     problems: tuple[Finding, ...] = ()
     registered_services: Mapping[str, Mapping[str, Any]] | None = None
+    #: Nobody said where it lives: ``directory`` is that of a checkout of its own, whose name is not known.
+    assumed_directory: bool = False
 
     def origin(self, variable: str) -> Where:
         """Where a variable was set, or else only its name."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from .model import SEAL
+
 HIDDEN = "********"
 
 _IN_URL = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]+(?=@)")
@@ -20,8 +22,14 @@ _IN_SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'", re.IGNORECASE)
 _KNOWN_FORMS = re.compile(r"\b(?:[srp]k_(?:live|test)_|rzp_live_|gh[pousr]_|glpat-|AKIA|SG\.|xox[abp]-)[\w.-]{4,}")
 
 
+#: What stands for a value that is not known here, with the environment that keeps it apart from others'.
+_UNKNOWN = re.compile(rf"{SEAL}(?:-of-[\w-]+)?")
+
+
 def redact(text: str) -> str:
-    """The text with every recognisable password, token and key replaced by :data:`HIDDEN`."""
+    """The text with every recognisable password, token and key replaced by :data:`HIDDEN`, and without placeholders."""
+    if SEAL in text:
+        text = _UNKNOWN.sub("${…}", text)
     if "://" in text:
         text = _IN_URL.sub(rf"\g<1>{HIDDEN}", text)
     text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)

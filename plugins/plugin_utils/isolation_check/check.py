@@ -16,10 +16,12 @@ from typing import Any
 
 from ..isolation import waivers
 from ..isolation.model import ComposeProject, Environment, Finding, Fleet, Severity, Where
-from ..isolation.readers.assemble import DEFAULT_FILES, assemble
+from ..isolation.readers.assemble import assemble
+from ..isolation.readers.beside import DEFAULT_FILES
 from ..isolation.report import text
 from ..isolation.report.answer import DISAGREES, TWICE, Report
 from ..isolation.rules import judge, rules
+from ..isolation.wording import listing
 from . import compose_cli
 from .files import reader
 from .request import Request, RequestedEnvironment
@@ -27,12 +29,15 @@ from .request import Request, RequestedEnvironment
 #: The most calls of Docker Compose that run in parallel.
 _AT_ONCE = 4
 
+#: Where the checkout of an environment is assumed whose directory nobody gave.
+_CHECKOUTS = "/srv"
+
 _Asking = tuple[RequestedEnvironment, ComposeProject, Future[compose_cli.ComposeVerdict | None]]
 
 
 def check(request: Request, today: date) -> Report:
     """Check the environments of a request, and return all findings."""
-    declarations = [_placed(environment, request.base) for environment in request.environments]
+    declarations = [_placed(environment) for environment in request.environments]
     # A path on the machine is read from where the environment's files are on the controller.
     machine = {declared.directory: _here(declared, request.base) for declared in declarations}
     read = reader(request.base, machine)
@@ -44,19 +49,70 @@ def check(request: Request, today: date) -> Report:
         environments=tuple(dict.fromkeys(declared.prefix for declared in declarations)),
         findings=tuple(text.arrange(findings)),
         stopping=tuple(text.stops(findings, request.fail_on)),
+        open=(*request.guesses, *_open(fleet)),
     )
 
 
-def _placed(declared: RequestedEnvironment, base: Path) -> RequestedEnvironment:
-    """The environment with a directory; by default, where its files are on the controller."""
-    directory = posixpath.normpath(declared.directory) if declared.directory else str(_here(declared, base))
-    return replace(declared, directory=directory)
+def _placed(declared: RequestedEnvironment) -> RequestedEnvironment:
+    """The environment with a directory; by default, a checkout of its own."""
+    if declared.directory:
+        return replace(declared, directory=posixpath.normpath(declared.directory))
+    return replace(declared, directory=f"{_CHECKOUTS}/{declared.prefix}", checkout=_inside(declared))
+
+
+def _inside(declared: RequestedEnvironment) -> str:
+    """Where in a checkout the Compose files lie."""
+    folder = posixpath.normpath(posixpath.dirname(_first(declared)))
+    return "" if folder == "." or folder.startswith(("/", "..")) else folder
+
+
+def _first(declared: RequestedEnvironment) -> str:
+    return next(iter(declared.compose_files or declared.env_files or declared.files), "")
 
 
 def _here(declared: RequestedEnvironment, base: Path) -> Path:
     """The directory on the controller that stands for the environment's directory on the machine."""
-    first = next(iter(declared.compose_files or declared.env_files or declared.files), "")
+    first = _first(declared)
+    if declared.checkout is not None and not first.startswith(("/", "..")):
+        return base.resolve()
     return (base / first).parent.resolve() if first else base.resolve()
+
+
+def _project_directory(declared: RequestedEnvironment, base: Path) -> Path:
+    """The directory on the controller in which Compose would run."""
+    return (base / _first(declared)).parent.resolve()
+
+
+def _origins(declared: RequestedEnvironment) -> dict[str, Where]:
+    """Where the values of an environment stand that the rules know as variables."""
+    place = declared.where
+    keys = {"bulkhead_directory": "directory", "bulkhead_prefix": "prefix"}
+    known = {name: Where(place.file, place.line, f"{place.item}.{key}") for name, key in keys.items()}
+    first = next(iter(declared.nginx_files), "")
+    return {**known, "bulkhead_domains": Where(first) if first else place}
+
+
+def _open(fleet: Fleet) -> Iterator[str]:
+    """What could not be judged, because no file says it."""
+    for environment in fleet.environments:
+        if environment.assumed_directory:
+            yield (
+                f"{environment.prefix}: no directory was given. A checkout of its own was assumed, "
+                f"{environment.directory}."
+            )
+        known = any(not setting.service for setting in environment.settings)
+        unset = {
+            used.name: None
+            for project in environment.compose
+            for used in project.interpolations
+            if used.value is None and not used.operator.endswith(("-", "+"))
+        }
+        if unset and not known:
+            are = "is" if len(unset) == 1 else "are"
+            yield (
+                f"{environment.prefix}: no .env was given, so {listing(unset)} {are} not known here. Names, ports, "
+                "addresses and secrets that are made of them were not compared with other environments."
+            )
 
 
 def _environment(declared: RequestedEnvironment, read: Callable[[str], str | None]) -> Environment:
@@ -73,6 +129,8 @@ def _environment(declared: RequestedEnvironment, read: Callable[[str], str | Non
         nginx_files=declared.nginx_files,
         files=declared.files,
         read=read,
+        origins=_origins(declared),
+        checkout=declared.checkout,
     )
 
 
@@ -119,7 +177,13 @@ def _twice(declarations: list[RequestedEnvironment]) -> Iterator[Finding]:
 def _ask(declarations: list[RequestedEnvironment], fleet: Fleet, base: Path) -> list[_Asking]:
     """Have Docker Compose, if available, read each project while the rules run, since starting it takes long."""
     pairs = zip(declarations, fleet.environments, strict=True)
-    projects = [(pair, project) for pair, environment in pairs for project in environment.compose[:1]]
+    # Compose itself would only say once more which required variables are missing.
+    projects = [
+        (pair, project)
+        for pair, environment in pairs
+        for project in environment.compose[:1]
+        if all(problem.rule != "unset-variable" for problem in environment.problems)
+    ]
     if not projects:
         return []
     pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
@@ -143,8 +207,9 @@ def _disagreements(asking: Iterable[_Asking], base: Path) -> Iterator[Finding]:
         if answer.model is None:
             yield _disagreement(declared, f"Docker Compose rejects them: {answer.error}")
             continue
-        controller = str(_here(declared, base))
-        places = compose_cli.differences(project, answer.model, controller=controller, machine=declared.directory)
+        controller = str(_project_directory(declared, base))
+        machine = posixpath.dirname(project.files[0].file) if project.files else declared.directory
+        places = compose_cli.differences(project, answer.model, controller=controller, machine=machine)
         if places:
             shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
             yield _disagreement(declared, f"Docker Compose reads them differently at {shown}")
@@ -154,12 +219,12 @@ def _answer(
     client: str, declared: RequestedEnvironment, project: ComposeProject, base: Path
 ) -> compose_cli.ComposeVerdict:
     """Docker Compose's reading of one project."""
-    by_directory = not project.declared_name
+    by_directory = not project.declared_name or project.name_source == "-p"
     return compose_cli.ask(
         client,
         [(base / path).resolve() for path in declared.compose_files],
         [(base / path).resolve() for path in _interpolated(declared, project, base)],
-        project_directory=_here(declared, base),
+        project_directory=_project_directory(declared, base),
         name=project.name if by_directory else "",
     )
 

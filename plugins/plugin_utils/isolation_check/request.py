@@ -15,6 +15,7 @@ from typing import Any
 from ..isolation.errors import ReaderError
 from ..isolation.model import Severity, Where
 from ..isolation.readers.compose.yaml_text import read_yaml
+from .discovery import CONFIG, discover
 
 FORMATS = ("json", "sarif", "junit")
 FAIL_ON = (*(level.label for level in reversed(Severity)), "never")
@@ -49,6 +50,8 @@ class RequestedEnvironment:
     files: tuple[str, ...]
     waivers: Any
     where: Where
+    #: Where in an assumed checkout the Compose files lie; ``None`` if the directory was given.
+    checkout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,23 @@ class Request:
     report: str = ""
     report_format: str = "json"
     compose_cli: str = "auto"
+    #: What was guessed about files that nobody listed, one sentence each.
+    guesses: tuple[str, ...] = ()
+    #: The configuration that was guessed, as the text of a file to correct.
+    proposal: str = ""
 
 
 def parse(given: Mapping[str, Any], playbook_directory: Path) -> Request:
     """A request from a task's arguments. Raises :class:`RequestError` with all errors."""
-    own = {key: value for key, value in given.items() if key != "config" and value is not None}
+    own = {key: value for key, value in given.items() if key not in ("config", "path") and value is not None}
     config = given.get("config")
+    if given.get("path") is not None:
+        if config is not None or "environments" in own:
+            raise RequestError(["set only one of path, config and environments"])
+        root = playbook_directory / Path(str(given["path"])).expanduser()
+        if not (root / CONFIG).is_file():
+            return _guessed(root, own, playbook_directory)
+        config = str(root / CONFIG)
     if config is None:
         return _request(own, playbook_directory, "")
     if not isinstance(config, str) or not config.strip():
@@ -79,6 +93,21 @@ def parse(given: Mapping[str, Any], playbook_directory: Path) -> Request:
     request = _request({**_load(path, config), **own}, path.parent, config)
     # A report path from the task is relative to the playbook, like the task's other paths.
     return replace(request, report=str(playbook_directory / request.report)) if own.get("report") else request
+
+
+def _guessed(root: Path, own: Mapping[str, Any], playbook_directory: Path) -> Request:
+    """A request for the files of a repository, with what was guessed."""
+    if not root.is_dir():
+        raise RequestError([f"path: {root} is not a directory"])
+    guess = discover(root)
+    if not guess.given["environments"]:
+        raise RequestError([
+            f"path: no Compose file below {root} names an environment, such as docker-compose.prod.yml. List the files "
+            f"of each environment in a file, and set config."
+        ])  # fmt: skip
+    request = _request({**guess.given, **own}, root, CONFIG)
+    report = str(playbook_directory / request.report) if own.get("report") else request.report
+    return replace(request, report=report, guesses=guess.sentences, proposal=guess.text)
 
 
 def _load(path: Path, shown: str) -> dict[str, Any]:

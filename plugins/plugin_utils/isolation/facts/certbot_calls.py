@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..model import Document, Environment, Where
-from ..readers.documents import commands
+from ..readers.documents import machine_commands
+from .ownership import inside
 
 _VERBS = ("certonly", "renew", "run", "delete", "revoke", "install", "certificates", "reconfigure", "rollback")
 _HOOKS = ("--deploy-hook", "--renew-hook", "--pre-hook", "--post-hook")
@@ -27,6 +29,8 @@ class CertbotCall:
     domains: tuple[str, ...]
     lineage: str
     where: Where
+    #: Its certificates are in a directory or volume of its own environment, not in the machine's /etc/letsencrypt.
+    own_store: bool = False
 
     def has(self, *flags: str) -> bool:
         """Whether one of the options is present, with or without a value."""
@@ -64,7 +68,7 @@ class CertbotCall:
 def certbot_calls(environment: Environment) -> Iterator[CertbotCall]:
     """Yield every call of certbot that an environment makes."""
     for document in environment.documents:
-        yield from _of_document(document)
+        yield from _of_document(environment, document)
     for project, name, service in environment.services():
         image = str(service.get("image") or "")
         words = _words(service.get("entrypoint")) + _words(service.get("command"))
@@ -76,18 +80,44 @@ def certbot_calls(environment: Environment) -> Iterator[CertbotCall]:
             for part in inner or ([text] if "certbot" in image else []):
                 call = _call(part.split(), where)
                 if call is not None:
-                    yield call
+                    yield replace(call, own_store=_keeps_own(environment, service.get("volumes") or ()))
 
 
-def _of_document(document: Document) -> Iterator[CertbotCall]:
-    for command in commands(document):
+_STORE = "/etc/letsencrypt"
+
+
+def _keeps_own(environment: Environment, mounts: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a container's certificates are those of its environment: in its container, a volume or its directory."""
+    for mount in mounts:
+        if posixpath.normpath(str(mount.get("target") or "/")) == _STORE and mount.get("type") == "bind":
+            return inside(str(mount.get("source") or ""), environment.directory)
+    return True
+
+
+def _bound(words: Sequence[str]) -> Iterator[str]:
+    """The source of each mount of ``docker run`` onto the store of certificates."""
+    for value in _values(words, ("-v", "--volume")):
+        source, _colon, target = value.partition(":")
+        if target.partition(":")[0].rstrip("/") == _STORE:
+            yield source
+
+
+def _of_document(environment: Environment, document: Document) -> Iterator[CertbotCall]:
+    for command in machine_commands(document):
         for index, word in enumerate(command.argv):
             name = posixpath.basename(word).partition(":")[0]
             if name in ("certbot", "letsencrypt", "certbot-auto"):
                 call = _call(command.argv[index + 1 :], command.where)
                 if call is not None:
-                    yield call
+                    docker = command.program in ("docker", "podman")
+                    own = docker and all(_is_own(environment, source) for source in _bound(command.argv[:index]))
+                    yield replace(call, own_store=own and "run" in command.argv[:index])
                     break
+
+
+def _is_own(environment: Environment, source: str) -> bool:
+    """Whether the source of a mount is a volume, or lies in the directory of the environment."""
+    return not source.startswith("/") or inside(source, environment.directory)
 
 
 def _call(words: Sequence[str], where: Where) -> CertbotCall | None:

@@ -36,8 +36,3 @@ def lines_of(environment: Environment, *holding: str) -> Iterator[tuple[Where, s
     """The effective lines of all documents of an environment."""
     for document in environment.documents:
         yield from code_lines(document, *holding)
-
-
-def is_elsewhere(document: Document) -> bool:
-    """Whether a document runs on other machines only: a workflow on hosted runners that does not use SSH."""
-    return document.kind == "workflow" and not re.search(r"self-hosted|\bssh\b|ssh-action", document.text)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ReaderError
-from ..model import Environment, Reference, Where
+from ..model import Document, Environment, Reference, Where
 from ..readers.ansible.plays import Playbook
 from ..readers.ansible.tasks import Task, is_true
 from ..readers.compose.yaml_text import Map, Seq, read_yaml
 from ..readers.shell.docker_call import DockerCall, docker_call
+from ..readers.workflow import Workflow
 from .code_lines import code_lines
 
 #: Verbs that change or query a project, so that it matters which one.
@@ -45,6 +46,8 @@ class ComposeCall:
     directory: str = ""
     removes_volumes: bool = False
     removes_orphans: bool = False
+    #: Some of its options are in a variable whose value is unknown.
+    opaque: bool = False
     assignments: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def paths(self, *written: str) -> Iterator[str]:
@@ -55,14 +58,20 @@ class ComposeCall:
                 yield posixpath.normpath(posixpath.join(base, path))
 
 
-def commands(environment: Environment) -> Iterator[Reference]:
-    """All commands that an environment's documents run."""
-    return (reference for reference in environment.references if reference.kind == "command")
+def commands(environment: Environment, *, everywhere: bool = False) -> Iterator[Reference]:
+    """The commands that an environment's documents run on servers; with ``everywhere``, also on hosted runners."""
+    for reference in environment.references:
+        if reference.kind == "command" and (everywhere or not getattr(_command(reference), "hosted", False)):
+            yield reference
 
 
-def docker_calls(environment: Environment) -> Iterator[tuple[DockerCall, Reference]]:
-    """Yield every call of Docker or Compose."""
-    for reference in commands(environment):
+def _command(reference: Reference) -> Any:
+    return reference.attributes.get("command")
+
+
+def docker_calls(environment: Environment, *, everywhere: bool = False) -> Iterator[tuple[DockerCall, Reference]]:
+    """Yield every call of Docker or Compose on servers; with ``everywhere``, also on hosted runners."""
+    for reference in commands(environment, everywhere=everywhere):
         call = docker_call(tuple(map(str, reference.attributes.get("argv") or ())))
         if call is not None:
             yield call, reference
@@ -87,9 +96,11 @@ def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
                 call.env_files,
                 call.project_directory,
                 str(reference.attributes.get("directory") or environment.directory),
-                removes_volumes=call.verb[0] in ("down", "rm") and call.has("-v", "--volumes"),
+                # The -v of "rm" removes anonymous volumes only.
+                removes_volumes=call.verb[0] == "down" and call.has("-v", "--volumes"),
                 removes_orphans=call.has("--remove-orphans"),
-                assignments=dict(getattr(reference.attributes.get("command"), "assignments", None) or {}),
+                assignments=dict(getattr(_command(reference), "assignments", None) or {}),
+                opaque=call.opaque,
             )
     for task in tasks(environment):
         if task.module in ("docker_compose_v2", "docker_compose", "docker_compose_v2_pull", "docker_compose_v2_run"):
@@ -127,7 +138,7 @@ def _strings(value: Any) -> tuple[str, ...]:
 
 
 def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Yield variables that scripts, workflows and playbooks pass to their commands: (name, value, where)."""
+    """Yield variables that scripts, workflows and playbooks pass to their commands on servers: (name, value, where)."""
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if argv[:1] == ["export"]:
@@ -136,12 +147,26 @@ def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
                 if equals:
                     yield name, value, reference.where
         elif docker_call(argv) is not None:
-            assigned = getattr(reference.attributes.get("command"), "assignments", None) or {}
+            assigned = getattr(_command(reference), "assignments", None) or {}
             yield from ((name, value, reference.where) for name, value in assigned.items())
     for document in environment.documents:
-        keys = {"workflow": ("env",), "ansible": ("environment",)}.get(document.kind)
-        if keys:
-            yield from _environment_blocks(document.text, document.path, keys)
+        if isinstance(document.data, Workflow):
+            yield from _of_workflow(document.data, document)
+        elif document.kind == "ansible":
+            yield from _environment_blocks(document.text, document.path, ("environment",))
+
+
+def _of_workflow(workflow: Workflow, document: Document) -> Iterator[tuple[str, str, Where]]:
+    """The variables of a workflow that reach a server: those of its own runners, and those that an action passes on."""
+    reaching: set[str] = set()
+    for job in workflow.jobs:
+        if not job.hosted:
+            reaching.update(job.variables, *(step.variables for step in job.steps))
+        for step in job.steps:
+            reaching.update(re.findall(r"\w+", step.inputs.get("envs", "")))
+    for name, value, where in _environment_blocks(document.text, document.path, ("env",)):
+        if name in reaching:
+            yield name, value, where
 
 
 def _environment_blocks(text: str, path: str, keys: tuple[str, ...]) -> Iterator[tuple[str, str, Where]]:

@@ -185,6 +185,28 @@ def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:
     return found
 
 
+def outsiders_reach_nginx(environment: Environment) -> bool:
+    """Whether requests reach the nginx of an environment past its own proxy or tunnel, as far as its files tell.
+
+    They do not if it runs in a container that publishes no port, or only on loopback for a proxy of the machine.
+    """
+    front = [(project, service) for project, name, service in environment.services() if is_front_door(name, service)]
+    on_machine = any(directive.where.file.startswith("/etc/nginx/") for directive in environment.nginx)
+    if environment.variables or not front or on_machine:
+        return True
+    for project, service in front:
+        external = any((project.networks.get(key) or {}).get("external") for key in service.get("networks") or ())
+        ports = (str(port.get("host_ip") or "") for port in service.get("ports") or ())
+        if external or service.get("network_mode") == "host" or not all(map(is_loopback, ports)):
+            return True
+    return False
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only the machine itself reaches an address."""
+    return address.startswith("127.") or address.strip("[]") in ("::1", "localhost")
+
+
 def own_servers(environment: Environment) -> list[ServerBlock]:
     """The servers of an environment's nginx files."""
     return servers(environment.nginx)

@@ -21,6 +21,7 @@ from itertools import chain
 from typing import TypeVar
 
 from ..model import Environment, Fleet
+from .ownership import is_common
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -45,14 +46,19 @@ class TokenIndex:
     def __init__(self, fleet: Fleet) -> None:
         environments = fleet.environments
         self._machines = {environment.prefix: environment.machine for environment in environments}
-        self._prefixes = {environment.prefix for environment in environments if environment.prefix}
+        prefixes = {environment.prefix for environment in environments if environment.prefix}
+        # A word that other prefixes begin with is the product's name, and says nothing about the environment.
+        begun = {re.split("[_-]", prefix, maxsplit=1)[0] for prefix in prefixes if re.search("[_-]", prefix)}
+        self._prefixes = prefixes - begun
+        # In files that others wrote, a prefix of one word is a mere word: the product's or a program's name.
+        self._bare = {item.prefix for item in environments if not item.variables and not re.search("[_-]", item.prefix)}
         own_words = _own_words(environments)
         self._names = _single(
             (claim.key, claim.owner)
             for namespace in _NAMED
             for claims in fleet.claims(namespace).values()
             for claim in claims
-            if own_words.get(claim.owner, frozenset()) & set(re.split(r"[_-]", claim.key))
+            if own_words.get(claim.owner, frozenset()) & set(re.split(r"[_-]", claim.key)) and not is_common(claim.key)
         )
         self._longest = max(map(len, (*self._prefixes, *self._names)), default=0)
         self._directories = _single(
@@ -116,6 +122,8 @@ class TokenIndex:
                 part = word[start:end]
                 known = part in self._prefixes
                 owner = part if known else self._names.get(part, "")
+                if known and part == word and part in self._bare:
+                    continue
                 if owner and (start == 0 or "_" in part or "-" in part):
                     # A word that begins with a prefix is a single name.
                     done = len(word) if known else end

@@ -20,6 +20,17 @@ _SYNONYMS = (
 )
 
 
+_COMMON = frozenset().union(
+    *_SYNONYMS, {"preprod", "qa", "uat", "demo", "review", "local", "sandbox", "app", "web", "main"}
+)
+
+
+def is_common(name: str) -> bool:
+    """Whether a name is a word that any project may use, such as a mode (``production``), so that it identifies
+    nobody."""
+    return name.lower() in _COMMON
+
+
 def owner_of_name(fleet: Fleet, name: str) -> str:
     """The longest prefix with which the name begins as whole words; empty if there is none."""
     for end in range(len(name), 0, -1):

@@ -17,6 +17,7 @@ from ..model import Where
 
 _WILD = re.compile(r"[*?\[{]")
 _SUBSTITUTED = re.compile(r"\$\([^()]*(?:\([^()]*\)[^()]*)*\)|\$\{[^}]*\}|\$\w+|`[^`]*`|%[a-zA-Z]|\{\{[^}]*\}\}")
+_DEFAULT = re.compile(r"\$\{\w+:?-(/[^{}$]*)\}")
 #: The most candidates that are compared with a pattern, so that thousands of similar paths take linear time.
 _MOST_CANDIDATES = 500
 _MOST_FOUND = 8
@@ -102,7 +103,8 @@ def _candidates(
 
 def absolute(path: str, directory: str | None) -> str:
     """A path as an absolute pattern, or the empty string if the directory is unknown."""
-    path = generalised(path)
+    # Without an argument, ${DIR:-/backups} is /backups.
+    path = generalised(_DEFAULT.sub(r"\1", path))
     if path.startswith("/"):
         return posixpath.normpath(path)
     if not directory or not directory.startswith("/") or path.startswith(("~", "*/")):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..model import Document, Environment, Fleet
-from ..readers.documents import commands
+from ..readers.documents import machine_commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command
 from ..readers.workflow import Job, Workflow
@@ -23,6 +23,11 @@ from .production import is_production
 CHANGING = frozenset(
     ("up", "down", "build", "restart", "run", "stop", "start", "rm", "kill", "pull", "create", "scale")
 )
+#: Verbs of kubectl and helm that change what runs.
+_CLUSTER = frozenset(
+    ("apply", "create", "replace", "patch", "set", "rollout", "delete", "scale", "install", "upgrade", "rollback")
+)
+_DEFAULT = re.compile(r"\$\{\w+:?-([^{}$]*)\}")
 _MAIN_BRANCHES = frozenset(("main", "master", "production", "prod", "release", "live"))
 
 
@@ -68,9 +73,13 @@ def deploys(job: Job) -> bool:
 def is_deployment(command: Command) -> bool:
     """Whether a command changes what runs on a machine."""
     call = docker_call(command.argv)
+    if call is not None and command.hosted:
+        return False
     if call is not None:
         return (call.compose and bool(CHANGING & set(call.verb))) or call.verb[:1] == ("stack",)
-    if command.program in ("ansible-playbook", "ansible", "kubectl", "helm"):
+    if command.program in ("kubectl", "helm"):
+        return bool(_CLUSTER & set(command.argv))
+    if command.program in ("ansible-playbook", "ansible"):
         return True
     return command.program.startswith("deploy") or (command.program == "make" and "deploy" in command.text)
 
@@ -84,9 +93,9 @@ def deployment_jobs(fleet: Fleet) -> Iterator[tuple[Workflow, Job, Listed]]:
 
 
 def environment_commands(environment: Environment) -> Iterator[tuple[Document, Command]]:
-    """Yield every command of an environment's documents."""
+    """Yield every command that an environment's documents run on servers."""
     for document in environment.documents:
-        for command in commands(document):
+        for command in machine_commands(document):
             yield document, command
 
 
@@ -98,8 +107,11 @@ def named(fleet: Fleet, environment: Environment, word: str) -> str:
     return called(fleet, environment, word) if word else ""
 
 
-def owner_of_branch(fleet: Fleet, environment: Environment, branch: str) -> str:
-    """The environment that a branch belongs to, as declared or else by the branch's name."""
+def owner_of_branch(fleet: Fleet, environment: Environment, branch: str, *, by_custom: bool = True) -> str:
+    """The environment that a branch belongs to, as declared or else by the branch's name.
+
+    By custom, ``main`` belongs to production; in trunk-based development, every environment is deployed from it.
+    """
     declared = fleet.derived(_branches).get((repository(environment), branch))
     if declared:
         return declared
@@ -107,11 +119,26 @@ def owner_of_branch(fleet: Fleet, environment: Environment, branch: str) -> str:
     if mine:
         return environment.prefix if mine == branch else ""
     owner = named(fleet, environment, branch)
-    if owner or branch not in _MAIN_BRANCHES:
+    if owner or branch not in _MAIN_BRANCHES or not by_custom:
         return owner
     if is_production(environment):
         return environment.prefix
     return next(iter(fleet.derived(_productions)), "")
+
+
+def branches_of(fleet: Fleet, environment: Environment) -> Sequence[str]:
+    """The branches that an environment is deployed from: as declared, as its own workflows name them, or by custom."""
+    declared = environment.variables.get("bulkhead_source_branch")
+    if isinstance(declared, str):
+        return (declared,)
+    of_workflows = [
+        branch
+        for workflow, listed in workflows(fleet)
+        if listed.prefixes == (environment.prefix,) and any(map(deploys, workflow.jobs))
+        for branch in workflow.branches or ()
+        if not re.search(r"[*?+\[!]", branch)
+    ]
+    return of_workflows or (("main", "master") if is_production(environment) else tuple(short_names(environment)))
 
 
 def repository(environment: Environment) -> str:
@@ -135,7 +162,9 @@ def _productions(fleet: Fleet) -> tuple[str, ...]:
 
 def owner_of_file(fleet: Fleet, environment: Environment, path: str) -> str:
     """The other environment with a Compose file of this name; empty if the environment itself has one."""
-    owners = fleet.derived(_compose_names).get(posixpath.basename(path), ())
+    # Without an argument, ${1:-prod.yml} is prod.yml.
+    written = _DEFAULT.sub(r"\1", path)
+    owners = fleet.derived(_compose_names).get(posixpath.basename(written), ())
     return "" if not owners or environment.prefix in owners else owners[0]
 
 
@@ -143,9 +172,10 @@ def _compose_names(fleet: Fleet) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for environment in fleet.environments:
         for project in environment.compose:
-            name = posixpath.basename(project.file)
-            if name and environment.prefix not in found.setdefault(name, []):
-                found[name].append(environment.prefix)
+            files = [project.file, *(place.file for place in project.files if place.item == "file")]
+            for name in filter(None, dict.fromkeys(map(posixpath.basename, files))):
+                if environment.prefix not in found.setdefault(name, []):
+                    found[name].append(environment.prefix)
     return found
 
 

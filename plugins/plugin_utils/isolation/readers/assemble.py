@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ReaderError, finding_of
 from ..model import (
+    SEAL,
     Claim,
     ComposeProject,
     Directive,
@@ -20,47 +22,28 @@ from ..model import (
     Environment,
     Finding,
     Reference,
-    Sealed,
     Setting,
     Severity,
     Where,
 )
+from .beside import default_files, ignore_files, known_or_sealed, nginx_mounts
 from .claims_endpoints import claims_endpoints
 from .compose.claims import claims_compose
 from .compose.dotenv import evaluate, read_dotenv
 from .compose.dotenv import settings as settings_of_file
-from .compose.interpolation import lookup_in
+from .compose.interpolation import StandIn, lookup_in
 from .compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
+from .compose_location import Location, location
 from .documents import claims_document, read_document
 from .frameworks import claims_settings
 from .nginx.meaning import claims_nginx
 from .nginx.parser import read_nginx
+from .rendered import RenderedArtefacts
 
 Read = Callable[[str], "str | None"]
 
 #: Larger files are refused; nobody writes that much by hand.
 MAX_CHARACTERS = 2 << 20
-DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-DEFAULT_OVERRIDES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
-                     "docker-compose.override.yaml")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RenderedArtefacts:
-    """An environment's artefacts as Bulkhead renders them. Only ``nginx`` and ``files``, paths to texts, are parsed.
-
-    ``compose`` has no variables left. ``settings`` is the content of ``.env``, ``secrets`` the keys of secret ones, and
-    ``sources`` the inventory variable that each setting comes from.
-    """
-
-    compose: Mapping[str, Any]
-    compose_file: str = "docker-compose.yml"
-    settings: Mapping[str, str | Sealed | None] = field(default_factory=dict)
-    secrets: Collection[str] = ()
-    sources: Mapping[str, Where] = field(default_factory=dict)
-    nginx: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    env_file: str = ".env"
 
 
 def assemble(
@@ -83,20 +66,25 @@ def assemble(
     files: Sequence[str] = (),
     read: Read | None = None,
     rendered: RenderedArtefacts | None = None,
+    checkout: str | None = None,
 ) -> Environment:
     """Read all files of an environment. Raises nothing for a file that cannot be read: ``problems`` has a finding.
 
     Paths are as the user wrote them; ``read`` returns the text at a path, or ``None``. ``directory`` is where the
-    environment lives on the machine. ``domains`` default to nginx's server names, ports to the published ones.
+    environment lives on the machine; if that is only assumed, ``checkout`` is where in it the Compose files lie.
+    ``domains`` default to nginx's server names, ports to the published ones.
     """
-    assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None))
+    assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None), checkout or "")
     if rendered is not None:
         assembly.take(rendered)
+    # Documents first: their commands tell where a project lives, and what it is called.
+    for path in files:
+        assembly.document(path)
     assembly.compose(compose_files, env_files, wanted=rendered is None)
     for path in nginx_files:
         assembly.nginx_file(path)
-    for path in files:
-        assembly.document(path)
+    if rendered is None:
+        assembly.beside(nginx_files)
     environment = Environment(
         prefix=prefix,
         name=name,
@@ -111,9 +99,10 @@ def assemble(
         variables=variables or {},
         origins=origins or {},
         compose=tuple(assembly.projects),
-        settings=tuple(assembly.settings),
-        nginx=tuple(assembly.directives),
+        settings=tuple(assembly.settings if rendered is not None else map(known_or_sealed, assembly.settings)),
+        nginx=(*assembly.directives, *assembly.mounted),
         documents=tuple(assembly.documents),
+        assumed_directory=checkout is not None,
     )
     claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
     endpoint_claims, endpoint_references = claims_endpoints(environment)
@@ -125,11 +114,15 @@ def assemble(
 class _Assembly:
     """An environment while it is being read."""
 
-    def __init__(self, prefix: str, machine: str, directory: str, read: Read) -> None:
+    def __init__(self, prefix: str, machine: str, directory: str, read: Read, checkout: str) -> None:
+        self._checkout = checkout
         self._prefix = prefix
         self._machine = machine
         self._read = read
         self._base = ""
+        self._root = ""
+        self._named = ""
+        self._stand_in: StandIn | None = None
         self._known: dict[str, str] = {}
         self._links: list[Reference] = []
         self._values: dict[str, dict[str, str]] = {}
@@ -138,6 +131,8 @@ class _Assembly:
         self.projects: list[ComposeProject] = []
         self.settings: list[Setting] = []
         self.directives: list[Directive] = []
+        #: Of nginx files that a container mounts, without being listed.
+        self.mounted: list[Directive] = []
         self.documents: list[Document] = []
         self.problems: list[Finding] = []
 
@@ -174,9 +169,15 @@ class _Assembly:
         self._base = posixpath.dirname(first)
         if not self.directory and wanted and first:
             self.directory = posixpath.normpath(posixpath.join("/", self._base))
+        told = location(self.documents, compose_files, self.directory, self._prefix) if wanted else Location()
+        inner = posixpath.join(self.directory, self._checkout) if self._checkout else ""
+        self._root, self._named = told.directory or inner, told.project
         for path in (*compose_files, *env_files):
             self._known.setdefault(self._machine_path(path), path)
         values = self._env_files(env_files)
+        if wanted:
+            # The prefix keeps the placeholders of two environments apart.
+            self._stand_in = StandIn(f"{SEAL}-of-{self._prefix}", for_unset=not self.settings)
         if not wanted and not compose_files:
             return
         paths = [self._machine_path(path) for path in compose_files] or self._default_files(values)
@@ -193,6 +194,8 @@ class _Assembly:
         for problem in reading.problems:
             self._problem(problem.error, problem.severity)
         self._links += [Reference(link.kind, link.target, self._prefix, link.where) for link in reading.links]
+        if wanted and compose_files and (stray := self._default_files({})):
+            self._links.append(Reference("default-file", self._shown(stray[0]), self._prefix, Where(stray[0])))
         if reading.project is not None:
             self.projects.append(reading.project)
             self._service_settings(reading.project, {})
@@ -230,18 +233,18 @@ class _Assembly:
         if listed:
             parts = listed.split(values.get("COMPOSE_PATH_SEPARATOR") or ":")
             return [posixpath.normpath(posixpath.join(self.directory, part)) for part in parts if part]
-        existing = []
-        for names in (DEFAULT_FILES, DEFAULT_OVERRIDES):
-            paths = (posixpath.join(self.directory, name) for name in names)
-            first = next((path for path in paths if self._read_machine(path) is not None), None)
-            if first is None:
-                break
-            existing.append(first)
-        return existing
+        return default_files(self.directory, lambda path: self._read_machine(path) is not None)
 
     def _read_project(self, paths: Sequence[str], values: Mapping[str, str]) -> ComposeReading:
         return read_compose(
-            paths, directory=self.directory, env=values, read=self._read_machine, show=self._shown, home=self._home()
+            paths,
+            directory=self._root or self.directory,
+            env=values,
+            read=self._read_machine,
+            show=self._shown,
+            home=self._home(),
+            stand_in=self._stand_in,
+            named=self._named,
         )
 
     def _services(self, reading: ComposeReading) -> Iterable[Mapping[str, Any]]:
@@ -256,6 +259,20 @@ class _Assembly:
                 where = project.where("services", name, "environment", key)
                 if where.file not in self._values:
                     self.settings.append(Setting(key, value, Where(where.file, where.line, key), name))
+
+    def beside(self, nginx_files: Sequence[str]) -> None:
+        """Read what belongs to the listed files without being listed: mounted nginx files, and ``.dockerignore``."""
+        listed = {self._machine_path(path) for path in nginx_files} | set(map(posixpath.normpath, nginx_files))
+        for source in dict.fromkeys(nginx_mounts(self.projects)):
+            shown = self._shown(source)
+            text = None if source in listed or shown in listed else self._read_machine(source)
+            with suppress(ReaderError):  # nobody asked for this file
+                self.mounted += read_nginx(text or "", shown, self._read)
+        known = {document.path for document in self.documents}
+        for path in dict.fromkeys(ignore_files(self.documents, self.projects, self._shown)):
+            text = None if path in known else self._read(path)
+            if text is not None:
+                self._document(path, text)
 
     def nginx_file(self, path: str) -> None:
         """Read an nginx file of the user's."""
@@ -296,7 +313,9 @@ class _Assembly:
         sources = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
         sources.append(self._of_nginx())
         names = {name for project in self.projects for name in project.services}
-        sources.append(claims_settings(self.settings, owner=owner, machine=machine, services=names))
+        sources.append(
+            claims_settings(map(known_or_sealed, self.settings), owner=owner, machine=machine, services=names)
+        )
         sources += [
             claims_document(document, owner=owner, machine=machine, directory=self.directory)
             for document in self.documents
@@ -308,7 +327,8 @@ class _Assembly:
 
     def _of_nginx(self) -> tuple[list[Claim], list[Reference]]:
         if self._nginx_claims is None:
-            self._nginx_claims = claims_nginx(self.directives, owner=self._prefix, machine=self._machine)
+            directives = self.directives or self.mounted
+            self._nginx_claims = claims_nginx(directives, owner=self._prefix, machine=self._machine)
         return self._nginx_claims
 
     def domains(self) -> tuple[str, ...]:
@@ -317,12 +337,16 @@ class _Assembly:
         return tuple(claim.key for claim in claims if not claim.attributes.get("pattern"))
 
     def published(self, target: int) -> int | None:
-        """The machine's port on which a container's port ``target`` is published."""
+        """The machine's port on which visitors reach a container's port ``target``.
+
+        A port of loopback is for a proxy of the machine, which has the ports that visitors use.
+        """
         for project in self.projects:
             for service in project.services.values():
                 for port in service.get("ports") or ():
                     published = str(port.get("published", ""))
-                    if port.get("target") == target and published.isdecimal():
+                    local = str(port.get("host_ip") or "").strip("[]").startswith(("127.", "::1"))
+                    if port.get("target") == target and published.isdecimal() and not local:
                         return int(published)
         return None
 
@@ -330,13 +354,17 @@ class _Assembly:
         """A path of the user's as it is on the machine."""
         if path.startswith("/"):
             return posixpath.normpath(path)
-        return posixpath.normpath(posixpath.join(self.directory or "/", posixpath.basename(path)))
+        below = posixpath.relpath(path, self._base or ".")
+        inner = posixpath.basename(path) if below.startswith("..") else below
+        return posixpath.normpath(posixpath.join(self._root or self.directory or "/", inner))
 
     def _shown(self, path: str) -> str:
         """A path of the machine as the user wrote it."""
         if path in self._known:
             return self._known[path]
-        return posixpath.normpath(posixpath.join(self._base, posixpath.relpath(path, self.directory or "/")))
+        return posixpath.normpath(
+            posixpath.join(self._base, posixpath.relpath(path, self._root or self.directory or "/"))
+        )
 
     def _read_machine(self, path: str) -> str | None:
         for candidate in dict.fromkeys((self._shown(path), path)):

@@ -14,7 +14,7 @@ from typing import Any
 from ..model import Claim, Document, Reference, Where
 from . import logrotate, pgbouncer, redis, sql, workflow
 from .ansible import plays
-from .shell import scripts
+from .shell import schedules, scripts
 
 _SHELL_NAMES = re.compile(r"\.(?:ba|da|k|z|a)?sh$|^(?:deploy|backup|restore|entrypoint)$")
 _UNIT_NAMES = re.compile(r"\.(?:service|timer|socket|path|mount|target|slice)$")
@@ -26,7 +26,7 @@ _LIST = re.compile(
 )
 _SHEBANG = re.compile(r"#!\s*\S*?(?:/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:ba|da|k|z|a)?sh\b")
 _CRON_LINE = re.compile(
-    r"^(?:[\d*][\d*/,-]*[ \t]+){3}(?:[\d*a-zA-Z][\w*/,-]*[ \t]+){2}\S|^(?:" + "|".join(scripts.CRON_WORDS) + r")[ \t]"
+    r"^(?:[\d*][\d*/,-]*[ \t]+){3}(?:[\d*a-zA-Z][\w*/,-]*[ \t]+){2}\S|^(?:" + "|".join(schedules.CRON_WORDS) + r")[ \t]"
 )
 
 
@@ -83,8 +83,8 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "workflow": workflow.read_workflow,
     "ansible": plays.read_playbook,
     "shell": scripts.read_script,
-    "cron": scripts.read_crontab,
-    "systemd": scripts.read_unit,
+    "cron": schedules.read_crontab,
+    "systemd": schedules.read_unit,
     "sql": sql.read_sql,
     "pgbouncer": pgbouncer.read_pgbouncer,
     "redis": redis.read_redis,
@@ -105,6 +105,11 @@ def commands(document: Document) -> tuple[scripts.Command, ...]:
     if isinstance(data, (workflow.Workflow, plays.Playbook)):
         return data.commands
     return data.commands if isinstance(data, scripts.Script) else ()
+
+
+def machine_commands(document: Document) -> tuple[scripts.Command, ...]:
+    """The commands that a document runs on a server, without those on a runner that its provider throws away."""
+    return tuple(command for command in commands(document) if not command.hosted)
 
 
 def claims_document(
@@ -144,6 +149,6 @@ def _claims(document: Document, owner: str, machine: str) -> Iterator[Claim]:
             )
     elif document.kind == "pgbouncer":
         yield from pgbouncer.claims_pgbouncer(document.data, owner=owner, machine=machine)
-    for command in commands(document):
+    for command in machine_commands(document):
         for lock in scripts.locks(command):
             yield Claim("lock", machine, lock.path, owner, command.where, attributes={"bounded": lock.bounded})

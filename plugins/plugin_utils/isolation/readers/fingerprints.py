@@ -111,6 +111,12 @@ _HARMLESS_VALUE = re.compile(
     r"|-----BEGIN (?:PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE).*)\Z",
     re.IGNORECASE | re.DOTALL,
 )
+#: A value that says itself that it is none. As a key or password of one's own, it would still work.
+_PLACEHOLDER = re.compile(
+    r"\bplaceholder\b|\bchange[-_ ]?(?:me|this|it)\b|\breplace[-_ ]?(?:me|this|with)|\byour[-_ ]|\bdummy\b|\btodo\b"
+    r"|\bfixme\b|\binsert[-_ ]|\bx{4,}\b|\bnot[-_ ]?(?:set|used|needed)\b|\bfill[-_ ]|\A<.*>\Z|\.\.\.",
+    re.IGNORECASE,
+)
 _SEVERAL = re.compile(r"[\s,\[\]\"']+")
 
 
@@ -156,6 +162,8 @@ def secrets_of(environment: Environment, uses: tuple[Use, ...]) -> tuple[Secret,
         use = use_of(key) or (OTHER if declared else "")
         if use and isinstance(value, str):
             for text in _several(key, value):
+                if use in (OTHER, MAIL) and _PLACEHOLDER.search(text):
+                    continue  # no service elsewhere accepts it
                 _add(found, Secret(environment.prefix, key, use, fingerprint(text), where))
     for named in uses:
         password = named.endpoint.password

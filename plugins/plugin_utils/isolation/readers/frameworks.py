@@ -65,6 +65,12 @@ _TABLE: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _TABLE)
 
+#: Settings whose value is the mode of a runtime or framework, whatever the environment is called.
+_MODES = re.compile(
+    r"(?:NODE|RAILS|RACK|MIX|BABEL|FLASK|NEXT|NUXT|SYMFONY|RUST|HUGO|JEKYLL|PUMA|SIDEKIQ|BUN|ELEVENTY|NITRO)_ENV"
+    r"|(?:ASPNETCORE|DOTNET)_ENVIRONMENT|(?:GIN|VITE|WEBPACK)_MODE"
+)
+
 _TRUE = frozenset(("1", "true", "yes", "on", "t", "y"))
 
 
@@ -73,6 +79,11 @@ def kind_of(key: str) -> str:
     """The kind of a setting by its name; empty if it is unknown."""
     name = key.upper()
     return next((kind for pattern, kind in _COMPILED if pattern.fullmatch(name)), "")
+
+
+def is_mode(key: str) -> bool:
+    """Whether a setting is the mode of a runtime: ``NODE_ENV=production`` is right in staging, too."""
+    return _MODES.fullmatch(key.upper()) is not None
 
 
 def is_true(text: str) -> bool:

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ReaderError
@@ -16,6 +16,17 @@ from ..model import Where
 from .compose.yaml_text import Map, Seq, read_yaml
 from .shell.scripts import Command, read_commands
 
+#: Labels of runners that a provider starts for one job.
+_HOSTED = re.compile(
+    r"(?:ubuntu|windows|macos|buildjet|blacksmith|depot|namespace|warp|runs-on|arc-hosted)\b.*|\$\{\{\s*matrix\..*",
+    re.IGNORECASE,
+)
+_ANY_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{\s*env\.(\w+)\s*\}\}")
+#: Variables and commands that send Docker's commands to another engine.
+_OTHER_ENGINE = re.compile(
+    r"\bDOCKER_(?:HOST|CONTEXT)\b|\bdocker\s+context\s+use\b|\bdocker\s+(?:-H|--host|--context|-c)\b"
+)
 _SECRET = re.compile(r"\bsecrets\.(\w+)|\bsecrets\[['\"](\w+)['\"]\]")
 
 
@@ -30,7 +41,7 @@ class ConcurrencyGroup:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStep:
-    """A step of a job. ``inputs`` is its ``with:``."""
+    """A step of a job. ``inputs`` is its ``with:``, ``variables`` its own ``env:``."""
 
     name: str
     uses: str
@@ -38,11 +49,17 @@ class WorkflowStep:
     inputs: Mapping[str, str]
     condition: str
     where: Where
+    commands: tuple[Command, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. ``environment`` is its GitHub environment's name, ``runs_on`` its labels, ``text`` all its strings."""
+    """A job. ``environment`` is its GitHub environment's name, ``runs_on`` its labels, ``text`` all its strings.
+
+    ``needs`` are the jobs that must succeed before it, ``variables`` its ``env:`` with the workflow's. ``hosted`` means
+    that it runs on a machine of the provider, which is thrown away afterwards.
+    """
 
     id: str
     environment: str
@@ -54,6 +71,9 @@ class Job:
     secrets: tuple[str, ...]
     text: str
     where: Where
+    needs: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    hosted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +109,14 @@ class _Place:
 
 
 def read_workflow(text: str, path: str = "") -> Workflow:
-    """Read a workflow file. Raises :class:`ReaderError` if it is not YAML or not a mapping."""
+    """Read a workflow file. Raises :class:`ReaderError` if it is not YAML or not a mapping.
+
+    A file without content, such as one whose lines are all comments, starts nothing.
+    """
     documents = read_yaml(text, path)
     top = documents[0].value if documents else None
+    if top is None:
+        top = Map()
     if not isinstance(top, Mapping):
         raise ReaderError("the file is not a workflow: its top level must be a mapping", 1, rule="not-a-workflow")
     place = _Place(path)
@@ -118,44 +143,77 @@ def read_workflow(text: str, path: str = "") -> Workflow:
 def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[str, str]) -> Job:
     job = _mapping(job)
     variables = {**variables, **_strings(job.get("env"))}
-    raw_steps = job.get("steps") if isinstance(job.get("steps"), (list, tuple)) else []
+    listed = job.get("steps")
+    raw_steps: Iterable[Any] = listed if isinstance(listed, (list, tuple)) else ()
     directory = str(_mapping(_mapping(job.get("defaults")).get("run")).get("working-directory") or "")
     steps: list[WorkflowStep] = []
     commands: list[Command] = []
-    for raw in map(_mapping, raw_steps):
-        step = _step(raw, place)
-        steps.append(step)
-        commands += _commands(raw, name, place, {**variables, **_strings(raw.get("env"))}, directory)
-    environment = job.get("environment")
     text = "\n".join(text for text, _where in _leaves(job, where))
+    runs_on = _words(job.get("runs-on"))
+    elsewhere = _OTHER_ENGINE.search("\n".join((text, *_names(job, raw_steps), *variables)))
+    hosted = bool(runs_on) and all(map(_HOSTED.fullmatch, runs_on)) and not elsewhere
+    for raw in map(_mapping, raw_steps):
+        inner = {**variables, **_strings(raw.get("env"))}
+        own = tuple(_commands(raw, name, place, inner, directory, hosted))
+        steps.append(_step(raw, place, inner, own))
+        commands += own
+    environment = job.get("environment")
     return Job(
         name,
         str(environment.get("name") or "") if isinstance(environment, Mapping) else str(environment or ""),
-        _words(job.get("runs-on")),
+        runs_on,
         str(job.get("if") or ""),
         _group(job, place),
         tuple(steps),
         tuple(commands),
-        tuple(dict.fromkeys(dotted or indexed for dotted, indexed in _SECRET.findall(text))),
+        tuple(dict.fromkeys(_secrets(text, job.get("if")))),
         text,
         where,
+        _words(job.get("needs")),
+        variables,
+        hosted,
     )
 
 
-def _step(raw: Mapping[str, Any], place: _Place) -> WorkflowStep:
+def _secrets(text: str, condition: Any) -> Iterator[str]:
+    """The names of secrets in expressions; ``secrets.yaml`` elsewhere is a file."""
+    for expression in (*_ANY_EXPRESSION.findall(text), str(condition or "")):
+        yield from (dotted or indexed for dotted, indexed in _SECRET.findall(expression))
+
+
+def _names(job: Mapping[str, Any], steps: Iterable[Any]) -> Iterator[str]:
+    """The names of the variables that a job and its steps set."""
+    return (key for mapping in (job, *map(_mapping, steps)) for key in _mapping(mapping.get("env")))
+
+
+def _step(
+    raw: Mapping[str, Any], place: _Place, variables: Mapping[str, str], commands: tuple[Command, ...]
+) -> WorkflowStep:
     first = next(iter(raw), "")
     return WorkflowStep(
         str(raw.get("name") or ""),
         str(raw.get("uses") or ""),
         str(raw.get("run") or ""),
-        _strings(raw.get("with")),
+        {key: _resolved(text, variables) for key, text in _strings(raw.get("with")).items()},
         str(raw.get("if") or ""),
         place.of(raw, first),
+        commands,
+        _strings(raw.get("env")),
     )
 
 
+def _resolved(text: str, variables: Mapping[str, str]) -> str:
+    """The text with each ``${{ env.NAME }}`` replaced, as far as the file sets it to a text without expressions."""
+
+    def value(match: re.Match[str]) -> str:
+        known = variables.get(match[1], "")
+        return known if known and "${{" not in known else match[0]
+
+    return _EXPRESSION.sub(value, text) if "${{" in text else text
+
+
 def _commands(
-    raw: Mapping[str, Any], job: str, place: _Place, variables: Mapping[str, str], directory: str
+    raw: Mapping[str, Any], job: str, place: _Place, variables: Mapping[str, str], directory: str, hosted: bool
 ) -> Iterator[Command]:
     """What a step runs: its ``run:``, or the script that an action such as ``ssh-action`` runs on a server."""
     inputs = _mapping(raw.get("with"))
@@ -163,11 +221,11 @@ def _commands(
     if isinstance(raw.get("run"), str):
         # GitHub starts bash with -e, but not a custom shell.
         errexit = "{0}" not in str(raw.get("shell") or "")
-        yield from _shell(raw, "run", job, place, variables, folder, errexit)
+        yield from _shell(raw, "run", job, place, variables, folder, errexit, hosted)
     for key in ("script", "run", "commands"):
         if isinstance(inputs.get(key), str):
             strict = str(inputs.get("script_stop", "")).lower() == "true"
-            yield from _shell(inputs, key, job, place, variables, "", strict)
+            yield from _shell(inputs, key, job, place, variables, "", strict, False)
 
 
 def _shell(
@@ -178,11 +236,19 @@ def _shell(
     variables: Mapping[str, str],
     directory: str,
     errexit: bool,
+    hosted: bool,
 ) -> tuple[Command, ...]:
-    text = mapping[key]
+    text = _resolved(mapping[key], variables)
     line = place.of(mapping, key).line + ("\n" in text)
     return read_commands(
-        text, place.file, line=line, variables=variables, directory=directory, errexit=errexit, unit=job
+        text,
+        place.file,
+        line=line,
+        variables=variables,
+        directory=directory,
+        errexit=errexit,
+        unit=job,
+        hosted=hosted,
     )
 
 

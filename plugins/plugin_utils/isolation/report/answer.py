@@ -31,6 +31,8 @@ class Report:
     environments: tuple[str, ...]
     findings: tuple[Finding, ...]
     stopping: tuple[Finding, ...]
+    #: What was guessed, and what could not be judged, one sentence each.
+    open: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON data, as the public contract has it."""

@@ -39,20 +39,26 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: its kebab-case id, the hazards that it covers, its severity, and its function."""
+    """A rule: its kebab-case id, the hazards that it covers, its severity, and its function.
+
+    With ``of_machine``, it is about what an environment can do to the others of its machine: where there are none, it
+    is advice.
+    """
 
     id: str
     hazards: tuple[str, ...]
     severity: Severity
     judge: Callable[[Fleet], Judgement]
     summary: str
+    of_machine: bool = False
 
     def findings(self, fleet: Fleet) -> Iterator[Finding]:
         """Apply the rule to a fleet."""
         for hit in self.judge(fleet):
+            severity = self.severity if hit.severity is None else hit.severity
             yield Finding(
                 rule=self.id,
-                severity=self.severity if hit.severity is None else hit.severity,
+                severity=Severity.LOW if self.of_machine and all_alone(fleet, hit.environments) else severity,
                 environments=tuple(dict.fromkeys(hit.environments)),
                 resource=redact(hit.resource),
                 message=redact(hit.message),
@@ -67,7 +73,7 @@ _RULES: dict[str, Rule] = {}
 
 
 def rule(
-    rule_id: str, *hazards: str, severity: Severity
+    rule_id: str, *hazards: str, severity: Severity, of_machine: bool = False
 ) -> Callable[[Callable[[Fleet], Judgement]], Callable[[Fleet], Judgement]]:
     """Register a function as a rule. The first line of its docstring is the rule's summary."""
 
@@ -77,7 +83,7 @@ def rule(
         summary = (function.__doc__ or "").strip().splitlines()
         if not summary:
             raise ValueError(f"rule {rule_id!r} has no docstring")
-        _RULES[rule_id] = Rule(rule_id, hazards, severity, function, summary[0])
+        _RULES[rule_id] = Rule(rule_id, hazards, severity, function, summary[0], of_machine)
         return function
 
     return register
@@ -88,6 +94,22 @@ def rules() -> dict[str, Rule]:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     return dict(sorted(_RULES.items()))
+
+
+def all_alone(fleet: Fleet, prefixes: Iterable[str]) -> bool:
+    """Whether each environment has a machine of its own, with nobody to reach.
+
+    A machine that Bulkhead deploys to may have environments of other inventories, so there nobody is alone.
+    """
+    environments = [fleet.by_prefix[prefix] for prefix in prefixes if prefix in fleet.by_prefix]
+    return len(fleet.machines) > 1 and all(
+        len(fleet.machines[environment.machine]) == 1 and not environment.variables for environment in environments
+    )
+
+
+def worded(fleet: Fleet, prefixes: Iterable[str], deployed: str, otherwise: str) -> str:
+    """The words for environments that Bulkhead deploys, whose variables they may name, or those for others' files."""
+    return deployed if any(fleet.by_prefix[prefix].variables for prefix in prefixes) else otherwise
 
 
 def judge(fleet: Fleet) -> list[Finding]:

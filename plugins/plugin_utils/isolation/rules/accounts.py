@@ -142,6 +142,61 @@ def shared_index(fleet: Fleet) -> Judgement:
                 places(outside),
                 severity=Severity.LOW if apart else None,
             )
+    yield from _search_servers(fleet)
+
+
+_SEARCH = re.compile(
+    r"(?:\w+_)?(ELASTIC(?:SEARCH)?|ES|OPENSEARCH|MEILI(?:SEARCH)?|TYPESENSE|SOLR|QDRANT|WEAVIATE|MILVUS|CHROMA)"
+    r"_(?:HOSTS?|URLS?|URI|NODES?|ENDPOINT|ADDRESS)",
+    re.IGNORECASE,
+)
+_SEARCH_NAME = re.compile(r"(?:INDEX|COLLECTION)(?:_NAME|_PREFIX)?\Z|_PREFIX\Z", re.IGNORECASE)
+_SEARCH_PORTS = {"TYPESENSE": 8108, "SOLR": 8983, "QDRANT": 6333, "WEAVIATE": 8080, "MILVUS": 19530, "CHROMA": 8000}
+
+
+def _search_servers(fleet: Fleet) -> Iterator[Hit]:
+    """Yield search servers outside of the fleet that several environments use, and whose indices do not differ."""
+    found: dict[str, dict[str, tuple[str, Where]]] = {}
+    for environment in fleet.environments:
+        for setting in environment.settings:
+            match = _SEARCH.fullmatch(setting.key) if setting.text else None
+            if match is None:
+                continue
+            kind = match[1].upper()
+            default = 7700 if kind.startswith("MEILI") else _SEARCH_PORTS.get(kind, 9200)
+            host, port = host_and_port(_authority(setting.text), default)
+            server = resolver(fleet).resolve(environment, setting.service, host, port)
+            if not server.owner and not _LOCAL.fullmatch(host):
+                names = [
+                    other.text
+                    for other in environment.settings
+                    if other.key.upper().startswith(kind[:4]) and _SEARCH_NAME.search(other.key)
+                ]
+                found.setdefault(server.identity, {}).setdefault(
+                    environment.prefix, (" ".join(sorted(names)), setting.where)
+                )
+    for identity, uses in found.items():
+        names = [name for name, _where in uses.values()]
+        if len(uses) > 1:
+            yield Hit(
+                tuple(uses),
+                identity,
+                f"{listing(uses)} use one search server, {identity}: what one indexes, deletes or rebuilds, the other "
+                "finds or misses.",
+                "Give each environment a server of its own, or indices that begin with its name and a key for these "
+                "only.",
+                tuple(where for _name, where in uses.values()),
+                severity=Severity.LOW if "" not in names and len(set(names)) == len(names) else None,
+            )
+
+
+_LOCAL = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0|", re.IGNORECASE)
+
+
+def _authority(text: str) -> str:
+    """The host and port of the first URL in a setting."""
+    first = re.split(r"[\s,]+", text.strip("[]'\" "))[0].strip("'\"")
+    return (first.partition("://")[2] or first).partition("/")[0].rpartition("@")[2]
 
 
 @rule("shared-identity", "SE-09", severity=Severity.LOW)

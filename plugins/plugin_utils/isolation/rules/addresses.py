@@ -104,7 +104,7 @@ _PG_HBA = re.compile(r"host\w*\s+\S+\s+\S+\s+(\S+)(?:\s+[\d.]+)?\s+trust\b")
 _DATABASE = frozenset({"postgres", "postgresql", "postgis", "timescaledb", "pgvector", "pgbouncer"})
 
 
-@rule("trusted-address", "NW-06", severity=Severity.CRITICAL)
+@rule("trusted-address", "NW-06", severity=Severity.CRITICAL, of_machine=True)
 def trusted_address(fleet: Fleet) -> Judgement:
     """A service lets in whoever comes from a private address, and what comes through a published port does."""
     for environment in fleet.environments:
@@ -133,7 +133,7 @@ def trusted_address(fleet: Fleet) -> Judgement:
 _DOCKER_RANGE = re.compile(r"(?<![\d.])172\.(?:1[7-9]|2\d|30)\.\d{1,3}\.\d{1,3}(?![\d.]*/\d|[\d.])")
 
 
-@rule("container-address", "NW-16", severity=Severity.HIGH)
+@rule("container-address", "NW-16", severity=Severity.HIGH, of_machine=True)
 def container_address(fleet: Fleet) -> Judgement:
     """A file names a container by its address, which Docker gives to another container tomorrow."""
     for environment in fleet.environments:

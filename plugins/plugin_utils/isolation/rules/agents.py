@@ -33,7 +33,7 @@ def shared_agent_label(fleet: Fleet) -> Judgement:
         )
 
 
-@rule("machine-wide-agent", "NM-06", severity=Severity.HIGH)
+@rule("machine-wide-agent", "NM-06", severity=Severity.HIGH, of_machine=True)
 def machine_wide_agent(fleet: Fleet) -> Judgement:
     """An environment runs an agent that acts on the containers of all environments of the machine."""
     for environment in fleet.environments:

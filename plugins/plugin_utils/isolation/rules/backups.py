@@ -10,11 +10,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
-from ..facts.ownership import foreign_owner_of_path
+from ..facts.guards import checked_variables
+from ..facts.ownership import foreign_owner_of_path, sharers
 from ..facts.path_patterns import Pattern, absolute, meetings
 from ..facts.workflows import environment_commands
-from ..model import Environment, Fleet, Severity
-from ..readers.documents import commands
+from ..model import Environment, Fleet, Severity, Where
+from ..readers.documents import machine_commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, pipelines
 from ..wording import listing
@@ -28,7 +29,9 @@ def shared_retention(fleet: Fleet) -> Judgement:
     kept: dict[str, list[Pattern]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
-            for pipeline in pipelines(commands(document)):
+            if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
+                continue  # a workflow that several use runs once
+            for pipeline in pipelines(machine_commands(document)):
                 deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
                 kept.setdefault(environment.machine, []).extend(_written(environment, pipeline))
     for machine, patterns in deleted.items():
@@ -132,7 +135,9 @@ def restore_target(fleet: Fleet) -> Judgement:
             call = docker_call(command.argv)
             container = call.arguments[0] if call and not call.compose and call.arguments else ""
             owner = _container_owner(fleet, environment, container)
-            variable = next((match[1] for word in command.argv if (match := _VARIABLE.search(word))), "")
+            used = (match[1] for word in command.argv if (match := _VARIABLE.search(word)))
+            checked = checked_variables(document)
+            variable = next((name for name in used if name not in checked), "")
             source = sourced.get(document.path, "")
             severity = None
             if owner:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ..facts.compose_calls import commands
 from ..facts.servers import Placed, in_documents, of_family, shared
 from ..facts.service_kinds import command_text
-from ..model import Environment, Fleet, Severity, Where
+from ..model import Environment, Fleet, Setting, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -77,6 +77,7 @@ def shared_broker(fleet: Fleet) -> Judgement:
 @rule("shared-queue", "RC-01", "RC-10", severity=Severity.CRITICAL)
 def shared_queue(fleet: Fleet) -> Judgement:
     """Workers of one environment take the tasks of another."""
+    yield from _cloud_queues(fleet)
     for place, uses in _one_database(fleet, _BROKER):
         by_queue: dict[tuple[str, str], dict[str, Where]] = {}
         places = {use.owner: use.use.where for use in uses}
@@ -95,6 +96,53 @@ def shared_queue(fleet: Fleet) -> Judgement:
                     "prefix (task_default_queue, routes and -Q alike).",
                     tuple(prefixes.values()),
                 )
+
+
+#: Settings that name a queue of AWS, and those that tell whose it is, by the part of their name behind the prefix.
+_SQS = re.compile(
+    r"(?:\w+_)?SQS_(?:\w+_)?(?:QUEUE|QUEUE_NAME|QUEUE_URL|URL)(?:_\w+)?|(?:\w+_)?QUEUE_URL|SQS_QUEUE", re.I
+)
+_AWS_QUEUE = re.compile(r"https?://(?:sqs\.[\w-]+|[\w-]+\.queue)\.amazonaws\.com(?:\.cn)?/\d+/\S+")
+_ACCOUNTS = ("AWS_ACCOUNT_ID", "AWS_ACCESS_KEY_ID")
+_PLACES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SQS_REGION", "SQS_REGION")
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "SQS_ENDPOINT", "SQS_ENDPOINT_URL", "AWS_SQS_ENDPOINT")
+
+
+def _cloud_queues(fleet: Fleet) -> Iterator[Hit]:
+    """Yield queues of one AWS account that several environments name."""
+    found: dict[tuple[str, ...], dict[str, Setting]] = {}
+    for environment in fleet.environments:
+        known = {setting.key.upper(): setting.text for setting in environment.settings if setting.text}
+        if any(key in known and "amazonaws" not in known[key] for key in _ENDPOINTS):
+            continue  # a server of its own that speaks the same protocol
+        account = next((known[key] for key in _ACCOUNTS if key in known), "")
+        region = next((known[key] for key in _PLACES if key in known), "")
+        for setting in environment.settings:
+            if _AWS_QUEUE.fullmatch(setting.text):
+                place: tuple[str, ...] = (setting.text.rstrip("/"),)
+            elif (
+                setting.text
+                and _SQS.fullmatch(setting.key)
+                and "/" not in setting.text
+                and "SQS" in setting.key.upper()
+            ):
+                place = (account, region, setting.text)
+            else:
+                continue
+            found.setdefault(place, {}).setdefault(environment.prefix, setting)
+    for place, uses in found.items():
+        if len(uses) > 1:
+            unknown = len(place) > 1 and not place[0]
+            yield Hit(
+                tuple(uses),
+                f"SQS queue {place[-1].rpartition('/')[2]}",
+                f"{listing(uses)} name one SQS queue, {place[-1].rpartition('/')[2]}"
+                + (", if they use one account" if unknown else "")
+                + ": whichever worker is free takes the messages, with its own database and its own code.",
+                "Give each environment a queue of its own, with credentials for that queue only.",
+                tuple(setting.where for setting in uses.values()),
+                severity=Severity.MEDIUM if unknown else None,
+            )
 
 
 @rule("shared-worker-control", "RC-09", severity=Severity.HIGH)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from ..facts.code_lines import is_elsewhere
-from ..facts.compose_calls import PROJECT_VERBS, commands, compose_calls, control_variables
-from ..facts.ownership import ancestors, directories, foreign_owner_of_path, sharers
+from ..facts.compose_calls import PROJECT_VERBS, commands, compose_calls, control_variables, tasks
+from ..facts.ownership import ancestors, directories, foreign_owner_of_path, owners_of_path, sharers
 from ..model import Environment, Fleet, Severity, Where
 from ..wording import listing
-from . import Hit, Judgement, rule
+from . import Hit, Judgement, owners, places, rule
 
 #: Names that Compose looks for by default, in the directory and all directories above.
 DEFAULT_NAMES = frozenset({"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"})
@@ -55,6 +54,24 @@ def foreign_env_file(fleet: Fleet) -> Judgement:
                     (where,),
                     environment.machine,
                 )
+    yield from shared_env_files(fleet)
+
+
+def shared_env_files(fleet: Fleet) -> Judgement:
+    """One environment file, outside of all directories, that services of several environments read."""
+    for (machine, path), claims in fleet.claims("path").items():
+        reading = [claim for claim in claims if claim.attributes.get("kind") == "env_file"]
+        if len(owners(reading)) < 2 or not path.startswith("/") or owners_of_path(fleet, machine, path):
+            continue
+        yield Hit(
+            owners(reading),
+            path,
+            f"{listing(owners(reading))} take their settings from one file, {path} of {machine}: one database, one set "
+            "of keys and passwords for all of them, whatever else differs.",
+            "Give each environment a file of its own, in its own directory.",
+            places(reading),
+            machine,
+        )
 
 
 @rule("compose-file-above", "CP-14", severity=Severity.MEDIUM)
@@ -88,10 +105,12 @@ def command_without_file(fleet: Fleet) -> Judgement:
             or any(n == "COMPOSE_FILE" for n, _value, _where in control_variables(environment))
         ):
             continue
-        elsewhere = {document.path for document in environment.documents if is_elsewhere(document)}
+        if puts_default_file(environment) or has_file_of_nobody(fleet, environment):
+            continue
         for call in compose_calls(environment):
             if (
-                call.where.file in elsewhere
+                call.opaque
+                or any(has_default_name(fleet.by_prefix[prefix]) for prefix in sharers(fleet, call.where))
                 or call.files
                 or call.project
                 or call.verb not in PROJECT_VERBS
@@ -108,6 +127,34 @@ def command_without_file(fleet: Fleet) -> Judgement:
                 (call.where,),
                 environment.machine,
             )
+
+
+_COPIES = frozenset(("cp", "mv", "ln", "scp", "rsync", "install", "tee", "envsubst", "curl", "wget"))
+
+
+def has_file_of_nobody(fleet: Fleet, environment: Environment) -> bool:
+    """Whether a checkout has a file with a name that Compose looks for, and that is no environment's, such as that of
+    developers."""
+    theirs = {project.file for other in fleet.environments for project in other.compose}
+    return any(link.kind == "default-file" and link.target not in theirs for link in environment.references)
+
+
+def has_default_name(environment: Environment) -> bool:
+    """Whether a Compose file of an environment has a name that Compose looks for."""
+    return any(posixpath.basename(place.file) in DEFAULT_NAMES for item in environment.compose for place in item.files)
+
+
+def puts_default_file(environment: Environment) -> bool:
+    """Whether a script or task makes a file with a name that Compose looks for, such as a copy of another."""
+    for reference in commands(environment, everywhere=True):
+        argv = [str(word) for word in reference.attributes.get("argv") or ()]
+        redirects = getattr(reference.attributes.get("command"), "redirects", ())
+        targets = [target for kind, target in redirects if kind.startswith(">")]
+        if argv and posixpath.basename(argv[0]) in _COPIES:
+            targets += argv[1:]
+        if any(posixpath.basename(target.rpartition(":")[2]) in DEFAULT_NAMES for target in targets):
+            return True
+    return any(posixpath.basename(task.text("dest")) in DEFAULT_NAMES for task in tasks(environment))
 
 
 def compose_files(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:

@@ -6,21 +6,21 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..facts.code_lines import code_lines
-from ..facts.ownership import called
+from ..facts.ownership import called, inside
 from ..facts.server_owner import resolver
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.dockerfile import Instruction, ignores, read_dockerfile
+from ..readers.frameworks import is_mode
 from ..wording import listing
 from . import Hit, Judgement, rule
 
-#: Settings whose value is a mode of a tool, not the name of an environment.
-_MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "GIN_MODE", "BABEL_ENV"})
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 _SETDEFAULT = re.compile(r"environ\.setdefault\(\s*[\"'](\w+)[\"']\s*,\s*[\"']([^\"']+)[\"']")
 _OVERRIDES = re.compile(
@@ -33,7 +33,13 @@ _DOWNLOADS = re.compile(
     re.DOTALL,
 )
 _PACKAGE_CACHES = re.compile(
-    r"pip|npm|yarn|pnpm|apt|\.cache|/uv\b|poetry|/go(?:/|\Z)|cargo|\.m2|gradle|composer|bundle|ccache|apk|dnf"
+    r"pip|npm|yarn|pnpm|apt|\.cache|/uv\b|poetry|/go(?:/|\Z)|go-?(?:build|cache|mod)|cargo|\.m2|gradle|composer|bundle"
+    r"|ccache|apk|dnf|yum|bun|deno|nuget|bazel|conan|vcpkg|gem",
+    re.IGNORECASE,
+)
+#: Variables that say where a tool keeps what it addresses by content or by version.
+_CACHE_VARIABLES = re.compile(
+    r"\w*CACHE(?:_DIR|_FOLDER|_HOME)?|GOMODCACHE|GOPATH|CARGO_HOME|GRADLE_USER_HOME|NUGET_PACKAGES", re.I
 )
 
 
@@ -44,6 +50,8 @@ class Build:
     environment: Environment
     instructions: tuple[Instruction, ...]
     arguments: Mapping[str, str]
+    #: As it was given; empty if it is inline in a Compose file.
+    path: str = ""
 
     def values_in(self, text: str) -> tuple[tuple[str, str], ...]:
         """The arguments that a text uses, with their values: they are part of the cache key."""
@@ -56,7 +64,7 @@ def dockerfile_default(fleet: Fleet) -> Judgement:
     """An image falls back to another environment's settings."""
     for environment, name, value, where in _defaults(fleet):
         owner = _named(fleet, environment, value)
-        if owner and name not in _MODES:
+        if owner and not is_mode(name):
             yield Hit(
                 (environment.prefix, owner),
                 f"{name}={value}",
@@ -72,16 +80,19 @@ def dockerfile_default(fleet: Fleet) -> Judgement:
 def copied_secrets(fleet: Fleet) -> Judgement:
     """An image takes in whatever lies in the directory: .env files, dumps, the repository."""
     for build in fleet.derived(builds):
-        copies = [instruction for instruction in build.instructions if _copies_all(instruction)]
+        copies = [instruction for instruction in kept(build.instructions) if _copies_all(instruction)]
         open_names = [name for name in (".env", ".git", "dump.sql") if not _ignored(build.environment, name)]
-        if copies and open_names:
+        if copies and open_names and (build.environment.variables or holds_checkout(build)):
             prefix = build.environment.prefix
+            given = any(document.kind == "dockerignore" for document in build.environment.documents)
+            why = "its .dockerignore does not keep out" if given else "no .dockerignore was given that keeps out"
             yield Hit(
                 (prefix,),
                 listing(open_names),
-                f"{prefix} builds with `{copies[0].name} {copies[0].text}` and no .dockerignore that keeps out "
-                f"{listing(open_names)}: an image built where another environment's files lie carries them along.",
-                "Add .env*, *.sql*, .git to .dockerignore (and give it to this check with the Dockerfile).",
+                f"{prefix} builds with `{copies[0].name} {copies[0].text}`, and {why} {listing(open_names)}: an image "
+                "built where another environment's files lie carries them along.",
+                "Add .env*, *.sql*, .git to .dockerignore"
+                + ("." if given else ", and list it with the Dockerfile if there is one."),
                 (copies[0].where,),
                 severity=None if ".env" in open_names else Severity.LOW,
             )
@@ -145,11 +156,12 @@ def build_cache_mount(fleet: Fleet) -> Judgement:
     """Two environments' builds write to one cache directory."""
     caches: dict[tuple[Any, ...], dict[str, Where]] = {}
     for build in fleet.derived(builds):
+        known = _cache_directories(build)
         for instruction in build.instructions:
             for mount in instruction.mounts("cache"):
                 target = mount.get("target") or mount.get("dst") or mount.get("destination") or ""
                 name = mount.get("id") or target
-                if name and "$" not in name and not _PACKAGE_CACHES.search(f"{name} {target}"):
+                if name and "$" not in name and target not in known and not _PACKAGE_CACHES.search(f"{name} {target}"):
                     key = (build.environment.machine, name)
                     caches.setdefault(key, {}).setdefault(build.environment.prefix, instruction.where)
     for (machine, name), owners in caches.items():
@@ -165,6 +177,82 @@ def build_cache_mount(fleet: Fleet) -> Judgement:
             )
 
 
+def _cache_directories(build: Build) -> frozenset[str]:
+    """The directories that a Dockerfile names as the cache of a tool."""
+    settings = [pair for item in build.instructions if item.name in ("ENV", "ARG") for pair in item.pairs().items()]
+    return frozenset(value for name, value in settings if _CACHE_VARIABLES.fullmatch(name))
+
+
+def kept(instructions: Sequence[Instruction]) -> list[Instruction]:
+    """The instructions whose files may be in the image: of the last stage, of those that it begins with, and of those
+    from which it takes whole directories of the sources."""
+    stages: list[list[Instruction]] = []
+    for instruction in instructions:
+        if instruction.name == "FROM" or not stages:
+            stages.append([])
+        stages[-1].append(instruction)
+    names = {_stage_name(stage) or str(number): number for number, stage in enumerate(stages)}
+    names.update({str(number): number for number in range(len(stages))})
+    wanted, found = [len(stages) - 1] if stages else [], set()
+    while wanted:
+        number = wanted.pop()
+        if number in found:
+            continue
+        found.add(number)
+        for instruction in stages[number]:
+            words = instruction.words()
+            source = dict(instruction.flags).get("from", "")
+            if instruction.name == "FROM" and words and words[0] in names:
+                wanted.append(names[words[0]])
+            elif instruction.name in ("COPY", "ADD") and source in names:
+                sources = {word.rstrip("/.") for word in words[:-1]}
+                if sources & {directory.rstrip("/") for directory in _work_directories(stages[names[source]])}:
+                    wanted.append(names[source])
+    return [instruction for number in sorted(found) for instruction in stages[number]]
+
+
+def _stage_name(stage: Sequence[Instruction]) -> str:
+    words = stage[0].words() if stage[0].name == "FROM" else []
+    return words[2] if len(words) > 2 and words[1].lower() == "as" else ""
+
+
+def _work_directories(stage: Sequence[Instruction]) -> Iterator[str]:
+    """The directories into which a stage copies everything."""
+    work = "/"
+    for instruction in stage:
+        words = instruction.words()
+        if instruction.name == "WORKDIR" and words:
+            work = posixpath.join(work, words[0])
+        elif _copies_all(instruction):
+            yield posixpath.normpath(posixpath.join(work, words[-1]))
+
+
+def holds_checkout(build: Build) -> bool:
+    """Whether the context of a build is, or contains, the directory where .env and .git lie, as far as is known."""
+    contexts = [
+        str((service.get("build") or {}).get("context") or "")
+        for _project, _name, service in build.environment.services()
+        if _builds(service, build)
+    ]
+    home = build.environment.directory
+    if not contexts:
+        elsewhere = any(service.get("build") for _project, _name, service in build.environment.services())
+        return not (elsewhere and posixpath.dirname(build.path))
+    return any(not context.startswith("/") or inside(home, context) for context in contexts)
+
+
+def _builds(service: Mapping[str, Any], build: Build) -> bool:
+    """Whether a service is built from a Dockerfile."""
+    given = service.get("build") or {}
+    if not given:
+        return False
+    if given.get("dockerfile_inline"):
+        return not build.path
+    written = posixpath.join(str(given.get("context") or ""), str(given.get("dockerfile") or "Dockerfile"))
+    path = posixpath.normpath(build.path)
+    return bool(build.path) and (posixpath.normpath(written) + "\0").endswith(f"/{path}\0")
+
+
 def builds(fleet: Fleet) -> tuple[Build, ...]:
     """Every Dockerfile of the fleet, whether a file or inline in a Compose file."""
     found = []
@@ -175,13 +263,14 @@ def builds(fleet: Fleet) -> tuple[Build, ...]:
             build = service.get("build") or {}
             arguments.update({key: str(value) for key, value in (build.get("args") or {}).items()})
             if build.get("dockerfile_inline"):
-                inline.append(read_dockerfile(str(build["dockerfile_inline"]), project.where("services", name).file))
+                text = str(build["dockerfile_inline"])
+                inline.append(("", read_dockerfile(text, project.where("services", name).file)))
         given = environment.variables.get("bulkhead_build_arguments")
         arguments.update(given if isinstance(given, Mapping) else {})
         for document in environment.documents:
             if document.kind == "dockerfile":
-                inline.append(read_dockerfile(document.text, document.path))
-        found += [Build(environment, instructions, arguments) for instructions in inline]
+                inline.append((document.path, read_dockerfile(document.text, document.path)))
+        found += [Build(environment, instructions, arguments, path) for path, instructions in inline]
     return tuple(found)
 
 

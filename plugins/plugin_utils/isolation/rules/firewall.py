@@ -16,7 +16,7 @@ from ..wording import listing
 from . import Hit, Judgement, rule
 
 
-@rule("network-prune", "NW-17", severity=Severity.MEDIUM)
+@rule("network-prune", "NW-17", severity=Severity.MEDIUM, of_machine=True)
 def network_prune(fleet: Fleet) -> Judgement:
     """A script removes all networks that are not in use at the moment, other environments' included."""
     for environment in fleet.environments:
@@ -37,7 +37,7 @@ def network_prune(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("firewall-reset", "NW-18", severity=Severity.HIGH)
+@rule("firewall-reset", "NW-18", severity=Severity.HIGH, of_machine=True)
 def firewall_reset(fleet: Fleet) -> Judgement:
     """A script or playbook of one environment empties the firewall, and with it Docker's rules for all of them."""
     for environment in fleet.environments:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..facts.code_lines import code_lines
+from ..facts.effects import printed_lines
 from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import sharers
 from ..facts.service_kinds import texts, words_of
@@ -31,6 +32,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
         # Most environments contain no foreign name, so check all texts at once first.
         if index.is_free("\n".join({text for _runs, text, _place in found}), environment.prefix):
             continue
+        hits: dict[tuple[str, str, bool, bool], list[Where]] = {}
         told: set[tuple[str, str]] = set()
         for runs, text, place in found:
             for owner, token, position in index.owners_in(text, environment.prefix):
@@ -41,18 +43,21 @@ def foreign_name(fleet: Fleet) -> Judgement:
                 if (owner, str(where)) in told or owner in sharers(fleet, where):
                     continue
                 told.add((owner, str(where)))
-                yield Hit(
-                    (environment.prefix, owner),
-                    token,
-                    f"{where} of {environment.prefix} names {token}, which is of {owner}: "
-                    + ("running it acts on" if runs else "whatever reads it meets")
-                    + f" {owner}.",
-                    f"Write the name that {environment.prefix} has for it. If it is meant, such as a restore from "
-                    f"{owner}, waive it with a reason.",
-                    (where,),
-                    environment.machine if fleet.by_prefix[owner].machine == environment.machine else "",
-                    severity=None if runs and not asked else Severity.HIGH,
-                )
+                hits.setdefault((owner, token, runs, asked), []).append(where)
+        for (owner, token, runs, asked), places in hits.items():
+            more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            yield Hit(
+                (environment.prefix, owner),
+                token,
+                f"{places[0]}{more} of {environment.prefix} names {token}, which is of {owner}: "
+                + ("running it acts on" if runs else "whatever reads it meets")
+                + f" {owner}.",
+                f"Write the name that {environment.prefix} has for it. If it is meant, such as a restore from "
+                f"{owner}, waive it with a reason.",
+                tuple(places),
+                environment.machine if fleet.by_prefix[owner].machine == environment.machine else "",
+                severity=None if runs and not asked else Severity.HIGH,
+            )
 
 
 @rule("underscore-host", "NM-08", severity=Severity.MEDIUM)
@@ -99,8 +104,10 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
         for directive in top.walk():
             yield False, " ".join(directive.args), directive.where
     for document in environment.documents:
+        shown = printed_lines(document) if document.kind in _ACTING else ()
         for where, line in code_lines(document):
-            yield document.kind in _ACTING, line, where
+            if where.line not in shown:
+                yield document.kind in _ACTING, line, where
 
 
 def is_own_kind(token: str) -> bool:
@@ -116,7 +123,7 @@ def own_loopback(place: _Place, token: str) -> bool:
     """Whether an address is a container's own loopback, such as in a health check of port 8000, even if another
     environment publishes that port on the machine."""
     if isinstance(place, Where):
-        return False
+        return token.rpartition(":")[0] in _LOOPBACK  # what a script asks on its machine has a rule of its own
     project, _services, name = place[:3]
     return token.rpartition(":")[0] in _LOOPBACK and project.services[name].get("network_mode") != "host"
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from ..facts.code_lines import code_lines, lines_of
-from ..facts.compose_calls import tasks
+from ..facts.compose_calls import commands, tasks
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
@@ -34,7 +34,7 @@ _SETTING_COMMANDS = re.compile(
 _HOST_LEVEL = re.compile(r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision)(?=[/_.-]|\Z)")
 
 
-@rule("host-kill", "HP-11", severity=Severity.HIGH)
+@rule("host-kill", "HP-11", severity=Severity.HIGH, of_machine=True)
 def host_kill(fleet: Fleet) -> Judgement:
     """A command kills processes or containers of every environment."""
     for environment, command, how in _kills(fleet):
@@ -49,7 +49,7 @@ def host_kill(fleet: Fleet) -> Judgement:
         )
 
 
-@rule("docker-group", "HP-02", severity=Severity.HIGH)
+@rule("docker-group", "HP-02", severity=Severity.HIGH, of_machine=True)
 def docker_group(fleet: Fleet) -> Judgement:
     """A user of an environment becomes a member of the group docker, which is root over all environments."""
     for environment in fleet.environments:
@@ -66,7 +66,7 @@ def docker_group(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("open-docker-port", "HP-07", severity=Severity.CRITICAL)
+@rule("open-docker-port", "HP-07", severity=Severity.CRITICAL, of_machine=True)
 def open_docker_port(fleet: Fleet) -> Judgement:
     """The engine listens on the network without asking who calls."""
     for environment in fleet.environments:
@@ -87,7 +87,7 @@ def open_docker_port(fleet: Fleet) -> Judgement:
                     )
 
 
-@rule("host-singleton", "HP-09", severity=Severity.HIGH)
+@rule("host-singleton", "HP-09", severity=Severity.HIGH, of_machine=True)
 def host_singleton(fleet: Fleet) -> Judgement:
     """A role or script of an environment writes what the machine has only once."""
     for environment in fleet.environments:
@@ -105,7 +105,7 @@ def host_singleton(fleet: Fleet) -> Judgement:
 
 
 def _commands(environment: Environment) -> list[Command]:
-    return [reference.attributes["command"] for reference in environment.references if reference.kind == "command"]
+    return [reference.attributes["command"] for reference in commands(environment)]
 
 
 def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..facts.compose_calls import docker_calls, tasks
-from ..facts.ownership import called, foreign_owner_of_path, owner_of_name
+from ..facts.ownership import called, foreign_owner_of_path, owner_of_name, sharers
 from ..model import WORLD, Environment, Fleet, Severity, Where
 from ..naming import normalise_image
 from ..readers.ansible.tasks import is_true
+from ..readers.shell.docker_call import DockerCall
 from ..readers.workflow import Workflow
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 from .dockerfiles import builds
 
 #: A tag that is a commit: it never moves, so all who use it get the same image.
@@ -77,7 +78,8 @@ def shared_image_tag(fleet: Fleet) -> Judgement:
         name = normalise_image(tagging.reference)
         by_tag.setdefault((scope, name), {}).setdefault(tagging.environment.prefix, tagging.where)
     for (scope, name), prefixes in by_tag.items():
-        if len(prefixes) > 1 and not _COMMIT.search(name):
+        once = len(set(prefixes.values())) == 1 and _by_one_workflow(fleet, prefixes)
+        if len(prefixes) > 1 and not once and not _COMMIT.search(name):
             yield Hit(
                 tuple(prefixes),
                 name,
@@ -89,17 +91,19 @@ def shared_image_tag(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("image-deletion", "IM-06", severity=Severity.HIGH)
+@rule("image-deletion", "IM-06", severity=Severity.HIGH, of_machine=True)
 def image_deletion(fleet: Fleet) -> Judgement:
     """A script of an environment deletes images of the whole machine."""
     for environment, what, where, severity in _deletions(fleet):
+        named = environment.name or environment.prefix
         yield Hit(
             (environment.prefix,),
             what,
             f"{environment.prefix} runs `{what}` on {environment.machine}: it deletes the images of every environment "
             "whose containers are just being replaced, and all images that a rollback would need.",
-            f"Delete by label: --filter label=io.bulkhead.environment={environment.name or environment.prefix}, or "
-            "name the images.",
+            "Delete by label"
+            + worded(fleet, [environment.prefix], f": --filter label=io.bulkhead.environment={named}", " of the build")
+            + ", or name the images.",
             (where,),
             environment.machine,
             severity=severity,
@@ -144,8 +148,10 @@ def _taggings(fleet: Fleet) -> Iterator[Tagging]:
 
 
 def _tagged_by_commands(environment: Environment) -> Iterator[Tagging]:
-    for call, reference in docker_calls(environment):
+    for call, reference in docker_calls(environment, everywhere=True):
         verb = call.verb[-1:] if not call.compose else ()
+        if call.compose and call.verb == ("push",):
+            yield from _pushed_by_compose(environment, call, reference.where)
         if verb == ("tag",) and len(call.arguments) == 2:
             yield Tagging(environment, call.arguments[1], False, reference.where)
         elif verb == ("push",) and call.arguments:
@@ -153,6 +159,23 @@ def _tagged_by_commands(environment: Environment) -> Iterator[Tagging]:
         elif verb == ("build",):
             for name in (*call.values.get("-t", ()), *call.values.get("--tag", ())):
                 yield Tagging(environment, name, call.has("--push"), reference.where)
+
+
+def _by_one_workflow(fleet: Fleet, prefixes: Mapping[str, Where]) -> bool:
+    """Whether one step of a common workflow builds the image once for all of them, to be promoted."""
+    place = next(iter(prefixes.values()))
+    documents = (document for prefix in prefixes for document in fleet.by_prefix[prefix].documents)
+    return set(prefixes) <= sharers(fleet, place) and any(
+        document.kind == "workflow" and document.path == place.file for document in documents
+    )
+
+
+def _pushed_by_compose(environment: Environment, call: DockerCall, where: Where) -> Iterator[Tagging]:
+    """Yield what ``docker compose push`` pushes: the images of the services that are built."""
+    for _project, name, service in environment.services():
+        image = str(service.get("image") or "")
+        if image and service.get("build") is not None and (not call.arguments or name in call.arguments):
+            yield Tagging(environment, image if ":" in image.rpartition("/")[2] else f"{image}:latest", True, where)
 
 
 def _tagged_by_workflows(environment: Environment) -> Iterator[Tagging]:

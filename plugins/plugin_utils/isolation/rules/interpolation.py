@@ -13,8 +13,9 @@ from ..facts.compose_calls import control_variables, exported
 from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import called, sharers, short_names
 from ..model import Environment, Fleet, Interpolation, Severity, Where
+from ..readers.frameworks import is_mode
 from ..wording import listing
-from . import Hit, Judgement, owners, rule
+from . import Hit, Judgement, owners, rule, worded
 
 
 @rule("shell-overrides-env-file", "CP-06", severity=Severity.CRITICAL)
@@ -30,12 +31,15 @@ def shell_overrides_env_file(fleet: Fleet) -> Judgement:
             if name not in used or value == used[name].value or name.startswith("COMPOSE_"):
                 continue
             computed = "$" in value or "{{" in value
-            meant = foreign_words(fleet, environment, value)
+            meant = foreign_words(fleet, environment, value) if not is_mode(name) else []
+            known = used[name].value is not None
+            if not known and not meant:
+                continue  # it is in no .env, so it is meant to be exported
             yield Hit(
                 (environment.prefix, *meant),
                 f"variable {name}",
                 f"{name} is exported before Compose runs for {environment.prefix}"
-                + ("" if computed else ", with another value than .env has")
+                + ("" if computed or not known else ", with another value than .env has")
                 + (f" (that of {listing(meant)})" if meant else "")
                 + f". The shell wins over .env, also with --env-file: {used[name].where.item or 'the Compose file'} is "
                 "made of it.",
@@ -86,7 +90,14 @@ def split_identity(fleet: Fleet) -> Judgement:
 def passthrough_variable(fleet: Fleet) -> Judgement:
     """A value is taken from the shell of whoever deploys."""
     for environment in fleet.environments:
+        # Without .env, which is in no repository, it is unknown whether it sets them.
+        known = bool(environment.variables) or any(not setting.service for setting in environment.settings)
+        given = {name for name, _value, _where in exported(environment)}
+        told: set[str] = set()
         for what, key, where in passed_through(environment):
+            if key in told or key in given:
+                continue
+            told.add(key)
             yield Hit(
                 (environment.prefix,),
                 f"{key} of {what}",
@@ -96,6 +107,7 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
                 "is meant to be empty.",
                 (where,),
                 environment.machine,
+                severity=None if known else Severity.LOW,
             )
 
 
@@ -103,10 +115,14 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
 def foreign_default(fleet: Fleet) -> Judgement:
     """A variable's default names another environment: when the variable is missing, it is meant."""
     for environment in fleet.environments:
+        told: set[tuple[str, str]] = set()
         for project in environment.compose:
             for used in project.interpolations:
-                if not used.operator.endswith("-") or not used.operand:
+                if not used.operator.endswith("-") or not used.operand or _is_mode(used):
                     continue
+                if (used.name, used.operand) in told:
+                    continue
+                told.add((used.name, used.operand))
                 for other in defaults_to(fleet, environment, used):
                     yield Hit(
                         (environment.prefix, other),
@@ -118,6 +134,11 @@ def foreign_default(fleet: Fleet) -> Judgement:
                         environment.machine,
                     )
                     break
+
+
+def _is_mode(used: Interpolation) -> bool:
+    """Whether a variable, or the setting that is made of it, is the mode of a runtime."""
+    return is_mode(used.name) or is_mode(used.where.item.rpartition(".")[2])
 
 
 @rule("foreign-profile", "CP-18", severity=Severity.HIGH)
@@ -157,7 +178,8 @@ def foreign_engine(fleet: Fleet) -> Judgement:
                 f"{name}={value}",
                 f"{name}={value} sends what is meant for {environment.prefix} to another engine"
                 + (f", that of {listing(others)}." if others else "."),
-                f"Take {name} out, or set bulkhead_docker_host of {environment.prefix}.",
+                f"Take {name} out"
+                + worded(fleet, [environment.prefix], f", or set bulkhead_docker_host of {environment.prefix}.", "."),
                 (where,),
                 environment.machine,
                 severity=None if others else Severity.MEDIUM,

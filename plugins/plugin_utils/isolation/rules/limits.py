@@ -19,7 +19,7 @@ _TAGGED = ("syslog", "journald", "gelf", "fluentd", "awslogs", "splunk")
 _FILES = ("json-file", "local")
 
 
-@rule("no-memory-limit", "HP-08", severity=Severity.HIGH)
+@rule("no-memory-limit", "HP-08", severity=Severity.HIGH, of_machine=True)
 def no_memory_limit(fleet: Fleet) -> Judgement:
     """A service beside production may take all memory of the machine."""
     for machine, environments in fleet.machines.items():
@@ -56,7 +56,7 @@ def no_process_limit(fleet: Fleet) -> Judgement:
                     )
 
 
-@rule("unbounded-logs", "HP-10", "VP-19", severity=Severity.MEDIUM)
+@rule("unbounded-logs", "HP-10", "VP-19", severity=Severity.MEDIUM, of_machine=True)
 def unbounded_logs(fleet: Fleet) -> Judgement:
     """A service's log may fill the disk that all environments share."""
     for environment in fleet.environments:

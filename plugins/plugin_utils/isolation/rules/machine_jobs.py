@@ -18,7 +18,7 @@ from ..readers.ansible.plays import Playbook
 from ..readers.logrotate import Rotation
 from ..readers.shell.scripts import Script, locks
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 
 _CRON_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 _HEAVY = re.compile(
@@ -165,8 +165,9 @@ def engine_restart(fleet: Fleet) -> Judgement:
                     command.text,
                     f"'{command.text}' of {environment.prefix} restarts {what}, and with it the containers of "
                     f"{listing(others)}.",
-                    "Leave the engine to a role of the machine (aiia.bulkhead.engine), with live-restore, and reload "
-                    "instead of restarting.",
+                    "Leave the engine to a role of the machine"
+                    + worded(fleet, [environment.prefix], " (aiia.bulkhead.engine)", "")
+                    + ", with live-restore, and reload instead of restarting.",
                     (command.where,),
                     environment.machine,
                 )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import DNS_LABEL, IDENTIFIER_BYTES
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 
 
 @rule("prefix-of-prefix", "NM-01", "NM-02", "NM-10", severity=Severity.CRITICAL)
@@ -29,7 +29,7 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
                 f"prefix {here[0].prefix}",
                 f"{len(here)} environments have the prefix {here[0].prefix} ({names}): every container, volume and "
                 f"network of one is the other's ({here[0].prefix} and {here[-1].prefix}).",
-                "Give each environment its own bulkhead_prefix.",
+                f"Give each environment its own {worded(fleet, [here[0].prefix], 'bulkhead_prefix', 'prefix')}.",
                 tuple(environment.origin("bulkhead_prefix") for environment in here),
                 here[0].machine,
             )

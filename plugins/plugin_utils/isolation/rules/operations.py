@@ -16,7 +16,7 @@ from ..facts.domains import domains, neighbours, owner_of_port, safe_expression
 from ..facts.service_kinds import command_text
 from ..facts.workflows import environment_commands, home_of, named
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.documents import commands
+from ..readers.documents import machine_commands
 from ..readers.shell.docker_call import DockerCall, docker_call
 from ..readers.shell.scripts import Command, pipelines
 from ..wording import listing
@@ -157,7 +157,7 @@ def removal_by_pattern(fleet: Fleet) -> Judgement:
         if len(fleet.machines[environment.machine]) < 2:
             continue
         for document in environment.documents:
-            for pipeline in pipelines(commands(document)):
+            for pipeline in pipelines(machine_commands(document)):
                 pattern = _removes_by_pattern(pipeline)
                 others = [] if pattern is None else _fitting(fleet, environment, pattern)
                 if others:

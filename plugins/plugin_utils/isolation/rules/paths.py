@@ -15,12 +15,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from ..facts.domains import MOST, neighbours
+from ..facts.domains import MOST
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, owners_of_path
 from ..facts.storage_contents import contents, uses
-from ..model import Claim, Fleet, Severity
+from ..model import Claim, Environment, Fleet, Severity
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 
 #: Kinds of path claims that read or write content. The Compose file rules judge env_file, the image rules build
 #: contexts, and another rule directories.
@@ -52,7 +52,8 @@ def nested_directories(fleet: Fleet) -> Judgement:
             path,
             f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the "
             f"Compose file, .env and code of {listing((*here, *above))}.",
-            "Give each environment a directory of its own (bulkhead_directory) that contains no other's.",
+            f"Give each environment a directory of its own{worded(fleet, here, ' (bulkhead_directory)', '')} that "
+            "contains no other's.",
             tuple(fleet.by_prefix[prefix].origin("bulkhead_directory") for prefix in (*here, *above)),
             machine,
         )
@@ -81,7 +82,7 @@ def foreign_path(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("broad-mount", "VP-14", "VP-05", severity=Severity.HIGH)
+@rule("broad-mount", "VP-14", "VP-05", severity=Severity.HIGH, of_machine=True)
 def broad_mount(fleet: Fleet) -> Judgement:
     """A mount contains other environments' directories, or what Docker keeps for everybody."""
     holds = fleet.derived(_holders)
@@ -93,7 +94,7 @@ def broad_mount(fleet: Fleet) -> Judgement:
                 continue
             if claim.owner in owners_of_path(fleet, machine, path):
                 continue
-            harmless = path in ("/proc", "/sys", "/dev") and claim.attributes.get("read_only")
+            harmless = path in ("/proc", "/sys", "/dev", "/var/log") and claim.attributes.get("read_only")
             inside = f"the directories and .env files of {listing(others)}" if others else "every environment's data"
             yield Hit(
                 (claim.owner, *others),
@@ -116,7 +117,7 @@ def shared_path(fleet: Fleet) -> Judgement:
     """Two environments mount one path of a machine, or one inside the other's, and at least one of them writes."""
     for machine, path, claims in overlapping(fleet):
         if any(claim.attributes.get("kind") == "backup" for claim in claims):
-            yield _shared_backups(machine, path, claims)
+            yield _shared_backups(fleet, machine, path, claims)
             continue
         base = "VP-04" if any(claim.attributes.get("kind") == "device" for claim in claims) else "VP-05"
         mounts = [use for claim in claims[:4] for use in uses(fleet.by_prefix[claim.owner], claim.key)]
@@ -136,7 +137,7 @@ def shared_path(fleet: Fleet) -> Judgement:
         )
 
 
-def _shared_backups(machine: str, path: str, claims: Sequence[Claim]) -> Hit:
+def _shared_backups(fleet: Fleet, machine: str, path: str, claims: Sequence[Claim]) -> Hit:
     kept = [claim.owner for claim in claims if claim.attributes.get("kind") == "backup"]
     how = f"{listing(owners(claims))} keep their backups" if len(kept) > 1 else f"{kept[0]} keeps its backups"
     return Hit(
@@ -145,15 +146,20 @@ def _shared_backups(machine: str, path: str, claims: Sequence[Claim]) -> Hit:
         f"{how} in {path} of {machine}"
         + (": " if len(kept) > 1 else f", which {listing(set(owners(claims)) - set(kept))} can write: ")
         + "what one writes or deletes there, the other loses.",
-        "Give each environment a directory of its own for backups (bulkhead_backup_directory), such as "
-        f"{path}/{{{{ bulkhead_prefix }}}}.",
+        worded(
+            fleet,
+            kept,
+            "Give each environment a directory of its own for backups (bulkhead_backup_directory), such as "
+            f"{path}/{{{{ bulkhead_prefix }}}}.",
+            f"Give each environment a directory of its own for backups, such as {path}/{kept[0]}.",
+        ),
         places(claims),
         machine,
         hazards=("OP-03",),
     )
 
 
-@rule("home-path", "VP-06", severity=Severity.HIGH)
+@rule("home-path", "VP-06", severity=Severity.HIGH, of_machine=True)
 def home_path(fleet: Fleet) -> Judgement:
     """A mount depends on the home directory of whoever types the command."""
     for environment in fleet.environments:
@@ -167,17 +173,25 @@ def home_path(fleet: Fleet) -> Judgement:
                 )
                 if not (by_variable or source.startswith("~") or mount.get("x-home")):
                     continue
-                others = neighbours(fleet, environment)
+                others = mounting(fleet, environment, source)
+                same = f", and for one user it is the directory that {listing(others)} mounts too" if others else ""
                 yield Hit(
-                    (environment.prefix,),
+                    (environment.prefix, *others),
                     source,
-                    f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root), and "
-                    f"for one user it is the same directory for {listing([environment.prefix, *others])}.",
+                    f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root)"
+                    f"{same}.",
                     "Write a path inside the environment's directory, such as "
                     f"./{posixpath.basename(source) or 'data'}.",
                     (where,),
                     environment.machine,
+                    severity=None if others or environment.variables else Severity.LOW,
                 )
+
+
+def mounting(fleet: Fleet, environment: Environment, source: str) -> list[str]:
+    """The other environments of the machine that mount a path as well."""
+    claims = fleet.claims("path").get((environment.machine, source), ())
+    return [prefix for prefix in owners(claims) if prefix != environment.prefix][:MOST]
 
 
 def mounted(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls, filters
+from ..facts.effects import printed_lines, reading_lines
 from ..facts.ownership import short_names
 from ..facts.service_kinds import texts
 from ..model import Environment, Fleet, Severity, Where
@@ -19,7 +20,7 @@ from ..wording import listing
 from . import Hit, Judgement, rule
 
 
-@rule("name-filter", "NM-01", "OP-14", severity=Severity.CRITICAL)
+@rule("name-filter", "NM-01", "OP-14", severity=Severity.CRITICAL, of_machine=True)
 def name_filter(fleet: Fleet) -> Judgement:
     """A script looks for containers, volumes or networks by a part of their name."""
     for environment in fleet.environments:
@@ -115,7 +116,9 @@ def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Yield texts in which '*' or '%' is a wildcard for names."""
     for document in environment.documents:
         if document.kind in ("shell", "cron", "systemd", "sql", "redis", "ansible", "workflow", "pgbouncer", "text"):
-            yield from ((line, where) for where, line in code_lines(document, "*", "%"))
+            harmless = reading_lines(document) | printed_lines(document)
+            lines = code_lines(document, "*", "%")
+            yield from ((line, where) for where, line in lines if where.line not in harmless)
     for project, name, service in environment.services():
         for key in ("command", "entrypoint"):
             text = " ".join(texts(service.get(key)))

@@ -7,26 +7,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 
+from ..facts.effects import only_prints, printed_lines
+from ..facts.guards import checked_variables
+from ..facts.job_conditions import can_deploy, looks_at_ref, pins_branch
+from ..facts.production import is_production
 from ..facts.workflows import (
     Listed,
+    branches_of,
     deployment_jobs,
     deploys,
     listed_documents,
-    mentions_ref,
     named,
     repository,
     workflows,
 )
-from ..model import Fleet, Severity, Where
+from ..model import Document, Fleet, Severity, Where
 from ..readers.documents import commands
-from ..readers.workflow import Job, Workflow
+from ..readers.shell.scripts import Command
+from ..readers.workflow import Job, Workflow, WorkflowStep
 from ..wording import listing
 from . import Hit, Judgement, rule
 
 _CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*(?:[^'{}]*&&\s*'[^']*'\s*\|\|\s*)*'([^']*)'")
 _DEFAULT = re.compile(r"\$\{\w+:?-([\w./-]+)\}")
+_SHELL_KEYS = frozenset(("run", "script"))
+#: Keys of a workflow whose text is shown to people, those of actions that send messages included.
+_FOR_PEOPLE = frozenset(
+    (
+        "name",
+        "run-name",
+        "description",
+        "title",
+        "text",
+        "message",
+        "body",
+        "payload",
+        "slack-message",
+        "status",
+        "color",
+    )
+)
 
 
 @rule("default-environment", "CI-01", severity=Severity.CRITICAL)
@@ -39,9 +62,9 @@ def default_environment(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(environments),
                     f"default {text}",
-                    f"In {listed.document.path}, with which {listing(listed.prefixes)} is deployed, whatever matches "
-                    f"nothing else falls to {target}: any other branch, a tag, a misspelt name or an unset variable "
-                    f"is deployed to {target}.",
+                    f"In {listed.document.path}, which deploys {listing(listed.prefixes)}, whatever matches nothing "
+                    f"else falls to {target}: any other branch, a tag, a misspelt name or an unset variable is "
+                    f"deployed to {target}.",
                     "Write the table out, one line for each environment, and let everything else end the run: "
                     "'case $REF in …) ;; *) exit 1 ;; esac'.",
                     (where,),
@@ -56,19 +79,44 @@ def _defaults(fleet: Fleet, listed: Listed) -> Iterator[tuple[str, str, Where, S
     if isinstance(data, Workflow):
         # If only pushes to two named branches start it, the default is for the second of them.
         closed = data.branches is not None and len(data.branches) == 2 and data.events == ("push",)
-        for text, where in data.expressions:
+        for text, where in _effective(listed.document, data):
             for match in _CHOICE.finditer(text):
                 target = named(fleet, environment, match[2])
                 if target:
                     yield target, match[2], where, Severity.MEDIUM if closed else None
+    told: set[str] = set()
+    checked = checked_variables(listed.document)
     for command in commands(listed.document):
-        values = command.assignments.values() if command.default else ()
-        words = [*values, *(match[1] for word in command.words for match in _DEFAULT.finditer(word))]
-        words += [match[1] for value in command.assignments.values() for match in _DEFAULT.finditer(value)]
-        for word in words:
+        if only_prints(command):
+            continue
+        values = [value for name, value in command.assignments.items() if command.default and name not in checked]
+        for word in (*values, *_given_by_default(command, checked)):
             target = named(fleet, environment, word)
-            if target:
-                yield target, word, command.where, None
+            if target and word not in told:
+                told.add(word)
+                # Whoever forgets the word gets staging: harmless, unlike the other way round.
+                harmless = word not in values and not is_production(fleet.by_prefix[target])
+                yield target, word, command.where, Severity.LOW if harmless else None
+
+
+def _effective(document: Document, workflow: Workflow) -> Iterator[tuple[str, Where]]:
+    """Yield the expressions of a workflow, without the text that is only shown to people."""
+    shown = printed_lines(document)
+    for text, where in workflow.expressions:
+        if where.item in _SHELL_KEYS:
+            first = where.line + ("\n" in text)
+            lines = enumerate(text.splitlines(), start=first)
+            yield "\n".join(line for number, line in lines if number not in shown), where
+        elif where.item not in _FOR_PEOPLE:
+            yield text, where
+
+
+def _given_by_default(command: Command, checked: Collection[str]) -> Iterator[str]:
+    """Yield the defaults of variables that a command uses without a comparison before."""
+    for name, value in command.assignments.items():
+        yield from (match[1] for match in _DEFAULT.finditer(value) if name not in checked)
+    for word in command.words:
+        yield from (match[1] for match in _DEFAULT.finditer(word))
 
 
 @rule("deployed-from-any-ref", "CI-02", severity=Severity.HIGH)
@@ -76,40 +124,39 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
     """A workflow deploys whatever ref it was started from."""
     if len(fleet.environments) < 2:
         return
+    found: dict[str, tuple[Listed, dict[str, None], list[Job]]] = {}
     for workflow, job, listed in deployment_jobs(fleet):
-        triggers = [event for event in workflow.events if event in _ANY_REF]
-        if "push" in workflow.events and workflow.branches is None:
+        triggers = [event for event in workflow.events if event in _ANY_REF and can_deploy(job, event)]
+        if "push" in workflow.events and workflow.branches is None and can_deploy(job, "push"):
             triggers.append("push without branches")
-        if triggers and not _checks_ref(job):
-            yield Hit(
-                listed.prefixes,
-                f"job {job.id} of {listed.document.path}",
-                f"{listing(triggers)} starts job {job.id} from any branch or tag, and nothing looks at which: "
-                f"somebody who picks another branch deploys its code to {listing(listed.prefixes)}.",
-                "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
-                "deployment branches; compare on the server as well.",
-                (job.where,),
-            )
+        if triggers and not looks_at_ref(workflow, job) and not pins_branch(job):
+            _listed, known, jobs = found.setdefault(f"{listed.prefixes} {listed.document.path}", (listed, {}, []))
+            known.update(dict.fromkeys(triggers))
+            jobs.append(job)
+    for listed, known, jobs in found.values():
+        names = f"job{'s' if len(jobs) > 1 else ''} {listing(job.id for job in jobs)}"
+        yield Hit(
+            listed.prefixes,
+            f"{names} of {listed.document.path}",
+            f"{listing(known)} starts {names} from any branch or tag, and nothing looks at which: somebody who picks "
+            f"another branch deploys its code to {listing(listed.prefixes)}.",
+            "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
+            "deployment branches; compare on the server as well.",
+            tuple(job.where for job in jobs),
+        )
 
 
-_ANY_REF = frozenset(("workflow_dispatch", "repository_dispatch", "workflow_call", "pull_request", "release", "create"))
-
-
-def _checks_ref(job: Job) -> bool:
-    if mentions_ref(job.condition):
-        return True
-    stops = any(command.argv[:1] == ("exit",) and command.argv[1:2] != ("0",) for command in job.commands)
-    return any(mentions_ref(step.condition) for step in job.steps) or (
-        stops and any(mentions_ref(step.run) or mentions_ref(step.inputs.get("script", "")) for step in job.steps)
-    )
+#: A called workflow has the ref of its caller, which is judged itself.
+_ANY_REF = frozenset(("workflow_dispatch", "repository_dispatch", "pull_request", "release", "create"))
 
 
 @rule("branch-pattern", "CI-03", severity=Severity.MEDIUM)
 def branch_pattern(fleet: Fleet) -> Judgement:
     """A deploying workflow is started by every branch that fits a pattern."""
     for workflow, listed in workflows(fleet):
-        globs = [branch for branch in workflow.branches or () if re.search(r"[*?+\[]", branch)]
-        if globs and len(fleet.environments) > 1 and any(map(deploys, workflow.jobs)):
+        globs = [branch for branch in workflow.branches or () if _is_too_wide(fleet, listed, branch)]
+        jobs = [job for job in workflow.jobs if deploys(job) and not looks_at_ref(workflow, job)]
+        if globs and len(fleet.environments) > 1 and jobs:
             yield Hit(
                 listed.prefixes,
                 f"branches {', '.join(globs)}",
@@ -118,6 +165,20 @@ def branch_pattern(fleet: Fleet) -> Judgement:
                 "Name the branch in full: 'branches: [main]'.",
                 (workflow.branches_where,),
             )
+
+
+#: Patterns of branches that are made for a release, as in git-flow, and of versions.
+_RELEASES = re.compile(r"(?:releases?|hotfix(?:es)?|rc|support)[/-].*|v?\d.*|v\*.*|v?\[0-9\].*")
+
+
+def _is_too_wide(fleet: Fleet, listed: Listed, pattern: str) -> bool:
+    """Whether a pattern of branches deploys production, or takes the branch of another environment as well."""
+    if not re.search(r"[*?+\[]", pattern) or pattern.startswith("!"):
+        return False
+    others = [environment for environment in fleet.environments if environment.prefix not in listed.prefixes]
+    if any(fnmatchcase(branch, pattern) for environment in others for branch in branches_of(fleet, environment)):
+        return True
+    return any(map(is_production, listed.environments)) and not _RELEASES.fullmatch(pattern)
 
 
 _TELLS_APART = re.compile(r"github\.(?:ref|ref_name|head_ref|sha|run_id)\b|inputs\.|matrix\.|\benv\.")
@@ -154,7 +215,7 @@ def shared_concurrency(fleet: Fleet) -> Judgement:
 
 #: Secrets that every job may share, as they give no access to an environment.
 _COMMON_SECRETS = re.compile(
-    r"GITHUB_TOKEN|.*(?:DOCKERHUB|DOCKER_HUB|GHCR|REGISTRY|NPM|PYPI|CODECOV|SLACK|DISCORD|SONAR|SENTRY_AUTH).*",
+    r"GITHUB_TOKEN|.*(?:DOCKERHUB|DOCKER_HUB|DOCKER_(?:USER|PASS|TOKEN|LOGIN)|GHCR|REGISTRY|NPM|PYPI|CODECOV|SLACK|DISCORD|SONAR|SENTRY_AUTH).*",
     re.IGNORECASE,
 )
 
@@ -185,21 +246,32 @@ def _is_own(name: str, listed: Listed) -> bool:
 @rule("job-without-environment", "CI-06", severity=Severity.HIGH)
 def job_without_environment(fleet: Fleet) -> Judgement:
     """A job deploys without a GitHub environment: no rule protects it, and it sees the repository's secrets."""
+    found: dict[str, tuple[Listed, list[Job]]] = {}
     for _workflow, job, listed in deployment_jobs(fleet):
         if not job.environment and len(fleet.environments) > 1:
-            secrets = [name for name in job.secrets if not _COMMON_SECRETS.fullmatch(name)]
-            seen = (
-                f" and reads {listing(secrets)} of the repository, which every branch's workflow can" if secrets else ""
-            )
-            yield Hit(
-                listed.prefixes,
-                f"job {job.id} of {listed.document.path}",
-                f"Job {job.id} deploys {listing(listed.prefixes)} without 'environment:'{seen}: no rule about branches "
-                "or reviewers applies.",
-                f"Add 'environment: {listed.environments[0].name or '<name>'}' and keep the secrets there.",
-                (job.where,),
-                severity=None if secrets else Severity.MEDIUM,
-            )
+            found.setdefault(f"{listed.prefixes} {listed.document.path}", (listed, []))[1].append(job)
+    for listed, jobs in found.values():
+        several = len(jobs) > 1
+        names = listing(job.id for job in jobs)
+        secrets = [name for job in jobs for name in job.secrets if not _COMMON_SECRETS.fullmatch(name)]
+        reads = "read" if several else "reads"
+        seen = (
+            f" and {reads} {listing(secrets)} of the repository, which every branch's workflow can" if secrets else ""
+        )
+        yield Hit(
+            listed.prefixes,
+            f"job{'s' if several else ''} {names} of {listed.document.path}",
+            f"{'Jobs' if several else 'Job'} {names} {'deploy' if several else 'deploys'} {listing(listed.prefixes)} "
+            f"without 'environment:'{seen}: no rule about branches or reviewers applies.",
+            f"Add 'environment: {_only_name(listed)}' and keep the secrets there.",
+            tuple(job.where for job in jobs),
+            severity=None if secrets else Severity.MEDIUM,
+        )
+
+
+def _only_name(listed: Listed) -> str:
+    """The name of the environment that alone uses a document, or a placeholder."""
+    return (listed.environments[0].name if len(listed.environments) == 1 else "") or "<name>"
 
 
 _KEY_INPUTS = ("key", "ssh_key", "ssh-key", "private_key", "ssh-private-key", "ssh_private_key", "password")
@@ -213,12 +285,7 @@ def shared_deploy_key(fleet: Fleet) -> Judgement:
     for _workflow, job, listed in deployment_jobs(fleet):
         if job.environment:
             continue  # the environment may have its own key under the same name
-        names = {
-            name: step.where
-            for step in job.steps
-            for option in _KEY_INPUTS
-            for name in _SECRET.findall(step.inputs.get(option, ""))
-        }
+        names = {name: step.where for step in job.steps for name in _keys(job, step)}
         for name, where in names.items():
             for environment in listed.environments:
                 keys.setdefault((repository(environment), name), {}).setdefault(environment.prefix, where)
@@ -233,6 +300,29 @@ def shared_deploy_key(fleet: Fleet) -> Judgement:
                 'the key to one command (command="…" in authorized_keys).',
                 tuple(dict.fromkeys(members.values())),
             )
+
+
+_LOGS_IN = re.compile(r"ssh|scp|rsync|sftp|ftp|deploy", re.IGNORECASE)
+_KEY_NAME = re.compile(
+    r"(?:SSH|DEPLOY|SERVER|HOST|MACHINE|VPS)\w*(?:KEY|PASS|PASSWORD)|PRIVATE_?KEY|\bKEY\b", re.IGNORECASE
+)
+_REMOTE = re.compile(r"\b(?:ssh|scp|rsync|sftp|sshpass|ansible-playbook)\b")
+
+
+def _keys(job: Job, step: WorkflowStep) -> Iterator[str]:
+    """Yield the secrets with which a step logs in to a server: given to an action, or in a variable of a script."""
+    if _LOGS_IN.search(step.uses) or not step.uses:
+        for option in _KEY_INPUTS:
+            yield from _machine_secrets(step.inputs.get(option, ""))
+    if _REMOTE.search(job.text):
+        for name, value in ({**job.variables, **step.variables} if step.run else {}).items():
+            if _KEY_NAME.search(name) and re.search(rf"\b{name}\b", step.run):
+                yield from _machine_secrets(value)
+
+
+def _machine_secrets(text: str) -> Iterator[str]:
+    """The secrets in an expression, without those that are made for each job or belong to a registry."""
+    return (name for name in _SECRET.findall(text) if not _COMMON_SECRETS.fullmatch(name))
 
 
 @rule("shared-runner", "CI-08", severity=Severity.HIGH)

@@ -14,7 +14,7 @@ from ..facts.domains import domains, neighbours, own_servers
 from ..facts.ownership import foreign_owner_of_path, owners_of_path
 from ..facts.workflows import environment_commands, is_deployment, listed_documents, owner_of_branch, owner_of_file
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.documents import commands
+from ..readers.documents import machine_commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, locks
 from ..wording import listing
@@ -28,13 +28,14 @@ def git_wrong_branch(fleet: Fleet) -> Judgement:
     """A script brings the branch of one environment into the checkout of another."""
     for listed in listed_documents(fleet):
         environment = listed.environments[0]
-        for command in commands(listed.document):
+        for command in machine_commands(listed.document):
             act, directory, branch = _git(command, environment)
             if not act:
                 continue
             here = owners_of_path(fleet, environment.machine, directory) if directory.startswith("/") else []
-            owner = owner_of_branch(fleet, environment, branch) if branch else ""
-            if here and not set(here) & set(listed.prefixes):
+            own = bool(set(here) & set(listed.prefixes))
+            owner = owner_of_branch(fleet, environment, branch, by_custom=not own) if branch else ""
+            if here and not own:
                 message = (
                     f"{listing(listed.prefixes)} runs 'git {act}' in {directory}, which is the checkout of {here[0]}"
                 )
@@ -108,7 +109,7 @@ def foreign_deploy_file(fleet: Fleet) -> Judgement:
     """A script acts with the Compose file of one environment in the directory, or on behalf, of another."""
     for listed in listed_documents(fleet):
         environment = listed.environments[0]
-        for command in commands(listed.document):
+        for command in machine_commands(listed.document):
             call = docker_call(command.argv)
             if call is None or not call.compose or not call.verb or call.verb[0] in ("ps", "logs", "config", "ls"):
                 continue
@@ -167,7 +168,7 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
     for listed in listed_documents(fleet):
         environment = listed.environments[0]
         others = neighbours(fleet, environment)
-        flow = [command for command in commands(listed.document) if not command.substituted] if others else []
+        flow = [command for command in machine_commands(listed.document) if not command.substituted] if others else []
         for index, (command, after) in enumerate(pairwise(flow)):
             if command.argv[:1] != ("cd",) or command.errexit or after.joined in ("&&", "||"):
                 continue

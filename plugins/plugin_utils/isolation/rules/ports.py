@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
-from ..facts.code_lines import code_lines, is_elsewhere, lines_of
+from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
+from ..facts.effects import hosted_lines
 from ..facts.ownership import sharers
 from ..facts.service_kinds import is_data_service, is_front_door
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule
+from . import Hit, Judgement, owners, places, rule, worded
 
 #: A port published without an address is taken on every IPv4 and IPv6 address.
 EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})
@@ -34,8 +35,9 @@ def shared_port(fleet: Fleet) -> Judgement:
             f"{names} publish port {ports} of {machine}. Whichever starts second fails with 'port is already "
             "allocated'; a stopped container reserves nothing, so after a reboot or during a redeploy the port goes "
             "to the wrong one.",
-            f"Publish another port in all but one: change bulkhead_http_port or bulkhead_https_port, or 'ports:' of "
-            f"{listing(service_of(claim) for claim in claims)}. In a file that is merged over another, write "
+            "Publish another port in all but one: change "
+            + worded(fleet, owners(claims), "bulkhead_http_port or bulkhead_https_port, or ", "")
+            + f"'ports:' of {listing(map(service_and_file, claims))}. In a file that is merged over another, write "
             "'ports: !override', because lists of ports add up.",
             places(claims),
             machine,
@@ -69,17 +71,20 @@ def exposed_port(fleet: Fleet) -> Judgement:
             continue
         others = neighbours(fleet, environment)
         reachable = f"the containers of {listing(others)} and " if others else ""
+        address = str(port.get("host_ip") or "")
+        everywhere = address in EVERYWHERE
+        outside = "the network of that address" if is_private(address) else "the network outside"
         yield Hit(
             (environment.prefix,),
             f"port {port['published']} of service {service}",
-            f"{environment.prefix} publishes {service} on port {port['published']} of every address of "
-            f"{environment.machine}: {reachable}the network outside reach it, past ufw, whose rules do not apply "
-            "to published ports.",
+            f"{environment.prefix} publishes {service} on port {port['published']} of "
+            f"{'every address' if everywhere else address} of {environment.machine}: {reachable}{outside} reach it, "
+            "past ufw, whose rules do not apply to published ports.",
             f"Leave 'ports' of {service} out ('expose' is enough within the environment's network), or bind it: "
             f"'127.0.0.1:{port['published']}:{port['target']}'.",
             (where,),
             environment.machine,
-            severity=None if data else Severity.LOW,
+            severity=None if data and not is_private(address) else Severity.LOW,
         )
 
 
@@ -99,14 +104,15 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
                 f"port {numbers} of {environment.machine}",
                 f"{environment.prefix} publishes port {numbers} on IPv6 as well as on IPv4; a firewall that knows only "
                 "IPv4 does not see it.",
-                "Give the firewall the same rules for IPv6, or publish on one address (bulkhead_bind_address: "
-                "0.0.0.0).",
+                "Give the firewall the same rules for IPv6, or publish on one address ("
+                + worded(fleet, [environment.prefix], "bulkhead_bind_address: 0.0.0.0", "'0.0.0.0:80:80'")
+                + ").",
                 tuple(where for _unused, where in open_ports),
                 environment.machine,
             )
 
 
-@rule("shared-listener", "PT-08", severity=Severity.CRITICAL)
+@rule("shared-listener", "PT-08", severity=Severity.CRITICAL, of_machine=True)
 def shared_listener(fleet: Fleet) -> Judgement:
     """A server with SO_REUSEPORT in a network namespace that is not its own: two share one port without an error."""
     for environment in fleet.environments:
@@ -139,10 +145,7 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
     """A script asks a port of the machine that another environment answers."""
     taken = fleet.claims("host-port")
     for environment in fleet.environments:
-        machine_lines = (
-            code_lines(document, "://") for document in environment.documents if not is_elsewhere(document)
-        )
-        for where, line in chain.from_iterable(machine_lines):
+        for where, line in machine_lines(environment):
             for scheme, number in _PROBE.findall("" if _INSIDE.search(line) else line):
                 port = number or ("443" if scheme.lower() == "https" else "80")
                 answering = owners(taken.get((environment.machine, f"{port}/tcp"), ()))
@@ -159,6 +162,15 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
                     (where,),
                     environment.machine,
                 )
+
+
+def machine_lines(environment: Environment) -> Iterator[tuple[Where, str]]:
+    """The lines with a URL that run on a server, not on a runner."""
+    for document in environment.documents:
+        elsewhere = hosted_lines(document)
+        for where, line in code_lines(document, "://"):
+            if where.line not in elsewhere:
+                yield where, line
 
 
 def port_clashes(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
@@ -215,10 +227,30 @@ def definition_of(environment: Environment, service: str) -> Mapping[str, Any]:
     return next((found for _unused, name, found in environment.services() if name == service), {})
 
 
+def service_and_file(claim: Claim) -> str:
+    """The service that publishes a port, and the file in which it does."""
+    return f"{service_of(claim)} in {claim.where.file}" if claim.where.file else service_of(claim)
+
+
 def is_local(port: Mapping[str, Any]) -> bool:
     """Whether a port is published on loopback only."""
     address = str(port.get("host_ip") or "").strip("[]")
     return address.startswith("127.") or address == "::1"
+
+
+#: Addresses of the engine's own bridges, where every container arrives.
+_BRIDGES = re.compile(r"172\.(?:1[7-9]|2\d|3[01])\.\d+\.1")
+
+
+def is_private(address: str) -> bool:
+    """Whether an address is one of a private network, such as a VPN; the engine's bridges do not count."""
+    try:
+        known = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return False
+    # 100.64.0.0/10 is shared address space, which VPNs such as Tailscale use.
+    shared = known.version == 4 and known in ipaddress.ip_network("100.64.0.0/10")
+    return (known.is_private or shared) and not known.is_unspecified and not _BRIDGES.fullmatch(str(known))
 
 
 def reuse_port(environment: Environment, name: str, service: Mapping[str, Any]) -> Where | None:

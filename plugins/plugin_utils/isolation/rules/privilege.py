@@ -33,14 +33,17 @@ _POWERS = frozenset(
 _PROXIES = ("socket-proxy", "socketproxy")
 
 
-@rule("docker-socket", "HP-01", severity=Severity.CRITICAL)
+@rule("docker-socket", "HP-01", severity=Severity.CRITICAL, of_machine=True)
 def docker_socket(fleet: Fleet) -> Judgement:
     """A container can command the engine that runs every environment."""
     for environment, project, name, service in _services(fleet):
         ways = [
             (str(mount.get("source")), project.where("services", name, "volumes", index))
             for index, mount in enumerate(service.get("volumes") or ())
-            if mount.get("type") == "bind" and _holds_socket(str(mount.get("source") or ""))
+            # A mount of / is judged as a whole, by another rule.
+            if mount.get("type") == "bind"
+            and mount.get("source") != "/"
+            and _holds_socket(str(mount.get("source") or ""))
         ]
         if service.get("use_api_socket"):
             ways.append(("use_api_socket", project.where("services", name, "use_api_socket")))
@@ -59,7 +62,7 @@ def docker_socket(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("privileged-container", "HP-03", severity=Severity.HIGH)
+@rule("privileged-container", "HP-03", severity=Severity.HIGH, of_machine=True)
 def privileged_container(fleet: Fleet) -> Judgement:
     """A container has powers over the machine's kernel or devices."""
     for environment, project, name, service in _services(fleet):
@@ -75,19 +78,19 @@ def privileged_container(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("host-pid", "HP-04", severity=Severity.HIGH)
+@rule("host-pid", "HP-04", severity=Severity.HIGH, of_machine=True)
 def host_pid(fleet: Fleet) -> Judgement:
     """A container sees the processes of others, with their environments and files."""
     yield from _joined(fleet, "pid", "it can read every process's environment, secrets included, and kill it")
 
 
-@rule("host-ipc", "HP-05", severity=Severity.HIGH)
+@rule("host-ipc", "HP-05", severity=Severity.HIGH, of_machine=True)
 def host_ipc(fleet: Fleet) -> Judgement:
     """A container shares memory segments with others."""
     yield from _joined(fleet, "ipc", "it can read and delete the shared memory of other databases")
 
 
-@rule("host-namespace", "HP-06", severity=Severity.MEDIUM)
+@rule("host-namespace", "HP-06", severity=Severity.MEDIUM, of_machine=True)
 def host_namespace(fleet: Fleet) -> Judgement:
     """A container changes the machine's name, users or resource groups, or shares a resource group."""
     parents: dict[tuple[str, str], list[tuple[Environment, ComposeProject, str]]] = {}

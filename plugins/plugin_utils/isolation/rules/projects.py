@@ -14,7 +14,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
-from ..facts.compose_calls import PROJECT_VERBS, ComposeCall, compose_calls, control_variables
+from ..facts.compose_calls import PROJECT_VERBS, ComposeCall, compose_calls, control_variables, exported
 from ..facts.ownership import called, owner_of_name, sharers
 from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
 from ..naming import normalise_project
@@ -39,6 +39,21 @@ def shared_project(fleet: Fleet) -> Judgement:
             machine,
             hazards=shared_hazards(projects),
         )
+    yield from in_checkouts(fleet)
+    for machine, name, claims in fleet.collisions("bare-project"):
+        by_command = [claim for claim in claims if claim.attributes.get("source") == "-p"]
+        if by_command and len({claim.attributes.get("project") for claim in claims}) == len(claims):
+            yield Hit(
+                owners(claims),
+                f"project {name}",
+                f"{listing(owners(claims))} are kept apart by the -p of their commands alone: 'docker compose' without "
+                f"it works on one project, {name}, for all of them.",
+                f"Write 'name: {by_command[0].attributes.get('project')}' at the top of the Compose file of "
+                f"{by_command[0].owner}; the same for the others.",
+                places(claims),
+                machine,
+                severity=Severity.LOW,
+            )
 
 
 @rule("overridden-project-name", "CP-05", severity=Severity.HIGH)
@@ -47,7 +62,7 @@ def overridden_project_name(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for project in environment.compose:
             declared, typed = normalise_project(project.declared_name), project.bare_name or project.name
-            if typed == (declared or project.name):
+            if typed == (declared or project.name) or project.name_source == "-p":
                 continue
             owner = other_owner(fleet, environment, typed)
             yield Hit(
@@ -120,16 +135,25 @@ def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
 def collapsed_name(fleet: Fleet) -> Judgement:
     """A name lost a part because a variable is empty, so it is the same in every environment."""
     for environment in fleet.environments:
-        # Without the repository's .env it is unknown what will be set.
+        # Without .env, which is in no repository, it is unknown what will be set.
         known = any(not setting.service for setting in environment.settings)
+        given = {name for name, _value, _where in exported(environment)}
+        told: set[tuple[str, bool]] = set()
         for project in environment.compose:
             for used in project.interpolations:
                 unset = used.value is None or (used.value == "" and used.operator not in ("-", "+", ":+"))
-                if used.operator in (":-", ":+", "+", "-") or not unset or used.name in _OF_THE_SHELL:
+                # A required variable without a value is a finding of the reader.
+                if (
+                    used.operator in (":-", ":+", "+", "-", "?", ":?")
+                    or not unset
+                    or used.name in (*_OF_THE_SHELL, *given)
+                ):
                     continue
                 names = is_name(used.where.item)
-                if not (names or used.value is None):
+                if not (names or used.value is None) or (used.name, names) in told:
                     continue
+                told.add((used.name, names))
+                collides = names and known and not used.where.item.endswith(".image")
                 yield Hit(
                     (environment.prefix,),
                     f"${{{used.name}}}",
@@ -140,7 +164,7 @@ def collapsed_name(fleet: Fleet) -> Judgement:
                     "refuses to start without it.",
                     (used.where,),
                     environment.machine,
-                    severity=None if names else Severity.MEDIUM if known else Severity.LOW,
+                    severity=None if collides else Severity.LOW,
                 )
 
 
@@ -185,13 +209,15 @@ def two_project_names(fleet: Fleet) -> Judgement:
                 if used.name != "COMPOSE_PROJECT_NAME" or not is_name(used.where.item):
                     continue
                 for name, where in given.items():
-                    if name and name != project.name:
-                        owner = other_owner(fleet, environment, project.name)
+                    if name and name != project.bare_name:
+                        owner = other_owner(fleet, environment, project.bare_name)
                         yield Hit(
                             (environment.prefix, owner) if owner else (environment.prefix,),
                             used.where.item,
                             f"{used.where.item} of {environment.prefix} is made of COMPOSE_PROJECT_NAME, which is "
-                            f"{project.name}" + (f", the project of {owner}," if owner else "") + f" while the command "
+                            f"{project.bare_name}"
+                            + (f", the project of {owner}," if owner else "")
+                            + f" while the command "
                             f"says -p {name}. Which of them counts depends on the version of Compose.",
                             "Write the name out, such as 'name: " + name + "_pgdata', or say the same in both places.",
                             (used.where, where),
@@ -240,6 +266,34 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
         return f", because their directories are both called {base} and no file says otherwise"
     spellings = {project.declared_name for e in environments for project in e.compose if project.declared_name}
     return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
+
+
+def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
+    """Yield environments whose directories are not known: a checkout is called like its repository."""
+    for machine, environments in fleet.machines.items():
+        found = [
+            (environment.prefix, project)
+            for environment in environments
+            for project in environment.compose
+            if environment.assumed_directory
+            and project.name_source == "directory"
+            and project.name == directory_project(environment)
+        ]
+        prefixes = tuple(dict.fromkeys(prefix for prefix, _project in found))
+        if len(prefixes) > 1:
+            yield Hit(
+                prefixes,
+                f"project of {listing(prefixes)}",
+                f"No file says what the Compose projects of {listing(prefixes)} are called, so their directories do. "
+                "If these have one name, as after 'git clone' into two places, they are one project. "
+                f"{what_up_does(prefixes, [project for _prefix, project in found])}",
+                f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; the same for the others. Or give "
+                "this check each 'directory', or each 'machine' if they have one of their own.",
+                tuple(Where(project.file) for _prefix, project in found),
+                machine,
+                severity=Severity.MEDIUM,
+                hazards=("CP-01",),
+            )
 
 
 def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) -> str:

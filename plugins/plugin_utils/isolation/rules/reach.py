@@ -16,12 +16,13 @@ from ..facts.compose_calls import docker_calls
 from ..facts.domains import neighbours
 from ..facts.ownership import owner_of_name
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..readers.shell.docker_call import DockerCall
 from ..wording import listing
 from . import Hit, Judgement, rule
 from .addresses import owner_of_address
 
 
-@rule("default-bridge", "NW-07", severity=Severity.HIGH)
+@rule("default-bridge", "NW-07", severity=Severity.HIGH, of_machine=True)
 def default_bridge(fleet: Fleet) -> Judgement:
     """A container on Docker's default bridge, where all containers reach each other."""
     for environment in fleet.environments:
@@ -40,8 +41,11 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     environment.machine,
                 )
         for call, reference in docker_calls(environment):
-            starts = call.verb in (("run",), ("create",), ("container", "run"), ("container", "create"))
-            if starts and not call.compose and not call.has("--network", "--net"):
+            if (
+                stays(call, str(reference.attributes.get("kind")))
+                and not call.has("--network", "--net")
+                and not call.opaque
+            ):
                 yield Hit(
                     (environment.prefix,),
                     "docker run",
@@ -54,7 +58,19 @@ def default_bridge(fleet: Fleet) -> Judgement:
                 )
 
 
-@rule("host-network", "NW-08", severity=Severity.HIGH)
+def stays(call: DockerCall, kind: str) -> bool:
+    """Whether a call starts a container that stays: in the background, with a port, or as a unit of systemd.
+
+    One that works in the foreground of a script and ends with it listens to nobody.
+    """
+    if call.compose or call.verb not in (("run",), ("create",), ("container", "run"), ("container", "create")):
+        return False
+    return (
+        "create" in call.verb or call.has("-d", "--detach", "-p", "--publish", "-P", "--restart") or kind == "systemd"
+    )
+
+
+@rule("host-network", "NW-08", severity=Severity.HIGH, of_machine=True)
 def host_network(fleet: Fleet) -> Judgement:
     """A service without a network of its own: it reaches every container, and takes ports that nobody sees."""
     for environment in fleet.environments:
@@ -74,7 +90,7 @@ def host_network(fleet: Fleet) -> Judgement:
                 )
 
 
-@rule("joined-namespace", "NW-09", severity=Severity.HIGH)
+@rule("joined-namespace", "NW-09", severity=Severity.HIGH, of_machine=True)
 def joined_namespace(fleet: Fleet) -> Judgement:
     """A service moves into the network, process or memory space of a container that is not its environment's own."""
     for environment in fleet.environments:
@@ -101,7 +117,7 @@ def joined_namespace(fleet: Fleet) -> Judgement:
 _HOST_NAMES = frozenset({"host.docker.internal", "gateway.docker.internal"})
 
 
-@rule("name-by-hand", "NW-10", severity=Severity.HIGH)
+@rule("name-by-hand", "NW-10", severity=Severity.HIGH, of_machine=True)
 def name_by_hand(fleet: Fleet) -> Judgement:
     """A name is given by hand to the machine, to another environment's container, or to an address of its network."""
     for environment in fleet.environments:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.servers import fleet_uses
-from ..model import Fleet, Severity
+from ..model import Fleet, Severity, Where
 from ..readers import fingerprints
 from ..readers.fingerprints import Secret, sealed_of, secrets_of
 from ..wording import listing
@@ -70,6 +70,38 @@ def shared_secret(fleet: Fleet) -> Judgement:
         "Whoever has one environment's secrets has the other's access too, and neither can be locked out alone",
         "Issue one of its own to each environment, or accept the sharing with a waiver",
     )
+    yield from _of_engine(fleet)
+
+
+def _of_engine(fleet: Fleet) -> Iterator[Hit]:
+    """Yield secrets that an engine has once and several environments use."""
+    found: dict[tuple[str, str], dict[str, Where]] = {}
+    for environment in fleet.environments:
+        for project in environment.compose:
+            used = {
+                str(entry.get("source"))
+                for service in project.services.values()
+                for entry in service.get("secrets") or ()
+                if isinstance(entry, Mapping)
+            }
+            for key, secret in project.secrets.items():
+                if (secret or {}).get("external") and key in used:
+                    name = str((secret or {}).get("name") or key)
+                    place = project.where("secrets", key)
+                    found.setdefault((environment.machine, name), {}).setdefault(environment.prefix, place)
+    for (machine, name), places in found.items():
+        if len(places) > 1:
+            yield Hit(
+                tuple(places),
+                f"secret {name} of {machine}",
+                f"{listing(places)} use the external secret {name}, of which the engine has one: all of them get the "
+                "same value, and with it the same database, account or key.",
+                f"Create one for each, and name it in the Compose file: 'name: {list(places)[-1]}_{name}' beside "
+                "'external: true'.",
+                tuple(places.values()),
+                machine,
+                severity=Severity.CRITICAL,
+            )
 
 
 def open_checks(fleet: Fleet) -> list[str]:

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
-from ..facts.compose_calls import compose_calls
+from ..facts.compose_calls import ComposeCall, compose_calls
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
@@ -67,7 +68,7 @@ def foreign_volume(fleet: Fleet) -> Judgement:
             )
 
 
-@rule("foreign-volumes-from", "VP-07", severity=Severity.CRITICAL)
+@rule("foreign-volumes-from", "VP-07", severity=Severity.CRITICAL, of_machine=True)
 def foreign_volumes_from(fleet: Fleet) -> Judgement:
     """A service takes all volumes of a container that is not its environment's own."""
     for environment in fleet.environments:
@@ -94,12 +95,12 @@ def foreign_volumes_from(fleet: Fleet) -> Judgement:
 _THROW_AWAY = re.compile(r"(?:\A|[_-])(?:pr|ci|review|preview|test|testing|tmp|e2e|sandbox)(?:[_-]?\d+)?(?:\Z|[_-])")
 
 
-@rule("deletes-volumes", "VP-02", severity=Severity.HIGH)
+@rule("deletes-volumes", "VP-02", severity=Severity.HIGH, of_machine=True)
 def deletes_volumes(fleet: Fleet) -> Judgement:
     """A script deletes volumes by the names in its Compose file, whoever they belong to."""
     for environment in fleet.environments:
         for call in compose_calls(environment):
-            if not call.removes_volumes:
+            if not call.removes_volumes or of_other_files(environment, call):
                 continue
             shared = fleet.derived(_shared_by_user).get(environment.prefix, {})
             others = [prefix for prefixes in shared.values() for prefix in prefixes if prefix != environment.prefix]
@@ -115,6 +116,12 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
                 environment.machine,
                 severity=Severity.CRITICAL if others else Severity.LOW if throw_away else None,
             )
+
+
+def of_other_files(environment: Environment, call: ComposeCall) -> bool:
+    """Whether a call names files of which none is the environment's, such as those of developers."""
+    own = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
+    return bool(own and call.files) and not own & {posixpath.basename(path) for path in call.files}
 
 
 @rule("shared-user", "VP-18", severity=Severity.LOW)

@@ -11,7 +11,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..facts.domains import domains, instances, is_usual, neighbours, own_servers, safe_expression
+from ..facts.domains import (
+    domains,
+    instances,
+    is_usual,
+    neighbours,
+    outsiders_reach_nginx,
+    own_servers,
+    safe_expression,
+)
 from ..facts.server_owner import resolver
 from ..facts.service_kinds import is_front_door
 from ..model import Directive, Environment, Fleet, Severity, Where
@@ -25,7 +33,7 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
     """An nginx answers host names that it does not know, and so those of other environments."""
     for environment in fleet.environments:
         others = neighbours(fleet, environment)
-        open_sockets = list(_open_sockets(environment)) if others else []
+        open_sockets = list(_open_sockets(environment)) if others and outsiders_reach_nginx(environment) else []
         if open_sockets:
             ports = listing(str(listen.port) for listen, _server in open_sockets)
             usual = is_usual(environment) or not (environment.http_port or environment.https_port)

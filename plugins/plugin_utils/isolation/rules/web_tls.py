@@ -11,7 +11,7 @@ import re
 
 from ..facts.certbot_calls import CertbotCall, certbot_calls
 from ..facts.domains import domains, machine_path_of, neighbours, owner_of_port
-from ..facts.ownership import foreign_owner_of_path, owners_of_path
+from ..facts.ownership import foreign_owner_of_path, owners_of_path, sharers
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import all_directives
 from ..wording import listing
@@ -82,12 +82,13 @@ def shared_lineage(fleet: Fleet) -> Judgement:
     found: dict[tuple[str, str], dict[str, Where]] = {}
     for environment in fleet.environments:
         for call in certbot_calls(environment):
-            if call.lineage and call.verb in ("certonly", "run", "delete", "revoke", "renew"):
+            if call.lineage and not call.own_store and call.verb in ("certonly", "run", "delete", "revoke", "renew"):
                 directory = call.value("--config-dir") or "/etc/letsencrypt"
                 key = (environment.machine, f"{directory}/live/{call.lineage}")
                 found.setdefault(key, {}).setdefault(environment.prefix, call.where)
     for (machine, path), places in found.items():
-        if len(places) > 1:
+        # One script for all of them renews one certificate for all of them.
+        if len(places) > 1 and not any(set(places) <= sharers(fleet, where) for where in places.values()):
             yield Hit(
                 tuple(places),
                 f"certificate {posixpath.basename(path)}",
@@ -110,7 +111,7 @@ def certbot_foreign_name(fleet: Fleet) -> Judgement:
             foreign = [
                 item for name in names if name and name not in own for item in known.exactly(name, environment.prefix)
             ]
-            if foreign:
+            if foreign and not {owner for _name, owner in foreign} <= sharers(fleet, call.where):
                 yield Hit(
                     (environment.prefix, *(owner for _name, owner in foreign)),
                     f"certbot {call.verb} {foreign[0][0]}",
@@ -132,7 +133,7 @@ def certbot_hook(fleet: Fleet) -> Judgement:
             if "renewal-hooks/" in document.path and "RENEWED_" not in document.text:
                 yield _hook(environment, others, Where(document.path, 1), posixpath.basename(document.path))
         for call in certbot_calls(environment) if others else ():
-            if call.verb == "renew" and not call.value("--cert-name") and call.hooks:
+            if call.verb == "renew" and not call.own_store and not call.value("--cert-name") and call.hooks:
                 yield _hook(environment, others, call.where, call.hooks[0])
 
 

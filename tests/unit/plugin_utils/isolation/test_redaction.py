@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import (
-    RenderedArtefacts,
-    assemble,
-)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.redaction import HIDDEN, redact
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import judge
 from hypothesis import HealthCheck, given, settings

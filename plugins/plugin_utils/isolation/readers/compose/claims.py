@@ -60,7 +60,7 @@ class _Maker:
         project = self._project
         named = self._place("name")
         yield self._claim("project", project.name, named, source=project.name_source)
-        yield self._claim("bare-project", project.bare_name, named, source=project.name_source)
+        yield self._claim("bare-project", project.bare_name, named, source=project.name_source, project=project.name)
         for key, network in project.networks.items():
             yield from self._network(key, network)
         for key, volume in project.volumes.items():

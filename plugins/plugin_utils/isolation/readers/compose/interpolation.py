@@ -19,19 +19,36 @@ MAX_CHARACTERS = 256 << 10
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _OPERATOR = re.compile(r":?[-+?]")
 
+#: Variables that every shell sets.
+OF_THE_SHELL = frozenset({"HOME", "USER", "PWD", "UID", "GID", "LOGNAME", "HOSTNAME", "PATH"})
+
 _NOWHERE = Where()
 
 #: Returns a variable's value, or ``None`` if it is not set.
 Lookup = Callable[[str], "str | None"]
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What stands for a value that is not known here. With ``for_unset``, also for each other unset variable, because
+    the ``.env`` that may set it was not given; Compose would make it empty."""
+
+    text: str
+    for_unset: bool = False
+
+
 @dataclass(slots=True)
 class Interpolator:
-    """Replaces variables, and records each use (``uses``) and each unset variable (``unset``)."""
+    """Replaces variables, and records each use (``uses``) and each unset variable (``unset``).
+
+    With ``stand_in``, a required variable without a value becomes that text and is recorded in ``missing``.
+    """
 
     lookup: Lookup
     uses: list[Interpolation] = field(default_factory=list)
     unset: dict[str, Where] = field(default_factory=dict)
+    stand_in: StandIn | None = None
+    missing: dict[str, Where] = field(default_factory=dict)
 
     def substitute(self, text: str, where: Where = _NOWHERE, depth: int = 0) -> str:
         """The text with its variables replaced.
@@ -75,7 +92,8 @@ class Interpolator:
         self.uses.append(Interpolation(name, "", "", value, where))
         if value is None:
             self.unset.setdefault(name, where)
-            return ""
+            unknown = self.stand_in is not None and self.stand_in.for_unset and name not in OF_THE_SHELL
+            return self.stand_in.text if self.stand_in is not None and unknown else ""
         return value
 
     def _braced(self, text: str, start: int, where: Where, depth: int) -> tuple[str, int]:
@@ -107,6 +125,9 @@ class Interpolator:
             return value or ""
         if operator.endswith("-"):
             return other
+        if self.stand_in is not None:
+            self.missing.setdefault(name, where)
+            return self.stand_in.text
         raise ReaderError(
             f"required variable {name} is missing a value{': ' + other if other else ''}",
             where.line,

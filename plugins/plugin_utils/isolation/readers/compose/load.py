@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,12 +16,13 @@ from ...model import Interpolation, Where
 from .canonical import SECTIONS, Paths, canonical
 from .casts import cast
 from .dotenv import evaluate, read_dotenv
-from .interpolation import Interpolator, lookup_in
+from .interpolation import Interpolator, StandIn, lookup_in
 from .keys import MODEL
 from .merge import Path, extend, merge, reset, unique
 from .shape import check_shape
 from .yaml_text import Map, Seq, YamlDocument, read_yaml
 
+_NAME = Where(item="name")
 MAX_FILES = 200
 MAX_CHAIN = 40
 
@@ -43,8 +45,10 @@ class Sources:
 class Loader:
     """Loads models, and records all files, links, variables and problems."""
 
-    def __init__(self, sources: Sources, home: str) -> None:
+    def __init__(self, sources: Sources, home: str, stand_in: StandIn | None = None) -> None:
         self.sources = sources
+        self.stand_in = stand_in
+        self.missing: dict[str, Where] = {}
         self.home = home
         self.loaded: dict[str, str] = {}
         self.links: list[tuple[str, str, Where]] = []
@@ -62,7 +66,7 @@ class Loader:
                 declared = document.value.get("name") if isinstance(document.value, dict) else None
                 if isinstance(declared, str) and declared:
                     name = declared
-        return Interpolator(lookup_in(env)).substitute(name)
+        return Interpolator(lookup_in(env), stand_in=self.stand_in, missing=self.missing).substitute(name, _NAME)
 
     def model(self, files: Sequence[str], base: str, env: Mapping[str, str], chain: tuple[str, ...] = ()) -> Map:
         """The merged canonical model of files, with absolute paths."""
@@ -92,7 +96,7 @@ class Loader:
         shown = self.sources.show(path)
         if not isinstance(document.value, Map):
             raise ReaderError("a Compose file must be a mapping", 1, rule="not-compose", file=shown)
-        interpolator = Interpolator(lookup_in(env), self.uses, self.unset)
+        interpolator = Interpolator(lookup_in(env), self.uses, self.unset, self.stand_in, self.missing)
         config: Map = _placed(shown, lambda: _interpolate(document.value, interpolator, (), (shown, 0)))
         services = config.get("services")
         if not isinstance(services, (dict, type(None))):
@@ -259,18 +263,38 @@ def _combined(model: Map, config: Map) -> Map:
 def _interpolate(value: Any, interpolator: Interpolator, path: Path, place: tuple[str, int]) -> Any:
     if isinstance(value, str):
         text = interpolator.substitute(value, Where(place[0], place[1], ".".join(path))) if "$" in value else value
+        if interpolator.stand_in is not None and interpolator.stand_in.text in text:
+            return text if _takes_any_text(path, text, interpolator.stand_in.text) else _UNKNOWN
         return cast(path, text, place[1])
     if isinstance(value, Map):
         made = Map(at=value.at)
         for key, item in value.items():
-            made[key] = _interpolate(item, interpolator, (*path, key), value.at.get(key, place))
+            replaced = _interpolate(item, interpolator, (*path, key), value.at.get(key, place))
+            if replaced is not _UNKNOWN:
+                made[key] = replaced
         return made
     if isinstance(value, Seq):
-        places = value.at
-        return Seq(
-            [_interpolate(item, interpolator, (*path, "[]"), places[n]) for n, item in enumerate(value)], at=places
-        )
+        items = [_interpolate(item, interpolator, (*path, "[]"), value.at[n]) for n, item in enumerate(value)]
+        known = [n for n, item in enumerate(items) if item is not _UNKNOWN]
+        return Seq([items[n] for n in known], at=[value.at[n] for n in known])
     return value
+
+
+#: What a value becomes that is unknown, and that Compose would not take as any text: it is left out.
+_UNKNOWN = object()
+#: Keys of a service whose values may be any text.
+_TEXTS = re.compile(
+    "image|container_name|hostname|domainname|environment|command|entrypoint|labels|annotations|extra_hosts|build|secrets"
+    "|configs|healthcheck|user|working_dir|logging|volumes"
+)
+
+
+def _takes_any_text(path: Path, text: str, stand_in: str) -> bool:
+    """Whether a value of which a part is unknown may stand at a path."""
+    if path[:1] == ("services",) and len(path) > 2:
+        # ${DATA}:/data: neither a volume's name nor a path.
+        return _TEXTS.fullmatch(path[2]) is not None and not (path[2] == "volumes" and text.startswith(stand_in))
+    return path[-1] not in ("external", "internal", "attachable", "subnet", "gateway", "ip_range")
 
 
 def _resolve_listed(model: Map, env: Mapping[str, str]) -> None:

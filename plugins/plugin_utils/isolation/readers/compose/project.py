@@ -23,7 +23,7 @@ from ...naming import normalise_project
 from .canonical import SECTIONS, Paths, canonical, canonical_service
 from .check import inconsistencies
 from .dotenv import Line, evaluate, read_dotenv
-from .interpolation import lookup_in
+from .interpolation import StandIn, lookup_in
 from .keys import SERVICE
 from .load import Loader, Sources
 from .printed import finish_service
@@ -68,31 +68,48 @@ def read_compose(
     read: Callable[[str], str | None],
     show: Callable[[str], str] = str,
     home: str = "/root",
+    stand_in: StandIn | None = None,
+    named: str = "",
 ) -> ComposeReading:
     """Read one project from its files. Raises nothing for a file's content: ``problems`` has the errors.
 
     Paths are absolute, as on the machine; ``show`` maps them to the user's own paths. ``env`` is the content of
-    ``.env``.
+    ``.env``, ``named`` the project that every command names with ``-p``. With ``stand_in``, a file whose required
+    variables have no value is read all the same.
     """
     reading = ComposeReading()
-    loader = Loader(Sources(read, show), home)
+    loader = Loader(Sources(read, show), home, stand_in)
     try:
-        reading.project = _Project(loader, directory, dict(env), reading).build(files)
+        reading.project = _Project(loader, directory, dict(env), reading, named).build(files)
     except ReaderError as error:
         severity = Severity.MEDIUM if error.rule in ("not-compose", "unset-variable") else Severity.HIGH
         reading.problems.append(Problem(error, severity))
     except RecursionError:
         deep = ReaderError("the file nests too deep", rule="too-large", file=show(files[0]))
         reading.problems.append(Problem(deep, Severity.HIGH))
+    if loader.missing:
+        reading.problems.append(_missing(loader, known=bool(env)))
     reading.problems += [Problem(error, Severity.HIGH) for error in loader.problems]
     reading.links += [Link(kind, target, where) for kind, target, where in loader.links]
     return reading
 
 
+def _missing(loader: Loader, *, known: bool) -> Problem:
+    """All required variables without a value. Without ``.env``, which is in no repository, that is no fault."""
+    *others, last = loader.missing
+    names = f"{', '.join(others)} and {last}" if others else last
+    place = next(iter(loader.missing.values()))
+    error = ReaderError(f"no value for {names}", place.line, rule="unset-variable", file=place.file)
+    return Problem(error, Severity.MEDIUM if known else Severity.LOW)
+
+
 class _Project:
     """A project while it is being built."""
 
-    def __init__(self, loader: Loader, directory: str, env: dict[str, str], reading: ComposeReading) -> None:
+    def __init__(
+        self, loader: Loader, directory: str, env: dict[str, str], reading: ComposeReading, named: str = ""
+    ) -> None:
+        self._named = named
         self._loader = loader
         self._directory = directory
         self._env = env
@@ -103,24 +120,25 @@ class _Project:
         loader = self._loader
         declared = loader.declared_name(files, self._env)
         bare, source = self._name(declared)
-        self._env[PROJECT_NAME] = bare
+        name, source = (self._named, "-p") if self._named else (bare, source)
+        self._env[PROJECT_NAME] = self._env.get(PROJECT_NAME) or name
         model = loader.model(files, self._directory, self._env)
         services = Map(at=getattr(model.get("services"), "at", None))
-        for name, service in (model.get("services") or {}).items():
+        for key, service in (model.get("services") or {}).items():
             try:
-                services[name] = self._with_files(finish_service(service, self._env), service)
+                services[key] = self._with_files(finish_service(service, self._env), service)
             except ReaderError as error:
-                place = services.at.get(name, ("", 0))
-                message = f"services.{name}.{error.message}"
+                place = services.at.get(key, ("", 0))
+                message = f"services.{key}.{error.message}"
                 raise ReaderError(
                     message, error.line or place[1], rule=error.rule, file=error.file or place[0]
                 ) from None
-        finished: dict[str, Any] = {"services": services, **finish_resources({**model, "services": services}, bare)}
+        finished: dict[str, Any] = {"services": services, **finish_resources({**model, "services": services}, name)}
         for message in inconsistencies(finished, self._env.get("COMPOSE_PROFILES", "")):
             self._problem(ReaderError(message, rule="not-compose", file=loader.sources.show(files[0])), Severity.MEDIUM)
         unset = [f"the variable {name} is not set and becomes an empty string" for name in loader.unset]
         return ComposeProject(
-            name=bare,
+            name=name,
             bare_name=bare,
             name_source=source,
             declared_name=declared,
@@ -128,7 +146,7 @@ class _Project:
             files=tuple(Where(path, 0, kind) for path, kind in loader.loaded.items()),
             interpolations=tuple(loader.uses),
             warnings=tuple(unset),
-            places=_places(Map({**finished, "name": bare}, at=model.at)),
+            places=_places(Map({**finished, "name": name}, at=model.at)),
             **finished,
         )
 

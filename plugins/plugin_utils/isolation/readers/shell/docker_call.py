@@ -29,19 +29,34 @@ _VERB_VALUES = frozenset(
         *("--label", "--entrypoint", "--exit-code-from", "--target", "--pull", "--index", "--since", "--until"),
         *("--publish", "-p", "--expose", "--hostname", "-h", "--ip", "--file", "-f", "--cache-from", "--secret"),
         *("--keep-storage", "--signal", "-s", "--platform", "--env-file", "--restart", "--driver", "-d", "--subnet"),
-        *("--wait-timeout", "--node", "--opt", "-o", "--output", "--progress", "--project-name", "--pid", "--link"),
+        *(
+            "-c",
+            "--compose-file",
+            "--wait-timeout",
+            "--node",
+            "--opt",
+            "-o",
+            "--output",
+            "--progress",
+            "--project-name",
+            "--pid",
+            "--link",
+        ),
     )
 )
 #: For each verb, the letters that are flags although they take a value elsewhere.
 _FLAG_LETTERS: Mapping[str, frozenset[str]] = {
     "up": frozenset(("-d",)),
-    "run": frozenset(("-d", "-p")),
+    "run": frozenset(("-d",)),
     "exec": frozenset(("-d", "-p")),
     "rm": frozenset(("-f", "-s")),
     "rmi": frozenset(("-f",)),
     "prune": frozenset(("-f",)),
     "logs": frozenset(("-f", "-t")),
 }
+#: A word that is only a variable, whose value is unknown.
+_UNKNOWN = re.compile(r"\$(?:\w+|[@*]|\{[^{}]+\}|\(.*\)|\{\{.*\}\})", re.DOTALL)
+_IMAGE = re.compile(r"IMAGE|IMG|TAG|CONTAINER", re.IGNORECASE)
 _MANAGEMENT = frozenset(
     ("system", "volume", "network", "container", "image", "builder", "buildx", "stack", "service", "swarm", "context")
 )
@@ -49,7 +64,10 @@ _MANAGEMENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DockerCall:
-    """A call. ``verb`` is ``("up",)`` or ``("system", "prune")``; combined short flags are split."""
+    """A call. ``verb`` is ``("up",)`` or ``("system", "prune")``; combined short flags are split.
+
+    ``opaque`` means that options stand in a variable whose value is unknown, so that others may be given as well.
+    """
 
     compose: bool
     verb: tuple[str, ...]
@@ -57,6 +75,7 @@ class DockerCall:
     flags: frozenset[str] = frozenset()
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     arguments: tuple[str, ...] = ()
+    opaque: bool = False
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -99,29 +118,34 @@ def docker_call(argv: Sequence[str]) -> DockerCall | None:
         return _compose(rest, {})
     if program not in ("docker", "podman"):
         return None
-    options, rest = _options(rest, _DOCKER_VALUES)
+    options, rest, opaque = _options(rest, _DOCKER_VALUES)
     if rest[:1] == ["compose"]:
-        return _compose(rest[1:], options)
+        return _compose(rest[1:], options, opaque)
     count = 2 if rest[:1] and rest[0] in _MANAGEMENT else 1
     verb = tuple(rest[:count])
-    flags, values, arguments = _verb_options(verb, rest[count:])
-    return DockerCall(False, verb, _frozen(options), flags, values, arguments)
+    flags, values, arguments, unknown = _verb_options(verb, rest[count:])
+    return DockerCall(False, verb, _frozen(options), flags, values, arguments, opaque or unknown)
 
 
-def _compose(words: list[str], outer: dict[str, list[str]]) -> DockerCall:
-    options, rest = _options(words, _COMPOSE_VALUES)
+def _compose(words: list[str], outer: dict[str, list[str]], opaque: bool = False) -> DockerCall:
+    options, rest, unknown = _options(words, _COMPOSE_VALUES)
+    opaque = opaque or unknown
     for name, values_before in outer.items():
         options.setdefault(name, values_before)
     verb = tuple(rest[:1])
-    flags, values, arguments = _verb_options(verb, rest[1:])
-    return DockerCall(True, verb, _frozen(options), flags, values, arguments)
+    flags, values, arguments, unknown = _verb_options(verb, rest[1:])
+    return DockerCall(True, verb, _frozen(options), flags, values, arguments, opaque or unknown)
 
 
-def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Split words into the options before the verb, and the rest."""
+def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, list[str]], list[str], bool]:
+    """Split words into the options before the verb, and the rest; also whether some options are in a variable."""
     options: dict[str, list[str]] = {}
-    index = 0
-    while index < len(words) and words[index].startswith("-"):
+    index, opaque = 0, False
+    while index < len(words) and (words[index].startswith("-") or _is_variable(words, index)):
+        if not words[index].startswith("-"):
+            opaque = True
+            index += 1
+            continue
         name, equals, value = words[index].partition("=")
         index += 1
         if name in valued and not equals:
@@ -130,21 +154,34 @@ def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, list[s
         elif name not in valued and name[:2] in valued and not name.startswith("--"):
             name, value = name[:2], words[index - 1][2:]  # -fdocker-compose.yml
         options.setdefault(name, []).append(value)
-    return options, words[index:]
+    return options, words[index:], opaque
+
+
+def _stands_for_options(words: list[str], index: int) -> bool:
+    """Whether a word is a variable with options, not the image: ``docker run $OPTIONS --rm image``."""
+    return _is_variable(words, index) and words[index + 1].startswith("-") and not _IMAGE.search(words[index])
+
+
+def _is_variable(words: list[str], index: int) -> bool:
+    """Whether a word is a variable and not the last word, so that a verb or an image follows."""
+    return index + 1 < len(words) and bool(_UNKNOWN.fullmatch(words[index]))
 
 
 def _verb_options(
     verb: tuple[str, ...], words: list[str]
-) -> tuple[frozenset[str], dict[str, tuple[str, ...]], tuple[str, ...]]:
+) -> tuple[frozenset[str], dict[str, tuple[str, ...]], tuple[str, ...], bool]:
     flags: set[str] = set()
     values: dict[str, list[str]] = {}
     arguments: list[str] = []
     last = verb[-1] if verb else ""
     letters = _FLAG_LETTERS.get(last, frozenset())
-    index = 0
+    index, opaque = 0, False
     while index < len(words):
         word = words[index]
         index += 1
+        if last == "run" and not arguments and _stands_for_options(words, index - 1):
+            opaque = True
+            continue
         if not word.startswith("-") or word == "-" or (arguments and last in ("exec", "run")):
             arguments.append(word)
             continue
@@ -158,7 +195,7 @@ def _verb_options(
             flags.update("-" + letter for letter in name[1:])
         else:
             flags.add(name)
-    return frozenset(flags), _frozen(values), tuple(arguments)
+    return frozenset(flags), _frozen(values), tuple(arguments), opaque
 
 
 def _frozen(options: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:

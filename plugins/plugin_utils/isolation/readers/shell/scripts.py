@@ -20,8 +20,6 @@ from .lexer import Simple, simple_commands
 
 #: Files of make and just, by their names.
 MAKEFILES = re.compile(r"(?:^|\.)(?:gnu)?makefile(?:\.[\w-]+)?$|^\.?justfile$|\.(?:mk|just)$", re.IGNORECASE)
-#: The schedules of a crontab that are one word.
-CRON_WORDS = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 
 #: Shells within shells, remote shells within those: deeper than anything real.
 MAX_NESTING = 6
@@ -72,6 +70,10 @@ class Command:
     host: str = ""
     #: The job, task or setting that it belongs to, if any.
     unit: str = ""
+    #: It runs on a runner that the provider throws away after the job, whose engine and disk are nobody's server.
+    hosted: bool = False
+    #: The words as written, with all variables.
+    raw: tuple[str, ...] = ()
 
     @property
     def program(self) -> str:
@@ -101,6 +103,7 @@ class _Context:
     host: str = ""
     schedule: str = ""
     unit: str = ""
+    hosted: bool = False
     nesting: int = 0
     substituted: bool = False
 
@@ -115,9 +118,10 @@ def read_commands(
     errexit: bool = False,
     schedule: str = "",
     unit: str = "",
+    hosted: bool = False,
 ) -> tuple[Command, ...]:
     """Read a piece of shell, such as a ``run:`` of a workflow. ``line`` is the number of its first line."""
-    context = _Context(file, dict(variables or {}), directory, errexit, schedule=schedule, unit=unit)
+    context = _Context(file, dict(variables or {}), directory, errexit, schedule=schedule, unit=unit, hosted=hosted)
     return tuple(_commands(text, line, context))
 
 
@@ -150,7 +154,7 @@ def _command(simple: Simple, context: _Context) -> Iterator[Command]:
     """Yield a command with those in its substitutions and inner shells, and follow ``cd`` and ``set -e``."""
     for inner, line in simple.nested:
         yield from _inside(inner, line, context, substituted=True)
-    words = tuple(_expand(word, context.variables) for word in simple.words)
+    words = tuple(_expanded(simple.words, context.variables))
     argv = unwrap(words)
     command = Command(
         argv,
@@ -166,6 +170,8 @@ def _command(simple: Simple, context: _Context) -> Iterator[Command]:
         context.schedule,
         context.host,
         context.unit,
+        context.hosted,
+        simple.words,
     )
     if argv[:1] == ("set",):
         context.errexit = _errexit(argv, context.errexit)
@@ -193,7 +199,7 @@ def _inner_shell(command: Command, simple: Simple, context: _Context) -> Iterato
         if rest and simple.heredoc and posixpath.basename(rest[0]) in _SHELLS:
             text, at = simple.heredoc
         if text:
-            yield from _inside(text, at, context, host=host, directory="")
+            yield from _inside(text, at, context, host=host, directory="", hosted=False)
     elif command.program == "eval" and len(argv) > 1:
         yield from _inside(" ".join(argv[1:]), line, context)
 
@@ -233,6 +239,20 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
     expanded = _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match.group()), text)
     # A value that doubles with each assignment would grow without limit.
     return expanded if len(expanded) <= len(text) + 4096 else text
+
+
+def _expanded(words: Sequence[str], variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the expanded words. A variable that stands alone may hold a whole command or several options.
+
+    Whether it was quoted is not known, so elsewhere a value with spaces stays one word.
+    """
+    for index, word in enumerate(words):
+        text = _expand(word, variables)
+        several = " " in text and _VARIABLE.fullmatch(word)
+        if several and (index == 0 or text.startswith("-")):
+            yield from text.split()
+        else:
+            yield text
 
 
 def _errexit(argv: Sequence[str], before: bool) -> bool:
@@ -283,57 +303,6 @@ def unwrap(words: Sequence[str]) -> tuple[str, ...]:
             return words
         words = words[index:]
     return words
-
-
-def read_crontab(text: str, path: str = "") -> Script:
-    """Read a crontab. In ``cron.d`` and ``/etc/crontab``, the sixth field is the user."""
-    has_user = "cron.d" in path.split("/") or path.endswith("etc/crontab")
-    commands: list[Command] = []
-    variables: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        assignment = re.match(r"(\w+)\s*=\s*(.*)$", stripped)
-        if assignment:
-            variables[assignment[1]] = assignment[2].strip("'\"")
-            continue
-        count = 1 if stripped.startswith("@") else 5
-        fields = stripped.split(None, count + has_user)
-        if len(fields) <= count + has_user:
-            continue
-        schedule = " ".join(fields[:count])
-        # An unescaped % ends the command; what follows is its input.
-        called = re.split(r"(?<!\\)%", fields[-1], maxsplit=1)[0].replace("\\%", "%")
-        commands += read_commands(called, path, line=number, variables=variables, schedule=schedule)
-    return Script(tuple(commands))
-
-
-def read_unit(text: str, path: str = "") -> Script:
-    """Read a systemd unit: its settings, and the commands of its ``Exec…`` lines."""
-    entries: list[tuple[str, str, str, Where]] = []
-    section, lines = "", iter(enumerate(text.splitlines(), start=1))
-    for number, line in lines:
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#;":
-            continue
-        if stripped.startswith("["):
-            section = stripped.strip("[]")
-            continue
-        while stripped.endswith("\\"):
-            stripped = stripped[:-1] + " " + next(lines, (0, ""))[1].strip()
-        key, equals, value = stripped.partition("=")
-        if equals:
-            entries.append((section, key.strip(), value.strip(), Where(path, number, key.strip())))
-    folders = [value.lstrip("-") for _section, key, value, _where in entries if key == "WorkingDirectory"]
-    directory = posixpath.normpath(folders[-1]) if folders and folders[-1].startswith("/") else ""
-    commands = [
-        command
-        for _section, key, value, where in entries
-        if key.startswith("Exec")
-        for command in read_commands(value.lstrip("-@+!:"), path, line=where.line, directory=directory, unit=key)
-    ]
-    return Script(tuple(commands), tuple(entries))
 
 
 def _makefile(text: str, path: str) -> Iterator[Command]:

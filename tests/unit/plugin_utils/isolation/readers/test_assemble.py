@@ -20,10 +20,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Severity,
     Where,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import (
-    RenderedArtefacts,
-    assemble,
-)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -211,7 +209,13 @@ BOMB = "x0: &x0 [a, a, a, a, a, a, a, a]\n" + "".join(
         ({"docker-compose.yml": "kind: Pod\n"}, "not-compose", Severity.MEDIUM, "kind: Compose does not know"),
         ({"docker-compose.yml": ""}, "not-compose", Severity.MEDIUM, "empty"),
         ({"docker-compose.yml": "services: {a: {image: x, ports: ['x']}}"}, "not-compose", Severity.MEDIUM, "port"),
-        ({"docker-compose.yml": "services: {a: {image: '${T:?}'}}"}, "unset-variable", Severity.MEDIUM, "T"),
+        ({"docker-compose.yml": "services: {a: {image: '${T:?}'}}"}, "unset-variable", Severity.LOW, "T"),
+        (
+            {"docker-compose.yml": "services: {a: {image: '${T:?}${U:?}'}}", ".env": "A=1"},
+            "unset-variable",
+            Severity.MEDIUM,
+            "T and U",
+        ),
         (
             {"docker-compose.yml": "services: {a: {image: x, extends: b}, b: {extends: a}}"},
             "cycle",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.shell.docker_call import docker_call
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.shell.schedules import (
+    read_crontab,
+    read_unit,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.shell.scripts import (
     Command,
     locks,
     pipelines,
-    read_crontab,
     read_script,
-    read_unit,
     unwrap,
 )
 

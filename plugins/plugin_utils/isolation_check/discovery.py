@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find the files of a repository's environments by themselves, and guess which file belongs to which."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from ..isolation.wording import listing, number
+from .files import read_text
+
+#: The file with what was guessed, for people to correct. If there is one, nothing is guessed.
+CONFIG = "check.yml"
+
+#: Directories with nothing of the project's own, and how deep and how much is read.
+_SKIPPED = frozenset(
+    ("node_modules", "vendor", "venv", "dist", "build", "target", "__pycache__", "site-packages", "tests")
+)
+_DEEPEST = 6
+_MOST_FILES = 20_000
+
+_COMPOSE = re.compile(r"(?:docker-)?(?:compose|stack)(?:[._-][\w.-]+)?\.ya?ml|[\w-]+\.(?:docker-)?compose\.ya?ml", re.I)
+_ENV = re.compile(r"\.env(?:\.[\w.-]+)?|[\w-]+\.env", re.IGNORECASE)
+_SAMPLE = re.compile(r"(?:^|[._-])(?:example|sample|template|tmpl|dist|defaults?|j2)(?:[._-]|$)", re.IGNORECASE)
+_DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\.[\w-]+)?|[\w-]+\.Dockerfile", re.IGNORECASE)
+_SCRIPT = re.compile(
+    r"[\w.-]+\.(?:sh|bash|service|timer|cron)|(?:GNU)?Makefile|justfile|crontab|deploy|backup|restore", re.I
+)
+_ACTS = re.compile(r"\b(?:docker(?:-compose)?|ssh|scp|rsync|ansible-playbook|certbot|pg_dump|pg_restore|systemctl)\b")
+_NGINX = re.compile(r"^\s*(?:server|upstream|http)\b[^;{]*\{", re.MULTILINE)
+
+#: The words by which files name an environment, with its usual short name; those of developers come last.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "prod": ("prod", "production", "prd", "live"),
+    "staging": ("staging", "stage", "stg"),
+    "preprod": ("preprod", "preproduction"),
+    "qa": ("qa", "uat", "acceptance"),
+    "demo": ("demo", "sandbox"),
+    "dev": ("dev", "develop", "development"),
+}
+_NAMES = {word: short for short, words in _WORDS.items() for word in words}
+_FULL = {"prod": "production", "dev": "development"}
+#: Files of developers' own machines and of tests, which nobody deploys.
+_LOCAL = frozenset(("local", "test", "tests", "testing", "ci", "e2e", "override", "debug", "example", "devcontainer"))
+
+
+@dataclass
+class _Found:
+    """The files of one environment."""
+
+    compose_files: list[str] = field(default_factory=list)
+    env_files: list[str] = field(default_factory=list)
+    nginx_files: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The keys of a configuration, and what they were guessed from, one sentence each."""
+
+    given: Mapping[str, Any]
+    sentences: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The configuration as a file to correct."""
+        lines = [f"# {sentence}" for sentence in self.sentences]
+        head = "# Guessed by isolation_check: correct it, and run the check again. All keys: ansible-doc."
+        return "\n".join((head, *lines, yaml.safe_dump(dict(self.given), sort_keys=False)))
+
+
+def discover(root: Path) -> Guess:
+    """What the files below a directory tell about environments; the guess has none if there is no Compose file."""
+    paths = list(_walk(root))
+    compose = [path for path in paths if _COMPOSE.fullmatch(path.name) and not _SAMPLE.search(path.name)]
+    named: dict[str, _Found] = {}
+    neutral: list[PurePosixPath] = []
+    for path in compose:
+        words = _words(path)
+        if _LOCAL & set(_split(path.name)):
+            continue
+        if words:
+            named.setdefault(words[0], _Found()).compose_files.append(str(path))
+        else:
+            neutral.append(path)
+    if "dev" in named and len(named) > 1:
+        del named["dev"]  # a developer's own machine, where others are deployed
+    sentences = [*_one_project(root, named), *_place_neutral(root, named, neutral)]
+    if named:
+        _add_others(root, paths, named)
+    left_out = [str(path) for path in compose if not any(str(path) in found.compose_files for found in named.values())]
+    sentences += _told(named, left_out)
+    ordered = sorted(named, key=list(_WORDS).index)
+    return Guess({"environments": [_entry(root, name, named[name]) for name in ordered]}, tuple(sentences))
+
+
+def _walk(root: Path) -> Iterator[PurePosixPath]:
+    """The files of a repository, relative to its root, in order."""
+    count = 0
+    for folder, folders, names in os.walk(root):
+        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        hidden = {".github"} if str(here) == "." else set()
+        folders[:] = sorted(
+            name
+            for name in folders
+            if (not name.startswith(".") or name in hidden) and name not in _SKIPPED and len(here.parts) < _DEEPEST
+        )
+        for name in sorted(names):
+            count += 1
+            if count > _MOST_FILES:
+                return
+            yield here / name
+
+
+def _split(text: str) -> list[str]:
+    return [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
+
+
+def _words(path: PurePosixPath) -> list[str]:
+    """The environments that a file names, the nearest word first: in its name, or in its directories."""
+    parts = (path.name, *reversed(path.parts[:-1]))
+    return list(dict.fromkeys(_NAMES[word] for part in parts for word in _split(part) if word in _NAMES))
+
+
+def _one_project(root: Path, named: dict[str, _Found]) -> Iterator[str]:
+    """Keep one project of each environment: that of the highest directory, and its first file that is complete."""
+    for name, found in named.items():
+        paths = sorted(map(PurePosixPath, found.compose_files), key=lambda path: (len(path.parts), str(path)))
+        near = [str(path) for path in paths if path.parent == paths[0].parent]
+        complete = [path for path in near if not _is_part(root, [path])]
+        kept = [path for path in near if path not in complete[1:]]
+        others = [path for path in map(str, paths) if path not in kept]
+        found.compose_files = kept
+        if others:
+            yield f"{_FULL.get(name, name)} has several projects. Of these, {listing(others)} was left out."
+
+
+def _place_neutral(root: Path, named: dict[str, _Found], neutral: Sequence[PurePosixPath]) -> Iterator[str]:
+    """Give Compose files without a word to environments: as a base that others complete, or as production."""
+    for path in neutral:
+        beside = [
+            found
+            for found in named.values()
+            if any(PurePosixPath(other).parent == path.parent for other in found.compose_files)
+        ]
+        completed = [found for found in beside if _is_part(root, found.compose_files)]
+        if completed:
+            for found in completed:
+                found.compose_files.insert(0, str(path))
+            yield f"{path} is the base of the files that only change it."
+        elif "prod" not in named and path.name.lower().startswith(("docker-compose.", "compose.")):
+            named["prod"] = _Found([str(path)])
+            yield f"{path} names no environment, and nothing else is production's."
+
+
+def _is_part(root: Path, paths: Iterable[str]) -> bool:
+    """Whether Compose files are no project by themselves: a service has neither image nor build, or there is none."""
+    for path in paths:
+        try:
+            data = yaml.safe_load(read_text(root / path) or "")
+        except (yaml.YAMLError, RecursionError, ValueError):
+            return False
+        services = data.get("services") if isinstance(data, Mapping) else None
+        if not isinstance(services, Mapping):
+            return False
+        if any(
+            isinstance(item, Mapping) and not {"image", "build", "extends"} & item.keys() for item in services.values()
+        ):
+            return True
+    return False
+
+
+def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, _Found]) -> None:
+    """Give all other files to the environment that they name, or to all if they name none."""
+    for path in paths:
+        kind = _kind(root, path)
+        if not kind or _SAMPLE.search(path.name) or _LOCAL & set(_split(path.name)):
+            continue
+        own = [name for name in _words(path) if name in named][:1]
+        if not own and (kind in ("env_files", "nginx_files") or _words(path)):
+            continue  # .env is found beside its Compose file, an nginx file where a container mounts it
+        for name in own or named:
+            getattr(named[name], kind).append(str(path))
+
+
+def _kind(root: Path, path: PurePosixPath) -> str:
+    """Which option a file belongs to; empty if it does not matter."""
+    if path.parts[:2] == (".github", "workflows") and path.suffix in (".yml", ".yaml"):
+        return "files" if _ACTS.search(read_text(root / path) or "") else ""
+    if _DOCKERFILE.fullmatch(path.name):
+        return "files"
+    if _ENV.fullmatch(path.name):
+        return "env_files"
+    if path.suffix == ".conf" and _NGINX.search(read_text(root / path) or ""):
+        return "nginx_files"
+    if _SCRIPT.fullmatch(path.name):
+        return "files" if _ACTS.search(read_text(root / path) or "") else ""
+    return ""
+
+
+def _entry(root: Path, name: str, found: _Found) -> dict[str, Any]:
+    """One environment of the configuration."""
+    project = "-".join(_split(root.resolve().name)) or "app"
+    prefix = re.sub(r"^[^a-z]+", "", f"{project}_{name}") or name
+    lists = {key: value for key, value in vars(found).items() if value}
+    return {"name": _FULL.get(name, name), "prefix": prefix, **lists}
+
+
+def _told(named: Mapping[str, _Found], left_out: Sequence[str]) -> Iterator[str]:
+    for name, found in named.items():
+        others = sum(len(value) for key, value in vars(found).items() if key != "compose_files")
+        yield f"{_FULL.get(name, name)}: {' and '.join(found.compose_files)}, with {number(others, 'other file')}."
+    if left_out:
+        yield f"Left out, as no environment's: {listing(left_out)}."
+    if len(named) == 1:
+        yield "There is one environment only, so there is nothing to compare it with."
+    if len(named) > 1:
+        yield "All of them were taken to share one machine; set 'machine' where they do not."

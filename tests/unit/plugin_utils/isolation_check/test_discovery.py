@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is guessed about the files of a repository."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.check import check
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.discovery import discover
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation_check.request import RequestError, parse
+
+PROJECT = "services: {web: {image: 'nginx:1', ports: ['80:80']}}\n"
+
+
+def repository(root: Path, files: dict[str, str]) -> Path:
+    """A directory with these files."""
+    root = root / "Acme Shop"
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def guessed(root: Path) -> dict[str, dict[str, object]]:
+    """The environments of a guess, by name."""
+    return {item["name"]: item for item in discover(root).given["environments"]}
+
+
+def test_files_by_their_names(tmp_path: Path) -> None:
+    """Each file belongs to the environment that it names; those that name none, to all of them."""
+    root = repository(
+        tmp_path,
+        {
+            "docker-compose.prod.yml": PROJECT,
+            "deploy/staging/compose.yml": PROJECT,
+            "docker-compose.dev.yml": PROJECT,
+            "docker-compose.override.yml": PROJECT,
+            "docker-compose.example.yml": PROJECT,
+            "node_modules/x/docker-compose.staging.yml": PROJECT,
+            ".env.production": "A=1\n",
+            ".env.staging.example": "A=1\n",
+            "nginx/staging.conf": "server { listen 80; }\n",
+            "nginx/mime.conf": "types { }\n",
+            "scripts/deploy-prod.sh": "ssh h docker compose up -d\n",
+            "scripts/lint.sh": "ruff check\n",
+            ".github/workflows/deploy.yml": "on: push\njobs: {d: {steps: [{run: ssh h}]}}\n",
+            ".github/workflows/lint.yml": "on: push\njobs: {d: {steps: [{run: ruff}]}}\n",
+            "Dockerfile": "FROM scratch\n",
+        },
+    )
+    assert guessed(root) == {
+        "production": {
+            "name": "production",
+            "prefix": "acme-shop_prod",
+            "compose_files": ["docker-compose.prod.yml"],
+            "env_files": [".env.production"],
+            "files": ["Dockerfile", ".github/workflows/deploy.yml", "scripts/deploy-prod.sh"],
+        },
+        "staging": {
+            "name": "staging",
+            "prefix": "acme-shop_staging",
+            "compose_files": ["deploy/staging/compose.yml"],
+            "nginx_files": ["nginx/staging.conf"],
+            "files": ["Dockerfile", ".github/workflows/deploy.yml"],
+        },
+    }
+
+
+def test_a_base_that_others_complete(tmp_path: Path) -> None:
+    """A file that is no project by itself is merged over the one beside it."""
+    part = "services: {web: {environment: {A: b}}}\n"
+    files = {"docker-compose.yml": PROJECT, "docker-compose.prod.yml": part, "docker-compose.staging.yml": PROJECT}
+    found = guessed(repository(tmp_path, files))
+    assert found["production"]["compose_files"] == ["docker-compose.yml", "docker-compose.prod.yml"]
+    assert found["staging"]["compose_files"] == ["docker-compose.staging.yml"]
+
+
+def test_the_neutral_file_is_production(tmp_path: Path) -> None:
+    """If nothing else is production's."""
+    found = guessed(repository(tmp_path, {"docker-compose.yml": PROJECT, "docker-compose.staging.yml": PROJECT}))
+    assert found["production"]["compose_files"] == ["docker-compose.yml"]
+
+
+def test_the_guess_can_be_corrected(tmp_path: Path) -> None:
+    """The proposal is a configuration that is read instead of guessing again; it says what was guessed."""
+    root = repository(tmp_path, {"compose.prod.yml": PROJECT, "compose.staging.yml": PROJECT})
+    first = parse({"path": str(root), "compose_cli": "never"}, tmp_path)
+    assert "production: compose.prod.yml" in first.proposal
+    assert yaml.safe_load(first.proposal) == discover(root).given
+    report = check(first, date(2026, 1, 1))
+    assert any("share one machine" in sentence for sentence in report.open)
+    assert any("/srv/acme-shop_prod" in sentence for sentence in report.open)
+    assert "shared-port" in {finding.rule for finding in report.stopping}
+    corrected = first.proposal.replace("name: production\n", "name: production\n  machine: other\n")
+    (root / "check.yml").write_text(corrected)
+    second = parse({"path": str(root), "compose_cli": "never"}, tmp_path)
+    assert (second.proposal, second.guesses) == ("", ())
+    assert "shared-port" not in {finding.rule for finding in check(second, date(2026, 1, 1)).findings}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"path": "nowhere"}, "is not a directory"),
+        ({"path": "."}, "no Compose file below"),
+        ({"path": ".", "config": "check.yml"}, "only one of"),
+        ({"path": ".", "environments": []}, "only one of"),
+    ],
+)
+def test_what_cannot_be_guessed(tmp_path: Path, given: dict[str, object], says: str) -> None:
+    """An error that says what to do."""
+    with pytest.raises(RequestError, match=says):
+        parse(given, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["services: [", "- a", "services: {web: 1}", "services:\n", "\0", "a: &a [*a]"])
+def test_any_file_may_be_guessed_about(tmp_path: Path, text: str) -> None:
+    """A file that cannot be read does not end the guessing."""
+    root = repository(tmp_path, {"compose.yml": PROJECT, "compose.prod.yml": text, "compose.staging.yml": PROJECT})
+    assert guessed(root).keys() == {"production", "staging"}
+
+
+def test_what_stays_open(tmp_path: Path) -> None:
+    """Without .env, what is made of its values is named; with it, nothing is."""
+    text = "services: {web: {image: 'acme/web:${TAG}', environment: {A: '${A:?}', B: '${B:-1}'}}}\n"
+    root = repository(tmp_path, {"compose.prod.yml": text, "compose.staging.yml": PROJECT})
+    sentences = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1)).open
+    assert any("acme-shop_prod: no .env was given, so TAG and A are not known" in sentence for sentence in sentences)
+    (root / ".env").write_text("TAG=1\nA=2\n")
+    sentences = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1)).open
+    assert not any("no .env was given" in sentence for sentence in sentences)
+
+
+def test_a_checkout_each(tmp_path: Path) -> None:
+    """Without directory, nobody lies in another's; one project by name of the directory is likely, not certain."""
+    root = repository(tmp_path, {"docker/compose.prod.yml": PROJECT, "compose.staging.yml": PROJECT})
+    found = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1)).findings
+    assert not {"nested-directories", "shared-project"} & {finding.rule for finding in found}
+    root = repository(tmp_path / "2", {"compose.prod.yml": PROJECT, "compose.staging.yml": PROJECT})
+    found = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1)).findings
+    assert [finding.severity.label for finding in found if finding.rule == "shared-project"] == ["medium"]
+    root = repository(tmp_path / "3", {"docker/compose.prod.yml": PROJECT, "docker/compose.staging.yml": PROJECT})
+    found = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1)).findings
+    assert [finding.severity.label for finding in found if finding.rule == "shared-project"] == ["critical"]
