@@ -292,7 +292,18 @@ INVENTORY = [
         staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
 ]  # fmt: skip
 
-MUTANTS = [*VARIABLES, *COPIED_SECRETS, *SETTINGS, *SHARED, *STACK, *TEMPLATES, *INVENTORY]
+SHARE = [{"kind": "network", "name": "monitoring", "reason": "Prometheus scrapes every environment"}]
+MONITORED = {
+    "bulkhead_services": {"django": {"networks": {"monitoring": {}, "default": {}}}},
+    "bulkhead_compose": {"networks": {"monitoring": {"name": "monitoring", "external": True}}},
+}
+SHARES = [
+    Mutant("a network that only staging calls shared", STAGING, {**MONITORED, "bulkhead_shared": SHARE}),
+    Mutant("a network that nobody calls shared", STAGING, MONITORED),
+    Mutant("a network that both call shared", NOBODY, everybody={**MONITORED, "bulkhead_shared": SHARE}),
+]
+
+MUTANTS = [*SHARES, *VARIABLES, *COPIED_SECRETS, *SETTINGS, *SHARED, *STACK, *TEMPLATES, *INVENTORY]
 
 
 def refusals(mutant: Mutant, folder: Path) -> list[Any]:

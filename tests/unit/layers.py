@@ -67,7 +67,7 @@ MAY_IMPORT |= _below(
         "readers/shell": ".",
         "readers/ansible": ". readers/compose readers/shell",
         "readers": ". readers/ansible readers/compose readers/nginx readers/shell",
-        "containment": ". readers readers/compose readers/nginx",
+        "containment": ". readers/compose",
         "facts": ". readers readers/ansible readers/compose readers/nginx readers/shell",
         "rules": ". containment facts readers readers/ansible readers/nginx readers/shell",
         "live": ". facts rules module_utils/core/steps module_utils/docker/labels",
@@ -102,9 +102,6 @@ MAY_IMPORT |= _below(
 
 #: What the heart shares with the code on the machine: constants and plain data, without any I/O.
 SHARED_DATA = ("module_utils/core/steps.py", "module_utils/docker/labels.py")
-
-#: Packages of the table that are not there yet.
-TO_COME = {"plugin_utils/isolation/containment"}
 
 #: Python's modules that the heart may use: each gives the same answer to the same question, and touches nothing.
 PURE = frozenset(
@@ -275,13 +272,11 @@ def unused_permissions(plugins: Path) -> Iterator[str]:
             names |= {package_of(imported.target), imported.target.removesuffix(".py")}
         else:
             names |= {imported.target, imported.target.partition(".")[0], ".".join(imported.target.split(".")[:2])}
-    for package in sorted(set(MAY_IMPORT) - set(used) - TO_COME):
+    for package in sorted(set(MAY_IMPORT) - set(used)):
         yield f"{package} is in the table, and there is no such package"
-    for package in sorted(TO_COME & set(used)):
-        yield f"{package} is said to be still to come"
     for package, names in used.items():
         for name in MAY_IMPORT.get(package, "").split():
-            if name not in names and name not in TO_COME:
+            if name not in names:
                 yield f"{package} may import {name}, and does not"
 
 

@@ -13,7 +13,6 @@ from checkout import ROOT
 from unit.layers import (
     MAY_IMPORT,
     RULES,
-    TO_COME,
     Rule,
     circles_of_files,
     circles_of_packages,
@@ -41,7 +40,7 @@ def test_all_imports_are_seen() -> None:
     """A reader that read nothing would find nothing wrong."""
     files = {path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("*.py")}
     imports = imports_of(PLUGINS)
-    assert {package_of(file) for file in files} == {*MAY_IMPORT} - TO_COME
+    assert {package_of(file) for file in files} == {*MAY_IMPORT}
     assert len({imported.file for imported in imports}) > 200
     assert sum(imported.ours for imported in imports) > 1000
     assert any(imported.for_types for imported in imports)
@@ -156,12 +155,6 @@ BROKEN: list[tuple[str, Rule, dict[str, str], str]] = [
         "filter may import plugin_utils/isolation, and does not",
     ),
     ("gone-package", unused_permissions, {"filter/naming.py": ""}, "action is in the table, and there is no such"),
-    (
-        "came",
-        unused_permissions,
-        {"plugin_utils/isolation/containment/table.py": ""},
-        "plugin_utils/isolation/containment is said to be still to come",
-    ),
     *(
         (f"heart-{statement.split()[1]}", impure_heart, {"plugin_utils/isolation/facts/servers.py": statement}, said)
         for statement, said in (

@@ -20,6 +20,8 @@ from . import Hit, Judgement, rule
 #: Keys of a service, and kinds of documents, that run or control something; elsewhere a name is only a name.
 _RUN = frozenset({"command", "entrypoint", "healthcheck", "post_start", "pre_stop"})
 _TOLD = frozenset({"container_name", "hostname", "domainname", "extra_hosts", "external_links"})
+#: Keys whose texts have rules of their own.
+_ELSEWHERE = frozenset({"env_file", "environment", "image", "labels", "networks", "volumes"})
 _ACTING = frozenset({"shell", "cron", "systemd", "workflow", "ansible", "sql", "pgbouncer", "redis", "logrotate"})
 
 
@@ -79,7 +81,12 @@ def underscore_host(fleet: Fleet) -> Judgement:
 
 
 #: The place of a text. In a Compose file the project and the path, as most places are never needed.
-_Place = Where | tuple[ComposeProject, str, str, str] | tuple[ComposeProject, str, str, str, str]
+_Place = (
+    Where
+    | tuple[ComposeProject, str, str]
+    | tuple[ComposeProject, str, str, str]
+    | tuple[ComposeProject, str, str, str, str]
+)
 
 
 def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
@@ -97,6 +104,15 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
         for network, attachment in (service.get("networks") or {}).items():
             if attachment and attachment.get("aliases"):
                 yield False, " ".join(texts(attachment["aliases"])), (project, "services", name, "networks", network)
+        # Whatever else stands there: a key that nobody thought of can carry a name as well.
+        for key in service.keys() - _RUN - _TOLD - _ELSEWHERE:
+            yield False, " ".join(texts(service[key])), (project, "services", name, key)
+    for project in environment.compose:
+        for section in ("networks", "volumes", "secrets", "configs"):
+            for name, resource in getattr(project, section).items():
+                rest = {key: value for key, value in (resource or {}).items() if key != "name"}
+                if rest:
+                    yield False, " ".join(texts(rest)), (project, section, name)
     for setting in environment.settings:
         if not setting.service:
             yield False, setting.text, setting.where
@@ -124,7 +140,7 @@ def own_loopback(place: _Place, token: str) -> bool:
     environment publishes that port on the machine."""
     if isinstance(place, Where):
         return token.rpartition(":")[0] in _LOOPBACK  # what a script asks on its machine has a rule of its own
-    project, _services, name = place[:3]
+    project, _section, name = place[:3]
     return token.rpartition(":")[0] in _LOOPBACK and project.services[name].get("network_mode") != "host"
 
 

@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The boundary of an environment: which names, paths, addresses and domains are its own."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import Environment
+from ..naming import owns
+
+#: Files of the machine that hold nothing of any environment; they may be mounted, read-only.
+NEUTRAL_PATHS = (
+    "/etc/localtime",
+    "/etc/timezone",
+    "/usr/share/zoneinfo",
+    "/etc/ssl/certs",
+    "/usr/share/ca-certificates",
+)
+
+#: Below it, certbot keeps one directory for each certificate, named like its first domain (and a number).
+_CERTIFICATES = re.compile(r"/etc/letsencrypt/(?:live|archive)/([^/]+?)(?:-\d{4})?(?:/[^/]+)?\Z")
+
+#: Addresses that engines hand out by themselves, or that belong to the machine or its cloud.
+_RESERVED = tuple(
+    ipaddress.ip_network(network)
+    for network in ("127.0.0.0/8", "169.254.0.0/16", "172.17.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8")
+)
+#: The private ranges of RFC 1918, RFC 6598 and RFC 4193.
+_PRIVATE = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What an environment owns, and what it shares on purpose: the names by kind of its ``bulkhead_shared``."""
+
+    prefix: str
+    directory: str
+    domains: tuple[str, ...] = ()
+    shared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    services: frozenset[str] = frozenset()
+
+    def shares(self, kind: str, name: str) -> bool:
+        """Whether the environment declares that it shares this on purpose."""
+        return name in self.shared.get(kind, frozenset())
+
+    def owns_name(self, name: str) -> bool:
+        """Whether a name begins with the prefix, at a token's border."""
+        return owns(self.prefix, name)
+
+    def owns_domain(self, host: str) -> bool:
+        """Whether a host name is one of the environment's domains, or below one."""
+        host = host.lower().rstrip(".")
+        return any(host == domain or host.endswith(f".{domain}") for domain in self.domains)
+
+    def outside_path(self, path: str, read_only: bool = True) -> str:
+        """Say why a path of the machine is not the environment's own; empty if it is."""
+        if not path.startswith("/"):
+            return f"{path} is not an absolute path of the machine"
+        clean = posixpath.normpath(path)
+        directory = posixpath.normpath(self.directory) if self.directory else ""
+        if directory and (clean == directory or clean.startswith(f"{directory}/")):
+            return ""
+        if self.shares("path", clean):
+            return ""
+        if any(clean == neutral or clean.startswith(f"{neutral}/") for neutral in NEUTRAL_PATHS):
+            return "" if read_only else f"{clean} belongs to the machine, and the mount can be written"
+        certificate = _CERTIFICATES.match(clean)
+        if certificate and self.owns_domain(certificate[1]):
+            return "" if read_only else f"{clean} belongs to the machine, and the mount can be written"
+        return f"{clean} is not below {self.directory or 'the directory of the environment'}"
+
+
+def boundary_of(environment: Environment) -> Boundary:
+    """The boundary of an environment, from its declaration."""
+    shared: dict[str, set[str]] = {}
+    declared = environment.variables.get("bulkhead_shared")
+    for entry in declared if isinstance(declared, list) else ():
+        if isinstance(entry, Mapping):
+            shared.setdefault(str(entry.get("kind")), set()).add(str(entry.get("name")))
+    return Boundary(
+        prefix=environment.prefix,
+        directory=environment.directory,
+        domains=tuple(domain.lower() for domain in environment.domains),
+        shared={kind: frozenset(names) for kind, names in shared.items()},
+        services=frozenset(name for _project, name, _service in environment.services()),
+    )
+
+
+def outside_subnet(text: Any) -> str:
+    """Say why a subnet may not be an environment's own; empty if it may."""
+    try:
+        subnet = ipaddress.ip_network(str(text), strict=False)
+    except ValueError:
+        return f"{text} is not a subnet"
+    if any(_overlap(subnet, reserved) for reserved in _RESERVED):
+        return f"{subnet} contains addresses of the machine, its engine or its cloud"
+    if not any(_within(subnet, private) for private in _PRIVATE):
+        return f"{subnet} contains public addresses, which containers of the machine could then not reach"
+    return ""
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    return bool(one.version == other.version and one.overlaps(other))
+
+
+def _within(one: Any, other: Any) -> bool:
+    return bool(one.version == other.version and one.subnet_of(other))
+
+
+def first(problems: Iterable[str]) -> str:
+    """The first problem that there is; empty if there is none."""
+    return next(filter(None, problems), "")

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checks of values: each says why a value is not contained, or nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..readers.compose.values import as_size
+from .boundary import Boundary, outside_subnet
+from .classes import Check
+
+#: What Docker grants by default (but NET_RAW and MKNOD), and IPC_LOCK, which the memory limit bounds.
+CAPABILITIES = frozenset(
+    (
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "IPC_LOCK",
+        "KILL",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    )
+)
+_LARGEST = 1 << 40
+_SYSCTLS = re.compile(r"net\.|kernel\.(?:shm|msg|sem)|fs\.mqueue\.")
+_LOGGING = {
+    "json-file": re.compile(r"max-size|max-file|compress|labels|labels-regex|env|env-regex"),
+    "local": re.compile(r"max-size|max-file|compress"),
+    "journald": re.compile(r"labels|labels-regex|env|env-regex"),
+    "none": re.compile(r"(?!)"),
+}
+_BRIDGE_OPTIONS = frozenset(
+    f"com.docker.network.{option}"
+    for option in ("driver.mtu", "bridge.enable_icc", "bridge.enable_ip_masquerade", "container_iface_prefix")
+)
+
+
+def own_name(kind: str) -> Check:
+    """Allow names that begin with the prefix, and those of this kind that are shared on purpose."""
+
+    def check(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+        name = str(value)
+        if boundary.owns_name(name) or boundary.shares(kind, name):
+            return ""
+        return f"{name} does not begin with {boundary.prefix}"
+
+    return check
+
+
+def mount_source(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow binds of own paths; of other mounts the source is a volume of the same file, or an image."""
+    if around.get("type") != "bind":
+        return ""
+    return boundary.outside_path(str(value), bool(around.get("read_only")))
+
+
+def own_path(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow paths of the environment's own, and neutral ones that are mounted read-only."""
+    return boundary.outside_path(str(value))
+
+
+def own_domain(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow names without a dot, and those of the environment's domains."""
+    name = str(value)
+    return (
+        "" if "." not in name.strip(".") or boundary.owns_domain(name) else f"{name} is no domain of {boundary.prefix}"
+    )
+
+
+def resolver(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow addresses of resolvers on the internet; private ones are shared."""
+    try:
+        address = ipaddress.ip_address(str(value))
+    except ValueError:
+        return f"{value} is not an address"
+    if address.is_global or boundary.shares("address", str(value)):
+        return ""
+    return f"{value} is an address of the machine or of its network"
+
+
+def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow to name an own or a public address; ``host-gateway`` is the machine, whose ports are anybody's."""
+    host, _equals, address = str(value).partition("=")
+    if boundary.shares("address", address) or boundary.shares("address", host):
+        return ""
+    if address == "host-gateway":
+        return f"{host} becomes the address of the machine, on which every environment publishes its ports"
+    try:
+        number = ipaddress.ip_address(address)
+    except ValueError:
+        return f"{address} is not an address"
+    return "" if number.is_global else f"{host} becomes {address}, an address of the machine or of another network"
+
+
+def capability(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow capabilities that act inside the container only."""
+    name = str(value).upper().removeprefix("CAP_")
+    return "" if name in CAPABILITIES else f"{value} gives power over the machine or over what others send"
+
+
+def security_option(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow what narrows; a profile is a file of the machine, and ``unconfined`` takes the engine's own away."""
+    text = str(value).replace("=", ":")
+    if text in ("no-new-privileges", "no-new-privileges:true") or text.startswith("label:type:"):
+        return ""
+    return f"{value} replaces or removes what confines the container"
+
+
+def namespace(*allowed: str) -> Check:
+    """Allow these modes and the namespace of a service of the same file."""
+
+    def check(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+        mode = str(value)
+        kind, _colon, service = mode.partition(":")
+        if mode in allowed or (kind == "service" and service in boundary.services):
+            return ""
+        return f"{mode} is the namespace of the machine or of somebody else's container"
+
+    return check
+
+
+def own_service(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow services of the same file."""
+    name = str(value).partition(":")[0]
+    return "" if name in boundary.services else f"{name} is not a service of this file"
+
+
+def size(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow amounts of memory from one byte to a tebibyte: 0 and -1 mean unlimited."""
+    try:
+        number = int(as_size(value))
+    except Exception:
+        return f"{value} is not a size"
+    return "" if 0 < number <= _LARGEST else f"{value} is no limit"
+
+
+def sysctl(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow kernel settings that each container has for itself."""
+    name = str(value).partition("=")[0]
+    return "" if _SYSCTLS.match(name) else f"{name} is a setting of the whole machine"
+
+
+def storage_option(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow to limit the size of the container's own layer."""
+    return "" if str(value).startswith("size=") else f"{value} is not a size"
+
+
+def ulimit(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow limits but those of real-time and of other priority, which take from everybody."""
+    name, _equals, number = str(value).partition("=")
+    if name in ("rtprio", "nice", "rttime", "sigpending", "msgqueue"):
+        return f"{name} takes from every process of the machine"
+    return f"{name}: {number} is no limit" if name == "nproc" and number == "-1" else ""
+
+
+def logging_driver(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow the drivers that keep a container's log with the container."""
+    return "" if str(value) in _LOGGING else f"{value} sends the log to something that others use too"
+
+
+def logging_option(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow the options of those drivers."""
+    name = str(value).partition("=")[0]
+    known = any(options.fullmatch(name) for options in _LOGGING.values())
+    return "" if known else f"{name} names something outside of the container"
+
+
+def subnet(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow private subnets that are not the engine's own."""
+    return "" if boundary.shares("subnet", str(value)) else outside_subnet(value)
+
+
+def bridge_option(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow options of an own bridge. Its interface's name begins with the prefix, as far as there is room."""
+    name, _equals, given = str(value).partition("=")
+    if name in _BRIDGE_OPTIONS:
+        return ""
+    if name == "com.docker.network.bridge.name":
+        return "" if boundary.owns_name(given) else f"the interface {given} does not begin with {boundary.prefix}"
+    return f"{name} reaches outside of the network"
+
+
+def volume_options(options: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow memory, and a bind of a path of the environment's own, as options of the driver local."""
+    kind = str(options.get("type", "")).strip()
+    unknown = set(options) - {"type", "device", "o"}
+    if unknown:
+        return f"{', '.join(sorted(unknown))} is unknown"
+    if kind == "tmpfs":
+        return ""
+    flags = set(str(options.get("o", "")).replace(" ", "").split(","))
+    if kind in ("", "none", "bind") and flags & {"bind", "rbind"}:
+        return boundary.outside_path(str(options.get("device", "")), "ro" in flags)
+    return f"type {kind or 'none'} mounts something that others can mount too"

@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Walk an artefact with its table: what is outside, and every text that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from ..model import SEAL, ComposeProject
+from .boundary import Boundary
+from .classes import Class, Entry
+from .compose import COMPOSE
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value of an artefact: its path, its class (None if nobody classified it), and why it is outside, if it is."""
+
+    path: tuple[str, ...]
+    value: Any
+    kind: Class | None
+    problem: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key as the user wrote it, without the section and the name before it."""
+        return ".".join(part for part in self.path[2:] if not part.isdecimal()) or self.path[-1]
+
+
+@dataclass
+class _Branch:
+    """A part of the table: the entry of a path, and what may follow."""
+
+    entry: Entry | None = None
+    below: dict[str, _Branch] = field(default_factory=dict)
+
+
+@cache
+def _table() -> _Branch:
+    top = _Branch()
+    for path, entry in COMPOSE.items():
+        node = top
+        for part in path.split("."):
+            node = node.below.setdefault(part, _Branch())
+        node.entry = entry
+    return top
+
+
+def outside(project: ComposeProject, boundary: Boundary) -> list[Leaf]:
+    """List every value of a project that is not contained. An entry judges all that is below it."""
+    found: list[Leaf] = []
+    _Walk(boundary, found).into(_model(project), _table(), ())
+    return found
+
+
+def _model(project: ComposeProject) -> dict[str, Any]:
+    return {
+        "name": project.name,
+        "services": project.services,
+        "networks": project.networks,
+        "volumes": project.volumes,
+        "secrets": project.secrets,
+        "configs": project.configs,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One way through a model. Without generators, as a fleet has a hundred values for each service."""
+
+    boundary: Boundary
+    found: list[Leaf]
+
+    def into(self, value: Any, branch: _Branch, path: tuple[str, ...]) -> None:
+        """Judge what is below a mapping or list."""
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                name = str(key)
+                named = branch.below.get(name)
+                below = named or branch.below.get("*")
+                if below is None:
+                    self.found.append(Leaf((*path, name), item, None, f"nobody has classified {name}"))
+                elif below.entry is None:
+                    if item is not None:
+                        self.into(item, below, (*path, name))
+                elif named is None and below.entry.check is not None:
+                    # The check of a mapping with free keys needs the key as well.
+                    self.judge(f"{name}={_plain(item)}", below.entry, path, name, value)
+                else:
+                    self.judge(item, below.entry, path, name, value)
+        elif isinstance(value, (list, tuple)) and "[]" in branch.below:
+            below = branch.below["[]"]
+            for number, item in enumerate(value):
+                if below.entry is None:
+                    self.into(item, below, (*path, str(number)))
+                else:
+                    self.judge(item, below.entry, path, str(number), {})
+        else:
+            self.found.append(Leaf(path, value, None, f"nobody has classified {path[-1]} of this form"))
+
+    def judge(self, value: Any, entry: Entry, path: tuple[str, ...], name: str, around: Mapping[str, Any]) -> None:
+        """Judge one value; what is empty or sealed says nothing."""
+        if entry.check is None and entry.kind is not Class.REFUSED:
+            return
+        if value is None or value in ({}, []):
+            return
+        problem = entry.problem(value, self.boundary, around)
+        if problem and SEAL not in str(value):
+            self.found.append(Leaf((*path, name), value, entry.kind, problem))
+
+
+def _plain(value: Any) -> str:
+    return ",".join(f"{key}:{item}" for key, item in value.items()) if isinstance(value, Mapping) else str(value)
