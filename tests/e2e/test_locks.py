@@ -213,25 +213,30 @@ def test_two_inventories_that_know_nothing_of_each_other(
     site: Site, tmp_path: Path, projects: Callable[[], str]
 ) -> None:
     """The registry keeps them apart, also while the other environment is stopped; disjoint ones live side by side."""
-    port = free_port()
+    port, name = free_port(), f"{site.project}-app"
+    # A name that neither has for itself: the plan refuses it, and here the machine is asked.
+    accepted = [
+        {"rule": "outside-name", "resource": f"container_name: {name}", "reason": "a test", "until": "2099-01-01"}
+    ]
     first = site.small(
-        "first", "one", domains=["shop.example.com"],
-        services=only(web=web(container_name=f"{site.project}-app", ports=[f"127.0.0.1:{port}:8000"])),
+        "first", "one", domains=["shop.example.com"], waivers=accepted,
+        services=only(web=web(container_name=name, ports=[f"127.0.0.1:{port}:8000"])),
     )  # fmt: skip
     first.deploy().succeeded()
-    docker("stop", "--timeout", "0", f"{site.project}-app")
+    docker("stop", "--timeout", "0", name)
     other = Site(tmp_path / "other", projects(), everyone={"bulkhead_state_directory": str(state(site))})
     mine = [f"0.0.0.0:{port}:8000"]
     second = other.small(
-        "second", "two", domains=["shop.example.com"],
-        services=only(web=web(container_name=f"{site.project}-app", ports=mine)),
+        "second", "two", domains=["shop.example.com"], waivers=accepted,
+        services=only(web=web(container_name=name, ports=mine)),
     )  # fmt: skip
     error = words(second.deploy().error)
-    for says in (first.prefix, f"{site.project}-app", str(port), "shop.example.com", "registered on the machine by"):
+    for says in (first.prefix, name, str(port), "shop.example.com", "registered on the machine by"):
         assert says in error, error
     assert not running(second.prefix)
     second.variables["bulkhead_domains"] = ["other.example.com"]
     second.variables["bulkhead_services"] = only(web=web(ports=[f"127.0.0.1:{free_port()}:8000"]))
+    del second.variables["bulkhead_waivers"]
     run = second.deploy()
     assert receipt(run)["bystanders"] == [first.prefix]
     impostor = other.small("third", "one", prefix=first.prefix)

@@ -16,4 +16,6 @@ for folder in (E2E, E2E.parent / "images", E2E.parent / "app"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from fixtures import images, projects, site  # noqa: E402, F401
+from fixtures import images, projects, site  # noqa: E402
+
+__all__ = ("images", "projects", "site")

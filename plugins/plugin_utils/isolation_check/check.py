@@ -29,7 +29,7 @@ from .request import Request, RequestedEnvironment
 #: The most calls of Docker Compose that run in parallel.
 _AT_ONCE = 4
 
-#: Where the checkout of an environment is assumed whose directory nobody gave.
+#: Where the checkout of an environment without a given directory is assumed.
 _CHECKOUTS = "/srv"
 
 _Asking = tuple[RequestedEnvironment, ComposeProject, Future[compose_cli.ComposeVerdict | None]]

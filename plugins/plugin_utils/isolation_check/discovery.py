@@ -49,7 +49,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 _NAMES = {word: short for short, words in _WORDS.items() for word in words}
 _FULL = {"prod": "production", "dev": "development"}
-#: Files of developers' own machines and of tests, which nobody deploys.
+#: Files of developers' own machines and of tests, which are not deployed.
 _LOCAL = frozenset(("local", "test", "tests", "testing", "ci", "e2e", "override", "debug", "example", "devcontainer"))
 
 

@@ -65,7 +65,7 @@ class Request:
     report: str = ""
     report_format: str = "json"
     compose_cli: str = "auto"
-    #: What was guessed about files that nobody listed, one sentence each.
+    #: What was guessed about files that are not listed, one sentence each.
     guesses: tuple[str, ...] = ()
     #: The configuration that was guessed, as the text of a file to correct.
     proposal: str = ""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..facts.ownership import inside
 from ..model import Environment
 from ..naming import owns
 
@@ -68,26 +69,32 @@ class Boundary:
         if not path.startswith("/"):
             return f"{path} is not an absolute path of the machine"
         clean = posixpath.normpath(path)
-        directory = posixpath.normpath(self.directory) if self.directory else ""
-        if directory and (clean == directory or clean.startswith(f"{directory}/")):
+        if (self.directory and inside(clean, posixpath.normpath(self.directory))) or self.shares("path", clean):
             return ""
-        if self.shares("path", clean):
-            return ""
-        if any(clean == neutral or clean.startswith(f"{neutral}/") for neutral in NEUTRAL_PATHS):
-            return "" if read_only else f"{clean} belongs to the machine, and the mount can be written"
-        certificate = _CERTIFICATES.match(clean)
-        if certificate and self.owns_domain(certificate[1]):
+        if self._is_neutral(clean):
             return "" if read_only else f"{clean} belongs to the machine, and the mount can be written"
         return f"{clean} is not below {self.directory or 'the directory of the environment'}"
+
+    def _is_neutral(self, path: str) -> bool:
+        certificate = _CERTIFICATES.match(path)
+        return any(inside(path, place) for place in NEUTRAL_PATHS) or bool(
+            certificate and self.owns_domain(certificate[1])
+        )
+
+
+def declared_shares(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Yield the (kind, name) of each entry of ``bulkhead_shared``."""
+    declared = environment.variables.get("bulkhead_shared")
+    for entry in declared if isinstance(declared, list) else ():
+        if isinstance(entry, Mapping):
+            yield str(entry.get("kind")), str(entry.get("name"))
 
 
 def boundary_of(environment: Environment) -> Boundary:
     """The boundary of an environment, from its declaration."""
     shared: dict[str, set[str]] = {}
-    declared = environment.variables.get("bulkhead_shared")
-    for entry in declared if isinstance(declared, list) else ():
-        if isinstance(entry, Mapping):
-            shared.setdefault(str(entry.get("kind")), set()).add(str(entry.get("name")))
+    for kind, name in declared_shares(environment):
+        shared.setdefault(kind, set()).add(name)
     return Boundary(
         prefix=environment.prefix,
         directory=environment.directory,
@@ -116,8 +123,3 @@ def _overlap(one: Any, other: Any) -> bool:
 
 def _within(one: Any, other: Any) -> bool:
     return bool(one.version == other.version and one.subnet_of(other))
-
-
-def first(problems: Iterable[str]) -> str:
-    """The first problem that there is; empty if there is none."""
-    return next(filter(None, problems), "")

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..readers.compose.values import as_size
+from ..errors import ReaderError
+from ..readers.compose.short_forms import parse_size
 from .boundary import Boundary, outside_subnet
 from .classes import Check
 
@@ -126,7 +127,7 @@ def namespace(*allowed: str) -> Check:
         kind, _colon, service = mode.partition(":")
         if mode in allowed or (kind == "service" and service in boundary.services):
             return ""
-        return f"{mode} is the namespace of the machine or of somebody else's container"
+        return f"{mode} is the namespace of the machine or of a container outside of the file"
 
     return check
 
@@ -140,8 +141,8 @@ def own_service(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> s
 def size(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow amounts of memory from one byte to a tebibyte: 0 and -1 mean unlimited."""
     try:
-        number = int(as_size(value))
-    except Exception:
+        number = parse_size(value)
+    except (ReaderError, OverflowError):
         return f"{value} is not a size"
     return "" if 0 < number <= _LARGEST else f"{value} is no limit"
 

@@ -49,7 +49,7 @@ INSIDE = Entry(Class.INSIDE)
 TEXT = Entry(Class.TEXT)
 
 
-def inside(note: str) -> Entry:
+def inside_because(note: str) -> Entry:
     """A key that acts on its own container only, although it may not look so."""
     return Entry(Class.INSIDE, None, note)
 

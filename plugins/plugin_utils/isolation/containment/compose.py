@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import checks
-from .classes import INSIDE, TEXT, Class, Entry, at_most, bounded, inside, one_of, refused
+from .classes import INSIDE, TEXT, Class, Entry, at_most, bounded, inside_because, one_of, refused
 
 _MEMORY = bounded(checks.size, "1 byte to 1 TiB")
 _REALTIME = refused("real-time scheduling takes the processor from every other container")
 _DEVICES = refused("a device belongs to the machine, and to whoever uses it besides")
 _WINDOWS = refused("only engines on Windows know it")
-_SWARM = inside("a single engine ignores it")
+_SWARM = inside_because("a single engine ignores it")
 _HOOK = {
     "command": TEXT,
     "user": INSIDE,
@@ -36,14 +36,13 @@ def _own(kind: str) -> Entry:
 _NOT_BUILT = refused(
     "a deployment builds no service: it runs the image that was built from the source, or one that is named"
 )
-_LABELS = Entry(Class.TEXT)
 
 _SERVICE: Mapping[str, Entry] = {
     "annotations.*": refused("annotations speak to the container runtime, which runs hooks as root"),
     "attach": INSIDE,
     "blkio_config.weight": bounded(at_most(500, 10), "at most 500, the engine's default"),
     **{
-        f"blkio_config.{limit}.[].{key}": inside("a limit of its own")
+        f"blkio_config.{limit}.[].{key}": inside_because("a limit of its own")
         for limit in ("device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops")
         for key in ("path", "rate")
     },
@@ -57,7 +56,7 @@ _SERVICE: Mapping[str, Entry] = {
     "command.[]": TEXT,
     "configs.[].gid": INSIDE,
     "configs.[].mode": INSIDE,
-    "configs.[].source": inside("a config of the same file"),
+    "configs.[].source": inside_because("a config of the same file"),
     "configs.[].target": INSIDE,
     "configs.[].uid": INSIDE,
     "container_name": _own("container"),
@@ -77,7 +76,7 @@ _SERVICE: Mapping[str, Entry] = {
     "depends_on.*.required": INSIDE,
     "depends_on.*.restart": INSIDE,
     "deploy.endpoint_mode": _SWARM,
-    "deploy.labels.*": _LABELS,
+    "deploy.labels.*": TEXT,
     "deploy.mode": _SWARM,
     "deploy.placement.constraints.[]": _SWARM,
     "deploy.placement.max_replicas_per_node": _SWARM,
@@ -124,7 +123,7 @@ _SERVICE: Mapping[str, Entry] = {
     "ipc": bounded(checks.namespace("none", "private", "shareable"), "none, private, shareable, service:NAME"),
     "isolation": _WINDOWS,
     "label_file.[]": refused("labels from a file are not proved: write them under labels"),
-    "labels.*": _LABELS,
+    "labels.*": TEXT,
     "links.[]": bounded(checks.own_service, "services of the same file"),
     "logging.driver": bounded(checks.logging_driver, "json-file, local, journald, none"),
     "logging.options.*": bounded(checks.logging_option, "sizes, numbers, and which labels and settings are logged"),
@@ -135,12 +134,12 @@ _SERVICE: Mapping[str, Entry] = {
     "memswap_limit": _MEMORY,
     "models": refused("a model runs outside of the environment's containers"),
     "network_mode": bounded(checks.namespace("none"), "none, service:NAME"),
-    "networks.*.aliases.[]": inside("a name on the environment's own network"),
+    "networks.*.aliases.[]": inside_because("a name on the environment's own network"),
     "networks.*.driver_opts.*": refused("options of the connection act on the machine's side of it"),
     "networks.*.gw_priority": INSIDE,
     "networks.*.interface_name": INSIDE,
-    "networks.*.ipv4_address": inside("an address of the environment's own network"),
-    "networks.*.ipv6_address": inside("an address of the environment's own network"),
+    "networks.*.ipv4_address": inside_because("an address of the environment's own network"),
+    "networks.*.ipv6_address": inside_because("an address of the environment's own network"),
     "networks.*.link_local_ips.[]": refused("link-local addresses are those of the cloud's metadata"),
     "networks.*.mac_address": INSIDE,
     "networks.*.priority": INSIDE,
@@ -150,11 +149,11 @@ _SERVICE: Mapping[str, Entry] = {
     "pids_limit": bounded(at_most(65536, 1), "1 to 65536"),
     "platform": INSIDE,
     "ports.[].app_protocol": INSIDE,
-    "ports.[].host_ip": inside("the port is claimed, whatever its address"),
+    "ports.[].host_ip": inside_because("the port is claimed, whatever its address"),
     "ports.[].mode": INSIDE,
     "ports.[].name": INSIDE,
     "ports.[].protocol": INSIDE,
-    "ports.[].published": inside("a port is claimed: no two environments have one"),
+    "ports.[].published": inside_because("a port is claimed: no two environments have one"),
     "ports.[].target": INSIDE,
     **{f"{hook}.[].{key}": entry for hook in ("post_start", "pre_stop") for key, entry in _HOOK.items()},
     "privileged": bounded(one_of("False", "false"), "false"),
@@ -168,7 +167,7 @@ _SERVICE: Mapping[str, Entry] = {
     "scale": INSIDE,
     "secrets.[].gid": INSIDE,
     "secrets.[].mode": INSIDE,
-    "secrets.[].source": inside("a secret of the same file"),
+    "secrets.[].source": inside_because("a secret of the same file"),
     "secrets.[].target": INSIDE,
     "secrets.[].uid": INSIDE,
     "security_opt.[]": bounded(checks.security_option, "no-new-privileges, label:type:…"),
@@ -188,7 +187,7 @@ _SERVICE: Mapping[str, Entry] = {
     "volumes.[].bind.create_host_path": INSIDE,
     "volumes.[].bind.propagation": bounded(one_of("private", "rprivate"), "private, rprivate"),
     "volumes.[].bind.recursive": INSIDE,
-    "volumes.[].bind.selinux": inside("relabels a path of the environment's own"),
+    "volumes.[].bind.selinux": inside_because("relabels a path of the environment's own"),
     "volumes.[].consistency": INSIDE,
     "volumes.[].image.subpath": INSIDE,
     "volumes.[].read_only": INSIDE,
@@ -211,22 +210,22 @@ _NETWORK: Mapping[str, Entry] = {
     "driver_opts.*": bounded(checks.bridge_option, "of a bridge: mtu, enable_icc, enable_ip_masquerade, an own name"),
     "enable_ipv4": INSIDE,
     "enable_ipv6": INSIDE,
-    "external": inside(_SHARED),
+    "external": inside_because(_SHARED),
     "internal": INSIDE,
-    "ipam.config.[].aux_addresses.*": inside("an address of the subnet"),
-    "ipam.config.[].gateway": inside("an address of the subnet"),
-    "ipam.config.[].ip_range": inside("a part of the subnet"),
+    "ipam.config.[].aux_addresses.*": inside_because("an address of the subnet"),
+    "ipam.config.[].gateway": inside_because("an address of the subnet"),
+    "ipam.config.[].ip_range": inside_because("a part of the subnet"),
     "ipam.config.[].subnet": Entry(Class.ADDRESS, checks.subnet, "private, and not the engine's own"),
     "ipam.driver": bounded(one_of("default"), "default"),
     "ipam.options.*": refused("options of an address driver act on the machine"),
-    "labels.*": _LABELS,
+    "labels.*": TEXT,
     "name": _own("network"),
 }
 _VOLUME: Mapping[str, Entry] = {
     "driver": bounded(one_of("local"), "local: other drivers keep their data where others reach it"),
     "driver_opts": Entry(Class.PATH, checks.volume_options, "of the driver local: memory, or a bind of an own path"),
-    "external": inside(_SHARED),
-    "labels.*": _LABELS,
+    "external": inside_because(_SHARED),
+    "labels.*": TEXT,
     "name": _own("volume"),
 }
 _FILE: Mapping[str, Entry] = {
@@ -234,9 +233,9 @@ _FILE: Mapping[str, Entry] = {
     "driver": refused("only a swarm knows it"),
     "driver_opts.*": refused("only a swarm knows it"),
     "environment": refused("its value comes from whoever runs Compose, and was not proved"),
-    "external": inside(_SHARED),
+    "external": inside_because(_SHARED),
     "file": Entry(Class.PATH, checks.own_path),
-    "labels.*": _LABELS,
+    "labels.*": TEXT,
     "name": _own("file"),
     "template_driver": refused("only a swarm knows it"),
 }

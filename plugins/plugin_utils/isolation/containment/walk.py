@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Walk an artefact with its table: what is outside, and every text that it holds."""
+"""Walk an artefact with its table, and list what is outside."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .compose import COMPOSE
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value of an artefact: its path, its class (None if nobody classified it), and why it is outside, if it is."""
+    """A value of an artefact: its path, its class (None if it has none), and why it is outside."""
 
     path: tuple[str, ...]
     value: Any
     kind: Class | None
-    problem: str = ""
+    problem: str
 
     @property
     def key(self) -> str:
@@ -84,7 +84,7 @@ class _Walk:
                 named = branch.below.get(name)
                 below = named or branch.below.get("*")
                 if below is None:
-                    self.found.append(Leaf((*path, name), item, None, f"nobody has classified {name}"))
+                    self.found.append(Leaf((*path, name), item, None, f"{name} has no class"))
                 elif below.entry is None:
                     if item is not None:
                         self.into(item, below, (*path, name))
@@ -101,7 +101,7 @@ class _Walk:
                 else:
                     self.judge(item, below.entry, path, str(number), {})
         else:
-            self.found.append(Leaf(path, value, None, f"nobody has classified {path[-1]} of this form"))
+            self.found.append(Leaf(path, value, None, f"{path[-1]} of this form has no class"))
 
     def judge(self, value: Any, entry: Entry, path: tuple[str, ...], name: str, around: Mapping[str, Any]) -> None:
         """Judge one value; what is empty or sealed says nothing."""

@@ -59,10 +59,10 @@ def printed(document: Document) -> Iterator[Command]:
 
 def printed_lines(document: Document) -> frozenset[int]:
     """The lines of a document that hold nothing but printed text."""
-    lines = {line for command in printed(document) for line in _lines(command)}
+    shown = set(printed(document))
+    lines = {line for command in shown for line in _lines(command)}
     if not lines:
         return frozenset()
-    shown = set(printed(document))
     acting = {command.where.line for command in commands(document) if command.argv and command not in shown}
     return frozenset(lines - acting)
 

@@ -27,7 +27,7 @@ _COMMON = frozenset().union(
 
 def is_common(name: str) -> bool:
     """Whether a name is a word that any project may use, such as a mode (``production``), so that it identifies
-    nobody."""
+    no environment."""
     return name.lower() in _COMMON
 
 

@@ -266,7 +266,7 @@ class _Assembly:
         for source in dict.fromkeys(nginx_mounts(self.projects)):
             shown = self._shown(source)
             text = None if source in listed or shown in listed else self._read_machine(source)
-            with suppress(ReaderError):  # nobody asked for this file
+            with suppress(ReaderError):  # the user did not list this file
                 self.mounted += read_nginx(text or "", shown, self._read)
         known = {document.path for document in self.documents}
         for path in dict.fromkeys(ignore_files(self.documents, self.projects, self._shown)):

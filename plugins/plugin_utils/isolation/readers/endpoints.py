@@ -228,7 +228,7 @@ def _discrete(environment: Environment, service: str, settings: Mapping[str, Set
     groups: dict[tuple[str, str], dict[str, Setting]] = {}
     for key, setting in settings.items():
         named = part_of(key)
-        # MAIL_FROM_ADDRESS is somebody's address, not a server's.
+        # MAIL_FROM_ADDRESS is a person's address, not a server's.
         is_person = named is not None and named[2] == "host" and "@" in setting.text
         if named and setting.text and "://" not in setting.text and not is_person:
             groups.setdefault(named[:2], {})[named[2]] = setting

@@ -97,9 +97,9 @@ def rules() -> dict[str, Rule]:
 
 
 def all_alone(fleet: Fleet, prefixes: Iterable[str]) -> bool:
-    """Whether each environment has a machine of its own, with nobody to reach.
+    """Whether each environment has a machine of its own, without others to reach.
 
-    A machine that Bulkhead deploys to may have environments of other inventories, so there nobody is alone.
+    A machine that Bulkhead deploys to may have environments of other inventories, so there none counts as alone.
     """
     environments = [fleet.by_prefix[prefix] for prefix in prefixes if prefix in fleet.by_prefix]
     return len(fleet.machines) > 1 and all(

@@ -9,10 +9,9 @@ Only environments that Bulkhead deploys are judged. Files of others have no such
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from ..containment.boundary import boundary_of
+from ..containment.boundary import boundary_of, declared_shares
 from ..containment.classes import Class
 from ..containment.walk import Leaf, outside
 from ..model import ComposeProject, Environment, Fleet, Severity
@@ -55,13 +54,13 @@ def outside_reach(fleet: Fleet) -> Judgement:
 
 @rule("unclassified-key", severity=Severity.HIGH)
 def unclassified_key(fleet: Fleet) -> Judgement:
-    """A key that nobody has classified: what it reaches is unknown."""
+    """A key has no class: what it reaches is unknown."""
     for environment, project, leaf in _outside(fleet):
         if leaf.kind is None:
             yield Hit(
                 (environment.prefix,),
                 leaf.key,
-                f"{leaf.problem}, so nobody knows what {leaf.key} of {environment.prefix} reaches.",
+                f"{leaf.problem}, so what {leaf.key} of {environment.prefix} reaches is unknown.",
                 "Take it away. If Compose knows the key, please report it; until then a waiver accepts it.",
                 (project.where(*leaf.path),),
                 environment.machine,
@@ -76,8 +75,8 @@ def one_sided_share(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(owners),
                 f"{kind} {name}",
-                f"Only {listing(owners)} declares the {kind} {name} as shared; on {machine} nobody shares it with "
-                "that environment, or whoever does has not agreed.",
+                f"Only {listing(owners)} declares the {kind} {name} as shared: on {machine} no other environment "
+                "shares it, or one does without declaring it.",
                 f"Name it in bulkhead_shared of every environment that uses it, with a reason, or take it out of "
                 f"{listing(owners)}.",
                 tuple(fleet.by_prefix[owner].origin("bulkhead_shared") for owner in owners),
@@ -103,14 +102,9 @@ def _found(fleet: Fleet) -> list[tuple[Environment, ComposeProject, Leaf]]:
 def _declared_shares(fleet: Fleet) -> dict[tuple[str, str, str], list[str]]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for environment in fleet.environments:
-        for entry in _entries(environment.variables.get("bulkhead_shared")):
-            key = (environment.machine, str(entry.get("kind")), str(entry.get("name")))
-            found.setdefault(key, []).append(environment.prefix)
+        for kind, name in declared_shares(environment):
+            found.setdefault((environment.machine, kind, name), []).append(environment.prefix)
     return found
-
-
-def _entries(declared: Any) -> Iterator[Mapping[str, Any]]:
-    yield from (entry for entry in declared if isinstance(entry, Mapping)) if isinstance(declared, list) else ()
 
 
 def _shown(leaf: Leaf) -> str:

@@ -104,7 +104,7 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
         for network, attachment in (service.get("networks") or {}).items():
             if attachment and attachment.get("aliases"):
                 yield False, " ".join(texts(attachment["aliases"])), (project, "services", name, "networks", network)
-        # Whatever else stands there: a key that nobody thought of can carry a name as well.
+        # All other keys: one without a rule of its own can carry a name as well.
         for key in service.keys() - _RUN - _TOLD - _ELSEWHERE:
             yield False, " ".join(texts(service[key])), (project, "services", name, key)
     for project in environment.compose:

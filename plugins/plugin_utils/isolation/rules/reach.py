@@ -61,7 +61,7 @@ def default_bridge(fleet: Fleet) -> Judgement:
 def stays(call: DockerCall, kind: str) -> bool:
     """Whether a call starts a container that stays: in the background, with a port, or as a unit of systemd.
 
-    One that works in the foreground of a script and ends with it listens to nobody.
+    One that works in the foreground of a script and ends with it serves no requests.
     """
     if call.compose or call.verb not in (("run",), ("create",), ("container", "run"), ("container", "create")):
         return False

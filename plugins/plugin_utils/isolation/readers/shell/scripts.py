@@ -70,7 +70,7 @@ class Command:
     host: str = ""
     #: The job, task or setting that it belongs to, if any.
     unit: str = ""
-    #: It runs on a runner that the provider throws away after the job, whose engine and disk are nobody's server.
+    #: It runs on a hosted runner, which its provider throws away after the job.
     hosted: bool = False
     #: The words as written, with all variables.
     raw: tuple[str, ...] = ()
