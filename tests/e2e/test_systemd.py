@@ -174,7 +174,7 @@ def test_systemd_backs_up_says_when_it_fails_and_forgets(site: Site, machine: Ma
     eventually(lambda: "no container to copy /srv/storage from" in machine.run("journalctl", "--unit", name).stdout)
     listed = site.play("-l", "staging", playbook="playbooks/backups.yml").succeeded().output
     assert made.name in listed, listed
-    assert re.search(r"the last backup on schedule \(\S+\) failed: .*no container to copy", listed), listed
+    assert re.search(r"the last scheduled backup \(\S+\) failed: .*no container to copy", listed), listed
 
     place.variables["bulkhead_backup_schedule"] = ""
     place.deploy().succeeded()
