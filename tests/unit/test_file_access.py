@@ -23,21 +23,23 @@ TOUCHING = {"os", "os.path", "shutil", "tempfile", "glob", "tarfile", "io", "pat
 
 #: Of these, what only computes, or asks about this process.
 _PATHS = "abspath basename commonpath dirname isabs join normpath relpath split"
-_PROCESS = "close fdopen fstat getegid geteuid getpid getuid strerror urandom"
+_PROCESS = "close dup fchmod fdopen fsdecode fsencode fstat getegid geteuid getpid getuid strerror sysconf urandom"
 HARMLESS = {
     *(f"os.path.{name}" for name in _PATHS.split()),
     *(f"os.{name}" for name in _PROCESS.split()),
     *("io.BytesIO", "zipfile.ZipFile", "zipfile.ZipInfo", "shutil.which"),
 }
 
-#: The two files that work with handles.
-BY_HANDLE = {"module_utils/core/handles.py", "module_utils/source/snapshot.py"}
+#: The files that work with handles.
+BY_HANDLE = {"module_utils/core/handles.py", "module_utils/core/left_behind.py"}
 
+HANDLE = "by a handle, or in the build's own copy"
 KERNEL = "the kernel's own files"
 STATE = "the state directory, which only root can write: Tree(private=True) or require_ours checks it"
 OURS = "a directory that require_ours checked: only root can write on the way to it"
 NO_CONTENT = "says whether or where something is, to be judged: nothing is opened"
 ROOTS = "root's own places: /etc, /run, /usr"
+BUILD = "the build's own copy of the commit, which only root can write"
 TEMPORARY = "a file or directory of a random name, made by this process for itself in a sticky directory"
 MEMORY = "no file: a stream or memory"
 
@@ -59,31 +61,58 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.access": ROOTS,
     },
     "module_utils/core/directory.py": {
-        "os.rmdir": "by a handle", "os.symlink": "by a handle", "os.readlink": "by a handle",
+        "os.rmdir": HANDLE, "os.symlink": HANDLE, "os.readlink": HANDLE,
     },
     "module_utils/core/process.py": {"tempfile.TemporaryFile": TEMPORARY},
     "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/host/capacity.py": {
+        "os.path.isdir": NO_CONTENT, "os.stat": NO_CONTENT, "os.statvfs": NO_CONTENT, "open": KERNEL,
+    },
     "module_utils/host/facts.py": {
-        "os.stat": NO_CONTENT, "os.path.isdir": NO_CONTENT, "os.path.isfile": NO_CONTENT, "os.statvfs": NO_CONTENT,
-        "os.path.realpath": NO_CONTENT, "glob.glob": NO_CONTENT, "glob.escape": NO_CONTENT, "open": ROOTS,
+        "os.stat": NO_CONTENT, "os.path.isdir": NO_CONTENT, "os.path.isfile": NO_CONTENT,
+        "os.path.realpath": NO_CONTENT,
+        "glob.glob": NO_CONTENT, "glob.escape": NO_CONTENT, "open": ROOTS,
     },
     "module_utils/host/firewall.py": {"os.path.isdir": KERNEL, "open": KERNEL},
+    "module_utils/host/firewall_boot.py": {"os.path.isdir": ROOTS, "os.path.lexists": ROOTS, "os.unlink": ROOTS},
     "module_utils/host/mounts.py": {"open": KERNEL, "os.readlink": KERNEL},
     "module_utils/host/observation.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/host/sockets.py": {"open": KERNEL, "glob.iglob": KERNEL, "os.readlink": KERNEL},
-    "module_utils/image/build.py": {"os.path.isfile": "the build's own copy of the commit: only root can write it"},
+    "module_utils/image/build.py": {"open": BUILD},
+    "module_utils/image/build_files.py": {
+        "os.makedirs": OURS, "os.listdir": OURS, "tempfile.mkdtemp": OURS, "shutil.rmtree": OURS, "open": OURS,
+        "os.mkdir": OURS, "os.path.isdir": BUILD, "os.path.isfile": BUILD,
+    },
+    "module_utils/image/builder.py": {
+        "os.makedirs": OURS, "os.open": OURS, "open": OURS, "os.stat": OURS, "os.statvfs": OURS, "os.scandir": OURS,
+        "os.rename": OURS, "os.unlink": OURS, "os.path.exists": OURS, "os.path.getsize": OURS, "os.path.isdir": OURS,
+        "os.path.realpath": OURS, "shutil.rmtree": OURS, "os.mkdir": ROOTS, "os.readlink": KERNEL,
+    },
+    "module_utils/image/ca_bundle.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/image/cgroup.py": {
+        "os.path.exists": KERNEL, "os.path.isdir": KERNEL, "os.makedirs": KERNEL, "os.scandir": KERNEL,
+        "os.walk": KERNEL, "os.rmdir": KERNEL, "open": KERNEL,
+    },
+    "module_utils/image/uplink.py": {"os.path.exists": KERNEL, "open": KERNEL + ", and /etc/resolv.conf"},
     "module_utils/operations/destroy.py": {
-        "os.path.isdir": STATE, "os.listdir": STATE, "shutil.rmtree": STATE, "os.unlink": OURS,
+        "os.path.isdir": STATE, "os.path.isfile": STATE, "os.listdir": STATE, "shutil.rmtree": STATE, "os.unlink": OURS,
     },
     "module_utils/probe/prober.py": {
         "os.path.exists": KERNEL, "tarfile.open": MEMORY, "os.path.isdir": ROOTS, "os.path.realpath": ROOTS,
     },
     "module_utils/release/adoption.py": {"tempfile.mkdtemp": TEMPORARY},
+    "module_utils/release/copied.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/release/preconditions.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/source/checkout.py": {
-        "tempfile.mkstemp": TEMPORARY, "os.fchown": "by a handle", "os.unlink": TEMPORARY,
+        "tempfile.mkstemp": TEMPORARY, "os.fchown": HANDLE, "os.unlink": TEMPORARY,
         "tempfile.mkdtemp": TEMPORARY, "os.chown": TEMPORARY, "shutil.rmtree": TEMPORARY,
+        "os.path.isfile": NO_CONTENT,
     },
+    "module_utils/source/context.py": {
+        "os.open": HANDLE, "os.listdir": HANDLE, "os.mkdir": HANDLE, "os.readlink": HANDLE, "os.stat": HANDLE,
+        "os.symlink": HANDLE, "os.path.islink": BUILD,
+    },
+    "module_utils/state/format.py": {"os.path.isdir": STATE, "os.rename": STATE, "os.unlink": STATE},
     "module_utils/state/registry.py": {"os.path.realpath": NO_CONTENT},
 }  # fmt: skip
 

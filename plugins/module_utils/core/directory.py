@@ -60,7 +60,7 @@ def read(path: str) -> bytes | None:
         raise TreeError("cannot read %s: %s" % (path, error.strerror)) from error
 
 
-def read_source(path: str) -> bytes | None:
+def read_through(path: str) -> bytes | None:
     """The content of a file of the machine, such as a certificate, through links that only root could have made."""
     try:
         return handles.read_through(path)

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.directory import Tree, digest, read, read_source
+from ..core.directory import Tree, digest, read, read_through
 from ..core.errors import Failure
 from ..core.layout import PAGE
 from . import sockets
@@ -61,7 +61,7 @@ def machine_id() -> str:
     """The machine's unique id; empty if it has none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         with contextlib.suppress(Failure):
-            content = (read_source(path) or b"").decode("utf-8", "replace").strip()
+            content = (read_through(path) or b"").decode("utf-8", "replace").strip()
             if content:
                 return content
     return ""

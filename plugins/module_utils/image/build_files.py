@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..core.handles import require_ours
 from ..docker.engine import EngineError
 from ..source.checkout import Checkout
 from ..source.context import ContextError, resolve
@@ -40,6 +41,7 @@ class BuildFiles(NamedTuple):
 def build_files(checkout: Checkout, params: dict[str, Any], commit: str) -> Iterator[BuildFiles]:
     """Yield the files for the build of a commit. Raises EngineError if anything to be read lies outside of it."""
     parent = os.path.join(state_directory(params["state_directory"]), BUILDS)
+    require_ours(parent)
     os.makedirs(parent, mode=0o700, exist_ok=True)
     # No prefix has a dot. The environment's lock is held, so what is there was left by a run that was killed.
     for name in os.listdir(parent):

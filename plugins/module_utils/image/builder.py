@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from ..core.errors import Failure, last_lines
+from ..core.handles import require_ours
 from ..docker.engine import Engine, EngineError
 from ..state.registry import state_directory
 from .cgroup import Cgroup
@@ -151,6 +152,7 @@ class Builder:
     @contextlib.contextmanager
     def started(self) -> Iterator[Engine]:
         """The running engine. Raises Unavailable if it cannot be started; then nothing of it is left."""
+        require_ours(self.folder)
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         with self._alone() as lock:
             self._clear()

@@ -10,7 +10,7 @@ import os
 import re
 import ssl
 
-from ..core.below import read_regular
+from ..core.directory import read_through
 from ..docker.engine import EngineError
 from ..state.registry import Registry, state_directory
 
@@ -20,17 +20,15 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOT
 def certificates(path: str, configured: str, prefix: str) -> str:
     """The certificates of a PEM file, and nothing else of it.
 
-    Raises EngineError if the file belongs to another environment or to Bulkhead, or holds anything but certificates.
+    Raises PathError if another user could have made a link on the way, TreeError if it cannot be read, EngineError if
+    the file belongs to another environment or to Bulkhead, or holds anything but certificates.
     """
     real = os.path.realpath(path)
     state = state_directory(configured)
     for other, directory in [("Bulkhead", state), *_others(state, prefix)]:
         if (real + os.sep).startswith(os.path.realpath(directory) + os.sep):
             raise _refusal(path, "it belongs to %s" % other)
-    try:
-        content = read_regular(real)  # not by the first path: one of its links may have been exchanged since
-    except OSError as error:
-        raise _refusal(path, "it cannot be read: %s" % error.strerror) from error
+    content = read_through(real)  # not by the first path: one of its links may have been exchanged since
     if content is None:
         raise _refusal(path, "it is not a file")
     blocks = list(_BLOCK.finditer(content.decode("utf-8", "replace")))

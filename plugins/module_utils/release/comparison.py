@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, digest
+from ..core.directory import DesiredFile, digest
 from ..docker.containers import is_well, labels_of, name_of, started
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
@@ -262,13 +262,13 @@ def commands_digest(service: Service) -> str:
     return digest(json.dumps(service.prepare).encode())[:8]
 
 
-def _wanted_files(tree: Tree, params: dict[str, Any]) -> list[DesiredFile]:
+def _wanted_files(home: Home, params: dict[str, Any]) -> list[DesiredFile]:
     """The files that are wanted, those copied from the machine included."""
     found = []
     for file in params["files"]:
         content = file["content"].encode("utf-8", "surrogateescape")
         if file["source"]:
-            content = read_source(file["source"], tree, params.get("state_directory", ""))
+            content = read_source(file["source"], home)
             if content is None:
                 raise EngineError(
                     "%s does not exist on this machine (it is wanted as %s)" % (file["source"], file["path"])

@@ -84,9 +84,8 @@ def _check_required(declaration: Declaration) -> None:
         required += ["bulkhead_http_port", "bulkhead_https_port", "bulkhead_domains"]
     if values["bulkhead_source_repository"]:
         required += ["bulkhead_source_branch"]
-    noted = {problem.resource for problem in declaration.problems}
     for name in required:
-        if values.get(name) in (None, "", []) and name not in noted and name not in declaration.sealed:
+        if values.get(name) in (None, "", []) and declaration.can_judge(name):
             hint = f" (it may be in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
             declaration.problem(
                 "missing-variable",
@@ -101,13 +100,11 @@ def _check_values(declaration: Declaration) -> None:
     for variable in SETTINGS:
         for key, value in values[variable].items():
             check_setting(declaration, variable, key, value)
-    noted = {problem.resource for problem in declaration.problems}
     for name, problems in (
         ("bulkhead_environment", naming.check_environment(values["bulkhead_environment"])),
         ("bulkhead_prefix", naming.check_prefix(values["bulkhead_prefix"])),
     ):
-        readable = name not in declaration.sealed
-        if name not in noted and readable and values["bulkhead_project"] and values["bulkhead_environment"]:
+        if declaration.can_judge(name) and values["bulkhead_project"] and values["bulkhead_environment"]:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
     directory = _readable(values["bulkhead_directory"])
@@ -149,7 +146,7 @@ def _readable(value: Any) -> str:
 
 def _check_firewall(declaration: Declaration) -> None:
     wanted = declaration.values["bulkhead_firewall"]
-    if not holds_seal(wanted) and str(wanted).lower() not in ("auto", "true", "false"):
+    if declaration.can_judge("bulkhead_firewall") and str(wanted).lower() not in ("auto", "true", "false"):
         declaration.problem(
             "invalid-variable",
             "bulkhead_firewall",
@@ -203,11 +200,8 @@ def check_promotion(fleet: Sequence[Declaration]) -> None:
 
 
 def _check_numbers(declaration: Declaration) -> None:
-    noted = {problem.resource for problem in declaration.problems}
     for name, fix in _COUNTED.items():
         value = declaration.values[name]
-        if name in declaration.sealed or name in noted:
-            continue
-        if not isinstance(value, int) or value < 0:
+        if declaration.can_judge(name) and not (isinstance(value, int) and value >= 0):
             said = "empty" if value is None else value
             declaration.problem("invalid-variable", name, f"{name} is {said}", fix)

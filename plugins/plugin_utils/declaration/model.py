@@ -71,6 +71,10 @@ class Declaration:
             for fault in faults
         )
 
+    def can_judge(self, name: str) -> bool:
+        """Whether a variable's value can be judged: it is read here, and nothing is known to be wrong with it."""
+        return name not in self.sealed and all(problem.resource != name for problem in self.problems)
+
     def problem(
         self,
         rule: str,

@@ -37,7 +37,7 @@ def check_sources(declaration: Declaration) -> None:
             declaration.problem("invalid-variable", variable, problem(text), "correct it in the inventory")
     for variable in ("bulkhead_build_context", "bulkhead_build_dockerfile"):
         path = str(values[variable] or "")
-        if not holds_seal(path) and not _is_inside(path):
+        if declaration.can_judge(variable) and not holds_seal(path) and not _is_inside(path):
             declaration.problem(
                 "invalid-variable",
                 variable,

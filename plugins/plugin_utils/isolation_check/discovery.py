@@ -54,7 +54,7 @@ _LOCAL = frozenset(("local", "test", "tests", "testing", "ci", "e2e", "override"
 
 
 @dataclass
-class _Found:
+class _Named:
     """The files of one environment."""
 
     compose_files: list[str] = field(default_factory=list)
@@ -82,14 +82,14 @@ def discover(root: Path) -> Guess:
     """What the files below a directory tell about environments; the guess has none if there is no Compose file."""
     paths = list(_walk(root))
     compose = [path for path in paths if _COMPOSE.fullmatch(path.name) and not _SAMPLE.search(path.name)]
-    named: dict[str, _Found] = {}
+    named: dict[str, _Named] = {}
     neutral: list[PurePosixPath] = []
     for path in compose:
         words = _words(path)
         if _LOCAL & set(_split(path.name)):
             continue
         if words:
-            named.setdefault(words[0], _Found()).compose_files.append(str(path))
+            named.setdefault(words[0], _Named()).compose_files.append(str(path))
         else:
             neutral.append(path)
     if "dev" in named and len(named) > 1:
@@ -131,7 +131,7 @@ def _words(path: PurePosixPath) -> list[str]:
     return list(dict.fromkeys(_NAMES[word] for part in parts for word in _split(part) if word in _NAMES))
 
 
-def _one_project(root: Path, named: dict[str, _Found]) -> Iterator[str]:
+def _one_project(root: Path, named: dict[str, _Named]) -> Iterator[str]:
     """Keep one project of each environment: that of the highest directory, and its first file that is complete."""
     for name, found in named.items():
         paths = sorted(map(PurePosixPath, found.compose_files), key=lambda path: (len(path.parts), str(path)))
@@ -144,7 +144,7 @@ def _one_project(root: Path, named: dict[str, _Found]) -> Iterator[str]:
             yield f"{_FULL.get(name, name)} has several projects. Of these, {listing(others)} was left out."
 
 
-def _place_neutral(root: Path, named: dict[str, _Found], neutral: Sequence[PurePosixPath]) -> Iterator[str]:
+def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PurePosixPath]) -> Iterator[str]:
     """Give Compose files without a word to environments: as a base that others complete, or as production."""
     for path in neutral:
         beside = [
@@ -158,7 +158,7 @@ def _place_neutral(root: Path, named: dict[str, _Found], neutral: Sequence[PureP
                 found.compose_files.insert(0, str(path))
             yield f"{path} is the base of the files that only change it."
         elif "prod" not in named and path.name.lower().startswith(("docker-compose.", "compose.")):
-            named["prod"] = _Found([str(path)])
+            named["prod"] = _Named([str(path)])
             yield f"{path} names no environment, and nothing else is production's."
 
 
@@ -179,7 +179,7 @@ def _is_part(root: Path, paths: Iterable[str]) -> bool:
     return False
 
 
-def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, _Found]) -> None:
+def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, _Named]) -> None:
     """Give all other files to the environment that they name, or to all if they name none."""
     for path in paths:
         kind = _kind(root, path)
@@ -207,7 +207,7 @@ def _kind(root: Path, path: PurePosixPath) -> str:
     return ""
 
 
-def _entry(root: Path, name: str, found: _Found) -> dict[str, Any]:
+def _entry(root: Path, name: str, found: _Named) -> dict[str, Any]:
     """One environment of the configuration."""
     project = "-".join(_split(root.resolve().name)) or "app"
     prefix = re.sub(r"^[^a-z]+", "", f"{project}_{name}") or name
@@ -215,7 +215,7 @@ def _entry(root: Path, name: str, found: _Found) -> dict[str, Any]:
     return {"name": _FULL.get(name, name), "prefix": prefix, **lists}
 
 
-def _told(named: Mapping[str, _Found], left_out: Sequence[str]) -> Iterator[str]:
+def _told(named: Mapping[str, _Named], left_out: Sequence[str]) -> Iterator[str]:
     for name, found in named.items():
         others = sum(len(value) for key, value in vars(found).items() if key != "compose_files")
         yield f"{_FULL.get(name, name)}: {' and '.join(found.compose_files)}, with {number(others, 'other file')}."

@@ -50,7 +50,8 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
 
 def guard_wanted(value: Any) -> bool | str:
     """What ``bulkhead_firewall`` asks for: ``auto``, or whether there must be a guard."""
-    return "auto" if value == "auto" else str(value).lower() in ("true", "yes", "on", "1")
+    word = str(value).lower()  # one of these three: the declaration is checked
+    return "auto" if word == "auto" else word == "true"
 
 
 def release_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _table() -> _Branch:
 def outside(project: ComposeProject, boundary: Boundary) -> list[Leaf]:
     """List every value of a project that is not contained. An entry judges all that is below it."""
     found: list[Leaf] = []
-    _Walk(boundary, found).into(_model(project), _table(), ())
+    _KeyWalk(boundary, found).into(_model(project), _table(), ())
     return found
 
 
@@ -70,7 +70,7 @@ def _model(project: ComposeProject) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _KeyWalk:
     """One way through a model. Without generators, as a fleet has a hundred values for each service."""
 
     boundary: Boundary

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import RELEASES
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.limits import missing_limits
 from unit.module_utils.deployments import WEB, Machine, files
 from unit.module_utils.fake_engine import service
@@ -94,7 +95,7 @@ def test_the_same_release_although_an_older_version_kept_it(deployed: Machine) -
     deployed.engine.container("web", **container())
     let_limits_work(deployed)
     kept = deployed.releases()
-    manifest = deployed.directory / ".bulkhead/releases" / kept[0] / "release.json"
+    manifest = deployed.kept / RELEASES / kept[0] / "release.json"
     assert '"declares": [],' in manifest.read_text()
     manifest.write_text(manifest.read_text().replace('"declares": [],', ""))
     deployed.deploy()

@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.below import read_below
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree, TreeError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.copied import read_source
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.paths import path_problem, paths_problem
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry
 from unit.module_utils.deployments import pem
 
@@ -61,47 +58,11 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def test_reading_below(own: Path) -> None:
-    assert read_below(str(own), "docker/file") == b"own"
-    (own / "inner").symlink_to("docker")
-    assert read_below(str(own), "inner/file") == b"own"
-    assert read_below(str(own), "docker/none") is None and read_below(str(own), "none/none") is None
-    assert read_below(str(own / "none"), "file") is None
-    (own / "docker/link").symlink_to("file")
-    assert read_below(str(own), "docker/link") is None, "a link is replaced, and not followed"
-    os.mkfifo(own / "pipe")
-    assert read_below(str(own), "pipe") is None
-
-
-@pytest.mark.parametrize("path", ["../prod/.env", "docker/../../prod/.env", "out/.env", "/etc/passwd"])
-def test_nothing_outside_is_read(own: Path, path: str) -> None:
-    (own / "out").symlink_to("../prod")
-    assert (own / path).exists()  # the control: it is there for whoever just opens it
-    with pytest.raises(TreeError, match="outside the environment's own directory"):
-        read_below(str(own), path)
-
-
-def test_a_link_put_there_while_it_is_read(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The owner exchanges a directory for a link after it was judged."""
-    real = os.path.realpath
-
-    def judged(path: str) -> str:
-        found = real(path)
-        if path.endswith("docker") and stat.S_ISDIR(os.lstat(path).st_mode):
-            (own / "docker").rename(own / "aside")
-            (own / "docker").symlink_to("../prod")
-        return found
-
-    monkeypatch.setattr(os.path, "realpath", judged)
-    assert read_below(str(own), "docker/.env") is None
-    assert (own / "docker/.env").read_text() == "PASSWORD=production's"  # the control: the link is there
-
-
 # ---- files of the machine ------------------------------------------------------------------------------------------
 
 
 def sourced(own: Path, path: Path) -> bytes | None:
-    return read_source(str(path), Tree(str(own)), str(own.parent / "state"))
+    return read_source(str(path), Home(str(own), "app_own", str(own.parent / "state")))
 
 
 def test_what_is_copied(own: Path, tmp_path: Path) -> None:

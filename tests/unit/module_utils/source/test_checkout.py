@@ -266,15 +266,15 @@ def test_the_image_is_built_from_the_commit(checkout: Checkout, origin: Path, em
         "README": "1\n",
         "Dockerfile": "FROM scratch\n",
     }
-    assert not Path(checkout.build_root, earlier).exists()
+    assert not (path.parent / ".bulkhead/build" / earlier).exists()
     assert git(path, "worktree", "list").count("\n") == 0
     checkout.refuse_local_changes()
 
 
 def test_an_export_that_broke_off_does_not_stand_in_the_way(checkout: Checkout, origin: Path, empty: Path) -> None:
-    deployed(checkout)
+    path = deployed(checkout)
     newest = tip(origin, "staging")
-    folder = Path(checkout.build_root, newest)
+    folder = path.parent / ".bulkhead/build" / newest
     folder.mkdir(parents=True)
     (folder / "left-over").touch()
     assert checkout.export(newest, str(empty)) == tip(origin, "staging^{tree}")

@@ -47,7 +47,7 @@ def test_what_is_written_is_read(registry: Registry, home: Path) -> None:
     assert json.loads(Path(path).read_text()) == receipt()
     assert Path(path).stat().st_mode & 0o777 == 0o640
     # It holds digests of settings, which others could compare with those of their guesses.
-    assert place(registry).stat().st_mode & 0o777 == 0o640
+    assert place(registry).stat().st_mode & 0o777 == 0o600
 
 
 def test_no_registry_is_an_empty_one(registry: Registry) -> None:

@@ -37,7 +37,15 @@ PYTHON = (
     "not iterable",
 )
 
-WRONG: Mapping[str, Any] = {"str": {"a": 1}, "path": [1], "int": [1], "bool": [1], "list": {"a": 1}, "dict": [1]}
+WRONG: Mapping[str, Any] = {
+    "str": {"a": 1},
+    "path": [1],
+    "int": [1],
+    "bool": [1],
+    "list": {"a": 1},
+    "dict": [1],
+    "raw": {"a": 1},
+}
 
 
 def fleet(directory: Path, values: Mapping[str, Any], raw: Mapping[str, str] | None = None) -> Inventory:
