@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +33,8 @@ class Commit:
         (folder / "Dockerfile").write_text(dockerfile)
         self.folder = folder
 
-    @contextlib.contextmanager
-    def exported(self, _commit: str) -> Iterator[str]:
-        yield str(self.folder)
-
-    def tree(self, _commit: str) -> str:
+    def export(self, _commit: str, target: str) -> str:
+        shutil.copytree(self.folder, target, dirs_exist_ok=True)
         return "0" * 40
 
 

@@ -247,7 +247,7 @@ def test_programs_that_a_repository_names(two: Two) -> None:
             subprocess.run(["git", *arguments], check=True, env=environment, capture_output=True)
 
     assert as_user(prepare)
-    checkout = Checkout(Module(), str(two.staging), "r", "main", "nobody")
+    checkout = Checkout(Module(), str(two.staging), "/r", "main", "nobody")
     checkout.git("status", "--porcelain")
     assert seen.read_text().strip() == str(NOBODY.pw_uid)
     seen.unlink()

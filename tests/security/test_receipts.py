@@ -34,7 +34,7 @@ def test_no_variable_forges_a_receipt(site: Site) -> None:
 
     run = place.deploy(*options).succeeded()
     receipt = json.loads(kept.read_text())
-    (made,) = (place.directory / ".bulkhead/releases").glob("2*")
+    (made,) = (site.directory / "machine-state/deployed" / place.prefix / "releases").glob("2*")
     assert (receipt["release"], receipt["commit"]) == (made.name, "")
     assert "cafe" not in kept.read_text() + run.result("verify")["receipt"]["path"]
     assert receipt["permissions"] == {"bulkhead_lock_takeover": True}
