@@ -14,7 +14,7 @@ from ..core.errors import Failure
 
 _ROOT = "/sys/fs/cgroup"
 
-#: Processes and threads of one build.
+#: Processes and threads of the steps of one build. Its engine does not count: without threads, it would crash.
 _PIDS = 4096
 #: A build's share of a busy processor, against 1024 (v1) or 100 (v2) of everything else together.
 _SHARES, _WEIGHT = 512, 50
@@ -65,14 +65,15 @@ class Cgroup:
                 os.makedirs(above, exist_ok=True)
                 with contextlib.suppress(OSError):  # older kernels; it can be set while there is nothing below
                     _write(os.path.join(above, "memory.use_hierarchy"), "1", optional=True)
-                os.makedirs(os.path.join(folder, "engine"), exist_ok=True)
+                for part in ("engine", "steps"):
+                    os.makedirs(os.path.join(folder, part), exist_ok=True)
             if self.unified:
                 folder = self._folders()[0]
                 _write(os.path.join(folder, "cgroup.subtree_control"), "+memory +pids +cpu")
                 for group, limit in ((os.path.dirname(folder), together), (folder, memory)):
                     _write(os.path.join(group, "memory.max"), str(limit))
                     _write(os.path.join(group, "memory.swap.max"), "0", optional=True)  # a kernel without swap
-                _write(os.path.join(folder, "pids.max"), str(_PIDS))
+                _write(os.path.join(folder, "steps", "pids.max"), str(_PIDS))
                 _write(os.path.join(folder, "cpu.weight"), str(_WEIGHT))
                 if quota:
                     _write(os.path.join(folder, "cpu.max"), "%d %d" % (quota, _PERIOD))
@@ -80,7 +81,7 @@ class Cgroup:
             by_memory, by_pids, by_cpu = self._folders()
             for group, limit in ((os.path.dirname(by_memory), together), (by_memory, memory)):
                 _limit_memory(group, limit)
-            _write(os.path.join(by_pids, "pids.max"), str(_PIDS))
+            _write(os.path.join(by_pids, "steps", "pids.max"), str(_PIDS))
             _write(os.path.join(by_cpu, "cpu.shares"), str(_SHARES))
             if quota:
                 _write(os.path.join(by_cpu, "cpu.cfs_period_us"), str(_PERIOD))
