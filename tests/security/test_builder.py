@@ -213,6 +213,8 @@ def test_steps_reach_no_port_of_the_machine(machine: Machine, link_local: str) -
         *("run", "--detach", "--rm", "--label", f"io.bulkhead.project={machine.project}"),
         *("--publish", f"{port}:80", "--publish", f"{unlisted}:80", IMAGE, "python3", "-c", _SERVER, "", "80"),
     ).strip()
+    of_prod = ("run", "--detach", "--rm", "--label", f"io.bulkhead.prefix={machine.prefix('prod')}")
+    theirs = docker(*of_prod, "--publish", f"{free_port()}:80", IMAGE, "sleep", "600").strip()
     try:
         networks = "{{range .NetworkSettings.Networks}}{{.Gateway}} {{.IPAddress}}{{end}}"
         gateway, container = docker("container", "inspect", "--format", networks, server).split()
@@ -238,5 +240,14 @@ def test_steps_reach_no_port_of_the_machine(machine: Machine, link_local: str) -
         assert said(machine.image("staging")).split()[1:] == answering
         machine.build("staging", recipe.replace("RUN (", "RUN true; ("), egress=[f"{own}:{port}"])
         assert said(machine.image("staging")).split()[1:] == [f"{own}:{port}"]
+
+        published = docker("port", theirs, "80").rpartition(":")[2].strip()
+        for target, why in (
+            (f"{own}:{published}", "of another environment publishes it"),
+            (f"{container}:80", "it belongs to the network bridge"),
+            ("169.254.169.254:80", "clouds give away the machine's credentials there"),
+        ):
+            with pytest.raises(EngineError, match=why):
+                machine.build("staging", recipe, egress=[target])
     finally:
-        docker("rm", "--force", server)
+        docker("rm", "--force", server, theirs)

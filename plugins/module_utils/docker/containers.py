@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from ..core.timestamps import seconds
@@ -60,6 +61,16 @@ def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
             if (binding.get("HostPort") or "").isdigit():
                 ports.append((int(binding["HostPort"]), binding.get("HostIp") or ""))
     return ports
+
+
+def published_by_others(containers: Iterable[dict[str, Any]], prefix: str) -> list[tuple[int, str, str]]:
+    """What containers of other environments publish on the machine: (port, address, container's name)."""
+    return [
+        (port, address, name_of(container))
+        for container in containers
+        if labels_of(container).get(PREFIX, prefix) != prefix
+        for port, address in published_by(container)
+    ]
 
 
 def is_well(container: dict[str, Any], one_shot: bool = False) -> bool:

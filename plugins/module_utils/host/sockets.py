@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import ipaddress
 import os
+import socket
 from collections.abc import Iterable
 
 _ESTABLISHED = "01"
@@ -103,6 +104,17 @@ def holders(inodes: Iterable[str]) -> dict[str, str]:
 def process_of(inode: str) -> str:
     """The process that holds a socket; empty if this user may not see it."""
     return holders([inode]).get(inode, "")
+
+
+def is_own_address(address: str) -> bool:
+    """Whether an IP address is one of this machine's own."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def overlap(first: str, second: str) -> bool:

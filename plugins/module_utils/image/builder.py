@@ -129,7 +129,7 @@ class Builder:
         self.run = os.path.join(_RUN, key)
         self.image = os.path.join(self.folder, "disk.img")
         self.cgroup = Cgroup(key)
-        self.uplink = Uplink(engine, key, settings.egress)
+        self.uplink = Uplink(engine, key, prefix, settings.egress)
 
     # ---- life ----------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,8 @@
 """A build engine's way out: a pair of interfaces, and firewall rules that let it reach the internet and nothing nearer.
 
 Steps of a build reach what lies behind the machine's default route. They do not reach the machine's own addresses, any
-published port, any container, or link-local addresses, among them the metadata address of clouds. There is no IPv6.
-The machine's name servers, on port 53 alone, and what ``bulkhead_build_egress`` lists are reached as well. Runs on the
-targets.
+published port, any container, or the addresses at which clouds give away credentials. There is no IPv6. The machine's
+name servers, on port 53 alone, and what ``bulkhead_build_egress`` lists are reached as well. Runs on the targets.
 """
 
 from __future__ import annotations
@@ -21,8 +20,11 @@ import socket
 from collections.abc import Iterable
 
 from ..core.errors import Failure, last_lines
-from ..docker.engine import Engine, EngineError
+from ..docker.containers import published_by_others
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..host.firewall import Table
+from ..host.guarded import DNS, GUARDED, is_guarded
+from ..host.sockets import is_own_address, overlap
 
 #: Addresses for the pairs: a range that is reserved for benchmarks, so that no network of a company has them.
 _PAIRS = ipaddress.IPv4Network("198.18.0.0/16")
@@ -50,13 +52,11 @@ def filter_rules(link: str, way_out: str, nameservers: Iterable[str], egress: It
     """
     refuse = "-j REJECT --reject-with icmp-port-unreachable"
     rules = ["-o %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" % link, "-o %s -j DROP" % link]
-    allowed = [(protocol, address, 53) for address in nameservers for protocol in ("udp", "tcp")]
-    allowed += [("tcp", address, port) for address, port in egress]
-    rules += [
-        "-p %s -m conntrack --ctorigdst %s --ctorigdstport %d -j ACCEPT" % (protocol, address, port)
-        for protocol, address, port in allowed
-    ]
-    rules += ["-d 169.254.0.0/16 %s" % refuse, "-m addrtype --dst-type LOCAL %s" % refuse]
+    accept = "-p %s -m conntrack --ctorigdst %s --ctorigdstport %d -j ACCEPT"
+    rules += [accept % (protocol, address, DNS) for address in nameservers for protocol in ("udp", "tcp")]
+    rules += ["-d %s %s" % (network, refuse) for network in GUARDED[4]]
+    rules += [accept % ("tcp", address, port) for address, port in egress]
+    rules += ["-m addrtype --dst-type LOCAL %s" % refuse]
     rules += ["-m addrtype --dst-type BROADCAST -j DROP", "-m addrtype --dst-type MULTICAST -j DROP"]
     rules += ["-m conntrack --ctstate DNAT %s" % refuse]
     rules += ["-o %s -j ACCEPT" % way_out] if way_out else []
@@ -114,10 +114,11 @@ def free_pair(taken: Iterable[str], start: int) -> tuple[str, str]:
 
 
 class Uplink:
-    """The interfaces and rules of one build engine, all of them named after its ``key``."""
+    """The interfaces and rules of an environment's build engine, all of them named after its ``key``."""
 
-    def __init__(self, engine: Engine, key: str, egress: Iterable[str]) -> None:
+    def __init__(self, engine: Engine, key: str, prefix: str, egress: Iterable[str]) -> None:
         self.engine = engine
+        self.prefix = prefix
         self.link, self.inside = "bhb%s" % key, "bhb%sn" % key
         # What begins like this may stand before environments' guards, and is no reason to renew them.
         self.chain = "BULKHEAD-BUILD-%s" % key
@@ -183,7 +184,10 @@ class Uplink:
         self._restore(table.command, lines)
 
     def _addresses(self) -> list[tuple[str, int]]:
-        """What may be reached, by address. Raises EngineError for a name that the machine cannot resolve."""
+        """What may be reached, by address.
+
+        Raises EngineError for a name that the machine cannot resolve, and for what belongs to another environment.
+        """
         found = []
         for host, port in self._egress:
             try:
@@ -191,7 +195,35 @@ class Uplink:
             except OSError as error:
                 raise EngineError("bulkhead_build_egress: this machine cannot resolve %s" % host) from error
             found += sorted({(str(answer[4][0]), port) for answer in answers})
+        for address, port in found:
+            if is_guarded(address):
+                raise _refusal(address, port, "clouds give away the machine's credentials there")
+        if found:
+            self._refuse_others(found)
         return found
+
+    def _refuse_others(self, egress: list[tuple[str, int]]) -> None:
+        """Raise EngineError for a container's address, and for a port of the machine that another environment
+        publishes: whoever declares the exception decides what a name leads to."""
+        subnets = [
+            (network["Name"], ipaddress.ip_network(config["Subnet"]))
+            for network in inspect_objects(self.engine, "network", self._listed("network", "ls"))
+            for config in (network.get("IPAM") or {}).get("Config") or ()
+            if config.get("Subnet")
+        ]
+        others = published_by_others(self.engine.inspect(self._listed("ps")), self.prefix)
+        for address, port in egress:
+            if is_own_address(address):
+                taken = [name for other, where, name in others if other == port and overlap(where, address)]
+                if taken:
+                    raise _refusal(address, port, "%s of another environment publishes it" % taken[0])
+                continue
+            for name, subnet in subnets:
+                if ipaddress.ip_address(address) in subnet:
+                    raise _refusal(address, port, "it belongs to the network %s" % name)
+
+    def _listed(self, *command: str) -> list[str]:
+        return self.engine.docker_ok(*command, "--quiet", "--no-trunc").split()
 
     def remove(self) -> None:
         """Remove interfaces and rules, those of a killed build as well."""
@@ -221,6 +253,10 @@ class Uplink:
         if code != 0:
             raise UplinkError("ip %s failed" % " ".join(arguments[:2]), last_lines(errors, 3))
         return output
+
+
+def _refusal(address: str, port: int, why: str) -> EngineError:
+    return EngineError("bulkhead_build_egress leads to %s:%d, and %s. Take it out" % (address, port, why))
 
 
 def _text(path: str) -> str:

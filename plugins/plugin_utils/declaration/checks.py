@@ -29,6 +29,12 @@ _SIZE = re.compile(r"0*[1-9]\d*(\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?\Z")
 #: Directories that no environment can have to itself.
 _SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
 
+#: The variables that stand for a number of bytes.
+_SIZES = (
+    *("bulkhead_build_memory", "bulkhead_build_disk", "bulkhead_machine_memory"),
+    *("bulkhead_reserved_memory", "bulkhead_reserved_disk"),
+)
+
 #: Numbers that must be set and not negative, each with its fix.
 _COUNTED = {
     "bulkhead_backup_keep": "use 0 to keep all backups, or the number to keep",
@@ -174,9 +180,9 @@ def _check_backups(declaration: Declaration) -> None:
 
 
 def _check_sizes(declaration: Declaration) -> None:
-    for name in ("bulkhead_machine_memory", "bulkhead_reserved_memory", "bulkhead_reserved_disk"):
+    for name in _SIZES:
         value = declaration.values[name]
-        if value and not holds_seal(value) and not _SIZE.match(str(value)):
+        if value and declaration.can_judge(name) and not _SIZE.match(str(value)):
             message = f"{name} is {value}, which is not a size"
             declaration.problem("invalid-variable", name, message, "write a number of bytes, or one with K, M, G or T")
 

@@ -15,11 +15,15 @@ from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls
 from ..facts.domains import neighbours
 from ..facts.ownership import owner_of_name
+from ..facts.server_owner import resolver
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
 from ..readers.shell.docker_call import DockerCall
 from ..wording import listing
 from . import Hit, Judgement, rule
 from .addresses import owner_of_address
+
+#: The variables that open a way past a guard, and for whom.
+_OPENING = {"bulkhead_firewall_allow": "the containers", "bulkhead_build_egress": "builds"}
 
 
 @rule("default-bridge", "NW-07", severity=Severity.HIGH, of_machine=True)
@@ -68,6 +72,33 @@ def stays(call: DockerCall, kind: str) -> bool:
     return (
         "create" in call.verb or call.has("-d", "--detach", "-p", "--publish", "-P", "--restart") or kind == "systemd"
     )
+
+
+@rule("opened-port", "NW-05", severity=Severity.HIGH)
+def opened_port(fleet: Fleet) -> Judgement:
+    """An environment opens a way for itself, past its guard, to a port that another one publishes."""
+    servers = resolver(fleet)
+    for environment in fleet.environments:
+        for variable, who in _OPENING.items():
+            for entry in environment.variables.get(variable) or ():
+                host, port = _opened(str(entry))
+                owner = servers.resolve(environment, "", host, port).owner if host else ""
+                reached = [owner] if host else servers.port_owners(environment.machine, port)
+                for other in sorted({*reached} - {"", environment.prefix}):
+                    yield Hit(
+                        (environment.prefix, other),
+                        f"{variable} {entry}",
+                        f"{variable} lets {who} of {environment.prefix} reach port {port}, which {other} publishes.",
+                        f"Take {entry} out of {variable}. What both need belongs on a server that neither owns.",
+                        (environment.origin(variable),),
+                        environment.machine,
+                    )
+
+
+def _opened(entry: str) -> tuple[str, int]:
+    """The host, empty for the machine, and the port of an entry such as ``25``, ``8125/udp`` or ``10.0.0.5:25``."""
+    host, _colon, port = entry.partition("/")[0].rpartition(":")
+    return host.strip("[]").lower(), int(port) if port.isdecimal() else 0
 
 
 @rule("host-network", "NW-08", severity=Severity.HIGH, of_machine=True)
