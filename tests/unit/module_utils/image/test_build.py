@@ -154,13 +154,13 @@ def test_limits_of_a_control_group(tmp_path: Path, unified: bool) -> None:
     written = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     own = "bulkhead-build/ab"
     if unified:
-        limits = {"memory.max": str(GIB), "pids.max": "4096", "cpu.max": "150000 100000", "cpu.weight": "50"}
+        limits = {"memory.max": str(GIB), "steps/pids.max": "4096", "cpu.max": "150000 100000", "cpu.weight": "50"}
         expected = {f"{own}/{name}": value for name, value in limits.items()}
         expected["bulkhead-build/memory.max"] = str(2 * GIB)
         above = ("", "bulkhead-build/", f"{own}/")
         expected |= {f"{folder}cgroup.subtree_control": "+memory +pids +cpu" for folder in above}
     else:
-        expected = {f"memory/{own}/memory.limit_in_bytes": str(GIB), f"pids/{own}/pids.max": "4096"}
+        expected = {f"memory/{own}/memory.limit_in_bytes": str(GIB), f"pids/{own}/steps/pids.max": "4096"}
         expected[f"cpu/{own}/cpu.cfs_quota_us"] = "150000"
         expected["memory/bulkhead-build/memory.limit_in_bytes"] = str(2 * GIB)
     assert expected.items() <= written.items()
