@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ..plugin_utils.declaration.templates import Templates
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation.live.probes import own_request
 
@@ -53,7 +55,10 @@ class ActionModule(EnvironmentStep):
         return answer
 
     def _page(self, template: str) -> str:
+        path, templates = Path(template), self.gate.renderer.templates
+        if path.is_absolute():  # the collection's own playbook has no templates of the user's beside it
+            templates = Templates(self.gate.inventory.loader, [path.parent])
         try:
-            return self.gate.renderer.templates.file(template, self.declaration.available)
+            return templates.file(path.name if path.is_absolute() else template, self.declaration.available)
         except AnsibleError as error:
             raise AnsibleActionFail(f"bulkhead_maintenance_page cannot be rendered: {error.message}") from error

@@ -25,7 +25,12 @@ class ActionModule(EnvironmentAction):
         """Call the module with what the inventory declares."""
         result, _options = self.begin(tmp, task_vars)
         declaration = self.declaration
-        arguments = {"directory": declaration.values["bulkhead_directory"], "prefix": declaration.prefix}
+        values = declaration.values
+        arguments = {
+            "directory": values["bulkhead_directory"],
+            "prefix": declaration.prefix,
+            "state_directory": values["bulkhead_state_directory"],
+        }
         result.update(call_module(self, self.task_vars, "releases", arguments))
         if result.get("releases") == []:
             Display().display(f"{declaration.prefix} has no releases here: it is not deployed")

@@ -27,9 +27,13 @@ def filter_rules(command: str = "iptables") -> list[str]:
 
 
 def of_others(prefix: str, command: str = "iptables") -> list[str]:
-    """The rules that are not the environment's, without counters; what the engine adds for its networks, and for a port
-    that a container publishes, is left out: other tests start and stop some meanwhile."""
+    """The rules that are not the environment's, without counters.
+
+    What the engine adds for its networks, and for a port that a container publishes, is left out, and so are the guards
+    of other workers' environments: other tests make and remove some meanwhile.
+    """
     rules = [line for line in filter_rules(command) if "br-" not in line and not line.startswith("-A DOCKER -d ")]
+    rules = [line for line in rules if "BULKHEAD-" not in line or f"BULKHEAD-{prefix[:10]}" in line]
     return [line.split(" [")[0] for line in rules if firewall_chain(prefix) not in line]
 
 

@@ -323,7 +323,7 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    "room", [pytest.param(0, id="none"), pytest.param(150_000, id="for half of it", marks=pytest.mark.full)]
+    "room", [pytest.param(0, id="none"), pytest.param(50_000, id="for half of it", marks=pytest.mark.full)]
 )
 def test_a_full_disk(site: Site, little_room: Path, room: int) -> None:
     """Said in words; what serves goes on serving, and nothing half written is left."""

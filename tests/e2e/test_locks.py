@@ -107,7 +107,7 @@ def test_kill_9_during_a_build(site: Site, tmp_path: Path) -> None:
         build_arguments={"SECONDS_TO_BUILD": "60"},
     )  # fmt: skip
     with started(site, "-l", "small") as process:
-        eventually(lambda: list(place.directory.glob(".bulkhead/build/*")) or process.poll() is not None, 120)
+        eventually(lambda: list(state(site).glob("builds/*")) or process.poll() is not None, 120)
         assert process.poll() is None, (site.directory / "killed.log").read_text()
         time.sleep(1)
     assert is_held(place) and not running(place.prefix)
@@ -251,10 +251,10 @@ def test_no_room_for_the_registry(site: Site, tmp_path: Path) -> None:
     room.mkdir()
     site.everyone["bulkhead_state_directory"] = str(room / "state")
     place = site.small(services=only(web=idle()))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(room)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(room)], check=True)
     try:
-        free = shutil.disk_usage(room).free
-        (room / "ballast").write_bytes(b"x" * free)
+        with (room / "ballast").open("wb") as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, shutil.disk_usage(room).free)
         error = place.deploy().error
         assert "the disk is full" in error and not exists(f"{place.prefix}_web")
         (room / "ballast").unlink()

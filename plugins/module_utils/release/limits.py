@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core.steps import Step
-from ..docker.containers import name_of
+from ..docker.containers import is_running, name_of
 from ..docker.engine import Engine, EngineError
 from .comparison import Comparison
 from .containers import Containers
@@ -31,7 +31,8 @@ def to_limit(containers: Containers, services: Iterable[Service], weight: int) -
     ``weight`` is the environment's processor weight; 0 leaves it as it is.
     """
     for service in services:
-        for container in containers.of_service(service):
+        # The engine can only limit a running one. One that has failed is not left out of what is waited for.
+        for container in filter(is_running, containers.of_service(service)):
             options = missing_limits(container, service, weight)
             if options:
                 yield name_of(container), options
@@ -67,6 +68,8 @@ def apply_limits(engine: Engine, wanted: Iterable[tuple[str, list[str]]]) -> Non
         try:
             engine.docker_ok("update", *options, name)
         except EngineError as error:
+            if not any(map(is_running, engine.inspect([name]))):  # it has just ended
+                continue
             raise EngineError(
                 "cannot limit %s (docker update %s). If it needs the swap that it uses now, set memswap_limit of its "
                 "service in bulkhead_services, or more memory" % (name, " ".join(options)),

@@ -66,10 +66,10 @@ def refuse_older(directory: str, prefix: str) -> None:
         lease = read(earlier)
         if lease is not None:
             tree.write(DesiredFile(_LEASE, lease, 0o600), new)
-        tree.write(DesiredFile(_README, _EXPLANATION.encode()), new)
+        tree.write(DesiredFile(_README, _EXPLANATION.encode(), 0o600), new)
         if lease is not None:
             os.unlink(earlier)
         os.rename(tree.path(new), earlier)
-    number = DesiredFile(_FORMAT, b"%d\n" % FORMAT)
+    number = DesiredFile(_FORMAT, b"%d\n" % FORMAT, 0o600)
     if read(os.path.join(earlier, _FORMAT)) != number.content:
         tree.write(number, path)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from ansible import constants as C
@@ -28,7 +27,9 @@ def send_by_stdin(action: Any, task_vars: Mapping[str, Any]) -> None:
             "ANSIBLE_KEEP_REMOTE_FILES would leave every module on the machine, with all secrets of the environment in "
             "it. Unset it (keep_remote_files in ansible.cfg). Nothing was changed"
         )
-    chosen = next((task_vars[name] for name in _CHOICES if task_vars.get(name) is not None), True)
-    if boolean(chosen, strict=False):
-        with suppress(KeyError):  # a connection without the option has its own way
-            action._connection.set_option("pipelining", True)
+    # Not from task_vars themselves: Ansible writes its own default there.
+    inventory = task_vars["hostvars"][task_vars["inventory_hostname"]]
+    chosen = next((inventory[name] for name in _CHOICES if inventory.get(name) is not None), True)
+    # A connection without the option has its own way.
+    if boolean(chosen, strict=False) and action._connection.has_option("pipelining"):
+        action._connection.set_option("pipelining", True)

@@ -80,7 +80,8 @@ def opened_port(fleet: Fleet) -> Judgement:
     servers = resolver(fleet)
     for environment in fleet.environments:
         for variable, who in _OPENING.items():
-            for entry in environment.variables.get(variable) or ():
+            entries = environment.variables.get(variable)
+            for entry in entries if isinstance(entries, (list, tuple)) else ():  # or it is sealed
                 host, port = _opened(str(entry))
                 owner = servers.resolve(environment, "", host, port).owner if host else ""
                 reached = [owner] if host else servers.port_owners(environment.machine, port)

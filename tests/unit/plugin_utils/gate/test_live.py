@@ -28,6 +28,8 @@ from unit.plugin_utils.isolation.live.observations import deployed, observation
 
 OURS, THEIRS = "app_staging", "app_prod"
 
+TASK_VARS = {"inventory_hostname": "staging-host", "hostvars": {"staging-host": {}}}
+
 #: A step that a module did.
 STARTED = {"verb": "start", "target": "app_staging_web"}
 
@@ -57,7 +59,7 @@ class Machine:
 
     def __init__(self, step: str, check_mode: bool = False) -> None:
         self._task = SimpleNamespace(action=f"aiia.bulkhead.{step}", check_mode=check_mode)
-        self._connection = SimpleNamespace(set_option=lambda _name, _value: None)
+        self._connection = SimpleNamespace(has_option=lambda _name: False)
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, list[Answer]] = {
             "preflight": [{"observation": seen(), "note": ""}],
@@ -68,7 +70,7 @@ class Machine:
 
     def _execute_module(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         short = name.removeprefix("aiia.bulkhead.")
-        assert name != short and task_vars == {"inventory_hostname": "staging-host"}
+        assert name != short and task_vars == TASK_VARS
         if short not in READ_ONLY:
             assert arguments.pop("permit") == permit(short, arguments["prefix"], arguments["token"])
         self.calls.append((short, arguments))
@@ -100,7 +102,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
         )
         gate: Any = SimpleNamespace(fleet=fleet, unread=(), render=renderer.render)
         machine = Machine(step, check_mode)
-        return machine, LiveGate(machine, {"inventory_hostname": "staging-host"}, gate, known["staging"])
+        return machine, LiveGate(machine, TASK_VARS, gate, known["staging"])
 
     return build
 

@@ -20,11 +20,12 @@ def options(variables: dict[str, Any], known: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def set_option(name: str, value: Any) -> None:
-        if not known:
-            raise KeyError(name)
         found[name] = value
 
-    send_by_stdin(SimpleNamespace(_connection=SimpleNamespace(set_option=set_option)), variables)
+    connection = SimpleNamespace(has_option=lambda name: known and name == "pipelining", set_option=set_option)
+    # Ansible's own default is among the variables of a task.
+    task_vars = {"ansible_pipelining": False, "inventory_hostname": "web1", "hostvars": {"web1": variables}}
+    send_by_stdin(SimpleNamespace(_connection=connection), task_vars)
     return found
 
 
