@@ -20,7 +20,7 @@ def answer(peer, demand):
     peer.settimeout(10)
     try:
         while words := peer.recv(4096):
-            print(words.hex(), flush=True)
+            print(words.hex() + "\\n", end="", flush=True)  # in one piece: there are two threads
             peer.sendall(demand)
     except OSError:
         pass
