@@ -42,7 +42,9 @@ VAULT = ("--vault-id", f"staging@{HERE}/passwords/staging.vault-password")
 
 def prepare() -> None:
     """Two inventories, their secrets, and the application's repository."""
-    shutil.copytree(ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml"))
+    shutil.copytree(
+        ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml", "chosen.yml")
+    )
     everyone = HERE / "inventory/group_vars/all/main.yml"
     text = everyone.read_text(encoding="utf-8")
     # Registry, locks and receipts of its own, too: a measurement leaves nothing on the machine.

@@ -20,6 +20,7 @@ import checkout
 
 checkout.install()
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.image.record import ImageRecord  # noqa: E402
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry, state_directory  # noqa: E402
 
 
@@ -48,12 +49,13 @@ def remove_environment(environment: Environment) -> list[str]:
 
 def forget(environment: Environment) -> None:
     """Take the environment out of the machine's registry, where it is registered from the demo's directory, and remove
-    its build cache."""
+    its build cache and the record of its images."""
     registry = Registry(state_directory())
     entry = registry.entries().get(environment.prefix, {})
     if entry.get("directory") == str(environment.directory):
         registry.remove(environment.prefix)
         shutil.rmtree(Path(state_directory(), "builders", environment.prefix), ignore_errors=True)
+        Path(state_directory(), ImageRecord.FOLDER, f"{environment.prefix}.json").unlink(missing_ok=True)
 
 
 def demo_paths() -> list[Path]:
@@ -64,6 +66,7 @@ def demo_paths() -> list[Path]:
         belongings.demo_root() / "origin.git",
         demo.secrets_directory(),
         *(inventory / group / "vault.yml" for group in belongings.demo_directories()),
+        inventory / "all/chosen.yml",
     ]
 
 
