@@ -88,7 +88,8 @@ class Checkout:
         return ["runuser", "-u", self.owner, "--"] if self.owner else []
 
     def run(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run git, in the directory ``cwd`` if given. Returns (exit code, output, errors)."""
+        """Run git, in the directory ``cwd`` if given, with the open files ``pass_fds``. Returns (exit code, output,
+        errors)."""
         home = pwd.getpwnam(self.owner).pw_dir if self.owner else home_directory()
         variables = {
             "HOME": home,
@@ -102,22 +103,21 @@ class Checkout:
         command = [*self._as_owner(), *command]
         directory = ["-C", options["cwd"]] if options.get("cwd") else []
         command += ["git", *_PROTOCOLS, *directory, *args]
-        return run_command(self.module, "git", command, GitError)
+        return run_command(self.module, "git", command, GitError, pass_fds=options.get("pass_fds", ()))
 
     def run_remote(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run git with the repository's credentials in a temporary file that only the owner can read."""
+        """Run git with the repository's credentials in a file without a name, of which a killed run leaves nothing."""
         if not self._credentials:
             return self.run(*args, **options)
-        descriptor, path = tempfile.mkstemp(prefix="bulkhead-")
-        try:
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(self._credentials)
-                if self.owner:
-                    os.fchown(descriptor, pwd.getpwnam(self.owner).pw_uid, -1)
-            helper = ["-c", "credential.helper=", "-c", "credential.helper=store --file=%s" % path]
-            return self.run(*helper, *args, **options)
-        finally:
-            os.unlink(path)
+        descriptor = os.memfd_create("git-credentials")
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(self._credentials)
+            stream.flush()
+            os.fchmod(descriptor, 0o600)
+            if self.owner:
+                os.fchown(descriptor, pwd.getpwnam(self.owner).pw_uid, -1)
+            store = "credential.helper=store --file=/proc/self/fd/%d" % descriptor
+            return self.run("-c", "credential.helper=", "-c", store, *args, pass_fds=(descriptor,), **options)
 
     def git(self, *args: str) -> str:
         """Run git in the checkout and return its output. Raises GitError if it fails."""
