@@ -100,7 +100,9 @@ def build_machine(directory: Path, project: str) -> Iterator[Machine]:
         command = f"tar -chf - {TOOLS} {libraries}"
         subprocess.run(["docker", "run", "--rm", IMAGE, "bash", "-c", command], stdout=target, check=True)
     docker("import", "--change", f"LABEL io.bulkhead.project={made.project}", str(archive), made.base)
-    yield made
-    for name in (made.directory / "state" / "builders").glob("*"):
-        Builder(made.engine, str(made.directory / "state"), name.name, Settings()).remove()
+    try:
+        yield made
+    finally:
+        for name in (made.directory / "state" / "builders").glob("*"):
+            Builder(made.engine, str(made.directory / "state"), name.name, Settings()).remove()
     assert not list(Path("/run/bulkhead-build").glob(f"*{made.builder('prod').run[-10:]}*"))

@@ -108,7 +108,7 @@ def test_what_root_keeps_is_for_root_alone(state: Path) -> None:
     registry.key(keep=True)
     found = [path for path in (state, *state.rglob("*")) if path.is_dir()]
     assert found and {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o700}
-    assert not as_user(lambda: (state / "key").read_bytes())
+    assert not as_user((state / "key").read_bytes)
 
 
 @pytest.mark.parametrize("how", ["his own", "everybody's", "below his own"])

@@ -285,8 +285,8 @@ class Tree:
             elif link or not self.is_folder(path):
                 self.unlink(path)
             if link:
-                with self._at(path) as (handle, name):
-                    os.symlink(link, name, dir_fd=handle)
+                with self._at(path) as place:
+                    os.symlink(link, place[1], dir_fd=place[0])
 
     @contextlib.contextmanager
     def locked(self, relative: str) -> Iterator[None]:

@@ -153,10 +153,8 @@ def _built(engine: Engine, params: dict[str, Any], commit: str, image: str, labe
             return ""
         except Unavailable as error:
             if params["engine"] == "own":
-                raise EngineError(
-                    "no build engine of its own can run on this machine (bulkhead_build_engine): %s" % error.message,
-                    error.detail,
-                ) from error
+                why = "no build engine of its own can run on this machine (bulkhead_build_engine): %s" % error.message
+                raise EngineError(why, error.detail) from error  # pylint: disable=bad-exception-cause
             why = error.message
     refuse_in_shared_engine(params["arguments"], text, why)
     _bake(engine, definition(params, image, labels, True), commit, params["timeout"])

@@ -261,7 +261,8 @@ def _reason(error: Exception, declaration: Declaration) -> str:
     if isinstance(error, AnsibleError):
         locked = f" (perhaps in {declaration.locked[0]}, which is locked here)" if declaration.locked else ""
         return text.splitlines()[0] + locked
-    if type(error) is ValueError and text:
+    # Ours: its subclasses, such as UnicodeError, speak of Python.
+    if type(error) is ValueError and text:  # pylint: disable=unidiomatic-typecheck
         return text.splitlines()[0]
     where = _misshapen(declaration)
     return f"{where} has a value of a kind that Compose does not allow there (a list, a mapping, a number or a text)"
