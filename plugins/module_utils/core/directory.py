@@ -285,14 +285,14 @@ class Tree:
             elif link or not self.is_folder(path):
                 self.unlink(path)
             if link:
-                with self._at(path) as place:
-                    os.symlink(link, place[1], dir_fd=place[0])
+                with self._at(path) as (handle, name):
+                    os.symlink(link, name, dir_fd=handle)
 
     @contextlib.contextmanager
     def locked(self, relative: str) -> Iterator[None]:
         """Hold the lock of a file, which is made, until the kernel releases it with the process at the latest."""
         self.make_directory(os.path.dirname(relative))
-        with self._at(relative) as (handle, name), handles.locked_at(handle, name):
+        with self._at(relative) as place, handles.locked_at(*place):
             yield
 
     def unlink(self, relative: str) -> None:
