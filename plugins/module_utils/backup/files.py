@@ -16,6 +16,7 @@ import tarfile
 from typing import IO, Any, BinaryIO
 
 from ..core.errors import last_lines
+from ..core.handles import PathError, folder
 from ..core.process import CHUNK, StreamError
 from ..docker.containers import labels_of
 from ..docker.engine import Engine, EngineError
@@ -137,6 +138,7 @@ class ContainerFiles:
 
     def archive(self, target: BinaryIO) -> bool:
         """Write all files as one tar archive. Returns False if the directory does not exist."""
+        self._refuse_exchangeable(self._find_mount())
         copy_out = ("cp", "--follow-link", "%s:%s" % (self.container["Id"], self.path), "-")
         try:
             self.engine.stream("copying %s" % self.path, *copy_out, target=target, limit=self.limit)
@@ -242,7 +244,25 @@ class ContainerFiles:
                 "%s of service container %s is on no volume: its files are lost when the container is removed"
                 % (self.path, self.container.get("Name", "").lstrip("/"))
             )
+        self._refuse_exchangeable(mount)
         return mount
+
+    def _refuse_exchangeable(self, mount: dict[str, Any]) -> None:
+        """Raise EngineError if another user can put a link in the place of a directory that is mounted.
+
+        The engine looks for it anew with each copy, as root.
+        """
+        if mount.get("Type") != "bind":
+            return
+        try:
+            with folder(mount["Source"], ours=True):
+                pass
+        except (PathError, OSError) as error:
+            raise EngineError(
+                "the files of %s are in %s, where another user could put a link to another environment's files at any "
+                "time, so they are neither backed up nor restored. Keep them in a named volume"
+                % (self.path, mount["Source"])
+            ) from error
 
     def _find_mount(self) -> dict[str, Any]:
         best: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from ..source.checkout import Checkout
 from ..state.registry import Registry, state_directory
 from .build_files import build_files
 from .builder import Builder, Settings, Unavailable, check_room
-from .dockerfile import frontend, images_of
+from .dockerfile import foreign_frontend, frontend, images_of, unclear
 from .evidence import deployed_images
 from .promotion import Promotion
 from .record import INPUTS, ImageRecord, claimed_labels
@@ -110,6 +110,24 @@ def refuse_in_shared_engine(arguments: dict[str, Any], dockerfile: str, why: str
             "bulkhead_build_dockerfile: the line %r is not allowed here, because it runs another program as the "
             "builder. Remove it: the engine has a frontend. %s" % (line[:80], remedy)
         )
+    doubt = unclear(dockerfile, arguments)
+    if doubt:
+        raise EngineError(
+            "bulkhead_build_dockerfile: %s, so that it cannot be seen which images it reads. Write it plainly. %s"
+            % (doubt, remedy)
+        )
+
+
+def refuse_frontend(arguments: dict[str, Any], dockerfile: str) -> None:
+    """Raise EngineError for a frontend that is not Docker's own: it may leave the limits of the build."""
+    line = foreign_frontend(dockerfile)
+    if not line and "BUILDKIT_SYNTAX" in map(str.upper, arguments):
+        line = "BUILDKIT_SYNTAX"
+    if line:
+        raise EngineError(
+            "bulkhead_build_dockerfile: %r chooses a builder that is not Docker's own (docker/dockerfile). Remove it"
+            % line[:80]
+        )
 
 
 # ---- building --------------------------------------------------------------------------------------------------------
@@ -144,6 +162,7 @@ def _built(engine: Engine, params: dict[str, Any], commit: str, image: str, labe
         settings = Settings(params["memory"], params["cpus"], params["disk"], tuple(params["egress"]))
         builder = Builder(engine, params["state_directory"], params["prefix"], settings)
         try:
+            refuse_frontend(params["arguments"], text)
             builder.check()
             with builder.started() as own:
                 # Engines copy no digests: the build engine looks for such a name in its registry.

@@ -286,7 +286,7 @@ class Destruction:
     def _remove_file(self, thing: Thing) -> None:
         """Remove a file of the environment's directory, or one beside its backups, where only root can write."""
         relative = os.path.relpath(thing.identity, self.tree.directory)
-        if relative.split(os.sep)[0] == "..":
+        if relative.split(os.sep, 1)[0] == "..":
             os.unlink(thing.identity)
         else:
             self.tree.unlink(relative)

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,28 @@ def test_without_a_script_files_are_only_put_beside(backup: str) -> None:
     ContainerFiles(engine, WEB, "/srv/media").stage(backup, STAMP)
     assert engine.held == {"web:/srv": {f"media/.bulkhead-restore-{STAMP}/one": "secret"}}
     assert not any(call[0] == "create" for call in engine.calls)
+
+
+def test_files_that_another_user_could_exchange_are_left_alone(tmp_path: Path, backup: str) -> None:
+    """A bind mount whose owner can put a link in its place: the engine would look for it anew, as root."""
+    if os.geteuid() != 0:
+        pytest.skip("gives a directory to another user, as root")
+    for place, owner in ((tmp_path / "roots", 0), (tmp_path / "owners", 65534)):
+        (place / "media").mkdir(parents=True)
+        os.chown(place, owner, owner)
+    for place, refused in ((tmp_path / "roots", False), (tmp_path / "owners", True), (tmp_path / "none", True)):
+        engine = Engine()
+        mount = {"Type": "bind", "Source": str(place / "media"), "Destination": "/srv"}
+        files = ContainerFiles(engine, {**WEB, "Mounts": [mount]}, "/srv/media")
+        work = (
+            lambda files=files: files.stage(backup, STAMP),
+            lambda files=files: files.rearrange("swap", STAMP),
+            lambda files=files: files.archive(io.BytesIO()),
+        )
+        for step in work if refused else work[:2]:
+            with pytest.raises(EngineError, match="Keep them in a named volume") if refused else nullcontext():
+                step()
+        assert bool(engine.calls) is not refused
 
 
 def test_a_container_that_moves_files_is_known_as_its_projects() -> None:

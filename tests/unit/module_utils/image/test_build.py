@@ -12,10 +12,19 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.image.build import check_arguments, definition
+from ansible_collections.aiia.bulkhead.plugins.module_utils.image.build import (
+    check_arguments,
+    definition,
+    refuse_in_shared_engine,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.builder import disk_size
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.cgroup import Cgroup
-from ansible_collections.aiia.bulkhead.plugins.module_utils.image.dockerfile import frontend, images_of
+from ansible_collections.aiia.bulkhead.plugins.module_utils.image.dockerfile import (
+    foreign_frontend,
+    frontend,
+    images_of,
+    unclear,
+)
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.uplink import (
     filter_rules,
     free_pair,
@@ -91,11 +100,67 @@ def test_images_of_a_dockerfile(text: str, images: list[str]) -> None:
         ("\ufeff#!/usr/bin/x\n#Syntax = x\n", "#Syntax = x"),
         ("// syntax=x\n", "// syntax=x"),
         ('{"syntax": "x"}', '{"syntax": "x"}'),
+        ('{"a": 1,\n"syntax": "x"}', '{"a": 1,'),
+        ('{"synta\\u0078": "x"}', '{"synta\\u0078": "x"}'),
+        ("#syntax\f=x\nFROM a", "#syntax\f=x"),
         ("# escape=`\nFROM a\nRUN echo syntax=1\n", ""),
     ],
 )
 def test_frontends(text: str, line: str) -> None:
     assert frontend(text) == line
+    assert foreign_frontend(text) == ("" if "docker/dockerfile" in line else line)
+
+
+def test_dockers_own_frontend_alone() -> None:
+    for own in ("docker/dockerfile:1.7", "docker.io/docker/dockerfile", f"docker/dockerfile@sha256:{'a' * 64}"):
+        assert foreign_frontend(f"# syntax={own}\nFROM a") == ""
+    for other in (
+        "docker/dockerfile2",
+        "evil/docker/dockerfile:1",
+        "docker/dockerfile:1 x",
+        "docker/dockerfile-upstream",
+    ):
+        assert foreign_frontend(f"# syntax={other}\nFROM a")
+
+
+#: Ways to name an image that a reader of the plain form does not see.
+HIDDEN = [
+    *("FROM\fproduction:1", "FROM\vproduction:1", "\ufeffFROM production:1"),
+    *('FROM "production":1', "FROM produc\\tion:1"),
+    *("FROM production-${TARGETOS:+app}:1", "FROM ${A#x}", "FROM ${A:-${B:-c}}", "FROM $UNKNOWN"),
+    *('FROM a\nRUN --mount=type=bind,"from=pro""d:1" x', 'FROM a\nCOPY --from="prod:1" / /'),
+    "FROM a\nARG I=prod\nRUN --mount=from=$I,target=/t x",
+    "FROM a\nRUN <<E\nFROM scratch AS prod\nE\nFROM prod",
+    *("FROM a\nADD http://127.0.0.1:2375/ /x", "FROM a\nADD git@host:x.git /x", "# escape=`\nFROM a", '{"FROM": "a"}'),
+    "FROM a\nONBUILD COPY --from='b' / /",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_what_is_not_plain(text: str) -> None:
+    """Refused in an engine that environments share."""
+    assert unclear(text, {})
+    with pytest.raises(EngineError, match=r"(Write it plainly|runs another program).*which other environments share"):
+        refuse_in_shared_engine({}, text, "no loop devices")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '# a comment \\\nARG BASE=python:3.13\nFROM --platform=linux/amd64 ${BASE} AS web\nRUN "$A" && \\\n  x << y\n',
+        "FROM a\nCOPY --from=b:1 --chown=1:1 / /\nADD local.tar /\nRUN --mount=type=cache,target=/c pip x",
+        "FROM a\n\nRUN echo 'from=$X' \\\n# inside\n  && echo\nCMD [\"x\"]",
+        "from a as b\nonbuild run x\n",
+    ],
+)
+def test_what_is_plain(text: str) -> None:
+    assert unclear(text, {"BASE": "python:3.14"}) == ""
+
+
+def test_comments_end_no_image() -> None:
+    assert images_of("# hello \\\nFROM production:1", {}) == ["production:1"]
+    assert images_of("FROM produc\\\ntion:1", {}) == ["production:1"]
+    assert images_of("FROM \\\n# c\nproduction:1", {}) == ["production:1"]
 
 
 def test_rules_refuse_what_is_near_before_they_allow_the_rest() -> None:
