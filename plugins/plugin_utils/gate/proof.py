@@ -59,8 +59,9 @@ class Surroundings:
 
     @property
     def read(self) -> tuple[str, ...]:
-        """The environments of the fleet that the plan judged in full."""
-        return tuple(prefix for prefix in self.prefixes if prefix not in self.unread)
+        """The environments of this machine that the plan judged in full. One that the inventory has elsewhere and that
+        runs here all the same was never compared with this one."""
+        return (self.environment.prefix, *(neighbour.prefix for neighbour in self.neighbours))
 
 
 def write_proof(fleet: Fleet, targets: Collection[tuple[Declaration, Release]], unread: Collection[str]) -> None:

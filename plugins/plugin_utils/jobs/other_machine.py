@@ -32,7 +32,7 @@ _ON_ITS_HOST = ("ansible_python_interpreter", "ansible_become_user")
 _OF_THE_RUN = ("ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version")
 _WHERE = """
     ansible_host ansible_ssh_host ansible_port ansible_ssh_port ansible_user ansible_ssh_user ansible_become
-    ansible_host_key_checking ansible_timeout ansible_pipelining
+    ansible_timeout ansible_pipelining
 """
 
 
@@ -130,7 +130,8 @@ def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any]) 
     """What connection plugins read besides their options."""
     given = PlayContext(passwords=passwords(action._play_context, action.task_vars))
     context = given.set_task_and_variable_override(task=task, variables=variables, templar=action._templar)
-    context.connection = variables.get("ansible_connection") or task.connection
+    # Not the connection of this run (-c local): their interpreter would run here.
+    context.connection = variables.get("ansible_connection") or "ssh"
     context.remote_addr = context.remote_addr or variables["inventory_hostname"]
     return context
 
