@@ -200,10 +200,11 @@ def in_time(seconds: float, work: Callable[[], Any]) -> Any:
     """
     rang = False
 
-    def ring(_number: int, _frame: Any) -> NoReturn:
+    def ring(_number: int, frame: Any) -> None:
         nonlocal rang
         rang = True
-        raise Exhausted
+        if frame.f_code.co_name != "__del__":  # Python would only print it there
+            raise Exhausted
 
     if seconds <= 0:
         raise Exhausted
