@@ -15,6 +15,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -191,26 +192,42 @@ def without_secrets() -> Iterator[None]:
         VaultSecretsContext._current = kept
 
 
-def _give_up(_number: int, _frame: Any) -> NoReturn:
-    raise Exhausted
+def in_time(seconds: float, work: Callable[[], Any]) -> Any:
+    """Do some work. Raises :class:`Exhausted` where this process computes for longer than these seconds.
 
-
-@contextmanager
-def in_time(seconds: float) -> Iterator[None]:
-    """Raise :class:`Exhausted` where this process computes for longer than these seconds.
-
-    The timer counts processor time; its signal is not the one that Ansible's own time limits use.
+    The timer counts processor time; its signal is not the one that Ansible's own time limits use. It may interrupt the
+    template engine anywhere, and leave its state of that moment in disorder: it works with a state of its own.
     """
+    rang = False
+
+    def ring(_number: int, frame: Any) -> None:
+        nonlocal rang
+        rang = True
+        if frame.f_code.co_name != "__del__":  # Python would only print it there
+            raise Exhausted
+
     if seconds <= 0:
         raise Exhausted
-    before = signal.signal(signal.SIGVTALRM, _give_up)
+    context = Context()
+    signal.signal(signal.SIGVTALRM, ring)
     # It goes on ringing: a loop whose body swallows one exception meets the next.
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.05)
     try:
-        yield
+        return context.run(work)
+    except Exception:
+        if rang:
+            raise Exhausted from None
+        raise
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        armed = True
+        while armed:
+            try:  # it may ring once more on the way
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+                # Not the default, which would end the process: the kernel may deliver a last signal late.
+                signal.signal(signal.SIGVTALRM, signal.SIG_IGN)
+                armed = False
+            except Exhausted:
+                continue
 
 
 @contextmanager

@@ -147,8 +147,8 @@ class Templates:
             else:
                 began = time.process_time()
                 try:
-                    with without_secrets(), in_time(self._left):
-                        found = evaluate()
+                    with without_secrets():
+                        found = in_time(self._left, evaluate)
                 finally:
                     self._left -= time.process_time() - began
                 if _size(found, LONGEST) < 0:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.vault import VaultSecretsContext
+from ansible.template import trust_as_template
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.templates import Templates
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
@@ -210,3 +211,21 @@ def test_an_environment_is_rendered_around_what_is_sealed(tmp_path: Path) -> Non
     release = Renderer(read(write(tmp_path / "any", {})).loader).render(declaration, inert=True)
     assert release is not None
     assert {line.key: line.value for line in release.settings}["X"] == SEAL
+
+
+def test_an_evaluation_that_is_interrupted_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the timer rings, the next evaluation is as good as the first."""
+    templates = Templates(read(write(tmp_path / "any", {})).loader, inert=True)
+    endless = trust_as_template("{% for a in range(10 ** 5) %}{{ a | string | upper | default('x') }}{% endfor %}")
+    sound = trust_as_template("{{ ['b', 'a'] | sort | join(mark) }}")
+    held = VaultSecretsContext(secrets())
+    monkeypatch.setattr(VaultSecretsContext, "_current", held)
+    for number in range(40):
+        templates.limits()
+        templates._left = 0.001 + number * 0.004
+        assert templates.value(endless, {}) == SEAL
+        templates.limits()
+        assert templates.value(sound, {"mark": ","}) == "a,b"
+        assert VaultSecretsContext._current is held
