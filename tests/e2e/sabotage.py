@@ -194,11 +194,18 @@ def started(site: Site, *arguments: str, before: Sequence[str] = ()) -> Iterator
     command = [*before, str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(site.inventory)]
     for group in site.places:
         command += ["--vault-id", f"{group}@{site.directory / f'{group}.password'}"]
+    with doomed(site, [*command, *arguments, "deploy.yml"], {"BULKHEAD_E2E_RECORD": str(record)}) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def doomed(site: Site, command: Sequence[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of Ansible's that is killed when the block ends, with everything that it started."""
     with (site.directory / "killed.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, *arguments, "deploy.yml"],
+            command,
             cwd=ROOT,
-            env=site.environment({"BULKHEAD_E2E_RECORD": str(record)}),
+            env=site.environment(environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

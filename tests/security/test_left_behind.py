@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from observe import eventually
-from sabotage import kill
-from support import ROOT, Site, docker, health_check, only, web
+from sabotage import doomed
+from support import Site, docker, health_check, only, web
 
 #: A service that never becomes healthy: the module converge waits for it, with all secrets in its arguments.
 SLOW = {**health_check(), "test": ["CMD", "false"], "start_period": "60s"}
@@ -25,22 +25,10 @@ SLOW = {**health_check(), "test": ["CMD", "false"], "start_period": "60s"}
 
 @contextmanager
 def running(site: Site, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of Ansible's that is killed when the block ends, with everything that it started."""
+    """A program of Ansible's with Ansible's own defaults, which is killed when the block ends."""
     program = str(Path(sys.executable).with_name(command[0]))
-    with (site.directory / "killed.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, *command[1:]],
-            cwd=ROOT,
-            env=site.environment(files(site)),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            kill(process.pid)
-            process.wait()
+    with doomed(site, [program, *command[1:]], files(site)) as process:
+        yield process
 
 
 def files(site: Site) -> dict[str, str]:

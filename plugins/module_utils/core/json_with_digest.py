@@ -27,15 +27,9 @@ def decode_with_digest(content: bytes, prefix: str = "") -> dict[str, Any]:
 
     Raises ValueError, with the reason, for any other content.
     """
-    try:
-        entry = json.loads(content.decode())
-    except ValueError:
-        raise ValueError("it cannot be read") from None
-    if not isinstance(entry, dict):
-        raise ValueError("it is not an entry")
+    entry = _decode(content)
     if prefix and entry.get("prefix") != prefix:
         raise ValueError("it belongs to %s" % entry.get("prefix"))
-
     if entry.pop("digest", "") != hashlib.sha256(dump(entry)).hexdigest():
         raise ValueError("it was edited by hand")
     return entry
@@ -48,12 +42,7 @@ def encode_sealed(entry: dict[str, Any], key: bytes) -> bytes:
 
 def decode_sealed(content: bytes, key: bytes) -> dict[str, Any]:
     """Decode a sealed entry. Raises ValueError, with the reason, for any other content."""
-    try:
-        entry = json.loads(content.decode())
-    except ValueError:
-        raise ValueError("it cannot be read") from None
-    if not isinstance(entry, dict):
-        raise ValueError("it is not an entry")
+    entry = _decode(content)
     seal = entry.pop("seal", "")
     if not isinstance(seal, str) or not hmac.compare_digest(seal.encode(), _seal(entry, key).encode()):
         raise ValueError("it was not written by Bulkhead on this machine")
@@ -64,3 +53,13 @@ def _seal(entry: dict[str, Any], key: bytes) -> str:
     # A key of its own: digests of files by the machine's key are shown, and what is digested there is the owner's.
     own = hmac.new(key, b"seal of a registry entry", "sha256").digest()
     return hmac.new(own, dump(entry), "sha256").hexdigest()
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(content.decode())
+    except ValueError:
+        raise ValueError("it cannot be read") from None
+    if not isinstance(entry, dict):
+        raise ValueError("it is not an entry")
+    return entry

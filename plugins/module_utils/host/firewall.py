@@ -41,7 +41,7 @@ _COMMANDS = {4: ("iptables", "iptables-nft", "iptables-legacy"), 6: ("ip6tables"
 _ROOT = "bulkhead_firewall needs root on the machine: set ansible_become, or set bulkhead_firewall to false"
 
 #: The files that name the machine's name servers. The engine reads the second where the first names a local one only.
-_RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 _DAEMON = "/etc/docker/daemon.json"
 
 
@@ -167,7 +167,7 @@ class Firewall:
     def _wanted(self, ports: list[dict[str, str]] | None) -> list[tuple[Table, list[str], str]]:
         """For each family: its table, the rules of the chain with the jumps, and the input for iptables-restore."""
         bridges, _incomplete = self._bridges(ports)
-        nameservers = nameservers_of(*map(_text, _RESOLVERS), daemon=_text(_DAEMON))
+        nameservers = nameservers_of(*map(text_of, RESOLVERS), daemon=text_of(_DAEMON))
         wanted: list[tuple[Table, list[str], str]] = []
         for family, names in sorted(bridges.items()):
             # A network cannot lose its IPv6, and no packet comes from one that is gone: no need to read the table.
@@ -259,7 +259,8 @@ def _is_interface(name: str) -> bool:
     return os.path.isdir("/sys/class/net/%s" % name)
 
 
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
+    """The text of a configuration of the machine; empty if this user cannot read it."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()

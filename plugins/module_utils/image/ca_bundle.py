@@ -24,10 +24,9 @@ def certificates(path: str, configured: str, prefix: str) -> str:
     the file belongs to another environment or to Bulkhead, or holds anything but certificates.
     """
     real = os.path.realpath(path)
-    state = state_directory(configured)
-    for other, directory in [("Bulkhead", state), *_others(state, prefix)]:
-        if (real + os.sep).startswith(os.path.realpath(directory) + os.sep):
-            raise _refusal(path, "it belongs to %s" % other)
+    holders = [holder for holder in Registry(state_directory(configured)).holders_of(real) if holder != prefix]
+    if holders:
+        raise _refusal(path, "it belongs to %s" % holders[0])
     content = read_through(real)  # not by the first path: one of its links may have been exchanged since
     if content is None:
         raise _refusal(path, "it is not a file")
@@ -40,11 +39,6 @@ def certificates(path: str, configured: str, prefix: str) -> str:
     except (ssl.SSLError, ValueError):
         raise _refusal(path, "it holds no PEM certificates, or damaged ones") from None
     return text
-
-
-def _others(state: str, prefix: str) -> list[tuple[str, str]]:
-    entries = Registry(state).entries().items()
-    return [(other, str(entry["directory"])) for other, entry in entries if other != prefix and entry.get("directory")]
 
 
 def _refusal(path: str, why: str) -> EngineError:

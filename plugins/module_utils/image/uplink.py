@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from ..core.errors import Failure, last_lines
 from ..docker.containers import published_by_others
 from ..docker.engine import Engine, EngineError, inspect_objects
-from ..host.firewall import Table
+from ..host.firewall import RESOLVERS, Table, text_of
 from ..host.guarded import DNS, GUARDED, is_guarded
 from ..host.sockets import is_own_address, overlap
 
@@ -30,9 +30,6 @@ from ..host.sockets import is_own_address, overlap
 _PAIRS = ipaddress.IPv4Network("198.18.0.0/16")
 #: The network of the steps inside; every build engine has the same in its own namespace.
 STEPS = "198.19.255.1/24"
-
-#: The machine's name servers. The second file has those that systemd-resolved asks itself.
-_RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 _EGRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 
@@ -129,8 +126,8 @@ class Uplink:
     def nameservers(self) -> list[str]:
         """The name servers that a build can ask. Raises UplinkError if the machine has only one that listens on
         loopback."""
-        for path in _RESOLVERS:
-            found = parse_nameservers(_text(path))
+        for path in RESOLVERS:
+            found = parse_nameservers(text_of(path))
             if found:
                 return found
         raise UplinkError(
@@ -139,7 +136,7 @@ class Uplink:
 
     def resolver_file(self) -> str:
         """A resolv.conf for the build: the name servers that it can ask, and the machine's search list."""
-        kept = [line for line in _text(_RESOLVERS[0]).splitlines() if line.split()[:1] in (["search"], ["options"])]
+        kept = [line for line in text_of(RESOLVERS[0]).splitlines() if line.split()[:1] in (["search"], ["options"])]
         return "".join("%s\n" % line for line in ["nameserver %s" % found for found in self.nameservers()] + kept)
 
     def connect(self, process: int) -> tuple[str, str]:
@@ -257,11 +254,3 @@ class Uplink:
 
 def _refusal(address: str, port: int, why: str) -> EngineError:
     return EngineError("bulkhead_build_egress leads to %s:%d, and %s. Take it out" % (address, port, why))
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -30,14 +30,12 @@ def read_source(path: str, home: Home) -> bytes | None:
     it belongs to another environment or to Bulkhead, or is outside of the environment's directory and neither a
     certificate nor a key.
     """
-    real, own, state = (os.path.realpath(place) for place in (path, home.directory, home.state))
+    real, own = os.path.realpath(path), os.path.realpath(home.directory)
     if _is_below(real, own) and not _is_below(real, os.path.join(own, home.PRIVATE)):
         return Tree(own).read(os.path.relpath(real, own))
-    if _is_below(real, state) or _is_below(real, own):
-        raise _refusal(path, "it belongs to Bulkhead")
-    for prefix, entry in sorted(Registry(state).entries().items()):
-        if entry.get("directory") and _is_below(real, os.path.realpath(str(entry["directory"]))):
-            raise _refusal(path, "it belongs to %s" % prefix)
+    holders = ["Bulkhead"] if _is_below(real, own) else Registry(home.state).holders_of(real)
+    if holders:
+        raise _refusal(path, "it belongs to %s" % holders[0])
     content = read_through(real)  # not by the first path: one of its links may have been exchanged since
     if content is not None and not (_PEM.search(content) and _BETWEEN.match(_PEM.sub(b"\n", content))):
         raise _refusal(path, "outside of the environment's directory only certificates and keys (PEM) are copied")

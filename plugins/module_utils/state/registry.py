@@ -95,6 +95,16 @@ class Registry:
             entries[entry["prefix"]] = dict(entry, rebuilt=reason)
         return entries
 
+    def holders_of(self, path: str) -> list[str]:
+        """Whose directories a real path lies in: ``Bulkhead`` for this one, and the prefixes of environments."""
+        places = [("Bulkhead", self.directory)]
+        places += [(prefix, str(entry.get("directory") or "")) for prefix, entry in sorted(self.entries().items())]
+        return [
+            holder
+            for holder, directory in places
+            if directory and (path + os.sep).startswith(os.path.join(os.path.realpath(directory), ""))
+        ]
+
     def _entries(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}
         for prefix in self._tree.names("environments"):

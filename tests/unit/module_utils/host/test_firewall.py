@@ -341,7 +341,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """All bridges exist, and neither systemd nor cron runs."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(firewall_module, "_is_interface", lambda _name: True)
-    monkeypatch.setattr(firewall_module, "_text", lambda path: "nameserver 10.0.0.2\n" if path[-5:] == ".conf" else "")
+    monkeypatch.setattr(
+        firewall_module, "text_of", lambda path: "nameserver 10.0.0.2\n" if path[-5:] == ".conf" else ""
+    )
     for name in ("SYSTEMD", "UNITS", "CRON", "SCRIPTS"):
         monkeypatch.setattr(firewall_boot, name, str(tmp_path / name.lower()))
     monkeypatch.setattr(firewall_boot, "CRON_RUNS", (str(tmp_path / "crond.pid"),))
