@@ -146,10 +146,15 @@ def read_base64(text: str) -> Iterator[bytes]:
 
 @given(passwords, st.lists(st.integers(1, 11), min_size=1, max_size=4), st.sampled_from(["\n", "\r\n", "\n    "]))
 def test_a_secret_that_is_broken_over_lines(secret: str, places: list[int], wrap: str) -> None:
-    """As a screen, a log or YAML wraps it."""
+    """As a screen, a log or YAML wraps it. Blanks at its ends are not known from those around it."""
+    secret = secret.strip()
     broken = "".join(wrap * (at in places) + character for at, character in enumerate(secret))
     shown = mask(f"error: {broken}.", texts_to_hide([secret]))
     assert shown == f"error: {HIDDEN}."
+
+
+def test_only_blanks_remain_of_a_secret_with_blanks_at_its_ends() -> None:
+    assert mask("error: 0\n00000000000 .", texts_to_hide(["000000000000 "])) == f"error: {HIDDEN} ."
 
 
 def test_what_is_short_is_not_looked_for_over_lines_nor_encoded() -> None:
