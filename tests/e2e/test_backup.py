@@ -29,6 +29,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore impor
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
+from attackers import public_directory
 from guide_stack import IMAGES
 from observe import cron_file, eventually, may_schedule, moment, say
 from support import Place, Run, Site, docker, remove_project, web
@@ -109,6 +110,8 @@ def parameters(place: Place, **more: Any) -> dict[str, Any]:
         "keep": 0,
         "timeout": 120,
         "copy_command": "",
+        "copy_user": "nobody" if os.geteuid() == 0 else "",
+        "owner": "",
         "kinds": ["postgresql", "files"],
         "parts": [
             {**dump, "service": "postgresql", "name": "postgresql", "key": "postgresql", "wiring": wiring},
@@ -464,8 +467,12 @@ def _a_release_that_cannot_be_backed_up(pair: Pair, full: Path) -> None:
 
 
 def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:
-    copied = made(pair.staging, copy_command=f'cp -a "$BULKHEAD_BACKUP" {shlex.quote(str(tmp_path))}/')
-    elsewhere = tmp_path / copied["name"]
+    with public_directory() as folder:
+        target = folder / "target"
+        target.mkdir()
+        target.chmod(0o777)
+        copied = made(pair.staging, copy_command=f'cp -r "$BULKHEAD_BACKUP" {shlex.quote(str(target))}/')
+        elsewhere = Path(shutil.copytree(target / copied["name"], tmp_path / copied["name"]))
     look = Restore(engine(), parameters(pair.staging), str(elsewhere)).look()
     assert look["manifest"]["path"] == str(elsewhere) and look["seen"]["postgresql"]["stamp"] == pair.staging.prefix
     with pytest.raises(Failure, match="was not copied off the machine"):

@@ -145,6 +145,16 @@ VARIABLES = [
     *variable("bulkhead_backup_copy_command", STAGING, "docker system prune --all --force --volumes"),
     *variable("bulkhead_backup_copy_command", BOTH, "docker rm --force aiia_prod_django"),
     *variable("bulkhead_backup_copy_command", NOBODY, "rclone copy . s3:eduaiia-staging-backups"),
+    Mutant(
+        "a copy command as root", STAGING, {"bulkhead_backup_copy_command": "true", "bulkhead_backup_copy_user": "root"}
+    ),
+    Mutant(
+        "a copy command as production's owner",
+        BOTH,
+        {"bulkhead_backup_copy_user": "aiia_prod"},
+        {"bulkhead_owner": "aiia_prod"},
+    ),
+    *variable("bulkhead_backup_copy_user", NOBODY, "aiia_staging_offsite"),
     *variable("bulkhead_backup_timeout", NOBODY, 60),
     *variable("bulkhead_backup_before_release", NOBODY, "all"),
     *variable("bulkhead_backup_before_restore", NOBODY, False),

@@ -15,13 +15,14 @@ import os
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ..core.errors import Failure
 from ..core.layout import DATABASE
 from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
 from . import manifest as manifests
+from .copy_off import CopyOff, take_back
 from .files import listing
 from .naming import file_of, new_name
 from .recovery import recover
@@ -30,7 +31,8 @@ from .sources import backup_directory, files_of, home_of, server_of
 #: Bytes that must stay free on the disk, because a database stops when its disk is full.
 RESERVE = 256 << 20
 
-#: The lock file in the directory of backups: one process writes there at a time.
+#: The lock file in the directory of backups: one process writes there at a time. It holds the name of the backup that
+#: the user of bulkhead_backup_copy_command can read at this moment.
 LOCK = ".lock"
 
 
@@ -41,6 +43,7 @@ class Backups:
         self.engine = engine
         self.params = params
         self.directory = backup_directory(params)
+        self.copy = CopyOff(engine, params)
 
     def complete(self) -> list[dict[str, Any]]:
         """The manifests of the complete backups, oldest first."""
@@ -65,6 +68,7 @@ class Backups:
         }
         began = time.monotonic()
         try:
+            self.copy.check()
             with self._locked():
                 manifests.remove_partial(self.directory)
                 recovered = recover(self.engine, self.params)
@@ -94,17 +98,24 @@ class Backups:
         }
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Create and lock the backup directory. The kernel releases the lock when the process ends."""
+    def _locked(self) -> Iterator[IO[str]]:
+        """Create and lock the backup directory. The kernel releases the lock when the process ends.
+
+        Yields the lock file, after taking back what a killed run lent.
+        """
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         os.chmod(self.directory, 0o700)
         descriptor = os.open(os.path.join(self.directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
+        with os.fdopen(descriptor, "r+") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise EngineError("another backup is being written to %s" % self.directory) from None
-            yield
+            lent = os.path.basename(stream.read())
+            if lent:
+                take_back(os.path.join(self.directory, lent))
+                _rewrite(stream, "")
+            yield stream
 
     def _sources(self, before_release: bool) -> tuple[list[dict[str, Any]], list[str]]:
         """The parts to back up, each with its ``server`` or ``files``, and the reasons why others are left out."""
@@ -194,8 +205,7 @@ class Backups:
 
     def _copy(self, path: str, manifest: dict[str, Any]) -> None:
         """Run the user's command that copies the backup off the machine."""
-        command = self.params["copy_command"]
-        if not command:
+        if not self.copy.command:
             return
         variables = {
             "BULKHEAD_BACKUP": path,
@@ -203,12 +213,23 @@ class Backups:
             "BULKHEAD_PREFIX": manifest["prefix"],
         }
         try:
-            self.engine.shell("bulkhead_backup_copy_command", command, variables, self.params["timeout"])
-        except Failure as error:
+            with self._locked() as lock:
+                _rewrite(lock, manifest["name"])
+                with self.copy.lent(path):
+                    self.copy.run(path, variables)
+                _rewrite(lock, "")
+        except (Failure, OSError) as error:
+            why, detail = (error.message, error.detail) if isinstance(error, Failure) else (str(error.strerror), "")
             raise EngineError(
-                "the backup %s is complete, but was not copied off the machine: %s" % (path, error.message),
-                error.detail,
+                "the backup %s is complete, but was not copied off the machine: %s" % (path, why), detail
             ) from error
+
+
+def _rewrite(file: IO[str], text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
+    file.flush()
 
 
 def _has_data(source: dict[str, Any]) -> bool:

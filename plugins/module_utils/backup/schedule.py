@@ -26,6 +26,7 @@ from ..core.json_with_digest import dump
 from ..core.steps import Step
 from ..docker.engine import Engine, EngineError
 from ..state.registry import state_directory
+from .copy_off import CopyOff
 from .scheduled_run import LAST, SETTINGS
 
 PROGRAM = "backup.pyz"
@@ -167,7 +168,10 @@ class Schedule:
         """Write the files of a schedule, or remove them where ``wanted`` is empty. Returns the steps.
 
         ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
+        Raises EngineError where the machine cannot have a schedule, or root would run its copy command.
         """
+        if wanted:
+            CopyOff(self.engine, wanted["backup"]).check()
         files = self._files(wanted) if wanted else {}
         own = self._own_paths() + ([] if wanted else [self._stamp])
         stale = [path for path in own if path not in files and os.path.lexists(path)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import signal
 import subprocess
 import tempfile
 import threading
@@ -42,11 +43,13 @@ def stream(
     write: Callable[[IO[bytes]], None] | None = None,
     read: Callable[[IO[bytes]], Any] | None = None,
     limit: float = 0,
+    directory: str | None = None,
 ) -> Any:
     """Run a program and return the result of ``read``, if given.
 
     Its input is ``source`` or what ``write`` writes, its output goes to ``target`` or ``read``. ``what`` names the
-    program in errors. It never outlives this call. Raises StreamError if it fails or exceeds ``limit`` seconds.
+    program in errors, ``directory`` is where it runs. Neither it nor what it started outlives this call where that is
+    stopped. Raises StreamError if it fails or exceeds ``limit`` seconds.
     """
     late = threading.Event()
     with tempfile.TemporaryFile() as errors:
@@ -57,6 +60,7 @@ def stream(
                 stdin=subprocess.PIPE if write else source or subprocess.DEVNULL,
                 stdout=subprocess.PIPE if read else target or subprocess.DEVNULL,
                 stderr=errors,
+                cwd=directory,
                 start_new_session=True,
             )
         except OSError as error:
@@ -64,7 +68,7 @@ def stream(
 
         def stop() -> None:
             late.set()
-            process.kill()
+            _kill(process)
 
         timer = threading.Timer(limit or threading.TIMEOUT_MAX, stop)
         timer.daemon = True
@@ -81,7 +85,7 @@ def stream(
         finally:
             timer.cancel()
             if process.poll() is None:
-                process.kill()
+                _kill(process)
                 process.wait()
         if late.is_set():
             raise StreamError("%s was stopped after %d s (bulkhead_backup_timeout)" % (what, limit))
@@ -92,6 +96,12 @@ def stream(
                 "%s failed (exit code %d)" % (what, code), last_lines(errors.read().decode("utf-8", "replace"))
             )
         return result
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program and everything in its session's first group: a shell's own children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def run_command(

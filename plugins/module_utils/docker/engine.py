@@ -34,7 +34,8 @@ TIMED_OUT = (124, 137)
 #: Seconds to wait for an engine that was killed or upgraded to be restarted.
 _RESTART_WAIT = 30
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Where programs of the machine are looked for.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class EngineError(Failure):
@@ -74,7 +75,7 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """The whole environment of every call."""
         return {
-            "PATH": _PATH,
+            "PATH": PATH,
             "HOME": home_directory(),
             "LANG": "C.UTF-8",
             "DOCKER_HOST": self.docker_host,
@@ -90,7 +91,7 @@ class Engine:
     def docker_path(self) -> str:
         """The path of the docker command. Raises EngineError if it is not installed."""
         if self._docker is None:
-            self._docker = self.module.get_bin_path("docker", opt_dirs=_PATH.split(":"))
+            self._docker = self.module.get_bin_path("docker", opt_dirs=PATH.split(":"))
             if not self._docker:
                 raise EngineError(
                     "there is no docker command on this machine. Install Docker Engine with Compose v2: "
@@ -114,13 +115,9 @@ class Engine:
         """Run docker with input or output that is too large for memory; see :func:`process.stream`."""
         return stream(self._argv([self.docker_path(), *args]), what, **streams)
 
-    def shell(self, what: str, command: str, variables: dict[str, str], limit: float = 0) -> None:
-        """Run a shell command of the user's on the machine. Raises StreamError if it fails."""
-        stream(self._argv(["/bin/sh", "-c", command], variables), what, limit=limit)
-
     def find(self, name: str) -> str | None:
         """The path of a program on the machine; None if it is not installed."""
-        path: str | None = self.module.get_bin_path(name, opt_dirs=_PATH.split(":"))
+        path: str | None = self.module.get_bin_path(name, opt_dirs=PATH.split(":"))
         return path
 
     def tool(self, name: str, *args: str, data: str | None = None) -> tuple[int, str, str]:

@@ -171,6 +171,15 @@ def _check_backups(declaration: Declaration) -> None:
             f"bulkhead_backup_directory is {directory}; backups need a directory of their own, as an absolute path",
             "name a directory such as /srv/backups/{{ bulkhead_prefix }}, or leave it empty",
         )
+    user = "bulkhead_backup_copy_user" if values["bulkhead_backup_copy_user"] else "bulkhead_owner"
+    if values["bulkhead_backup_copy_command"] and str(values[user]) in ("root", "0"):
+        declaration.problem(
+            "invalid-variable",
+            user,
+            f"bulkhead_backup_copy_command would run as root ({user}): whoever may write it would be root on the "
+            "machine, and so over every environment there",
+            "set bulkhead_backup_copy_user to an unprivileged user of the machine",
+        )
     try:
         if schedule:
             times(schedule, declaration.prefix)

@@ -11,11 +11,9 @@ import re
 from collections.abc import Sequence
 
 from ...module_utils.source.values import branch_problem, commit_problem, repository_problem
+from ..isolation.declared import READ_AS_ROOT
 from .inventory import holds_seal
 from .model import Declaration
-
-#: Files of the machine that are read as root for an environment.
-READ_AS_ROOT = ("bulkhead_build_ca_bundle", "bulkhead_tls_certificate_path", "bulkhead_tls_key_path")
 
 #: Where a machine keeps its state unless the inventory names another directory.
 _STATE_DIRECTORY = "/var/lib/bulkhead"

@@ -44,6 +44,8 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "keep": values["bulkhead_backup_keep"],
         "timeout": values["bulkhead_backup_timeout"],
         "copy_command": values["bulkhead_backup_copy_command"],
+        "copy_user": values["bulkhead_backup_copy_user"],
+        "owner": values["bulkhead_owner"],
         "kinds": list(_BEFORE_RELEASE["all"]),
         "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
     }

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..declared import declared_shares
 from ..facts.ownership import inside
 from ..model import Environment
 from ..naming import owns
@@ -80,14 +81,6 @@ class Boundary:
         return any(inside(path, place) for place in NEUTRAL_PATHS) or bool(
             certificate and self.owns_domain(certificate[1])
         )
-
-
-def declared_shares(environment: Environment) -> Iterator[tuple[str, str]]:
-    """Yield the (kind, name) of each entry of ``bulkhead_shared``."""
-    declared = environment.variables.get("bulkhead_shared")
-    for entry in declared if isinstance(declared, list) else ():
-        if isinstance(entry, Mapping):
-            yield str(entry.get("kind")), str(entry.get("name"))
 
 
 def boundary_of(environment: Environment) -> Boundary:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ..declared import claims_declared
 from ..errors import ReaderError, finding_of
 from ..model import (
     SEAL,
@@ -106,7 +107,7 @@ def assemble(
     )
     claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
     endpoint_claims, endpoint_references = claims_endpoints(environment)
-    claims += endpoint_claims
+    claims += [*endpoint_claims, *claims_declared(environment)]
     references += endpoint_references
     return replace(environment, claims=tuple(claims), references=tuple(references), problems=tuple(assembly.problems))
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..containment.boundary import boundary_of, declared_shares
+from ..containment.boundary import boundary_of
 from ..containment.classes import Class
 from ..containment.walk import Leaf, outside
+from ..declared import declared_shares
 from ..model import ComposeProject, Environment, Fleet, Severity
 from ..wording import listing
 from . import Hit, Judgement, rule

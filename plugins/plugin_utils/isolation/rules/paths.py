@@ -137,6 +137,25 @@ def shared_path(fleet: Fleet) -> Judgement:
         )
 
 
+@rule("shared-read-file", "WB-14", severity=Severity.HIGH)
+def shared_read_file(fleet: Fleet) -> Judgement:
+    """Root reads one file of a machine, such as a private key, for two environments."""
+    for (machine, path), claims in fleet.claims("path").items():
+        reading = [claim for claim in claims if claim.attributes.get("kind") == "read"]
+        names = owners(reading)
+        if len(names) > 1 and not all(claim.attributes.get("shared") for claim in reading):
+            yield Hit(
+                names,
+                path,
+                f"{listing(names)} name the file {path} of {machine}, which root reads for them: whoever writes the "
+                "variables of one gets what belongs to the other, such as its private key.",
+                "Give each environment a file of its own. If they share it on purpose, such as a wildcard certificate, "
+                f"list it in bulkhead_shared of each: {{kind: path, name: {path}, reason: ...}}.",
+                places(reading),
+                machine,
+            )
+
+
 def _shared_backups(fleet: Fleet, machine: str, path: str, claims: Sequence[Claim]) -> Hit:
     kept = [claim.owner for claim in claims if claim.attributes.get("kind") == "backup"]
     how = f"{listing(owners(claims))} keep their backups" if len(kept) > 1 else f"{kept[0]} keeps its backups"

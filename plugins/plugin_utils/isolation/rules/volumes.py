@@ -15,7 +15,7 @@ from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
 from ..wording import listing
-from . import Hit, Judgement, rule
+from . import Hit, Judgement, owners, places, rule
 
 
 @rule("shared-volume", "VP-01", "CP-04", "VP-08", "VP-09", "VP-11", "VP-12", severity=Severity.CRITICAL)
@@ -127,21 +127,38 @@ def of_other_files(environment: Environment, call: ComposeCall) -> bool:
 @rule("shared-user", "VP-18", severity=Severity.LOW)
 def shared_user(fleet: Fleet) -> Judgement:
     """One user of the machine owns the directories of several environments."""
-    groups: dict[tuple[str, str], list[Environment]] = {}
-    for environment in fleet.environments:
-        owner = environment.variables.get("bulkhead_owner")
-        if isinstance(owner, str) and owner:
-            groups.setdefault((environment.machine, owner), []).append(environment)
-    for (machine, owner), environments in groups.items():
-        if len(environments) > 1:
-            names = [environment.prefix for environment in environments]
+    for (machine, user), claims in fleet.claims("user").items():
+        owned = [claim for claim in claims if claim.attributes.get("kind") == "owner"]
+        if len(owners(owned)) > 1:
+            names = owners(owned)
             yield Hit(
-                tuple(names),
-                f"user {owner}",
-                f"The user {owner} of {machine} owns the directories of {listing(names)}: whoever may write as {owner} "
+                names,
+                f"user {user}",
+                f"The user {user} of {machine} owns the directories of {listing(names)}: whoever may write as {user} "
                 "for one (a CI key, code in a bind mount) may write the others'.",
                 "Give each environment a user of its own (bulkhead_owner) and directories with mode 0750.",
-                tuple(environment.origin("bulkhead_owner") for environment in environments),
+                places(owned),
+                machine,
+            )
+
+
+@rule("foreign-user", "VP-18", severity=Severity.HIGH)
+def foreign_user(fleet: Fleet) -> Judgement:
+    """An environment runs a command as a user of the machine whom another environment has."""
+    for (machine, user), claims in fleet.claims("user").items():
+        owned = {claim.owner for claim in claims if claim.attributes.get("kind") == "owner"}
+        running = [claim for claim in claims if claim.attributes.get("kind") == "command" and claim.owner not in owned]
+        names = owners(claims)
+        if running and len(names) > 1:
+            yield Hit(
+                names,
+                f"user {user}",
+                f"{running[0].owner} runs bulkhead_backup_copy_command as {user} of {machine}, who also acts for "
+                f"{listing(set(names) - {running[0].owner})}: the command can do there what {user} can, and use the "
+                "credentials in that user's home.",
+                "Give each environment a user of its own (bulkhead_backup_copy_user), or leave it empty to run the "
+                "command as bulkhead_owner.",
+                places(running),
                 machine,
             )
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,7 @@ class Engine:
         self.size = 1000
         self.said = "aiia_prod"
         self.fails: dict[str, str] = {}
-        self.copied: list[dict[str, str]] = []
+        self.docker_host = "unix:///var/run/docker.sock"
         #: The answer of ``find`` for the files, and the services without a container.
         self.found = (0, "", "")
         self.without: list[str] = []
@@ -89,10 +91,8 @@ class Engine:
             return streams["read"](io.BytesIO(b"ALTER DATABASE aiia_prod SET \"bulkhead.prefix\" TO 'aiia_prod';\n"))
         return streams["read"](io.BytesIO(b"COPY public.note (id) FROM stdin;\n1\n2\n\\.\n"))
 
-    def shell(self, what: str, command: str, variables: dict[str, str], limit: float = 0) -> None:
-        if command == "false":
-            raise StreamError(f"{what} failed (exit code 1)")
-        self.copied.append(variables)
+    def find(self, name: str) -> str | None:
+        return shutil.which(name)
 
 
 @pytest.fixture
@@ -123,6 +123,8 @@ def parameters(tmp_path: Path, **more: Any) -> dict[str, Any]:
         "keep": 2,
         "timeout": 60,
         "copy_command": "",
+        "copy_user": "",
+        "owner": "nobody" if os.getuid() == 0 else "",
         "kinds": ["postgresql", "files"],
         "parts": [
             {
@@ -319,11 +321,16 @@ def test_surplus() -> None:
     assert surplus(found, 0) == [] and surplus(found, 9) == []
 
 
-def test_the_copy_command_gets_the_backup(engine: Engine, make: Callable[..., dict[str, Any]]) -> None:
-    made = make(copy_command="rclone copy")
-    assert engine.copied == [
-        {"BULKHEAD_BACKUP": made["path"], "BULKHEAD_BACKUP_NAME": made["name"], "BULKHEAD_PREFIX": "aiia_prod"}
-    ]
+def test_the_copy_command_gets_the_backup(make: Callable[..., dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        names = 'echo "$BULKHEAD_BACKUP_NAME $BULKHEAD_PREFIX" > names'
+        made = make(copy_command=f'cd {folder}; cp -r "$BULKHEAD_BACKUP" .; {names}')
+        assert (Path(folder) / "names").read_text() == f"{made['name']} aiia_prod\n"
+        copied = Path(folder) / made["name"]
+        assert {path.name: path.read_bytes() for path in copied.iterdir()} == {
+            path.name: path.read_bytes() for path in Path(made["path"]).iterdir()
+        }
 
 
 def test_a_copy_that_fails_fails_the_run_and_the_backup_stays(

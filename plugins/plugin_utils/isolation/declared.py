@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an environment says by its variables alone: what it shares, and which users and files of the machine it uses."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from .model import Claim, Environment
+
+#: The variables that name a user of the machine, and what that user does.
+_USERS = {"bulkhead_owner": "owner", "bulkhead_backup_copy_user": "command"}
+
+#: The variable of a file that holds certificates and nothing else.
+_CA_BUNDLE = "bulkhead_build_ca_bundle"
+
+#: The variables that name a file of the machine which root reads for an environment.
+READ_AS_ROOT = (_CA_BUNDLE, "bulkhead_tls_certificate_path", "bulkhead_tls_key_path")
+
+#: Where a machine keeps the certificates of authorities that everybody trusts.
+_AUTHORITIES = ("/etc/ssl/certs/", "/etc/pki/", "/usr/share/ca-certificates/", "/usr/local/share/ca-certificates/")
+
+
+def declared_shares(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Yield the (kind, name) of each entry of ``bulkhead_shared``."""
+    declared = environment.variables.get("bulkhead_shared")
+    for entry in declared if isinstance(declared, list) else ():
+        if isinstance(entry, Mapping):
+            yield str(entry.get("kind")), str(entry.get("name"))
+
+
+def claims_declared(environment: Environment) -> Iterator[Claim]:
+    """The claims on users, and on files of the machine that root reads; ``shared`` says that they are declared so."""
+    shared = {name for kind, name in declared_shares(environment) if kind == "path"}
+    for variable, kind in _USERS.items():
+        name = environment.variables.get(variable)
+        if isinstance(name, str) and name:
+            yield _claim(environment, variable, "user", name, kind=kind)
+    for variable in READ_AS_ROOT:
+        path = environment.variables.get(variable)
+        if not isinstance(path, str) or not path.startswith("/"):
+            continue
+        path = posixpath.normpath(path)
+        if not (variable == _CA_BUNDLE and path.startswith(_AUTHORITIES)):
+            yield _claim(environment, variable, "path", path, kind="read", read_only=True, shared=path in shared)
+
+
+def _claim(environment: Environment, variable: str, namespace: str, key: str, **attributes: str | bool) -> Claim:
+    where = environment.origin(variable)
+    return Claim(namespace, environment.machine, key, environment.prefix, where, False, attributes)
