@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -155,6 +156,52 @@ def test_a_parent_that_the_owner_exchanges(two: Two) -> None:
     with pytest.raises(PathError):
         below.read(".env")
     assert two.is_untouched() and (parent / "production/.env").exists(), "the control: the path leads there"
+
+
+def test_parents_that_others_will_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """staging comes first, in ``<new>/staging``: its owner cannot prepare ``<new>/production``."""
+
+    def prepares(new: Path) -> bool:
+        return as_user(lambda: os.mkdir(new / "production"), lambda: os.symlink("/etc", new / "production/docker"))
+
+    with public_directory() as folder:
+        home = Home(str(folder / "new/apps/staging"), "aiia_staging", str(tmp_path), owner="nobody")
+        home.write(DesiredFile("docker/file", b""))
+        kept = [folder / "new", folder / "new/apps", folder / "new/apps/staging", folder / "new/apps/staging/docker"]
+        assert [path.stat().st_uid for path in kept] == [0, 0, NOBODY.pw_uid, NOBODY.pw_uid]
+        assert {path.stat().st_mode & 0o777 for path in kept} == {0o755}
+        assert not prepares(folder / "new/apps") and not prepares(folder / "new")
+        # A directory of root's that is somebody's home on paper only is shared with others.
+        monkeypatch.setattr(pwd, "getpwnam", lambda _name: nobody_at(folder))
+        Home(str(folder / "two/staging"), "aiia_staging", str(tmp_path), owner="nobody").make_directory()
+        assert (folder / "two").stat().st_uid == 0
+        # In the owner's real home, which others do not use, parents are the owner's; the control for the attack.
+        (folder / "home").mkdir()
+        os.chown(folder / "home", NOBODY.pw_uid, -1)
+        monkeypatch.setattr(pwd, "getpwnam", lambda _name: nobody_at(folder / "home"))
+        Home(str(folder / "home/apps/staging"), "aiia_staging", str(tmp_path), owner="nobody").make_directory()
+        assert prepares(folder / "home/apps")
+
+
+def nobody_at(home: Path) -> pwd.struct_passwd:
+    """The user nobody with a home."""
+    return pwd.struct_passwd((*NOBODY[:5], str(home), NOBODY.pw_shell))
+
+
+@pytest.mark.parametrize("where", ["", ".bulkhead"])
+def test_a_directory_that_a_stranger_prepared(two: Two, where: str) -> None:
+    """A user who is neither root nor the owner made the directory, or the closed one in it, and could exchange all."""
+    stranger = pwd.getpwnam("daemon").pw_uid
+    place = two.staging / where
+    place.mkdir(exist_ok=True)
+    os.chown(place, stranger, -1)
+    with pytest.raises(Failure, match=r"belongs to daemon, and bulkhead_owner is nobody: .*chown -R nobody: "):
+        two.home.write(DesiredFile("docker/nginx/staging.conf", b"x"))
+    assert list(two.staging.rglob("*.conf")) == []
+    # The control: as the owner's, or root's, it can be written.
+    for uid in (NOBODY.pw_uid, 0):
+        os.chown(place, uid, -1)
+        two.home.write(DesiredFile("docker/nginx/staging.conf", b"x"))
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

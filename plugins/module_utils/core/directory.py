@@ -13,13 +13,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import pwd
 import re
 import stat
 from collections.abc import Iterable, Iterator
 
 from . import handles
 from .errors import Failure
+from .owner import Owner
 
 #: A file that is being written, with the number of the process that writes it.
 _TEMPORARY = re.compile(r"\..+\.bulkhead-(\d+)(?:-[0-9a-f]+)?\Z")
@@ -84,22 +84,8 @@ class Tree:
         self.directory = directory
         self.private = private
         self.inner = inner
-        self.uid = self.gid = -1
-        if owner:
-            try:
-                entry = pwd.getpwnam(owner)
-            except KeyError:
-                raise TreeError(
-                    "bulkhead_owner is %s, but this machine has no such user. Create it, or set bulkhead_owner to the "
-                    "user who should own %s" % (owner, directory)
-                ) from None
-            if os.getuid() == 0:
-                self.uid, self.gid = entry.pw_uid, entry.pw_gid
-            elif entry.pw_uid != os.getuid():
-                raise TreeError(
-                    "only root can write files for %s, but this runs as %s. Connect as %s, or set ansible_become: true"
-                    % (owner, pwd.getpwuid(os.getuid()).pw_name, owner)
-                )
+        self._owner = Owner(owner, directory)
+        self.uid, self.gid = self._owner.uid, self._owner.gid
         self._kept: list[tuple[str, bytes | None, int, str]] = []
 
     def path(self, relative: str) -> str:
@@ -180,8 +166,10 @@ class Tree:
     # ---- writing --------------------------------------------------------------------------------------------------
 
     def make_directory(self, relative: str = "") -> None:
-        """Create a directory and its parents. Raises PathError if a link leads out of the environment's directory."""
+        """Create a directory and its parents. Raises PathError if a link leads out of the environment's directory, and
+        TreeError where that belongs to a stranger."""
         relative = self._inside(relative)
+        self.refuse_others()
         step = self.path(relative) if relative else self.directory
         try:
             if not self._exists(relative):
@@ -190,7 +178,7 @@ class Tree:
                     mode = self._mode(start, os.path.join(above, name))
                     with handles.folder(start, above, ours=self.private) as handle:
                         if handles.status_at(handle, name) is None:
-                            handles.make_at(handle, name, mode, self.uid, self.gid)
+                            handles.make_at(handle, name, mode, *self._owner.for_new(step))
                 # A file in the place of a directory, for example.
                 with handles.folder(self.directory, relative, ours=self.private):
                     pass
@@ -198,6 +186,13 @@ class Tree:
                 self._tighten(relative)
         except OSError as error:
             raise TreeError(self._explain("create the directory", step, error)) from error
+
+    def refuse_others(self) -> None:
+        """Raise TreeError where the directory, or the closed one in it, belongs to neither root nor its owner."""
+        for relative in () if self.private else ("", self.PRIVATE):
+            found = self.status(relative)
+            if found and stat.S_ISDIR(found.st_mode):
+                self._owner.refuse_others(self.path(relative) if relative else self.directory, found.st_uid)
 
     def _mode(self, start: str, below: str) -> int:
         """The mode of a directory that is made."""

@@ -14,6 +14,7 @@ import os
 import re
 
 from ..core.directory import Tree, read_through
+from ..core.owner import is_below
 from ..docker.engine import EngineError
 from ..state.home import Home
 from ..state.registry import Registry
@@ -31,19 +32,15 @@ def read_source(path: str, home: Home) -> bytes | None:
     certificate nor a key.
     """
     real, own = os.path.realpath(path), os.path.realpath(home.directory)
-    if _is_below(real, own) and not _is_below(real, os.path.join(own, home.PRIVATE)):
+    if is_below(real, own) and not is_below(real, os.path.join(own, home.PRIVATE)):
         return Tree(own).read(os.path.relpath(real, own))
-    holders = ["Bulkhead"] if _is_below(real, own) else Registry(home.state).holders_of(real)
+    holders = ["Bulkhead"] if is_below(real, own) else Registry(home.state).holders_of(real)
     if holders:
         raise _refusal(path, "it belongs to %s" % holders[0])
     content = read_through(real)  # not by the first path: one of its links may have been exchanged since
     if content is not None and not (_PEM.search(content) and _BETWEEN.match(_PEM.sub(b"\n", content))):
         raise _refusal(path, "outside of the environment's directory only certificates and keys (PEM) are copied")
     return content
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return (path + os.sep).startswith(os.path.join(directory, ""))
 
 
 def _refusal(path: str, why: str) -> EngineError:

@@ -21,6 +21,7 @@ from .plan import gaps
 
 def refuse_foreign(comparison: Comparison) -> None:
     """Raise EngineError where a deployment would use or replace what is not the environment's own."""
+    comparison.tree.refuse_others()
     problems = _foreign_project(comparison) + _foreign_containers(comparison)
     problems += _foreign_objects(comparison, "network", comparison.params["networks"])
     problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])

@@ -58,6 +58,7 @@ def refuse(
     engine = Engine(list(containers), objects or [])
     comparison = SimpleNamespace(
         engine=engine,
+        tree=SimpleNamespace(refuse_others=lambda: None),
         containers=[container for container in containers if container["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
         services=[Service("web", "web", "aiia_prod_web")],
         params={
