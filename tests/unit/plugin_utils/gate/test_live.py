@@ -17,6 +17,7 @@ import pytest
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import READ_ONLY, permit
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import kept
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.session import Session, begun
@@ -90,6 +91,7 @@ class Machine:
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Machine, LiveGate]]:
     """A live gate of staging, whose neighbour is production."""
     monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(kept, "_GENERATIONS", kept.Generations())
 
     def build(step: str = "converge", check_mode: bool = False, **values: Any) -> tuple[Machine, LiveGate]:
         here = {"bulkhead_machine": "app1", "bulkhead_state_directory": "/state"}
