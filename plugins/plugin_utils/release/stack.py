@@ -24,7 +24,7 @@ from ...module_utils.release.service import DeclaredService
 from ..isolation import naming
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
-from .guarded_ports import allowed_port
+from ..declaration.guarded_ports import allowed_port
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
