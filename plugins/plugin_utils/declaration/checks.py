@@ -86,6 +86,11 @@ def _check_values(declaration: Declaration) -> None:
     for variable in SETTINGS:
         for key, value in values[variable].items():
             check_setting(declaration, variable, key, value)
+    for key, value in values["bulkhead_build_arguments"].items():
+        if isinstance(value, (Mapping, list)):
+            message = f"bulkhead_build_arguments.{key} is a {type(value).__name__}, but an argument is one string"
+            fix = "write it as one string, for example with | to_json"
+            declaration.problem("invalid-variable", "bulkhead_build_arguments", message, fix)
     check_forms(declaration)
     _check_addresses(declaration)
     if len(declaration.hosts) > 1:
@@ -119,7 +124,7 @@ def _check_addresses(declaration: Declaration) -> None:
     for domain in domains:
         if domain.startswith("*.") and not holds_seal(domain):
             declaration.problem(
-                "invalid-variable",
+                "wildcard-domain",
                 "bulkhead_domains",
                 f"bulkhead_domains has {domain}: the default stack answers for host names that are written out, and "
                 "its health check asks for the first of them",

@@ -25,9 +25,7 @@ def domain_problem(value: Any) -> str:
         return f"is a URL, and a domain is a host name alone: write {_simple(url[1])}"
     host, colon, port = value.partition(":")
     if colon and port.isdigit():
-        return (
-            f"has a port: write {_simple(host)} here, and the port as bulkhead_http_port or bulkhead_https_port"
-        )
+        return f"has a port: write {_simple(host)} here, and the port as bulkhead_http_port or bulkhead_https_port"
     host, slash, _path = value.partition("/")
     if slash:
         return f"has a path, and a domain is a host name alone: write {_simple(host)}"

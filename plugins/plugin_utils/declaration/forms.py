@@ -93,7 +93,7 @@ SYSTEM = (
     *("/sys", "/usr", "/var/cache", "/var/lib/containerd", "/var/lib/docker", "/var/log", "/var/run", "/var/spool"),
 )
 #: Directories that others use too: no environment may have one to itself.
-SHARED = frozenset("/ /home /media /mnt /opt /root /srv /tmp /var /var/lib /var/tmp".split())
+SHARED = frozenset(["/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/tmp"])
 
 #: What a directory's name may hold: nothing that a shell, a unit of systemd or a mount of Compose reads otherwise.
 _DIRECTORY = re.compile(r"(?:/[\w .,@+=~()-]+)+/?")
@@ -107,13 +107,17 @@ def _is_own_directory(value: Any) -> bool:
 
 
 def _is_egress(value: Any) -> bool:
-    found = re.fullmatch(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})", str(value))
+    found = re.fullmatch(
+        r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})", str(value)
+    )
     return bool(found) and (not found[1] or _is_address(found[1])) and 0 < int(found[2]) < 65536
 
 
 def _is_command(value: Any) -> bool:
-    words = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(word, (str, int, float)) for word in value)
-    return words and value[0] != "" and "\0" not in "".join(map(str, value))
+    words = isinstance(value, (list, tuple)) and bool(value) and not any(isinstance(word, bool) for word in value)
+    if not words or not all(isinstance(word, (str, int, float)) for word in value):
+        return False
+    return value[0] != "" and "\0" not in "".join(map(str, value))
 
 
 def _is_text(value: Any) -> bool:
@@ -144,7 +148,9 @@ DIRECTORY = _form(
 LINE = _form("one line of text", is_plain, "write one line, without tabs and other control characters")
 TEXT = _form("text", _is_text, "write text without NUL characters")
 WORD = _form("a word of a command", _is_text, "write text without NUL characters")
-COMMAND = _form("a command", _is_command, "write each command as a list of words, such as [python3, manage.py, migrate]")
+COMMAND = _form(
+    "a command", _is_command, "write each command as a list of words, such as [python3, manage.py, migrate]"
+)
 USER = _pattern(
     "the name of a user",
     r"[A-Za-z_][A-Za-z0-9_.-]{0,31}",
@@ -199,7 +205,9 @@ NAME = _pattern("a name", r"[A-Za-z0-9][A-Za-z0-9._-]*", "use letters, digits, '
 SETTING = _pattern(
     "the name of a setting", r"[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and '_', and do not begin with a digit"
 )
-SECTION = _pattern("a key of a Compose file", r"[a-z]+|x-\S+", "write a key of a Compose file, such as volumes or networks")
+SECTION = _pattern(
+    "a key of a Compose file", r"[a-z]+|x-\S+", "write a key of a Compose file, such as volumes or networks"
+)
 
 #: The form of each variable: of a list that of each item, of a mapping that of each key, and of a list of mappings
 #: that of each value (``variable.key``). What has choices, is true or false, or holds settings has no other form.
@@ -275,7 +283,9 @@ FORMS: Mapping[str, Form] = {
         lambda value: str(value).lower() in ("auto", "true", "false"),
         "use auto (the guard wherever the machine can have it), true (refuse to deploy without it) or false",
     ),
-    "bulkhead_firewall_allow": _told(lambda entry: allowed_port(str(entry)) and "", "write 25, 8125/udp or 10.0.0.5:25"),
+    "bulkhead_firewall_allow": _told(
+        lambda entry: allowed_port(str(entry)) and "", "write 25, 8125/udp or 10.0.0.5:25"
+    ),
     "bulkhead_confirm": LINE,
     "bulkhead_service": SERVICE,
     "bulkhead_lines": COUNT,

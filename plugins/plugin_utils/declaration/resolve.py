@@ -19,10 +19,10 @@ from .checks import check
 from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
 from .model import Declaration
-from .settings import plain
+from .scalars import check_scalars
+from .settings import plain, texts
 from .templates import Omitted, Templates, is_template, sealed
 from .variables import SETTINGS, defaults, purpose, specification
-
 
 
 def _text(value: Any) -> str:
@@ -95,6 +95,9 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)
+    check_scalars(declaration, mine, loader)
+    arguments = declaration.values["bulkhead_build_arguments"]
+    declaration.values["bulkhead_build_arguments"] = texts(arguments)
     declaration.available = {**available, **poisoned(declaration.values)}
     return declaration
 
@@ -143,7 +146,8 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
         wanted, found = _WANTED[spec["type"]], _FOUND.get(type(value).__name__, "text")
         fix = FORMS[name].fix if name in FORMS else f"give {name} {wanted}: {purpose(name)}"
         message = f"{name} must be {wanted}, but is {found}"
-        declaration.problem("invalid-variable", name, message, fix)
+        unquoted = isinstance(value, bool) and spec["type"] in ("path", "str")
+        declaration.problem("invalid-variable", name, message, f"put it into quotes, or {fix}" if unquoted else fix)
         # Nor may other variables be made of it.
         declaration.available[name] = _empty(spec["type"])
         return _empty(spec["type"])

@@ -21,10 +21,10 @@ from typing import Any
 
 from ...module_utils.docker.labels import APPLICATION, ENVIRONMENT, INPUT, PREFIX, RELEASE
 from ...module_utils.release.service import DeclaredService
+from ..declaration.guarded_ports import allowed_port
 from ..isolation import naming
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
-from ..declaration.guarded_ports import allowed_port
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
