@@ -10,10 +10,10 @@ of the names before truth values. Values from elsewhere, such as a script, have 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -51,6 +51,16 @@ def check_scalars(declaration: Declaration, variables: Mapping[str, Any], loader
     for name, value in variables.items():
         if name not in specification():
             continue
+        for path, key in _odd_names(name, value) if name in _COMPOSE else ():
+            message = f"{path} has the name {key!r}: YAML read an unquoted word as a value"
+            _note(
+                declaration,
+                name,
+                f"{path}.{key}",
+                place(value, path),
+                message,
+                'put the name into quotes, such as "NO"',
+            )
         for path, key, item, in_list in _not_texts(name, name, value):
             if name in _COMPOSE and in_list and isinstance(item, bool):
                 message = f"{path} is a truth value to YAML, and no list of Compose holds any"
@@ -73,6 +83,18 @@ def _not_texts(path: str, key: Any, value: Any, in_list: bool = False) -> Iterat
         yield path, key, value, in_list
 
 
+def _odd_names(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every name in a value that is not text, with the path of what it is a name in."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                yield path, name
+            yield from _odd_names(f"{path}.{name}", item)
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _odd_names(f"{path}.{number}", item)
+
+
 def _written(key: Any, value: Any, path: str, loader: DataLoader, lines: dict[str, list[str]]) -> tuple[Where, str]:
     """Where a value stands, and its text there; empty where that is not known."""
     own = place(value, path)
@@ -82,7 +104,7 @@ def _written(key: Any, value: Any, path: str, loader: DataLoader, lines: dict[st
         return where, ""
     if where.file not in lines:
         try:
-            lines[where.file] = loader.get_text_file_contents(os.path.abspath(where.file)).splitlines()
+            lines[where.file] = loader.get_text_file_contents(str(Path(where.file).resolve())).splitlines()
         except (AnsibleError, OSError, UnicodeError):
             lines[where.file] = []
     line = lines[where.file][where.line - 1] if where.line <= len(lines[where.file]) else ""

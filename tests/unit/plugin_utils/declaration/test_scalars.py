@@ -88,6 +88,12 @@ def test_a_truth_value_in_a_list_of_compose(tmp_path: Path) -> None:
     assert found.where[0].line > 0
 
 
+def test_a_name_that_is_not_text(tmp_path: Path) -> None:
+    found = only(written(tmp_path, "bulkhead_services: {web: {image: x, environment: {NO: x}}}").problems)
+    assert found.resource == "bulkhead_services.web.environment.False" and found.where[0].line > 0
+    assert found.fix == 'put the name into quotes, such as "NO"'
+
+
 def test_an_inventory_in_ini(tmp_path: Path) -> None:
     folder = write(tmp_path / "inventory", {})
     (folder / "hosts.yml").unlink()
