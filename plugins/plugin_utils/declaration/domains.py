@@ -21,22 +21,26 @@ def domain_problem(value: Any) -> str:
     if _HOST.match(value):
         return ""
     url = _URL.match(value)
-    if url:
+    if url and _is_host(url[1]):
         return f"is a URL, and a domain is a host name alone: write {_simple(url[1])}"
     host, colon, port = value.partition(":")
-    if colon and port.isdigit():
+    if colon and port.isdigit() and _is_host(host):
         return f"has a port: write {_simple(host)} here, and the port as bulkhead_http_port or bulkhead_https_port"
     host, slash, _path = value.partition("/")
-    if slash:
+    if slash and _is_host(host):
         return f"has a path, and a domain is a host name alone: write {_simple(host)}"
     plain = _simple(value)
-    if plain != value and _HOST.match(plain):
+    if plain != value and _is_host(value):
         if not value.isascii():
             return f"is not ASCII: write {plain}, which is the same name as DNS has it"
         if value.lower() == plain:
             return f"has upper-case letters: write {plain}"
         return f"ends with a dot: write {plain}"
     return "is not a host name: it has labels of letters, digits and '-', separated by dots"
+
+
+def _is_host(text: str) -> bool:
+    return _HOST.match(_simple(text)) is not None
 
 
 def _simple(host: str) -> str:

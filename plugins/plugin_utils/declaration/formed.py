@@ -33,6 +33,9 @@ def check_forms(declaration: Declaration) -> None:
             _check_entries(declaration, name, value, options)
         elif name in FORMS and not options:
             _check_value(declaration, name, value, spec)
+        elif spec.get("choices") and not value:
+            fix = f"use one of {', '.join(spec['choices'])}"
+            declaration.problem("invalid-variable", name, f"{name} is empty", fix)
 
 
 def _is_named(declaration: Declaration) -> bool:

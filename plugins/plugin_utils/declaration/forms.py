@@ -56,6 +56,8 @@ def _told(problem: Callable[[str], Any], fix: str) -> Form:
     """A form whose check is written elsewhere, for all who use such values: it returns or raises the problem."""
 
     def judge(value: Any) -> str:
+        if not isinstance(value, str):
+            return "a value that is not text"
         try:
             said = problem(value)
         except ValueError as error:
