@@ -80,9 +80,10 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     "plugin_utils",
     {
-        "declaration": "isolation module_utils/source/values ansible jinja2 yaml",
-        "release": "declaration isolation isolation/facts module_utils/core/env_file module_utils/core/masking "
-        "module_utils/docker/containers module_utils/docker/labels module_utils/host/guarded module_utils/image/tag "
+        "declaration": "isolation module_utils/host/guarded module_utils/source/values ansible jinja2 yaml",
+        "release": "declaration isolation isolation/facts isolation/readers/compose "
+        "module_utils/core/env_file module_utils/core/masking "
+        "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag "
         "module_utils/release/paths "
         "module_utils/release/service "
         "module_utils/source/checkout ansible yaml",

@@ -7,40 +7,20 @@
 from __future__ import annotations
 
 import difflib
-import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..isolation import naming
+from .formed import check_forms
 from .inventory import holds_seal
 from .model import Declaration
-from .schedules import times
 from .settings import setting_problem, setting_text
-from .sources import check_sources
 from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
 
-#: A size such as ``6G``, and no zero.
-_SIZE = re.compile(r"0*[1-9]\d*(\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?\Z")
-
-#: Directories that no environment can have to itself.
-_SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
-
-#: The variables that stand for a number of bytes.
-_SIZES = (
-    *("bulkhead_build_memory", "bulkhead_build_disk", "bulkhead_machine_memory"),
-    *("bulkhead_reserved_memory", "bulkhead_reserved_disk"),
-)
-
-#: Numbers that must be set and not negative, each with its fix.
-_COUNTED = {
-    "bulkhead_backup_keep": "use 0 to keep all backups, or the number to keep",
-    "bulkhead_readiness_delay": "use 0 if running is enough, or the seconds that a container must keep running",
-    "bulkhead_promotion_minutes": "use 0 to accept what is healthy now, or the minutes that it must have been healthy",
-}
+#: The template of nginx's configuration that is ours.
+_NGINX = "nginx.conf.j2"
 
 
 def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
@@ -106,34 +86,14 @@ def _check_values(declaration: Declaration) -> None:
     for variable in SETTINGS:
         for key, value in values[variable].items():
             check_setting(declaration, variable, key, value)
-    for name, problems in (
-        ("bulkhead_environment", naming.check_environment(values["bulkhead_environment"])),
-        ("bulkhead_prefix", naming.check_prefix(values["bulkhead_prefix"])),
-    ):
-        if declaration.can_judge(name) and values["bulkhead_project"] and values["bulkhead_environment"]:
-            for problem in problems:
-                declaration.problem("invalid-variable", name, problem, f"choose another {name}")
-    directory = _readable(values["bulkhead_directory"])
-    if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _SHARED):
-        declaration.problem(
-            "invalid-variable",
-            "bulkhead_directory",
-            f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
-            "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
-        )
-    check_sources(declaration)
-    _check_backups(declaration)
-    for item in values["bulkhead_restore_readers"]:
-        if not (isinstance(item, Mapping) and item.get("prefix") and set(item) <= {"prefix", "files"}):
-            message = f"bulkhead_restore_readers has {item!r}"
-            fix = "write each item as {prefix: <prefix>}, with files: take if its files may be taken unchanged"
-            declaration.problem("invalid-variable", "bulkhead_restore_readers", message, fix)
-    _check_numbers(declaration)
-    _check_sizes(declaration)
-    _check_firewall(declaration)
-    for name in ("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"):
-        if isinstance(values[name], int) and not 0 < values[name] < 65536:
-            declaration.problem("invalid-variable", name, f"{name} is {values[name]}", "use a port from 1 to 65535")
+    for key, value in values["bulkhead_build_arguments"].items():
+        if isinstance(value, (Mapping, list)):
+            message = f"bulkhead_build_arguments.{key} is a {type(value).__name__}, but an argument is one string"
+            fix = "write it as one string, for example with | to_json"
+            declaration.problem("invalid-variable", "bulkhead_build_arguments", message, fix)
+    check_forms(declaration)
+    _check_addresses(declaration)
+    _check_copy_user(declaration)
     if len(declaration.hosts) > 1:
         declaration.problem(
             "several-hosts",
@@ -145,32 +105,38 @@ def _check_values(declaration: Declaration) -> None:
         )
 
 
-def _readable(value: Any) -> str:
-    """A text; empty where it is sealed."""
-    return "" if holds_seal(value) else str(value or "")
-
-
-def _check_firewall(declaration: Declaration) -> None:
-    wanted = declaration.values["bulkhead_firewall"]
-    if declaration.can_judge("bulkhead_firewall") and str(wanted).lower() not in ("auto", "true", "false"):
-        declaration.problem(
-            "invalid-variable",
-            "bulkhead_firewall",
-            f"bulkhead_firewall is {wanted!r}",
-            "use auto (the guard wherever the machine can have it), true (refuse to deploy without it) or false",
-        )
-
-
-def _check_backups(declaration: Declaration) -> None:
+def _check_addresses(declaration: Declaration) -> None:
+    """Note ports and domains that cannot be together."""
     values = declaration.values
-    directory, schedule = map(_readable, (values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]))
-    if directory and (not directory.startswith("/") or os.path.normpath(directory) in _SHARED):
+    http, https, domains = (values[f"bulkhead_{what}"] for what in ("http_port", "https_port", "domains"))
+    if http is not None and http == https and declaration.can_judge("bulkhead_https_port"):
         declaration.problem(
             "invalid-variable",
-            "bulkhead_backup_directory",
-            f"bulkhead_backup_directory is {directory}; backups need a directory of their own, as an absolute path",
-            "name a directory such as /srv/backups/{{ bulkhead_prefix }}, or leave it empty",
+            "bulkhead_https_port",
+            f"bulkhead_http_port and bulkhead_https_port are both {http}, and one port can have only one of them",
+            "give each a port of its own, such as 8080 and 8443",
         )
+    for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
+        if not holds_seal(domain):
+            message, fix = f"bulkhead_domains has {domain} twice", "name each domain once"
+            declaration.problem("invalid-variable", "bulkhead_domains", message, fix)
+    if values["bulkhead_services"].get("nginx", {}) is None or values["bulkhead_nginx_template"] != _NGINX:
+        return
+    for domain in domains:
+        if domain.startswith("*.") and not holds_seal(domain):
+            declaration.problem(
+                "wildcard-domain",
+                "bulkhead_domains",
+                f"bulkhead_domains has {domain}: the default stack answers for host names that are written out, and "
+                "its health check asks for the first of them",
+                "name each host that the environment answers for, or bring a template of your own "
+                "(bulkhead_nginx_template)",
+            )
+
+
+def _check_copy_user(declaration: Declaration) -> None:
+    """Note a copy command that would run as root."""
+    values = declaration.values
     user = "bulkhead_backup_copy_user" if values["bulkhead_backup_copy_user"] else "bulkhead_owner"
     if values["bulkhead_backup_copy_command"] and str(values[user]) in ("root", "0"):
         declaration.problem(
@@ -180,20 +146,6 @@ def _check_backups(declaration: Declaration) -> None:
             "machine, and so over every environment there",
             "set bulkhead_backup_copy_user to an unprivileged user of the machine",
         )
-    try:
-        if schedule:
-            times(schedule, declaration.prefix)
-    except ValueError as error:
-        message = f"bulkhead_backup_schedule: {error}"
-        declaration.problem("invalid-variable", "bulkhead_backup_schedule", message, "use one of these words")
-
-
-def _check_sizes(declaration: Declaration) -> None:
-    for name in _SIZES:
-        value = declaration.values[name]
-        if value and declaration.can_judge(name) and not _SIZE.match(str(value)):
-            message = f"{name} is {value}, which is not a size"
-            declaration.problem("invalid-variable", name, message, "write a number of bytes, or one with K, M, G or T")
 
 
 def check_promotion(fleet: Sequence[Declaration]) -> None:
@@ -212,11 +164,3 @@ def check_promotion(fleet: Sequence[Declaration]) -> None:
             "image would be accepted",
             f"{hint} The inventory has: {', '.join(sorted(others)) or 'none'}",
         )
-
-
-def _check_numbers(declaration: Declaration) -> None:
-    for name, fix in _COUNTED.items():
-        value = declaration.values[name]
-        if declaration.can_judge(name) and not (isinstance(value, int) and value >= 0):
-            said = "empty" if value is None else value
-            declaration.problem("invalid-variable", name, f"{name} is {said}", fix)

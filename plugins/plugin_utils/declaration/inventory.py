@@ -98,6 +98,12 @@ def place(value: Any, name: str) -> Where:
     return Where(os.path.relpath(path), getattr(origin, "line_num", 0) or 0, name)
 
 
+def column(value: Any) -> int:
+    """The column at which a variable's value was written, from 1; 0 if ansible-core does not know."""
+    origin = Origin.get_tag(value) if Origin is not None else None
+    return getattr(origin, "col_num", 0) or 0
+
+
 @dataclass(frozen=True)
 class InventoryEnvironment:
     """An environment as an inventory group declares it, before anything is templated.

@@ -12,6 +12,9 @@ from typing import Any
 from ..isolation.model import SEAL, Finding, Severity, Where
 from .variables import SETTINGS
 
+#: The rules on values that are wrong, and can be rendered nevertheless.
+_RENDERED = frozenset({"invalid-setting", "unquoted-value", "wildcard-domain"})
+
 
 @dataclass
 class Declaration:
@@ -63,11 +66,10 @@ class Declaration:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be rendered. A bad setting does not prevent that, so that the rest is judged too."""
+        """Whether it can be rendered. A value that harms nothing there does not prevent it: the rest is judged too."""
         faults = (problem for problem in self.problems if problem.severity >= Severity.HIGH)
         return all(
-            fault.rule == "invalid-setting"
-            or (fault.rule == "template-error" and fault.resource.partition(".")[0] in SETTINGS)
+            fault.rule in _RENDERED or (fault.rule == "template-error" and fault.resource.partition(".")[0] in SETTINGS)
             for fault in faults
         )
 

@@ -10,26 +10,58 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
+from ansible.module_utils.common.validation import check_type_bool, check_type_int, check_type_list
 from ansible.parsing.dataloader import DataLoader
 
 from ..isolation.model import SEAL, Where
 from . import command_line
 from .checks import check
+from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
 from .model import Declaration
-from .settings import plain
+from .scalars import check_scalars
+from .settings import plain, texts
 from .templates import Omitted, Templates, is_template, sealed
-from .variables import SETTINGS, defaults, specification
+from .variables import SETTINGS, defaults, purpose, specification
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (dict, list, bool)):
+        raise TypeError(value)
+    return str(value)
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError(value)
+    return int(check_type_int(value))
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    # Not a text that looks like one: half of a secret would become a name.
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
+
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "bool": check_type_bool,
-    "dict": check_type_dict,
-    "int": check_type_int,
+    "dict": _mapping,
+    "int": _number,
     "list": check_type_list,
     "raw": lambda value: value,
 }
 
+#: The types of variables, and those of values, in words.
+_WANTED = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "int": "a whole number",
+    "list": "a list",
+    "path": "a path, which is text",
+    "str": "text",
+}
+_FOUND = {"bool": "true or false", "dict": "a mapping", "float": "a number", "int": "a number", "list": "a list"}
 
 #: The variables without which the registry's entry of an environment cannot be found.
 NAMES = ("bulkhead_project", "bulkhead_environment", "bulkhead_prefix")
@@ -63,6 +95,9 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)
+    check_scalars(declaration, mine, loader)
+    arguments = declaration.values["bulkhead_build_arguments"]
+    declaration.values["bulkhead_build_arguments"] = texts(arguments)
     declaration.available = {**available, **poisoned(declaration.values)}
     return declaration
 
@@ -78,12 +113,18 @@ def poisoned(value: Any, name: str = "") -> Any:
 
 def _origins(variables: Mapping[str, Any]) -> dict[str, Where]:
     """Where each of our variables was set, and each entry of those that hold settings."""
-    found = {name: place(value, name) for name, value in variables.items() if name.startswith("bulkhead_")}
+    found = {name: _place(name, value, name) for name, value in variables.items() if name.startswith("bulkhead_")}
     for name in SETTINGS:
         entries = variables.get(name)
         if isinstance(entries, Mapping):
-            found.update({f"{name}.{key}": place(value, f"{name}.{key}") for key, value in entries.items()})
+            found.update({f"{name}.{key}": _place(key, value, f"{name}.{key}") for key, value in entries.items()})
     return found
+
+
+def _place(key: Any, value: Any, name: str) -> Where:
+    """Where a value was written; Ansible keeps the place of no truth value, but that of its name."""
+    where = place(value, name)
+    return where if where.file else place(key, name)
 
 
 def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any]) -> Any:
@@ -102,13 +143,11 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
     try:
         value = check(value) if check else _text(value)
     except (TypeError, ValueError):
-        found = type(value).__name__
-        declaration.problem(
-            "invalid-variable",
-            name,
-            f"{name} must be of type {spec['type']}, but is {found}",
-            f"give {name} a value of type {spec['type']}",
-        )
+        wanted, found = _WANTED[spec["type"]], _FOUND.get(type(value).__name__, "text")
+        fix = FORMS[name].fix if name in FORMS else f"give {name} {wanted}: {purpose(name)}"
+        message = f"{name} must be {wanted}, but is {found}"
+        unquoted = isinstance(value, bool) and spec["type"] in ("path", "str")
+        declaration.problem("invalid-variable", name, message, f"put it into quotes, or {fix}" if unquoted else fix)
         # Nor may other variables be made of it.
         declaration.available[name] = _empty(spec["type"])
         return _empty(spec["type"])
@@ -159,13 +198,17 @@ def _part(declaration: Declaration, templates: Templates, written: Any, name: st
 
 def _elements(declaration: Declaration, name: str, kind: str, items: list[Any]) -> list[Any]:
     """The items of a list that are of its kind; a problem is noted for the others, unless they are sealed."""
-    wanted = {"str": (str, int, float), "list": (list,), "dict": (dict,)}[kind]
-    found = [item for item in items if isinstance(item, wanted)]
-    unread = [item for item in items if item not in found and isinstance(item, str) and SEAL in item]
-    if len(found) + len(unread) < len(items):
-        message = f"{name} must be a list of type {kind} throughout, but has an item of another type"
-        declaration.problem("invalid-variable", name, message, f"give each item of {name} the type {kind}")
-    return found
+    if kind == "str":
+        items = [str(item) if isinstance(item, (int, float)) and not isinstance(item, bool) else item for item in items]
+    wanted = {"str": str, "list": list, "dict": dict}[kind]
+    for number, item in enumerate(items):
+        if isinstance(item, wanted) or (isinstance(item, str) and SEAL in item):
+            continue
+        found = "empty" if item is None else _FOUND.get(type(item).__name__, "text")
+        message = f"{name} is a list of items that are each {_WANTED[kind]}, but item {number + 1} is {found}"
+        fix = FORMS[name].fix if name in FORMS else f"make each item of {name} {_WANTED[kind]}: {purpose(name)}"
+        declaration.problem("invalid-variable", name, message, fix)
+    return [item for item in items if isinstance(item, wanted)]
 
 
 def _of_sealed(name: str, kind: str, value: str) -> Any:
@@ -173,12 +216,6 @@ def _of_sealed(name: str, kind: str, value: str) -> Any:
     if name == "bulkhead_protected":
         return True
     return value if kind in ("str", "path") else _empty(kind)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (dict, list, bool)):
-        raise TypeError(value)
-    return str(value)
 
 
 def _empty(kind: str) -> Any:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of what is read for an environment: its repository, the files of a build, and files of the machine."""
+"""Whose files of the machine are read as root for an environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from ...module_utils.source.values import branch_problem, commit_problem, repository_problem
 from ..isolation.declared import READ_AS_ROOT
 from .inventory import holds_seal
 from .model import Declaration
@@ -20,44 +19,6 @@ _STATE_DIRECTORY = "/var/lib/bulkhead"
 
 #: The name of one of certbot's certificates, in the path of its files.
 _LINEAGE = re.compile(r"/(?:live|archive)/([^/]+?)(?:-\d{4})?/")
-
-
-def check_sources(declaration: Declaration) -> None:
-    """Note what must not be given to git or read for a build."""
-    values = declaration.values
-    for variable, problem in (
-        ("bulkhead_source_repository", repository_problem),
-        ("bulkhead_source_branch", branch_problem),
-        ("bulkhead_source_commit", commit_problem),
-    ):
-        text = str(values[variable] or "")
-        if text and values["bulkhead_source_repository"] and not holds_seal(text) and problem(text):
-            declaration.problem("invalid-variable", variable, problem(text), "correct it in the inventory")
-    for variable in ("bulkhead_build_context", "bulkhead_build_dockerfile"):
-        path = str(values[variable] or "")
-        if declaration.can_judge(variable) and not holds_seal(path) and not _is_inside(path):
-            declaration.problem(
-                "invalid-variable",
-                variable,
-                f"{variable} is {path or 'empty'}; a build reads files of its commit only, and that is no path inside "
-                "the repository",
-                "name it relative to the repository's root and without '..', such as backend or backend/Dockerfile",
-            )
-    for variable in READ_AS_ROOT:
-        path = str(values[variable] or "")
-        if path and not holds_seal(path) and (not path.startswith("/") or posixpath.normpath(path) != path):
-            declaration.problem(
-                "invalid-variable",
-                variable,
-                f"{variable} is {path}; a file of the machine is named by its absolute path, without '..'",
-                "write the whole path, such as /etc/ssl/certs/ca-certificates.crt",
-            )
-
-
-def _is_inside(path: str) -> bool:
-    parts = path.split("/")
-    shaped = bool(path) and not path.startswith(("/", "-", "~")) and "://" not in path and path.isprintable()
-    return shaped and ".." not in parts
 
 
 def check_files_read_as_root(fleet: Sequence[Declaration]) -> None:

@@ -28,6 +28,14 @@ def specification() -> Mapping[str, Mapping[str, Any]]:
     return options
 
 
+@cache
+def optional() -> frozenset[str]:
+    """The variables that may be empty: those that are by default, those without a default, and headers to leave out."""
+    written: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    unset = {name for name in specification() if written.get(name) in (None, "", [], {})}
+    return frozenset({*unset, "bulkhead_environment_header", "bulkhead_prepare", "bulkhead_prepare_status"})
+
+
 def defaults(loader: DataLoader) -> dict[str, Any]:
     """The role's defaults, as templates. Cached by the loader."""
     found: dict[str, Any] = loader.load_from_file(

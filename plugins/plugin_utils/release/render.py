@@ -32,6 +32,7 @@ from ..isolation import naming
 from ..isolation.model import SEAL
 from .proved import check_files, check_project, check_services
 from .stack import (
+    FILE,
     Stack,
     StackFile,
     build_stack,
@@ -39,6 +40,7 @@ from .stack import (
     merge,
     published_ports,
 )
+from .variables import fill_in
 from .writers import dump_compose, dump_settings
 
 #: What stands for the commit as long as no machine has been asked for it.
@@ -218,13 +220,22 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     check_project(declaration, values["bulkhead_compose"])
     check_files(declaration, stack, f"docker-compose.{environment}.yml")
     compose = {
-        **merge(stack.compose, values["bulkhead_compose"]),
+        **merge(stack.compose, values["bulkhead_compose"], FILE),
         "services": stack.compose["services"],
         "name": stack.compose["name"],
     }
     _check_shape(compose)
     stack = Stack(compose, stack.services)
-    settings = _settings(declaration, stack, _needed_secrets(declaration, stack, secrets))
+    secrets = _needed_secrets(declaration, stack, secrets)
+    settings = _settings(declaration, stack, secrets)
+    compose = fill_in(
+        declaration,
+        compose,
+        {service.key: service.name for service in stack.services},
+        {setting.key: setting.value for setting in settings},
+        {*secrets, *(setting.key for setting in settings if setting.secret)},
+    )
+    stack = Stack(compose, stack.services)
     brought = [_file(file, text_of) for service in stack.services for file in service.brings]
     _check_tls(declaration, stack)
     ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])

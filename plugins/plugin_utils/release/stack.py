@@ -21,10 +21,10 @@ from typing import Any
 
 from ...module_utils.docker.labels import APPLICATION, ENVIRONMENT, INPUT, PREFIX, RELEASE
 from ...module_utils.release.service import DeclaredService
+from ..declaration.guarded_ports import allowed_port
 from ..isolation import naming
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
-from .guarded_ports import allowed_port
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
@@ -76,16 +76,32 @@ class Stack:
         return any(service.application for service in self.services)
 
 
-def merge(base: Any, over: Any) -> Any:
-    """Merge deeply: mappings merge, null removes a key, everything else (lists too) replaces."""
+#: What stands for a Compose file in a path, and how long the paths of its sections and of a service's keys are.
+FILE = ("",)
+_SECTION, _OF_SERVICE = 2, 4
+
+#: Where null is a value of Compose's own: a network with its defaults, a setting from ``.env``, a volume of its own.
+_MEANINGFUL = ("networks", "environment", "volumes")
+
+
+def merge(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
+    """Merge deeply: mappings merge, null removes a key, everything else (lists too) replaces.
+
+    ``path`` is where the two stand in a Compose file, if they do: below a service's networks, environment and volumes,
+    and below the file's own networks and volumes, Compose gives null a meaning, and it stays.
+    """
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
         return _copied(over)
     merged = dict(base)
     for key, value in over.items():
-        if value is None:
+        if value is not None:
+            merged[key] = merge(merged.get(key), value, (*path, str(key)) if path else ())
+        elif not path or path[-1] not in _MEANINGFUL or len(path) not in (_SECTION, _OF_SERVICE):
             merged.pop(key, None)
+        elif path[-1] == "environment":
+            merged[key] = None
         else:
-            merged[key] = merge(merged.get(key), value)
+            merged.setdefault(key, None)
     return merged
 
 
@@ -106,7 +122,7 @@ def build_stack(
 
     Raises ``ValueError`` with a message for the user when a definition has a shape that Compose cannot mean.
     """
-    wanted = merge(stack["services"], services)
+    wanted = merge(stack["services"], services, (*FILE, "services"))
     for name, definition in wanted.items():
         if not isinstance(definition, Mapping):
             raise ValueError(
@@ -124,7 +140,7 @@ def build_stack(
         complete: dict[str, Any] = {}
         # Not the merged definition: a null removes what comes from `common` as well.
         for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
-            complete = merge(complete, layer)
+            complete = merge(complete, layer, (*FILE, "services", name))
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
         replicas = replicas_of(complete)

@@ -126,23 +126,27 @@ def test_a_name_that_is_like_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kind"),
+    ("name", "value", "said"),
     [
-        ("bulkhead_domains", {"a": 1}, "list"),
-        ("bulkhead_http_port", "eighty", "int"),
-        ("bulkhead_http_port", [80], "int"),
-        ("bulkhead_services", ["nginx"], "dict"),
-        ("bulkhead_secrets", 7, "dict"),
-        ("bulkhead_protected", "perhaps", "bool"),
-        ("bulkhead_directory", ["/srv"], "path"),
-        ("bulkhead_source_branch", {"main": 1}, "str"),
-        ("bulkhead_source_branch", True, "str"),
+        ("bulkhead_domains", {"a": 1}, "must be a list, but is a mapping"),
+        ("bulkhead_http_port", "eighty", "must be a whole number, but is text"),
+        ("bulkhead_http_port", [80], "must be a whole number, but is a list"),
+        ("bulkhead_http_port", True, "must be a whole number, but is true or false"),
+        ("bulkhead_services", ["nginx"], "must be a mapping, but is a list"),
+        ("bulkhead_services", "nginx=1", "must be a mapping, but is text"),
+        ("bulkhead_secrets", 7, "must be a mapping, but is a number"),
+        ("bulkhead_protected", "perhaps", "must be true or false, but is text"),
+        ("bulkhead_directory", ["/srv"], "must be a path, which is text, but is a list"),
+        ("bulkhead_source_branch", {"main": 1}, "must be text, but is a mapping"),
+        ("bulkhead_source_branch", True, "must be text, but is true or false"),
+        ("bulkhead_domains", ["a.example.com", None], "is a list of items that are each text, but item 2 is empty"),
     ],
 )
-def test_a_wrong_type(tmp_path: Path, name: str, value: Any, kind: str) -> None:
+def test_a_wrong_type(tmp_path: Path, name: str, value: Any, said: str) -> None:
     found = only(declared(tmp_path, **{name: value}).problems)
     assert (found.rule, found.resource) == ("invalid-variable", name)
-    assert f"{name} must be of type {kind}" in found.message
+    assert found.message == f"{name} {said}" and found.fix
+    assert found.where[0].file.endswith("main.yml") and found.where[0].line > 0
 
 
 def test_a_value_of_a_wrong_type_is_not_shown(tmp_path: Path) -> None:

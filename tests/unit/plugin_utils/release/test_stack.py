@@ -184,6 +184,24 @@ def test_null_takes_a_key_away() -> None:
     assert definition(build({"db": limits}), "db")["deploy"] == {"resources": {"limits": {"cpus": "2"}}}
 
 
+def test_null_keeps_what_compose_means_by_it() -> None:
+    extra = {
+        "environment": {"FROM_ENV_FILE": None, "A": "1"},
+        "networks": {"default": None, "data": None},
+    }
+    made = definition(build({"db": extra}), "db")
+    assert made["environment"] == {"FROM_ENV_FILE": None, "A": "1"}
+    assert made["networks"] == {"default": None, "data": None}
+    with_aliases = {"networks": {"default": {"aliases": ["a"]}}}
+    assert merge(with_aliases, {"networks": {"default": None}}, ("", "services", "web")) == with_aliases
+    assert merge({}, {"volumes": {"cache": None}}, ("",)) == {"volumes": {"cache": None}}
+
+
+def test_null_is_no_value_of_a_service_called_like_a_section() -> None:
+    stack = build({"networks": {"image": "x", "cap_drop": None}, "environment": {"image": "x", "restart": None}})
+    assert "cap_drop" not in definition(stack, "networks") and "restart" not in definition(stack, "environment")
+
+
 def test_dependencies_speak_of_compose_keys() -> None:
     """Whoever writes an inventory knows `web`; Compose knows `web_prod`."""
     stack = build(

@@ -1,0 +1,299 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The form of each variable: what its value may look like, whatever it is then used for.
+
+A value ends up in configurations of nginx, in commands and in file names. One that has the form of what it stands for
+can say nothing else there. A variable without a form fails a test.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...module_utils.source.values import branch_problem, commit_problem, repository_problem
+from ..isolation import naming
+from .domains import domain_problem
+from .guarded_ports import allowed_port
+from .schedules import times
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form. ``problem`` says what is wrong with a value, as a predicate (``is not a port``), empty if nothing is;
+    ``fix`` is what to write instead. A value that may be a secret is not ``shown``. A problem that is ``whole`` names
+    the value itself."""
+
+    problem: Callable[[Any], str]
+    fix: str
+    shown: bool = True
+    whole: bool = False
+
+
+def _form(what: str, holds: Callable[[Any], bool], fix: str) -> Form:
+    return Form(lambda value: "" if holds(value) else f"is not {what}", fix)
+
+
+def _pattern(what: str, pattern: str, fix: str) -> Form:
+    compiled = re.compile(pattern)
+    return _form(what, lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None, fix)
+
+
+def _number(what: str, low: int, high: int, fix: str = "") -> Form:
+    def holds(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+    return _form(f"{what} from {low} to {high}", holds, fix or f"write a whole number from {low} to {high}")
+
+
+def _told(problem: Callable[[str], Any], fix: str) -> Form:
+    """A form whose check is written elsewhere, for all who use such values: it returns or raises the problem."""
+
+    def judge(value: Any) -> str:
+        if not isinstance(value, str):
+            return "a value that is not text"
+        try:
+            said = problem(value)
+        except ValueError as error:
+            said = str(error)
+        return said if isinstance(said, str) else ""
+
+    return Form(judge, fix, whole=True)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is one line of text that shows all that it has."""
+    return isinstance(value, str) and bool(value) and value.isprintable()
+
+
+def _is_path(value: Any) -> bool:
+    return is_plain(value) and value.startswith("/") and posixpath.normpath(value) == (value.rstrip("/") or "/")
+
+
+def _is_inside(value: Any) -> bool:
+    shaped = is_plain(value) and not value.startswith(("/", "-", "~")) and "://" not in value
+    return shaped and ".." not in value.split("/")
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return isinstance(value, str) and "%" not in value
+
+
+#: Directories of the system itself: no environment may have one, or anything in one.
+SYSTEM = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/run", "/sbin"),
+    *("/sys", "/usr", "/var/cache", "/var/lib/containerd", "/var/lib/docker", "/var/log", "/var/run", "/var/spool"),
+)
+#: Directories that others use too: no environment may have one to itself.
+SHARED = frozenset(["/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/tmp"])
+
+#: What a directory's name may hold: nothing that a shell, a unit of systemd or a mount of Compose reads otherwise.
+_DIRECTORY = re.compile(r"(?:/[\w .,@+=~()-]+)+/?")
+
+
+def _is_own_directory(value: Any) -> bool:
+    if not _is_path(value) or not _DIRECTORY.fullmatch(value):
+        return False
+    path = value.rstrip("/")
+    return path not in SHARED and not any(f"{path}/".startswith(f"{system}/") for system in SYSTEM)
+
+
+def _is_egress(value: Any) -> bool:
+    found = re.fullmatch(
+        r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})", str(value)
+    )
+    return bool(found) and (not found[1] or _is_address(found[1])) and 0 < int(found[2]) < 65536
+
+
+def _is_command(value: Any) -> bool:
+    words = isinstance(value, (list, tuple)) and bool(value) and not any(isinstance(word, bool) for word in value)
+    if not words or not all(isinstance(word, (str, int, float)) for word in value):
+        return False
+    return value[0] != "" and "\0" not in "".join(map(str, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _is_restorable(value: Any) -> bool:
+    return NAME.problem(value) == "" or _is_path(value)
+
+
+PORT = _number("a port", 1, 65535, "use a port from 1 to 65535")
+COUNT = _number("a number", 0, 1_000_000)
+POSITIVE = _number("a number", 1, 1_000_000)
+WAIT = _number("a number of seconds", 0, 31 * 86400, "write whole seconds, at most 31 days (2678400)")
+TIMEOUT = _number("a number of seconds", 1, 31 * 86400, "write whole seconds, from 1 to 31 days (2678400)")
+PATH = _form("an absolute path", _is_path, "write the whole path, without '..' or '//', such as /srv/app/file")
+INSIDE = _form(
+    "a path inside",
+    _is_inside,
+    "name it relative to the root, without '..', such as backend or backend/Dockerfile",
+)
+DIRECTORY = _form(
+    "a directory that the environment can have to itself, as an absolute path",
+    _is_own_directory,
+    "name a directory that holds this environment and nothing else, outside the system's own (/etc, /usr, /run), such "
+    "as /home/ubuntu/main/ai-ia-backend",
+)
+LINE = _form("one line of text", is_plain, "write one line, without tabs and other control characters")
+TEXT = _form("text", _is_text, "write text without NUL characters")
+WORD = _form("a word of a command", _is_text, "write text without NUL characters")
+COMMAND = _form(
+    "a command", _is_command, "write each command as a list of words, such as [python3, manage.py, migrate]"
+)
+USER = _pattern(
+    "the name of a user",
+    r"[A-Za-z_][A-Za-z0-9_.-]{0,31}",
+    "write the name of a user of the machine, such as deploy",
+)
+IDENTIFIER = _pattern(
+    "a name for PostgreSQL",
+    rf"[A-Za-z_][A-Za-z0-9_.-]{{0,{naming.IDENTIFIER_BYTES - 1}}}",
+    f"begin with a letter or '_', and use at most {naming.IDENTIFIER_BYTES} letters, digits, '_', '.' and '-'",
+)
+SERVICE = _pattern(
+    "the name of a service",
+    r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "write the name of a service of the stack, such as django; it may have letters, digits, '.', '_' and '-'",
+)
+SIZE = _pattern(
+    "a size",
+    r"0*[1-9]\d*(?:\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?",
+    "write a number of bytes, or one with K, M, G or T, such as 20G",
+)
+NGINX_SIZE = _pattern("a size for nginx", r"\d{1,9}[kKmMgG]?", "write a number with k, m or g, such as 20m")
+NGINX_TIME = _pattern("a duration for nginx", r"\d{1,6}(?:ms|s|m|h|d)?", "write a number with s, m or h, such as 60s")
+HEADER = _pattern(
+    "the name of a header", r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", "use letters, digits and '-', such as X-Environment"
+)
+URL_PATH = _pattern(
+    "the path of a URL",
+    r"/(?:[A-Za-z0-9._~!&()*+,=:@/?-]|%[0-9A-Fa-f]{2})*",
+    "begin with '/', and write no spaces, quotes, '$', '#' or ';', such as /health/",
+)
+#: nginx reads it as one word of its configuration.
+NGINX_PATH = _pattern(
+    "a path for nginx",
+    r"(?!.*/\.\.?(?:/|\Z))(?:/[A-Za-z0-9._@+=~-]+)+/?",
+    "write the whole path in the container, without spaces, quotes or ';', such as /srv/acme",
+)
+ADDRESS = _form("an IP address", _is_address, "write an IPv4 or IPv6 address, such as 127.0.0.1")
+MACHINE = _pattern(
+    "the name of a machine", r"[\w\[][\w.:%@\[\]-]*", "write a host name or an address, such as app1.example.com"
+)
+ENGINE = _pattern(
+    "the address of an engine",
+    r"unix:///[A-Za-z0-9._/@:+~-]+|(?:tcp|ssh)://[A-Za-z0-9_\[][A-Za-z0-9._@:\[\]-]*",
+    "write unix:///var/run/docker.sock, or tcp:// or ssh:// with a host and a port",
+)
+STAGE = _pattern(
+    "the name of a stage", r"[A-Za-z0-9][A-Za-z0-9._-]*", "write the name of a stage of the Dockerfile (FROM … AS name)"
+)
+PREFIX = _pattern("a prefix", r"[a-z][a-z0-9_-]*", "write the prefix of an environment, such as aiia_prod")
+GROUP = _pattern("the name of a group", r"[\w][\w.-]*", "write the name of an inventory group")
+NAME = _pattern("a name", r"[A-Za-z0-9][A-Za-z0-9._-]*", "use letters, digits, '.', '_' and '-'")
+SETTING = _pattern(
+    "the name of a setting", r"[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and '_', and do not begin with a digit"
+)
+SECTION = _pattern(
+    "a key of a Compose file", r"[a-z]+|x-\S+", "write a key of a Compose file, such as volumes or networks"
+)
+
+#: The form of each variable: of a list that of each item, of a mapping that of each key, and of a list of mappings
+#: that of each value (``variable.key``). What has choices, is true or false, or holds settings has no other form.
+FORMS: Mapping[str, Form] = {
+    "bulkhead_project": NAME,
+    "bulkhead_environment": _told(lambda name: "; ".join(naming.check_environment(name)), "choose another name"),
+    "bulkhead_prefix": _told(lambda prefix: "; ".join(naming.check_prefix(prefix)), "choose another bulkhead_prefix"),
+    "bulkhead_machine": MACHINE,
+    "bulkhead_owner": USER,
+    "bulkhead_docker_host": ENGINE,
+    "bulkhead_state_directory": DIRECTORY,
+    "bulkhead_directory": DIRECTORY,
+    "bulkhead_source_repository": _told(repository_problem, "write git@host:path or https://host/path"),
+    "bulkhead_source_branch": _told(branch_problem, "write the name of a branch, such as main or release/1.2"),
+    "bulkhead_source_commit": _told(commit_problem, "write the id of a commit"),
+    **dict.fromkeys(("bulkhead_build_dockerfile", "bulkhead_build_context"), INSIDE),
+    "bulkhead_build_target": STAGE,
+    "bulkhead_build_arguments": SETTING,
+    "bulkhead_build_ca_bundle": PATH,
+    "bulkhead_build_memory": SIZE,
+    "bulkhead_build_cpus": _number("a number of processors", 0, 1024),
+    "bulkhead_build_disk": SIZE,
+    "bulkhead_build_timeout": TIMEOUT,
+    "bulkhead_build_egress": _form("a host and a port", _is_egress, "write host:port, such as proxy.example.com:3128"),
+    "bulkhead_domains": Form(domain_problem, "write host names only, such as staging.example.com"),
+    **dict.fromkeys(("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"), PORT),
+    "bulkhead_bind_address": ADDRESS,
+    **dict.fromkeys(("bulkhead_tls_certificate", "bulkhead_tls_key"), replace(TEXT, shown=False)),
+    **dict.fromkeys(("bulkhead_tls_certificate_path", "bulkhead_tls_key_path"), PATH),
+    "bulkhead_nginx_template": _form(
+        "the name of a template", _is_inside, "name a file below templates/, without '..', such as nginx.conf.j2"
+    ),
+    "bulkhead_nginx_body_size": NGINX_SIZE,
+    "bulkhead_nginx_timeout": NGINX_TIME,
+    "bulkhead_acme_webroot": NGINX_PATH,
+    "bulkhead_environment_header": HEADER,
+    "bulkhead_hsts_max_age": _number("a number of seconds", 0, 2**31 - 1),
+    "bulkhead_services": SERVICE,
+    "bulkhead_compose": SECTION,
+    **dict.fromkeys(("bulkhead_machine_memory", "bulkhead_reserved_memory", "bulkhead_reserved_disk"), SIZE),
+    "bulkhead_disk_alarm": _number("a percentage", 0, 99),
+    "bulkhead_cpu_weight": _number("a weight", 0, 262144),
+    "bulkhead_app_service": SERVICE,
+    "bulkhead_health_path": URL_PATH,
+    **dict.fromkeys(("bulkhead_database_name", "bulkhead_database_user", "bulkhead_database_admin"), IDENTIFIER),
+    **dict.fromkeys(("bulkhead_pgbouncer_pool_size", "bulkhead_pgbouncer_max_clients"), POSITIVE),
+    **dict.fromkeys(("bulkhead_shared.name", "bulkhead_shared.reason"), LINE),
+    "bulkhead_backup_directory": DIRECTORY,
+    "bulkhead_backup_keep": COUNT,
+    "bulkhead_backup_schedule": _told(lambda text: times(text, "") and "", "use one of these words"),
+    "bulkhead_backup_copy_command": replace(LINE, shown=False),
+    "bulkhead_backup_timeout": TIMEOUT,
+    "bulkhead_restore": _form(
+        "a backup", _is_restorable, "write latest, the name of a backup, or its directory on the machine"
+    ),
+    **dict.fromkeys(("bulkhead_restore_from", "bulkhead_restore_readers.prefix"), PREFIX),
+    **dict.fromkeys(("bulkhead_restore_sanitise", "bulkhead_restore_sanitise_files"), LINE),
+    "bulkhead_wait_timeout": TIMEOUT,
+    "bulkhead_readiness_delay": WAIT,
+    "bulkhead_drain_timeout": WAIT,
+    "bulkhead_keep_releases": POSITIVE,
+    "bulkhead_release": NAME,
+    "bulkhead_prepare": replace(COMMAND, shown=False),
+    "bulkhead_prepare_status": replace(WORD, shown=False),
+    "bulkhead_prepare_timeout": TIMEOUT,
+    **dict.fromkeys(("bulkhead_waivers.rule", "bulkhead_waivers.resource"), LINE),
+    **dict.fromkeys(("bulkhead_waivers.reason", "bulkhead_waivers.until"), LINE),
+    **dict.fromkeys(("bulkhead_report", "bulkhead_receipt"), LINE),
+    "bulkhead_lock_wait": WAIT,
+    "bulkhead_probe_timeout": TIMEOUT,
+    "bulkhead_firewall": _form(
+        "auto, true or false",
+        lambda value: str(value).lower() in ("auto", "true", "false"),
+        "use auto (the guard wherever the machine can have it), true (refuse to deploy without it) or false",
+    ),
+    "bulkhead_firewall_allow": _told(
+        lambda entry: allowed_port(str(entry)) and "", "write 25, 8125/udp or 10.0.0.5:25"
+    ),
+    "bulkhead_confirm": LINE,
+    "bulkhead_service": SERVICE,
+    "bulkhead_lines": COUNT,
+    **dict.fromkeys(("bulkhead_command", "bulkhead_manage"), replace(TEXT, shown=False)),
+    "bulkhead_maintenance": _pattern("a word", r"\w+", "use on or off"),
+    "bulkhead_maintenance_page": LINE,
+    "bulkhead_promotion_from": GROUP,
+    "bulkhead_promotion_minutes": COUNT,
+}
