@@ -35,6 +35,8 @@ _RESERVED = tuple(
     ipaddress.ip_network(network)
     for network in ("127.0.0.0/8", "169.254.0.0/16", "172.17.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8")
 )
+#: A container's own names for itself.
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 #: The private ranges of RFC 1918, RFC 6598 and RFC 4193.
 _PRIVATE = tuple(
     ipaddress.ip_network(network)
@@ -51,6 +53,12 @@ class Boundary:
     domains: tuple[str, ...] = ()
     shared: Mapping[str, frozenset[str]] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names by which the environment's containers reach each other and themselves."""
+        return self.services | self.aliases | _LOOPBACK
 
     def shares(self, kind: str, name: str) -> bool:
         """Whether the environment declares that it shares this on purpose."""
@@ -94,6 +102,12 @@ def boundary_of(environment: Environment) -> Boundary:
         domains=tuple(domain.lower() for domain in environment.domains),
         shared={kind: frozenset(names) for kind, names in shared.items()},
         services=frozenset(name for _project, name, _service in environment.services()),
+        aliases=frozenset(
+            str(alias)
+            for _project, _name, service in environment.services()
+            for attachment in (service.get("networks") or {}).values()
+            for alias in (attachment or {}).get("aliases") or ()
+        ),
     )
 
 

@@ -91,6 +91,64 @@ def resolver(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     return f"{value} is an address of the machine or of its network"
 
 
+def own_server(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow to follow a server of the environment's own; another is shared on purpose, or not followed."""
+    host = str(value).split(maxsplit=1)[0].strip("[]") if str(value).strip() else ""
+    known = not host or host in boundary.hosts or boundary.owns_name(host) or boundary.owns_domain(host)
+    if known or boundary.shares("address", host):
+        return ""
+    return f"{host} is not a server of {boundary.prefix}"
+
+
+def primary(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow a connection string or URL whose hosts are servers of the environment's own."""
+    text = str(value)
+    found = re.findall(r"\bhost(?:addr)?\s*=\s*'?([^\s']+)", text) or re.findall(r"://(?:[^/@]*@)?([^/:?]+)", text)
+    hosts = [host for part in found for host in part.split(",")]
+    if text.strip() and not hosts:
+        return f"it does not say which server of {boundary.prefix} is meant"
+    return next(filter(None, (own_server(host, boundary, around) for host in hosts)), "")
+
+
+def redis_primary(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow ``no one``, and a server of the environment's own."""
+    return "" if str(value).lower().split() == ["no", "one"] else own_server(value, boundary, around)
+
+
+def oom_scores(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow scores that make none of the container's processes die after those of others."""
+    scores = str(value).split()
+    return "" if all(re.fullmatch(r"\d{1,4}", score) for score in scores) else f"{value} is not from 0 to 1000"
+
+
+def server_name(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow the environment's domains and names without a dot; a regular expression has a rule of its own."""
+    names = (name.removeprefix("*.").lstrip(".") for name in str(value).lower().split() if not name.startswith("~"))
+    return next(filter(None, (own_domain(name, boundary, around) for name in names)), "")
+
+
+def resolvers(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow the engine's resolver, which each container has for itself, and public ones."""
+    given = (word.removesuffix(":53") for word in str(value).split() if "=" not in word)
+    return next(filter(None, (resolver(word, boundary, around) for word in given if word != "127.0.0.11")), "")
+
+
+def log_target(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow files of the container, its output, and the syslog of a server of the environment's own."""
+    first = (str(value).split() or [""])[0]
+    if not first.startswith("syslog:"):
+        return ""
+    host = re.sub(r":\d+\Z", "", first.removeprefix("syslog:server=").partition(",")[0])
+    return "" if host.startswith("unix:") else own_server(host, boundary, around)
+
+
+def included(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow the files that nginx itself has, and those beside the own configuration."""
+    good = re.fullmatch(r"(?:/etc/nginx/)?(?:mime\.types|(?:fastcgi|proxy|scgi|uwsgi)_params|fastcgi\.conf|"
+                        r"(?:conf\.d|snippets)/(?!\.\.)[\w.*-]+)|(?!\.\.)[\w*][\w.*-]*", str(value))  # fmt: skip
+    return "" if good else f"what {value} holds is not proved"
+
+
 def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow to name an own or a public address; ``host-gateway`` is the machine, whose ports are anybody's."""
     host, _equals, address = str(value).partition("=")

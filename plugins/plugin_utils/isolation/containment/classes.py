@@ -64,6 +64,11 @@ def refused(note: str) -> Entry:
     return Entry(Class.REFUSED, None, note)
 
 
+def rows(entry: Entry, names: str) -> dict[str, Entry]:
+    """The same entry for each of these names, which blanks separate."""
+    return dict.fromkeys(names.split(), entry)
+
+
 def one_of(*allowed: str) -> Check:
     """Allow these values only."""
 
