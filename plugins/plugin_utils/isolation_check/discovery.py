@@ -23,12 +23,34 @@ CONFIG = "check.yml"
 
 #: Directories with nothing of the project's own, and how deep and how much is read.
 _SKIPPED = frozenset(
-    ("node_modules", "vendor", "venv", "dist", "build", "target", "__pycache__", "site-packages", "tests")
+    (
+        "node_modules",
+        "vendor",
+        "venv",
+        "dist",
+        "build",
+        "target",
+        "__pycache__",
+        "site-packages",
+        "tests",
+        "docs",
+        "doc",
+        "examples",
+        "example",
+        "samples",
+        "archive",
+        "archived",
+        "deprecated",
+        "legacy",
+    )
 )
 _DEEPEST = 6
 _MOST_FILES = 20_000
 
 _COMPOSE = re.compile(r"(?:docker-)?(?:compose|stack)(?:[._-][\w.-]+)?\.ya?ml|[\w-]+\.(?:docker-)?compose\.ya?ml", re.I)
+#: ``-f one.yml -f two.yml`` of a command: the files that make up a project.
+_TOGETHER = re.compile(r"(?:(?:\s-f|\s--file)[\s=]\s*[\"']?[\w./-]+\.ya?ml[\"']?(?:\s*\\\n)?){2,}")
+_FILE = re.compile(r"(?:-f|--file)[\s=]\s*[\"']?([\w./-]+\.ya?ml)")
 _ENV = re.compile(r"\.env(?:\.[\w.-]+)?|[\w-]+\.env", re.IGNORECASE)
 _SAMPLE = re.compile(r"(?:^|[._-])(?:example|sample|template|tmpl|dist|defaults?|j2)(?:[._-]|$)", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\.[\w-]+)?|[\w-]+\.Dockerfile", re.IGNORECASE)
@@ -81,7 +103,7 @@ class Guess:
 def discover(root: Path) -> Guess:
     """What the files below a directory tell about environments; the guess has none if there is no Compose file."""
     paths = list(_walk(root))
-    compose = [path for path in paths if _COMPOSE.fullmatch(path.name) and not _SAMPLE.search(path.name)]
+    compose = [path for path in paths if _is_compose(root, path) and not _SAMPLE.search(path.name)]
     named: dict[str, _Named] = {}
     neutral: list[PurePosixPath] = []
     for path in compose:
@@ -94,7 +116,11 @@ def discover(root: Path) -> Guess:
             neutral.append(path)
     if "dev" in named and len(named) > 1:
         del named["dev"]  # a developer's own machine, where others are deployed
-    sentences = [*_one_project(root, named), *_place_neutral(root, named, neutral)]
+    sentences = [
+        *_one_project(root, named),
+        *_place_neutral(root, named, neutral),
+        *_put_together(root, paths, named, compose),
+    ]
     if named:
         _add_others(root, paths, named)
     left_out = [str(path) for path in compose if not any(str(path) in found.compose_files for found in named.values())]
@@ -119,6 +145,25 @@ def _walk(root: Path) -> Iterator[PurePosixPath]:
             if count > _MOST_FILES:
                 return
             yield here / name
+
+
+def _is_compose(root: Path, path: PurePosixPath) -> bool:
+    """Whether a file is one of Compose, by its usual name, or named after an environment alone and full of services."""
+    if _COMPOSE.fullmatch(path.name):
+        return True
+    if path.suffix not in (".yml", ".yaml") or path.stem.lower() not in _NAMES or path.parts[0] == ".github":
+        return False
+    return any({"image", "build"} & item.keys() for item in _services(root, path))
+
+
+def _services(root: Path, path: str | PurePosixPath) -> list[Mapping[str, Any]]:
+    """The services of a Compose file; none if it cannot be read."""
+    try:
+        data = yaml.safe_load(read_text(root / path) or "")
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return []
+    services = data.get("services") if isinstance(data, Mapping) else None
+    return [item for item in services.values() if isinstance(item, Mapping)] if isinstance(services, Mapping) else []
 
 
 def _split(text: str) -> list[str]:
@@ -163,20 +208,26 @@ def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PureP
 
 
 def _is_part(root: Path, paths: Iterable[str]) -> bool:
-    """Whether Compose files are no project by themselves: a service has neither image nor build, or there is none."""
-    for path in paths:
-        try:
-            data = yaml.safe_load(read_text(root / path) or "")
-        except (yaml.YAMLError, RecursionError, ValueError):
-            return False
-        services = data.get("services") if isinstance(data, Mapping) else None
-        if not isinstance(services, Mapping):
-            return False
-        if any(
-            isinstance(item, Mapping) and not {"image", "build", "extends"} & item.keys() for item in services.values()
-        ):
-            return True
-    return False
+    """Whether Compose files are no project by themselves: a service has neither image nor build."""
+    return any(not {"image", "build", "extends"} & item.keys() for path in paths for item in _services(root, path))
+
+
+def _put_together(
+    root: Path, paths: Sequence[PurePosixPath], named: dict[str, _Named], compose: Sequence[PurePosixPath]
+) -> Iterator[str]:
+    """Take the files that a script or workflow gives to Compose together, in its order."""
+    pending = {name: found for name, found in named.items() if len(found.compose_files) == 1}
+    for path in paths if pending else ():
+        text = (read_text(root / path) or "") if _kind(root, path) == "files" else ""
+        for call in _TOGETHER.findall(text):
+            written = [PurePosixPath(word).name for word in _FILE.findall(call)]
+            for name, found in list(pending.items()):
+                folder = PurePosixPath(found.compose_files[0]).parent
+                files = [folder / word for word in written]
+                if PurePosixPath(found.compose_files[0]) in files and set(files) <= set(compose):
+                    found.compose_files = list(map(str, files))
+                    del pending[name]
+                    yield f"{path} gives Compose {listing(found.compose_files)} together."
 
 
 def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, _Named]) -> None:
@@ -185,7 +236,9 @@ def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, 
         kind = _kind(root, path)
         if not kind or _SAMPLE.search(path.name) or _LOCAL & set(_split(path.name)):
             continue
-        own = [name for name in _words(path) if name in named][:1]
+        own = [name for name in _words(PurePosixPath(path.name)) if name in named] or [
+            name for name in _words(path) if name in named
+        ][:1]
         if not own and (kind in ("env_files", "nginx_files") or _words(path)):
             continue  # .env is found beside its Compose file, an nginx file where a container mounts it
         for name in own or named:
@@ -194,7 +247,7 @@ def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, 
 
 def _kind(root: Path, path: PurePosixPath) -> str:
     """Which option a file belongs to; empty if it does not matter."""
-    if path.parts[:2] == (".github", "workflows") and path.suffix in (".yml", ".yaml"):
+    if path.parts[:-1] == (".github", "workflows") and path.suffix in (".yml", ".yaml"):
         return "files" if _ACTS.search(read_text(root / path) or "") else ""
     if _DOCKERFILE.fullmatch(path.name):
         return "files"
