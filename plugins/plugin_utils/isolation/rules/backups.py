@@ -135,6 +135,8 @@ def restore_target(fleet: Fleet) -> Judgement:
             call = docker_call(command.argv)
             container = call.arguments[0] if call and not call.compose and call.arguments else ""
             owner = _container_owner(fleet, environment, container)
+            if owner in sharers(fleet, command.where):
+                continue  # a script for both, which names the one that it is about
             used = (match[1] for word in command.argv if (match := _VARIABLE.search(word)))
             checked = checked_variables(document)
             variable = next((name for name in used if name not in checked), "")
@@ -144,7 +146,13 @@ def restore_target(fleet: Fleet) -> Judgement:
                 way = f"names the container {container} of {owner}"
             elif variable and source and source != environment.prefix:
                 owner, way = source, f"takes ${variable} from the .env of {source}"
-            elif variable and not source and not container and len(fleet.environments) > 1:
+            elif (
+                variable
+                and not source
+                and not container
+                and not (call and call.compose)
+                and len(fleet.environments) > 1
+            ):
                 way, severity = f"takes ${variable} from whatever shell it is started in", Severity.MEDIUM
             else:
                 continue
