@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..facts.guards import checked_variables
 from ..facts.ownership import foreign_owner_of_path, sharers
@@ -31,8 +31,12 @@ def shared_retention(fleet: Fleet) -> Judgement:
         for document in environment.documents:
             if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
                 continue  # a workflow that several use runs once
+            removing = {line for command in machine_commands(document) for line in _removing(command)}
             for pipeline in pipelines(machine_commands(document)):
-                deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
+                first = pipeline[0]
+                # What $(find …) lists may only be counted or shown.
+                if not first.substituted or first.where.line in removing or "-delete" in first.argv:
+                    deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
                 kept.setdefault(environment.machine, []).extend(_written(environment, pipeline))
     for machine, patterns in deleted.items():
         for pattern, others in meetings(patterns, [*patterns, *kept.get(machine, ())]):
@@ -47,6 +51,11 @@ def shared_retention(fleet: Fleet) -> Judgement:
                 (pattern.where, *(other.where for other in others)),
                 machine,
             )
+
+
+def _removing(command: Command) -> Iterable[int]:
+    """The lines of which a list may be given to ``rm``: its own, and those of a short loop before it."""
+    return range(command.where.line - 3, command.where.line + 1) if re.search(r"\brm\b", command.text) else ()
 
 
 def _deletions(environment: Environment, pipeline: Sequence[Command]) -> Iterator[Pattern]:

@@ -28,9 +28,11 @@ def shared_network(fleet: Fleet) -> Judgement:
         yield Hit(
             makers,
             f"network {name}",
-            f"{listing(makers)} both declare the network {name} of {machine}"
-            + (", because they have one project and the network has no 'name:'" if by_project else "")
-            + ". The second joins the first's with a warning, and the service names of both are mixed in its DNS.",
+            f"{listing(makers)} both have the network {name} of {machine}, because they have one Compose project and "
+            "the network has no 'name:': each reaches the other's containers, by address and by name."
+            if by_project
+            else f"{listing(makers)} both declare the network {name} of {machine}. The second joins the first's with a "
+            "warning, and the service names of both are mixed in its DNS.",
             f"Give each network its own name, such as 'name: {makers[-1]}_network' in the Compose file of "
             f"{makers[-1]}.",
             tuple(network.makers[maker] for maker in makers),

@@ -86,7 +86,8 @@ def _defaults(fleet: Fleet, listed: Listed) -> Iterator[tuple[str, str, Where, S
             for match in _CHOICE.finditer(text):
                 target = named(fleet, environment, match[2])
                 if target:
-                    yield target, match[2], where, Severity.MEDIUM if closed else None
+                    harmless = not is_production(fleet.by_prefix[target])
+                    yield target, match[2], where, Severity.LOW if harmless else Severity.MEDIUM if closed else None
     told: set[str] = set()
     checked = checked_variables(listed.document)
     for command in commands(listed.document) if _may_deploy(listed.document) else ():

@@ -163,6 +163,8 @@ def foreign_server_name(fleet: Fleet) -> Judgement:
 _OWN_DIRECTORY = re.compile(
     r"dirname\b|BASH_SOURCE|\$\{?(?:SCRIPT|BASE|ROOT|PROJECT|REPO)_?(?:DIR|ROOT|PATH|HOME)\b", re.IGNORECASE
 )
+#: A directory of the checkout, which is there like the script itself.
+_NEAR = re.compile(r"cd\s+[\"']?(?:\.\.?(?:/[\w./-]*)?|\w[\w./-]*)[\"']?")
 _ASKS = frozenset(("ps", "logs", "config", "ls", "version", "info", "images"))
 
 
@@ -171,17 +173,18 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
     """A script goes on where it is when it cannot go where it should."""
     for listed in listed_documents(fleet):
         environment = listed.environments[0]
-        others = neighbours(fleet, environment)
-        flow = [command for command in machine_commands(listed.document) if not command.substituted] if others else []
+        around = neighbours(fleet, environment)
+        others = [name for name in around if name not in listed.prefixes] or [environment.prefix]
+        flow = [command for command in machine_commands(listed.document) if not command.substituted] if around else []
         for index, (command, after) in enumerate(pairwise(flow)):
             if command.argv[:1] != ("cd",) or command.errexit or after.joined in ("&&", "||"):
                 continue
-            if _OWN_DIRECTORY.search(command.text):
+            if _OWN_DIRECTORY.search(command.text) or _NEAR.fullmatch(command.text):
                 continue
             victims = [(following, harm) for following in _until_next_cd(flow, index + 1) if (harm := _harm(following))]
             if victims:
                 unset = "$" in command.text
-                victim, harm = victims[0]
+                victim, harm = next((found for found in victims if found[1] == _DELETES), victims[0])
                 yield Hit(
                     tuple(dict.fromkeys((*listed.prefixes, *others))),
                     command.text,
