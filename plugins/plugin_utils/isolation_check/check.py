@@ -24,6 +24,7 @@ from ..isolation.rules import judge, rules
 from ..isolation.wording import listing
 from . import compose_cli
 from .files import reader
+from .folding import folded
 from .request import Request, RequestedEnvironment
 
 #: The most calls of Docker Compose that run in parallel.
@@ -44,7 +45,7 @@ def check(request: Request, today: date) -> Report:
     fleet = Fleet(tuple(_environment(declared, read) for declared in declarations))
     asking = _ask(declarations, fleet, request.base) if request.compose_cli == "auto" else ()
     findings = [*_twice(declarations), *judge(fleet), *_disagreements(asking, request.base)]
-    findings = waivers.apply(fleet, findings, today, _waivers(request), known=rules())
+    findings = folded(waivers.apply(fleet, findings, today, _waivers(request), known=rules()))
     return Report(
         environments=tuple(dict.fromkeys(declared.prefix for declared in declarations)),
         findings=tuple(text.arrange(findings)),

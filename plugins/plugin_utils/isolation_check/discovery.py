@@ -23,12 +23,34 @@ CONFIG = "check.yml"
 
 #: Directories with nothing of the project's own, and how deep and how much is read.
 _SKIPPED = frozenset(
-    ("node_modules", "vendor", "venv", "dist", "build", "target", "__pycache__", "site-packages", "tests")
+    (
+        "node_modules",
+        "vendor",
+        "venv",
+        "dist",
+        "build",
+        "target",
+        "__pycache__",
+        "site-packages",
+        "tests",
+        "docs",
+        "doc",
+        "examples",
+        "example",
+        "samples",
+        "archive",
+        "archived",
+        "deprecated",
+        "legacy",
+    )
 )
 _DEEPEST = 6
 _MOST_FILES = 20_000
 
 _COMPOSE = re.compile(r"(?:docker-)?(?:compose|stack)(?:[._-][\w.-]+)?\.ya?ml|[\w-]+\.(?:docker-)?compose\.ya?ml", re.I)
+#: ``-f one.yml -f two.yml`` of a command: the files that make up a project.
+_TOGETHER = re.compile(r"(?:(?:\s-f|\s--file)[\s=]\s*[\"']?[\w./-]+\.ya?ml[\"']?(?:\s*\\\n)?){2,}")
+_FILE = re.compile(r"(?:-f|--file)[\s=]\s*[\"']?([\w./-]+\.ya?ml)")
 _ENV = re.compile(r"\.env(?:\.[\w.-]+)?|[\w-]+\.env", re.IGNORECASE)
 _SAMPLE = re.compile(r"(?:^|[._-])(?:example|sample|template|tmpl|dist|defaults?|j2)(?:[._-]|$)", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\.[\w-]+)?|[\w-]+\.Dockerfile", re.IGNORECASE)
@@ -47,10 +69,14 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "demo": ("demo", "sandbox"),
     "dev": ("dev", "develop", "development"),
 }
+#: What a file is called that others complete.
+_BASES = frozenset(("base", "common"))
 _NAMES = {word: short for short, words in _WORDS.items() for word in words}
 _FULL = {"prod": "production", "dev": "development"}
 #: Files of developers' own machines and of tests, which are not deployed.
-_LOCAL = frozenset(("local", "test", "tests", "testing", "ci", "e2e", "override", "debug", "example", "devcontainer"))
+_LOCAL = frozenset(
+    ("local", "test", "tests", "testing", "ci", "e2e", "override", "debug", "example", "devcontainer", "travis")
+)
 
 
 @dataclass
@@ -81,7 +107,7 @@ class Guess:
 def discover(root: Path) -> Guess:
     """What the files below a directory tell about environments; the guess has none if there is no Compose file."""
     paths = list(_walk(root))
-    compose = [path for path in paths if _COMPOSE.fullmatch(path.name) and not _SAMPLE.search(path.name)]
+    compose = [path for path in paths if _is_compose(root, path) and not _SAMPLE.search(path.name)]
     named: dict[str, _Named] = {}
     neutral: list[PurePosixPath] = []
     for path in compose:
@@ -92,9 +118,10 @@ def discover(root: Path) -> Guess:
             named.setdefault(words[0], _Named()).compose_files.append(str(path))
         else:
             neutral.append(path)
+    sentences = [*_one_project(root, named), *_place_neutral(root, named, neutral)]
     if "dev" in named and len(named) > 1:
         del named["dev"]  # a developer's own machine, where others are deployed
-    sentences = [*_one_project(root, named), *_place_neutral(root, named, neutral)]
+    sentences += _put_together(root, paths, named, compose)
     if named:
         _add_others(root, paths, named)
     left_out = [str(path) for path in compose if not any(str(path) in found.compose_files for found in named.values())]
@@ -119,6 +146,27 @@ def _walk(root: Path) -> Iterator[PurePosixPath]:
             if count > _MOST_FILES:
                 return
             yield here / name
+
+
+def _is_compose(root: Path, path: PurePosixPath) -> bool:
+    """Whether a file is one of Compose, by its usual name, or named after an environment alone and full of services."""
+    if _COMPOSE.fullmatch(path.name):
+        return True
+    if path.suffix not in (".yml", ".yaml") or path.parts[0] == ".github":
+        return False
+    if path.stem.lower() not in (*_NAMES, *_BASES):
+        return False
+    return any({"image", "build"} & item.keys() for item in _services(root, path))
+
+
+def _services(root: Path, path: str | PurePosixPath) -> list[Mapping[str, Any]]:
+    """The services of a Compose file; none if it cannot be read."""
+    try:
+        data = yaml.safe_load(read_text(root / path) or "")
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return []
+    services = data.get("services") if isinstance(data, Mapping) else None
+    return [item for item in services.values() if isinstance(item, Mapping)] if isinstance(services, Mapping) else []
 
 
 def _split(text: str) -> list[str]:
@@ -146,37 +194,58 @@ def _one_project(root: Path, named: dict[str, _Named]) -> Iterator[str]:
 
 def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PurePosixPath]) -> Iterator[str]:
     """Give Compose files without a word to environments: as a base that others complete, or as production."""
-    for path in neutral:
-        beside = [
+    bases: list[PurePosixPath] = []
+    for folder in dict.fromkeys(path.parent for path in neutral):
+        beside = [path for path in neutral if path.parent == folder]
+        completed = [
             found
             for found in named.values()
-            if any(PurePosixPath(other).parent == path.parent for other in found.compose_files)
+            if PurePosixPath(found.compose_files[0]).parent == folder and _is_part(root, found.compose_files)
         ]
-        completed = [found for found in beside if _is_part(root, found.compose_files)]
-        if completed:
+        base = next(filter(_is_base, beside), beside[0] if len(beside) == 1 else None)
+        if completed and base:
             for found in completed:
-                found.compose_files.insert(0, str(path))
-            yield f"{path} is the base of the files that only change it."
-        elif "prod" not in named and path.name.lower().startswith(("docker-compose.", "compose.")):
-            named["prod"] = _Named([str(path)])
-            yield f"{path} names no environment, and nothing else is production's."
+                found.compose_files.insert(0, str(base))
+            bases.append(base)
+            yield f"{base} is the base of the files that only change it."
+    usual = [path for path in neutral if path.name.lower().startswith(("docker-compose.", "compose."))]
+    if "prod" not in named and (bases or usual):
+        main = (bases or sorted(usual, key=lambda path: len(path.parts)))[0]
+        named["prod"] = _Named([str(main)])
+        yield f"{main} names no environment, and nothing else is production's."
+
+
+def _is_base(path: PurePosixPath) -> bool:
+    """Whether a file has the name that Compose looks for, or that of a base."""
+    return path.stem.lower() in ("docker-compose", "compose") or bool(_BASES & set(_split(path.stem)))
 
 
 def _is_part(root: Path, paths: Iterable[str]) -> bool:
-    """Whether Compose files are no project by themselves: a service has neither image nor build, or there is none."""
-    for path in paths:
-        try:
-            data = yaml.safe_load(read_text(root / path) or "")
-        except (yaml.YAMLError, RecursionError, ValueError):
-            return False
-        services = data.get("services") if isinstance(data, Mapping) else None
-        if not isinstance(services, Mapping):
-            return False
-        if any(
-            isinstance(item, Mapping) and not {"image", "build", "extends"} & item.keys() for item in services.values()
-        ):
-            return True
-    return False
+    """Whether Compose files are no project by themselves: a service has neither image nor build."""
+    return any(not {"image", "build", "extends"} & item.keys() for path in paths for item in _services(root, path))
+
+
+def _put_together(
+    root: Path, paths: Sequence[PurePosixPath], named: dict[str, _Named], compose: Sequence[PurePosixPath]
+) -> Iterator[str]:
+    """Take the files that a script or workflow gives to Compose together, in its order."""
+    pending = {name: found for name, found in named.items() if len(found.compose_files) == 1}
+    for path in paths if pending else ():
+        text = (read_text(root / path) or "") if _kind(root, path) == "files" else ""
+        for call in _TOGETHER.findall(text):
+            written = [PurePosixPath(word).name for word in _FILE.findall(call)]
+            for name, found in list(pending.items()):
+                folder = PurePosixPath(found.compose_files[0]).parent
+                files = [folder / word for word in written]
+                foreign = any(
+                    _LOCAL & set(_split(word)) or set(_words(PurePosixPath(word))) - {name} for word in written
+                )
+                if foreign or not set(files) <= set(compose):
+                    continue
+                if PurePosixPath(found.compose_files[0]) in files:
+                    found.compose_files = list(map(str, files))
+                    del pending[name]
+                    yield f"{path} gives Compose {listing(found.compose_files)} together."
 
 
 def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, _Named]) -> None:
@@ -185,21 +254,34 @@ def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, 
         kind = _kind(root, path)
         if not kind or _SAMPLE.search(path.name) or _LOCAL & set(_split(path.name)):
             continue
-        own = [name for name in _words(path) if name in named][:1]
+        own = [name for name in _words(PurePosixPath(path.name)) if name in named] or [
+            name for name in _words(path) if name in named
+        ][:1]
+        if not own and kind == "files" and not _words(path):
+            own = _by_content(root, path, named)
         if not own and (kind in ("env_files", "nginx_files") or _words(path)):
             continue  # .env is found beside its Compose file, an nginx file where a container mounts it
         for name in own or named:
             getattr(named[name], kind).append(str(path))
 
 
+def _by_content(root: Path, path: PurePosixPath, named: Mapping[str, _Named]) -> list[str]:
+    """The environment whose Compose files alone a script names; none if it names those of several, or of none."""
+    text = read_text(root / path) or ""
+    own = {name: {PurePosixPath(file).name for file in found.compose_files} for name, found in named.items()}
+    common = set.intersection(*own.values()) if own else set()
+    naming = [name for name, files in own.items() if any(file in text for file in files - common)]
+    return naming if len(naming) == 1 else []
+
+
 def _kind(root: Path, path: PurePosixPath) -> str:
     """Which option a file belongs to; empty if it does not matter."""
-    if path.parts[:2] == (".github", "workflows") and path.suffix in (".yml", ".yaml"):
+    if path.parts[:-1] == (".github", "workflows") and path.suffix in (".yml", ".yaml"):
         return "files" if _ACTS.search(read_text(root / path) or "") else ""
     if _DOCKERFILE.fullmatch(path.name):
         return "files"
     if _ENV.fullmatch(path.name):
-        return "env_files"
+        return "env_files" if read_text(root / path) is not None else ""
     if path.suffix == ".conf" and _NGINX.search(read_text(root / path) or ""):
         return "nginx_files"
     if _SCRIPT.fullmatch(path.name):

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from ..isolation.readers.assemble import MAX_CHARACTERS
 
+#: How git-crypt begins a file. What is in it is not known here, as if the file were not in the repository.
+_ENCRYPTED = b"\0GITCRYPT\0"
+
 
 def reader(base: Path, machine_directories: Mapping[str, Path]) -> Callable[[str], str | None]:
     """Return a function that reads a path as the user wrote it, relative to ``base``.
@@ -43,7 +46,7 @@ def _containing(path: str, directories: Mapping[str, Path]) -> str:
 
 
 def read_text(path: Path) -> str | None:
-    """A file as text, or ``None`` if it is not a readable regular file.
+    """A file as text, or ``None`` if it is encrypted or not a readable regular file.
 
     Of a huge file, only enough is read for the readers to see that it is too large (a character has four bytes at
     most).
@@ -55,5 +58,7 @@ def read_text(path: Path) -> str | None:
         with path.open("rb") as stream:
             data = stream.read(4 * MAX_CHARACTERS + 1)
     except (OSError, ValueError):
+        return None
+    if data.startswith(_ENCRYPTED):
         return None
     return data.decode("utf-8-sig", errors="replace")[: MAX_CHARACTERS + 1]

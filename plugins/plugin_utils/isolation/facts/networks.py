@@ -30,6 +30,10 @@ class Member:
         """Where the service joins the network."""
         return self.project.where("services", self.service, "networks", self.key)
 
+    def is_one_with(self, other: Member) -> bool:
+        """Whether this and another are one container, because both are one service of one project."""
+        return self.service == other.service and self.project.name == other.project.name
+
 
 @dataclass(slots=True)
 class Network:

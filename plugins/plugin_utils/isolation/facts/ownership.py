@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..model import Environment, Fleet, Where
 
@@ -53,6 +53,12 @@ def ancestors(path: str) -> Iterator[str]:
 def inside(path: str, directory: str) -> bool:
     """Whether a path is a directory or below it, by components: ``/srv/main2`` is not inside ``/srv/main``."""
     return directory in ancestors(path) if directory else False
+
+
+def one_project(fleet: Fleet, prefixes: Iterable[str]) -> bool:
+    """Whether environments are one Compose project, whose generated names are one thing."""
+    names = [{project.name for project in fleet.by_prefix[prefix].compose} for prefix in prefixes]
+    return bool(names and set.intersection(*names))
 
 
 def directories(fleet: Fleet) -> Mapping[tuple[str, str], list[str]]:

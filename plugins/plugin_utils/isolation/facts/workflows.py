@@ -80,7 +80,7 @@ def is_deployment(command: Command) -> bool:
     if command.program in ("kubectl", "helm"):
         return bool(_CLUSTER & set(command.argv))
     if command.program in ("ansible-playbook", "ansible"):
-        return True
+        return not re.search(r"--syntax-check|--check\b|validat|\blint", command.text)
     return command.program.startswith("deploy") or (command.program == "make" and "deploy" in command.text)
 
 

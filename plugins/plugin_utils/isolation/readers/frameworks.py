@@ -68,7 +68,7 @@ _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _TABLE)
 #: Settings whose value is the mode of a runtime or framework, whatever the environment is called.
 _MODES = re.compile(
     r"(?:NODE|RAILS|RACK|MIX|BABEL|FLASK|NEXT|NUXT|SYMFONY|RUST|HUGO|JEKYLL|PUMA|SIDEKIQ|BUN|ELEVENTY|NITRO)_ENV"
-    r"|(?:ASPNETCORE|DOTNET)_ENVIRONMENT|(?:GIN|VITE|WEBPACK)_MODE"
+    r"|(?:ASPNET|ASPNETCORE|DOTNET)_ENV(?:IRONMENT)?|(?:GIN|VITE|WEBPACK|BUILD|RUN|APP)_MODE|BUILD_(?:ENV|CONFIGURATION|TARGET)"
 )
 
 _TRUE = frozenset(("1", "true", "yes", "on", "t", "y"))

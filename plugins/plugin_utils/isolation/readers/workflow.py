@@ -18,7 +18,8 @@ from .shell.scripts import Command, read_commands
 
 #: Labels of runners that a provider starts for one job.
 _HOSTED = re.compile(
-    r"(?:ubuntu|windows|macos|buildjet|blacksmith|depot|namespace|warp|runs-on|arc-hosted)\b.*|\$\{\{\s*matrix\..*",
+    r"(?:ubuntu|windows|macos|buildjet|blacksmith|depot|namespace|warp|runs-on|arc-hosted)\b.*|\$\{\{\s*matrix\..*"
+    r"|\$\{\{[^}]*\|\|\s*'(?:ubuntu|windows|macos)[^'}]*'\s*\}\}",
     re.IGNORECASE,
 )
 _ANY_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..facts.guards import checked_variables
 from ..facts.ownership import foreign_owner_of_path, sharers
@@ -31,8 +31,12 @@ def shared_retention(fleet: Fleet) -> Judgement:
         for document in environment.documents:
             if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
                 continue  # a workflow that several use runs once
+            removing = {line for command in machine_commands(document) for line in _removing(command)}
             for pipeline in pipelines(machine_commands(document)):
-                deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
+                first = pipeline[0]
+                # What $(find …) lists may only be counted or shown.
+                if not first.substituted or first.where.line in removing or "-delete" in first.argv:
+                    deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
                 kept.setdefault(environment.machine, []).extend(_written(environment, pipeline))
     for machine, patterns in deleted.items():
         for pattern, others in meetings(patterns, [*patterns, *kept.get(machine, ())]):
@@ -47,6 +51,11 @@ def shared_retention(fleet: Fleet) -> Judgement:
                 (pattern.where, *(other.where for other in others)),
                 machine,
             )
+
+
+def _removing(command: Command) -> Iterable[int]:
+    """The lines of which a list may be given to ``rm``: its own, and those of a short loop before it."""
+    return range(command.where.line - 3, command.where.line + 1) if re.search(r"\brm\b", command.text) else ()
 
 
 def _deletions(environment: Environment, pipeline: Sequence[Command]) -> Iterator[Pattern]:
@@ -135,6 +144,8 @@ def restore_target(fleet: Fleet) -> Judgement:
             call = docker_call(command.argv)
             container = call.arguments[0] if call and not call.compose and call.arguments else ""
             owner = _container_owner(fleet, environment, container)
+            if owner in sharers(fleet, command.where):
+                continue  # a script for both, which names the one that it is about
             used = (match[1] for word in command.argv if (match := _VARIABLE.search(word)))
             checked = checked_variables(document)
             variable = next((name for name in used if name not in checked), "")
@@ -144,7 +155,13 @@ def restore_target(fleet: Fleet) -> Judgement:
                 way = f"names the container {container} of {owner}"
             elif variable and source and source != environment.prefix:
                 owner, way = source, f"takes ${variable} from the .env of {source}"
-            elif variable and not source and not container and len(fleet.environments) > 1:
+            elif (
+                variable
+                and not source
+                and not container
+                and not (call and call.compose)
+                and len(fleet.environments) > 1
+            ):
                 way, severity = f"takes ${variable} from whatever shell it is started in", Severity.MEDIUM
             else:
                 continue

@@ -89,13 +89,19 @@ def copied_secrets(fleet: Fleet) -> Judgement:
             yield Hit(
                 (prefix,),
                 listing(open_names),
-                f"{prefix} builds with `{copies[0].name} {copies[0].text}`, and {why} {listing(open_names)}: an image "
-                "built where another environment's files lie carries them along.",
+                f"{prefix} builds with `{copies[0].name} {copies[0].text}`, and {why} {listing(open_names)}: what "
+                "lies in the directory of the build gets into the image, and whoever pulls the image can read it.",
                 "Add .env*, *.sql*, .git to .dockerignore"
                 + ("." if given else ", and list it with the Dockerfile if there is one."),
                 (copies[0].where,),
-                severity=None if ".env" in open_names else Severity.LOW,
+                severity=None if ".env" in open_names and _may_build(build.environment) else Severity.LOW,
             )
+
+
+def _may_build(environment: Environment) -> bool:
+    """Whether images may be built where ``.env`` lies: not where Compose only pulls, and a runner builds."""
+    services = [service for _project, _name, service in environment.services()]
+    return not services or any(service.get("build") for service in services)
 
 
 @rule("baked-dotenv", "SE-06", severity=Severity.CRITICAL)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..facts.compose_calls import commands, docker_calls, filters, tasks
 from ..facts.domains import neighbours
+from ..facts.machine_setup import setup_files
 from ..model import Environment, Fleet, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -42,6 +43,7 @@ def firewall_reset(fleet: Fleet) -> Judgement:
     """A script or playbook of one environment empties the firewall, and with it Docker's rules for all of them."""
     for environment in fleet.environments:
         others = neighbours(fleet, environment)
+        prepared = setup_files(environment)
         for text, where in resets(environment):
             yield Hit(
                 (environment.prefix, *others),
@@ -52,6 +54,7 @@ def firewall_reset(fleet: Fleet) -> Judgement:
                 "environment.",
                 (where,),
                 environment.machine,
+                severity=Severity.LOW if where.file in prepared else None,
             )
 
 

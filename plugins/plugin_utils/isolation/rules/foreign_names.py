@@ -77,7 +77,16 @@ def underscore_host(fleet: Fleet) -> Judgement:
                 "$host;'.",
                 (where,),
                 environment.machine,
+                severity=None if environment.variables or _speaks_django(environment) else Severity.LOW,
             )
+
+
+def _speaks_django(environment: Environment) -> bool:
+    """Whether an environment's files name Django."""
+    return any("DJANGO" in setting.key.upper() for setting in environment.settings) or any(
+        re.search(r"django|manage\.py", " ".join((name, *texts(service))), re.IGNORECASE)
+        for _project, name, service in environment.services()
+    )
 
 
 #: The place of a text. In a Compose file the project and the path, as most places are never needed.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.compose_calls import commands, tasks
+from ..facts.machine_setup import setup_files
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
@@ -53,6 +54,7 @@ def host_kill(fleet: Fleet) -> Judgement:
 def docker_group(fleet: Fleet) -> Judgement:
     """A user of an environment becomes a member of the group docker, which is root over all environments."""
     for environment in fleet.environments:
+        prepared = setup_files(environment)
         for where, line in _joins_docker(environment):
             yield Hit(
                 (environment.prefix,),
@@ -63,6 +65,7 @@ def docker_group(fleet: Fleet) -> Judgement:
                 "environment a rootless engine of its own.",
                 (where,),
                 environment.machine,
+                severity=Severity.LOW if where.file in prepared else None,
             )
 
 
@@ -91,8 +94,9 @@ def open_docker_port(fleet: Fleet) -> Judgement:
 def host_singleton(fleet: Fleet) -> Judgement:
     """A role or script of an environment writes what the machine has only once."""
     for environment in fleet.environments:
+        prepared = setup_files(environment)
         for thing, where in (*_set_by_tasks(environment), *_set_by_commands(environment)):
-            if not _HOST_LEVEL.search(where.file):
+            if not _HOST_LEVEL.search(where.file) and where.file not in prepared:
                 yield Hit(
                     (environment.prefix,),
                     thing,

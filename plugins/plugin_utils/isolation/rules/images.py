@@ -78,6 +78,8 @@ def shared_image_tag(fleet: Fleet) -> Judgement:
         name = normalise_image(tagging.reference)
         by_tag.setdefault((scope, name), {}).setdefault(tagging.environment.prefix, tagging.where)
     for (scope, name), prefixes in by_tag.items():
+        if scope != WORLD and not any(_runs(fleet.by_prefix[prefix], name) for prefix in prefixes):
+            continue  # a build for a look at it, which nothing here runs
         once = len(set(prefixes.values())) == 1 and _by_one_workflow(fleet, prefixes)
         if len(prefixes) > 1 and not once and not _COMMIT.search(name):
             yield Hit(
@@ -134,6 +136,12 @@ def _maker(fleet: Fleet, environment: Environment, name: str) -> str:
         return makers[0]
     named = owner_of_name(fleet, name.rpartition("/")[2].partition(":")[0])
     return named if named != environment.prefix else ""
+
+
+def _runs(environment: Environment, name: str) -> bool:
+    """Whether an environment may run an image: one of its services does, or its Compose files are not known."""
+    images = [str(service.get("image") or "") for _project, _name, service in environment.services()]
+    return not images or any(image and normalise_image(image) == name for image in images)
 
 
 def _taggings(fleet: Fleet) -> Iterator[Tagging]:

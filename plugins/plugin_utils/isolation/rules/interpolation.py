@@ -59,13 +59,14 @@ def split_identity(fleet: Fleet) -> Judgement:
             settings = service.get("environment") or {}
             for key, value in settings.items():
                 other = called(fleet, environment, str(value or "")) if is_identity(key) else ""
-                if other:
+                place = project.where("services", name, "environment", key)
+                if other and not _is_file_of(fleet.by_prefix[other], place):
                     yield Hit(
                         (environment.prefix, other),
                         f"{key} of service {name}",
                         f"{name} of {environment.prefix} is told that it is {value}, which is {other}.",
                         f"Set {key} to {environment.name or environment.prefix} for {name}.",
-                        (project.where("services", name, "environment", key),),
+                        (place,),
                         environment.machine,
                     )
             for used in names_made_of(project.interpolations, name):
@@ -134,6 +135,11 @@ def foreign_default(fleet: Fleet) -> Judgement:
                         environment.machine,
                     )
                     break
+
+
+def _is_file_of(environment: Environment, place: Where) -> bool:
+    """Whether a Compose file is an environment's too, so that a word in it is the mode that both run in."""
+    return any(file.file == place.file for project in environment.compose for file in project.files)
 
 
 def _is_mode(used: Interpolation) -> bool:
@@ -225,7 +231,9 @@ def defaults_to(fleet: Fleet, environment: Environment, used: Interpolation) -> 
     if other:
         yield other
     yield from foreign_words(fleet, environment, operand)
-    if operand.isdigit() and ("PORT" in used.name.upper() or ".ports" in used.where.item):
+    # A default that is in force is judged as the port that it is.
+    kept = used.value not in (None, "", operand)
+    if operand.isdigit() and kept and ("PORT" in used.name.upper() or ".ports" in used.where.item):
         taken = owners(fleet.claims("host-port").get((environment.machine, f"{operand}/tcp"), ()))
         literal = [prefix for prefix in taken if prefix != environment.prefix]
         if literal:

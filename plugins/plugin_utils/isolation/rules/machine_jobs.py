@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 
 from ..facts.domains import neighbours
+from ..facts.machine_setup import setup_files
+from ..facts.ownership import sharers
 from ..facts.path_patterns import Pattern, meetings
 from ..facts.workflows import environment_commands, home_of
 from ..model import Environment, Fleet, Severity, Where
@@ -98,6 +100,8 @@ def shared_unit(fleet: Fleet) -> Judgement:
                 f"Begin its name with the environment's prefix: {claims[0].owner}-{posixpath.basename(name)}.",
                 places(claims),
                 machine,
+                # The same file installed twice changes nothing; what it acts on is judged where it says so.
+                severity=Severity.LOW if set(owners(claims)) <= sharers(fleet, claims[0].where) else None,
             )
 
 
@@ -157,6 +161,7 @@ def engine_restart(fleet: Fleet) -> Judgement:
     """A script of one environment restarts the Docker engine or the machine."""
     for environment in fleet.environments:
         others = neighbours(fleet, environment)
+        prepared = setup_files(environment)
         for _document, command in environment_commands(environment) if others else ():
             what = _restarts(command.program, command.argv)
             if what:
@@ -170,6 +175,7 @@ def engine_restart(fleet: Fleet) -> Judgement:
                     + ", with live-restore, and reload instead of restarting.",
                     (command.where,),
                     environment.machine,
+                    severity=Severity.LOW if command.where.file in prepared else None,
                 )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..model import Claim, Environment, Fleet, Severity, Where
+from ..facts.ownership import one_project
+from ..model import SEAL, Claim, Environment, Fleet, Severity, Where
 from ..naming import DNS_LABEL, IDENTIFIER_BYTES
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule, worded
@@ -55,6 +56,8 @@ def shared_container_name(fleet: Fleet) -> Judgement:
     for machine, name, claims in fleet.collisions("container"):
         prefixes = owners(claims)
         generated = any(claim.attributes.get("generated") for claim in claims)
+        if generated and one_project(fleet, prefixes):
+            continue  # it is one container, which shared-project reports
         how = ", which Compose makes of project and service" if generated else ""
         yield Hit(
             prefixes,
@@ -110,7 +113,7 @@ def truncated_name(fleet: Fleet) -> Judgement:
     cut: dict[tuple[str, str], dict[str, tuple[str, Where]]] = {}
     for environment in fleet.environments:
         for what, name, limit, where in names_of(environment):
-            if len(name.encode()) > limit:
+            if len(name.encode()) > limit and SEAL not in name:
                 short = name.encode()[:limit].decode(errors="ignore")
                 cut.setdefault((what, short), {}).setdefault(environment.prefix, (name, where))
     for (what, short), here in cut.items():

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from ..facts.networks import Member, Network, networks, shared_networks
-from ..facts.ownership import owner_of_name
+from ..facts.ownership import one_project, owner_of_name
 from ..model import Environment, Fleet, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -28,9 +28,11 @@ def shared_network(fleet: Fleet) -> Judgement:
         yield Hit(
             makers,
             f"network {name}",
-            f"{listing(makers)} both declare the network {name} of {machine}"
-            + (", because they have one project and the network has no 'name:'" if by_project else "")
-            + ". The second joins the first's with a warning, and the service names of both are mixed in its DNS.",
+            f"{listing(makers)} both have the network {name} of {machine}, because they have one Compose project and "
+            "the network has no 'name:': each reaches the other's containers, by address and by name."
+            if by_project
+            else f"{listing(makers)} both declare the network {name} of {machine}. The second joins the first's with a "
+            "warning, and the service names of both are mixed in its DNS.",
             f"Give each network its own name, such as 'name: {makers[-1]}_network' in the Compose file of "
             f"{makers[-1]}.",
             tuple(network.makers[maker] for maker in makers),
@@ -71,7 +73,9 @@ def shared_names(fleet: Fleet) -> Judgement:
         names: dict[str, dict[str, Member]] = {}
         for member in network.members:
             for name in member.names:
-                names.setdefault(name.lower(), {}).setdefault(member.owner, member)
+                known = names.setdefault(name.lower(), {})
+                if not any(map(member.is_one_with, known.values())):
+                    known.setdefault(member.owner, member)
         doubled = {name: members for name, members in names.items() if len(members) > 1}
         if not doubled:
             continue
@@ -116,6 +120,8 @@ _HOST = re.compile(r"(?:https?://)?([\w.-]+)(?::\d+)?(?:/|\Z)")
 def kept_address(fleet: Fleet) -> Judgement:
     """nginx keeps an upstream's address on a network where another environment may get that address next."""
     for network in shared_networks(fleet):
+        if len(network.makers) > 1 and one_project(fleet, network.makers):
+            continue  # the services of one project are never up twice
         own: dict[str, set[str]] = {}
         for member in network.members:
             own.setdefault(member.owner, set()).update(name.lower() for name in member.names)

@@ -33,13 +33,14 @@ def prune(fleet: Fleet) -> Judgement:
         for _document, command in environment_commands(environment) if others else ():
             call = docker_call(command.argv)
             severity = _prunes(call) if call else None
-            if severity:
+            if call and severity:
+                lost = "containers, networks and volumes" if _takes_volumes(call) else "containers"
                 yield Hit(
                     (environment.prefix, *others),
                     command.text,
-                    f"'{command.text}' of {environment.prefix} looks at the whole engine: containers, networks and "
-                    f"volumes of {listing(others)} that are stopped or being redeployed just then are deleted, data "
-                    "included.",
+                    f"'{command.text}' of {environment.prefix} works on the whole engine: it deletes {lost} of "
+                    f"{listing(others)} that are stopped or being redeployed at that moment"
+                    + (", data included." if _takes_volumes(call) else "."),
                     "Remove by exact name, or add '--filter label=com.docker.compose.project=<own project>'. For build "
                     "cache use 'docker builder prune --filter until=240h'.",
                     (command.where,),
@@ -54,9 +55,14 @@ def _prunes(call: DockerCall) -> Severity | None:
         return None
     if any(map(_OWN_LABEL.fullmatch, call.filters)):
         return None
-    if call.verb[0] == "volume" or (call.verb[0] == "system" and call.has("--volumes")):
+    if _takes_volumes(call):
         return Severity.CRITICAL
     return Severity.HIGH if call.verb[0] in ("system", "container") else None
+
+
+def _takes_volumes(call: DockerCall) -> bool:
+    told = call.values.get("--volumes", ())
+    return call.verb[0] == "volume" or (call.verb[0] == "system" and call.has("--volumes") and "false" not in told)
 
 
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+)(:\d+)?(?=[/\s\"'?#)]|$)")

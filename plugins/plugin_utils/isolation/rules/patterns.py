@@ -30,7 +30,11 @@ def name_filter(fleet: Fleet) -> Judgement:
                 if key != "name" or "$" in pattern.rstrip("$") or re.fullmatch(r"\^/?[^*.|]+\$", pattern):
                     continue
                 stem = re.split(r"[.*$\[(|?+]", pattern.lstrip("^/"))[0]
-                others = matched(fleet, environment, stem, anchored=pattern.startswith("^"))
+                others = tuple(
+                    other
+                    for other in matched(fleet, environment, stem, anchored=pattern.startswith("^"))
+                    if _has_named(fleet.by_prefix[other], stem)
+                )
                 yield Hit(
                     (environment.prefix, *others),
                     f"filter {value}",
@@ -43,6 +47,12 @@ def name_filter(fleet: Fleet) -> Judgement:
                     environment.machine,
                     severity=None if others else Severity.LOW,
                 )
+
+
+def _has_named(environment: Environment, stem: str) -> bool:
+    """Whether an environment has a thing with this in its name; in others' files its prefix is a guess."""
+    names = [claim.key for claim in environment.claims if claim.namespace in ("container", "volume", "network")]
+    return bool(environment.variables) or not names or any(stem.lower() in name.lower() for name in names)
 
 
 #: Text that every test of a word contains; most lines do not.

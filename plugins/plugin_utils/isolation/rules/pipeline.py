@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from ..facts.effects import only_prints, printed_lines
@@ -19,6 +19,7 @@ from ..facts.workflows import (
     branches_of,
     deployment_jobs,
     deploys,
+    is_deployment,
     listed_documents,
     named,
     repository,
@@ -26,6 +27,7 @@ from ..facts.workflows import (
 )
 from ..model import Document, Fleet, Severity, Where
 from ..readers.documents import commands
+from ..readers.frameworks import is_mode
 from ..readers.shell.scripts import Command
 from ..readers.workflow import Job, Workflow, WorkflowStep
 from ..wording import listing
@@ -33,6 +35,7 @@ from . import Hit, Judgement, rule
 
 _CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*(?:[^'{}]*&&\s*'[^']*'\s*\|\|\s*)*'([^']*)'")
 _DEFAULT = re.compile(r"\$\{\w+:?-([\w./-]+)\}")
+_DEFAULT_OF = re.compile(r"\$\{(\w+):?-([\w./-]+)\}")
 _SHELL_KEYS = frozenset(("run", "script"))
 #: Keys of a workflow whose text is shown to people, those of actions that send messages included.
 _FOR_PEOPLE = frozenset(
@@ -83,13 +86,18 @@ def _defaults(fleet: Fleet, listed: Listed) -> Iterator[tuple[str, str, Where, S
             for match in _CHOICE.finditer(text):
                 target = named(fleet, environment, match[2])
                 if target:
-                    yield target, match[2], where, Severity.MEDIUM if closed else None
+                    harmless = not is_production(fleet.by_prefix[target])
+                    yield target, match[2], where, Severity.LOW if harmless else Severity.MEDIUM if closed else None
     told: set[str] = set()
     checked = checked_variables(listed.document)
-    for command in commands(listed.document):
+    for command in commands(listed.document) if _may_deploy(listed.document) else ():
         if only_prints(command):
             continue
-        values = [value for name, value in command.assignments.items() if command.default and name not in checked]
+        values = [
+            value
+            for name, value in command.assignments.items()
+            if command.default and name not in checked and not is_mode(name)
+        ]
         for word in (*values, *_given_by_default(command, checked)):
             target = named(fleet, environment, word)
             if target and word not in told:
@@ -97,6 +105,15 @@ def _defaults(fleet: Fleet, listed: Listed) -> Iterator[tuple[str, str, Where, S
                 # Whoever forgets the word gets staging: harmless, unlike the other way round.
                 harmless = word not in values and not is_production(fleet.by_prefix[target])
                 yield target, word, command.where, Severity.LOW if harmless else None
+
+
+def _may_deploy(document: Document) -> bool:
+    """Whether a document deploys, by its commands or its name."""
+    return (
+        document.kind != "shell"
+        or "deploy" in document.path.rpartition("/")[2].lower()
+        or any(map(is_deployment, commands(document)))
+    )
 
 
 def _effective(document: Document, workflow: Workflow) -> Iterator[tuple[str, Where]]:
@@ -114,9 +131,9 @@ def _effective(document: Document, workflow: Workflow) -> Iterator[tuple[str, Wh
 def _given_by_default(command: Command, checked: Collection[str]) -> Iterator[str]:
     """Yield the defaults of variables that a command uses without a comparison before."""
     for name, value in command.assignments.items():
-        yield from (match[1] for match in _DEFAULT.finditer(value) if name not in checked)
+        yield from (match[1] for match in _DEFAULT.finditer(value) if name not in checked and not is_mode(name))
     for word in command.words:
-        yield from (match[1] for match in _DEFAULT.finditer(word))
+        yield from (match[2] for match in _DEFAULT_OF.finditer(word) if not is_mode(match[1]))
 
 
 @rule("deployed-from-any-ref", "CI-02", severity=Severity.HIGH)
@@ -135,14 +152,17 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
             jobs.append(job)
     for listed, known, jobs in found.values():
         names = f"job{'s' if len(jobs) > 1 else ''} {listing(job.id for job in jobs)}"
+        start = "start" if len(known) > 1 else "starts"
         yield Hit(
             listed.prefixes,
             f"{names} of {listed.document.path}",
-            f"{listing(known)} starts {names} from any branch or tag, and nothing looks at which: somebody who picks "
+            f"{listing(known)} {start} {names} from any branch or tag, and nothing looks at which: somebody who picks "
             f"another branch deploys its code to {listing(listed.prefixes)}.",
             "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
             "deployment branches; compare on the server as well.",
             tuple(job.where for job in jobs),
+            # Trying a branch in staging is what staging is for.
+            severity=None if any(map(is_production, listed.environments)) else Severity.LOW,
         )
 
 
@@ -265,8 +285,14 @@ def job_without_environment(fleet: Fleet) -> Judgement:
             f"without 'environment:'{seen}: no rule about branches or reviewers applies.",
             f"Add 'environment: {_only_name(listed)}' and keep the secrets there.",
             tuple(job.where for job in jobs),
-            severity=None if secrets else Severity.MEDIUM,
+            severity=_unprotected(listed, secrets),
         )
+
+
+def _unprotected(listed: Listed, secrets: Sequence[str]) -> Severity:
+    if any(map(is_production, listed.environments)):
+        return Severity.HIGH if secrets else Severity.MEDIUM
+    return Severity.MEDIUM if secrets else Severity.LOW
 
 
 def _only_name(listed: Listed) -> str:
@@ -349,7 +375,8 @@ def shared_runner(fleet: Fleet) -> Judgement:
 
 
 _DOWNLOADS = re.compile(
-    r"\.cache/(?:pip|uv|pypoetry|yarn|go-build)|\.npm|\.pnpm-store|\.m2|\.cargo|go/pkg|\.gradle|node_modules"
+    r"\.cache/(?:pip|uv|pypoetry|poetry|yarn|go-build|composer|ms-playwright|deno|bun)|\.npm|\.pnpm-store|\.m2|\.cargo"
+    r"|go/pkg|\.gradle|node_modules|\.nuget|\.bun|vendor/bundle|\.venv|STORE_PATH|cache-dir|pnpm-cache"
 )
 
 

@@ -159,7 +159,13 @@ def foreign_server_name(fleet: Fleet) -> Judgement:
                 )
 
 
-_HARMFUL = frozenset(("rm", "docker", "docker-compose", "podman", "git", "rsync", "find", "mv", "make", "xargs"))
+#: The script's own directory, which is there while it runs.
+_OWN_DIRECTORY = re.compile(
+    r"dirname\b|BASH_SOURCE|\$\{?(?:SCRIPT|BASE|ROOT|PROJECT|REPO)_?(?:DIR|ROOT|PATH|HOME)\b", re.IGNORECASE
+)
+#: A directory of the checkout, which is there like the script itself.
+_NEAR = re.compile(r"cd\s+[\"']?(?:\.\.?(?:/[\w./-]*)?|\w[\w./-]*)[\"']?")
+_ASKS = frozenset(("ps", "logs", "config", "ls", "version", "info", "images"))
 
 
 @rule("unguarded-cd", "CI-12", severity=Severity.MEDIUM)
@@ -167,26 +173,47 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
     """A script goes on where it is when it cannot go where it should."""
     for listed in listed_documents(fleet):
         environment = listed.environments[0]
-        others = neighbours(fleet, environment)
-        flow = [command for command in machine_commands(listed.document) if not command.substituted] if others else []
+        around = neighbours(fleet, environment)
+        others = [name for name in around if name not in listed.prefixes] or [environment.prefix]
+        flow = [command for command in machine_commands(listed.document) if not command.substituted] if around else []
         for index, (command, after) in enumerate(pairwise(flow)):
             if command.argv[:1] != ("cd",) or command.errexit or after.joined in ("&&", "||"):
                 continue
-            victims = [following for following in _until_next_cd(flow, index + 1) if following.program in _HARMFUL]
+            if _OWN_DIRECTORY.search(command.text) or _NEAR.fullmatch(command.text):
+                continue
+            victims = [(following, harm) for following in _until_next_cd(flow, index + 1) if (harm := _harm(following))]
             if victims:
                 unset = "$" in command.text
+                victim, harm = next((found for found in victims if found[1] == _DELETES), victims[0])
                 yield Hit(
                     tuple(dict.fromkeys((*listed.prefixes, *others))),
                     command.text,
-                    f"When '{command.text}' fails{' or the variable is empty' if unset else ''}, the script of "
-                    f"{listing(listed.prefixes)} goes on in whatever directory it is in, and '{victims[0].text[:60]}' "
-                    "acts there: Compose looks for a file in the directories above and may find one of "
-                    f"{listing(others)}.",
+                    f"If '{command.text}' fails{', or its variable is empty,' if unset else ','} the script of "
+                    f"{listing(listed.prefixes)} goes on where it is, and '{victim.text[:60]}' {harm}, which may be "
+                    f"{listing(others)}'s.",
                     "Begin with 'set -euo pipefail', or write 'cd … && …' or 'cd … || exit 1'.",
                     (command.where,),
                     environment.machine,
-                    severity=Severity.HIGH if unset else None,
+                    severity=Severity.HIGH if unset else None if harm == _DELETES else Severity.LOW,
                 )
+
+
+_DELETES = "deletes files in that place"
+
+
+def _harm(command: Command) -> str:
+    """What a command does to the files or the project of whatever directory it runs in; empty if that is harmless."""
+    words = [word for word in command.argv[1:] if not word.startswith("-")]
+    if command.program == "rm" and any(word[:1] not in "/$~" for word in words):
+        return _DELETES
+    if command.program == "git" and {"reset", "clean", "checkout"} & set(words[:1]):
+        return "changes the checkout in that place"
+    if command.program == "rsync" and any(word.startswith("--del") for word in command.argv):
+        return _DELETES
+    call = docker_call(command.argv)
+    if call is None or not call.compose or call.files or not call.verb or call.verb[0] in _ASKS:
+        return ""
+    return "acts on the project of the next Compose file above"
 
 
 def _until_next_cd(flow: list[Command], start: int) -> Iterator[Command]:

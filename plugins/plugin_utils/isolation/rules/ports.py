@@ -78,8 +78,8 @@ def exposed_port(fleet: Fleet) -> Judgement:
             (environment.prefix,),
             f"port {port['published']} of service {service}",
             f"{environment.prefix} publishes {service} on port {port['published']} of "
-            f"{'every address' if everywhere else address} of {environment.machine}: {reachable}{outside} reach it, "
-            "past ufw, whose rules do not apply to published ports.",
+            f"{'every address' if everywhere else address} of {environment.machine}: {reachable}{outside} "
+            f"{'reach' if others else 'reaches'} it, past ufw, whose rules do not apply to published ports.",
             f"Leave 'ports' of {service} out ('expose' is enough within the environment's network), or bind it: "
             f"'127.0.0.1:{port['published']}:{port['target']}'.",
             (where,),

@@ -44,6 +44,7 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     (project.where("services", name, "network_mode"),),
                     environment.machine,
                 )
+        ending = _removing_files(environment)
         for call, reference in docker_calls(environment):
             if (
                 stays(call, str(reference.attributes.get("kind")))
@@ -58,8 +59,15 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     "Add '--network' with a network of the environment, or '--network none'.",
                     (reference.where,),
                     environment.machine,
-                    severity=Severity.MEDIUM,
+                    severity=Severity.LOW if reference.where.file in ending else Severity.MEDIUM,
                 )
+
+
+def _removing_files(environment: Environment) -> frozenset[str]:
+    """The scripts that also remove containers, so that those that they start do not stay."""
+    removing = (("rm",), ("stop",), ("kill",), ("container", "rm"), ("container", "stop"))
+    calls = docker_calls(environment)
+    return frozenset(reference.where.file for call, reference in calls if not call.compose and call.verb in removing)
 
 
 def stays(call: DockerCall, kind: str) -> bool:

@@ -37,6 +37,7 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
         if open_sockets:
             ports = listing(str(listen.port) for listen, _server in open_sockets)
             usual = is_usual(environment) or not (environment.http_port or environment.https_port)
+            known = any(domains(fleet).of.get(other) for other in others)
             yield Hit(
                 (environment.prefix, *others),
                 f"unknown host names on port {ports} of the nginx of {environment.prefix}",
@@ -47,6 +48,7 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
                 "default_server; ssl_reject_handshake on; }', with the ports that this nginx listens on.",
                 tuple(server.where for _listen, server in open_sockets),
                 environment.machine,
+                severity=None if environment.variables or known else Severity.LOW,
                 hazards=("WB-01",) if usual else ("WB-02",),
             )
 
