@@ -80,7 +80,7 @@ class Belongings:
             names = {os.path.join(folder, name) for name in self.tree.names(folder)}
             strange = sorted(names - set(self.own) - above - {left for left, _reason in self.left})
             self.left += [(name, "no deployment wrote it") for name in strange]
-            if names <= set(self.own):
+            if names <= set(self.own) and folder not in self.own:  # it may be a mount's
                 self.own.append(folder)
 
 
