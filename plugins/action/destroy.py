@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..module_utils.source.checkout import split_credentials
+from ..module_utils.source.values import split_credentials
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming

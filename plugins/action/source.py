@@ -13,7 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils.core.steps import Step, as_dicts
-from ..module_utils.source.checkout import split_credentials
+from ..module_utils.source.values import split_credentials
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming

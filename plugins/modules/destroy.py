@@ -70,7 +70,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.docker.engine import Engine, EngineError
-from ..module_utils.operations.destroy import Destruction
+from ..module_utils.operations.destroy import Destruction, surprises
 from ..module_utils.release.adoption import take_over
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
@@ -91,12 +91,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     result = {"changed": bool(goes), "goes": as_dicts(goes), "stays": found.stays, "left": found.left}
     if not params["apply"] or module.check_mode:
         return result
-    expected = [Step.read(step) for step in params["expected"]]
-    if goes != expected:
-        strange = sorted(set(goes) ^ set(expected), key=lambda step: (step.kind, step.target))
+    strange = surprises(goes, map(Step.read, params["expected"]))
+    if strange:
         raise EngineError(
             "what is there changed since it was listed (%s). Nothing was removed; run it again"
-            % (", ".join("%s %s" % (step.kind, step.target) for step in strange[:5]) or "its order")
+            % ", ".join("%s %s" % (step.kind, step.target) for step in strange[:5])
         )
     found.apply()
     return result

@@ -86,16 +86,16 @@ MAY_IMPORT |= _below(
         "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag "
         "module_utils/release/paths "
         "module_utils/release/service "
-        "module_utils/source/checkout ansible yaml",
+        "module_utils/source/values ansible yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
         "module_utils/core/permit module_utils/core/steps module_utils/core/timestamps ansible cryptography",
         "jobs": "declaration gate isolation isolation/live release module_utils/backup/postgresql "
-        "module_utils/backup/schedule module_utils/source/checkout ansible",
+        "module_utils/backup/schedule module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         ".": "",
         "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release "
-        "module_utils/core/masking module_utils/core/steps module_utils/source/checkout ansible",
+        "module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .decisive import decisive_lines
+
 if TYPE_CHECKING:
     from .steps import Step
 
@@ -37,5 +39,5 @@ class Failure(Exception):
 
 
 def last_lines(text: str, count: int = 15) -> str:
-    """The last lines of a tool's output, for an error message."""
-    return "\n".join(line.rstrip() for line in text.strip().splitlines()[-count:])
+    """The last lines of a tool's output, for an error message, and those before them that say why it failed."""
+    return "\n".join(decisive_lines(text, count))

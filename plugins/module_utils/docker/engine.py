@@ -37,6 +37,9 @@ _RESTART_WAIT = 30
 #: Where programs of the machine are looked for.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+#: How many lines of a log are searched for what says why a container failed.
+_LOG_LINES = 200
+
 
 class EngineError(Failure):
     """Docker or Compose did not do what was asked."""
@@ -234,9 +237,21 @@ class Engine:
         return self.containers("%s=%s" % (PROJECT, self.project))
 
     def logs(self, container_id: str, lines: int = 15) -> str:
-        """The last lines of a container's log."""
-        code, output, errors = self.docker("logs", "--tail", str(lines), container_id)
-        return last_lines("%s\n%s" % (output, errors), lines)
+        """The last lines of a container's log, and those before them that say why it failed."""
+        code, both, errors = self.log_lines(container_id, "--tail", str(_LOG_LINES))
+        return last_lines("\n".join(line.partition(" ")[2] for line in both) if code == 0 else errors, lines)
+
+    def log_lines(self, container_id: str, *options: str) -> tuple[int, list[str], str]:
+        """A container's log with the engine's timestamps, both its outputs in the order of time.
+
+        Returns (exit code, lines, the client's errors). Only the engine ends a line, and by a line feed alone. What
+        else Python takes for an end (a progress bar's carriage return, a form feed) is the program's own.
+        """
+        code, output, errors = self.docker("logs", "--timestamps", *options, container_id)
+        if code != 0:
+            return code, [], errors
+        both = [line.rstrip("\r") for line in (output + "\n" + errors).split("\n") if line]
+        return code, sorted(both, key=lambda line: line.split(" ")[0]), ""
 
 
 def listed_name(name: str) -> str:

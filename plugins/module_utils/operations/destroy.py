@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..backup import manifest
@@ -37,6 +37,12 @@ from .owned_files import Belongings
 
 #: The label of a volume that has no name but its id.
 _ANONYMOUS = "com.docker.volume.anonymous"
+
+
+def surprises(goes: Iterable[Step], expected: Iterable[Step]) -> list[Step]:
+    """What is removed and was not listed, or was listed and is gone. Order means nothing: the engine lists images of
+    the same second in any."""
+    return sorted(set(goes) ^ set(expected), key=lambda step: (step.kind, step.target))
 
 
 class Thing:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 
 from ..core.directory import Tree
 from ..core.errors import Failure
-from ..source.checkout import Checkout, without_credentials
+from ..source.checkout import Checkout
+from ..source.values import without_credentials
 
 #: What deployments keep below ``.bulkhead``. Anything else there is the user's own.
 KEPT = ("build", "environment.json", "private", "releases", "state.json", "traffic")
@@ -79,7 +80,7 @@ class Belongings:
             names = {os.path.join(folder, name) for name in self.tree.names(folder)}
             strange = sorted(names - set(self.own) - above - {left for left, _reason in self.left})
             self.left += [(name, "no deployment wrote it") for name in strange]
-            if names <= set(self.own):
+            if names <= set(self.own) and folder not in self.own:  # it may be a mount's
                 self.own.append(folder)
 
 
@@ -104,14 +105,15 @@ def only_here(checkout: Checkout | None, tree: Tree) -> str:
 
 
 def _work(checkout: Checkout) -> str:
-    origin = without_credentials(checkout.git("config", "--get", "remote.origin.url"))
+    origin = checkout.origin()
     if origin != checkout.repository:
-        return "it is a checkout of %s" % origin
+        return "it is a checkout of %s" % without_credentials(origin)
     # Ignored files are the user's too: local settings, uploads.
     changed = checkout.git("status", "--porcelain", "--ignored", "--untracked-files=normal").splitlines()
     if changed:
         return "it has files that are not in the repository: %s" % _few([line[3:] for line in changed])
-    commits = checkout.git("rev-list", "--max-count=5", "--branches", "HEAD", "--not", "--remotes=origin").split()
+    head = ["HEAD"] if checkout.head() else []  # a first deployment that failed has fetched, and checked out nothing
+    commits = checkout.git("rev-list", "--max-count=5", "--branches", *head, "--not", "--remotes=origin").split()
     if commits:
         return "it has commits that are not in the repository: %s" % _few([commit[:12] for commit in commits])
     if checkout.git("stash", "list"):

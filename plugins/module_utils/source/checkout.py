@@ -20,9 +20,16 @@ from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..core.process import home_directory, run_command
 from .context import PrivateCopy, object_id
-from .values import branch_problem, commit_problem, repository_problem
+from .remedies import remedy
+from .values import (
+    branch_problem,
+    commit_problem,
+    is_in_the_way,
+    repository_problem,
+    split_credentials,
+    without_credentials,
+)
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 
 #: What git may speak, whatever the configuration says. Submodules, which commits name, may speak https and ssh only.
@@ -36,23 +43,6 @@ _PROTOCOLS = [
 
 class GitError(Failure):
     """The user has to fix something about the repository or the checkout."""
-
-
-def without_credentials(text: str) -> str:
-    """Remove user names and passwords from the URLs in a text."""
-    return _CREDENTIALS.sub("", text)
-
-
-def split_credentials(repository: str) -> tuple[str, str]:
-    """Split a repository's URL into the URL without credentials, and a line for git's credential store.
-
-    git passes the URL to its helpers as an argument, which all users of the machine can read.
-    """
-    clean = without_credentials(repository)
-    if clean == repository or not repository.startswith(("http://", "https://")):
-        return repository, ""
-    scheme, _colon, rest = repository.partition("://")
-    return clean, "%s://%s\n" % (scheme, rest.partition("/")[0])
 
 
 class Checkout:
@@ -87,12 +77,22 @@ class Checkout:
         """What begins a command so that it runs as the owner."""
         return ["runuser", "-u", self.owner, "--"] if self.owner else []
 
+    def _home(self) -> str:
+        """The home directory of the user who runs git."""
+        return pwd.getpwnam(self.owner).pw_dir if self.owner else home_directory()
+
+    def _reason(self, errors: str, count: int = 3) -> str:
+        """Why git could not read a repository, and what to do about it on this machine, without credentials."""
+        who = self.owner or pwd.getpwuid(os.getuid()).pw_name
+        advice = remedy(errors, self.repository, who, self._home())
+        said = without_credentials(last_lines(errors, count))
+        return "%s\n%s" % (said, advice[:1].upper() + advice[1:]) if advice else said
+
     def run(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run git, in the directory ``cwd`` if given, with the open files ``pass_fds``. Returns (exit code, output,
         errors)."""
-        home = pwd.getpwnam(self.owner).pw_dir if self.owner else home_directory()
         variables = {
-            "HOME": home,
+            "HOME": self._home(),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "GIT_TERMINAL_PROMPT": "0",
@@ -132,6 +132,10 @@ class Checkout:
         """Whether there is a checkout."""
         return self.place.is_folder(os.path.join("code", ".git"))
 
+    def origin(self) -> str:
+        """The repository of the checkout, as :func:`split_credentials` leaves it: what may be compared."""
+        return split_credentials(self.git("config", "--get", "remote.origin.url"))[0]
+
     def head(self) -> str:
         """The commit that is checked out; empty if there is none."""
         if not self.exists():
@@ -151,11 +155,12 @@ class Checkout:
             if self.place.names("code"):
                 raise GitError("%s exists and is not a git checkout. It was left untouched; move it away" % self.path)
             return
-        origin = self.git("config", "--get", "remote.origin.url")
-        if without_credentials(origin) != self.repository:
+        if self.origin() != self.repository:
+            stored, wanted = without_credentials(self.origin()), without_credentials(self.repository)
             raise GitError(
-                "%s is a checkout of %s, but bulkhead_source_repository is %s. Move it away, or correct the variable"
-                % (self.path, without_credentials(origin), without_credentials(self.repository))
+                "%s is a checkout of %s, but bulkhead_source_repository is %s. Correct the variable; or if the "
+                "repository has moved: git -C %s remote set-url origin %s"
+                % (self.path, stored, wanted, self.path, wanted)
             )
         if not self.head():
             return
@@ -187,11 +192,14 @@ class Checkout:
         return output.split() if code == 0 else []
 
     def remote_commit(self, commit: str = "") -> str:
-        """The commit to deploy: ``commit``, or the head of the remote branch. Changes nothing here."""
+        """The commit to deploy: ``commit`` in full, or the head of the remote branch. Changes nothing here, and raises
+        GitError where :meth:`fetch` would."""
+        if commit:
+            return self._elsewhere(commit)[1]
         ref = "refs/heads/%s" % self.branch
         code, output, errors = self.run_remote("ls-remote", "--exit-code", "--", self.repository, ref)
         self._check_remote(code, errors)
-        return commit or _exact(output.split()[0])
+        return _exact(output.split()[0])
 
     def tree(self, commit: str) -> str:
         """The git tree of a commit: a digest of its files alone."""
@@ -202,12 +210,17 @@ class Checkout:
 
     def remote_tree(self, commit: str) -> str:
         """The git tree of a commit of the environment's branch, fetched into a temporary directory."""
+        return self._elsewhere(commit)[0]
+
+    def _elsewhere(self, commit: str) -> tuple[str, str]:
+        """The git tree of a commit of the environment's branch and its full id, from a temporary directory."""
         folder = tempfile.mkdtemp(prefix="bulkhead-")
         try:
             if self.owner:
                 os.chown(folder, pwd.getpwnam(self.owner).pw_uid, -1)
             temporary = Checkout(self.module, folder, self.repository, self.branch, self.owner, self._credentials)
-            return temporary.tree(temporary.fetch(commit, "--filter=tree:0"))  # commits without their files
+            full = temporary.fetch(commit, "--filter=tree:0")  # commits without their files
+            return temporary.tree(full), full
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -218,6 +231,7 @@ class Checkout:
             if code != 0:
                 raise GitError("cannot make a checkout in %s: %s" % (self.path, last_lines(errors or output, 3)))
             self.git("remote", "add", "-t", self.branch, "--", "origin", self.repository)
+        self._make_way()
         refspec = "+refs/heads/%s:%s" % (self.branch, self.remote_branch)
         fetching = ("fetch", "--quiet", "--no-tags", *options, "origin", refspec)
         code, output, errors = self.run_remote(*fetching, cwd=self.path)
@@ -225,10 +239,11 @@ class Checkout:
         newest = self.git("rev-parse", "--verify", self.remote_branch)
         if not commit:
             return _exact(newest)
-        named = "%s^{commit}" % commit
-        code, output = 1, ""
-        if not commit_problem(commit):
-            code, output, _errors = self.run("rev-parse", "--verify", "--quiet", named, cwd=self.path)
+        if commit_problem(commit):
+            raise GitError(commit_problem(commit))
+        code, output, errors = self.run("rev-parse", "--verify", "%s^{commit}" % commit, cwd=self.path)
+        if "is ambiguous" in errors:
+            raise GitError("several commits begin with %s (bulkhead_source_commit). Write more of its digits" % commit)
         full = output.strip()
         ancestry = ("merge-base", "--is-ancestor", full, self.remote_branch)
         if code != 0 or self.run(*ancestry, cwd=self.path)[0] != 0:
@@ -238,21 +253,35 @@ class Checkout:
             )
         return _exact(full)
 
+    def _make_way(self) -> None:
+        """Forget where the branch of before was, where git cannot know both: release and release/1."""
+        begin = "refs/remotes/origin/"
+        for ref in self.git("for-each-ref", "--format=%(refname)", begin).splitlines():
+            if is_in_the_way(ref[len(begin) :], self.branch):
+                self.git("update-ref", "-d", ref)
+
     def _check_remote(self, code: int, errors: str, missing: str = "") -> None:
         repository = without_credentials(self.repository)
         if code == 0:
             return
         if code == 2 and not missing or missing and missing in errors:
             raise GitError("%s has no branch %s (bulkhead_source_branch)" % (repository, self.branch))
-        reason = without_credentials(last_lines(errors, 3))
-        raise GitError("%s cannot be read (bulkhead_source_repository): %s" % (repository, reason))
+        raise GitError("%s cannot be read (bulkhead_source_repository): %s" % (repository, self._reason(errors)))
 
     def move_to(self, commit: str) -> None:
         """Check out the commit on the environment's branch."""
         if self.head() == commit and self.current_branch() == self.branch:
             return
-        self.git("checkout", "--quiet", "-B", self.branch, commit)
-        self.git("branch", "--quiet", "--set-upstream-to", "origin/%s" % self.branch, self.branch)
+        before = self.current_branch()
+        if is_in_the_way(before, self.branch):
+            self.git("branch", "--quiet", "--move", before, self.branch)
+        code, output, errors = self.run_remote("checkout", "--quiet", "-B", self.branch, commit, cwd=self.path)
+        if code != 0:
+            raise GitError("git checkout failed in %s: %s" % (self.path, self._reason(errors or output, 4)))
+        self.git("remote", "set-branches", "origin", self.branch)
+        # Not by --set-upstream-to: that fails for a branch that was not fetched, as before a rollback.
+        self.git("config", "branch.%s.remote" % self.branch, "origin")
+        self.git("config", "branch.%s.merge" % self.branch, "refs/heads/%s" % self.branch)
 
     def current_branch(self) -> str:
         """The branch that is checked out; empty if none is."""
@@ -271,23 +300,42 @@ class Checkout:
         self.git("worktree", "prune")
         self.place.make_directory(os.path.dirname(build))
         try:
-            self.git("worktree", "add", "--quiet", "--detach", folder, commit)
+            add = ("worktree", "add", "--quiet", "--detach", folder, commit)
+            code, output, errors = self.run_remote(*add, cwd=self.path)
+            if code != 0:
+                reason = self._reason(errors or output, 4)
+                raise GitError("the files of %s cannot be checked out: %s" % (commit[:12], reason))
             if self.place.status(os.path.join(build, ".gitmodules")):
                 update = ("submodule", "update", "--quiet", "--init", "--recursive")
                 code, output, errors = self.run_remote(*update, cwd=folder)
                 if code != 0:
-                    raise GitError(
-                        "the submodules of %s cannot be fetched: %s" % (commit[:12], last_lines(errors or output, 4))
-                    )
+                    reason = self._reason(errors or output, 4)
+                    raise GitError("the submodules of %s cannot be fetched: %s" % (commit[:12], reason))
             submodules = self._submodules(folder)
             uid = pwd.getpwnam(self.owner).pw_uid if self.owner else os.getuid()
             copy = PrivateCopy(folder, target, uid, _algorithm(commit), submodules)
+            self._refuse_pointers(folder, copy.pointers, submodules)
             trees = {path: self._tree_of(os.path.join(folder, path), pinned) for path, pinned in submodules.items()}
             own = self._tree_of(folder, commit)
             return own if (own, trees) == (copy.tree, copy.trees) else ""
         finally:
             self.place.remove(build)
             self.run("worktree", "prune", cwd=self.path)
+
+    def _refuse_pointers(self, folder: str, pointers: Iterable[str], submodules: Iterable[str]) -> None:
+        """Raise GitError where Git LFS should have brought files and left what stands for them."""
+        left = []
+        for path in sorted(pointers):
+            module = max((known for known in submodules if path.startswith(known + "/")), key=len, default="")
+            asked = ("check-attr", "-z", "filter", "--", os.path.relpath(path, module or "."))
+            _code, output, _errors = self.run(*asked, cwd=os.path.join(folder, module))
+            if output.split("\0")[2:3] == ["lfs"]:
+                left.append(path)
+        if left:
+            raise GitError(
+                "this machine would build what stands for files of Git LFS into the image (%s). Install it: apt-get "
+                "install git-lfs, then git lfs install --system" % ", ".join(left[:5])
+            )
 
     def _submodules(self, folder: str, above: str = "") -> dict[str, str]:
         """The commits of the submodules of a work tree by path, those of submodules included."""

@@ -23,6 +23,8 @@ _DEEPEST = 200
 #: Links that may lead to one path.
 _MOST_LINKS = 40
 _CHUNK = 1 << 20
+#: How a text begins that stands for a file of Git LFS, and how long it may be.
+_POINTER, _POINTER_SIZE = b"version https://git-lfs.github.com/spec/", 1024
 
 
 class ContextError(Failure):
@@ -32,9 +34,9 @@ class ContextError(Failure):
 class PrivateCopy:
     """Copies the directory ``source``, whose files all belong to the user ``uid``, to the empty directory ``target``.
 
-    ``submodules`` are the commits of git's submodules by path. ``tree`` is the id of the git tree that was copied, and
-    ``trees`` those of the submodules by path. Raises ContextError if there is anything but files, directories and
-    links, or a file of another user.
+    ``submodules`` are the commits of git's submodules by path. ``tree`` is the id of the git tree that was copied,
+    ``trees`` those of the submodules by path; ``pointers`` are files that may stand for others in Git LFS. Raises
+    ContextError if there is anything but files, directories and links, or a file of another user.
     """
 
     def __init__(self, source: str, target: str, uid: int, algorithm: str, submodules: Mapping[str, str]) -> None:
@@ -42,6 +44,7 @@ class PrivateCopy:
         self._algorithm = algorithm
         self._submodules = submodules
         self.trees: dict[str, str] = {}
+        self.pointers: list[str] = []
         from_directory, to_directory = self._directory(source), os.open(target, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.tree = self._copy(from_directory, to_directory, "")
@@ -116,6 +119,8 @@ class PrivateCopy:
                 blob = hashlib.new(self._algorithm, b"blob %d\0" % found.st_size)
                 size = 0
                 for chunk in iter(lambda: before.read(_CHUNK), b""):
+                    if found.st_size <= _POINTER_SIZE and chunk.startswith(_POINTER):
+                        self.pointers.append(path)
                     size += len(chunk)
                     blob.update(chunk)
                     after.write(chunk)

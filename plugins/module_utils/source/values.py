@@ -21,8 +21,29 @@ _REPOSITORY = re.compile(
     re.VERBOSE,
 )
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+#: What of them is secret: of ssh a password only, as everybody's user there is git.
+_SECRET = re.compile(r"(?<=://)(?<!ssh://)[^/@\s]+@|(?<=ssh://)([^/@:\s]*):[^/@\s]*@")
 _NOT_IN_A_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\A[-/]|[/.]\Z|\A@\Z|(?:\A|/)\.|\.lock(?:/|\Z)")
 _COMMIT = re.compile(r"[0-9A-Fa-f]{1,64}\Z")
+
+
+def without_credentials(text: str) -> str:
+    """Text to show: the URLs in it without user names and passwords; a user of ssh stays. Never compare it."""
+    return _SECRET.sub(lambda found: "%s@" % found.group(1) if found.group(1) else "", text)
+
+
+def split_credentials(repository: str) -> tuple[str, str]:
+    """Split a repository's URL into the URL without credentials, and a line for git's credential store.
+
+    git passes the URL to its helpers as an argument, which all users of the machine can read.
+    """
+    if not repository.startswith(("http://", "https://")):
+        return repository, ""
+    clean = _CREDENTIALS.sub("", repository, count=1)
+    if clean == repository:
+        return repository, ""
+    scheme, _colon, rest = repository.partition("://")
+    return clean, "%s://%s\n" % (scheme, rest.partition("/")[0])
 
 
 def repository_problem(repository: str) -> str:
@@ -32,7 +53,7 @@ def repository_problem(repository: str) -> str:
     return (
         "bulkhead_source_repository is %s; write https://host/path, ssh://git@host/path, git@host:path, or an absolute "
         "path on the machine. Git takes other forms for options, for commands to run, or without encryption"
-        % _CREDENTIALS.sub("", repository)
+        % without_credentials(repository)
     )
 
 
@@ -49,4 +70,12 @@ def commit_problem(commit: str) -> str:
     """Why git is not given a commit; empty if it is."""
     if _COMMIT.match(commit):
         return ""
-    return "bulkhead_source_commit is %s; write a commit's id in hexadecimal, in full or abbreviated" % commit
+    return (
+        "bulkhead_source_commit is %s; write a commit's id in hexadecimal, in full or abbreviated. A tag or a branch "
+        "can be moved to another commit; git rev-parse prints the one that it names now" % commit
+    )
+
+
+def is_in_the_way(before: str, branch: str) -> bool:
+    """Whether git cannot have both branches, because one is a directory of the other's."""
+    return before.startswith(branch + "/") or branch.startswith(before + "/")

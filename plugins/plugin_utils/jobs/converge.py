@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ...module_utils.source.checkout import split_credentials
+from ...module_utils.source.values import split_credentials
 from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation import naming

@@ -21,7 +21,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ...module_utils.core.masking import texts_to_hide
 from ...module_utils.image.tag import build_inputs, image_tag
-from ...module_utils.source.checkout import split_credentials
+from ...module_utils.source.values import split_credentials
 from ..declaration.checks import check_setting
 from ..declaration.model import Declaration
 from ..declaration.resolve import poisoned

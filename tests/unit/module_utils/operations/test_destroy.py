@@ -16,7 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery impo
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall
-from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.destroy import Destruction
+from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.destroy import Destruction, surprises
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 from ansible_collections.aiia.bulkhead.tests.unit.module_utils.fake_engine import FakeEngine
 
@@ -80,3 +80,15 @@ def test_what_is_somebodys_own_stays_alone(backups: Path, tmp_path: Path) -> Non
 def test_backups_stay_where_nobody_wants_them_gone(backups: Path, tmp_path: Path) -> None:
     found = look(tmp_path, backups=False)
     assert found.stays == [f"backup {backups}/b"] and found.goes == found.left == []
+
+
+IMAGES = [Step("remove", f"i:{number}", "image") for number in range(4)]
+
+
+def test_the_order_of_a_list_means_nothing() -> None:
+    """Images built from a cache are of the same second, and the engine lists them in any order."""
+    assert surprises(IMAGES, reversed(IMAGES)) == []
+
+
+def test_what_came_or_went_since_the_list_is_named() -> None:
+    assert surprises(IMAGES[1:], IMAGES[:3]) == [IMAGES[0], IMAGES[3]]

@@ -155,3 +155,20 @@ def test_a_checkout_with_work_in_it_is_left(home: Path, checkout: Checkout, spoi
 def test_a_directory_code_that_no_deployment_made(home: Path) -> None:
     (home / "code").mkdir()
     assert look(home).left == [("code", "bulkhead_source_repository is not set, so no deployment made it")]
+
+
+def test_a_directory_goes_once_after_a_first_deployment_that_failed(home: Path) -> None:
+    """Its files are gone, and what services mount is empty: nothing but directories."""
+    (home / "docker/nginx/prod.conf").unlink()
+    own = look(home).own
+    assert own.count("docker/nginx") == 1 and own[-1] == ""
+
+
+def test_a_checkout_with_nothing_checked_out_goes(home: Path, module: AnsibleModule) -> None:
+    """A first deployment fetched it and then failed."""
+    git = ("git", "-C", str(home / "code"))
+    (home / "code").mkdir()
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "/srv/origin.git"], check=True)
+    found = look(home, Checkout(module, str(home), "/srv/origin.git", "main"))
+    assert "code" in found.own and found.left == []

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.owned_files import only_here
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases, deployed_commits
-from ansible_collections.aiia.bulkhead.plugins.module_utils.source.checkout import (
-    Checkout,
-    GitError,
-    split_credentials,
-    without_credentials,
-)
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.checkout import Checkout, GitError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.context import object_id
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.values import split_credentials, without_credentials
 from app.make_repository import commit
 from unit.module_utils.deployments import Machine, files
 
@@ -90,11 +90,88 @@ def test_an_earlier_commit_of_the_branch_may_be_named(checkout: Checkout, origin
     checkout.refuse_local_changes()
 
 
-@pytest.mark.parametrize("named", ["main", "0" * 40, "no-such", "--upload-pack=touch x"])
-def test_a_commit_that_is_not_on_the_branch_is_refused(checkout: Checkout, origin: Path, named: str) -> None:
+@pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], ids=["deploy", "check"])
+@pytest.mark.parametrize("named", ["main", "0" * 40, "deadbeef"])
+def test_a_commit_that_is_not_on_the_branch_is_refused(
+    checkout: Checkout, origin: Path, named: str, ask: Callable[[Checkout, str], str]
+) -> None:
     wanted = tip(origin, "main") if named == "main" else named
     with pytest.raises(GitError, match=r"is not on branch staging, this environment's branch.*bulkhead_source_commit"):
-        checkout.fetch(wanted)
+        ask(checkout, wanted)
+
+
+@pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], ids=["deploy", "check"])
+@pytest.mark.parametrize("named", ["v1.0.0", "staging", "--upload-pack=touch x"])
+def test_a_tag_is_not_a_commit(checkout: Checkout, named: str, ask: Callable[[Checkout, str], str]) -> None:
+    with pytest.raises(GitError, match=rf"bulkhead_source_commit is {named}; write a commit's id.*A tag or a branch"):
+        ask(checkout, named)
+
+
+def test_a_check_names_the_commit_that_a_deployment_takes(checkout: Checkout, origin: Path) -> None:
+    earlier = tip(origin, "staging~1")
+    assert checkout.remote_commit(earlier[:10]) == checkout.fetch(earlier[:10]) == earlier
+
+
+def test_several_commits_that_begin_alike(checkout: Checkout, origin: Path) -> None:
+    def write(parent: str, message: int) -> bytes:
+        who = "somebody <somebody@example.com> 0 +0000"
+        text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}\n"
+        return text.encode()
+
+    tree = tip(origin, "staging^{tree}")
+    first = object_id("sha1", "commit", write(tip(origin, "staging"), 0))
+    number = next(n for n in range(10**6) if object_id("sha1", "commit", write(first, n))[:4] == first[:4])
+    for text in (write(tip(origin, "staging"), 0), write(first, number)):
+        command = ["git", "-C", str(origin), "hash-object", "-t", "commit", "-w", "--stdin"]
+        written = subprocess.run(command, input=text, capture_output=True, check=True).stdout.decode().strip()
+        git(origin, "update-ref", "refs/heads/staging", written)
+    with pytest.raises(GitError, match=f"several commits begin with {first[:4]} .*Write more of its digits"):
+        checkout.fetch(first[:4])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("staging", "trunk"), ("staging", "staging/next"), ("release/1", "release")],
+    ids=["another", "below", "above"],
+)
+def test_a_branch_that_was_renamed(
+    module: AnsibleModule, tmp_path: Path, origin: Path, before: str, after: str
+) -> None:
+    """The first run works, and so do new commits, pulling by hand, and going back."""
+    git(origin, "branch", "--force", before, "staging")
+    checkout = Checkout(module, str(tmp_path), str(origin), before)
+    first = checkout.fetch()
+    checkout.move_to(first)
+    git(origin, "branch", "--move", before, after)
+    renamed = Checkout(module, str(tmp_path), str(origin), after)
+    for text in ("three", "four"):
+        commit(origin, after, {"README": text}, text)
+        renamed.refuse_local_changes([first])
+        newest = renamed.fetch()
+        renamed.move_to(newest)
+        assert (renamed.head(), renamed.current_branch()) == (newest, after)
+    path = Path(renamed.path)
+    assert git(path, "rev-parse", "--abbrev-ref", "@{upstream}") == f"origin/{after}"
+    commit(origin, after, {"README": "five"}, "five")
+    git(path, "pull", "--quiet", "--ff-only")
+    assert (path / "README").read_text() == "five"
+    renamed.move_to(first)  # a rollback
+    assert renamed.head() == first
+
+
+def test_a_checkout_that_was_left_on_another_branch_moves_on(
+    module: AnsibleModule, tmp_path: Path, origin: Path
+) -> None:
+    """Earlier versions stopped halfway when the branch was renamed, and asked for the old one from then on."""
+    path = deployed(Checkout(module, str(tmp_path), str(origin), "staging"))
+    git(origin, "branch", "next", "staging")
+    git(path, "fetch", "--quiet", "origin", "+refs/heads/next:refs/remotes/origin/next")
+    git(path, "checkout", "--quiet", "-B", "next", "origin/next")
+    commit(origin, "next", {"README": "three"}, "three")
+    renamed = Checkout(module, str(tmp_path), str(origin), "next")
+    renamed.refuse_local_changes()
+    renamed.move_to(renamed.fetch())
+    assert renamed.head() == tip(origin, "next")
 
 
 def test_a_branch_that_was_rewritten_is_followed(checkout: Checkout, origin: Path) -> None:
@@ -213,6 +290,35 @@ def test_a_checkout_of_another_repository_is_refused(checkout: Checkout, tmp_pat
     assert "hunter2" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("repository", "stored"),
+    [
+        ("ssh://git@git.example.com/app.git", "ssh://git@git.example.com/app.git"),
+        ("git@git.example.com:app.git", "git@git.example.com:app.git"),
+        ("https://token:hunter2@git.example.com/app.git", "https://git.example.com/app.git"),
+        ("https://git.example.com/app.git", "https://other:hunter2@git.example.com/app.git"),
+    ],
+)
+def test_a_checkout_of_the_same_repository_is_one(
+    module: AnsibleModule, tmp_path: Path, repository: str, stored: str
+) -> None:
+    """What is shown without users and passwords is not what is compared."""
+    (tmp_path / "code").mkdir()
+    git(tmp_path / "code", "init", "--quiet", "--initial-branch=staging")
+    git(tmp_path / "code", "remote", "add", "origin", stored)
+    checkout = Checkout(module, str(tmp_path), repository, "staging")
+    checkout.refuse_local_changes()
+    assert only_here(checkout, checkout.place) == ""
+
+
+def test_another_user_of_ssh_is_another_repository(module: AnsibleModule, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    git(tmp_path / "code", "init", "--quiet", "--initial-branch=staging")
+    git(tmp_path / "code", "remote", "add", "origin", "ssh://ann@git.example.com/app.git")
+    with pytest.raises(GitError, match=r"of ssh://ann@git.*is ssh://git@git.*remote set-url origin ssh://git@git"):
+        Checkout(module, str(tmp_path), "ssh://git@git.example.com/app.git", "staging").refuse_local_changes()
+
+
 def test_a_missing_branch(checkout: Checkout) -> None:
     checkout.branch = "stagging"
     for ask in (checkout.remote_commit, checkout.fetch):
@@ -297,6 +403,52 @@ def test_submodules_are_exported(checkout: Checkout, origin: Path, tmp_path: Pat
         checkout.export(newest, str(empty))
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12\n"
+
+
+def test_what_stands_for_files_of_git_lfs_is_refused(
+    checkout: Checkout, origin: Path, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without git-lfs, git checks it out and says nothing."""
+    files = {
+        ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        "model/a.bin": POINTER,
+        "doc.txt": POINTER,
+    }
+    commit(origin, "staging", files, "large files")
+    with pytest.raises(GitError, match=r"stands for files of Git LFS into the image \(model/a\.bin\)\. Install it"):
+        checkout.export(checkout.fetch(), str(empty))
+    # With the filter, git brings the file; the tree is then no longer the commit's.
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text('[filter "lfs"]\n smudge = echo the file\n clean = cat\n required = true\n')
+    monkeypatch.setattr(Checkout, "_home", lambda _self: str(home))
+    (tmp_path / "second").mkdir()
+    assert checkout.export(checkout.fetch(), str(tmp_path / "second")) == ""
+    assert (tmp_path / "second/model/a.bin").read_text() == "the file\n"
+
+
+def test_a_filter_that_is_not_installed(
+    checkout: Checkout, origin: Path, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(origin, "staging", {".gitattributes": "*.bin filter=lfs\n", "a.bin": POINTER}, "large files")
+    (tmp_path / ".gitconfig").write_text('[filter "lfs"]\n smudge = git-lfs smudge\n required = true\n')
+    monkeypatch.setattr(Checkout, "_home", lambda _self: str(tmp_path))
+    with pytest.raises(GitError, match=r"(?s)git-lfs: (command )?not found.*apt-get install git-lfs"):
+        checkout.export(checkout.fetch(), str(empty))
+
+
+@pytest.mark.skipif(not shutil.which("ssh"), reason="no ssh here")
+@pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], ids=["deploy", "check"])
+def test_the_line_that_says_why_is_shown(module: AnsibleModule, tmp_path: Path, ask: Callable[[Checkout], str]) -> None:
+    checkout = Checkout(module, str(tmp_path), "ssh://git@127.0.0.1:1/app.git", "staging")
+    with pytest.raises(
+        GitError, match=r"(?s)Connection refused.*127\.0\.0\.1 is not reached from this machine"
+    ) as caught:
+        ask(checkout)
+    assert "correct access rights" not in caught.value.message
+
+
 def test_nothing_of_the_callers_environment_reaches_git(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -332,7 +484,8 @@ def test_a_machine_that_runs_no_further_program(checkout: Checkout, monkeypatch:
             "fatal: https://x-token@example.com/a and https://example.com/b",
             "fatal: https://example.com/a and https://example.com/b",
         ),
-        ("ssh://git@example.com/a.git", "ssh://example.com/a.git"),
+        ("ssh://git@example.com/a.git", "ssh://git@example.com/a.git"),
+        ("ssh://me:secret@example.com/a.git", "ssh://me@example.com/a.git"),
         ("git@example.com:a.git", "git@example.com:a.git"),
     ],
 )

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What git and ssh say, and what is advised on it: as which user, and in which file."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.remedies import remedy
+
+RIGHTS = "\nPlease make sure you have the correct access rights\nand the repository exists.\n"
+FATAL = f"fatal: Could not read from remote repository.\n{RIGHTS}"
+
+
+@pytest.mark.parametrize(
+    ("said", "advised"),
+    [
+        (
+            f"Host key verification failed.\n{FATAL}",
+            "as ubuntu: ssh-keyscan git.example.com >>/home/ubuntu/.ssh/known_hosts",
+        ),
+        (f"git@git.example.com: Permission denied (publickey).\n{FATAL}", "a deploy key in /home/ubuntu/.ssh"),
+        (f"ssh: connect to host git.example.com port 22: Connection refused\n{FATAL}", "not reached from this machine"),
+        (
+            f"@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.\n{FATAL}",
+            "-R git",
+        ),
+        ("fatal: unable to access 'https://x/': Could not resolve host: git.example.com", "http.proxy"),
+        ("fatal: could not read Username for 'https://git.example.com': terminal prompts disabled", "user:token@"),
+        (
+            "fatal: unable to access 'https://x/': server certificate verification failed. CAfile: none",
+            "http.sslCAInfo",
+        ),
+        ("remote: Repository not found.\nfatal: repository 'https://x/' not found", "give ubuntu access"),
+    ],
+)
+def test_each_failure_has_its_remedy(said: str, advised: str) -> None:
+    assert advised in remedy(said, "ssh://git@git.example.com:2222/app.git", "ubuntu", "/home/ubuntu")
+
+
+@pytest.mark.parametrize(
+    ("repository", "host"),
+    [
+        ("git@git.example.com:app.git", "git.example.com"),
+        ("https://git.example.com:8443/app.git", "git.example.com"),
+        ("ssh://git@[2001:db8::1]:22/app.git", "[2001:db8::1]"),
+    ],
+)
+def test_the_host_is_named_as_in_the_url(repository: str, host: str) -> None:
+    assert f"cannot resolve {host}." in remedy("Could not resolve host", repository, "root", "/root")
+
+
+def test_what_is_not_known_gets_no_advice() -> None:
+    assert remedy("fatal: bad object HEAD", "/srv/app.git", "root", "/root") == ""
