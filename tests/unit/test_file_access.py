@@ -74,6 +74,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/host/capacity.py": {
         "os.path.isdir": NO_CONTENT, "os.stat": NO_CONTENT, "os.statvfs": NO_CONTENT, "open": KERNEL,
+        "os.path.isfile": KERNEL,
     },
     "module_utils/host/facts.py": {
         "os.stat": NO_CONTENT, "os.path.isdir": NO_CONTENT, "os.path.isfile": NO_CONTENT,

@@ -35,6 +35,26 @@ def memory() -> dict[str, int]:
         return {}
 
 
+def was_short(pid: int, proc: str = "/proc", groups: str = "/sys/fs/cgroup") -> bool:
+    """Whether the kernel killed a process of a container for its memory since the container started, given the id of a
+    process in it. False where the kernel does not say."""
+    try:
+        with open("%s/%d/cgroup" % (proc, pid), encoding="ascii") as stream:
+            entries = [line.rstrip("\n").split(":", 2) for line in stream] if pid else []
+        for _number, controllers, group in entries:
+            if controllers not in ("", "memory"):
+                continue
+            # The second version of control groups has one tree for all controllers.
+            name = "%s/memory.events" % group if not controllers else "/memory%s/memory.oom_control" % group
+            if os.path.isfile(groups + name):
+                with open(groups + name, encoding="ascii") as stream:
+                    counts = dict(line.split() for line in stream)
+                return int(counts.get("oom_kill", 0)) > 0
+    except (OSError, ValueError):
+        pass
+    return False
+
+
 def space(paths: Iterable[str]) -> dict[str, dict[str, int]]:
     """For each directory that is or would be there: size, free bytes, inodes and free inodes of its disk.
 

@@ -22,7 +22,7 @@ from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
 from . import facts as machine
-from .capacity import memory, space, usage
+from .capacity import memory, space, usage, was_short
 from .firewall import bridge_of
 from .firewall_fingerprints import guards
 from .sockets import restarts_of
@@ -117,6 +117,7 @@ def summary(container: dict[str, Any], key: bytes = b"") -> dict[str, Any]:
         "started": state.get("StartedAt", ""),
         "run": _redis_run(container, attached.values()),
         "restarts": container.get("RestartCount", 0),
+        "killed": bool(state.get("OOMKilled")) or was_short(state.get("Pid", 0)),
         "policy": (host.get("RestartPolicy") or {}).get("Name", ""),
         "network_mode": host.get("NetworkMode", ""),
         "networks": {

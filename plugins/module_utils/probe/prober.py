@@ -185,10 +185,10 @@ class Prober:
 
         Returns the exit ``code``, output ``lines`` and ``error`` of each.
         """
-        answers = []
-        for question in questions:
-            command = question["command"]
-            code, output, errors = self.engine.docker("exec", question["container"], *command, limit=_LIMIT)
-            asked = {key: question[key] for key in ("container", "kind")}
-            answers.append(dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2)))
-        return answers
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(self._execute_one, questions))
+
+    def _execute_one(self, question: dict[str, Any]) -> dict[str, Any]:
+        code, output, errors = self.engine.docker("exec", question["container"], *question["command"], limit=_LIMIT)
+        asked = {key: question[key] for key in ("container", "kind")}
+        return dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2))

@@ -21,6 +21,10 @@ from .run import Run
 from .service import Service
 
 
+#: The exit code of ``on_change`` that asks for a start (EX_TEMPFAIL of sysexits.h).
+_NEEDS_START = 75
+
+
 class Serving:
     """Starts, replaces and waits for the containers of one environment."""
 
@@ -144,20 +148,23 @@ class Serving:
                 continue
             self.brought.append(service)
             fresh = not any(found["Id"] in self.run.before for found in self.run.containers.of_service(service))
-            if service.on_change:
-                self._tell(service)
-            elif not fresh:
+            taken = self._tell(service) if service.on_change else fresh
+            if not taken:
                 self.recreate(service)
         self.run.refresh()
         self.wait(services)
 
-    def _tell(self, service: Service) -> None:
-        """Run the command by which a service takes changed files, in each of its containers."""
+    def _tell(self, service: Service) -> bool:
+        """Run the command by which a service takes changed files, in each of its containers. False where it says that
+        only a start takes them."""
         for container in self.run.containers.of_service(service):
             code, output, errors = self.engine.docker("exec", container["Id"], *service.on_change)
+            if code == _NEEDS_START:
+                return False
             if code != 0:
                 said = [last_lines(errors or output), *self.last_words(container)]
                 raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
+        return True
 
     def wait(self, services: list[Service], waited: float = 0) -> None:
         """Wait until every container of the services is well. Raises EngineError as soon as one never will be.

@@ -111,6 +111,11 @@ class Comparison:
             if applied.get(service.name) != self.digests[service.name] or service.name in self.misled
         ]
 
+    def reads_at_start(self, service: Service) -> bool:
+        """Whether a service has to start anew to take its files that change."""
+        changing = {wanted.path for wanted in self.changed_files}
+        return bool(service.files) and (not service.on_change or bool(changing & set(service.start_files)))
+
     @cached_property
     def changed(self) -> list[Service]:
         """Services whose containers were made from another definition, other settings or another image."""

@@ -29,7 +29,7 @@ def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
             found.append((service, "it now listens on another port"))
         elif service.steady and service in comparison.changed:
             found.append((service, _how_changed(comparison, service)))
-        elif service.steady and service in comparison.stale and service.files and not service.on_change:
+        elif service.steady and service in comparison.stale and comparison.reads_at_start(service):
             found.append((service, "files changed that it reads only when it starts"))
     return found
 

@@ -100,7 +100,9 @@ class Rollout:
             self._refuse_surprises(services, self._recreated())
         self.progress.begin_services(services)
         self.serving.up(services)
-        self.serving.bring_files([service for service in stale if service not in early])
+        fresh = [service for service in services if service.on_change and self._is_fresh(service)]
+        late = [service for service in services if service in stale or service in fresh]
+        self.serving.bring_files([service for service in late if service not in early])
         self.serving.wait(services)
 
     def _early(self, stale: list[Service]) -> list[Service]:
@@ -112,6 +114,10 @@ class Rollout:
         awaited = [service for service in stale if service.awaited and not service.rolling]
         return [service for service in awaited if self.run.containers.of_service(service) or not known]
 
+    def _is_fresh(self, service: Service) -> bool:
+        """Whether a service's containers are this run's: what they were told does not outlive a container."""
+        return any(container["Id"] not in self.run.before for container in self.run.containers.of_service(service))
+
     def _bring_up(self, services: list[Service]) -> None:
         self.progress.begin_services(services)
         self.serving.up(services, *[service.key for service in services])
@@ -120,7 +126,7 @@ class Rollout:
         """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
         for service in (service for service in services if service.rolling):
             names = recreated & self._names(service)
-            reads = service in stale and service.files and not service.on_change
+            reads = service in stale and self.comparison.reads_at_start(service)
             containers = self.run.containers
             if (names or reads) and containers.of_service(service) and not containers.moves(service):
                 self.progress.begin_services([service])

@@ -45,6 +45,8 @@ class Service(DeclaredService):
 
     #: The files that it mounts, below the environment's directory.
     files: tuple[str, ...] = ()
+    #: Those of them that it reads only when it starts, although it has a command for the others.
+    start_files: tuple[str, ...] = ()
     #: Its mounts from the environment's directory, as ``./source:target``.
     mounts: tuple[str, ...] = ()
     #: The files of settings that it reads when it starts.

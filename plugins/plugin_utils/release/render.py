@@ -30,16 +30,19 @@ from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
 from ..isolation.model import SEAL
+from .program_settings import check_nginx, check_program_settings
 from .proved import check_files, check_project, check_services
 from .stack import (
     FILE,
     Stack,
     StackFile,
     build_stack,
+    definitions,
     firewall_ports,
     merge,
     published_ports,
 )
+from .tuning import lines, tuned
 from .variables import fill_in
 from .writers import dump_compose, dump_settings
 
@@ -185,6 +188,12 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     if stack == SEAL:
         return None
     evaluation.stack = yaml.load(stack, Loader=_Loader)
+    found = definitions(evaluation.stack, values["bulkhead_services"])
+    programs = tuned(found, values)
+    check_program_settings(declaration, found, programs)
+    check_nginx(declaration)
+    for available in (ours, known):
+        available["bulkhead_tuned"] = {program: lines(program, programs[program]) for program in programs}
     return replace(_release(declaration, evaluation.stack, once), evaluation=evaluation)
 
 

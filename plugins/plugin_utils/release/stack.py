@@ -23,8 +23,10 @@ from ...module_utils.docker.labels import APPLICATION, ENVIRONMENT, INPUT, PREFI
 from ...module_utils.release.service import DeclaredService
 from ..declaration.guarded_ports import allowed_port
 from ..isolation import naming
+from ..isolation.facts.capacity import memory_limit
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
+from .tuning import workers
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
@@ -39,6 +41,8 @@ class StackFile:
     content: str = ""
     source: str = ""
     secret: bool = False
+    #: Whether its service reads it only when it starts, although it has a command for changed files.
+    restart: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,13 +140,10 @@ def build_stack(
     volumes: dict[str, Any] = {}
     for name, definition in wanted.items():
         application = not definition.get("image")
-        layers = [stack["common"], stack["application"]] if application else [stack["common"]]
-        complete: dict[str, Any] = {}
-        # Not the merged definition: a null removes what comes from `common` as well.
-        for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
-            complete = merge(complete, layer, (*FILE, "services", name))
+        complete = _complete(stack, services, name, application)
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
+        _fit_to_limits(complete, extra, services.get(name) or {})
         replicas = replicas_of(complete)
         host = naming.container_name(prefix, name)
         if replicas == 1:
@@ -162,7 +163,7 @@ def build_stack(
                 container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{keys[name]}"),
                 image=str(complete.get("image", "")),
                 brings=tuple(StackFile(**file) for file in extra.get("files", ())),
-                settings={key: str(value) for key, value in (extra.get("env") or {}).items()},
+                settings=_settings(complete, extra),
                 secrets=tuple(extra.get("secrets", ())),
                 private=tuple(extra.get("private", ())),
                 on_change=tuple(map(str, extra.get("on_change", ()))),
@@ -194,6 +195,41 @@ def build_stack(
         own = {**labels(project, environment, prefix), INPUT: _digest(service), RELEASE: release_of(key)}
         service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
+
+
+def definitions(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The complete definition of each service, by its name in ``bulkhead_services``. For arguments see
+    :func:`build_stack`; what is not a mapping is left out."""
+    wanted = merge(stack["services"], services, (*FILE, "services"))
+    return {
+        name: _complete(stack, services, name, not definition.get("image"))
+        for name, definition in wanted.items()
+        if isinstance(definition, Mapping)
+    }
+
+
+def _complete(stack: Mapping[str, Any], services: Mapping[str, Any], name: str, application: bool) -> dict[str, Any]:
+    """A service's definition over what it is based on."""
+    layers = [stack["common"], stack["application"]] if application else [stack["common"]]
+    complete: dict[str, Any] = {}
+    # Not the merged definition: a null removes what comes from `common` as well.
+    for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
+        complete = merge(complete, layer, (*FILE, "services", name))
+    return complete
+
+
+def _fit_to_limits(complete: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Give a service the part of its memory for ``/dev/shm`` that its ``shm_part`` says, unless its user chose one."""
+    memory = memory_limit(complete)
+    if extra.get("shm_part") and "shm_size" not in own:
+        complete["shm_size"] = f"{max(64, memory // int(extra['shm_part']) >> 20) if memory else 128}m"
+
+
+def _settings(complete: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str]:
+    """What a service adds to ``.env``; under the name in ``workers``, how many processes its limits have room for."""
+    found = {key: str(value) for key, value in (extra.get("env") or {}).items()}
+    number = workers(complete) if extra.get("workers") else 0
+    return {**({str(extra["workers"]): str(number)} if number else {}), **found}
 
 
 def _give_alias(service: dict[str, Any], alias: str) -> None:

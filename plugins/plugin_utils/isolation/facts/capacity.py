@@ -31,6 +31,15 @@ def memory_limit(service: Mapping[str, Any]) -> int:
     return size(limits.get("memory") or service.get("mem_limit"))
 
 
+def cpu_limit(service: Mapping[str, Any]) -> float:
+    """The most processors that one container of a service may take; 0 without a limit."""
+    limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    try:
+        return max(0.0, float(limits.get("cpus") or service.get("cpus") or 0))
+    except (TypeError, ValueError):
+        return 0.0
+
+
 def most_memory(environment: Environment) -> int:
     """What the limits of an environment's services add up to, in bytes. A service without one counts nothing."""
     return sum(memory_limit(service) * replicas_of(service) for _project, _name, service in environment.services())

@@ -15,6 +15,7 @@ from ....module_utils.docker.labels import PREFIX
 from .. import naming
 from ..model import Environment, Finding, Severity, Where
 from .health import own_containers, unwell
+from .programs import server_findings
 
 #: Upper bounds, enough for dozens of environments on one machine.
 MAX_NAMES, MAX_TARGETS, MAX_REQUESTS = 200, 400, 60
@@ -158,6 +159,7 @@ def judge_probes(
         *_answers(environment, bystanders, result["answers"]),
         *_replies(environment, bystanders, result["replies"]),
         *_health(environment, result["observation"], services),
+        *server_findings(environment, result["replies"], result["observation"]),
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.host.capacity import memory, space, usage
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.capacity import memory, space, usage, was_short
 
 LABEL = "io.bulkhead.prefix=aiia_prod,io.bulkhead.project=aiia"
 COUNTED = {
@@ -65,3 +65,25 @@ def test_an_engine_that_does_not_count(answer: tuple[int, str]) -> None:
 def test_with_enough_space_nothing_is_counted() -> None:
     engine = Docker()
     assert usage(engine, disk(free=25, free_inodes=25)) == {} and engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "file", "text", "short"),
+    [
+        ("0::/docker/web", "docker/web/memory.events", "low 0\noom 1\noom_kill 2\n", True),
+        ("0::/docker/web", "docker/web/memory.events", "low 0\noom 1\noom_kill 0\n", False),
+        ("4:memory:/docker/web", "memory/docker/web/memory.oom_control", "under_oom 0\noom_kill 1\n", True),
+        ("4:memory:/docker/web", "memory/docker/web/memory.oom_control", "under_oom 0\noom_kill 0\n", False),
+        ("4:cpu:/docker/web", "docker/web/memory.events", "oom_kill 2\n", False),
+        ("0::/docker/web", "docker/web/memory.events", "what\n", False),
+    ],
+)
+def test_what_the_kernel_killed(tmp_path: Path, entry: str, file: str, text: str, short: bool) -> None:
+    """Both versions of control groups count it; where the kernel does not say, nothing is claimed."""
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/cgroup").write_text(f"9:name=systemd:/docker/web\n{entry}\n")
+    (tmp_path / "groups" / file).parent.mkdir(parents=True)
+    (tmp_path / "groups" / file).write_text(text)
+    assert was_short(7, str(tmp_path / "proc"), str(tmp_path / "groups")) is short
+    assert not was_short(8, str(tmp_path / "proc"), str(tmp_path / "groups"))
+    assert not was_short(0)

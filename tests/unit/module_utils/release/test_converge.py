@@ -63,6 +63,32 @@ def test_a_service_with_a_command_keeps_its_container(deployed: Machine) -> None
     assert f"exec {before['web']} web reload" in deployed.engine.calls
 
 
+def test_a_command_that_asks_for_a_start(deployed: Machine) -> None:
+    """Exit code 75: what changed is only read when the service starts."""
+    before = deployed.engine.ids()
+    deployed.engine.commands["exec web reload"] = (75, "", "")
+    services = [service("web", **WEB, on_change=["web", "reload"]), service("db")]
+    deployed.deploy(**files(conf="two"), services=services)
+    assert deployed.engine.ids()["web"] != before["web"]
+    assert deployed.engine.ids()["db"] == before["db"]
+
+
+def test_a_file_that_is_read_at_the_start_alone(deployed: Machine) -> None:
+    """It takes the service down although there is a command for its other files: nobody allowed that."""
+    reloads = {**WEB, "rolling": False, "on_change": ["web", "reload"], "steady": True}
+    services = [service("web", **reloads, start_files=["web.conf"]), service("db")]
+    with pytest.raises(Failure, match="files changed that it reads only when it starts"):
+        deployed.deploy(**files(conf="two"), services=services)
+    deployed.deploy(**files(conf="two"), services=[service("web", **reloads), service("db")])
+
+
+def test_a_new_container_is_told_what_the_earlier_one_was(deployed: Machine) -> None:
+    """What a command changes inside of a container does not outlive it."""
+    services = [service("web", **WEB, on_change=["web", "reload"]), service("db")]
+    deployed.deploy(**files(web="web:2"), services=services)
+    assert f"exec {deployed.engine.ids()['web']} web reload" in deployed.engine.calls
+
+
 def test_a_new_container_is_not_started_twice(deployed: Machine) -> None:
     deployed.deploy(**files(web="web:2", conf="two"))
     assert not [call for call in deployed.engine.calls if call.startswith(("stop", "rm"))]

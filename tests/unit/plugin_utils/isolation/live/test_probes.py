@@ -122,6 +122,16 @@ INSIDE = {"container": "web", "resolved": [], "connected": [], "entered": [], "e
 DATABASE = {"kind": "database", "container": "db", "code": 0, "lines": [], "error": ""}
 
 
+MEMORY = {**DATABASE, "kind": "memory", "container": "redis"}
+
+
+def killed() -> dict[str, Any]:
+    """The machine, where the kernel killed a process of the environment's container."""
+    seen = machine()
+    seen["containers"][0]["killed"] = True
+    return seen
+
+
 def judged(services: Any = None, **said: Any) -> list[tuple[str, int]]:
     """Rules and severities of what was answered."""
     result = {"inside": [], "answers": [], "replies": [], "observation": machine(), **said}
@@ -165,6 +175,14 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     ),
     "a superuser": ("application-superuser", 3, {"replies": [{**DATABASE, "lines": [f"role|{OURS}|true"]}]}),
     "a database that does not answer": ("probe-failed", 2, {"replies": [{**DATABASE, "code": 1, "error": "down"}]}),
+    "a setting that waits": ("setting-waits", 1, {"replies": [{**DATABASE, "lines": ["pending|max_connections"]}]}),
+    "another collation": ("collation-changed", 1, {"replies": [{**DATABASE, "lines": [f"collation|{OURS}"]}]}),
+    "writes that were refused": ("memory-full", 1, {"replies": [{**MEMORY, "lines": ["errorstat_OOM:count=3"]}]}),
+    "sessions that were dropped": (
+        "memory-full", 1, {"replies": [{**MEMORY, "lines": ["evicted_keys:7", "maxmemory_policy:volatile-ttl"]}]},
+    ),
+    "data that is not saved": ("not-saved", 1, {"replies": [{**MEMORY, "lines": ["aof_last_write_status:err"]}]}),
+    "a process that was killed": ("out-of-memory", 1, {"observation": killed()}),
     "a web server with nobody behind it": ("own-domain-unanswered", 3, {"answers": [{**OWN, "status": 502}]}),
     "a container that was removed": ("unhealthy", 3, {"observation": observation(containers=[deployed(THEIRS)])}),
     "a container that is not well": (
@@ -210,6 +228,13 @@ NEAR: dict[str, dict[str, Any]] = {
     "their container is not well": {
         "observation": observation(containers=[deployed(OURS), deployed(THEIRS, condition="unhealthy")]),
     },
+    "a cache that drops what is old": {
+        "replies": [{**MEMORY, "lines": ["evicted_keys:7", "maxmemory_policy:allkeys-lru", "errorstat_OOM:", "x"]}],
+    },
+    "data that is saved": {
+        "replies": [{**MEMORY, "lines": ["aof_last_write_status:ok", "rdb_last_bgsave_status:ok", "evicted_keys:0"]}],
+    },
+    "a collation that nobody changed": {"replies": [{**DATABASE, "lines": ["collation|"]}]},
     "a question of a kind that nobody judges": {"replies": [{**DATABASE, "kind": "other", "code": 1}]},
 }
 

@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an environment's own servers say of themselves: memory that was short, and settings that are not in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..model import Environment, Finding, Severity, Where
+from .health import own_containers
+
+
+def server_findings(
+    environment: Environment, replies: Iterable[Mapping[str, Any]], observation: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Judge the replies of an environment's servers, and whether the kernel killed processes of its containers.
+
+    All are advice: they lie in the past, or wait for a start, and no deployment mends them.
+    """
+    for container in own_containers(environment, observation):
+        if container.get("killed"):
+            yield _finding(
+                environment,
+                "out-of-memory",
+                f"container {container['name']}",
+                f"the kernel killed a process of {container['name']} since it started: the container needed more memory "
+                "than its limit",
+                "raise deploy.resources.limits.memory of the service in bulkhead_services, or let it start fewer "
+                "processes",
+            )
+    for reply in replies:
+        if reply["kind"] == "database":
+            yield from _database(environment, reply)
+        elif reply["kind"] == "memory":
+            yield from _memory(environment, reply)
+
+
+def _database(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Finding]:
+    parts = [line.split("|") for line in reply["lines"]]
+    waiting = [part[1] for part in parts if part[0] == "pending"]
+    if waiting:
+        yield _finding(
+            environment,
+            "setting-waits",
+            f"container {reply['container']}",
+            f"PostgreSQL of {environment.prefix} takes {', '.join(waiting)} with its next start, and until then has "
+            "the value before",
+            "restart it when a few seconds without it do no harm: ansible-playbook aiia.bulkhead.restart "
+            "-l <environment> -e bulkhead_service=postgresql",
+        )
+    aged = [part[1] for part in parts if part[0] == "collation" and part[1]]
+    for database in aged:
+        yield _finding(
+            environment,
+            "collation-changed",
+            f"database {database}",
+            f"the image of PostgreSQL sorts texts otherwise than the one with which {database} was made: indexes on "
+            "texts may miss rows, and unique ones may let duplicates in",
+            f"in that database: REINDEX DATABASE {database}; then ALTER DATABASE {database} REFRESH COLLATION VERSION",
+        )
+
+
+def _memory(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Finding]:
+    said = dict(line.strip().split(":", 1) for line in reply["lines"] if ":" in line)
+    refused = _number(said.get("errorstat_OOM", "").partition("=")[2])
+    evicted = _number(said.get("evicted_keys", ""))
+    resource, name = f"container {reply['container']}", reply["container"]
+    fix = "raise its memory limit in bulkhead_services, give keys an expiry, or let it evict (bulkhead_redis_use)"
+    if refused:
+        message = f"{name} refused {refused} commands since it started, because its memory was full"
+        yield _finding(environment, "memory-full", resource, message, fix)
+    if evicted and not said.get("maxmemory_policy", "").startswith("allkeys"):
+        message = f"{name} dropped {evicted} keys before their time since it started, because its memory was full"
+        yield _finding(environment, "memory-full", resource, message, fix)
+    for key, what in (("aof_last_write_status", "appending to"), ("rdb_last_bgsave_status", "writing")):
+        if said.get(key, "ok") != "ok":
+            yield _finding(
+                environment,
+                "not-saved",
+                resource,
+                f"{name} failed at {what} its file: what it holds is lost when it stops, and it may refuse writes",
+                f"see docker logs {name}, and the space of the disk with its volume",
+            )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _finding(environment: Environment, rule: str, resource: str, message: str, fix: str) -> Finding:
+    where = (Where(item="seen on the machine"),)
+    return Finding(rule, Severity.LOW, (environment.prefix,), resource, message, fix, where, environment.machine)

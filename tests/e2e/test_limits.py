@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The servers of the guide know the limits of their containers, and take others while they run."""
+
+from __future__ import annotations
+
+from guide_stack import Guide
+from observe import containers, running
+from support import Place, docker
+
+
+def redis(place: Place, *command: str) -> str:
+    """What redis-cli says."""
+    said = 'REDISCLI_AUTH="$(cat /usr/local/etc/redis/password)" redis-cli "$@"'
+    return docker("exec", f"{place.prefix}_redis", "sh", "-c", said, "sh", *command)
+
+
+def postgresql(place: Place, name: str) -> str:
+    """A setting as the server has it."""
+    admin = place.site.project
+    return docker("exec", f"{place.prefix}_postgresql", "psql", "-U", admin, "-d", "postgres", "-Atc", f"SHOW {name}").strip()
+
+
+def workers(place: Place) -> int:
+    """How many workers nginx has."""
+    return docker("top", f"{place.prefix}_nginx", "-o", "pid,args").count("nginx: worker process")
+
+
+def test_they_know_their_limits(guide: Guide) -> None:
+    """1 GiB for PostgreSQL and the application, 512 MiB for the others, one processor for each."""
+    for place in guide.both:
+        assert redis(place, "CONFIG", "GET", "maxmemory").split() == ["maxmemory", str(384 << 20)]
+        assert redis(place, "CONFIG", "GET", "maxmemory-policy").split()[-1] == "noeviction"
+        shown = {name: postgresql(place, name) for name in ("shared_buffers", "effective_cache_size", "work_mem")}
+        assert shown == {"shared_buffers": "256MB", "effective_cache_size": "768MB", "work_mem": "12MB"}
+        assert workers(place) == 1
+        found = containers(place.prefix)
+        assert "WEB_CONCURRENCY=3" in found[f"{place.prefix}_django"]["Config"]["Env"]
+        assert found[f"{place.prefix}_postgresql"]["HostConfig"]["ShmSize"] == 128 << 20
+
+
+def test_settings_are_taken_by_what_runs(guide: Guide) -> None:
+    """No container is recreated; a setting that PostgreSQL takes when it starts is reported until then."""
+    place = guide.staging
+    before = running(place.prefix)
+    place.variables |= {
+        "bulkhead_redis_use": "cache",
+        "bulkhead_redis_settings": {"notify-keyspace-events": "Ex", "activedefrag": False, "maxmemory": "100mb"},
+        "bulkhead_postgresql_settings": {"statement_timeout": "45s", "timezone": "Europe/Vienna", "max_connections": 120},
+        "bulkhead_pgbouncer_settings": {"ignore_startup_parameters": "extra_float_digits, options"},
+    }
+    run = place.deploy("--diff").succeeded()
+    assert running(place.prefix) == before
+    assert redis(place, "CONFIG", "GET", "maxmemory").split()[-1] == str(100 << 20)
+    assert redis(place, "CONFIG", "GET", "maxmemory-policy").split()[-1] == "allkeys-lru"
+    assert redis(place, "CONFIG", "GET", "notify-keyspace-events").split()[-1] in ("Ex", "xE")
+    assert (postgresql(place, "statement_timeout"), postgresql(place, "timezone")) == ("45s", "Europe/Vienna")
+    assert postgresql(place, "max_connections") == "100"
+    assert "max_connections" in run.output and "next start" in run.output
