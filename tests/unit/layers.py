@@ -87,14 +87,16 @@ MAY_IMPORT |= _below(
         "module_utils/release/paths "
         "module_utils/release/service "
         "module_utils/source/values ansible yaml",
+        "secrets": "declaration isolation isolation/readers ansible cryptography yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
+        "secrets "
         "module_utils/core/permit module_utils/core/steps module_utils/core/timestamps ansible cryptography",
         "jobs": "declaration gate isolation isolation/live release module_utils/backup/postgresql "
         "module_utils/backup/schedule module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         ".": "",
-        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release "
+        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release secrets "
         "module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",

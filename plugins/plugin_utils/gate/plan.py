@@ -43,6 +43,7 @@ from ..release.render import Release, Renderer, with_commit
 from .environments import build_environment
 from .kept import write_private
 from .proof import Surroundings, around, read_proof, write_proof
+from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerprints
 from .session import Session
 from .unread import is_unread, shown_seals, unread_values, unreadable_names
 
@@ -193,7 +194,11 @@ class Gate:
         self.unread = tuple(
             declaration.prefix for declaration, found in releases if declaration.inert and is_unread(declaration, found)
         )
-        self.fleet = Fleet(tuple(build_environment(declaration, found) for declaration, found in releases))
+        environments = [build_environment(declaration, found) for declaration, found in releases]
+        selected = {own.prefix: own for own in self.declarations if own.group in self.selected}
+        judged, untrue = with_live_fingerprints(environments, selected)
+        self.fleet = Fleet(judged)
+        findings += [*untrue, *self._of_secrets(selected)]
         findings += self._declared(meant)
         findings += [finding for declaration, found in targets.values() for finding in shown_seals(declaration, found)]
         verdict = self._judged(self.fleet, findings, list(targets), option)
@@ -204,6 +209,15 @@ class Gate:
             shipped = [(declaration, found) for declaration, found in targets.values() if found]
             write_proof(self.fleet, shipped, self.unread)
         return verdict
+
+    def _of_secrets(self, selected: Mapping[str, Declaration]) -> list[Finding]:
+        """Findings on vault files and their passwords, and on the secrets of the selected environments."""
+        groups = [declaration.group for declaration in selected.values()]
+        vaults = Vaults(self.inventory, self.declarations)
+        findings = list(vaults.findings(groups, self._loader._vault.secrets or (), TRIED))
+        for declaration in selected.values():
+            findings += weak_secrets(declaration, plain_names(self.inventory, declaration.group))
+        return findings
 
     def _declared(self, meant: list[str]) -> list[Finding]:
         """Findings on the declarations; of those that are ``meant``, also on what only a deployment needs."""

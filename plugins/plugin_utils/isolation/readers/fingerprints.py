@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ..model import SEAL, Environment, Sealed, Where
 from .endpoints import Use, part_of
@@ -123,6 +124,9 @@ _PLACEHOLDER = re.compile(
 )
 _SEVERAL = re.compile(r"[\s,\[\]\"']+")
 
+#: The variable with the fingerprints that an environment's people commit: salted digests, comparable without secrets.
+RECORD = "bulkhead_fingerprints"
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -138,6 +142,29 @@ class Secret:
 def fingerprint(value: str) -> str:
     """A keyed hash of a value, comparable within this run only."""
     return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=_RUN, digest_size=16).hexdigest()
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value says itself that it is none."""
+    return bool(_PLACEHOLDER.search(value))
+
+
+def recorded(variable: Any) -> Mapping[str, str]:
+    """The fingerprints that are recorded in a value of :data:`RECORD`, by the secrets' names, each with its salt.
+
+    Equal ones are equal secrets. What is sealed or of another shape records nothing.
+    """
+    found = variable.get("secrets") if isinstance(variable, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    how = f"{variable.get('scheme')}${salt_of(variable)}"
+    return {str(name): f"{how}${digest}" for name, digest in found.items() if isinstance(digest, str) and digest}
+
+
+def salt_of(variable: Any) -> str:
+    """The salt of a value of :data:`RECORD`; empty where it has none."""
+    salt = variable.get("salt") if isinstance(variable, Mapping) else ""
+    return salt if isinstance(salt, str) else ""
 
 
 @lru_cache(maxsize=65536)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..facts.servers import fleet_uses
 from ..model import Environment, Fleet, Severity, Where
 from ..readers import fingerprints
-from ..readers.fingerprints import Secret, sealed_of, secrets_of
+from ..readers.fingerprints import RECORD, Secret, recorded, salt_of, sealed_of, secrets_of
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -73,6 +73,40 @@ def shared_secret(fleet: Fleet) -> Judgement:
     yield from _of_engine(fleet)
 
 
+@rule("shared-fingerprint", "SE-04", severity=Severity.HIGH)
+def shared_fingerprint(fleet: Fleet) -> Judgement:
+    """Two environments have one secret, as the fingerprints say that each committed."""
+    having: dict[str, list[tuple[str, str]]] = {}
+    for environment in fleet.environments:
+        for name, digest in recorded(environment.variables.get(RECORD)).items():
+            having.setdefault(digest, []).append((environment.prefix, name))
+    shown = {
+        frozenset((secret.owner, secret.key) for secret in group)
+        for groups in fleet.derived(shared_values).values()
+        for group in groups
+    }
+    for found in having.values():
+        owners = tuple(dict.fromkeys(owner for owner, _name in found))
+        # What the values themselves showed is told by the rule for their use.
+        if len(owners) == 1 or any(group.issuperset(found) for group in shown):
+            continue
+        named = listing(f"{name} of {owner}" for owner, name in found)
+        worst = min((fingerprints.use_of(name) or fingerprints.OTHER for _owner, name in found), key=_GRAVITY)
+        yield Hit(
+            owners,
+            listing(dict.fromkeys(name for _owner, name in found)),
+            f"{named} have the same value, as their fingerprints show. Whoever has one environment's secrets has the "
+            "other's access too.",
+            "Give each environment one of its own: aiia.bulkhead.secrets -e bulkhead_secret=rotate "
+            f"-e bulkhead_secret_name={found[-1][1]}.",
+            tuple(fleet.by_prefix[owner].origin(RECORD) for owner in owners),
+            severity=Severity.CRITICAL if worst == fingerprints.SIGNING else None,
+        )
+
+
+_GRAVITY = fingerprints.CLASSES.index
+
+
 def _of_engine(fleet: Fleet) -> Iterator[Hit]:
     """Yield secrets that an engine has once and several environments use."""
     found: dict[tuple[str, str], dict[str, Where]] = {}
@@ -132,13 +166,36 @@ def open_checks(fleet: Fleet) -> list[str]:
     """What could not be compared because it is sealed: one sentence for all environments with the same values."""
     having: dict[tuple[str, ...], list[str]] = {}
     for environment in fleet.environments:
-        having.setdefault(tuple(sealed_of(environment)), []).append(environment.prefix)
-    return [
+        having.setdefault(tuple(_uncompared(environment)), []).append(environment.prefix)
+    return _other_salts(fleet) + [
         f"{listing(prefixes)}: {listing(sealed)} {'is' if len(sealed) == 1 else 'are'} sealed here and "
         f"{'was' if len(sealed) == 1 else 'were'} not compared with other environments: keys, passwords and tokens. A "
         "URL that is sealed as a whole does not show whose server it leads to."
         for sealed, prefixes in having.items()
         if sealed
+    ]
+
+
+def _uncompared(environment: Environment) -> Iterator[str]:
+    """The names of sealed values that have no fingerprint either."""
+    known = recorded(environment.variables.get(RECORD))
+    for name in sealed_of(environment):
+        if name not in known and not (name == "bulkhead_secrets" and known):
+            yield name
+
+
+def _other_salts(fleet: Fleet) -> list[str]:
+    """A sentence where fingerprints were made with several salts, so that not all could be compared."""
+    by_salt: dict[str, list[str]] = {}
+    for environment in fleet.environments:
+        if recorded(environment.variables.get(RECORD)):
+            by_salt.setdefault(salt_of(environment.variables.get(RECORD)), []).append(environment.prefix)
+    if len(by_salt) < 2:
+        return []
+    groups = "; ".join(listing(prefixes) for prefixes in by_salt.values())
+    return [
+        f"fingerprints were made with {len(by_salt)} salts and cannot be compared with each other: {groups}. Remove "
+        "fingerprints.yml of all but one group and make them anew (-e bulkhead_secret=init)."
     ]
 
 

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The jobs on the secrets of one environment: on the controller only, in the inventory that the run was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.parsing.vault import PromptVaultSecret
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..plugin_utils.declaration.model import Declaration
+from ..plugin_utils.gate.plan import Gate
+from ..plugin_utils.gate.secrets import Vaults
+from ..plugin_utils.isolation.model import Finding
+from ..plugin_utils.isolation.readers.fingerprints import RECORD, salt_of
+from ..plugin_utils.isolation.report import text
+from ..plugin_utils.isolation.wording import number
+from ..plugin_utils.secrets import files, jobs
+from ..plugin_utils.secrets.editing import SecretsProblem
+from ..plugin_utils.secrets.fingerprints import is_salt
+
+#: The rules whose findings ``audit`` shows.
+_AUDITED = frozenset(
+    """foreign-vault-id shared-vault-password plain-secret placeholder-secret weak-secret test-key reused-secret
+    stale-fingerprint missing-fingerprint shared-fingerprint shared-secret shared-signing-key shared-jwt-key
+    shared-encryption-key shared-database-password shared-mail-account live-payments""".split()  # noqa: SIM905
+)
+
+_ASKED = "aiia.bulkhead.secrets takes no value from the command line"
+
+
+class ActionModule(ActionBase):
+    """Do one job on the secrets of one environment. No value is returned or shown."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = False
+
+    gate: Gate
+    declaration: Declaration
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Do what ``bulkhead_secret`` says."""
+        found = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, found)
+        self.validate_argument_spec({})
+        self.gate = Gate(self, found)
+        self._refuse_values()
+        self.declaration = self.gate.declaration_of(found["inventory_hostname"])
+        findings = self.gate.extra_findings(self.declaration)
+        if findings:
+            raise AnsibleActionFail(text.refusal(findings))
+        self.gate.bind(self.declaration)
+        verb = str(self.declaration.values["bulkhead_secret"] or "")
+        if not verb:
+            verbs = ", ".join([*jobs.VERBS, "audit"])
+            raise AnsibleActionFail(f"bulkhead_secret is empty; say what to do: -e bulkhead_secret=<{verbs}>")
+        try:
+            job = self._job(verb)
+            result.update(self._audit(job) if verb == "audit" else self._do(verb, job))
+        except SecretsProblem as problem:
+            raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
+        return result
+
+    def _do(self, verb: str, job: jobs.Job) -> dict[str, Any]:
+        if self._task.check_mode and verb != "show-names":
+            raise SecretsProblem(f"{verb} has no check mode: it writes the vault file as a whole or not at all")
+        done = jobs.run(verb, job)
+        Display().display("\n".join(f"{self.declaration.prefix}: {step}" for step in done.steps))
+        return {"changed": done.changed, "names": list(done.names), "steps": done.steps}
+
+    def _audit(self, job: jobs.Job) -> dict[str, Any]:
+        """Say all that is wrong with the secrets of the environment, and with those of others compared to them."""
+        prefix = self.declaration.prefix
+        values, mistaken = jobs.audited(job)
+        verdict = self.gate.prove(deploying=False)
+        passwords = self._loader._vault.secrets or ()
+        vaults = Vaults(self.gate.inventory, self.gate.declarations)
+        every = len(vaults.of) * 8
+        found: list[Finding] = [
+            *(own for own in verdict.findings if own.rule in _AUDITED and prefix in own.environments),
+            *vaults.findings([self.declaration.group], passwords, every),
+            *self.declaration.lacking,
+        ]
+        findings = [own for own in dict.fromkeys(found) if not own.waived]
+        wrong = [f"{name} was written without quotes, and YAML made another text of it" for name in mistaken]
+        if findings:
+            wrong.append(text.text(findings, stopping=findings))
+        good = f"{prefix}: {number(len(values), 'secret')}, nothing wrong with them"
+        Display().display("\n".join([*(wrong or [good]), *verdict.open]))
+        if wrong:
+            return {"failed": True, "msg": f"{prefix}: the secrets need attention; see above", "names": list(values)}
+        return {"names": list(values)}
+
+    def _job(self, verb: str) -> jobs.Job:
+        """What the run wants, from the inventory and ``-e``. Raises :class:`SecretsProblem`."""
+        values, group = self.declaration.values, self.declaration.group
+        directory = self._directory(group)
+        release = self.gate.render(self.declaration)
+        if release is None:
+            raise AnsibleActionFail(text.refusal(self.declaration.problems))
+        self._refuse_others(directory)
+        settings = {line.key: line.variable for line in release.settings if line.variable != "bulkhead_secrets"}
+        return jobs.Job(
+            directory=directory,
+            group=group,
+            needed=list(dict.fromkeys(name for service in release.stack.services for name in service.secrets)),
+            passwords=self._loader._vault.secrets or (),
+            name=str(values["bulkhead_secret_name"] or ""),
+            kind=str(values["bulkhead_secret_kind"] or ""),
+            salt=self._salt(),
+            taken=settings,
+            value=self._value,
+            confirm=self._confirm,
+        )
+
+    def _directory(self, group: str) -> Path:
+        """The directory of the environment's variables in the inventory. Raises :class:`SecretsProblem`."""
+        sources = [Path(source) for source in self.gate.inventory.manager._sources]
+        bases = list(dict.fromkeys(path if path.is_dir() else path.parent for path in sources if path.exists()))
+        found = [base / "group_vars" / group for base in bases]
+        there = [directory for directory in found if directory.is_dir()]
+        if len(there) > 1 or not found:
+            said = f"is in several inventories: {', '.join(map(str, there))}" if there else "is in no file or directory"
+            raise SecretsProblem(
+                f"the inventory of {group} {said}. Give this run the one with -i that is to be changed"
+            )
+        return (there or found)[0]
+
+    def _refuse_others(self, directory: Path) -> None:
+        """Raise :class:`SecretsProblem` where the secrets stand elsewhere: a second mapping would replace the first."""
+        where = self.declaration.origins.get("bulkhead_secrets")
+        if where and where.file and Path(where.file).resolve() != (directory / "vault.yml").resolve():
+            raise SecretsProblem(
+                f"bulkhead_secrets is set in {where.file}:{where.line}, and Ansible would take only one of that and of "
+                f"{directory / 'vault.yml'}. Move it there: ansible-vault edit, or set each secret after removing it"
+            )
+
+    def _salt(self) -> str:
+        """The inventory's salt: the environment's own, or the one of most others; empty where there is none."""
+        own = salt_of(self.declaration.values[RECORD])
+        others = [salt_of(declaration.values[RECORD]) for declaration in self.gate.declarations]
+        known = [salt for salt in others if is_salt(salt)]
+        return own if is_salt(own) else max(known, key=known.count) if known else ""
+
+    def _refuse_values(self) -> None:
+        """Refuse variables with which somebody may have typed a value, without repeating it."""
+        typed = self.gate.inventory.extra_variables
+        verb = str(typed.get("bulkhead_secret") or "").split()
+        named = [name for name in typed if name.startswith("bulkhead_secret_") and name not in jobs.VARIABLES]
+        if named or len(verb) > 1 or "=" in "".join(verb) or "bulkhead_secrets" in typed:
+            raise AnsibleActionFail(
+                f"{_ASKED}: the shell's history and the list of processes keep it, so replace a value that you typed "
+                "there. Leave it out and you are asked for it, or give a file: -e bulkhead_secret_file=<path>, also "
+                "-e bulkhead_secret_file=<(command)"
+            )
+
+    def _value(self) -> str:
+        """The value that ``set`` writes: what a file contains, or else what a person types."""
+        values = self.declaration.values
+        name, path = values["bulkhead_secret_name"], str(values["bulkhead_secret_file"] or "")
+        if not path:
+            return _asked(f"Value of {name} for {self.declaration.prefix} (it is not shown)")
+        found = files.read(Path(path).expanduser(), must_exist=True)
+        # A single line is a value and its line end; several are a text, such as a key.
+        return found[:-1] if found.endswith("\n") and found.count("\n") == 1 else found
+
+    def _confirm(self, password: Any) -> None:
+        """Ask once more for a password that was typed: a slip would lock the secrets for good."""
+        if isinstance(password, PromptVaultSecret):
+            again = _asked(f"The vault password of {self.declaration.group} once more (it is not shown)")
+            if again.encode() != password.bytes:
+                raise SecretsProblem("the two passwords differ. Nothing was changed")
+
+
+def _asked(prompt: str) -> str:
+    """What a person types. Raises :class:`SecretsProblem` where nobody can."""
+    answer: Any = Display().prompt_until(f"{prompt}:", private=True)
+    if isinstance(answer, AnsibleError):  # what the main process hands on
+        raise SecretsProblem(
+            "there is no terminal to ask on. Give the value as a file: -e bulkhead_secret_file=<path>, or <(command); "
+            "give a vault password as a file, too: --vault-id <group>@<file>"
+        )
+    return bytes(answer).decode("utf-8", "surrogateescape")

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the gate says of secrets: whose password opens whose vault, and whether fingerprints tell the truth.
+
+No secret of an environment that is not selected is decrypted. That a password opens a file shows in the file's own
+checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible.parsing.vault import EncryptedString, VaultHelper
+
+from ..declaration.inventory import Inventory, holds_seal
+from ..declaration.model import Declaration
+from ..declaration.settings import texts
+from ..declaration.templates import is_template
+from ..isolation.model import Environment, Finding, Severity, Where
+from ..isolation.readers.fingerprints import RECORD, recorded, salt_of
+from ..isolation.wording import listing
+from ..secrets.audit import weaknesses
+from ..secrets.fingerprints import fingerprints, is_salt, record
+from ..secrets.vault import label_of, openers, opens
+
+#: How many vault files of others a password is tried on in one run: 7 ms each. ``audit`` tries all.
+TRIED = 25
+
+
+class Vaults:
+    """The encrypted texts of every environment of an inventory, unopened, each with where it stands."""
+
+    def __init__(self, inventory: Inventory, declarations: Sequence[Declaration]) -> None:
+        self.prefixes = {declaration.group: declaration.prefix for declaration in declarations}
+        found = {group: dict(_encrypted(inventory, group)) for group in self.prefixes}
+        owners: dict[str, int] = {}
+        for texts_of_one in found.values():
+            for where in texts_of_one:
+                owners[where] = owners.get(where, 0) + 1
+        # A file of several environments, such as one of group_vars/all, is none's own.
+        self.of = {
+            group: {where: text for where, text in own.items() if owners[where] == 1} for group, own in found.items()
+        }
+
+    def findings(self, selected: Sequence[str], passwords: Sequence[tuple[str, Any]], tried: int) -> Iterator[Finding]:
+        """Yield vault files under another environment's id, and passwords that open two environments' files."""
+        for group, own in self.of.items():
+            for where, text in own.items():
+                other = label_of(text)
+                if other in self.prefixes and other != group:
+                    yield Finding(
+                        "foreign-vault-id",
+                        Severity.HIGH,
+                        (self.prefixes[group], self.prefixes[other]),
+                        where,
+                        f"{where} is encrypted with the vault id {other}, but belongs to {self.prefixes[group]}: "
+                        f"whoever deploys {self.prefixes[other]} can read it",
+                        f"give it a password of its own: ansible-vault rekey --vault-id {other}@prompt "
+                        f"--new-vault-id {group}@prompt",
+                        (Where(where),),
+                    )
+        for group in selected:
+            yield from self._shared(group, passwords, tried)
+
+    def _shared(self, group: str, passwords: Sequence[tuple[str, Any]], tried: int) -> Iterator[Finding]:
+        own = list(self.of.get(group, {}).values())[:tried]
+        mine = [secret for _identity, secret in passwords if secret and any(opens(text, secret) for text in own)]
+        others = [
+            (other, where, text)
+            for other, theirs in self.of.items()
+            if other != group
+            for where, text in theirs.items()
+        ]
+        told = set()
+        for other, where, text in others[:tried] if mine else ():
+            if other not in told and any(openers(text, [("", secret) for secret in mine])):
+                told.add(other)
+                yield Finding(
+                    "shared-vault-password",
+                    Severity.HIGH,
+                    (self.prefixes[group], self.prefixes[other]),
+                    where,
+                    f"{where} of {self.prefixes[other]} opens with the vault password of {self.prefixes[group]}: "
+                    "whoever deploys one can read the secrets of both",
+                    f"lock one of them anew: ansible-playbook aiia.bulkhead.secrets -l {group} "
+                    f"-e bulkhead_secret=rekey --vault-id {group}@prompt --vault-id new@prompt",
+                    (Where(where),),
+                )
+
+
+def _encrypted(inventory: Inventory, group: str) -> Iterator[tuple[str, str]]:
+    """The encrypted files and values of an environment's variables, by where they stand."""
+    environment = inventory.environment(group)
+    for path in environment.locked:
+        yield _shown(path), _text(path)
+    for name, value in environment.variables.items():
+        yield from _inline(str(name), value)
+
+
+def _inline(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, EncryptedString):
+        yield name, VaultHelper.get_ciphertext(value, with_tags=False)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _inline(f"{name}.{key}", item)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _inline(f"{name}.{number}", item)
+
+
+def _shown(path: str) -> str:
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def readable_secrets(declaration: Declaration) -> dict[str, str]:
+    """The secrets of an environment that this run can read."""
+    secrets = declaration.values["bulkhead_secrets"]
+    return {name: text for name, text in texts(secrets).items() if text and not holds_seal(text)}
+
+
+def plain_names(inventory: Inventory, group: str) -> list[str]:
+    """The names of secrets that stand in the inventory as they are: those that are read without any password."""
+    written = inventory.environment(group).variables.get("bulkhead_secrets")
+    if not isinstance(written, Mapping):
+        return []
+    return [
+        str(name) for name, value in written.items() if isinstance(value, (str, int, float)) and not is_template(value)
+    ]
+
+
+def weak_secrets(declaration: Declaration, plain: Sequence[str]) -> Iterator[Finding]:
+    """Yield what is wrong with the secrets of a selected environment."""
+    values = readable_secrets(declaration)
+    for found in weaknesses(values, plain, bool(declaration.values["bulkhead_protected"])):
+        yield _finding(declaration, found.rule, found.severity, found.name, found.message, found.fix)
+
+
+def with_live_fingerprints(
+    environments: Sequence[Environment], selected: Mapping[str, Declaration]
+) -> tuple[tuple[Environment, ...], list[Finding]]:
+    """The environments with the fingerprints of the selected ones made anew of their secrets, and findings on those
+    that are recorded.
+
+    Nothing is computed in an inventory without fingerprints. ``selected`` are declarations by prefix.
+    """
+    salts = [salt_of(environment.variables.get(RECORD)) for environment in environments]
+    salts = [salt for salt in salts if is_salt(salt)]
+    if not salts:
+        return tuple(environments), []
+    made: list[Environment] = []
+    findings: list[Finding] = []
+    for environment in environments:
+        declaration = selected.get(environment.prefix)
+        if declaration is None or RECORD in declaration.sealed:
+            made.append(environment)
+            continue
+        own = environment.variables.get(RECORD)
+        salt = salt_of(own) if is_salt(salt_of(own)) else max(salts, key=salts.count)
+        values = readable_secrets(declaration)
+        live = fingerprints(values, salt)
+        findings += _untrue(declaration, recorded(own), recorded(record(live, salt)), values)
+        # What is sealed in this run cannot be made anew: there the record counts.
+        kept = own.get("secrets") if _some_sealed(declaration) and isinstance(own, Mapping) else None
+        old = {name: text for name, text in (kept or {}).items() if name not in values}
+        made.append(replace(environment, variables={**environment.variables, RECORD: record({**old, **live}, salt)}))
+    return tuple(made), findings
+
+
+def _some_sealed(declaration: Declaration) -> bool:
+    return any(name.partition(".")[0] == "bulkhead_secrets" for name in declaration.sealed)
+
+
+def _untrue(
+    declaration: Declaration, told: Mapping[str, str], live: Mapping[str, str], values: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield fingerprints that are not those of the secrets, and secrets without one."""
+    gone = [] if _some_sealed(declaration) else [name for name in told if name not in values]
+    stale = [name for name in told if name in values and told[name] != live.get(name)] + gone
+    missing = [name for name in live if name not in told]
+    again = "write them anew: aiia.bulkhead.secrets -e bulkhead_secret=init, and commit fingerprints.yml"
+    if stale:
+        yield _finding(
+            declaration,
+            "stale-fingerprint",
+            Severity.MEDIUM,
+            listing(stale),
+            f"the fingerprints of {listing(stale)} are not those of the secrets in the vault: other environments are "
+            "compared with values that are no longer in use",
+            again,
+        )
+    if missing:
+        yield _finding(
+            declaration,
+            "missing-fingerprint",
+            Severity.LOW,
+            listing(missing),
+            f"{listing(missing)} have no fingerprint, so deployments of other environments cannot compare them",
+            again,
+        )
+
+
+def _finding(declaration: Declaration, rule: str, severity: Severity, name: str, message: str, fix: str) -> Finding:
+    resource = f"bulkhead_secrets.{name}"
+    where = declaration.origins.get(resource) or declaration.origins.get("bulkhead_secrets") or Where(item=resource)
+    return Finding(rule, severity, (declaration.prefix,), name, message, fix, (where,))
