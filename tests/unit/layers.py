@@ -92,8 +92,9 @@ MAY_IMPORT |= _below(
         "module_utils/backup/schedule module_utils/source/checkout ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
+        "scaffold": "declaration yaml",
         ".": "",
-        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release "
+        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release scaffold "
         "module_utils/core/masking module_utils/core/steps module_utils/source/checkout ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
