@@ -55,7 +55,7 @@ _CHANGED = (
 )
 
 #: The format of a report file by its ending; JSON otherwise.
-_REPORTS = {".sarif": "sarif", ".xml": "junit"}
+_REPORTS = {".md": "markdown", ".sarif": "sarif", ".xml": "junit"}
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Verdict:
         return [finding for finding in self.findings if finding.severity == Severity.LOW and not finding.waived]
 
     def rendered(self, report_format: str) -> str:
-        """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
+        """The report as the text of a file: ``json``, ``sarif``, ``junit`` or ``markdown``."""
         return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
@@ -197,8 +197,7 @@ class Gate:
         findings += self._declared(meant)
         findings += [finding for declaration, found in targets.values() for finding in shown_seals(declaration, found)]
         verdict = self._judged(self.fleet, findings, list(targets), option)
-        if option["report"]:
-            path = Path(option["report"])
+        for path in map(Path, filter(None, option["report"].split(","))):
             write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")).encode())
         if deploying and not verdict.stopping:
             shipped = [(declaration, found) for declaration, found in targets.values() if found]
