@@ -30,9 +30,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the gate."""
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec({"deploying": {"type": "bool", "default": True}})
+        specification = {"deploying": {"type": "bool", "default": True}, "report": {"type": "path", "default": ""}}
+        _result, arguments = self.validate_argument_spec(specification)
         with collector_paused():
-            verdict = Gate(self, task_vars or {}).prove(arguments["deploying"])
+            verdict = Gate(self, task_vars or {}).prove(arguments["deploying"], arguments["report"])
             # This process ends with the task, so a last garbage collection of the whole fleet would be wasted.
             gc.freeze()
         deploying = arguments["deploying"]

@@ -119,9 +119,11 @@ options:
     description: A file on the controller to write all findings to.
     type: path
   report_format:
-    description: The format of O(report). V(sarif) is SARIF 2.1.0 for code scanning, V(junit) is for test reports.
+    description: >-
+      The format of O(report). V(sarif) is SARIF 2.1.0 for code scanning, V(junit) is for test reports, V(markdown) for
+      the summary of a pipeline.
     type: str
-    choices: [json, sarif, junit]
+    choices: [json, sarif, junit, markdown]
     default: json
   compose_cli:
     description:

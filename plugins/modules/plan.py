@@ -27,6 +27,13 @@ options:
       - Also refuse what may not be deployed, such as a run without C(-l) or over several environments, and record the
         proof for the other actions of this run.
       - With V(false), the whole fleet is judged and every finding counts.
+  report:
+    type: path
+    default: ""
+    description:
+      - A file on the controller for a report, beside those of C(bulkhead_report). The ending decides its format.
+      - C(.html) is one page that needs no network and no script, C(.sarif) is for code scanning, C(.xml) for test
+        reports, C(.md) for the summary of a pipeline; anything else is JSON.
 """
 
 EXAMPLES = r"""

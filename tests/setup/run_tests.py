@@ -19,12 +19,13 @@ from steps import REPOSITORY
 
 # In this order. A stage is a test too: it runs one tool, and fails with the end of its output.
 GROUPS = {
-    "lint": ["tests/stages/test_lint.py"],
+    "lint": ["tests/stages/test_lint.py", "tests/stages/test_examples.py"],
     "unit": ["tests/unit", "tests/app", "tests/images"],
     "hazards": ["tests/hazards"],
     "differential": ["tests/differential"],
     "sanity": ["tests/stages/test_sanity.py"],
     "galaxy": ["tests/stages/test_galaxy.py"],
+    "browser": ["tests/browser"],
     "molecule": ["tests/stages/test_molecule.py"],
     "e2e": ["tests/e2e"],
     "security": ["tests/security"],

@@ -13,9 +13,10 @@ LINTERS = {
     "ruff-format": ["ruff", "format", "--check", "."],
     # Ansible has no types, so its base classes are Any.
     "mypy": ["mypy", "--strict", "--allow-subclassing-any", "plugins"],
-    "mypy-tests": ["mypy", "tests", "--exclude", "tests/(e2e|security|app/project)/"],
+    "mypy-tests": ["mypy", "tests", "--exclude", "tests/(browser|e2e|security|app/project)/"],
     "mypy-e2e": ["mypy", "tests/e2e"],
     "mypy-security": ["mypy", "tests/security"],
+    "mypy-browser": ["mypy", "tests/browser"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "-q", "--nocolor"],
     "changelog": ["antsibull-changelog", "lint"],
@@ -23,7 +24,7 @@ LINTERS = {
 # Runs of their own, with what the end-to-end tests import beside them: each conftest would be a second module of that
 # name. (The demo's application is left out: it needs Django.)
 _BESIDE = {"MYPYPATH": "tests/e2e:tests/app:tests/images"}
-ENVIRONMENTS = {"mypy-e2e": _BESIDE, "mypy-security": _BESIDE}
+ENVIRONMENTS = {"mypy-e2e": _BESIDE, "mypy-security": _BESIDE, "mypy-browser": {"MYPYPATH": "tests/browser"}}
 
 
 @pytest.mark.parametrize("name", LINTERS)

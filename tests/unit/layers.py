@@ -95,9 +95,10 @@ MAY_IMPORT |= _below(
         "module_utils/backup/schedule module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
+        "scaffold": "declaration yaml",
         ".": "",
-        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release secrets "
-        "module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
+        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release scaffold "
+        "secrets module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",
@@ -111,7 +112,7 @@ SHARED_DATA = ("module_utils/core/steps.py", "module_utils/docker/labels.py")
 #: Python's modules that the heart may use: each gives the same answer to the same question, and touches nothing.
 PURE = frozenset(
     """__future__ bisect collections collections.abc configparser contextlib dataclasses datetime decimal difflib enum
-    fnmatch functools hashlib ipaddress itertools json math posixpath re shlex textwrap typing urllib.parse
+    fnmatch functools hashlib html ipaddress itertools json math posixpath re shlex textwrap typing urllib.parse
     xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
 )
 #: What else single files of the heart use of Python.

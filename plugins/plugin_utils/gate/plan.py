@@ -36,6 +36,7 @@ from ..isolation.live.registered import environment_of
 from ..isolation.model import SEAL, Finding, Fleet, Severity
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
+from ..isolation.report.page import Judged, page
 from ..isolation.rules import judge, rules
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
@@ -56,7 +57,7 @@ _CHANGED = (
 )
 
 #: The format of a report file by its ending; JSON otherwise.
-_REPORTS = {".sarif": "sarif", ".xml": "junit"}
+_REPORTS = {".md": "markdown", ".sarif": "sarif", ".xml": "junit"}
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Verdict:
         return [finding for finding in self.findings if finding.severity == Severity.LOW and not finding.waived]
 
     def rendered(self, report_format: str) -> str:
-        """The report as the text of a file: ``json``, ``sarif`` or ``junit``."""
+        """The report as the text of a file: ``json``, ``sarif``, ``junit`` or ``markdown``."""
         return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
@@ -180,8 +181,11 @@ class Gate:
         return declare(self.inventory.environment(group, live), self.inventory.loader, templates)
 
     @collector_paused()
-    def prove(self, deploying: bool) -> Verdict:
-        """Judge the whole fleet. With ``deploying``, also what ``-l`` selects, and that no variable was rewritten."""
+    def prove(self, deploying: bool, report_to: str = "") -> Verdict:
+        """Judge the whole fleet. With ``deploying``, also what ``-l`` selects, and that no variable was rewritten.
+
+        ``report_to`` is a path for a report, beside those of ``bulkhead_report``.
+        """
         option = self._options()
         meant, findings = self._meant(deploying, option["allow_many"])
         findings += typed(self.inventory.extra_variables, option["thresholds"])
@@ -202,9 +206,8 @@ class Gate:
         findings += self._declared(meant)
         findings += [finding for declaration, found in targets.values() for finding in shown_seals(declaration, found)]
         verdict = self._judged(self.fleet, findings, list(targets), option)
-        if option["report"]:
-            path = Path(option["report"])
-            write_private(path, verdict.rendered(_REPORTS.get(path.suffix, "json")).encode())
+        for path in map(Path, filter(None, [*option["report"].split(","), report_to])):
+            write_private(path, self._report(path, verdict).encode())
         if deploying and not verdict.stopping:
             shipped = [(declaration, found) for declaration, found in targets.values() if found]
             write_proof(self.fleet, shipped, self.unread)
@@ -218,6 +221,14 @@ class Gate:
         for declaration in selected.values():
             findings += weak_secrets(declaration, plain_names(self.inventory, declaration.group))
         return findings
+
+    def _report(self, path: Path, verdict: Verdict) -> str:
+        """The text of a report file; its ending decides the format."""
+        if path.suffix != ".html":
+            return verdict.rendered(_REPORTS.get(path.suffix, "json"))
+        made = f"Made by aiia.bulkhead on {date.today()}, from the inventory alone: no machine was contacted."
+        fleet = self.fleet or Fleet(())
+        return page(Judged(fleet, verdict.findings, verdict.stopping, verdict.open, verdict.unread, made))
 
     def _declared(self, meant: list[str]) -> list[Finding]:
         """Findings on the declarations; of those that are ``meant``, also on what only a deployment needs."""

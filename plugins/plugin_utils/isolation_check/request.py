@@ -17,7 +17,7 @@ from ..isolation.model import Severity, Where
 from ..isolation.readers.compose.yaml_text import read_yaml
 from .discovery import CONFIG, discover
 
-FORMATS = ("json", "sarif", "junit")
+FORMATS = ("json", "sarif", "junit", "markdown")
 FAIL_ON = (*(level.label for level in reversed(Severity)), "never")
 COMPOSE_CLI = ("auto", "never")
 

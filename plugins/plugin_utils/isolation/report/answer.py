@@ -14,7 +14,7 @@ from .. import waivers
 from ..model import Finding
 from ..rules import rules
 from . import text
-from .formats import junit, sarif
+from .formats import junit, markdown, sarif
 
 #: Rules that only a check of files has.
 DISAGREES, TWICE = "compose-disagrees", "environment-twice"
@@ -39,9 +39,11 @@ class Report:
         return text.as_json(self.environments, self.findings)
 
     def rendered(self, report_format: str) -> str:
-        """The report as the text of a file; ``report_format`` is ``json``, ``sarif`` or ``junit``."""
+        """The report as the text of a file; ``report_format`` is ``json``, ``sarif``, ``junit`` or ``markdown``."""
         summaries = {**waivers.SUMMARIES, **SUMMARIES, **{rule.id: rule.summary for rule in rules().values()}}
         if report_format == "junit":
             return junit(self.findings, summaries, self.stopping)
+        if report_format == "markdown":
+            return markdown(self.environments, self.findings, self.stopping)
         data = sarif(self.findings, summaries) if report_format == "sarif" else self.as_json()
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reports for other programs: SARIF 2.1.0 for code scanning, JUnit XML for test reports."""
+"""Reports for other programs: SARIF 2.1.0 for code scanning, JUnit XML for test reports, Markdown for a summary."""
 
 from __future__ import annotations
 
@@ -118,6 +118,36 @@ def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: S
     root.append(suite)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def markdown(environments: Sequence[str], findings: Sequence[Finding], stopping: Sequence[Finding]) -> str:
+    """A summary for the page of a pipeline: GitHub's and GitLab's Markdown."""
+    verdict = "refused" if stopping else "proved on paper"
+    lines = [f"### Isolation: {verdict}", "", f"Environments: {', '.join(map(_code, environments)) or 'none'}"]
+    arranged = arrange(findings)
+    if arranged:
+        lines += ["", "| severity | environments | what | where | fix |", "|---|---|---|---|---|"]
+    for finding in arranged:
+        severity = f"{finding.severity.label}, waived" if finding.waived else finding.severity.label
+        cells = (
+            f"**{severity}**" if finding in stopping else severity,
+            ", ".join(map(_code, finding.environments)),
+            f"{_escaped(finding.message)} ({_code(finding.rule)})",
+            ", ".join(_code(str(place)) for place in finding.where),
+            _escaped(finding.fix),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _escaped(text: str) -> str:
+    """A text that Markdown shows as it is: whoever writes a value does not write the page."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@-])", r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """A text as code, without what could end it."""
+    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', '¦')}`"
 
 
 def _plain(finding: Finding) -> str:

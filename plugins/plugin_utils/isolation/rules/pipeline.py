@@ -25,11 +25,11 @@ from ..facts.workflows import (
     repository,
     workflows,
 )
-from ..model import Document, Fleet, Severity, Where
+from ..model import Document, Environment, Fleet, Severity, Where
 from ..readers.documents import commands
 from ..readers.frameworks import is_mode
 from ..readers.shell.scripts import Command
-from ..readers.workflow import Job, Workflow, WorkflowStep
+from ..readers.workflow import ConcurrencyGroup, Job, Workflow, WorkflowStep
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -209,28 +209,44 @@ def shared_concurrency(fleet: Fleet) -> Judgement:
     """Deployments of two environments wait in one concurrency group, where one cancels the other."""
     groups: dict[tuple[str, str], dict[str, tuple[Where, bool]]] = {}
     for workflow, listed in workflows(fleet):
-        for group in workflow.groups() if any(map(deploys, workflow.jobs)) else ():
+        for group, members in _groups(fleet, workflow, listed):
             if not _TELLS_APART.search(group.name):
-                for environment in listed.environments:
+                for environment in members:
                     key = (repository(environment), group.name.casefold())
                     groups.setdefault(key, {}).setdefault(environment.prefix, (group.where, group.cancel))
-    for (_repository, name), members in groups.items():
-        if len(members) > 1:
-            cancels = any(cancel for _where, cancel in members.values())
+    for (_repository, name), places in groups.items():
+        if len(places) > 1:
+            cancels = any(cancel for _where, cancel in places.values())
             harm = (
                 "a push to one kills the other's deployment half-way"
                 if cancels
                 else "of the deployments that wait only the newest is kept, whoever's it is"
             )
             yield Hit(
-                tuple(members),
+                tuple(places),
                 f"concurrency group {name}",
-                f"{listing(members)} deploy in the concurrency group '{name}' (case is not looked at): {harm}.",
+                f"{listing(places)} deploy in the concurrency group '{name}' (case is not looked at): {harm}.",
                 "Name the group after the environment, without cancel-in-progress, and let a lock on the machine "
                 "order what must not run at once.",
-                tuple(where for where, _cancel in members.values()),
+                tuple(where for where, _cancel in places.values()),
                 severity=Severity.HIGH if cancels else None,
             )
+
+
+def _groups(
+    fleet: Fleet, workflow: Workflow, listed: Listed
+) -> Iterator[tuple[ConcurrencyGroup, Sequence[Environment]]]:
+    """The concurrency groups of what a workflow deploys, each with the environments that wait in it.
+
+    A job with a GitHub environment deploys that one.
+    """
+    deploying = [job for job in workflow.jobs if deploys(job)]
+    if workflow.group is not None and deploying:
+        yield workflow.group, listed.environments
+    for job in deploying:
+        if job.group is not None:
+            own = [item for item in listed.environments if named(fleet, item, job.environment) == item.prefix]
+            yield job.group, own or listed.environments
 
 
 #: Secrets that every job may share, as they give no access to an environment.

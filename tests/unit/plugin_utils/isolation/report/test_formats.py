@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SARIF and JUnit: what code scanning and test reports read."""
+"""SARIF, JUnit and Markdown: what code scanning, test reports and the page of a pipeline read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import json
 from xml.etree import ElementTree
 
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Severity, Where
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.formats import junit, sarif
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.formats import junit, markdown, sarif
 
 FOUND = Finding(
     rule="shared-port",
@@ -70,3 +70,23 @@ def test_junit_carries_any_text() -> None:
     odd = Finding("r", Severity.HIGH, ("a",), "\x00\x1b<&]]>", "\ud800 \ufffe \U0001f600", "f")
     tree = ElementTree.fromstring(junit([odd], {}, [odd]))
     assert "<&]]>" in str(next(tree.iter("failure")).text)
+
+
+def test_markdown() -> None:
+    """Verdict, environments, and a row for each finding; the ones that stop the run stand out."""
+    text = markdown(["aiia_prod", "aiia_staging"], [WAIVED, FOUND], [FOUND])
+    assert text.startswith("### Isolation: refused\n\nEnvironments: `aiia_prod`, `aiia_staging`\n")
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert rows[0].startswith("| **high** | `aiia_prod`, `aiia_staging` |") and "`main/my compose.yml:7" in rows[0]
+    assert rows[1].startswith("| low, waived |")
+    assert markdown([], [], []) == "### Isolation: proved on paper\n\nEnvironments: none\n"
+
+
+def test_markdown_shows_any_text_as_it_is() -> None:
+    """Whoever writes a value in a pull request writes no link, image, mention or table into the summary."""
+    odd = Finding(
+        "r", Severity.HIGH, ("a`|b",), "x", "![x](http://e)\n| @all <img> `c`", "[f](u)", where=(Where("a`|"),)
+    )
+    (row,) = [line for line in markdown(["a"], [odd], [odd]).splitlines() if line.startswith("| **")]
+    assert r"\!\[x\]\(http://e\) \| \@all \<img\> \`c\`" in row and r"\[f\]\(u\)" in row
+    assert "`a'¦b`" in row and "`a'¦`" in row

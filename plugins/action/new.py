@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write an environment into an inventory, and prove the inventory with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.declaration.model import Declaration
+from ..plugin_utils.gate.plan import Gate, Verdict
+from ..plugin_utils.isolation.report.text import text as report
+from ..plugin_utils.scaffold import distinct, first, like
+from ..plugin_utils.scaffold.files import Unusable, remove, write_all
+
+
+class ActionModule(ActionBase):
+    """On the controller only: files of an inventory, all or none, and none that the plan gate would refuse."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Write the files of one new environment, or of an application's first two."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec(
+            {
+                "name": {"type": "str"},
+                "like": {"type": "str"},
+                "answers": {"type": "dict"},
+                "directory": {"type": "path"},
+            }
+        )
+        variables = task_vars or {}
+        try:
+            if arguments["name"] or arguments["like"]:
+                return self._like(variables, str(arguments["name"] or ""), str(arguments["like"] or ""))
+            return self._first(variables, Path(arguments["directory"] or "inventory"), arguments["answers"] or {})
+        except Unusable as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def _like(self, task_vars: dict[str, Any], name: str, like_group: str) -> dict[str, Any]:
+        sources = list(task_vars.get("ansible_inventory_sources") or ())
+        gate = self._gate(task_vars, sources)
+        found = like.model(gate.inventory, gate.declarations, sources, name, like_group)
+        files, left_out = like.files(found, name)
+        if self._task.check_mode:
+            return self._result(found.inventory, files, [])
+        made = write_all(found.inventory, files)
+        try:
+            complete = like.completed(files, name, found, self._declared(task_vars, sources, name).values)
+            for path, content in complete.items():
+                if content != files.get(path):
+                    (found.inventory / path).write_text(content, encoding="utf-8")
+            new = self._declared(task_vars, sources, name)
+            verdict = self._proved(task_vars, sources, new.prefix)
+        except BaseException:
+            remove(made)
+            raise
+        lines = [*distinct.sentences(new.values, left_out), *_proof(verdict)]
+        return self._result(found.inventory, complete, lines)
+
+    def _first(self, task_vars: dict[str, Any], directory: Path, answers: dict[str, Any]) -> dict[str, Any]:
+        given = {name: str(value).strip() for name, value in answers.items() if value}
+        texts = {**first.DEFAULTS, **given}
+        wrong = first.problems(texts)
+        if wrong:
+            raise Unusable("\n".join([*wrong, "Nothing was written."]))
+        files = first.files(texts)
+        if self._task.check_mode:
+            return self._result(directory, files, [])
+        made = write_all(directory, files)
+        try:
+            verdict = self._proved(task_vars, [str(directory)], "")
+        except BaseException:
+            remove(made)
+            raise
+        return self._result(directory, files, _proof(verdict))
+
+    def _gate(self, task_vars: dict[str, Any], sources: list[str]) -> Gate:
+        """The gate over an inventory as it is now. What -e said is for this task, not for its environments."""
+        gate = Gate(self, {**task_vars, "ansible_inventory_sources": sources})
+        gate.inventory.extra_variables = {}
+        return gate
+
+    def _declared(self, task_vars: dict[str, Any], sources: list[str], group: str) -> Declaration:
+        return next(found for found in self._gate(task_vars, sources).declarations if found.group == group)
+
+    def _proved(self, task_vars: dict[str, Any], sources: list[str], prefix: str) -> Verdict:
+        """The verdict on the inventory. Raises Unusable with the findings on the new environment, if there are any."""
+        verdict = self._gate(task_vars, sources).prove(deploying=False)
+        stopping = [finding for finding in verdict.stopping if not prefix or prefix in finding.environments]
+        if stopping:
+            raise Unusable(
+                f"{report(stopping, stopping=stopping)}\nNothing was written: the environment would be refused."
+            )
+        return verdict
+
+    def _result(self, directory: Path, files: dict[str, str], lines: list[str]) -> dict[str, Any]:
+        """What was written, as a diff too."""
+        diff = [{"before": "", "after": text, "after_header": str(directory / name)} for name, text in files.items()]
+        written = [str(directory / name) for name in files]
+        verb = "would write" if self._task.check_mode else "wrote"
+        return {
+            "changed": True,
+            "files": written,
+            "diff": diff if self._task.diff else [],
+            "msg": "\n".join([f"{verb} {', '.join(written)}", *lines]),
+        }
+
+
+def _proof(verdict: Verdict) -> list[str]:
+    return [f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared"]
