@@ -20,7 +20,9 @@ def redis(place: Place, *command: str) -> str:
 def postgresql(place: Place, name: str) -> str:
     """A setting as the server has it."""
     admin = place.site.project
-    return docker("exec", f"{place.prefix}_postgresql", "psql", "-U", admin, "-d", "postgres", "-Atc", f"SHOW {name}").strip()
+    return docker(
+        "exec", f"{place.prefix}_postgresql", "psql", "-U", admin, "-d", "postgres", "-Atc", f"SHOW {name}"
+    ).strip()
 
 
 def workers(place: Place) -> int:
@@ -48,7 +50,11 @@ def test_settings_are_taken_by_what_runs(guide: Guide) -> None:
     place.variables |= {
         "bulkhead_redis_use": "cache",
         "bulkhead_redis_settings": {"notify-keyspace-events": "Ex", "activedefrag": False, "maxmemory": "100mb"},
-        "bulkhead_postgresql_settings": {"statement_timeout": "45s", "timezone": "Europe/Vienna", "max_connections": 120},
+        "bulkhead_postgresql_settings": {
+            "statement_timeout": "45s",
+            "timezone": "Europe/Vienna",
+            "max_connections": 120,
+        },
         "bulkhead_pgbouncer_settings": {"ignore_startup_parameters": "extra_float_digits, options"},
     }
     run = place.deploy("--diff").succeeded()

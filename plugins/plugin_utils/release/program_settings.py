@@ -141,4 +141,7 @@ def _problems(program: str, settable: frozenset[str], name: Any, value: Any) -> 
     elif not isinstance(value, (str, int, float)):
         yield f"is a {type(value).__name__}, but a setting is one value", "write a text, a number or a truth value"
     elif not _VALUE.match(text_of(program, value)):
-        yield "has a character that could end its line or quote", "use letters, digits, blanks and . , : ; % * / + - = @"
+        yield (
+            "has a character that could end its line or quote",
+            "use letters, digits, blanks and . , : ; % * / + - = @",
+        )
