@@ -19,11 +19,11 @@ for folder in (HERE, HERE.parent / "images", HERE.parent / "app"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from fixtures import images, projects, site  # noqa: E402
+from fixtures import archive, images, projects, site  # noqa: E402
 from guide_stack import Guide, deploy_guide  # noqa: E402
 from support import IMAGE, Site, docker, remove_project  # noqa: E402
 
-__all__ = ("images", "projects", "site")
+__all__ = ("archive", "images", "projects", "site")
 
 
 @pytest.fixture

@@ -156,25 +156,6 @@ def pipeline(
     remove_project(site.project)
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The collection, as Galaxy would have it."""
-    from stages.tools import copy_collection
-
-    directory = tmp_path_factory.mktemp("archive")
-    tree = copy_collection(directory / "source")
-    build = [
-        str(Path(sys.executable).with_name("ansible-galaxy")),
-        "collection",
-        "build",
-        "--output-path",
-        str(directory),
-    ]
-    subprocess.run(build, cwd=tree, check=True, capture_output=True)
-    (built,) = directory.glob("*.tar.gz")
-    return built
-
-
 def test_a_push_deploys_its_own_environment(pipeline: Pipeline) -> None:
     """A push to staging deploys staging at that commit; a push to main deploys production, and leaves staging alone."""
     staging = pipeline.push("staging", "first")

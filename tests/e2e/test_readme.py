@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The README's way from an empty directory to a deployed application: every command of it, as it is written.
+
+The collection is the installed archive, the application a small one of its own. What a reader must have is replaced:
+the server is this machine, the repository and Galaxy are local, and ports and certificates are the test's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from guide_stack import IMAGES, self_signed
+from make_repository import commit
+from observe import running
+from support import ROOT, SERVER, free_port, remove_project
+
+DOCKERFILE = """\
+FROM bulkhead-demo/python:3.13
+COPY server.py /srv/
+CMD ["python3", "-u", "/srv/server.py"]
+"""
+
+#: Needs a server that it may change, and is tested on such ones by the role's own scenario.
+ELSEWHERE = ("aiia.bulkhead.provision",)
+
+
+def commands() -> list[str]:
+    """The commands of the section, in order; continued lines are one."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Your application\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    assert lines and all(line.startswith("$ ") for line in lines)
+    return [line.removeprefix("$ ") for line in lines]
+
+
+class Reader:
+    """Somebody who types what the README says."""
+
+    def __init__(self, directory: Path, project: str, archive: Path) -> None:
+        self.directory = directory / "empty"
+        self.directory.mkdir()
+        self.project = project
+        repository = directory / "shop.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(repository)], check=True)
+        commit(repository, "staging", {"Dockerfile": DOCKERFILE, "server.py": SERVER}, "First")
+        self.replaced = {
+            "collection install aiia.bulkhead": f"collection install --offline {shlex.quote(str(archive))}",
+            "bulkhead_project=shop": f"bulkhead_project={project}",
+            "git@github.com:example/shop.git": f"file://{repository}",
+            "203.0.113.5": "localhost",
+        }
+        self.environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(directory / "home"),
+            "LANG": "C.UTF-8",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        }
+        (directory / "home").mkdir()
+
+    def types(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Type a command of the README."""
+        for old, new in self.replaced.items():
+            command = command.replace(old, new)
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def adapts(self) -> None:
+        """Write what is this machine's: free ports, certificates, and where files may lie."""
+        for group, domain in (("production", "shop.example.com"), ("staging", "staging.shop.example.com")):
+            path = self.directory / f"inventory/group_vars/{group}/main.yml"
+            certificate, key = self_signed([domain])
+            tls = self.directory.parent / "tls" / group
+            tls.mkdir(parents=True)
+            (tls / "cert.pem").write_text(certificate)
+            (tls / "key.pem").write_text(key)
+            text = path.read_text()
+            text = re.sub(r"(?<=_port: )\d+", lambda _: str(free_port()), text)
+            text = re.sub(r"(?<=certificate_path: ).*", str(tls / "cert.pem"), text)
+            text = re.sub(r"(?<=key_path: ).*", str(tls / "key.pem"), text)
+            text = re.sub(r"(?<=directory: ).*", str(self.directory.parent / "machine" / group), text)
+            path.write_text(text)
+        everyone = self.directory / "inventory/group_vars/all/main.yml"
+        state = self.directory.parent / "machine-state"
+        text = everyone.read_text().replace("\n  web:\n", f"\n  nginx: {IMAGES['nginx']}\n  web:\n")
+        everyone.write_text(f"{text}\nbulkhead_state_directory: {state}\n")
+
+
+@pytest.fixture
+def reader(tmp_path: Path, projects: Callable[[], str], archive: Path) -> Iterator[Reader]:
+    project = projects()
+    yield Reader(tmp_path, project, archive)
+    remove_project(project)
+
+
+def test_every_command_of_the_readme(reader: Reader) -> None:
+    """From an empty directory to staging that serves, a page to look at, and one more environment."""
+    typed = []
+    for command in commands():
+        if any(name in command for name in ELSEWHERE):
+            continue
+        done = reader.types(command)
+        typed.append(command)
+        if command == "ansible-playbook aiia.bulkhead.new":
+            # Without a terminal nobody can be asked: the questions are named, and the next command answers them.
+            assert done.returncode != 0 and "bulkhead_domain is not set" in done.stdout, done.stdout
+            continue
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        if "bulkhead_domain=" in command:
+            reader.adapts()
+    assert len(typed) > 9
+    assert f"{reader.project}_staging_web" in running(f"{reader.project}_staging")
+    assert "Nothing crosses" in (reader.directory / "bulkhead.html").read_text()
+    again = reader.types(next(command for command in typed if "deploy" in command and "--check" not in command))
+    assert re.search(r"changed=0 .*failed=0", again.stdout), again.stdout
+
+
+def test_the_readme_shows_the_inventory_that_is_written(reader: Reader) -> None:
+    """The lines of staging's variables are those that the playbook writes."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"# inventory/group_vars/staging/main.yml\n(.*?)```", text, re.DOTALL)
+    assert shown
+    typed = commands()
+    reader.replaced["bulkhead_project=shop"] = "bulkhead_project=shop"
+    for command in (typed[0], next(command for command in typed if "bulkhead_domain=" in command)):
+        assert reader.types(command).returncode == 0
+    written = (reader.directory / "inventory/group_vars/staging/main.yml").read_text()
+    assert shown[1].strip() in written
