@@ -33,7 +33,7 @@ def check_forms(declaration: Declaration) -> None:
             _check_entries(declaration, name, value, options)
         elif name in FORMS and not options:
             _check_value(declaration, name, value, spec)
-        elif spec.get("choices") and not value:
+        elif spec.get("choices") and not value and "" not in spec["choices"]:
             fix = f"use one of {', '.join(spec['choices'])}"
             declaration.problem("invalid-variable", name, f"{name} is empty", fix)
 
