@@ -81,6 +81,14 @@ def _is_inside(value: Any) -> bool:
     return shaped and ".." not in value.split("/")
 
 
+def _is_network(value: Any) -> bool:
+    try:
+        ipaddress.ip_network(str(value), strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_address(value: Any) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -190,6 +198,7 @@ NGINX_PATH = _pattern(
     "write the whole path in the container, without spaces, quotes or ';', such as /srv/acme",
 )
 ADDRESS = _form("an IP address", _is_address, "write an IPv4 or IPv6 address, such as 127.0.0.1")
+NETWORK = _form("an address or a network", _is_network, "write an address or a network, such as 10.0.0.0/24")
 MACHINE = _pattern(
     "the name of a machine", r"[\w\[][\w.:%@\[\]-]*", "write a host name or an address, such as app1.example.com"
 )
@@ -254,12 +263,20 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_cpu_weight": _number("a weight", 0, 262144),
     "bulkhead_app_service": SERVICE,
     "bulkhead_health_path": URL_PATH,
+    "bulkhead_nginx_header_size": NGINX_SIZE,
+    "bulkhead_nginx_streaming": URL_PATH,
+    "bulkhead_trusted_proxies": NETWORK,
+    **dict.fromkeys((f"bulkhead_{program}_settings" for program in ("pgbouncer", "postgresql", "redis")), NAME),
     **dict.fromkeys(("bulkhead_database_name", "bulkhead_database_user", "bulkhead_database_admin"), IDENTIFIER),
     **dict.fromkeys(("bulkhead_pgbouncer_pool_size", "bulkhead_pgbouncer_max_clients"), POSITIVE),
     **dict.fromkeys(("bulkhead_shared.name", "bulkhead_shared.reason"), LINE),
     "bulkhead_backup_directory": DIRECTORY,
     "bulkhead_backup_keep": COUNT,
     "bulkhead_backup_schedule": _told(lambda text: times(text, "") and "", "use one of these words"),
+    "bulkhead_backup_copy_user": USER,
+    "bulkhead_fingerprints": NAME,
+    "bulkhead_secret_name": NAME,
+    "bulkhead_secret_file": LINE,
     "bulkhead_backup_copy_command": replace(LINE, shown=False),
     "bulkhead_backup_timeout": TIMEOUT,
     "bulkhead_restore": _form(
