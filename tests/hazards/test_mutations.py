@@ -48,6 +48,7 @@ VARIABLES = [
     *variable("bulkhead_owner", NOBODY, "deploy"),
     *variable("bulkhead_docker_host", NOBODY, "unix:///run/user/1000/docker.sock"),
     *variable("bulkhead_directory", BOTH, MAIN, f"{MAIN}/staging", "/home/ubuntu/main", f"{MAIN}/../ai-ia-backend"),
+    *variable("bulkhead_directory", STAGING, "/etc/ssh", "/var/lib/bulkhead/deployed", "/home/ubuntu/.ssh/staging"),
     *variable("bulkhead_directory", NOBODY, "/home/ubuntu/main2/ai-ia-backend", f"{MAIN}2"),
     *variable("bulkhead_source_repository", NOBODY, "git@github.com:eduaiia/other.git"),
     *variable("bulkhead_source_branch", BOTH, "main"),
@@ -86,6 +87,30 @@ VARIABLES = [
     *variable("bulkhead_bind_address", NOBODY, "127.0.0.1"),
     *variable("bulkhead_tls_certificate_path", BOTH, PRODUCTION["bulkhead_tls_certificate_path"]),
     *variable("bulkhead_tls_key_path", BOTH, PRODUCTION["bulkhead_tls_key_path"]),
+    *variable("bulkhead_tls_key_path", STAGING, "/root/key.pem", "/home/mallory/key.pem", "/etc/ssh/ssh_host_rsa_key"),
+    Mutant(
+        "production's key, in a neutral place",
+        BOTH,
+        {"bulkhead_tls_key_path": "/etc/tls/eduaiia.key"},
+        {"bulkhead_tls_key_path": "/etc/tls/eduaiia.key"},
+    ),
+    Mutant(
+        "a wildcard certificate that both declare as shared",
+        NOBODY,
+        everybody={
+            "bulkhead_shared": [
+                {"kind": "path", "name": "/etc/tls/eduaiia.pem", "reason": "a wildcard certificate"},
+                {"kind": "path", "name": "/etc/tls/eduaiia.key", "reason": "a wildcard certificate"},
+            ]
+        },
+        staging=(
+            WILDCARD := {
+                "bulkhead_tls_certificate_path": "/etc/tls/eduaiia.pem",
+                "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
+            }
+        ),
+        production=WILDCARD,
+    ),
     Mutant(
         "bulkhead_tls_certificate and bulkhead_tls_key of its own",
         NOBODY,

@@ -29,6 +29,13 @@ _SIZE = re.compile(r"0*[1-9]\d*(\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?\Z")
 #: Directories that no environment can have to itself.
 _SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
 
+#: Directories of the system: an environment's directory is read for it as root, so it is nowhere below them.
+_SYSTEM = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys"),
+    *("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/sbin", "/usr/share"),
+    *("/var/run", "/var/lib/bulkhead", "/var/lib/containerd", "/var/lib/docker", "/var/lib/systemd", "/var/spool"),
+)
+
 #: The variables that stand for a number of bytes.
 _SIZES = (
     *("bulkhead_build_memory", "bulkhead_build_disk", "bulkhead_machine_memory"),
@@ -114,11 +121,12 @@ def _check_values(declaration: Declaration) -> None:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
     directory = _readable(values["bulkhead_directory"])
-    if directory and (not directory.startswith("/") or os.path.normpath("/" + directory.lstrip("/")) in _SHARED):
+    if directory and not _is_own_place(directory, _readable(values["bulkhead_state_directory"])):
         declaration.problem(
             "invalid-variable",
             "bulkhead_directory",
-            f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path",
+            f"bulkhead_directory is {directory}; the environment needs a directory of its own, as an absolute path and "
+            "outside of the system's and Bulkhead's directories",
             "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
         )
     check_sources(declaration)
@@ -143,6 +151,15 @@ def _check_values(declaration: Declaration) -> None:
             "its own",
             f"keep one host in group {declaration.group}, or declare a second environment",
         )
+
+
+def _is_own_place(directory: str, state: str) -> bool:
+    """Whether a directory can be an environment's own."""
+    path = os.path.normpath("/" + directory.lstrip("/"))
+    system = (*_SYSTEM, os.path.normpath(state)) if state else _SYSTEM
+    below = any((path + "/").startswith(place + "/") for place in system)
+    keys = {".ssh", ".gnupg"} & {*path.split("/")}
+    return directory.startswith("/") and path not in _SHARED and not below and not keys
 
 
 def _readable(value: Any) -> str:
