@@ -17,6 +17,10 @@ from hazards.mutants import BOTH, NOBODY, PROD, SECRETS, STAGING, Mutant, prove,
 BACKUPS = "/var/lib/bulkhead/backups"
 MAIN = "/home/ubuntu/main/ai-ia-backend"
 PRODUCTION = values("production")
+WILDCARD = {
+    "bulkhead_tls_certificate_path": "/etc/tls/eduaiia.pem",
+    "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
+}
 
 
 def variable(name: str, refused: frozenset[str], *changed: Any) -> list[Mutant]:
@@ -97,19 +101,9 @@ VARIABLES = [
     Mutant(
         "a wildcard certificate that both declare as shared",
         NOBODY,
-        everybody={
-            "bulkhead_shared": [
-                {"kind": "path", "name": "/etc/tls/eduaiia.pem", "reason": "a wildcard certificate"},
-                {"kind": "path", "name": "/etc/tls/eduaiia.key", "reason": "a wildcard certificate"},
-            ]
-        },
-        staging=(
-            WILDCARD := {
-                "bulkhead_tls_certificate_path": "/etc/tls/eduaiia.pem",
-                "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
-            }
-        ),
-        production=WILDCARD,
+        WILDCARD,
+        WILDCARD,
+        {"bulkhead_shared": [{"kind": "path", "name": path, "reason": "a wildcard"} for path in WILDCARD.values()]},
     ),
     Mutant(
         "bulkhead_tls_certificate and bulkhead_tls_key of its own",
