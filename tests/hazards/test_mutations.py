@@ -33,6 +33,14 @@ def services(title: str, refused: frozenset[str], **definitions: Any) -> Mutant:
     return Mutant(title, refused, {"bulkhead_services": definitions})
 
 
+def apart(**staging: Any) -> dict[str, Any]:
+    """Hosts of which staging's is reached on another port, through the same address, unless it is said otherwise."""
+    own = {"ansible_host": "eduaiia.com", "ansible_port": 2222, **staging}
+    hosts = {"production": {"ansible_host": "eduaiia.com"}, "staging": own}
+    groups = {name: {"hosts": {f"eduaiia-{name}": variables}} for name, variables in hosts.items()}
+    return {"all": {"children": groups, "vars": {"ansible_user": "ubuntu"}}}
+
+
 def setting(refused: frozenset[str], **settings: str) -> Mutant:
     """Staging with another setting in its .env."""
     return Mutant(f".env: {', '.join(f'{key}={value}' for key, value in settings.items())}"[:70], refused,
@@ -47,7 +55,10 @@ VARIABLES = [
     *variable("bulkhead_environment", NOBODY, "qa"),
     *variable("bulkhead_prefix", PROD, "aiia_prod"),
     *variable("bulkhead_prefix", NOBODY, "aiia_qa", "aiia_production"),
-    *variable("bulkhead_machine", NOBODY, "second.example.org"),
+    *variable("bulkhead_machine", BOTH, "second.example.org"),
+    Mutant("bulkhead_machine of a machine of its own", NOBODY, {"bulkhead_machine": "second"}, hosts=apart()),
+    Mutant("bulkhead_machine of one machine", BOTH, {"bulkhead_machine": "second"}, hosts=apart(ansible_port=22)),
+    Mutant("bulkhead_machine for both", NOBODY, everybody={"bulkhead_machine": "app1"}),
     *variable("bulkhead_protected", NOBODY, True),
     *variable("bulkhead_owner", NOBODY, "deploy"),
     *variable("bulkhead_docker_host", NOBODY, "unix:///run/user/1000/docker.sock"),
@@ -135,7 +146,8 @@ VARIABLES = [
     *variable("bulkhead_wait_timeout", NOBODY, 60),
     *variable("bulkhead_readiness_delay", NOBODY, 0),
     *variable("bulkhead_keep_releases", NOBODY, 2),
-    *variable("bulkhead_state_directory", NOBODY, "/srv/bulkhead"),
+    *variable("bulkhead_state_directory", BOTH, "/srv/bulkhead"),
+    Mutant("bulkhead_state_directory for both", NOBODY, everybody={"bulkhead_state_directory": "/srv/bulkhead"}),
     *variable("bulkhead_lock_wait", NOBODY, 60),
     *variable("bulkhead_probe_timeout", NOBODY, 5),
     *variable("bulkhead_firewall", NOBODY, True),

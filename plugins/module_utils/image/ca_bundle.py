@@ -14,7 +14,8 @@ from ..core.directory import read_through
 from ..core.owner import Owner
 from ..core.places import private_place
 from ..docker.engine import EngineError
-from ..state.registry import Registry, state_directory
+from ..state.directories import holders_of
+from ..state.registry import state_directory
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 
@@ -26,7 +27,7 @@ def certificates(path: str, configured: str, prefix: str, owner: str = "") -> st
     the file belongs to another environment, another user or to Bulkhead, or holds anything but certificates.
     """
     real = os.path.realpath(path)
-    holders = Registry(state_directory(configured)).holders_of(real, path, prefix)
+    holders = holders_of(state_directory(configured), real, path, prefix)
     why = "it belongs to %s" % holders[0] if holders else private_place(real, Owner(owner, path).uid)
     if why:
         raise _refusal(path, why)

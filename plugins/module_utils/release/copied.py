@@ -17,8 +17,8 @@ from ..core.directory import Tree, read_through
 from ..core.owner import is_below
 from ..core.places import private_place
 from ..docker.engine import EngineError
+from ..state.directories import holders_of
 from ..state.home import Home
-from ..state.registry import Registry
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s[A-Za-z0-9+/=\s:,-]*?-----END \1-----")
 #: What tools write between the blocks of a PEM file.
@@ -37,7 +37,7 @@ def read_source(path: str, home: Home) -> bytes | None:
         raise _refusal(path, "it belongs to Bulkhead")
     if is_below(real, own) and not is_below(real, os.path.join(own, home.PRIVATE)):
         return Tree(own).read(os.path.relpath(real, own))
-    holders = ["Bulkhead"] if is_below(real, own) else Registry(home.state).holders_of(real, path, home.prefix)
+    holders = ["Bulkhead"] if is_below(real, own) else holders_of(home.state, real, path, home.prefix)
     why = "it belongs to %s" % holders[0] if holders else private_place(real, home.uid)
     if why:
         raise _refusal(path, why)
