@@ -60,6 +60,7 @@ from ..module_utils.core.arguments import MACHINE, PERMIT
 from ..module_utils.docker.engine import Engine
 from ..module_utils.host.observation import observe
 from ..module_utils.run_module import answer
+from ..module_utils.state.directories import remember
 from ..module_utils.state.format import refuse_newer
 from ..module_utils.state.locks import Locks
 from ..module_utils.state.registry import state_directory
@@ -73,6 +74,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     result = {"changed": False, "note": ""}
     refuse_newer(locks.directory, prefix)
     if not module.check_mode and not params["release"]:
+        remember(locks.directory)
         result["note"] = locks.take(prefix, token, params["holder"], params["wait"], params["takeover"])
     try:
         if params["look"]:

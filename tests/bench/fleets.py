@@ -27,6 +27,7 @@ def environment(number: int) -> dict[str, Any]:
     return {
         "bulkhead_environment": name,
         "bulkhead_machine": f"m{number // PER_MACHINE}",
+        "ansible_host": f"m{number // PER_MACHINE}",
         "bulkhead_directory": f"/srv/{name}/app",
         "bulkhead_owner": name,
         "bulkhead_source_branch": name,
@@ -48,7 +49,6 @@ def write_inventory(directory: Path, count: int) -> Path:
         "bulkhead_project": "app",
         "bulkhead_source_repository": "git@example.com:app.git",
         "bulkhead_services": MORE_SERVICES,
-        "ansible_connection": "local",
     }
     _write(groups / "all" / "main.yml", everyone)
     children = {}

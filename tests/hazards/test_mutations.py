@@ -17,6 +17,10 @@ from hazards.mutants import BOTH, NOBODY, PROD, SECRETS, STAGING, Mutant, prove,
 BACKUPS = "/var/lib/bulkhead/backups"
 MAIN = "/home/ubuntu/main/ai-ia-backend"
 PRODUCTION = values("production")
+WILDCARD = {
+    "bulkhead_tls_certificate_path": "/etc/tls/eduaiia.pem",
+    "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
+}
 
 
 def variable(name: str, refused: frozenset[str], *changed: Any) -> list[Mutant]:
@@ -27,6 +31,14 @@ def variable(name: str, refused: frozenset[str], *changed: Any) -> list[Mutant]:
 def services(title: str, refused: frozenset[str], **definitions: Any) -> Mutant:
     """Staging with something else in its stack."""
     return Mutant(title, refused, {"bulkhead_services": definitions})
+
+
+def apart(**staging: Any) -> dict[str, Any]:
+    """Hosts of which staging's is reached on another port, through the same address, unless it is said otherwise."""
+    own = {"ansible_host": "eduaiia.com", "ansible_port": 2222, **staging}
+    hosts = {"production": {"ansible_host": "eduaiia.com"}, "staging": own}
+    groups = {name: {"hosts": {f"eduaiia-{name}": variables}} for name, variables in hosts.items()}
+    return {"all": {"children": groups, "vars": {"ansible_user": "ubuntu"}}}
 
 
 def setting(refused: frozenset[str], **settings: str) -> Mutant:
@@ -43,11 +55,15 @@ VARIABLES = [
     *variable("bulkhead_environment", NOBODY, "qa"),
     *variable("bulkhead_prefix", PROD, "aiia_prod"),
     *variable("bulkhead_prefix", NOBODY, "aiia_qa", "aiia_production"),
-    *variable("bulkhead_machine", NOBODY, "second.example.org"),
+    *variable("bulkhead_machine", BOTH, "second.example.org"),
+    Mutant("bulkhead_machine of a machine of its own", NOBODY, {"bulkhead_machine": "second"}, hosts=apart()),
+    Mutant("bulkhead_machine of one machine", BOTH, {"bulkhead_machine": "second"}, hosts=apart(ansible_port=22)),
+    Mutant("bulkhead_machine for both", NOBODY, everybody={"bulkhead_machine": "app1"}),
     *variable("bulkhead_protected", NOBODY, True),
     *variable("bulkhead_owner", NOBODY, "deploy"),
     *variable("bulkhead_docker_host", NOBODY, "unix:///run/user/1000/docker.sock"),
     *variable("bulkhead_directory", BOTH, MAIN, f"{MAIN}/staging", "/home/ubuntu/main", f"{MAIN}/../ai-ia-backend"),
+    *variable("bulkhead_directory", STAGING, "/etc/ssh", "/var/lib/bulkhead/deployed", "/home/ubuntu/.ssh/staging"),
     *variable("bulkhead_directory", NOBODY, "/home/ubuntu/main2/ai-ia-backend", f"{MAIN}2"),
     *variable("bulkhead_source_repository", NOBODY, "git@github.com:eduaiia/other.git"),
     *variable("bulkhead_source_branch", BOTH, "main"),
@@ -86,6 +102,20 @@ VARIABLES = [
     *variable("bulkhead_bind_address", NOBODY, "127.0.0.1"),
     *variable("bulkhead_tls_certificate_path", BOTH, PRODUCTION["bulkhead_tls_certificate_path"]),
     *variable("bulkhead_tls_key_path", BOTH, PRODUCTION["bulkhead_tls_key_path"]),
+    *variable("bulkhead_tls_key_path", STAGING, "/root/key.pem", "/home/mallory/key.pem", "/etc/ssh/ssh_host_rsa_key"),
+    Mutant(
+        "production's key, in a neutral place",
+        BOTH,
+        {"bulkhead_tls_key_path": "/etc/tls/eduaiia.key"},
+        {"bulkhead_tls_key_path": "/etc/tls/eduaiia.key"},
+    ),
+    Mutant(
+        "a wildcard certificate that both declare as shared",
+        NOBODY,
+        WILDCARD,
+        WILDCARD,
+        {"bulkhead_shared": [{"kind": "path", "name": path, "reason": "a wildcard"} for path in WILDCARD.values()]},
+    ),
     Mutant(
         "bulkhead_tls_certificate and bulkhead_tls_key of its own",
         NOBODY,
@@ -116,7 +146,8 @@ VARIABLES = [
     *variable("bulkhead_wait_timeout", NOBODY, 60),
     *variable("bulkhead_readiness_delay", NOBODY, 0),
     *variable("bulkhead_keep_releases", NOBODY, 2),
-    *variable("bulkhead_state_directory", NOBODY, "/srv/bulkhead"),
+    *variable("bulkhead_state_directory", BOTH, "/srv/bulkhead"),
+    Mutant("bulkhead_state_directory for both", NOBODY, everybody={"bulkhead_state_directory": "/srv/bulkhead"}),
     *variable("bulkhead_lock_wait", NOBODY, 60),
     *variable("bulkhead_probe_timeout", NOBODY, 5),
     *variable("bulkhead_firewall", NOBODY, True),

@@ -70,6 +70,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/core/directory.py": {
         "os.rmdir": HANDLE, "os.symlink": HANDLE, "os.readlink": HANDLE,
     },
+    "module_utils/core/places.py": {"os.lstat": NO_CONTENT},
     "module_utils/core/process.py": {"tempfile.TemporaryFile": TEMPORARY},
     "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/host/capacity.py": {
@@ -110,6 +111,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "module_utils/release/adoption.py": {"tempfile.mkdtemp": TEMPORARY},
     "module_utils/release/copied.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/release/keys.py": {"os.path.realpath": NO_CONTENT, "os.memfd_create": MEMORY},
     "module_utils/release/preconditions.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/source/checkout.py": {
         "os.memfd_create": MEMORY, "os.fchown": MEMORY, "tempfile.mkdtemp": TEMPORARY, "os.chown": TEMPORARY,

@@ -19,6 +19,7 @@ from ..core.directory import digest
 from ..docker.containers import condition, labels_of, name_of, published_by
 from ..docker.engine import Engine, inspect_objects
 from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
+from ..state.directories import registered_elsewhere
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
 from . import facts as machine
@@ -44,6 +45,8 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
     observed = containers(engine, key)
     working = {container["labels"].get(WORKING_DIRECTORY, "") for container in observed} - {""}
     entries = registry.entries({*directories, *working}, keep)
+    networked, stored = networks(engine), volumes(engine)
+    seen = {item["labels"].get(PREFIX, "") for item in (*observed, *networked, *stored)}
     paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
     disks = space([*paths, facts["root"], place])
     return {
@@ -51,8 +54,8 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "generation": machine.generation(engine.docker_host),
         "engine": facts,
         "containers": observed,
-        "networks": networks(engine),
-        "volumes": volumes(engine),
+        "networks": networked,
+        "volumes": stored,
         "images": images(engine),
         "sockets": machine.listening(),
         "space": disks,
@@ -62,6 +65,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "limits": machine.limits(),
         "engine_users": machine.engine_users(),
         "registry": entries,
+        "elsewhere": registered_elsewhere(place, seen - {"", *entries}),
         "locks": Locks(place).held(),
         "deployments": Locks(place).last(),
         "key": digest(key)[:8],

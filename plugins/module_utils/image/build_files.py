@@ -53,7 +53,8 @@ def build_files(checkout: Checkout, params: dict[str, Any], commit: str) -> Iter
         if params["ca_bundle"]:
             bundle = os.path.join(folder, "ca-bundle.pem")
             with open(bundle, "w", encoding="ascii") as stream:
-                stream.write(certificates(params["ca_bundle"], params["state_directory"], params["prefix"]))
+                given = (params["state_directory"], params["prefix"], params.get("owner") or "")
+                stream.write(certificates(params["ca_bundle"], *given))
         root = os.path.join(folder, "files")
         os.mkdir(root)
         try:

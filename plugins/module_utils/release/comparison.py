@@ -24,6 +24,7 @@ from ..state.registry import state_directory
 from .containers import Containers
 from .copied import read_source
 from .interrupted import unfinished_files, unknown_containers
+from .keys import refuse_other_keys
 from .paths import paths_problem
 from .service import Service
 from .store import files_digest, new_name
@@ -279,6 +280,7 @@ def _wanted_files(home: Home, params: dict[str, Any]) -> list[DesiredFile]:
                     "%s does not exist on this machine (it is wanted as %s)" % (file["source"], file["path"])
                 )
         found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
+    refuse_other_keys(found, home.directory)
     return found
 
 

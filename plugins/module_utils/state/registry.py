@@ -21,6 +21,7 @@ from ..core.errors import Failure
 from ..core.handles import PathError
 from ..core.json_with_digest import decode_sealed, decode_with_digest, dump, encode_sealed, encode_with_digest
 from ..core.layout import KEPT
+from ..core.owner import is_below
 from ..core.process import home_directory
 from .locks import Locks
 
@@ -36,6 +37,17 @@ _KEY_BYTES = 32
 
 #: How often an environment of each prefix was destroyed: its sealed copies are void since.
 _LIVES = "destroyed.json"
+
+
+def _reads(entry: dict[str, Any], path: str, named: str) -> bool:
+    """Whether root reads a file for a registered environment, which calls it otherwise. The gate judges equal names."""
+    return any(
+        claim["namespace"] == "path"
+        and claim["attributes"].get("kind") == "read"
+        and claim["key"] != named
+        and os.path.realpath(claim["key"]) == path
+        for claim in entry.get("claims") or ()
+    )
 
 
 class RegistryError(Failure):
@@ -95,15 +107,17 @@ class Registry:
             entries[entry["prefix"]] = dict(entry, rebuilt=reason)
         return entries
 
-    def holders_of(self, path: str) -> list[str]:
-        """Whose directories a real path lies in: ``Bulkhead`` for this one, and the prefixes of environments."""
-        places = [("Bulkhead", self.directory)]
-        places += [(prefix, str(entry.get("directory") or "")) for prefix, entry in sorted(self.entries().items())]
-        return [
-            holder
-            for holder, directory in places
-            if directory and (path + os.sep).startswith(os.path.join(os.path.realpath(directory), ""))
-        ]
+    def holders_of(self, path: str, named: str, prefix: str) -> list[str]:
+        """To whom a real path belongs beside ``prefix``, which named it so: ``Bulkhead``, for what lies in this
+        directory, and the prefixes of environments that have it in theirs, or name it themselves by another path.
+        """
+        found = ["Bulkhead"] if is_below(path, os.path.realpath(self.directory)) else []
+        for other, entry in sorted(self.entries().items()):
+            directory = str(entry.get("directory") or "")
+            in_there = directory and is_below(path, os.path.realpath(directory))
+            if other != prefix and (in_there or _reads(entry, path, named)):
+                found.append(other)
+        return found
 
     def _entries(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}

@@ -19,6 +19,9 @@ from .variables import SETTINGS, purpose, specification
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
 
+#: Where root keeps what it knows of all environments.
+_STATE = "/var/lib/bulkhead"
+
 #: The template of nginx's configuration that is ours.
 _NGINX = "nginx.conf.j2"
 
@@ -94,6 +97,7 @@ def _check_values(declaration: Declaration) -> None:
     check_forms(declaration)
     _check_addresses(declaration)
     _check_copy_user(declaration)
+    _check_place(declaration)
     if len(declaration.hosts) > 1:
         declaration.problem(
             "several-hosts",
@@ -131,6 +135,20 @@ def _check_addresses(declaration: Declaration) -> None:
                 "its health check asks for the first of them",
                 "name each host that the environment answers for, or bring a template of your own "
                 "(bulkhead_nginx_template)",
+            )
+
+
+def _check_place(declaration: Declaration) -> None:
+    """Note an environment's directory that is below what root keeps of all environments."""
+    values = declaration.values
+    directory, state = values["bulkhead_directory"], values["bulkhead_state_directory"]
+    for kept in dict.fromkeys(filter(None, [_STATE, state])):
+        if declaration.can_judge("bulkhead_directory") and f"{directory}/".startswith(f"{str(kept).rstrip('/')}/"):
+            declaration.problem(
+                "invalid-variable",
+                "bulkhead_directory",
+                f"bulkhead_directory is {directory}, below {kept}, where Bulkhead keeps what it knows of all environments",
+                "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
             )
 
 

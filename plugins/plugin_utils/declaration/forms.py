@@ -101,6 +101,7 @@ def _is_address(value: Any) -> bool:
 SYSTEM = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/run", "/sbin"),
     *("/sys", "/usr", "/var/cache", "/var/lib/containerd", "/var/lib/docker", "/var/log", "/var/run", "/var/spool"),
+    "/var/lib/systemd",
 )
 #: Directories that others use too: no environment may have one to itself.
 SHARED = frozenset(["/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/tmp"])
@@ -113,6 +114,8 @@ def _is_own_directory(value: Any) -> bool:
     if not _is_path(value) or not _DIRECTORY.fullmatch(value):
         return False
     path = value.rstrip("/")
+    if {".ssh", ".gnupg"} & {*path.split("/")}:
+        return False
     return path not in SHARED and not any(f"{path}/".startswith(f"{system}/") for system in SYSTEM)
 
 

@@ -24,7 +24,7 @@ class Declaration:
     ``available`` is what templates may use: all inventory variables of the host, overlaid with the resolved values.
     ``locked`` are vault files that were not opened. ``sealed`` are the variables, or keys of them, that are not read
     here, each with what it would need. ``inert`` says that the environment was read without effects and secrets.
-    ``permissions`` are those that ``-e`` gives this run.
+    ``permissions`` are those that ``-e`` gives this run. ``address`` is how its machine is reached; empty if unknown.
     """
 
     group: str
@@ -38,6 +38,7 @@ class Declaration:
     problems: list[Finding] = field(default_factory=list)
     lacking: list[Finding] = field(default_factory=list)
     permissions: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
 
     @property
     def prefix(self) -> str:

@@ -66,6 +66,10 @@ _FOUND = {"bool": "true or false", "dict": "a mapping", "float": "a number", "in
 #: The variables without which the registry's entry of an environment cannot be found.
 NAMES = ("bulkhead_project", "bulkhead_environment", "bulkhead_prefix")
 
+#: Connection plugins of ssh, and the names by which it reaches the controller itself.
+_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.netcommon.libssh")
+_HERE = ("localhost", "127.0.0.1", "::1")
+
 #: What stands for a part of a value that cannot be evaluated.
 _NOTHING = object()
 
@@ -92,6 +96,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
         # The names first: no other value may use up the time for them.
         for name in dict.fromkeys([*NAMES, *known]):
             declaration.values[name] = _resolve(declaration, templates, name, known[name])
+        declaration.address = _address(declaration, templates)
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)
@@ -100,6 +105,29 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     declaration.values["bulkhead_build_arguments"] = texts(arguments)
     declaration.available = {**available, **poisoned(declaration.values)}
     return declaration
+
+
+def _address(declaration: Declaration, templates: Templates) -> str:
+    """How the environment's machine is reached; empty where that needs what is sealed here."""
+    found: dict[str, str] = {}
+    for name, older, usual in (
+        ("ansible_connection", "ansible_connection", "ssh"),
+        ("ansible_host", "ansible_ssh_host", declaration.hosts[0]),
+        ("ansible_port", "ansible_ssh_port", "22"),
+    ):
+        value = declaration.available.get(name, declaration.available.get(older, usual))
+        try:
+            value = templates.value(value, declaration.available) if is_template(value) else value
+        except (AnsibleError, Omitted):
+            return ""
+        if holds_seal(value):
+            return ""
+        found[name] = str(value).strip().lower()
+    how = found["ansible_connection"].removeprefix("ansible.builtin.")
+    port = found["ansible_port"]
+    if how == "local" or (how in _SSH and found["ansible_host"] in _HERE and port == "22"):
+        return "localhost"
+    return f"{'ssh' if how in _SSH else how} {found['ansible_host']}:{port}"
 
 
 def poisoned(value: Any, name: str = "") -> Any:

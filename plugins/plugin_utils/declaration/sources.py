@@ -17,6 +17,11 @@ from .model import Declaration
 #: Where a machine keeps its state unless the inventory names another directory.
 _STATE_DIRECTORY = "/var/lib/bulkhead"
 
+#: Places of a machine that belong to no environment, each with whose they are.
+_PRIVATE = {"/root": "root", **dict.fromkeys(("/etc/ssh", "/proc", "/sys", "/dev"), "the machine itself")}
+#: Where a machine keeps the homes of its users.
+_HOMES = "/home"
+
 #: The name of one of certbot's certificates, in the path of its files.
 _LINEAGE = re.compile(r"/(?:live|archive)/([^/]+?)(?:-\d{4})?/")
 
@@ -58,8 +63,14 @@ def _owner(
         owner = directories.get((machine, step), "")
         if owner and owner != declaration.prefix:
             return owner
+        if owner:
+            return ""  # its own directory, wherever that is
         if step == state:
             return "Bulkhead on this machine"
+        if step in _PRIVATE:
+            return _PRIVATE[step]
+        if posixpath.dirname(step) == _HOMES and posixpath.basename(step) != values["bulkhead_owner"]:
+            return f"the user {posixpath.basename(step)}"
     lineage = _LINEAGE.search(path)
     if lineage and lineage[1].lower() not in own:
         return domains.get((machine, lineage[1].lower()), "")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
-from ..isolation.model import SEAL, SEALED, Claim, Environment, Sealed, Where
+from ..isolation.model import SEAL, SEALED, WORLD, Claim, Environment, Sealed, Where
 from ..isolation.readers.assemble import assemble
 from ..isolation.readers.rendered import RenderedArtefacts
 from ..release.render import Release
@@ -44,7 +44,7 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
     )
-    claims = (*environment.claims, *_backups(declaration, environment, release))
+    claims = (*environment.claims, *_backups(declaration, environment, release), *_address(declaration))
     if not declaration.sealed:
         return replace(environment, claims=claims)
     return replace(
@@ -63,6 +63,13 @@ def _backups(declaration: Declaration, environment: Environment, release: Releas
     path = posixpath.normpath(values[variable] or f"{state}/backups/{declaration.prefix}")
     where = declaration.origins.get(variable) or Where(item=variable)
     yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "backup"})
+
+
+def _address(declaration: Declaration) -> Iterator[Claim]:
+    """The claim on the address of the machine, as far as it can be read here."""
+    if declaration.address:
+        where = declaration.origins.get("bulkhead_machine") or Where(item="ansible_host")
+        yield Claim("address", WORLD, declaration.address, declaration.prefix, where, True)
 
 
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:

@@ -79,7 +79,7 @@ def _identity(environment: Environment, observation: Mapping[str, Any]) -> Itera
 
 def _other_directory(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """The same prefix was deployed here to another directory, probably by another inventory."""
-    entry = observation["registry"].get(environment.prefix) or {}
+    entry = observation["registry"].get(environment.prefix) or _elsewhere(observation).get(environment.prefix) or {}
     directory, places = str(entry.get("directory") or ""), observation["places"]
     same = places.get(directory, directory) == places.get(environment.directory, environment.directory)
     if directory and not same and is_there(entry, observation):
@@ -95,6 +95,12 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
             "CP-01",
             "CP-12",
         )
+
+
+def _elsewhere(observation: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The environments that are registered in other state directories of the machine."""
+    found: Mapping[str, Mapping[str, Any]] = observation.get("elsewhere", {})
+    return found
 
 
 def _maintenance(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
@@ -184,7 +190,7 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
 def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Environments that run here without a registry entry."""
     seen = {container["labels"].get(PREFIX, "") for container in observation["containers"]}
-    unknown = sorted(seen - {"", environment.prefix, *observation["registry"]})
+    unknown = sorted(seen - {"", environment.prefix, *observation["registry"], *_elsewhere(observation)})
     if unknown:
         yield _finding(
             environment,

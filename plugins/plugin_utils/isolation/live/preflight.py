@@ -17,7 +17,7 @@ from ..waivers import UNUSED, apply
 from .drift import drift
 from .machine import machine, moved_checkout
 from .ownership import ownership
-from .registered import registered, strangers
+from .registered import elsewhere, registered, strangers
 
 
 def preflight(environment: Environment, fleet: Collection[str], observation: Mapping[str, Any]) -> list[Finding]:
@@ -38,6 +38,7 @@ def standing(environment: Environment, fleet: Collection[str], observation: Mapp
     """The findings that count before and after a deployment. Drift does not: right after a deployment, the registry
     still describes the previous one."""
     deployed = list(registered(observation, {environment.prefix}, environment.machine))
+    deployed += elsewhere(observation, {environment.prefix}, environment.machine)
     projects = (project.name for project in environment.compose)
     known = {*fleet, *(neighbour.prefix for neighbour in deployed), *projects, environment.prefix}
     others = [*deployed, *strangers(observation, known, environment.machine)]

@@ -23,7 +23,8 @@ _PLAIN = (str, int, bool, float, type(None))
 
 
 def entry_claims(environment: Environment) -> list[dict[str, Any]]:
-    """The claims of an environment as the registry keeps them, without fingerprints of secrets, whose key is lost."""
+    """The claims of an environment as the registry keeps them: without fingerprints of secrets, whose key is lost, and
+    addresses, by which an inventory reaches the machine."""
     return [
         {
             "namespace": claim.namespace,
@@ -33,7 +34,7 @@ def entry_claims(environment: Environment) -> list[dict[str, Any]]:
             "attributes": {name: value for name, value in claim.attributes.items() if isinstance(value, _PLAIN)},
         }
         for claim in environment.claims
-        if claim.namespace != "secret"
+        if claim.namespace not in ("secret", "address")
     ]
 
 
@@ -71,6 +72,17 @@ def registered(observation: Mapping[str, Any], known: Collection[str], machine: 
     for prefix, entry in sorted(observation["registry"].items()):
         if prefix not in known and "damaged" not in entry and is_there(entry, observation):
             yield environment_of(entry, machine)
+
+
+def elsewhere(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
+    """The environments that root has registered in other state directories of this machine, with what they have here.
+
+    What is the world's, such as domains, is compared within one state directory.
+    """
+    for prefix, entry in sorted(observation.get("elsewhere", {}).items()):
+        if prefix not in known and "damaged" not in entry:
+            found = environment_of(entry, machine)
+            yield replace(found, domains=(), claims=tuple(claim for claim in found.claims if claim.scope == machine))
 
 
 def is_there(entry: Mapping[str, Any], observation: Mapping[str, Any]) -> bool:
@@ -136,8 +148,10 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
     directories: dict[str, str] = {}
     for container in observation["containers"]:
         owner = container["labels"].get(PREFIX) or container["labels"].get(PROJECT) or ""
-        if owner and owner not in known and container["labels"].get(WORKING_DIRECTORY):
-            directories.setdefault(owner, container["labels"][WORKING_DIRECTORY])
+        where = container["labels"].get(WORKING_DIRECTORY, "")
+        # Our label counts without a directory too: the prefix alone may be one that must not be beside this one.
+        if owner and owner not in known and (where or container["labels"].get(PREFIX)):
+            directories[owner] = directories.get(owner) or where
     for network in observation["networks"]:
         # Not the bare name: that of an unlabelled network (host, none) is a word that occurs in many files.
         owner = network["labels"].get(PREFIX) or network["labels"].get(PROJECT) or f"network {network['name']}"

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Environments that leave the comparison: one machine under two names, and two registries on one machine."""
+
+from __future__ import annotations
+
+import posixpath
+
+from ..model import Environment, Fleet, Severity
+from ..wording import listing
+from . import Hit, Judgement, owners, places, rule
+
+
+@rule("one-machine-two-names", severity=Severity.HIGH)
+def one_machine_two_names(fleet: Fleet) -> Judgement:
+    """Two environments are deployed to one address under two names, so that they are compared with other machines."""
+    for (_world, address), claims in fleet.claims("address").items():
+        names = {claim.owner: fleet.by_prefix[claim.owner].machine for claim in claims}
+        if len(set(names.values())) > 1:
+            said = ", ".join(f"{machine} for {owner}" for owner, machine in names.items())
+            yield Hit(
+                owners(claims),
+                address,
+                f"{listing(owners(claims))} are reached at one address ({address}), but bulkhead_machine differs "
+                f"({said}): what they share there is not compared.",
+                "Leave bulkhead_machine out, or set it alike. If the address leads to different machines in different "
+                "networks, give each environment a waiver for this finding.",
+                places(claims),
+            )
+
+
+@rule("two-state-directories", severity=Severity.HIGH)
+def two_state_directories(fleet: Fleet) -> Judgement:
+    """Two environments of one machine keep separate registries and locks."""
+    for machine, environments in fleet.machines.items():
+        directories: dict[str, Environment] = {}
+        for environment in environments:
+            directory = environment.variables.get("bulkhead_state_directory")
+            if isinstance(directory, str):
+                directories.setdefault(posixpath.normpath(directory) if directory else "", environment)
+        if len(directories) > 1:
+            said = ", ".join(f"{path or 'the default'} for {found.prefix}" for path, found in directories.items())
+            names = tuple(environment.prefix for environment in directories.values())
+            yield Hit(
+                names,
+                "bulkhead_state_directory",
+                f"{listing(names)} are on {machine}, but bulkhead_state_directory differs ({said}): each would have a "
+                "registry and locks of its own, and neither would see the other's domains and databases there.",
+                "Leave bulkhead_state_directory out, or set it in group_vars/all for every environment of the machine.",
+                tuple(found.origin("bulkhead_state_directory") for found in directories.values()),
+                machine,
+            )
