@@ -44,6 +44,7 @@ def measure(count: int, rounds: int) -> dict[str, float]:
 def _environment(number: int) -> Any:
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
+    from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.definitions import definitions_of
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import build_stack
     from fleets import MORE_SERVICES, environment
 
@@ -57,10 +58,8 @@ def _environment(number: int) -> Any:
         "nginx": {"image": "nginx:1.28.0", "ports": [f"127.0.0.1:{values['bulkhead_http_port']}:80"]},
         **{key: {"image": f"{prefix}_web:1", **item} for key, item in MORE_SERVICES.items()},
     }
-    stack = build_stack(
-        {"common": {"restart": "unless-stopped", "cap_drop": ["ALL"]}, "application": {}, "services": services},
-        {}, prefix=prefix, project="app", environment=name,
-    )  # fmt: skip
+    default = {"common": {"restart": "unless-stopped", "cap_drop": ["ALL"]}, "application": {}, "services": services}
+    stack = build_stack(definitions_of(default, {}), {}, prefix=prefix, project="app", environment=name)
     settings = {
         "DB_HOST": "pool",
         "DB_NAME": prefix,

@@ -64,9 +64,12 @@ VARIABLES = [
     *variable("bulkhead_docker_host", NOBODY, "unix:///run/user/1000/docker.sock"),
     *variable("bulkhead_directory", BOTH, MAIN, f"{MAIN}/staging", "/home/ubuntu/main", f"{MAIN}/../ai-ia-backend"),
     *variable("bulkhead_directory", STAGING, "/etc/ssh", "/var/lib/bulkhead/deployed", "/home/ubuntu/.ssh/staging"),
+    *variable("bulkhead_directory", STAGING, "/etc/cron.d", "/srv/staging\n/x", "/proc/self/root/srv"),
     *variable("bulkhead_directory", NOBODY, "/home/ubuntu/main2/ai-ia-backend", f"{MAIN}2"),
+    *variable("bulkhead_source_repository", STAGING, "ext::sh -c id", "fd::17", "--upload-pack=id"),
     *variable("bulkhead_source_repository", NOBODY, "git@github.com:eduaiia/other.git"),
     *variable("bulkhead_source_branch", BOTH, "main"),
+    *variable("bulkhead_source_branch", STAGING, "--upload-pack=touch"),
     *variable("bulkhead_source_branch", NOBODY, "main2", "release/2"),
     *variable("bulkhead_source_commit", NOBODY, "4f2a91c07b1d3e5f60718293a4b5c6d7e8f90a1b"),
     *variable("bulkhead_source_shared", NOBODY, True),
@@ -94,6 +97,9 @@ VARIABLES = [
     *variable("bulkhead_reserved_disk", NOBODY, "20G"),
     *variable("bulkhead_build_ca_bundle", NOBODY, "/etc/ssl/certs/ca-certificates.crt"),
     *variable("bulkhead_domains", BOTH, ["eduaiia.com"], ["staging.eduaiia.com", "WWW.eduaiia.com"], ["*.eduaiia.com"]),
+    *variable(
+        "bulkhead_domains", STAGING, ["staging.eduaiia.com; include /etc/passwd"], ["https://staging.eduaiia.com"]
+    ),
     *variable("bulkhead_domains", NOBODY, ["qa.eduaiia.com"], ["staging.eduaiia.com", "noteduaiia.com"]),
     *variable("bulkhead_http_port", BOTH, 80, 443),
     *variable("bulkhead_http_port", NOBODY, 8081),
@@ -126,6 +132,7 @@ VARIABLES = [
             "bulkhead_tls_key_path": "",
         },
     ),
+    *variable("bulkhead_nginx_body_size", STAGING, "50m; include /etc/passwd"),
     *variable("bulkhead_nginx_body_size", NOBODY, "50m"),
     *variable("bulkhead_nginx_timeout", NOBODY, "30s"),
     *variable("bulkhead_acme_webroot", BOTH, f"{MAIN}/acme"),
@@ -292,6 +299,18 @@ STACK = [
     services("less memory", NOBODY, postgresql={"deploy": {"resources": {"limits": {"memory": "512M"}}}}),
     services("a port on another loopback address", NOBODY, django={"ports": ["127.0.0.1:9001:8001"]}),
     services("no redis", NOBODY, redis=None),
+    services("a build of a service", STAGING, web={"build": {"context": "./web"}}),
+    services("a key of x-bulkhead that nobody reads", STAGING, django={"x-bulkhead": {"backups": {"kind": "files"}}}),
+    services("a variable that is unset", STAGING, web={"image": "web:1", "command": ["wait", "5$each-day"]}),
+    services("a dollar", NOBODY, web={"image": "web:1", "command": ["wait", "5$$each-day"]}),
+    Mutant("production's container through a variable", BOTH, {
+        "bulkhead_env": {"SITE": "aiia_prod"}, "bulkhead_services": {"django": {"container_name": "${SITE}_django"}}}),
+    Mutant("one directory for both through a variable", BOTH, everybody={
+        "bulkhead_env_shared": {"DATA_DIR": "/srv/aiia"},
+        "bulkhead_services": {"web": {"image": "web:1", "volumes": ["${DATA_DIR}/media:/media"]}}}),
+    Mutant("its own directory through a variable", NOBODY, {
+        "bulkhead_env": {"MEDIA": "/home/ubuntu/staging/ai-ia-backend/media"},
+        "bulkhead_services": {"web": {"image": "web:1", "volumes": ["${MEDIA}:/media"]}}}),
     Mutant("network of production", BOTH, {
         "bulkhead_compose": {"networks": {"default": {"name": "aiia_prod_network"}}}}),
     Mutant("external network of production", BOTH, {

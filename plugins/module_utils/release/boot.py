@@ -20,7 +20,6 @@ from .mounts import refuse_links, strangers
 from .run import Run
 from .service import Service
 
-
 #: The exit code of ``on_change`` that asks for a start (EX_TEMPFAIL of sysexits.h).
 _NEEDS_START = 75
 

@@ -147,8 +147,9 @@ def _check_place(declaration: Declaration) -> None:
             declaration.problem(
                 "invalid-variable",
                 "bulkhead_directory",
-                f"bulkhead_directory is {directory}, below {kept}, where Bulkhead keeps what it knows of all environments",
-                "name a directory that holds this environment and nothing else, such as /home/ubuntu/main/ai-ia-backend",
+                f"bulkhead_directory is {directory}, below {kept}, where Bulkhead keeps what it knows of all "
+                "environments",
+                "name a directory that holds this environment alone, such as /home/ubuntu/main/ai-ia-backend",
             )
 
 

@@ -49,13 +49,13 @@ def _check_value(declaration: Declaration, name: str, value: Any, spec: Mapping[
             declaration.problem("invalid-variable", name, f"{name} is empty", FORMS[name].fix)
         return
     if spec["type"] == "list":
-        judge = ((f"{name} has", item) for item in value)
+        said, items = "has", list(value)
     elif spec["type"] == "dict":
-        judge = ((f"{name} has the key", key) for key in value)
+        said, items = "has the key", list(value)
     else:
-        judge = iter([(f"{name} is", value)])
-    for said, item in judge:
-        _check_one(declaration, name, said, item, FORMS[name])
+        said, items = "is", [value]
+    for item in items:
+        _check_one(declaration, name, f"{name} {said}", item, FORMS[name])
 
 
 def _check_one(declaration: Declaration, name: str, said: str, value: Any, form: Form) -> None:

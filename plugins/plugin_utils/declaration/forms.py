@@ -123,7 +123,7 @@ def _is_egress(value: Any) -> bool:
     found = re.fullmatch(
         r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})", str(value)
     )
-    return bool(found) and (not found[1] or _is_address(found[1])) and 0 < int(found[2]) < 65536
+    return found is not None and (not found[1] or _is_address(found[1])) and 0 < int(found[2]) < 65536
 
 
 def _is_command(value: Any) -> bool:

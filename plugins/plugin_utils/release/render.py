@@ -30,20 +30,19 @@ from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
 from ..isolation.model import SEAL
+from .definitions import FILE, Definition, definitions_of, merge
+from .extras import check_extras
 from .program_settings import check_nginx, check_program_settings
 from .proved import check_files, check_project, check_services
 from .stack import (
-    FILE,
     Stack,
     StackFile,
     build_stack,
-    definitions,
     firewall_ports,
-    merge,
     published_ports,
 )
 from .tuning import lines, tuned
-from .variables import fill_in
+from .variables import Variables
 from .writers import dump_compose, dump_settings
 
 #: What stands for the commit as long as no machine has been asked for it.
@@ -128,6 +127,10 @@ class Release:
         return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class _Refused(Exception):
+    """A release cannot be made; the declaration says why."""
+
+
 class Renderer:
     """Renders environments. ``directories`` are searched for templates before the role's own.
 
@@ -149,6 +152,8 @@ class Renderer:
         try:
             with templates.limits():
                 return _rendered(declaration, evaluation, templates)
+        except _Refused:
+            return None
         except (AnsibleError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
             declaration.problem(
                 "template-error",
@@ -188,7 +193,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     if stack == SEAL:
         return None
     evaluation.stack = yaml.load(stack, Loader=_Loader)
-    found = definitions(evaluation.stack, values["bulkhead_services"])
+    found = {one.name: one.compose for one in definitions_of(evaluation.stack, values["bulkhead_services"])}
     programs = tuned(found, values)
     check_program_settings(declaration, found, programs)
     check_nginx(declaration)
@@ -217,33 +222,25 @@ def with_commit(release: Release, declaration: Declaration, commit: str) -> Rele
 def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Callable[[str], str]) -> Release:
     values = declaration.values
     prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
-    secrets = texts(values["bulkhead_secrets"])
-    stack = build_stack(
-        default,
-        values["bulkhead_services"],
-        prefix=prefix,
-        project=values["bulkhead_project"],
-        environment=environment,
-    )
+    names = {"prefix": prefix, "project": values["bulkhead_project"], "environment": environment}
+    definitions = definitions_of(default, values["bulkhead_services"])
+    if not check_extras(declaration, definitions):
+        raise _Refused
+    secrets = _needed_secrets(declaration, definitions, texts(values["bulkhead_secrets"]))
+    settings = _settings(declaration, definitions, secrets)
+    hidden = {*secrets, *(setting.key for setting in settings if setting.secret)}
+    variables = Variables(declaration, {setting.key: setting.value for setting in settings}, hidden)
+    filled, more = [*map(variables.service, definitions)], variables.sections(values["bulkhead_compose"])
+    stack = build_stack(filled, default.get("networks") or {}, **names)
     check_services(declaration, default, values["bulkhead_services"])
-    check_project(declaration, values["bulkhead_compose"])
+    check_project(declaration, more)
     check_files(declaration, stack, f"docker-compose.{environment}.yml")
     compose = {
-        **merge(stack.compose, values["bulkhead_compose"], FILE),
+        **merge(stack.compose, more, FILE),
         "services": stack.compose["services"],
         "name": stack.compose["name"],
     }
     _check_shape(compose)
-    stack = Stack(compose, stack.services)
-    secrets = _needed_secrets(declaration, stack, secrets)
-    settings = _settings(declaration, stack, secrets)
-    compose = fill_in(
-        declaration,
-        compose,
-        {service.key: service.name for service in stack.services},
-        {setting.key: setting.value for setting in settings},
-        {*secrets, *(setting.key for setting in settings if setting.secret)},
-    )
     stack = Stack(compose, stack.services)
     brought = [_file(file, text_of) for service in stack.services for file in service.brings]
     _check_tls(declaration, stack)
@@ -294,7 +291,7 @@ def _misshapen(declaration: Declaration) -> str:
     bare: dict[str, Any] = {"common": {}, "application": {}, "services": {}}
     for name, definition in declaration.values["bulkhead_services"].items():
         try:
-            published_ports(build_stack(bare, {name: definition}, **names).compose)
+            published_ports(build_stack(definitions_of(bare, {name: definition}), {}, **names).compose)
         except (ValueError, TypeError, KeyError, AttributeError):
             return f"bulkhead_services.{name}"
     return "bulkhead_services or bulkhead_compose"
@@ -340,10 +337,12 @@ def inputs_of(values: Mapping[str, Any]) -> str:
 _SEALED_SECRETS = dict.fromkeys(("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"), SEAL)
 
 
-def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> dict[str, str]:
+def _needed_secrets(
+    declaration: Declaration, definitions: Sequence[Definition], secrets: Mapping[str, str]
+) -> dict[str, str]:
     """The secrets of an environment, with a seal for those that its services need and that are not to be had here."""
     found = dict(secrets)
-    for service in stack.services:
+    for service in definitions:
         for name in service.secrets:
             if not found.get(name):
                 found[name] = SEAL
@@ -358,11 +357,13 @@ def _needed_secrets(declaration: Declaration, stack: Stack, secrets: Mapping[str
     return found
 
 
-def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]) -> list[DotenvLine]:
+def _settings(
+    declaration: Declaration, definitions: Sequence[Definition], secrets: Mapping[str, str]
+) -> list[DotenvLine]:
     """The lines of ``.env``: the project's name, what the services bring along, the user's settings, the secrets."""
     values = declaration.values
     found: dict[str, DotenvLine] = {}
-    for service in stack.services:
+    for service in definitions:
         variable = f"bulkhead_services.{service.name}"
         secret = {
             key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())
@@ -370,7 +371,7 @@ def _settings(declaration: Declaration, stack: Stack, secrets: Mapping[str, str]
         found.update({key: DotenvLine(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
         found.update({key: DotenvLine(key, text, False, variable) for key, text in texts(values[variable]).items()})
-    private = {name for service in stack.services for name in service.private}
+    private = {name for service in definitions for name in service.private}
     for key, value in secrets.items():
         if key in private:
             continue

@@ -2,19 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the declaration of services to one Compose project.
-
-The default stack and ``bulkhead_services`` are mappings of Compose service definitions. A service may carry two keys
-that are ours: ``service_name`` (its key in the Compose file) and ``x-bulkhead`` (what it brings along: files, settings
-for the application's ``.env``, secrets). Both are taken out before the file is written.
-"""
+"""From the definitions of an environment's services to one Compose project."""
 
 from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
@@ -23,13 +18,9 @@ from ...module_utils.docker.labels import APPLICATION, ENVIRONMENT, INPUT, PREFI
 from ...module_utils.release.service import DeclaredService
 from ..declaration.guarded_ports import allowed_port
 from ..isolation import naming
-from ..isolation.facts.capacity import memory_limit
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
-from .tuning import workers
-
-#: Keys of a service definition that are ours and not Compose's.
-OURS = ("service_name", "x-bulkhead")
+from .definitions import Definition, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +38,15 @@ class StackFile:
 
 @dataclass(frozen=True)
 class StackService(DeclaredService):
-    """A service of a stack, with the files, ``settings`` and ``secrets`` that it brings along.
+    """A service of a stack, with the files that it brings along.
 
-    ``private`` secrets are kept out of ``.env``. ``manage`` is the service's own management command, such as
+    ``manage`` is the service's own management command, such as
     ``python3 manage.py``. ``question`` is a read-only command whose output verification judges, as its kind says.
     ``backup`` are the parts of it that are backed up, each with the ``name`` that its file has. ``host`` is its name on
     the environment's network, however many containers it has.
     """
 
     brings: tuple[StackFile, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
     application: bool = False
     question_kind: str = ""
     question: tuple[str, ...] = ()
@@ -80,98 +68,46 @@ class Stack:
         return any(service.application for service in self.services)
 
 
-#: What stands for a Compose file in a path, and how long the paths of its sections and of a service's keys are.
-FILE = ("",)
-_SECTION, _OF_SERVICE = 2, 4
-
-#: Where null is a value of Compose's own: a network with its defaults, a setting from ``.env``, a volume of its own.
-_MEANINGFUL = ("networks", "environment", "volumes")
-
-
-def merge(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
-    """Merge deeply: mappings merge, null removes a key, everything else (lists too) replaces.
-
-    ``path`` is where the two stand in a Compose file, if they do: below a service's networks, environment and volumes,
-    and below the file's own networks and volumes, Compose gives null a meaning, and it stays.
-    """
-    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
-        return _copied(over)
-    merged = dict(base)
-    for key, value in over.items():
-        if value is not None:
-            merged[key] = merge(merged.get(key), value, (*path, str(key)) if path else ())
-        elif not path or path[-1] not in _MEANINGFUL or len(path) not in (_SECTION, _OF_SERVICE):
-            merged.pop(key, None)
-        elif path[-1] == "environment":
-            merged[key] = None
-        else:
-            merged.setdefault(key, None)
-    return merged
-
-
-def _copied(value: Any) -> Any:
-    """A copy of what YAML can hold, so that no two stacks have a list or mapping in common."""
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
-
-
 def build_stack(
-    stack: Mapping[str, Any], services: Mapping[str, Any], *, prefix: str, project: str, environment: str
+    definitions: Sequence[Definition],
+    networks: Mapping[str, Any],
+    *,
+    prefix: str,
+    project: str,
+    environment: str,
 ) -> Stack:
-    """Make the Compose project of an environment.
-
-    ``stack`` is the default stack with the keys ``common`` (what every service gets), ``application`` (what a service
-    without an image of its own gets), ``services`` and ``networks``. ``services`` is ``bulkhead_services``.
+    """Make the Compose project of an environment, from its services and the networks beside the default one.
 
     Raises ``ValueError`` with a message for the user when a definition has a shape that Compose cannot mean.
     """
-    wanted = merge(stack["services"], services, (*FILE, "services"))
-    for name, definition in wanted.items():
-        if not isinstance(definition, Mapping):
-            raise ValueError(
-                f"bulkhead_services.{name} is {type(definition).__name__}; it must be a mapping of Compose's service "
-                "keys (image, command, environment …), or null to leave the service out"
-            )
-    _check_started(wanted)
-    keys = {name: str(definition.get("service_name") or name) for name, definition in wanted.items()}
+    keys = {definition.name: definition.key for definition in definitions}
     compose_services: dict[str, Any] = {}
     described: list[StackService] = []
     volumes: dict[str, Any] = {}
-    for name, definition in wanted.items():
-        application = not definition.get("image")
-        complete = _complete(stack, services, name, application)
-        extra = complete.get("x-bulkhead") or {}
-        complete = {key: value for key, value in complete.items() if key not in OURS}
-        _fit_to_limits(complete, extra, services.get(name) or {})
+    for definition in definitions:
+        complete, extra = dict(definition.compose), definition.extra
         replicas = replicas_of(complete)
-        host = naming.container_name(prefix, name)
+        host = naming.container_name(prefix, definition.name)
         if replicas == 1:
             host = str(complete.setdefault("container_name", host))
         elif extra.get("rolling"):
             _give_alias(complete, host)
-        _check_prepare(name, extra)
         _rename_references(complete, keys)
         volumes.update(_named_volumes(complete, prefix, environment))
-        if keys[name] in compose_services:
-            raise ValueError(f"two services of bulkhead_services have the service_name {keys[name]!r}")
-        compose_services[keys[name]] = complete
+        compose_services[definition.key] = complete
         described.append(
             StackService(
-                name=name,
-                key=keys[name],
-                container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{keys[name]}"),
+                name=definition.name,
+                key=definition.key,
+                container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{definition.key}"),
                 image=str(complete.get("image", "")),
-                brings=tuple(StackFile(**file) for file in extra.get("files", ())),
-                settings=_settings(complete, extra),
-                secrets=tuple(extra.get("secrets", ())),
-                private=tuple(extra.get("private", ())),
-                on_change=tuple(map(str, extra.get("on_change", ()))),
-                validate=tuple(map(str, extra.get("validate", ()))),
-                application=application,
+                brings=tuple(StackFile(**file) for file in extra.get("files") or ()),
+                on_change=tuple(map(str, extra.get("on_change") or ())),
+                validate=tuple(map(str, extra.get("validate") or ())),
+                application=definition.application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),
                 question=tuple((extra.get("question") or {}).get("command", ())),
-                backup=backup_parts(name, extra.get("backup")),
+                backup=backup_parts(definition.name, extra.get("backup")),
                 manage=tuple(map(str, extra.get("manage") or ())),
                 # Old and new cannot both have one port of the machine.
                 rolling=bool(extra.get("rolling")) and not complete.get("ports"),
@@ -185,7 +121,7 @@ def build_stack(
     compose: dict[str, Any] = {
         "name": naming.project_name(prefix),
         "services": compose_services,
-        "networks": _networks(stack.get("networks") or {}, prefix, labels(project, environment, prefix)),
+        "networks": _networks(networks, prefix, labels(project, environment, prefix)),
     }
     if volumes:
         for volume in volumes.values():
@@ -197,41 +133,6 @@ def build_stack(
     return Stack(compose, tuple(described))
 
 
-def definitions(stack: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The complete definition of each service, by its name in ``bulkhead_services``. For arguments see
-    :func:`build_stack`; what is not a mapping is left out."""
-    wanted = merge(stack["services"], services, (*FILE, "services"))
-    return {
-        name: _complete(stack, services, name, not definition.get("image"))
-        for name, definition in wanted.items()
-        if isinstance(definition, Mapping)
-    }
-
-
-def _complete(stack: Mapping[str, Any], services: Mapping[str, Any], name: str, application: bool) -> dict[str, Any]:
-    """A service's definition over what it is based on."""
-    layers = [stack["common"], stack["application"]] if application else [stack["common"]]
-    complete: dict[str, Any] = {}
-    # Not the merged definition: a null removes what comes from `common` as well.
-    for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
-        complete = merge(complete, layer, (*FILE, "services", name))
-    return complete
-
-
-def _fit_to_limits(complete: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Give a service the part of its memory for ``/dev/shm`` that its ``shm_part`` says, unless its user chose one."""
-    memory = memory_limit(complete)
-    if extra.get("shm_part") and "shm_size" not in own:
-        complete["shm_size"] = f"{max(64, memory // int(extra['shm_part']) >> 20) if memory else 128}m"
-
-
-def _settings(complete: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str]:
-    """What a service adds to ``.env``; under the name in ``workers``, how many processes its limits have room for."""
-    found = {key: str(value) for key, value in (extra.get("env") or {}).items()}
-    number = workers(complete) if extra.get("workers") else 0
-    return {**({str(extra["workers"]): str(number)} if number else {}), **found}
-
-
 def _give_alias(service: dict[str, Any], alias: str) -> None:
     """Let several containers be found under the one name that a single one would have: nginx asks for that."""
     networks = service.get("networks") or ["default"]
@@ -240,38 +141,6 @@ def _give_alias(service: dict[str, Any], alias: str) -> None:
         own = dict(found["default"] or {})
         found["default"] = {**own, "aliases": list(dict.fromkeys([*(own.get("aliases") or ()), alias]))}
         service["networks"] = found
-
-
-def _check_started(services: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise ValueError with all services that Compose would never start."""
-    found = [(name, what) for name, definition in services.items() for what in _keeps_away(definition)]
-    if found:
-        said = ", ".join(f"bulkhead_services.{name} has {what}" for name, what in found)
-        nulls = ", ".join(f"{name}: null" for name in dict.fromkeys(name for name, _what in found))
-        raise ValueError(
-            f"{said}: Compose would start no container of it, and each deployment would wait for one. Take that "
-            f"away, or leave the service out with null (bulkhead_services: {{{nulls}}})"
-        )
-
-
-def _keeps_away(definition: Mapping[str, Any]) -> Iterator[str]:
-    """What in a service's definition keeps Compose from starting it."""
-    if definition.get("profiles"):
-        yield "profiles"
-    if str(definition.get("scale", "")) == "0":
-        yield "scale: 0"
-    deploy = definition.get("deploy")
-    if isinstance(deploy, Mapping) and str(deploy.get("replicas", "")) == "0":
-        yield "deploy.replicas: 0"
-
-
-def _check_prepare(name: str, extra: Mapping[str, Any]) -> None:
-    """Raise ValueError if ``prepare`` is not a list of commands."""
-    commands = extra.get("prepare") or ()
-    if not isinstance(commands, (list, tuple)) or not all(
-        isinstance(command, list) and command for command in commands
-    ):
-        raise ValueError(f"bulkhead_services.{name}: x-bulkhead.prepare is a list of commands, each a list of words")
 
 
 def _networks(more: Mapping[str, Any], prefix: str, own: Mapping[str, str]) -> dict[str, Any]:

@@ -6,19 +6,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...module_utils.docker.labels import INPUT
 from ..declaration.model import Declaration
 from ..isolation.errors import ReaderError
 from ..isolation.model import SEAL
 from ..isolation.readers.compose.interpolation import Interpolator
-
-_SECTIONS = ("networks", "volumes", "configs", "secrets")
+from .definitions import Definition
 
 _NO_SECRET = (
     "let the service bring a file along (x-bulkhead.files, with secret: true) and name that file under env_file, or "
@@ -69,82 +65,66 @@ class Filler:
         return None if text is None else f"{key}={text}"
 
 
-def fill_in(
-    declaration: Declaration,
-    compose: Mapping[str, Any],
-    names: Mapping[str, str],
-    settings: Mapping[str, str],
-    secrets: Iterable[str],
-) -> dict[str, Any]:
-    """A Compose project without variables; problems are noted where it cannot be.
+class Variables:
+    """The variables that an environment's Compose file may use. Problems are noted in its declaration.
 
-    ``names`` are the names of the services by their keys, ``settings`` the lines of ``.env``, ``secrets`` the names of
-    those that are secret, and of all others that are kept out of it.
+    ``settings`` are the lines of ``.env``; ``secrets`` are the names of those that are secret, and of all others that
+    are kept out of it.
     """
-    hidden = frozenset(secrets)
-    filled = dict(compose)
-    filled["services"] = {
-        key: _service(declaration, service, f"bulkhead_services.{names[key]}", Filler(settings, hidden))
-        for key, service in compose["services"].items()
-    }
-    for section in _SECTIONS:
-        if "$" in repr(compose.get(section)):
-            filled[section] = {
-                key: _part(declaration, entry, f"bulkhead_compose.{section}.{key}", Filler(settings, hidden))
-                for key, entry in compose[section].items()
-            }
-    return filled
 
+    def __init__(self, declaration: Declaration, settings: Mapping[str, str], secrets: Iterable[str]) -> None:
+        self._declaration = declaration
+        self._settings = settings
+        self._secrets = frozenset(secrets)
 
-def _service(declaration: Declaration, service: Mapping[str, Any], where: str, filler: Filler) -> Mapping[str, Any]:
-    found = dict(service)
-    given = service.get("environment")
-    bare = isinstance(given, Mapping) and None in given.values()
-    bare = bare or (isinstance(given, list) and not all("=" in str(item) for item in given))
-    # Searching repr() for a dollar is much faster than checking each value.
-    if bare or "$" in repr(service):
-        found = {key: _part(declaration, item, f"{where}.{key}", filler) for key, item in service.items()}
-    if bare:
-        found["environment"] = filler.environment(found["environment"])
-        _note_secrets(declaration, f"{where}.environment", filler)
-    if filler.used:
-        text = json.dumps({**found, "labels": {**found["labels"], INPUT: ""}}, sort_keys=True, default=str)
-        found["labels"] = {**found["labels"], INPUT: sha256(text.encode()).hexdigest()[:16]}
-    return found
+    def service(self, definition: Definition) -> Definition:
+        """A service without variables, and without names in its environment that have no value."""
+        compose, where = definition.compose, f"bulkhead_services.{definition.name}"
+        given = compose.get("environment")
+        values = given.values() if isinstance(given, Mapping) else ()
+        items = given if isinstance(given, list) else ()
+        bare = None in values or not all("=" in str(item) for item in items)
+        # Searching repr() for a dollar is much faster than checking each value.
+        if not bare and "$" not in repr(compose):
+            return definition
+        found = {key: self._filled(value, f"{where}.{key}") for key, value in compose.items()}
+        if bare:
+            filler = Filler(self._settings, self._secrets)
+            found["environment"] = filler.environment(found["environment"])
+            self._note_secrets(f"{where}.environment", filler)
+        return replace(definition, compose=found)
 
+    def sections(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """``bulkhead_compose`` without variables."""
+        found = dict(more)
+        for section, entries in more.items():
+            if isinstance(entries, Mapping) and "$" in repr(entries):
+                where = f"bulkhead_compose.{section}"
+                found[section] = {key: self._filled(entry, f"{where}.{key}") for key, entry in entries.items()}
+        return found
 
-def _part(declaration: Declaration, value: Any, where: str, filler: Filler) -> Any:
-    """One value of a service or section; its variables that are unset or secret are problems."""
-    own = Filler(filler.settings, filler.secrets)
-    try:
-        found = own.value(value)
-    except ReaderError as error:
-        _note(
-            declaration,
-            where,
-            f"{where}: {error.message}",
-            "set the variable in bulkhead_env, or write '$$' for a dollar",
-        )
-        return value
-    finally:
-        filler.used += own.used
-    _note_secrets(declaration, where, own)
-    for name in own.unset:
-        _note(
-            declaration,
-            where,
-            f"{where} contains ${name}, and .env has no {name}: Compose would put nothing in its place",
-            f"write '$$' for a dollar ($${name}), or add {name} to bulkhead_env",
-        )
-    return found
+    def _filled(self, value: Any, where: str) -> Any:
+        filler = Filler(self._settings, self._secrets)
+        try:
+            found = filler.value(value)
+        except ReaderError as error:
+            fix = "set the variable in bulkhead_env, or write '$$' for a dollar"
+            self._note(where, f"{where}: {error.message}", fix)
+            return value
+        self._note_secrets(where, filler)
+        for name in filler.unset:
+            self._note(
+                where,
+                f"{where} contains ${name}, and .env has no {name}: Compose would put nothing in its place",
+                f"write '$$' for a dollar ($${name}), or add {name} to bulkhead_env",
+            )
+        return found
 
+    def _note_secrets(self, where: str, filler: Filler) -> None:
+        for name in dict.fromkeys(filler.used):
+            if name in self._secrets:
+                message = f"{where} contains {name}, which is secret: the Compose file is not, and would hold it"
+                self._note(where, message, _NO_SECRET)
 
-def _note_secrets(declaration: Declaration, where: str, filler: Filler) -> None:
-    for name in dict.fromkeys(filler.used):
-        if name in filler.secrets:
-            message = f"{where} contains {name}, which is secret: the Compose file is not, and would hold it"
-            _note(declaration, where, message, _NO_SECRET)
-
-
-def _note(declaration: Declaration, where: str, message: str, fix: str) -> None:
-    declaration.problem("compose-variable", where.partition(".")[0], message, fix, resource=where)
+    def _note(self, where: str, message: str, fix: str) -> None:
+        self._declaration.problem("compose-variable", where.partition(".")[0], message, fix, resource=where)

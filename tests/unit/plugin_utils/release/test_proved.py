@@ -48,8 +48,9 @@ FORGED = "io.bulkhead.tree"
     ],
 )
 def test_labels_of_ours(tmp_path: Path, keys: dict[str, Any]) -> None:
-    (problem,) = with_service(tmp_path, **keys)
-    assert problem.startswith("reserved-label: bulkhead_services.web") and "sets the label" in problem
+    problems = [problem for problem in with_service(tmp_path, **keys) if not problem.startswith("compose-variable")]
+    assert len(problems) == 1
+    assert problems[0].startswith("reserved-label: bulkhead_services.web") and "sets the label" in problems[0]
 
 
 @pytest.mark.parametrize("section", ["networks", "volumes", "secrets", "configs"])

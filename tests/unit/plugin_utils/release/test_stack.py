@@ -14,12 +14,12 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.facts.serv
     restart_policy,
     runs_once,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.definitions import definitions_of, merge
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.stack import (
     Stack,
     StackService,
     build_stack,
     labels,
-    merge,
     mounted_directories,
     published_ports,
 )
@@ -46,7 +46,10 @@ DEFAULT: dict[str, Any] = {
 
 
 def build(services: dict[str, Any] | None = None, prefix: str = "app_prod", environment: str = "prod") -> Stack:
-    return build_stack(DEFAULT, services or {}, prefix=prefix, project="app", environment=environment)
+    definitions = definitions_of(DEFAULT, services or {})
+    return build_stack(
+        definitions, DEFAULT.get("networks") or {}, prefix=prefix, project="app", environment=environment
+    )
 
 
 def definition(stack: Stack, key: str) -> Any:
@@ -219,7 +222,8 @@ def test_what_is_ours_is_not_composes() -> None:
     stack = build()
     assert "service_name" not in definition(stack, "web_prod")
     assert "x-bulkhead" not in definition(stack, "db")
-    assert described(stack, "db").settings == {"DB_HOST": "db", "PORT": "5432"}
+    found = {service.name: service.settings for service in definitions_of(DEFAULT, {})}
+    assert found == {"web": {}, "db": {"DB_HOST": "db", "PORT": "5432"}, "cache": {}}
 
 
 def test_a_container_name_of_the_users_own() -> None:
@@ -262,7 +266,7 @@ def test_building_changes_nothing_of_the_default() -> None:
 )
 def test_named_volumes(mount: Any, names: list[str]) -> None:
     only = {"common": {}, "application": {}, "services": {"a": {"image": "a", "volumes": [mount]}}}
-    stack = build_stack(only, {}, prefix="app_prod", project="app", environment="prod")
+    stack = build_stack(definitions_of(only, {}), {}, prefix="app_prod", project="app", environment="prod")
     assert list(stack.compose.get("volumes", {})) == names
 
 
@@ -323,11 +327,6 @@ def test_what_nginx_asks_for_is_one_name_however_many_there_are() -> None:
         assert definition(stack, "job").get("networks") == expected
     assert "networks" not in definition(build({"job": {"image": "i", "scale": 2}}), "job"), "nginx does not ask for it"
     assert described(build({"job": {**ours, "container_name": "own"}}), "job").host == "own"
-
-
-def test_what_prepares_a_release_is_a_list_of_commands() -> None:
-    with pytest.raises(ValueError, match=r"x-bulkhead\.prepare is a list of commands, each a list of words"):
-        build({"job": {"image": "i", "x-bulkhead": {"prepare": ["migrate --noinput"]}}})
 
 
 @pytest.mark.parametrize(

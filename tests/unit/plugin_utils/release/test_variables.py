@@ -126,7 +126,21 @@ def test_the_input_label_follows_what_is_filled_in(tmp_path: Path) -> None:
     assert label == again["services"]["web"]["labels"][INPUT] == other["services"]["web"]["labels"][INPUT]
     plain = made(tmp_path / "plain", {"environment": {"A": "info"}})[1]
     changed = made(tmp_path / "changed", {"environment": {"A": "${LEVEL}x"}})[1]
-    assert len({label, *(found["services"]["web"]["labels"][INPUT] for found in (plain, changed))}) == 3
+    assert plain["services"]["web"]["labels"][INPUT] == label != changed["services"]["web"]["labels"][INPUT]
+
+
+def test_what_is_made_of_a_variable_is_judged(tmp_path: Path) -> None:
+    """Mounts, names and images of a service are those that Compose would have made."""
+    service = {"volumes": ["${DATA_DIR}/media:/media"], "container_name": "app_prod_${LEVEL}", "image": "x:$LEVEL"}
+    declaration, compose = made(tmp_path / "good", service)
+    assert declaration.problems == []
+    web = compose["services"]["web"]
+    assert (web["volumes"], web["image"]) == (["/srv/prod/app/data/media:/media"], "x:info")
+    assert (web["container_name"], compose["volumes"].keys()) == ("app_prod_info", {"storage", "pgdata", "redis_data"})
+    hidden = {"configs": {"more": {"file": "${CODE}/more.conf"}}}
+    env = {**SETTINGS, "CODE": "/srv/prod/app/code"}
+    found = made(tmp_path / "checkout", {}, bulkhead_env_shared=env, bulkhead_compose=hidden)[0].problems
+    assert [problem.rule for problem in found] == ["unproved-file"]
 
 
 @given(st.text(alphabet="ab${}:-_ \n", max_size=20))
