@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..facts.code_lines import code_lines
 from ..facts.effects import printed_lines
@@ -41,7 +42,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
         told: set[tuple[str, str]] = set()
         for runs, text, place in found:
             for owner, token, position in index.owners_in(text, environment.prefix):
-                where = place if isinstance(place, Where) else place[0].where(*place[1:])
+                where = place if isinstance(place, Where) else _nearest(place, token)
                 asked = runs and text[:position].endswith("://")
                 if not (
                     is_own_kind(token)
@@ -135,6 +136,23 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
         for where, line in code_lines(document):
             if where.line not in shown:
                 yield document.kind in _ACTING, line, where
+
+
+def _nearest(place: tuple[Any, ...], token: str) -> Where:
+    """The place of the key that says a token, as deep as it stands."""
+    project, *path = place
+    value: Any = getattr(project, path[0])
+    for part in path[1:]:
+        value = value[int(part) if isinstance(value, (list, tuple)) else part]
+    while isinstance(value, (Mapping, list, tuple)):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        key, below = next(((key, item) for key, item in items if token in " ".join(texts([item]))), ("", None))
+        if below is None:
+            break
+        path.append(str(key))
+        value = below
+    found: Where = project.where(*path)
+    return found
 
 
 def is_own_kind(token: str) -> bool:

@@ -17,7 +17,7 @@ from . import Hit, Judgement, rule
 
 #: Variables that are not searched here: what is deployed is judged as it is deployed, identity and domains have rules
 #: of their own, and some name another environment on purpose.
-_ELSEWHERE = frozenset(
+ELSEWHERE = frozenset(
     """bulkhead_backup_copy_command bulkhead_backup_directory bulkhead_command bulkhead_compose bulkhead_confirm
     bulkhead_database_admin bulkhead_database_name bulkhead_database_user bulkhead_directory bulkhead_domains
     bulkhead_env bulkhead_env_shared bulkhead_environment bulkhead_firewall_allow bulkhead_machine bulkhead_manage
@@ -50,7 +50,7 @@ def foreign_variable(fleet: Fleet) -> Judgement:
 
 def _texts(environment: Environment) -> Iterator[tuple[str, str]]:
     for name, value in environment.variables.items():
-        if name not in _ELSEWHERE:
+        if name not in ELSEWHERE:
             for text in leaves(value):
                 yield name, text
                 if ".." in text:
