@@ -82,10 +82,9 @@ MAY_IMPORT |= _below(
     {
         "declaration": "isolation module_utils/source/values ansible jinja2 yaml",
         "release": "declaration isolation isolation/containment isolation/facts module_utils/core/env_file "
-        "module_utils/core/masking module_utils/docker/containers module_utils/docker/labels module_utils/host/guarded module_utils/image/tag "
-        "module_utils/release/paths "
-        "module_utils/release/service "
-        "module_utils/source/checkout ansible yaml",
+        "module_utils/core/masking module_utils/docker/containers module_utils/docker/labels module_utils/host/guarded "
+        "module_utils/image/tag module_utils/release/paths module_utils/release/service module_utils/source/checkout "
+        "ansible yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
         "module_utils/core/masking module_utils/core/permit module_utils/core/steps module_utils/core/timestamps "
         "ansible cryptography",

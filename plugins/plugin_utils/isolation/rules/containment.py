@@ -152,6 +152,15 @@ def _found(fleet: Fleet) -> list[_Outside]:
     return found
 
 
+def shared_on_purpose(fleet: Fleet) -> list[str]:
+    """What several environments declare in ``bulkhead_shared``, with their prefixes."""
+    return [
+        f"{kind} {name} ({listing(owners)})"
+        for (_machine, kind, name), owners in fleet.derived(_declared_shares).items()
+        if len(owners) > 1
+    ]
+
+
 def _declared_shares(fleet: Fleet) -> dict[tuple[str, str, str], list[str]]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for environment in fleet.environments:
