@@ -52,10 +52,7 @@ def _summary(verdict: Verdict, deploying: bool) -> str:
         aim = f"; this run is for {', '.join(verdict.targets)}" if verdict.targets else ""
         points = number(len(advice), "point")
         hint = f" (advice on {points}: ansible-playbook aiia.bulkhead.plan)" if advice else ""
-        read = len(verdict.prefixes) - len(verdict.unread)
-        proved = f"{number(read, 'environment')}, {number(verdict.claims, 'claim')}"
-        left = f"; not proved, for lack of values: {', '.join(verdict.unread)}" if verdict.unread else ""
-        lines.append(f"proved on paper: {proved}, none shared{left}{aim}{hint}")
+        lines.append(f"{verdict.proved}{aim}{hint}")
     return "\n".join([*lines, *(verdict.open if not deploying else ())])
 
 

@@ -21,6 +21,7 @@ from ..plugin_utils.isolation.model import Finding
 from ..plugin_utils.isolation.readers.fingerprints import RECORD, salt_of
 from ..plugin_utils.isolation.report import text
 from ..plugin_utils.isolation.wording import number
+from ..plugin_utils.release.definitions import definitions_of
 from ..plugin_utils.secrets import files, jobs
 from ..plugin_utils.secrets.editing import SecretsProblem
 from ..plugin_utils.secrets.fingerprints import is_salt
@@ -107,11 +108,13 @@ class ActionModule(ActionBase):
         if release is None:
             raise AnsibleActionFail(text.refusal(self.declaration.problems))
         self._refuse_others(directory)
+        stack = release.evaluation.stack if release.evaluation else {}
+        services = definitions_of(stack, values["bulkhead_services"])
         settings = {line.key: line.variable for line in release.settings if line.variable != "bulkhead_secrets"}
         return jobs.Job(
             directory=directory,
             group=group,
-            needed=list(dict.fromkeys(name for service in release.stack.services for name in service.secrets)),
+            needed=list(dict.fromkeys(name for service in services for name in service.secrets)),
             passwords=self._loader._vault.secrets or (),
             name=str(values["bulkhead_secret_name"] or ""),
             kind=str(values["bulkhead_secret_kind"] or ""),

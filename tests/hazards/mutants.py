@@ -85,6 +85,11 @@ def _merge(values: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 def prove(inventory: Path, folder: Path) -> Any:
     """What the plan gate says of a whole inventory."""
+    return gate(inventory, folder).prove(deploying=False)
+
+
+def gate(inventory: Path, folder: Path) -> Any:
+    """The plan gate of an inventory."""
     from ansible.plugins.loader import init_plugin_loader
     from ansible.utils.collection_loader import AnsibleCollectionConfig
 
@@ -94,4 +99,4 @@ def prove(inventory: Path, folder: Path) -> Any:
 
     loader = SimpleNamespace(_vault=SimpleNamespace(secrets=[]), get_basedir=lambda: str(folder))
     sources = {"ansible_inventory_sources": [str(inventory)], "playbook_dir": str(folder / "playbooks")}
-    return Gate(SimpleNamespace(_loader=loader), sources).prove(deploying=False)
+    return Gate(SimpleNamespace(_loader=loader), sources)

@@ -81,16 +81,14 @@ MAY_IMPORT |= _below(
     "plugin_utils",
     {
         "declaration": "isolation module_utils/host/guarded module_utils/source/values ansible jinja2 yaml",
-        "release": "declaration isolation isolation/facts isolation/readers/compose "
-        "module_utils/core/env_file module_utils/core/masking "
-        "module_utils/docker/containers module_utils/docker/labels module_utils/image/tag "
-        "module_utils/release/paths "
-        "module_utils/release/service "
+        "release": "declaration isolation isolation/containment isolation/facts isolation/readers/compose "
+        "module_utils/core/env_file module_utils/core/masking module_utils/docker/containers "
+        "module_utils/docker/labels module_utils/image/tag module_utils/release/paths module_utils/release/service "
         "module_utils/source/values ansible yaml",
         "secrets": "declaration isolation isolation/readers ansible cryptography yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
-        "secrets "
-        "module_utils/core/permit module_utils/core/steps module_utils/core/timestamps ansible cryptography",
+        "secrets module_utils/core/masking module_utils/core/permit module_utils/core/steps "
+        "module_utils/core/timestamps ansible cryptography",
         "jobs": "declaration gate isolation isolation/live release module_utils/backup/postgresql "
         "module_utils/backup/schedule module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "

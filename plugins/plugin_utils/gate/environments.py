@@ -12,12 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...module_utils.core.masking import texts_to_hide
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
+from ..declaration.settings import texts
 from ..isolation.model import SEAL, SEALED, WORLD, Claim, Environment, Sealed, Where
 from ..isolation.readers.assemble import assemble
+from ..isolation.readers.documents import kind_of
 from ..isolation.readers.rendered import RenderedArtefacts
 from ..release.render import Release
+
+#: Kinds of files that configure a server; each setting in them is judged.
+_CONFIGURATIONS = frozenset(("pgbouncer", "postgresql", "redis"))
 
 #: Where a machine keeps its state unless the inventory names another directory.
 DEFAULT_STATE_DIRECTORY = "/var/lib/bulkhead"
@@ -79,6 +85,7 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
         for path, text in texts.items()
         if path.startswith("docker/nginx/") and path.endswith(".conf") and text != SEAL
     }
+    configurations = dict(_secret_configurations(declaration, release))
     texts.update(_commands(declaration, release))
     return RenderedArtefacts(
         compose=release.stack.compose,
@@ -87,8 +94,25 @@ def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:
         secrets=[setting.key for setting in release.settings if setting.secret],
         sources={setting.key: _source(declaration, setting.variable, setting.key) for setting in release.settings},
         nginx=nginx,
-        files={path: text for path, text in texts.items() if path not in nginx and not holds_seal(text)},
+        files={
+            **{path: text for path, text in texts.items() if path not in nginx and not holds_seal(text)},
+            **configurations,
+        },
     )
+
+
+def _secret_configurations(declaration: Declaration, release: Release) -> Iterator[tuple[str, str]]:
+    """The configurations of servers that hold a secret, with a seal in place of each."""
+    secrets = texts(declaration.values["bulkhead_secrets"]).values()
+    hidden = texts_to_hide(secret for secret in secrets if secret and SEAL not in secret)
+    for file in release.brought:
+        if not file.secret or file.source or file.content == SEAL:
+            continue
+        if kind_of(file.path, file.content) in _CONFIGURATIONS:
+            text = file.content
+            for secret in hidden:
+                text = text.replace(secret, SEAL)
+            yield file.path, text
 
 
 def _commands(declaration: Declaration, release: Release) -> Iterator[tuple[str, str]]:

@@ -34,10 +34,13 @@ from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
 from ..isolation.model import SEAL, Finding, Fleet, Severity
+from ..isolation.readers.fingerprints import sealed_of
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
 from ..isolation.report.page import Judged, page
+from ..isolation.report.proved import Scope, proved
 from ..isolation.rules import judge, rules
+from ..isolation.rules.containment import shared_on_purpose
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
 from ..release.render import Release, Renderer, with_commit
@@ -63,7 +66,8 @@ _REPORTS = {".md": "markdown", ".sarif": "sarif", ".xml": "junit"}
 @dataclass
 class Verdict:
     """What the plan gate found. ``targets`` are the prefixes of the environments to deploy, ``unread`` those of
-    bystanders of which something that others could run into is sealed here."""
+    bystanders of which something that others could run into is sealed here, ``sealed`` those of which any value is, and
+    ``shared`` is what several declare as shared."""
 
     prefixes: list[str]
     targets: list[str]
@@ -72,6 +76,14 @@ class Verdict:
     open: list[str] = field(default_factory=list)
     claims: int = 0
     unread: list[str] = field(default_factory=list)
+    sealed: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+
+    @property
+    def proved(self) -> str:
+        """What a verdict that does not stop has proved, in one line."""
+        read = len(self.prefixes) - len(self.unread)
+        return proved(Scope(read, self.claims, self.shared, self.sealed, self.unread), self.findings)
 
     @property
     def text(self) -> str:
@@ -262,6 +274,8 @@ class Gate:
             open=[*open_checks(fleet), *unread_values(self.declarations)],
             claims=sum(len(environment.claims) for environment in fleet.environments),
             unread=list(self.unread),
+            sealed=[environment.prefix for environment in fleet.environments if sealed_of(environment)],
+            shared=shared_on_purpose(fleet),
         )
 
     def bind(self, declaration: Declaration) -> None:

@@ -178,6 +178,7 @@ class ComposeProject:
     ``bare_name`` is the project name if someone runs ``docker compose -f FILE`` in the directory. ``files`` are all
     files that were read, also by ``extends`` and ``include``, as absolute paths on the machine. ``places`` maps a
     dotted path of the model (``services.web.ports.0``) to where it was written; look places up with :meth:`where`.
+    ``more`` are other keys at the top of a file that Bulkhead renders.
     """
 
     name: str
@@ -194,6 +195,7 @@ class ComposeProject:
     interpolations: tuple[Interpolation, ...] = ()
     warnings: tuple[str, ...] = ()
     places: Mapping[str, Where] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def where(self, *path: str | int) -> Where:
         """Where an item of the model was written, or else its nearest parent that has a place."""
@@ -234,8 +236,9 @@ class Directive:
 class Document:
     """Any other file that affects the machine: not Compose, nginx or an environment file.
 
-    ``kind`` is ``workflow``, ``shell``, ``cron``, ``systemd``, ``sql``, ``pgbouncer``, ``redis``, ``dockerfile``,
-    ``dockerignore``, ``logrotate``, ``ansible`` or ``text``. ``data`` is the parsed form, for kinds that have one.
+    ``kind`` is ``workflow``, ``shell``, ``cron``, ``systemd``, ``sql``, ``pgbouncer``, ``postgresql``, ``redis``,
+    ``dockerfile``, ``dockerignore``, ``logrotate``, ``ansible`` or ``text``. ``data`` is the parsed form, for kinds
+    that have one.
     """
 
     path: str

@@ -17,6 +17,7 @@ from typing import Any
 from ...module_utils.docker.labels import COMPOSE, OURS
 from ...module_utils.release.paths import SETTINGS, clashing, path_problem
 from ..declaration.model import Declaration
+from ..isolation.containment.x_bulkhead import X_BULKHEAD
 from ..isolation.model import SEAL
 from .stack import Stack
 
@@ -47,9 +48,22 @@ def check_services(declaration: Declaration, default: Mapping[str, Any], service
         for key in _READS_MORE:
             if definition.get(key) is not None:
                 _note_reads_more(declaration, where, key)
+        _check_own_keys(declaration, where, definition.get("x-bulkhead"))
         _check_labels(declaration, where, definition)
         for holder in (definition.get("deploy"), definition.get("build"), *_volume_options(definition)):
             _check_labels(declaration, where, holder)
+
+
+def _check_own_keys(declaration: Declaration, where: str, own: Any) -> None:
+    for key in own if isinstance(own, Mapping) else ():
+        if key not in X_BULKHEAD:
+            declaration.problem(
+                "unclassified-key",
+                _variable(where),
+                f"{where} has x-bulkhead.{key}, which Bulkhead does not know, so it would be ignored",
+                f"take it away, or write one of {', '.join(X_BULKHEAD)}",
+                resource=f"{where}.x-bulkhead.{key}",
+            )
 
 
 def _volume_options(definition: Mapping[str, Any]) -> Iterator[Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..declared import declared_shares
 from ..facts.ownership import inside
-from ..model import Environment
+from ..model import Environment, Fleet
 from ..naming import owns
 
 #: Files of the machine that hold nothing of any environment; they may be mounted, read-only.
@@ -54,6 +54,8 @@ class Boundary:
     shared: Mapping[str, frozenset[str]] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
+    #: Domains of other environments that lie below own ones.
+    ceded: frozenset[str] = frozenset()
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -70,8 +72,10 @@ class Boundary:
 
     def owns_domain(self, host: str) -> bool:
         """Whether a host name is one of the environment's domains, or below one."""
-        host = host.lower().rstrip(".")
-        return any(host == domain or host.endswith(f".{domain}") for domain in self.domains)
+        labels = host.lower().rstrip(".").split(".")
+        above = (".".join(labels[start:]) for start in range(len(labels)))
+        nearest = next((name for name in above if name in self.domains or name in self.ceded), "")
+        return bool(nearest) and nearest not in self.ceded
 
     def outside_path(self, path: str, read_only: bool = True) -> str:
         """Say why a path of the machine is not the environment's own; empty if it is."""
@@ -91,8 +95,24 @@ class Boundary:
         )
 
 
-def boundary_of(environment: Environment) -> Boundary:
-    """The boundary of an environment, from its declaration."""
+def domains_below(fleet: Fleet) -> dict[str, set[str]]:
+    """For each environment, the domains of others that lie below one of its own: staging's below production's."""
+    owners = {
+        domain.lower(): environment.prefix for environment in fleet.environments for domain in environment.domains
+    }
+    found: dict[str, set[str]] = {}
+    for domain, prefix in owners.items():
+        rest = domain.partition(".")[2]
+        while rest:
+            owner = owners.get(rest, prefix)
+            if owner != prefix:
+                found.setdefault(owner, set()).add(domain)
+            rest = rest.partition(".")[2]
+    return found
+
+
+def boundary_of(environment: Environment, ceded: Iterable[str] = ()) -> Boundary:
+    """The boundary of an environment, from its declaration. ``ceded`` are domains of others below its own."""
     shared: dict[str, set[str]] = {}
     for kind, name in declared_shares(environment):
         shared.setdefault(kind, set()).add(name)
@@ -100,6 +120,7 @@ def boundary_of(environment: Environment) -> Boundary:
         prefix=environment.prefix,
         directory=environment.directory,
         domains=tuple(domain.lower() for domain in environment.domains),
+        ceded=frozenset(ceded),
         shared={kind: frozenset(names) for kind, names in shared.items()},
         services=frozenset(name for _project, name, _service in environment.services()),
         aliases=frozenset(

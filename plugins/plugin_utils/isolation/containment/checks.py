@@ -42,6 +42,7 @@ _LOGGING = {
     "journald": re.compile(r"labels|labels-regex|env|env-regex"),
     "none": re.compile(r"(?!)"),
 }
+_TRAEFIK = re.compile(r"traefik\.(?:http|tcp|udp)\.(?:routers|services|middlewares)\.([^.]+)\.", re.IGNORECASE)
 _BRIDGE_OPTIONS = frozenset(
     f"com.docker.network.{option}"
     for option in ("driver.mtu", "bridge.enable_icc", "bridge.enable_ip_masquerade", "container_iface_prefix")
@@ -234,6 +235,24 @@ def logging_option(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) 
     name = str(value).partition("=")[0]
     known = any(options.fullmatch(name) for options in _LOGGING.values())
     return "" if known else f"{name} names something outside of the container"
+
+
+def label(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow all but what makes Traefik send others' requests here: names and hosts that are not the environment's."""
+    key, _equals, text = str(value).partition("=")
+    named = _TRAEFIK.match(key)
+    if named and not boundary.owns_name(named[1].replace("-", "_")) and not boundary.owns_name(named[1]):
+        return f"the name {named[1]} is one of all of Traefik's, and does not begin with {boundary.prefix}"
+    if not named or not key.endswith(".rule"):
+        return ""
+    if re.search(r"\bHost(?:SNI)?Regexp\s*\(", text):
+        return "a pattern of hosts may match those of others: name each one with Host"
+    hosts = [
+        host for group in re.findall(r"\bHost(?:SNI)?\s*\(([^)]*)\)", text) for host in re.findall(r"[\w.*-]+", group)
+    ]
+    if not hosts:
+        return "a rule without Host takes the requests of every host"
+    return next(filter(None, (own_domain(host, boundary, around) for host in hosts)), "")
 
 
 def subnet(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ _REALTIME = refused("real-time scheduling takes the processor from every other c
 _DEVICES = refused("a device belongs to the machine, and to whoever uses it besides")
 _WINDOWS = refused("only engines on Windows know it")
 _SWARM = inside_because("a single engine ignores it")
+_MODELS = refused("a model runs outside of the environment's containers")
 _HOOK = {
     "command": TEXT,
     "user": INSIDE,
@@ -123,7 +124,7 @@ _SERVICE: Mapping[str, Entry] = {
     "ipc": bounded(checks.namespace("none", "private", "shareable"), "none, private, shareable, service:NAME"),
     "isolation": _WINDOWS,
     "label_file.[]": refused("labels from a file are not proved: write them under labels"),
-    "labels.*": TEXT,
+    "labels.*": Entry(Class.TEXT, checks.label, "Traefik's names begin with the prefix, its hosts are own domains"),
     "links.[]": bounded(checks.own_service, "services of the same file"),
     "logging.driver": bounded(checks.logging_driver, "json-file, local, journald, none"),
     "logging.options.*": bounded(checks.logging_option, "sizes, numbers, and which labels and settings are logged"),
@@ -132,7 +133,7 @@ _SERVICE: Mapping[str, Entry] = {
     "mem_reservation": _MEMORY,
     "mem_swappiness": INSIDE,
     "memswap_limit": _MEMORY,
-    "models": refused("a model runs outside of the environment's containers"),
+    "models": _MODELS,
     "network_mode": bounded(checks.namespace("none"), "none, service:NAME"),
     "networks.*.aliases.[]": inside_because("a name on the environment's own network"),
     "networks.*.driver_opts.*": refused("options of the connection act on the machine's side of it"),
@@ -242,7 +243,10 @@ _FILE: Mapping[str, Entry] = {
 
 #: The whole table, by canonical path.
 COMPOSE: Mapping[str, Entry] = {
+    "include": refused("what another file holds is not proved: write the services themselves"),
+    "models": _MODELS,
     "name": _own("project"),
+    "version": inside_because("Compose ignores it"),
     **{
         f"{section}.*.{key}": entry
         for section, table in (

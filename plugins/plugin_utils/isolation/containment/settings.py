@@ -6,13 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import posixpath
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from ..facts.service_kinds import texts
+from ..model import SEAL, Directive, Environment, Where
 from .boundary import Boundary
 from .classes import Class, Entry
-from .nginx import NGINX
+from .nginx import DATA_BLOCKS, NGINX
 from .pgbouncer import PGBOUNCER
 from .postgresql import POSTGRESQL
 from .redis import REDIS
@@ -24,6 +29,29 @@ PROGRAMS: Mapping[str, Mapping[str, Entry]] = {
     "postgresql": POSTGRESQL,
     "redis": REDIS,
 }
+
+
+#: The programs that a command line starts, by their own names.
+_STARTS = {"postgres": "postgresql", "postmaster": "postgresql", "redis-server": "redis"}
+
+#: The programs of images that take mere options, by the image's name without registry and tag.
+_IMAGES = {
+    **dict.fromkeys(("postgres", "postgresql", "postgis", "pgvector", "timescaledb"), "postgresql"),
+    "redis": "redis",
+}
+#: After these words a command begins.
+_BEFORE = frozenset(("", "-c", "&&", "||", "|", "--", "exec", "then", "do"))
+_WRAPPERS = frozenset(("docker-entrypoint.sh", "entrypoint.sh", "tini", "dumb-init", "nice", "env"))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of a program, and where it was written."""
+
+    program: str
+    name: str
+    value: str
+    where: Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +72,101 @@ def judge(program: str, setting: str, value: Any, boundary: Boundary) -> Judged:
     if entry is None:
         return Judged(None, f"{setting} is not a setting of {program} that Bulkhead has classified")
     return Judged(entry.kind, entry.problem(value, boundary, {}))
+
+
+def outside_settings(environment: Environment, boundary: Boundary) -> Iterator[tuple[Setting, Judged]]:
+    """Yield the settings of an environment's programs that are not contained, in their files and command lines."""
+    for setting in settings_of(environment):
+        judged = judge(setting.program, setting.name, setting.value, boundary)
+        if judged.problem and SEAL not in f"{setting.name} {setting.value}":
+            yield setting, judged
+
+
+def settings_of(environment: Environment) -> Iterator[Setting]:
+    """Yield what configures the environment's programs."""
+    yield from (
+        Setting("nginx", directive.name, " ".join(directive.args), directive.where)
+        for directive in _directives(environment.nginx)
+    )
+    for document in environment.documents:
+        if document.kind == "redis":
+            for directive in document.data.directives:
+                yield Setting("redis", directive.name, " ".join(directive.args), directive.where)
+        elif document.kind == "pgbouncer":
+            yield from (Setting("pgbouncer", name, value, where) for name, value, where in document.data.options)
+        elif document.kind == "postgresql":
+            for item in document.data:
+                yield Setting("postgresql", item.name, item.value, item.where)
+    for project, name, service in environment.services():
+        for program, key, value in command_settings(service):
+            yield Setting(program, key, value, project.where("services", name, "command"))
+
+
+def _directives(block: Iterable[Directive]) -> Iterator[Directive]:
+    """Yield all directives of nginx; of a block of data its own, and the files that it includes."""
+    for directive in block:
+        yield directive
+        below = directive.block or ()
+        yield from (
+            (child for child in below if child.name == "include")
+            if directive.name in DATA_BLOCKS
+            else _directives(below)
+        )
+
+
+def command_settings(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield (program, setting, value) of the options with which a service starts PostgreSQL or Redis.
+
+    Without a program in ``entrypoint`` and ``command``, options are those of the program that the image is named for.
+    """
+    words = [word for text in texts([service.get("entrypoint"), service.get("command")]) for word in _split(text)]
+    if not words:
+        return
+    program = next((_STARTS[posixpath.basename(word)] for word in _started(words)), "")
+    if not program and words[0].startswith("-"):
+        image = str(service.get("image") or "").partition("@")[0]
+        program = _IMAGES.get(posixpath.basename(image).partition(":")[0], "")
+    if program == "postgresql":
+        yield from _of_postgresql(words)
+    elif program == "redis":
+        yield from _of_redis(words)
+
+
+def _started(words: list[str]) -> Iterator[str]:
+    """Yield the words that start a program which is known here, and are no mere argument such as a user's name."""
+    for earlier, before, word in zip(["", "", *words], ["", *words], words, strict=False):
+        begins = before in _BEFORE or before.endswith(";") or posixpath.basename(before) in _WRAPPERS
+        if posixpath.basename(word) in _STARTS and (begins or earlier in ("gosu", "su-exec")):
+            yield word
+
+
+def _of_postgresql(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """``-c name=value`` or ``--name=value``, where ``-`` stands for ``_`` in names."""
+    for before, word in pairwise(["", *words]):
+        given = word if before == "-c" else word[2:] if word.startswith(("--", "-c")) else ""
+        name, equals, value = given.partition("=")
+        if equals:
+            yield "postgresql", name.replace("-", "_").lower(), value
+
+
+def _of_redis(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """``--name value…``: the words up to the next option are its value."""
+    name, value = "", list[str]()
+    for word in [*words, "--"]:
+        if word.startswith("--"):
+            if name:
+                yield "redis", name, " ".join(value)
+            name, value = word[2:].lower(), []
+        else:
+            value.append(word)
+
+
+def _split(text: str) -> list[str]:
+    """The words of a command line; of one that cannot be read as such, what blanks separate."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def entry_of(program: str, setting: str) -> Entry | None:

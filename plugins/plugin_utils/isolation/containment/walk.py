@@ -60,6 +60,7 @@ def outside(project: ComposeProject, boundary: Boundary) -> list[Leaf]:
 
 def _model(project: ComposeProject) -> dict[str, Any]:
     return {
+        **project.more,
         "name": project.name,
         "services": project.services,
         "networks": project.networks,

@@ -6,7 +6,9 @@
 
 A match belongs to the longest identifier, which must end at a word's end: ``aiia_prod_eu_db`` belongs to
 ``aiia_prod_eu``, not to ``aiia_prod``; ``staging.eduaiia.com`` is not ``eduaiia.com``. An identifier that several
-environments own is ignored here; other rules report the sharing.
+environments own is ignored here; other rules report the sharing. The prefix of an environment that Bulkhead deploys is
+found in other spellings as well: ``aiia-prod``, ``AIIA_PRODUCTION``, and where a name takes no separator ``aiiaprod``
+and ``aiiaprodmedia``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from itertools import chain
 from typing import TypeVar
 
 from ..model import Environment, Fleet
-from .ownership import is_common
+from .ownership import is_common, spellings
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -35,6 +37,11 @@ _PATH = re.compile(r"(?<![\w.~:/-])/[\w.@+-]+(?:/[\w.@+-]+)+/?")
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
 _URL_PORT = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)")
 _MACHINE_ITSELF = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "host.docker.internal", "172.17.0.1"})
+
+#: What an account or bucket without separators holds, after whose it is.
+_CONTENT = re.compile(
+    r"(?<=.)(?:archive|assets?|backups?|cdn|data|files?|images?|logs?|media|public|static|storage|store|uploads?)\d*\Z"
+)
 
 #: (owner, the matching text, its position)
 Token = tuple[str, str, int]
@@ -60,7 +67,9 @@ class TokenIndex:
             for claim in claims
             if own_words.get(claim.owner, frozenset()) & set(re.split(r"[_-]", claim.key)) and not is_common(claim.key)
         )
-        self._longest = max(map(len, (*self._prefixes, *self._names)), default=0)
+        deployed = [item for item in environments if item.variables and re.search("[_-]", item.prefix)]
+        self._spelled = _spelled(deployed)
+        self._longest = max(map(len, (*self._prefixes, *self._names, *self._spelled)), default=0)
         self._directories = _single(
             ((environment.machine, posixpath.normpath(environment.directory)), environment.prefix)
             for environment in environments
@@ -121,7 +130,7 @@ class TokenIndex:
             for end in reversed(ends[bisect_right(ends, start) : bisect_right(ends, start + self._longest)]):
                 part = word[start:end]
                 known = part in self._prefixes
-                owner = part if known else self._names.get(part, "")
+                owner = part if known else self._names.get(part, "") or self._owner_as_spelled(part, word)
                 if known and part == word and part in self._bare:
                     continue
                 if owner and (start == 0 or "_" in part or "-" in part):
@@ -129,6 +138,15 @@ class TokenIndex:
                     done = len(word) if known else end
                     yield owner, word[start:done], start
                     break
+
+    def _owner_as_spelled(self, part: str, word: str) -> str:
+        """The environment whose prefix a part of a word is, in another spelling."""
+        if not self._spelled:
+            return ""
+        name = re.sub(r"[_-]+", "_", part.lower())
+        if part != word or "_" in name:
+            return self._spelled.get(name, "") if "_" in name else ""
+        return self._spelled.get(_CONTENT.sub("", name), "")
 
     def _in_paths(self, text: str, machine: str) -> Iterator[Token]:
         for match in _PATH.finditer(text):
@@ -158,6 +176,14 @@ def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:
     for key in several:
         del owners[key]
     return owners
+
+
+def _spelled(environments: Iterable[Environment]) -> dict[str, str]:
+    """Owners by each spelling of a prefix, as one word too; the prefix itself counts before another's synonym."""
+    owners = _single((spelling, item.prefix) for item in environments for spelling in spellings(item))
+    owners.update(_single((next(spellings(item)), item.prefix) for item in environments))
+    joined = _single((spelling.replace("_", ""), owner) for spelling, owner in owners.items())
+    return {**joined, **owners}
 
 
 def _own_words(environments: Iterable[Environment]) -> dict[str, frozenset[str]]:

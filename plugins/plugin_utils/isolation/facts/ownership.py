@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..model import Environment, Fleet, Where
@@ -115,6 +116,17 @@ def short_names(environment: Environment) -> frozenset[str]:
         rest = rest.replace("-", "_").partition("_")[2]
     names = {name.lower() for name in (rest, environment.name) if name}
     return frozenset(names.union(*(words for words in _SYNONYMS if words & names)))
+
+
+def spellings(environment: Environment) -> Iterator[str]:
+    """An environment's prefix in words, with each synonym of its last part: ``aiia_prod``, ``aiia_production``."""
+    words = re.sub(r"[_-]+", "_", environment.prefix.lower())
+    project, _underscore, last = words.rpartition("_")
+    yield words
+    for known in _SYNONYMS if project else ():
+        if last in known:
+            # A word such as live or test says too little about whose a name is.
+            yield from (f"{project}_{word}" for word in sorted(known - {"live", "test", "testing"}))
 
 
 def _by_short_name(fleet: Fleet) -> Mapping[str, list[str]]:

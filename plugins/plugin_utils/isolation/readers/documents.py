@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..model import Claim, Document, Reference, Where
-from . import logrotate, pgbouncer, redis, sql, workflow
+from . import logrotate, pgbouncer, postgresql, redis, sql, workflow
 from .ansible import plays
 from .shell import schedules, scripts
 
@@ -67,6 +67,8 @@ def _kind_by_name(name: str, folders: list[str], text: str) -> str:
         return "pgbouncer"
     if name.endswith((".conf", ".acl")) and ("redis" in name or "redis" in folders):
         return "redis"
+    if name.startswith("postgresql") and name.endswith(".conf"):
+        return "postgresql"
     return "shell" if _SHELL_NAMES.search(name) or scripts.MAKEFILES.search(name) else ""
 
 
@@ -87,6 +89,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "systemd": schedules.read_unit,
     "sql": sql.read_sql,
     "pgbouncer": pgbouncer.read_pgbouncer,
+    "postgresql": postgresql.read_postgresql,
     "redis": redis.read_redis,
     "logrotate": logrotate.read_logrotate,
 }

@@ -32,11 +32,16 @@ class PooledDatabase:
 
 @dataclass(frozen=True, slots=True)
 class PgbouncerConfig:
-    """A configuration file. ``settings`` is the section ``[pgbouncer]``, ``places`` where each was set."""
+    """A configuration file. ``settings`` is the section ``[pgbouncer]``, ``places`` where each was set.
+
+    ``options`` are all that the file sets, as (dotted name, value, place): ``databases.app.host``, ``pool_mode``, and
+    ``%include`` with its file.
+    """
 
     databases: tuple[PooledDatabase, ...]
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     places: Mapping[str, Where] = field(default_factory=dict, hash=False)
+    options: tuple[tuple[str, str, Where], ...] = field(default=(), repr=False)
 
 
 def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
@@ -44,9 +49,13 @@ def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
     section, databases = "", []
     settings: dict[str, str] = {}
     places: dict[str, Where] = {}
+    options: list[tuple[str, str, Where]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
-        if not stripped or stripped[0] in ";#" or stripped.startswith("%include"):
+        if not stripped or stripped[0] in ";#":
+            continue
+        if stripped.startswith("%include"):
+            options.append(("%include", stripped.removeprefix("%include").strip(), Where(path, number, "%include")))
             continue
         if stripped.startswith("[") and stripped.endswith("]"):
             section = stripped[1:-1].strip().lower()
@@ -61,7 +70,10 @@ def read_pgbouncer(text: str, path: str = "") -> PgbouncerConfig:
         elif section == "pgbouncer":
             settings[name.lower()] = value
             places[name.lower()] = where
-    return PgbouncerConfig(tuple(databases), settings, places)
+            options.append((name.lower(), value, where))
+        if section != "pgbouncer":
+            options += [(f"{section}.{name}.{key.lower()}", text, where) for key, text in _PAIR.findall(value)]
+    return PgbouncerConfig(tuple(databases), settings, places, tuple(options))
 
 
 def _database(name: str, value: str, where: Where) -> PooledDatabase:

@@ -9,63 +9,65 @@ Only environments that Bulkhead deploys are judged. Files of others have no such
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from ..containment.boundary import boundary_of
+from ..containment.boundary import boundary_of, domains_below
 from ..containment.classes import Class
-from ..containment.walk import Leaf, outside
+from ..containment.settings import outside_settings
+from ..containment.walk import outside
 from ..declared import declared_shares
-from ..model import ComposeProject, Environment, Fleet, Severity
+from ..facts.names_in_text import TokenIndex
+from ..model import Environment, Fleet, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
+
+#: Keys whose names are domains.
+_DOMAINS = frozenset({"dns_search", "domainname", "hostname", "server_name"})
 
 
 @rule("outside-name", severity=Severity.HIGH)
 def outside_name(fleet: Fleet) -> Judgement:
     """A name that others could take or use does not begin with the environment's prefix."""
-    for environment, project, leaf in _outside(fleet):
-        if leaf.kind is Class.NAME:
-            yield Hit(
-                (environment.prefix,),
-                f"{leaf.key}: {leaf.value}",
-                f"{leaf.problem}. The name is one of {environment.machine}'s: whoever else uses it, today or "
-                "tomorrow, shares it or takes it away.",
-                f"Begin it with {environment.prefix}_. If it is shared on purpose, name it in bulkhead_shared of "
-                "every environment that uses it.",
-                (project.where(*leaf.path),),
-                environment.machine,
+    for found in _outside(fleet, Class.NAME):
+        prefix = found.environment.prefix
+        if found.is_domain:
+            fix = f"Use one of {prefix}'s domains (bulkhead_domains), or a name without a dot."
+        else:
+            fix = (
+                f"Begin it with {prefix}_. If it is shared on purpose, name it in bulkhead_shared of every environment "
+                "that uses it."
             )
+        yield found.hit(
+            fleet,
+            f"{found.problem}. The name is one of {found.environment.machine}'s: whoever else uses it, today or "
+            "tomorrow, shares it or takes it away.",
+            fix,
+        )
 
 
 @rule("outside-reach", severity=Severity.HIGH)
 def outside_reach(fleet: Fleet) -> Judgement:
     """A key reaches outside of the environment."""
-    for environment, project, leaf in _outside(fleet):
-        if leaf.kind is not None and leaf.kind is not Class.NAME:
-            yield Hit(
-                (environment.prefix,),
-                f"{leaf.key}: {_shown(leaf)}",
-                f"{leaf.key} in {'.'.join(leaf.path[:2])} of {environment.prefix}: {leaf.problem}.",
-                "Take it away, or stay within what the table of docs/containment.md allows. If you accept it, waive "
-                "it with a reason.",
-                (project.where(*leaf.path),),
-                environment.machine,
-            )
+    for found in _outside(fleet, *(kind for kind in Class if kind is not Class.NAME)):
+        yield found.hit(
+            fleet,
+            f"{found.key} in {found.place} of {found.environment.prefix}: {found.problem}.",
+            "Take it away, or stay within what the table of docs/containment.md allows. If you accept it, waive it "
+            "with a reason.",
+        )
 
 
 @rule("unclassified-key", severity=Severity.HIGH)
 def unclassified_key(fleet: Fleet) -> Judgement:
     """A key has no class: what it reaches is unknown."""
-    for environment, project, leaf in _outside(fleet):
-        if leaf.kind is None:
-            yield Hit(
-                (environment.prefix,),
-                leaf.key,
-                f"{leaf.problem}, so what {leaf.key} of {environment.prefix} reaches is unknown.",
-                "Take it away. If Compose knows the key, please report it; until then a waiver accepts it.",
-                (project.where(*leaf.path),),
-                environment.machine,
-            )
+    for found in _outside(fleet, None):
+        yield found.hit(
+            fleet,
+            f"{found.problem}, so what {found.key} of {found.environment.prefix} reaches is unknown.",
+            "Take it away. If the program knows it, please report it; until then a waiver accepts it.",
+        )
 
 
 @rule("one-sided-share", severity=Severity.MEDIUM)
@@ -85,18 +87,78 @@ def one_sided_share(fleet: Fleet) -> Judgement:
             )
 
 
-def _outside(fleet: Fleet) -> list[tuple[Environment, ComposeProject, Leaf]]:
-    return fleet.derived(_found)
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """A value that is not contained: under which key and where, and why."""
+
+    environment: Environment
+    kind: Class | None
+    key: str
+    place: str
+    value: Any
+    problem: str
+    where: Where
+
+    @property
+    def is_domain(self) -> bool:
+        """Whether the key takes a domain, and no name with a prefix."""
+        return self.key in _DOMAINS
+
+    def hit(self, fleet: Fleet, message: str, fix: str) -> Hit:
+        """The finding, which names the environments whose names, paths or domains the value carries."""
+        shown = _shown(self.value)
+        prefix = self.environment.prefix
+        owners = [owner for owner, *_token in fleet.derived(TokenIndex).owners_in(shown, prefix)]
+        resource = self.key if self.kind is None else f"{self.key}: {shown}"
+        return Hit((prefix, *owners), resource, message, fix, (self.where,), self.environment.machine)
 
 
-def _found(fleet: Fleet) -> list[tuple[Environment, ComposeProject, Leaf]]:
-    """Every value of the fleet's stacks that is not contained."""
+def _outside(fleet: Fleet, *kinds: Class | None) -> Iterator[_Outside]:
+    return (found for found in fleet.derived(_found) if found.kind in kinds)
+
+
+def _found(fleet: Fleet) -> list[_Outside]:
+    """Every value of the fleet's stacks, and of the programs' settings, that is not contained."""
+    found: list[_Outside] = []
+    below = domains_below(fleet)
+    for environment in fleet.environments:
+        if not environment.variables:
+            continue
+        boundary = boundary_of(environment, below.get(environment.prefix, ()))
+        for project in environment.compose:
+            found += [
+                _Outside(
+                    environment,
+                    leaf.kind,
+                    leaf.key,
+                    ".".join(leaf.path[:2]),
+                    leaf.value,
+                    leaf.problem,
+                    project.where(*leaf.path),
+                )
+                for leaf in outside(project, boundary)
+            ]
+        found += [
+            _Outside(
+                environment,
+                judged.kind,
+                setting.name,
+                f"{setting.program}'s settings",
+                setting.value,
+                judged.problem,
+                setting.where,
+            )
+            for setting, judged in outside_settings(environment, boundary)
+        ]
+    return found
+
+
+def shared_on_purpose(fleet: Fleet) -> list[str]:
+    """What several environments declare in ``bulkhead_shared``, with their prefixes."""
     return [
-        (environment, project, leaf)
-        for environment in fleet.environments
-        if environment.variables
-        for project in environment.compose
-        for leaf in outside(project, boundary_of(environment))
+        f"{kind} {name} ({listing(owners)})"
+        for (_machine, kind, name), owners in fleet.derived(_declared_shares).items()
+        if len(owners) > 1
     ]
 
 
@@ -108,5 +170,5 @@ def _declared_shares(fleet: Fleet) -> dict[tuple[str, str, str], list[str]]:
     return found
 
 
-def _shown(leaf: Leaf) -> str:
-    return listing(map(str, leaf.value)) if isinstance(leaf.value, Mapping) else str(leaf.value)
+def _shown(value: Any) -> str:
+    return listing(f"{key}={item}" for key, item in value.items()) if isinstance(value, Mapping) else str(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..facts.code_lines import code_lines
 from ..facts.effects import printed_lines
@@ -20,8 +21,10 @@ from . import Hit, Judgement, rule
 #: Keys of a service, and kinds of documents, that run or control something; elsewhere a name is only a name.
 _RUN = frozenset({"command", "entrypoint", "healthcheck", "post_start", "pre_stop"})
 _TOLD = frozenset({"container_name", "hostname", "domainname", "extra_hosts", "external_links"})
-#: Keys whose texts have rules of their own.
-_ELSEWHERE = frozenset({"env_file", "environment", "image", "labels", "networks", "volumes"})
+#: Keys whose texts are searched apart, or have a rule of their own.
+_ELSEWHERE = frozenset({"env_file", "environment", "labels", "networks"})
+#: In files that others wrote, where only collisions count, these have rules of their own too.
+_ELSEWHERE_TOO = _ELSEWHERE | {"image", "volumes"}
 _ACTING = frozenset({"shell", "cron", "systemd", "workflow", "ansible", "sql", "pgbouncer", "redis", "logrotate"})
 
 
@@ -31,6 +34,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
     index = fleet.derived(TokenIndex)
     for environment in fleet.environments:
         found = list(texts_of(environment))
+        deployed = bool(environment.variables)
         # Most environments contain no foreign name, so check all texts at once first.
         if index.is_free("\n".join({text for _runs, text, _place in found}), environment.prefix):
             continue
@@ -38,9 +42,13 @@ def foreign_name(fleet: Fleet) -> Judgement:
         told: set[tuple[str, str]] = set()
         for runs, text, place in found:
             for owner, token, position in index.owners_in(text, environment.prefix):
-                where = place if isinstance(place, Where) else place[0].where(*place[1:])
+                where = place if isinstance(place, Where) else _nearest(place, token)
                 asked = runs and text[:position].endswith("://")
-                if not (is_own_kind(token) or (asked and not own_loopback(place, token))):
+                if not (
+                    is_own_kind(token)
+                    or (asked and not own_loopback(place, token))
+                    or (deployed and is_told(place, token))
+                ):
                     continue
                 if (owner, str(where)) in told or owner in sharers(fleet, where):
                     continue
@@ -106,15 +114,19 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
             yield True, " ".join(texts(service[key])), (project, "services", name, key)
         for key in _TOLD & service.keys():
             yield False, " ".join(texts(service[key])), (project, "services", name, key)
-        for key in ("environment", "labels"):
-            for entry, text in (service.get(key) or {}).items():
-                if isinstance(text, str):
-                    yield False, text, (project, "services", name, key, entry)
+        for entry, text in (service.get("environment") or {}).items():
+            if isinstance(text, str):
+                yield False, text, (project, "services", name, "environment", entry)
+        for entry, text in (service.get("labels") or {}).items():
+            # An agent reads the names of labels as well.
+            yield False, f"{entry} {text}", (project, "services", name, "labels", entry)
         for network, attachment in (service.get("networks") or {}).items():
-            if attachment and attachment.get("aliases"):
-                yield False, " ".join(texts(attachment["aliases"])), (project, "services", name, "networks", network)
+            said = attachment if environment.variables or not attachment else attachment.get("aliases")
+            if said:
+                yield False, " ".join(texts(said)), (project, "services", name, "networks", network)
         # All other keys: one without a rule of its own can carry a name as well.
-        for key in service.keys() - _RUN - _TOLD - _ELSEWHERE:
+        elsewhere = _ELSEWHERE if environment.variables else _ELSEWHERE_TOO
+        for key in service.keys() - _RUN - _TOLD - elsewhere:
             yield False, " ".join(texts(service[key])), (project, "services", name, key)
     for project in environment.compose:
         for section in ("networks", "volumes", "secrets", "configs"):
@@ -135,10 +147,36 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
                 yield document.kind in _ACTING, line, where
 
 
+def _nearest(place: tuple[Any, ...], token: str) -> Where:
+    """The place of the key that says a token, as deep as it stands."""
+    project, *path = place
+    value: Any = getattr(project, path[0])
+    for part in path[1:]:
+        value = value[int(part) if isinstance(value, (list, tuple)) else part]
+    while isinstance(value, (Mapping, list, tuple)):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        key, below = next(((key, item) for key, item in items if token in " ".join(texts([item]))), ("", None))
+        if below is None:
+            break
+        path.append(str(key))
+        value = below
+    found: Where = project.where(*path)
+    return found
+
+
 def is_own_kind(token: str) -> bool:
     """Whether a token counts: names and directories always, domains and ports only if a command requests them by URL.
     Settings with domains and ports have their own rules."""
     return token.startswith("/") or not re.search(r"[.:]", token)
+
+
+#: Of an environment that Bulkhead deploys: keys under which a domain of another environment is never its own business.
+_TOLD_DOMAINS = _TOLD | {"labels", "configs", "secrets", "domainname", "dns_search", "networks"}
+
+
+def is_told(place: _Place, token: str) -> bool:
+    """Whether a domain counts: an agent, a resolver or a file is told that it belongs here."""
+    return not isinstance(place, Where) and bool(_TOLD_DOMAINS & {*place[1:4:2]}) and not re.search(r":\d+\Z", token)
 
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})

@@ -57,6 +57,8 @@ def no_process_limit(fleet: Fleet) -> Judgement:
                         f"Set deploy.resources.limits.{what}.",
                         tuple(where for _unused, where in services),
                         machine,
+                        # The default stack sets both, so somebody took them away.
+                        severity=Severity.MEDIUM if environment.variables else None,
                     )
 
 

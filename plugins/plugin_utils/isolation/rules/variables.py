@@ -15,8 +15,17 @@ from ..readers.ansible.inventory import leaves
 from ..wording import some
 from . import Hit, Judgement, rule
 
-#: Variables that name places and are not part of a deployed file; those that are get judged there.
-_PLACES = ("bulkhead_build_", "bulkhead_tls_", "bulkhead_acme_")
+#: Variables that are not searched here: what is deployed is judged as it is deployed, identity and domains have rules
+#: of their own, and some name another environment on purpose.
+ELSEWHERE = frozenset(
+    """bulkhead_backup_copy_command bulkhead_backup_directory bulkhead_command bulkhead_compose bulkhead_confirm
+    bulkhead_database_admin bulkhead_database_name bulkhead_database_user bulkhead_directory bulkhead_domains
+    bulkhead_env bulkhead_env_shared bulkhead_environment bulkhead_firewall_allow bulkhead_machine bulkhead_manage
+    bulkhead_prefix bulkhead_prepare bulkhead_project bulkhead_promotion_from bulkhead_receipt bulkhead_report
+    bulkhead_restore bulkhead_restore_from bulkhead_restore_readers bulkhead_secrets bulkhead_services
+    bulkhead_shared bulkhead_source_branch bulkhead_state_directory bulkhead_tls_certificate bulkhead_tls_key
+    bulkhead_waivers""".split()  # noqa: SIM905 - as a list it would be 30 lines
+)
 
 
 @rule("foreign-variable", "AN-07", severity=Severity.CRITICAL)
@@ -41,7 +50,7 @@ def foreign_variable(fleet: Fleet) -> Judgement:
 
 def _texts(environment: Environment) -> Iterator[tuple[str, str]]:
     for name, value in environment.variables.items():
-        if name.startswith(_PLACES):
+        if name not in ELSEWHERE:
             for text in leaves(value):
                 yield name, text
                 if ".." in text:

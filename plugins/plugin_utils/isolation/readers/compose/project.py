@@ -274,6 +274,7 @@ def canonical_mapping(
         file=file,
         files=(Where(posixpath.join(directory, posixpath.basename(file)), 0, "file"),),
         services=services,
+        more={key: value for key, value in compose.items() if key not in SECTIONS and not str(key).startswith("x-")},
         **resources,
     )
 
