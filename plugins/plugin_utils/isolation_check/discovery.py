@@ -79,6 +79,15 @@ _LOCAL = frozenset(
 )
 
 
+#: What says that a Compose file is for a developer's own machine.
+_DEVELOPERS = re.compile(
+    r"\b(?:\w+_)?ENV(?:IRONMENT)?[\"']?\s*[:=]\s*[\"']?(?:dev|development|local)\b|--reload\b|\brunserver\b"
+    r"|\b(?:npm|pnpm|yarn|bun) (?:run )?(?:start:)?dev\b|\btarget:\s*(?:dev|development)\b|:dev\b"
+    r"|[/.]dev\.Dockerfile|Dockerfile\.dev"
+    r"|\bDEBUG[\"']?\s*[:=]\s*[\"']?(?:True|true|1)\b|local development|for development",
+)
+
+
 @dataclass
 class _Named:
     """The files of one environment."""
@@ -208,6 +217,9 @@ def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PureP
                 found.compose_files.insert(0, str(base))
             bases.append(base)
             yield f"{base} is the base of the files that only change it."
+    bases = [base for base in bases if not _is_part(root, [str(base)])]
+    neutral = [path for path in neutral if not _DEVELOPERS.search(read_text(root / path) or "")]
+    bases = [base for base in bases if base in neutral]
     usual = [path for path in neutral if path.name.lower().startswith(("docker-compose.", "compose."))]
     if "prod" not in named and (bases or usual):
         main = (bases or sorted(usual, key=lambda path: len(path.parts)))[0]

@@ -50,7 +50,28 @@ def shared_retention(fleet: Fleet) -> Judgement:
                 f"{posixpath.dirname(pattern.text)}/{pattern.owner}/, and delete there only.",
                 (pattern.where, *(other.where for other in others)),
                 machine,
+                severity=Severity.LOW if _by_one_script(fleet, pattern, others) else None,
             )
+
+
+def _by_one_script(fleet: Fleet, pattern: Pattern, others: Sequence[Pattern]) -> bool:
+    """Whether a script of all of them saves one fixed thing, wherever it is run: a container, project or Compose file
+    that it names."""
+    environment = fleet.by_prefix[pattern.owner]
+    calls = [
+        docker_call(command.argv)
+        for document in environment.documents
+        if document.path == pattern.where.file
+        for command in machine_commands(document)
+    ]
+    named = any(
+        bool(call.project or call.files) if call.compose else call.verb == ("exec",)
+        for call in calls
+        if call is not None
+    )
+    return named and all(
+        other.where.file == pattern.where.file and other.owner in sharers(fleet, pattern.where) for other in others
+    )
 
 
 def _removing(command: Command) -> Iterable[int]:

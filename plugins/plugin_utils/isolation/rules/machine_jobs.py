@@ -139,6 +139,8 @@ def shared_lock(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for _document, command in environment_commands(environment):
             for lock in locks(command):
+                if "$" in lock.path.rpartition("/")[2]:
+                    continue  # whose it is depends on a variable
                 taken.setdefault((environment.machine, lock.path), {}).setdefault(environment.prefix, command.where)
                 count.setdefault(environment.prefix, set()).add(lock.path)
     for (machine, path), members in taken.items():

@@ -14,6 +14,7 @@ from ..facts.compose_calls import ComposeCall, compose_calls
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..readers.beside import DEFAULT_FILES
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -121,7 +122,10 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
 def of_other_files(environment: Environment, call: ComposeCall) -> bool:
     """Whether a call names files of which none is the environment's, such as those of developers."""
     own = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
-    return bool(own and call.files) and not own & {posixpath.basename(path) for path in call.files}
+    named = {posixpath.basename(path) for path in call.files} or (
+        set(DEFAULT_FILES) if call.text.startswith("docker") and not call.opaque else set()
+    )
+    return bool(own and named) and not own & named
 
 
 @rule("shared-user", "VP-18", severity=Severity.LOW)
