@@ -34,7 +34,9 @@ _WRITING_PROGRAMS = frozenset({"tee", "cp", "mv", "install", "ln", "fallocate", 
 _SETTING_COMMANDS = re.compile(
     r"sysctl\s+(?:-w|--write)\b|ufw\s+(?:--force\s+)?(?:reset|enable|disable|default)\b|timedatectl\s+set-|hostnamectl\s+set-"
 )
-_HOST_LEVEL = re.compile(r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision)(?=[/_.-]|\Z)")
+_HOST_LEVEL = re.compile(
+    r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision(?:ing)?)(?=[/_.-]|\Z)"
+)
 
 
 @rule("host-kill", "HP-11", severity=Severity.HIGH, of_machine=True)

@@ -24,6 +24,12 @@ from . import Hit, Judgement, rule
 def name_filter(fleet: Fleet) -> Judgement:
     """A script looks for containers, volumes or networks by a part of their name."""
     for environment in fleet.environments:
+        looking = {
+            (document.path, line)
+            for document in environment.documents
+            if "name=" in document.text
+            for line in reading_lines(document)
+        }
         for call, reference in docker_calls(environment):
             for value in filters(call):
                 key, _unused, pattern = value.partition("=")
@@ -45,7 +51,9 @@ def name_filter(fleet: Fleet) -> Judgement:
                     "one exact name: --filter 'name=^/<name>$'.",
                     (reference.where,),
                     environment.machine,
-                    severity=None if others else Severity.LOW,
+                    severity=None
+                    if others and (reference.where.file, reference.where.line) not in looking
+                    else Severity.LOW,
                 )
 
 

@@ -123,7 +123,7 @@ def of_other_files(environment: Environment, call: ComposeCall) -> bool:
     """Whether a call names files of which none is the environment's, such as those of developers."""
     own = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
     named = {posixpath.basename(path) for path in call.files} or (
-        set(DEFAULT_FILES) if call.text.startswith("docker") and not call.opaque else set()
+        set(DEFAULT_FILES) if call.text.startswith(("docker ", "docker-compose ")) and not call.opaque else set()
     )
     return bool(own and named) and not own & named
 

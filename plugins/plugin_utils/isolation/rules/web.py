@@ -42,7 +42,7 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
         if open_sockets:
             ports = listing(str(listen.port) for listen, _server in open_sockets)
             usual = is_usual(environment) or not (environment.http_port or environment.https_port)
-            known = any(domains(fleet).of.get(other) for other in others)
+            known = any(not _APEX.fullmatch(name) for other in others for name in domains(fleet).of.get(other, ()))
             yield Hit(
                 (environment.prefix, *others),
                 f"unknown host names on port {ports} of the nginx of {environment.prefix}",
@@ -279,6 +279,7 @@ def _sibling(domain: str, below: str) -> str:
     return f"{label}-{own}{'.' if rest else ''}{rest}"
 
 
+_APEX = re.compile(r"(?:www\.)?example\.(?:com|net|org)|localhost|(?:www\.)?your-?domain\.\w+")
 #: Domains that stand for one that is filled in later.
 _PLACEHOLDER = re.compile(r"(?:\A|\.)(?:example\.(?:com|net|org)|example|localhost|invalid|your-?domain\.\w+)\Z")
 
