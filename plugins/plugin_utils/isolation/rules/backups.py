@@ -29,6 +29,8 @@ def shared_retention(fleet: Fleet) -> Judgement:
     kept: dict[str, list[Pattern]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
+            if _runs_inside(environment, document.path):
+                continue  # what it deletes is in its container
             if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
                 continue  # a workflow that several use runs once
             removing = {line for command in machine_commands(document) for line in _removing(command)}
@@ -52,6 +54,16 @@ def shared_retention(fleet: Fleet) -> Judgement:
                 machine,
                 severity=Severity.LOW if _by_one_script(fleet, pattern, others) else None,
             )
+
+
+def _runs_inside(environment: Environment, path: str) -> bool:
+    """Whether a service has a script mounted, or runs it."""
+    name = posixpath.basename(path)
+    return any(
+        name in str(mount.get("source") or "") or name in str(service.get("command") or "")
+        for _project, _name, service in environment.services()
+        for mount in (*(service.get("volumes") or ()), {})
+    )
 
 
 def _by_one_script(fleet: Fleet, pattern: Pattern, others: Sequence[Pattern]) -> bool:

@@ -274,14 +274,12 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
     return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
 
 
-def checkouts(environment: Environment) -> frozenset[str]:
-    """The names of the directories on the machine in which an environment's scripts and workflows call Compose."""
-    places = (call.directory for call in compose_calls(environment))
-    return frozenset(
-        posixpath.basename(place)
-        for place in places
-        if place.startswith("/") and "$" not in place and not inside(place, environment.directory)
-    )
+def checkouts(fleet: Fleet, prefix: str) -> frozenset[str]:
+    """The names of the directories in which an environment's own scripts and workflows call Compose on the machine."""
+    environment = fleet.by_prefix[prefix]
+    own = (call for call in compose_calls(environment) if len(sharers(fleet, call.where)) < 2)
+    places = (call.directory for call in own if call.directory.startswith("/") and "$" not in call.directory)
+    return frozenset(posixpath.basename(place) for place in places if not inside(place, environment.directory))
 
 
 def _told_apart(known: Sequence[frozenset[str]]) -> bool:
@@ -302,7 +300,7 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
             and project.name == directory_project(environment)
         ]
         prefixes = tuple(dict.fromkeys(prefix for prefix, _project in found))
-        if len(prefixes) > 1 and not _told_apart([checkouts(fleet.by_prefix[prefix]) for prefix in prefixes]):
+        if len(prefixes) > 1 and not _told_apart([checkouts(fleet, prefix) for prefix in prefixes]):
             yield Hit(
                 prefixes,
                 f"project of {listing(prefixes)}",
