@@ -45,6 +45,8 @@ def check(request: Request, today: date) -> Report:
     fleet = Fleet(tuple(_environment(declared, read) for declared in declarations))
     asking = _ask(declarations, fleet, request.base) if request.compose_cli == "auto" else ()
     findings = [*_twice(declarations), *judge(fleet), *_disagreements(asking, request.base)]
+    if request.proposal:
+        findings = [_of_a_guess(finding) for finding in findings]
     findings = folded(waivers.apply(fleet, findings, today, _waivers(request), known=rules()))
     return Report(
         environments=tuple(dict.fromkeys(declared.prefix for declared in declarations)),
@@ -52,6 +54,12 @@ def check(request: Request, today: date) -> Report:
         stopping=tuple(text.stops(findings, request.fail_on)),
         open=(*request.guesses, *_open(fleet)),
     )
+
+
+def _of_a_guess(finding: Finding) -> Finding:
+    """A finding about files that were put together by a guess: what they lack may be in one that was not found."""
+    lacks = "undefined" in finding.message or "neither an image" in finding.message
+    return replace(finding, severity=Severity.LOW) if finding.rule == "not-compose" and lacks else finding
 
 
 def _placed(declared: RequestedEnvironment) -> RequestedEnvironment:

@@ -71,11 +71,22 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 #: What a file is called that others complete.
 _BASES = frozenset(("base", "common"))
+#: Words of a file that is for a server, whichever.
+_SERVERS = frozenset(("deploy", "deployment", "release", "server", "vps"))
 _NAMES = {word: short for short, words in _WORDS.items() for word in words}
 _FULL = {"prod": "production", "dev": "development"}
 #: Files of developers' own machines and of tests, which are not deployed.
 _LOCAL = frozenset(
     ("local", "test", "tests", "testing", "ci", "e2e", "override", "debug", "example", "devcontainer", "travis")
+)
+
+
+#: What says that a Compose file is for a developer's own machine.
+_DEVELOPERS = re.compile(
+    r"\b(?:\w+_)?ENV(?:IRONMENT)?[\"']?\s*[:=]\s*[\"']?(?:dev|development|local)\b|--reload\b|\brunserver\b"
+    r"|\b(?:npm|pnpm|yarn|bun) (?:run )?(?:start:)?dev\b|\btarget:\s*(?:\w*dev|development)\b|:dev\b"
+    r"|[/.]dev\.Dockerfile|Dockerfile\.dev"
+    r"|\bDEBUG[\"']?\s*[:=]\s*[\"']?(?:True|true|1)\b|local development|for development",
 )
 
 
@@ -208,7 +219,10 @@ def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PureP
                 found.compose_files.insert(0, str(base))
             bases.append(base)
             yield f"{base} is the base of the files that only change it."
-    usual = [path for path in neutral if path.name.lower().startswith(("docker-compose.", "compose."))]
+    bases = [base for base in bases if not _is_part(root, [str(base)])]
+    neutral = [path for path in neutral if not _DEVELOPERS.search(read_text(root / path) or "")]
+    bases = [base for base in bases if base in neutral]
+    usual = [path for path in neutral if _is_base(path) or _SERVERS & set(_split(path.stem))]
     if "prod" not in named and (bases or usual):
         main = (bases or sorted(usual, key=lambda path: len(path.parts)))[0]
         named["prod"] = _Named([str(main)])

@@ -202,6 +202,13 @@ def outsiders_reach_nginx(environment: Environment) -> bool:
     return False
 
 
+def of_machine(environment: Environment) -> bool:
+    """Whether an environment's nginx files, which others wrote, are for the machine's nginx, which has those of all."""
+    services = list(environment.services())
+    known = bool(environment.nginx and services and not environment.variables)
+    return known and not any(is_front_door(name, service) for _project, name, service in services)
+
+
 def is_loopback(address: str) -> bool:
     """Whether only the machine itself reaches an address."""
     return address.startswith("127.") or address.strip("[]") in ("::1", "localhost")

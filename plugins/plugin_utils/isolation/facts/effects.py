@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..model import Document
+from ..model import Document, Environment
 from ..readers.documents import commands
 from ..readers.shell.docker_call import docker_call
 from ..readers.shell.scripts import Command, pipelines
@@ -105,3 +105,16 @@ def _reads(command: Command) -> bool:
 def _lines(command: Command) -> range:
     """The lines of a command whose words may span several."""
     return range(command.where.line, command.where.line + command.text.count("\n") + 1)
+
+
+#: What ends containers or deletes what they leave.
+_REMOVALS = re.compile(r"\bdocker\s+(?:(?:container|volume|network|image)\s+)?(?:rmi?|stop|kill)\b")
+
+
+def removing_files(environment: Environment) -> frozenset[str]:
+    """The paths of an environment's documents that stop or remove something of Docker's."""
+    return frozenset(
+        document.path
+        for document in environment.documents
+        if any(_REMOVALS.search(command.text) for command in commands(document))
+    )

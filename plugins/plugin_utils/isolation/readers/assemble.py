@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -45,6 +46,10 @@ Read = Callable[[str], "str | None"]
 
 #: Larger files are refused; nobody writes that much by hand.
 MAX_CHARACTERS = 2 << 20
+
+
+#: Services that take requests for others, of which one has the ports that visitors use.
+_FRONT = re.compile(r"nginx|caddy|traefik|haproxy|apache|httpd|proxy|gateway|edge", re.IGNORECASE)
 
 
 def assemble(
@@ -343,7 +348,10 @@ class _Assembly:
         A port of loopback is for a proxy of the machine, which has the ports that visitors use.
         """
         for project in self.projects:
-            for service in project.services.values():
+            doors = sorted(
+                project.services.items(), key=lambda item: not _FRONT.search(f"{item[0]} {item[1].get('image')}")
+            )
+            for _name, service in doors:
                 for port in service.get("ports") or ():
                     published = str(port.get("published", ""))
                     local = str(port.get("host_ip") or "").strip("[]").startswith(("127.", "::1"))

@@ -29,6 +29,8 @@ def shared_retention(fleet: Fleet) -> Judgement:
     kept: dict[str, list[Pattern]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
+            if _runs_inside(environment, document.path):
+                continue  # what it deletes is in its container
             if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
                 continue  # a workflow that several use runs once
             removing = {line for command in machine_commands(document) for line in _removing(command)}
@@ -50,7 +52,38 @@ def shared_retention(fleet: Fleet) -> Judgement:
                 f"{posixpath.dirname(pattern.text)}/{pattern.owner}/, and delete there only.",
                 (pattern.where, *(other.where for other in others)),
                 machine,
+                severity=Severity.LOW if _by_one_script(fleet, pattern, others) else None,
             )
+
+
+def _runs_inside(environment: Environment, path: str) -> bool:
+    """Whether a service has a script mounted, or runs it."""
+    name = posixpath.basename(path)
+    return any(
+        name in str(mount.get("source") or "") or name in str(service.get("command") or "")
+        for _project, _name, service in environment.services()
+        for mount in (*(service.get("volumes") or ()), {})
+    )
+
+
+def _by_one_script(fleet: Fleet, pattern: Pattern, others: Sequence[Pattern]) -> bool:
+    """Whether a script of all of them saves one fixed thing, wherever it is run: a container, project or Compose file
+    that it names."""
+    environment = fleet.by_prefix[pattern.owner]
+    calls = [
+        docker_call(command.argv)
+        for document in environment.documents
+        if document.path == pattern.where.file
+        for command in machine_commands(document)
+    ]
+    named = any(
+        bool(call.project or call.files) if call.compose else call.verb == ("exec",)
+        for call in calls
+        if call is not None
+    )
+    return named and all(
+        other.where.file == pattern.where.file and other.owner in sharers(fleet, pattern.where) for other in others
+    )
 
 
 def _removing(command: Command) -> Iterable[int]:

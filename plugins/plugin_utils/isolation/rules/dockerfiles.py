@@ -144,8 +144,9 @@ def build_secret_cache(fleet: Fleet) -> Judgement:
                     build.values_in(instruction.text),
                 )
                 layers.setdefault(key, {}).setdefault(build.environment.prefix, instruction.where)
-    for (machine, _flags, text, _values), owners in layers.items():
-        if len(owners) > 1:
+    for (machine, _flags, text, values), owners in layers.items():
+        # An argument without a value comes from a .env that is not known here, and is part of the key.
+        if len(owners) > 1 and all(value for _name, value in values):
             yield Hit(
                 tuple(owners),
                 f"RUN {text}",

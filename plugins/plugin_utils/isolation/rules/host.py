@@ -17,6 +17,8 @@ from ..readers.shell.scripts import Command, pipelines
 from . import Hit, Judgement, rule
 
 _KILLERS = frozenset({"pkill", "killall", "killall5", "skill"})
+#: Servers that developers run while they write.
+_OF_DEVELOPERS = re.compile(r"\bvite\b|\bwatch\b|nodemon|webpack|next dev|runserver|storybook|--reload")
 _SCOPES = re.compile(r"--filter|\s-f\s|label=|name=")
 _GROUP_TASK = re.compile(r"\bgroups?:\s*\[?.*\bdocker\b")
 _OPEN_DAEMON = re.compile(r"(?:dockerd|[\"']hosts[\"']\s*:).*?(tcp://(?!127\.|localhost)[^\s\"',\]]*)")
@@ -32,7 +34,9 @@ _WRITING_PROGRAMS = frozenset({"tee", "cp", "mv", "install", "ln", "fallocate", 
 _SETTING_COMMANDS = re.compile(
     r"sysctl\s+(?:-w|--write)\b|ufw\s+(?:--force\s+)?(?:reset|enable|disable|default)\b|timedatectl\s+set-|hostnamectl\s+set-"
 )
-_HOST_LEVEL = re.compile(r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision)(?=[/_.-]|\Z)")
+_HOST_LEVEL = re.compile(
+    r"(?:^|[/_.-])(?:hosts?|machines?|common|base|bootstrap|engine|provision(?:ing)?)(?=[/_.-]|\Z)"
+)
 
 
 @rule("host-kill", "HP-11", severity=Severity.HIGH, of_machine=True)
@@ -139,7 +143,7 @@ def _kills(fleet: Fleet) -> Iterator[tuple[Environment, Command, str]]:
     for environment in fleet.environments:
         for pipeline in pipelines(_commands(environment)):
             for command in pipeline:
-                if command.program in _KILLERS:
+                if command.program in _KILLERS and not _OF_DEVELOPERS.search(command.text):
                     yield environment, command, "the machine sees the processes of all environments' containers"
                 elif _kills_all(command, pipeline):
                     yield environment, command, "the list of containers is that of the whole machine"

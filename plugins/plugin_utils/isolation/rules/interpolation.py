@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -60,7 +61,7 @@ def split_identity(fleet: Fleet) -> Judgement:
             for key, value in settings.items():
                 other = called(fleet, environment, str(value or "")) if is_identity(key) else ""
                 place = project.where("services", name, "environment", key)
-                if other and not _is_file_of(fleet.by_prefix[other], place):
+                if other and not _says_so_too(fleet.by_prefix[other], name, key, place):
                     yield Hit(
                         (environment.prefix, other),
                         f"{key} of service {name}",
@@ -137,9 +138,14 @@ def foreign_default(fleet: Fleet) -> Judgement:
                     break
 
 
-def _is_file_of(environment: Environment, place: Where) -> bool:
-    """Whether a Compose file is an environment's too, so that a word in it is the mode that both run in."""
-    return any(file.file == place.file for project in environment.compose for file in project.files)
+def _says_so_too(environment: Environment, name: str, key: str, place: Where) -> bool:
+    """Whether an environment has the setting from the same line of a common file: it is the mode that both run in."""
+    for project in environment.compose:
+        if name in project.services:
+            own = project.where("services", name, "environment", key)
+            if (posixpath.basename(own.file), own.line) == (posixpath.basename(place.file), place.line) and own.line:
+                return True
+    return False
 
 
 def _is_mode(used: Interpolation) -> bool:

@@ -139,11 +139,15 @@ def shared_lock(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for _document, command in environment_commands(environment):
             for lock in locks(command):
+                if "$" in lock.path.rpartition("/")[2]:
+                    continue  # whose it is depends on a variable
                 taken.setdefault((environment.machine, lock.path), {}).setdefault(environment.prefix, command.where)
                 count.setdefault(environment.prefix, set()).add(lock.path)
     for (machine, path), members in taken.items():
         alone = [prefix for prefix in members if len(count[prefix]) < 2]
-        if len(members) > 1 and alone:
+        # A lock in a workflow for all of them is meant to be common.
+        by_workflow = all("/workflows/" in f"/{where.file}" for where in members.values())
+        if len(members) > 1 and alone and not (by_workflow and len(set(members.values())) == 1):
             yield Hit(
                 tuple(members),
                 f"lock {path}",

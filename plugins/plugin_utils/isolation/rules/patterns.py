@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls, filters
-from ..facts.effects import printed_lines, reading_lines
+from ..facts.effects import printed_lines, reading_lines, removing_files
 from ..facts.ownership import short_names
 from ..facts.service_kinds import texts
 from ..model import Environment, Fleet, Severity, Where
@@ -24,6 +24,7 @@ from . import Hit, Judgement, rule
 def name_filter(fleet: Fleet) -> Judgement:
     """A script looks for containers, volumes or networks by a part of their name."""
     for environment in fleet.environments:
+        acting = removing_files(environment)
         for call, reference in docker_calls(environment):
             for value in filters(call):
                 key, _unused, pattern = value.partition("=")
@@ -45,7 +46,7 @@ def name_filter(fleet: Fleet) -> Judgement:
                     "one exact name: --filter 'name=^/<name>$'.",
                     (reference.where,),
                     environment.machine,
-                    severity=None if others else Severity.LOW,
+                    severity=None if others and reference.where.file in acting else Severity.LOW,
                 )
 
 

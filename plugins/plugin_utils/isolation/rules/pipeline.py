@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from ..facts.effects import only_prints, printed_lines
 from ..facts.guards import checked_variables
 from ..facts.job_conditions import can_deploy, looks_at_ref, pins_branch
+from ..facts.ownership import short_names
 from ..facts.production import is_production
 from ..facts.workflows import (
     Listed,
@@ -324,12 +325,12 @@ _SECRET = re.compile(r"secrets\.(\w+)")
 def shared_deploy_key(fleet: Fleet) -> Judgement:
     """One key of the repository opens the machine for the deployments of several environments."""
     keys: dict[tuple[str, str], dict[str, Where]] = {}
-    for _workflow, job, listed in deployment_jobs(fleet):
+    for workflow, job, listed in deployment_jobs(fleet):
         if job.environment:
             continue  # the environment may have its own key under the same name
         names = {name: step.where for step in job.steps for name in _keys(job, step)}
         for name, where in names.items():
-            for environment in listed.environments:
+            for environment in _deployed_by(workflow, job, listed):
                 keys.setdefault((repository(environment), name), {}).setdefault(environment.prefix, where)
     for (_repository, name), members in keys.items():
         if len(members) > 1:
@@ -342,6 +343,18 @@ def shared_deploy_key(fleet: Fleet) -> Judgement:
                 'the key to one command (command="…" in authorized_keys).',
                 tuple(dict.fromkeys(members.values())),
             )
+
+
+def _deployed_by(workflow: Workflow, job: Job, listed: Listed) -> Sequence[Environment]:
+    """The environments that a job of one branch names, or else all that use its workflow."""
+    if len(workflow.branches or ()) > 1:
+        return listed.environments
+    named = [
+        environment
+        for environment in listed.environments
+        if any(re.search(rf"(?<![^\W_]){name}(?![^\W_])", job.text, re.IGNORECASE) for name in short_names(environment))
+    ]
+    return named or listed.environments
 
 
 _LOGS_IN = re.compile(r"ssh|scp|rsync|sftp|ftp|deploy", re.IGNORECASE)

@@ -16,7 +16,9 @@ from ..facts.domains import neighbours
 from ..facts.effects import hosted_lines
 from ..facts.ownership import sharers
 from ..facts.service_kinds import is_data_service, is_front_door
-from ..model import Claim, Environment, Fleet, Severity, Where
+from ..facts.workflows import is_deployment
+from ..model import Claim, Document, Environment, Fleet, Severity, Where
+from ..readers.documents import machine_commands
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule, worded
 
@@ -136,7 +138,9 @@ def shared_listener(fleet: Fleet) -> Judgement:
             )
 
 
-_PROBE = re.compile(r"\b(https?)://(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::(\d+))?(?![\w:.-])", re.IGNORECASE)
+_PROBE = re.compile(
+    r"(?<![=\w])(https?)://(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::(\d+))?(?![\w:.-])", re.IGNORECASE
+)
 _INSIDE = re.compile(r"\bdocker(?:[- ]compose)?\b.*\b(?:exec|run)\b|\bHEALTHCHECK\b")
 
 
@@ -164,12 +168,27 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
                 )
 
 
+_HOST_GIVEN = re.compile(r"-H\s*[\"']?host:", re.IGNORECASE)
+
+
+def _checks(document: Document) -> bool:
+    """Whether a document deploys, or is named after a check of what was deployed."""
+    return (
+        document.kind != "shell"
+        or re.search(r"deploy|release|smoke|health|verify|rollback", document.path.rpartition("/")[2]) is not None
+        or any(map(is_deployment, machine_commands(document)))
+    )
+
+
 def machine_lines(environment: Environment) -> Iterator[tuple[Where, str]]:
     """The lines with a URL that run on a server, not on a runner."""
-    for document in environment.documents:
+    for document in environment.documents if environment.variables else filter(_checks, environment.documents):
         elsewhere = hosted_lines(document)
-        for where, line in code_lines(document, "://"):
-            if where.line not in elsewhere:
+        before = ""
+        for where, line in code_lines(document):
+            joined = f"{before} {line}" if before.endswith("\\") else line
+            before = joined.rstrip()
+            if "://" in line and where.line not in elsewhere and not _HOST_GIVEN.search(joined):
                 yield where, line
 
 

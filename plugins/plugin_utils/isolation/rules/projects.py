@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..facts.compose_calls import PROJECT_VERBS, ComposeCall, compose_calls, control_variables, exported
-from ..facts.ownership import called, owner_of_name, sharers
+from ..facts.ownership import called, inside, owner_of_name, sharers
 from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
 from ..naming import normalise_project
 from ..wording import listing
@@ -90,7 +90,7 @@ def foreign_project_command(fleet: Fleet) -> Judgement:
             common = sharers(fleet, call.where)
             if not name or not touched or (environment.prefix not in owned and common.issuperset(touched)):
                 continue
-            if call.removes_orphans:
+            if call.removes_orphans and (call.verb == "down" or has_orphans(fleet, environment, touched)):
                 hazard, does = "CP-02", f"removes every container of {listing(touched)} as an orphan"
             elif call.project and not call.files and call.verb in PROJECT_VERBS:
                 hazard, does = "CP-03", f"acts on every container and network of {listing(touched)}"
@@ -109,6 +109,12 @@ def foreign_project_command(fleet: Fleet) -> Judgement:
                 hazards=(hazard,),
             )
         yield from orphans_by_variable(fleet, environment)
+
+
+def has_orphans(fleet: Fleet, environment: Environment, others: Iterable[str]) -> bool:
+    """Whether other environments have services that an environment's own files do not."""
+    own = {name for _project, name, _service in environment.services()}
+    return any(name not in own for other in others for _project, name, _service in fleet.by_prefix[other].services())
 
 
 def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
@@ -268,6 +274,20 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
     return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
 
 
+def checkouts(fleet: Fleet, prefix: str) -> frozenset[str]:
+    """The names of the directories in which an environment's own scripts and workflows call Compose on the machine."""
+    environment = fleet.by_prefix[prefix]
+    own = (call for call in compose_calls(environment) if len(sharers(fleet, call.where)) < 2)
+    places = (call.directory for call in own if call.directory.startswith("/") and "$" not in call.directory)
+    return frozenset(posixpath.basename(place) for place in places if not inside(place, environment.directory))
+
+
+def _told_apart(known: Sequence[frozenset[str]]) -> bool:
+    """Whether directories have different names, as far as they are known."""
+    names = [name for places in known for name in places]
+    return bool(names) and len(names) == len(set(names))
+
+
 def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
     """Yield environments whose directories are not known: a checkout is called like its repository."""
     for machine, environments in fleet.machines.items():
@@ -280,7 +300,7 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
             and project.name == directory_project(environment)
         ]
         prefixes = tuple(dict.fromkeys(prefix for prefix, _project in found))
-        if len(prefixes) > 1:
+        if len(prefixes) > 1 and not _told_apart([checkouts(fleet, prefix) for prefix in prefixes]):
             yield Hit(
                 prefixes,
                 f"project of {listing(prefixes)}",

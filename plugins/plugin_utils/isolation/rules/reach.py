@@ -14,6 +14,7 @@ from typing import Any
 from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls
 from ..facts.domains import neighbours
+from ..facts.effects import removing_files
 from ..facts.ownership import owner_of_name
 from ..facts.server_owner import resolver
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
@@ -44,7 +45,7 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     (project.where("services", name, "network_mode"),),
                     environment.machine,
                 )
-        ending = _removing_files(environment)
+        ending = removing_files(environment)
         for call, reference in docker_calls(environment):
             if (
                 stays(call, str(reference.attributes.get("kind")))
@@ -61,13 +62,6 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     environment.machine,
                     severity=Severity.LOW if reference.where.file in ending else Severity.MEDIUM,
                 )
-
-
-def _removing_files(environment: Environment) -> frozenset[str]:
-    """The scripts that also remove containers, so that those that they start do not stay."""
-    removing = (("rm",), ("stop",), ("kill",), ("container", "rm"), ("container", "stop"))
-    calls = docker_calls(environment)
-    return frozenset(reference.where.file for call, reference in calls if not call.compose and call.verb in removing)
 
 
 def stays(call: DockerCall, kind: str) -> bool:

@@ -208,7 +208,28 @@ def _shared(fleet: Fleet, use: str, effect: str, fix: str) -> Iterator[Hit]:
         else:
             named = listing(f"{secret.key} of {secret.owner}" for secret in group)
             sharing = f"{named} have the same value"
-        yield Hit(owners, listing(keys), f"{sharing}. {effect}.", f"{fix}.", tuple(secret.where for secret in group))
+        yield Hit(
+            owners,
+            listing(keys),
+            f"{sharing}. {effect}.",
+            f"{fix}.",
+            tuple(secret.where for secret in group),
+            severity=Severity.LOW
+            if any(_by_default(fleet.by_prefix[secret.owner], secret) for secret in group)
+            else None,
+        )
+
+
+def _by_default(environment: Environment, secret: Secret) -> bool:
+    """Whether a secret is a default of the Compose file that the ``.env`` of the machine, not known here, replaces."""
+    return not environment.variables and any(
+        used.value is None
+        and used.operator.endswith("-")
+        and used.where.line == secret.where.line
+        and used.where.file == secret.where.file
+        for project in environment.compose
+        for used in project.interpolations
+    )
 
 
 def shared_values(fleet: Fleet) -> Mapping[str, Sequence[Sequence[Secret]]]:

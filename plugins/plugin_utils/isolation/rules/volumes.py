@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from ..facts.compose_calls import ComposeCall, compose_calls
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
-from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..model import ComposeProject, Document, Environment, Fleet, Severity, Where
+from ..readers.beside import DEFAULT_FILES
+from ..readers.documents import machine_commands
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
@@ -99,6 +101,7 @@ _THROW_AWAY = re.compile(r"(?:\A|[_-])(?:pr|ci|review|preview|test|testing|tmp|e
 def deletes_volumes(fleet: Fleet) -> Judgement:
     """A script deletes volumes by the names in its Compose file, whoever they belong to."""
     for environment in fleet.environments:
+        asking = {document.path for document in environment.documents if "-v" in document.text and _asks(document)}
         for call in compose_calls(environment):
             if not call.removes_volumes or of_other_files(environment, call):
                 continue
@@ -114,14 +117,32 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
                 "name.",
                 (call.where,),
                 environment.machine,
-                severity=Severity.CRITICAL if others else Severity.LOW if throw_away else None,
+                severity=_deletion(call, bool(others), throw_away or call.where.file in asking),
             )
+
+
+#: Scripts that make what they delete.
+_TRIES = re.compile(r"(?:\A|[._-])(?:tests?|validate|ci|e2e|check)(?:[._-]|\Z)")
+
+
+def _deletion(call: ComposeCall, shared: bool, harmless: bool) -> Severity | None:
+    if harmless or _TRIES.search(posixpath.basename(call.where.file)):
+        return Severity.LOW
+    return Severity.CRITICAL if shared else None
+
+
+def _asks(document: Document) -> bool:
+    """Whether a script waits for an answer, so that a person decides."""
+    return any(command.program == "read" for command in machine_commands(document))
 
 
 def of_other_files(environment: Environment, call: ComposeCall) -> bool:
     """Whether a call names files of which none is the environment's, such as those of developers."""
     own = {posixpath.basename(place.file) for project in environment.compose for place in project.files}
-    return bool(own and call.files) and not own & {posixpath.basename(path) for path in call.files}
+    named = {posixpath.basename(path) for path in call.files} or (
+        set(DEFAULT_FILES) if call.text.startswith(("docker ", "docker-compose ")) and not call.opaque else set()
+    )
+    return bool(own and named) and not own & named
 
 
 @rule("shared-user", "VP-18", severity=Severity.LOW)

@@ -16,6 +16,7 @@ from ..facts.domains import (
     instances,
     is_usual,
     neighbours,
+    of_machine,
     outsiders_reach_nginx,
     own_servers,
     safe_expression,
@@ -32,12 +33,16 @@ from . import Hit, Judgement, rule
 def answers_unknown_hosts(fleet: Fleet) -> Judgement:
     """An nginx answers host names that it does not know, and so those of other environments."""
     for environment in fleet.environments:
-        others = neighbours(fleet, environment)
+        others = [
+            other
+            for other in neighbours(fleet, environment)
+            if not (of_machine(environment) and of_machine(fleet.by_prefix[other]))
+        ]
         open_sockets = list(_open_sockets(environment)) if others and outsiders_reach_nginx(environment) else []
         if open_sockets:
             ports = listing(str(listen.port) for listen, _server in open_sockets)
             usual = is_usual(environment) or not (environment.http_port or environment.https_port)
-            known = any(domains(fleet).of.get(other) for other in others)
+            known = any(not _APEX.fullmatch(name) for other in others for name in domains(fleet).of.get(other, ()))
             yield Hit(
                 (environment.prefix, *others),
                 f"unknown host names on port {ports} of the nginx of {environment.prefix}",
@@ -274,6 +279,11 @@ def _sibling(domain: str, below: str) -> str:
     return f"{label}-{own}{'.' if rest else ''}{rest}"
 
 
+_APEX = re.compile(r"(?:www\.)?example\.(?:com|net|org)|localhost|(?:www\.)?your-?domain\.\w+")
+#: Domains that stand for one that is filled in later.
+_PLACEHOLDER = re.compile(r"(?:\A|\.)(?:example\.(?:com|net|org)|example|localhost|invalid|your-?domain\.\w+)\Z")
+
+
 @rule("shared-domain", "WB-12", "WB-04", severity=Severity.HIGH)
 def shared_domain(fleet: Fleet) -> Judgement:
     """Two environments answer for the same host name."""
@@ -286,7 +296,7 @@ def shared_domain(fleet: Fleet) -> Judgement:
         if not is_pattern(name):
             owners[name] = list(dict.fromkeys((*owners.get(name, ()), *(claim.owner for claim in found))))
     for name, prefixes in owners.items():
-        if len(prefixes) > 1:
+        if len(prefixes) > 1 and not _PLACEHOLDER.search(name):
             places = [claim.where for claim in fleet.claims("domain").get(("world", name), ())]
             yield Hit(
                 tuple(prefixes),

@@ -119,6 +119,8 @@ def _directories_served(server: ServerBlock) -> Iterator[Directive]:
     for item in all_directives((server.directive,)):
         if item.name == "location" and item.args and item.args[-1].endswith("/") and item.args[-1] != "/":
             inner = {child.name for child in item.block or ()}
+            if "/.well-known/" in item.args[-1]:
+                continue  # asked for by machines, and with its slash
             if item.args[0] not in ("~", "~*", "=") and inner & {"alias", "root", *PASSES}:
                 yield item
 

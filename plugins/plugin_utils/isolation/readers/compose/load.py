@@ -112,6 +112,8 @@ class Loader:
             config = self._config(path, document, env)
             services = config.get("services") or {}
             for name in list(services):
+                if services[name] is None:
+                    services[name] = Map()  # Compose merges a service without keys over the other file's
                 services[name] = self._extended(name, services, path, [document.resets], base, env, ())
             reset(model, document.resets)
             self._include(config, path, base, env, (*chain, path))
