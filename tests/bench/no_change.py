@@ -43,7 +43,7 @@ VAULT = ("--vault-id", f"staging@{HERE}/passwords/staging.vault-password")
 def prepare() -> None:
     """Two inventories, their secrets, and the application's repository."""
     shutil.copytree(
-        ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml", "chosen.yml")
+        ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml", "own.yml")
     )
     everyone = HERE / "inventory/group_vars/all/main.yml"
     text = everyone.read_text(encoding="utf-8")

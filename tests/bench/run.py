@@ -18,6 +18,7 @@ import fleet
 import look
 import many
 import no_change
+import release
 import releases
 import rules
 from measure import ROUNDS, Line
@@ -25,6 +26,7 @@ from programs import Failed
 
 BENCHES: dict[str, tuple[str, Callable[[int], Iterator[Line | str]]]] = {
     "no-change": ("a deployment that changes nothing", no_change.lines),
+    "release": ("one release, and one changed setting", release.lines),
     "releases": ("releases under load", releases.lines),
     "many": ("ten environments in one run", many.lines),
     "look": ("one look at a machine", look.lines),

@@ -17,8 +17,9 @@ from observe import moment
 from support import Place, Site, health_check, remove_project
 
 HANGS, DIES, SHELL_LESS = "a migration that hangs", "a container that dies", "an image without a shell"
+WRONG, REFUSED = "an answer that is an error", "an entry point that cap_drop stops"
 
-#: What a release brings, and what the error that it ends with says. A container that dies may just be started again.
+#: What a release brings, and what the error that it ends with says.
 FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     HANGS: (
         {"x-bulkhead": {"prepare": [["sleep", "600"]], "prepare_status": ["echo", "half of it"]}},
@@ -32,9 +33,17 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"command": ["sh", "-c", "echo no such module; exit 7"]},
         [
             r"the new version of django did not get healthy "
-            r"\((exited \(7\)|.*restarted [3-9] times)\) and received no requests",
+            r"\(exited \(7\)\) and received no requests",
             "no such module",
         ],
+    ),
+    WRONG: (
+        {"healthcheck": {**health_check(600, interval=60), "test": ["CMD-SHELL", "echo HTTP Error 500; exit 3"]}},
+        [r"did not get healthy \(starting: it answers its health check with an error\)", "HTTP Error 500"],
+    ),
+    REFUSED: (
+        {"user": "root", "command": ["sh", "-c", "chown 12345 /tmp"]},
+        [r"did not get healthy \(exited \(1\)", r"cap_add: \[CHOWN\]"],
     ),
     SHELL_LESS: (
         {"healthcheck": {**health_check(1, interval=1), "test": ["CMD-SHELL", "true"]}},

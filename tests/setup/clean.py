@@ -66,7 +66,7 @@ def demo_paths() -> list[Path]:
         belongings.demo_root() / "origin.git",
         demo.secrets_directory(),
         *(inventory / group / "vault.yml" for group in belongings.demo_directories()),
-        inventory / "all/chosen.yml",
+        inventory / "all/own.yml",
     ]
 
 

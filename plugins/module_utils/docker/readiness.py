@@ -4,8 +4,9 @@
 
 """Judge whether a started container is ready. Runs on the targets.
 
-A health check decides. Without one, the container must run for some seconds, so that a program that crashes at once is
-not taken for a version that serves (Swarm calls this ``monitor``, Kamal ``readiness_delay``).
+A health check decides, before the end of its start period where it says that waiting is useless. Without one, the
+container must run for some seconds, so that a program that crashes at once is not taken for a version that serves
+(Swarm calls this ``monitor``, Kamal ``readiness_delay``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ import time
 from typing import Any
 
 from .containers import condition, is_well, started
+
+#: The exit code of a health check by which a program answers wrongly, so that waiting will not help. Any other failure
+#: may mean that it does not answer yet, and the check's start period is for that.
+_WRONG = 3
+
+#: How many of a health check's results the engine keeps.
+_KEPT = 5
 
 #: After this many restarts a container has failed.
 _RESTARTS = 3
@@ -41,6 +49,8 @@ class Readiness:
             return "well"
         if now == "unhealthy" or now.startswith(("exited", "dead")) or new_restarts >= _RESTARTS:
             return "failed"
+        if now == "starting" and answers_wrongly(container):
+            return "failed"
         if now != "running":
             return "waiting"
         since = self._seen.setdefault((container["Id"], restarts), time.monotonic())
@@ -48,6 +58,14 @@ class Readiness:
         if restarts_before is not None and new_restarts <= 0:  # it may have been running long before this run
             ran = max(ran, time.time() - started(container))
         return "well" if ran >= self.delay else "waiting"
+
+
+def answers_wrongly(container: dict[str, Any]) -> bool:
+    """Whether a container's health check has failed as often as it may, each time because of a wrong answer."""
+    check = (container.get("Config") or {}).get("Healthcheck") or {}
+    results = ((container.get("State") or {}).get("Health") or {}).get("Log") or []
+    last = results[-min(check.get("Retries") or 3, _KEPT) :]
+    return len(last) == min(check.get("Retries") or 3, _KEPT) and all(found.get("ExitCode") == _WRONG for found in last)
 
 
 def restarts_since(container: dict[str, Any], before: int | None) -> int:

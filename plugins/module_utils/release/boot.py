@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from ..core.errors import last_lines
+from ..docker.capabilities import capability_hint
 from ..docker.containers import condition, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
-from ..docker.readiness import Readiness, restarts_since
+from ..docker.readiness import Readiness, answers_wrongly, restarts_since
 from .dry_run import DryRunError, ask
 from .limits import apply_limits, to_limit
 from .mounts import refuse_links, strangers
@@ -244,6 +245,7 @@ class Serving:
         again = restarts_since(container, self.run.before.get(container["Id"]))
         how = condition(container)
         ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
+        how += ": it answers its health check with an error" if how == "starting" and answers_wrongly(container) else ""
         how += ": it ended, and was restarted %d times" % again if again > 0 else ""
         return how + (' (a service that does its work and ends needs restart: "no")' if ended_well else "")
 
@@ -254,7 +256,9 @@ class Serving:
         name = name_of(container)
         probes = ((container["State"].get("Health") or {}).get("Log") or [])[-1:]
         lines = ["health check of %s: %s" % (name, last_lines(probe.get("Output", ""), 3)) for probe in probes]
-        return [*lines, "log of %s:" % name, self.engine.logs(container["Id"])]
+        log = self.engine.logs(container["Id"])
+        hint = capability_hint(container, log)
+        return [*lines, "log of %s:" % name, log, *(["%s: %s" % (name, hint)] if hint else [])]
 
     def remove(self, containers: Iterable[dict[str, Any]]) -> None:
         """Remove containers at once."""

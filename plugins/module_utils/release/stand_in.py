@@ -106,16 +106,19 @@ class Rolling:
         self.run.refresh()
         self.serving.remove_strangers()
         if code == 0:
-            # One-off containers have no restart policy: this one has to come back with the machine.
             found = self.run.containers.named(name)
             weight = self.run.params.get("cpu_weight", 0)
             limits = missing_limits(found, service, weight) if found else []
-            self.engine.docker_ok("update", "--restart", "unless-stopped", *limits, name)
+            if limits:
+                self.engine.docker_ok("update", *limits, name)
             if found and condition(found) == "running":
                 self._give_up(service, "%s has no health check to judge it by" % service.name)
             self.serving.wait_for(
                 name, lambda found: self._give_up(service, self.serving.how(found) if found else "gone")
             )
+            # One-off containers have no restart policy: one that ends is noticed at once. What is to serve has to come
+            # back with the machine.
+            self.engine.docker_ok("update", "--restart", "unless-stopped", name)
         else:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 

@@ -36,8 +36,9 @@ SETTABLE: Mapping[str, frozenset[str]] = {
         autovacuum autovacuum_analyze_scale_factor autovacuum_analyze_threshold autovacuum_max_workers
         autovacuum_naptime autovacuum_vacuum_cost_delay autovacuum_vacuum_cost_limit
         autovacuum_vacuum_insert_scale_factor autovacuum_vacuum_insert_threshold autovacuum_vacuum_scale_factor
-        autovacuum_vacuum_threshold autovacuum_work_mem bgwriter_delay bgwriter_lru_maxpages checkpoint_completion_target
-        checkpoint_timeout checkpoint_warning client_min_messages commit_delay commit_siblings datestyle deadlock_timeout
+        autovacuum_vacuum_threshold autovacuum_work_mem bgwriter_delay bgwriter_lru_maxpages
+        checkpoint_completion_target checkpoint_timeout checkpoint_warning client_min_messages commit_delay
+        commit_siblings datestyle deadlock_timeout
         default_statistics_target default_text_search_config default_transaction_isolation effective_cache_size
         effective_io_concurrency enable_partitionwise_aggregate enable_partitionwise_join from_collapse_limit
         geqo_threshold hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle
@@ -109,7 +110,7 @@ def _proxy_problem(address: str) -> str:
 def check_program_settings(
     declaration: Declaration, definitions: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """Note what ``bulkhead_<program>_settings`` must not have. ``settings`` are those of each program as it gets them."""
+    """Note what ``bulkhead_<program>_settings`` must not have. ``settings`` are what each program would get."""
     for program, settable in SETTABLE.items():
         variable = f"bulkhead_{program}_settings"
         for name, value in declaration.values[variable].items():
@@ -141,7 +142,4 @@ def _problems(program: str, settable: frozenset[str], name: Any, value: Any) -> 
     elif not isinstance(value, (str, int, float)):
         yield f"is a {type(value).__name__}, but a setting is one value", "write a text, a number or a truth value"
     elif not _VALUE.match(text_of(program, value)):
-        yield (
-            "has a character that could end its line or quote",
-            "use letters, digits, blanks and . , : ; % * / + - = @",
-        )
+        yield "has a character that could end its line or quote", "use letters, digits, blanks and . , : ; % / + - = @"

@@ -33,7 +33,7 @@ _CONNECTION = 64 << 10
 def tuned(definitions: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The settings of each server of the default stack, by service: derived ones, and the user's over them.
 
-    ``definitions`` are the complete Compose definitions of the services by name, ``values`` the ``bulkhead_`` variables.
+    ``definitions`` are the complete Compose definitions of the services by name, ``values`` the variables.
     """
     derived = {"nginx": _nginx, "pgbouncer": _pgbouncer, "postgresql": _postgresql, "redis": _redis}
     found = {}

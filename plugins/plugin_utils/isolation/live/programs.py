@@ -12,6 +12,9 @@ from typing import Any
 from ..model import Environment, Finding, Severity, Where
 from .health import own_containers
 
+#: The rules of this file. A verification shows their findings although they are advice.
+SERVER_RULES = ("collation-changed", "memory-full", "not-saved", "out-of-memory", "setting-waits")
+
 
 def server_findings(
     environment: Environment, replies: Iterable[Mapping[str, Any]], observation: Mapping[str, Any]
@@ -26,8 +29,8 @@ def server_findings(
                 environment,
                 "out-of-memory",
                 f"container {container['name']}",
-                f"the kernel killed a process of {container['name']} since it started: the container needed more memory "
-                "than its limit",
+                f"the kernel killed a process of {container['name']} since it started: the container needed more "
+                "memory than its limit",
                 "raise deploy.resources.limits.memory of the service in bulkhead_services, or let it start fewer "
                 "processes",
             )

@@ -44,6 +44,33 @@ def container(health: str = "none", restarts: int = 0, **state: Any) -> dict[str
     return {"Id": "web", "Name": "/web", "RestartCount": restarts, "State": found}
 
 
+def checked(*codes: int, retries: int = 3, health: str = "starting") -> dict[str, Any]:
+    """A container whose health check ended with these exit codes."""
+    log = [{"ExitCode": code, "Output": "HTTP Error 500"} for code in codes]
+    found = container(health)
+    found["State"]["Health"]["Log"] = log
+    return {**found, "Config": {"Healthcheck": {"Retries": retries}}}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (checked(3, 3, 3), "failed"),
+        (checked(1, 3, 3, 3), "failed"),
+        (checked(3, 3, 3, 3, 3, retries=20), "failed"),
+        (checked(3, 3), "waiting"),
+        (checked(1, 1, 1, 1, 1), "waiting"),
+        (checked(3, 3, 1), "waiting"),
+        (checked(3, 1, 3), "waiting"),
+        (checked(), "waiting"),
+        (checked(3, 3, 3, health="healthy"), "well"),
+    ],
+)
+def test_a_wrong_answer_is_not_waited_for(found: dict[str, Any], expected: str) -> None:
+    """The start period is for a program that does not answer yet."""
+    assert Readiness(0).judge(found) == expected
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [

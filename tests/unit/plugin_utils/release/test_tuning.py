@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.tuning import workers
 from unit.fleets import declared, problems
 from unit.plugin_utils.release.test_render import on_the_machine, render, rendered, service, settings, texts
+from unit.plugin_utils.release.tuning_page import PAGE, with_lists
 
 CONF = ".bulkhead/private/postgresql/init/bulkhead.conf"
 REDIS = ".bulkhead/private/redis/redis.conf"
@@ -176,3 +177,9 @@ def test_behind_a_balancer(tmp_path: Path) -> None:
     plain = texts(rendered(tmp_path / "plain"))["docker/nginx/prod.conf"]
     assert "X-Forwarded-Proto https;" in plain and "real_ip" not in plain
     assert "proxy_buffer_size           16k;" in plain
+
+
+def test_the_page_is_not_stale() -> None:
+    """`.venv/bin/python tests/unit/plugin_utils/release/tuning_page.py` writes its lists anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == with_lists(text)
