@@ -31,7 +31,7 @@ _SEPARATOR = re.compile(r"[\s,\[\]\"']")
 
 
 @dataclass(frozen=True)
-class Job:
+class SecretsJob:
     """What one run wants of an environment's secrets.
 
     ``needed`` are the names that the environment's stack needs, ``taken`` those of settings that are not secret, each
@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass
-class Outcome:
+class JobDone:
     """What a job did, without any value. ``names`` are all secrets, ``steps`` sentences for the screen."""
 
     names: Sequence[str] = ()
@@ -73,7 +73,7 @@ class Outcome:
 class _Open:
     """A vault file that is open, and what is to be written."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: SecretsJob) -> None:
         self.job = job
         self.before = files.read(job.vault)
         self.text, self.password = SecretsText(), None
@@ -123,7 +123,7 @@ class _Open:
         return found[0][1]
 
 
-def run(verb: str, job: Job) -> Outcome:
+def run(verb: str, job: SecretsJob) -> JobDone:
     """Do a job. Raises :class:`SecretsProblem`; then the vault file is as it was."""
     if not job.directory.is_dir():
         job.directory.mkdir(parents=True)
@@ -131,7 +131,7 @@ def run(verb: str, job: Job) -> Outcome:
         return VERBS[verb](job)
 
 
-def _init(job: Job) -> Outcome:
+def _init(job: SecretsJob) -> JobDone:
     """Generate every secret that is needed and missing."""
     file = _Open(job)
     wanted = list(job.needed) + ([_checked(job)] if job.name and job.name not in job.needed else [])
@@ -149,24 +149,24 @@ def _init(job: Job) -> Outcome:
         steps.append("fingerprints.yml: made anew")
     kept = [name for name in wanted if name not in missing]
     steps += [f"{name}: kept" for name in kept]
-    return Outcome(file.text.names, steps, bool(missing) or len(steps) > len(kept))
+    return JobDone(file.text.names, steps, bool(missing) or len(steps) > len(kept))
 
 
-def _set(job: Job) -> Outcome:
+def _set(job: SecretsJob) -> JobDone:
     """Give one secret a value of the user's."""
     name, file = _checked(job), _Open(job)
     value = job.value()
     problem = "its value is empty" if not value else setting_problem(name, value)
     if problem:
         raise SecretsProblem(f"{name} cannot be set: {problem}")
-    if file.values.get(name) == value and not file.text.changed_by_yaml():
-        return Outcome(file.text.names, [f"{name}: has this value already"], file.record())
+    if file.values.get(name) == value and name not in file.text.changed_by_yaml():
+        return JobDone(file.text.names, [f"{name}: has this value already"], file.record())
     file.put(name, value)
     file.save()
-    return Outcome(file.text.names, [f"{name}: set"], True)
+    return JobDone(file.text.names, [f"{name}: set"], True)
 
 
-def _rotate(job: Job) -> Outcome:
+def _rotate(job: SecretsJob) -> JobDone:
     """Generate another value for one secret, or for all that the stack needs."""
     if not job.name:
         raise SecretsProblem(f"say which secret: -e bulkhead_secret_name=<name>, or {ALL} for those of the stack")
@@ -184,9 +184,10 @@ def _rotate(job: Job) -> Outcome:
             steps.append(_keep(file, FALLBACKS[name], old))
     if names:
         file.save()
-    others = [name for name in file.text.names if job.name == ALL and name not in names]
+    known = {*names, *FALLBACKS.values()}
+    others = [name for name in file.text.names if job.name == ALL and name not in known]
     steps += [f"{name}: left as it is: the stack does not say that it may be generated" for name in others]
-    return Outcome(file.text.names, [*steps, "these are in force after the next deployment"], bool(names))
+    return JobDone(file.text.names, [*steps, "these are in force after the next deployment"], bool(names))
 
 
 def _keep(file: _Open, name: str, old: str) -> str:
@@ -199,7 +200,7 @@ def _keep(file: _Open, name: str, old: str) -> str:
     )
 
 
-def _retire(job: Job) -> Outcome:
+def _retire(job: SecretsJob) -> JobDone:
     """Take out the old keys that a rotation left valid."""
     file = _Open(job)
     found = [name for name in FALLBACKS.values() if name in file.values]
@@ -208,16 +209,16 @@ def _retire(job: Job) -> Outcome:
     if found:
         file.save()
     steps = [f"{name}: taken out; the old key opens nothing after the next deployment" for name in found]
-    return Outcome(file.text.names, steps or ["there is no old key to retire"], bool(found))
+    return JobDone(file.text.names, steps or ["there is no old key to retire"], bool(found))
 
 
-def _show_names(job: Job) -> Outcome:
+def _show_names(job: SecretsJob) -> JobDone:
     """Say which secrets there are and which are missing."""
     names = _Open(job).text.names
-    return Outcome(names, [*names, *(f"{name}: missing" for name in job.needed if name not in names)])
+    return JobDone(names, [*names, *(f"{name}: missing" for name in job.needed if name not in names)])
 
 
-def _rekey(job: Job) -> Outcome:
+def _rekey(job: SecretsJob) -> JobDone:
     """Lock the vault file with another password."""
     password = next((secret for identity, secret in job.passwords if identity == vault.NEW), None)
     if password is None:
@@ -232,17 +233,17 @@ def _rekey(job: Job) -> Outcome:
     job.confirm(password)
     file.save(password)
     step = f"{job.vault.name}: locked with the new password. Who has an earlier copy still reads it with the old one: "
-    return Outcome(file.text.names, [step + "where that password got out, rotate the secrets too"], True)
+    return JobDone(file.text.names, [step + "where that password got out, rotate the secrets too"], True)
 
 
-def audited(job: Job) -> tuple[Mapping[str, str], Iterator[str]]:
+def audited(job: SecretsJob) -> tuple[Mapping[str, str], Iterator[str]]:
     """The values of the secrets, and what is wrong with the file itself. Only for :mod:`audit`."""
     file = _Open(job)
     return file.values, file.text.changed_by_yaml()
 
 
 #: Every verb that changes or lists; ``audit`` needs the whole inventory.
-VERBS: Mapping[str, Callable[[Job], Outcome]] = {
+VERBS: Mapping[str, Callable[[SecretsJob], JobDone]] = {
     "init": _init,
     "set": _set,
     "rotate": _rotate,
@@ -252,7 +253,7 @@ VERBS: Mapping[str, Callable[[Job], Outcome]] = {
 }
 
 
-def _checked(job: Job) -> str:
+def _checked(job: SecretsJob) -> str:
     """The name of a secret. Raises :class:`SecretsProblem` where it cannot be one."""
     name = job.name
     if not _NAME.match(name):
