@@ -59,7 +59,8 @@ def test_a_comment_behind_a_value_stays() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-     "", "---\n", "# only a comment\n", "other: 1", "bulkhead_secrets:\n", "bulkhead_secrets: {}\n", "bulkhead_secrets:",
+     "", "---\n", "# only a comment\n", "other: 1",
+     "bulkhead_secrets:\n", "bulkhead_secrets: {}\n", "bulkhead_secrets:",
      "bulkhead_secrets: {A: b}\n", "bulkhead_secrets:\n  A: b", "bulkhead_secrets: {A: b}  # c\nother: 1\n",
     ],
 )  # fmt: skip
