@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 
 from ..plugin_utils.declaration.model import Declaration
 from ..plugin_utils.gate.plan import Gate
-from ..plugin_utils.gate.secrets import Vaults, salt_for
+from ..plugin_utils.gate.secrets import Vaults, readable_secrets, salt_for
 from ..plugin_utils.isolation.model import Finding
 from ..plugin_utils.isolation.report import text
 from ..plugin_utils.isolation.wording import number
@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
     def _audit(self, job: jobs.SecretsJob) -> dict[str, Any]:
         """Say all that is wrong with the secrets of the environment, and with those of others compared to them."""
         prefix = self.declaration.prefix
-        values, mistaken = jobs.audited(job)
+        mistaken = jobs.mistaken(job)
         verdict = self.gate.prove(deploying=False)
         passwords = self._loader._vault.secrets or ()
         vaults = Vaults(self.gate.inventory, self.gate.declarations)
@@ -91,11 +91,15 @@ class ActionModule(ActionBase):
         wrong = [f"{name} was written without quotes, and YAML made another text of it" for name in mistaken]
         if findings:
             wrong.append(text.text(findings, stopping=findings))
-        good = f"{prefix}: {number(len(values), 'secret')}, nothing wrong with them"
+        good = f"{prefix}: {number(len(job.evaluated), 'secret')}, nothing wrong with them"
         Display().display("\n".join([*(wrong or [good]), *verdict.open]))
         if wrong:
-            return {"failed": True, "msg": f"{prefix}: the secrets need attention; see above", "names": list(values)}
-        return {"names": list(values)}
+            return {
+                "failed": True,
+                "msg": f"{prefix}: the secrets need attention; see above",
+                "names": list(job.evaluated),
+            }
+        return {"names": list(job.evaluated)}
 
     def _job(self, verb: str) -> jobs.SecretsJob:
         """What the run wants, from the inventory and ``-e``. Raises :class:`SecretsProblem`."""
@@ -104,7 +108,8 @@ class ActionModule(ActionBase):
         release = self.gate.render(self.declaration)
         if release is None:
             raise AnsibleActionFail(text.refusal(self.declaration.problems))
-        self._refuse_others(directory)
+        if verb not in jobs.ANYWHERE:
+            self._refuse_others(directory)
         settings = {line.key: line.variable for line in release.settings if line.variable != "bulkhead_secrets"}
         return jobs.SecretsJob(
             directory=directory,
@@ -115,6 +120,7 @@ class ActionModule(ActionBase):
             kind=str(values["bulkhead_secret_kind"] or ""),
             salt=salt_for(self.declaration, self.gate.declarations),
             taken=settings,
+            evaluated=readable_secrets(self.declaration),
             value=self._value,
             confirm=self._confirm,
         )

@@ -203,7 +203,7 @@ def _untrue(
     gone = [] if _some_sealed(declaration) else [name for name in told if name not in values]
     stale = [name for name in told if name in values and told[name] != live.get(name)] + gone
     missing = [name for name in live if name not in told]
-    again = "write them anew: aiia.bulkhead.secrets -e bulkhead_secret=init, and commit fingerprints.yml"
+    again = "write them anew: aiia.bulkhead.secrets -e bulkhead_secret=fingerprint, and commit fingerprints.yml"
     if stale:
         yield _finding(
             declaration,

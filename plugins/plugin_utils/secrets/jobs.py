@@ -23,6 +23,9 @@ FALLBACKS = {"SECRET_KEY": "SECRET_KEY_FALLBACKS"}
 #: The variables of a run; none of them holds a value.
 VARIABLES = ("bulkhead_secret_name", "bulkhead_secret_kind", "bulkhead_secret_file")
 
+#: The verbs that need no vault file: values may come from another store.
+ANYWHERE = ("audit", "fingerprint")
+
 #: The word that stands for every secret that the stack needs.
 ALL = "all"
 
@@ -35,8 +38,9 @@ class SecretsJob:
     """What one run wants of an environment's secrets.
 
     ``needed`` are the names that the environment's stack needs, ``taken`` those of settings that are not secret, each
-    with the variable that sets it. ``value`` gives the value that ``set`` writes. ``passwords`` are the run's vault
-    secrets, ``confirm`` asks for a password once more before the first file is locked with it.
+    with the variable that sets it, ``evaluated`` the secrets as a deployment has them. ``value`` gives the value that
+    ``set`` writes. ``passwords`` are the run's vault secrets, ``confirm`` asks for a password once more before the first
+    file is locked with it.
     """
 
     directory: Path
@@ -47,6 +51,7 @@ class SecretsJob:
     kind: str = ""
     salt: str = ""
     taken: Mapping[str, str] = field(default_factory=dict)
+    evaluated: Mapping[str, str] = field(default_factory=dict)
     value: Callable[[], str] = str
     confirm: Callable[[Any], None] = lambda _password: None
 
@@ -94,10 +99,10 @@ class _Open:
     def save(self, password: Any = None) -> None:
         """Write the vault file, where anything changed, and then the fingerprints."""
         job = self.job
-        mistaken = ", ".join(self.text.changed_by_yaml())
-        if mistaken:
+        changed = ", ".join(self.text.changed_by_yaml())
+        if changed:
             raise SecretsProblem(
-                f"{job.vault}: {mistaken} stands there without quotes, and YAML made another text of it (as of 0123, "
+                f"{job.vault}: {changed} stands there without quotes, and YAML made another text of it (as of 0123, "
                 "1.10 or 12:30). Put it into quotes with ansible-vault edit, or set it anew"
             )
         secret = password or self.password or self._first_password()
@@ -106,13 +111,7 @@ class _Open:
 
     def record(self) -> bool:
         """Write the fingerprints where they are not those of the values; returns whether they were not."""
-        job = self.job
-        salt = job.salt or fingerprints.new_salt()
-        wanted = fingerprints.written(fingerprints.fingerprints(self.values, salt), salt)
-        if files.read(job.fingerprints) == wanted:
-            return False
-        files.replace(job.fingerprints, wanted, 0o644)
-        return True
+        return _record(self.job, self.values)
 
     def _first_password(self) -> Any:
         found = vault.candidates(self.job.passwords, self.job.group)
@@ -121,6 +120,15 @@ class _Open:
             raise SecretsProblem(f"there is no password to lock {self.job.vault} with: add --vault-id {group}@prompt")
         self.job.confirm(found[0][1])
         return found[0][1]
+
+
+def _record(job: SecretsJob, values: Mapping[str, str]) -> bool:
+    salt = job.salt or fingerprints.new_salt()
+    wanted = fingerprints.written(fingerprints.fingerprints(values, salt), salt)
+    if files.read(job.fingerprints) == wanted:
+        return False
+    files.replace(job.fingerprints, wanted, 0o644)
+    return True
 
 
 def run(verb: str, job: SecretsJob) -> JobDone:
@@ -218,6 +226,13 @@ def _show_names(job: SecretsJob) -> JobDone:
     return JobDone(names, [*names, *(f"{name}: missing" for name in job.needed if name not in names)])
 
 
+def _fingerprint(job: SecretsJob) -> JobDone:
+    """Write the fingerprints of the secrets as a deployment has them, wherever they come from."""
+    changed = _record(job, job.evaluated)
+    step = "fingerprints.yml: made anew" if changed else "fingerprints.yml: true as it is"
+    return JobDone(list(job.evaluated), [step], changed)
+
+
 def _rekey(job: SecretsJob) -> JobDone:
     """Lock the vault file with another password."""
     password = next((secret for identity, secret in job.passwords if identity == vault.NEW), None)
@@ -236,10 +251,9 @@ def _rekey(job: SecretsJob) -> JobDone:
     return JobDone(file.text.names, [step + "where that password got out, rotate the secrets too"], True)
 
 
-def audited(job: SecretsJob) -> tuple[Mapping[str, str], Iterator[str]]:
-    """The values of the secrets, and what is wrong with the file itself. Only for :mod:`audit`."""
-    file = _Open(job)
-    return file.values, file.text.changed_by_yaml()
+def mistaken(job: SecretsJob) -> Iterator[str]:
+    """The names of secrets in the vault file of which YAML made another text."""
+    return _Open(job).text.changed_by_yaml()
 
 
 #: Every verb that changes or lists; ``audit`` needs the whole inventory.
@@ -249,6 +263,7 @@ VERBS: Mapping[str, Callable[[SecretsJob], JobDone]] = {
     "rotate": _rotate,
     "retire": _retire,
     "show-names": _show_names,
+    "fingerprint": _fingerprint,
     "rekey": _rekey,
 }
 

@@ -167,6 +167,12 @@ def test_names(tmp_path: Path) -> None:
     assert run(tmp_path, "show-names").steps == ["SECRET_KEY", "DB_PASSWORD: missing"]
 
 
+def test_fingerprints_of_values_from_elsewhere(tmp_path: Path) -> None:
+    done = run(tmp_path, "fingerprint", evaluated={"TOKEN": TOKEN, "SHORT": "word"})
+    assert done.changed and committed(tmp_path) == {"TOKEN"} and list(state(tmp_path)) == ["fingerprints.yml"]
+    assert not run(tmp_path, "fingerprint", evaluated={"TOKEN": TOKEN, "SHORT": "word"}).changed
+
+
 def test_rekey(tmp_path: Path) -> None:
     run(tmp_path, "init")
     before, both = values(tmp_path), [("staging", PASSWORD), ("new", OTHER)]
