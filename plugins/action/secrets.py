@@ -9,22 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsiblePromptInterrupt
 from ansible.parsing.vault import PromptVaultSecret
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.declaration.model import Declaration
 from ..plugin_utils.gate.plan import Gate
-from ..plugin_utils.gate.secrets import Vaults
+from ..plugin_utils.gate.secrets import Vaults, readable_secrets, salt_for
 from ..plugin_utils.isolation.model import Finding
-from ..plugin_utils.isolation.readers.fingerprints import RECORD, salt_of
 from ..plugin_utils.isolation.report import text
 from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.release.definitions import definitions_of
 from ..plugin_utils.secrets import files, jobs
 from ..plugin_utils.secrets.editing import SecretsProblem
-from ..plugin_utils.secrets.fingerprints import is_salt
 
 #: The rules whose findings ``audit`` shows.
 _AUDITED = frozenset(
@@ -70,17 +68,17 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
         return result
 
-    def _do(self, verb: str, job: jobs.Job) -> dict[str, Any]:
+    def _do(self, verb: str, job: jobs.SecretsJob) -> dict[str, Any]:
         if self._task.check_mode and verb != "show-names":
             raise SecretsProblem(f"{verb} has no check mode: it writes the vault file as a whole or not at all")
         done = jobs.run(verb, job)
         Display().display("\n".join(f"{self.declaration.prefix}: {step}" for step in done.steps))
         return {"changed": done.changed, "names": list(done.names), "steps": done.steps}
 
-    def _audit(self, job: jobs.Job) -> dict[str, Any]:
+    def _audit(self, job: jobs.SecretsJob) -> dict[str, Any]:
         """Say all that is wrong with the secrets of the environment, and with those of others compared to them."""
         prefix = self.declaration.prefix
-        values, mistaken = jobs.audited(job)
+        mistaken = jobs.mistaken(job)
         verdict = self.gate.prove(deploying=False)
         passwords = self._loader._vault.secrets or ()
         vaults = Vaults(self.gate.inventory, self.gate.declarations)
@@ -94,32 +92,38 @@ class ActionModule(ActionBase):
         wrong = [f"{name} was written without quotes, and YAML made another text of it" for name in mistaken]
         if findings:
             wrong.append(text.text(findings, stopping=findings))
-        good = f"{prefix}: {number(len(values), 'secret')}, nothing wrong with them"
+        good = f"{prefix}: {number(len(job.evaluated), 'secret')}, nothing wrong with them"
         Display().display("\n".join([*(wrong or [good]), *verdict.open]))
         if wrong:
-            return {"failed": True, "msg": f"{prefix}: the secrets need attention; see above", "names": list(values)}
-        return {"names": list(values)}
+            return {
+                "failed": True,
+                "msg": f"{prefix}: the secrets need attention; see above",
+                "names": list(job.evaluated),
+            }
+        return {"names": list(job.evaluated)}
 
-    def _job(self, verb: str) -> jobs.Job:
+    def _job(self, verb: str) -> jobs.SecretsJob:
         """What the run wants, from the inventory and ``-e``. Raises :class:`SecretsProblem`."""
         values, group = self.declaration.values, self.declaration.group
         directory = self._directory(group)
         release = self.gate.render(self.declaration)
         if release is None:
             raise AnsibleActionFail(text.refusal(self.declaration.problems))
-        self._refuse_others(directory)
+        if verb not in jobs.ANYWHERE:
+            self._refuse_others(directory)
         stack = release.evaluation.stack if release.evaluation else {}
         services = definitions_of(stack, values["bulkhead_services"])
         settings = {line.key: line.variable for line in release.settings if line.variable != "bulkhead_secrets"}
-        return jobs.Job(
+        return jobs.SecretsJob(
             directory=directory,
             group=group,
             needed=list(dict.fromkeys(name for service in services for name in service.secrets)),
             passwords=self._loader._vault.secrets or (),
             name=str(values["bulkhead_secret_name"] or ""),
             kind=str(values["bulkhead_secret_kind"] or ""),
-            salt=self._salt(),
+            salt=salt_for(self.declaration, self.gate.declarations),
             taken=settings,
+            evaluated=readable_secrets(self.declaration),
             value=self._value,
             confirm=self._confirm,
         )
@@ -145,13 +149,6 @@ class ActionModule(ActionBase):
                 f"bulkhead_secrets is set in {where.file}:{where.line}, and Ansible would take only one of that and of "
                 f"{directory / 'vault.yml'}. Move it there: ansible-vault edit, or set each secret after removing it"
             )
-
-    def _salt(self) -> str:
-        """The inventory's salt: the environment's own, or the one of most others; empty where there is none."""
-        own = salt_of(self.declaration.values[RECORD])
-        others = [salt_of(declaration.values[RECORD]) for declaration in self.gate.declarations]
-        known = [salt for salt in others if is_salt(salt)]
-        return own if is_salt(own) else max(known, key=known.count) if known else ""
 
     def _refuse_values(self) -> None:
         """Refuse variables with which somebody may have typed a value, without repeating it."""
@@ -185,10 +182,13 @@ class ActionModule(ActionBase):
 
 def _asked(prompt: str) -> str:
     """What a person types. Raises :class:`SecretsProblem` where nobody can."""
-    answer: Any = Display().prompt_until(f"{prompt}:", private=True)
-    if isinstance(answer, AnsibleError):  # what the main process hands on
+    try:
+        answer: Any = Display().prompt_until(f"{prompt}:", private=True)
+    except AnsiblePromptInterrupt:
+        raise SecretsProblem("interrupted. Nothing was changed") from None
+    except AnsibleError:
         raise SecretsProblem(
             "there is no terminal to ask on. Give the value as a file: -e bulkhead_secret_file=<path>, or <(command); "
             "give a vault password as a file, too: --vault-id <group>@<file>"
-        )
+        ) from None
     return bytes(answer).decode("utf-8", "surrogateescape")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
 import secrets
@@ -17,7 +18,7 @@ import pytest
 import yaml
 from guide_stack import Guide
 from observe import ProcessArguments, containers, eventually
-from support import Place, Site, only, web
+from support import Place, Site, docker, only, web
 
 
 def texts(place: Place) -> list[str]:
@@ -85,6 +86,34 @@ def test_files_on_the_machine(guide: Guide) -> None:
                 closed = (path, kept if path.is_relative_to(kept) else place.directory / ".bulkhead")
                 assert any(there.stat().st_mode & 0o077 == 0 for there in closed), path
         assert holding >= len(meant)
+
+
+def forms(text: str) -> list[bytes]:
+    """A secret as it is, and as JSON and base64 have it."""
+    return [text.encode(), json.dumps(text)[1:-1].encode(), base64.b64encode(text.encode())[:-4]]
+
+
+def test_everything_that_is_left(guide: Guide) -> None:
+    """After runs that succeeded and one that failed: no file that is not meant for it has a secret, no image's history
+    or label, no log of a container."""
+    place = guide.staging
+    failed = place.deploy("-vvv", "-e", "bulkhead_source_commit=feedfacefeedfacefeedfacefeedfacefeedface")
+    assert failed.code != 0
+    canaries = [form for each in guide.both for text in texts(each) for form in forms(text)]
+    assert [form for form in canaries if form in failed.output.encode()] == []
+    meant = {".env", "key.pem", "userlist.txt", "admin_password", "app_password", "password", "redis.conf"}
+    holding = [
+        path
+        for path in guide.site.directory.rglob("*")
+        if path.is_file() and not path.is_symlink() and any(form in path.read_bytes() for form in canaries)
+    ]
+    assert {path.name for path in holding} == meant, [path for path in holding if path.name not in meant]
+    for each in guide.both:
+        images = docker("image", "ls", "--quiet", "--filter", f"reference={each.prefix}_*").split()
+        assert images
+        shown = [docker("image", "inspect", *images), *(docker("history", "--no-trunc", image) for image in images)]
+        shown += [docker("logs", name, check=False) for name in containers(each.prefix)]
+        assert [form for form in canaries if form in "".join(shown).encode()] == []
 
 
 def test_other_containers(guide: Guide) -> None:

@@ -237,6 +237,18 @@ VARIABLES = [
     *variable("bulkhead_env_shared", NOBODY, {"TZ": "Europe/Berlin"}),
 ]
 
+def recorded(digest: str, salt: str = "0" * 32) -> dict[str, Any]:
+    """Fingerprints of an environment's secrets, as it commits them."""
+    return {"bulkhead_fingerprints": {"scheme": "scrypt-16384-8-1", "salt": salt, "secrets": {"API_TOKEN": digest}}}
+
+
+#: What both committed of one secret, each in a vault that the other cannot open.
+FINGERPRINTS = [
+    Mutant("bulkhead_fingerprints: equal", BOTH, recorded("a" * 32), recorded("a" * 32)),
+    Mutant("bulkhead_fingerprints: of different secrets", NOBODY, recorded("b" * 32), recorded("a" * 32)),
+    Mutant("bulkhead_fingerprints: with another salt", NOBODY, recorded("a" * 32, "1" * 32), recorded("a" * 32)),
+]
+
 #: Every secret in turn: one that both have.
 COPIED_SECRETS = [
     Mutant(f"{name} of production", BOTH, {"bulkhead_secrets": {name: value}})
@@ -400,7 +412,7 @@ SHARES = [
     Mutant("a network that both call shared", NOBODY, everybody={**MONITORED, "bulkhead_shared": SHARE}),
 ]
 
-MUTANTS = [*SHARES, *VARIABLES, *COPIED_SECRETS, *SETTINGS, *SHARED, *STACK, *TEMPLATES, *INVENTORY]
+MUTANTS = [*SHARES, *VARIABLES, *FINGERPRINTS, *COPIED_SECRETS, *SETTINGS, *SHARED, *STACK, *TEMPLATES, *INVENTORY]
 
 
 def refusals(mutant: Mutant, folder: Path) -> list[Any]:

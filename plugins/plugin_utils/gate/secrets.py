@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.parsing.vault import EncryptedString, VaultHelper
 
-from ..declaration.inventory import Inventory, holds_seal
+from ..declaration.inventory import Inventory, holds_seal, place
 from ..declaration.model import Declaration
 from ..declaration.settings import texts
 from ..declaration.templates import is_template
@@ -104,7 +104,11 @@ def _encrypted(inventory: Inventory, group: str) -> Iterator[tuple[str, str]]:
 
 def _inline(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, EncryptedString):
-        yield name, VaultHelper.get_ciphertext(value, with_tags=False)
+        where = place(value, name)
+        yield (
+            f"{name} ({where.file}:{where.line})" if where.file else name,
+            VaultHelper.get_ciphertext(value, with_tags=False),
+        )
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _inline(f"{name}.{key}", item)
@@ -150,6 +154,13 @@ def weak_secrets(declaration: Declaration, plain: Sequence[str]) -> Iterator[Fin
         yield _finding(declaration, found.rule, found.severity, found.name, found.message, found.fix)
 
 
+def salt_for(own: Declaration, fleet: Sequence[Declaration]) -> str:
+    """The salt of an environment's fingerprints: its own, or that of most others; empty where there is none."""
+    salts = [salt_of(declaration.values[RECORD]) for declaration in (own, *fleet)]
+    known = [salt for salt in salts if is_salt(salt)]
+    return salts[0] if is_salt(salts[0]) else max(known, key=known.count, default="")
+
+
 def with_live_fingerprints(
     environments: Sequence[Environment], selected: Mapping[str, Declaration]
 ) -> tuple[tuple[Environment, ...], list[Finding]]:
@@ -192,7 +203,7 @@ def _untrue(
     gone = [] if _some_sealed(declaration) else [name for name in told if name not in values]
     stale = [name for name in told if name in values and told[name] != live.get(name)] + gone
     missing = [name for name in live if name not in told]
-    again = "write them anew: aiia.bulkhead.secrets -e bulkhead_secret=init, and commit fingerprints.yml"
+    again = "write them anew: aiia.bulkhead.secrets -e bulkhead_secret=fingerprint, and commit fingerprints.yml"
     if stale:
         yield _finding(
             declaration,

@@ -23,6 +23,9 @@ FALLBACKS = {"SECRET_KEY": "SECRET_KEY_FALLBACKS"}
 #: The variables of a run; none of them holds a value.
 VARIABLES = ("bulkhead_secret_name", "bulkhead_secret_kind", "bulkhead_secret_file")
 
+#: The verbs that need no vault file: values may come from another store.
+ANYWHERE = ("audit", "fingerprint")
+
 #: The word that stands for every secret that the stack needs.
 ALL = "all"
 
@@ -31,12 +34,13 @@ _SEPARATOR = re.compile(r"[\s,\[\]\"']")
 
 
 @dataclass(frozen=True)
-class Job:
+class SecretsJob:
     """What one run wants of an environment's secrets.
 
     ``needed`` are the names that the environment's stack needs, ``taken`` those of settings that are not secret, each
-    with the variable that sets it. ``value`` gives the value that ``set`` writes. ``passwords`` are the run's vault
-    secrets, ``confirm`` asks for a password once more before the first file is locked with it.
+    with the variable that sets it, ``evaluated`` the secrets as a deployment has them. ``value`` gives the value that
+    ``set`` writes. ``passwords`` are the run's vault secrets, ``confirm`` asks for a password once more before the first
+    file is locked with it.
     """
 
     directory: Path
@@ -47,6 +51,7 @@ class Job:
     kind: str = ""
     salt: str = ""
     taken: Mapping[str, str] = field(default_factory=dict)
+    evaluated: Mapping[str, str] = field(default_factory=dict)
     value: Callable[[], str] = str
     confirm: Callable[[Any], None] = lambda _password: None
 
@@ -62,7 +67,7 @@ class Job:
 
 
 @dataclass
-class Outcome:
+class JobDone:
     """What a job did, without any value. ``names`` are all secrets, ``steps`` sentences for the screen."""
 
     names: Sequence[str] = ()
@@ -73,7 +78,7 @@ class Outcome:
 class _Open:
     """A vault file that is open, and what is to be written."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: SecretsJob) -> None:
         self.job = job
         self.before = files.read(job.vault)
         self.text, self.password = SecretsText(), None
@@ -94,10 +99,10 @@ class _Open:
     def save(self, password: Any = None) -> None:
         """Write the vault file, where anything changed, and then the fingerprints."""
         job = self.job
-        mistaken = ", ".join(self.text.changed_by_yaml())
-        if mistaken:
+        changed = ", ".join(self.text.changed_by_yaml())
+        if changed:
             raise SecretsProblem(
-                f"{job.vault}: {mistaken} stands there without quotes, and YAML made another text of it (as of 0123, "
+                f"{job.vault}: {changed} stands there without quotes, and YAML made another text of it (as of 0123, "
                 "1.10 or 12:30). Put it into quotes with ansible-vault edit, or set it anew"
             )
         secret = password or self.password or self._first_password()
@@ -106,13 +111,7 @@ class _Open:
 
     def record(self) -> bool:
         """Write the fingerprints where they are not those of the values; returns whether they were not."""
-        job = self.job
-        salt = job.salt or fingerprints.new_salt()
-        wanted = fingerprints.written(fingerprints.fingerprints(self.values, salt), salt)
-        if files.read(job.fingerprints) == wanted:
-            return False
-        files.replace(job.fingerprints, wanted, 0o644)
-        return True
+        return _record(self.job, self.values)
 
     def _first_password(self) -> Any:
         found = vault.candidates(self.job.passwords, self.job.group)
@@ -123,7 +122,16 @@ class _Open:
         return found[0][1]
 
 
-def run(verb: str, job: Job) -> Outcome:
+def _record(job: SecretsJob, values: Mapping[str, str]) -> bool:
+    salt = job.salt or fingerprints.new_salt()
+    wanted = fingerprints.written(fingerprints.fingerprints(values, salt), salt)
+    if files.read(job.fingerprints) == wanted:
+        return False
+    files.replace(job.fingerprints, wanted, 0o644)
+    return True
+
+
+def run(verb: str, job: SecretsJob) -> JobDone:
     """Do a job. Raises :class:`SecretsProblem`; then the vault file is as it was."""
     if not job.directory.is_dir():
         job.directory.mkdir(parents=True)
@@ -131,7 +139,7 @@ def run(verb: str, job: Job) -> Outcome:
         return VERBS[verb](job)
 
 
-def _init(job: Job) -> Outcome:
+def _init(job: SecretsJob) -> JobDone:
     """Generate every secret that is needed and missing."""
     file = _Open(job)
     wanted = list(job.needed) + ([_checked(job)] if job.name and job.name not in job.needed else [])
@@ -149,24 +157,24 @@ def _init(job: Job) -> Outcome:
         steps.append("fingerprints.yml: made anew")
     kept = [name for name in wanted if name not in missing]
     steps += [f"{name}: kept" for name in kept]
-    return Outcome(file.text.names, steps, bool(missing) or len(steps) > len(kept))
+    return JobDone(file.text.names, steps, bool(missing) or len(steps) > len(kept))
 
 
-def _set(job: Job) -> Outcome:
+def _set(job: SecretsJob) -> JobDone:
     """Give one secret a value of the user's."""
     name, file = _checked(job), _Open(job)
     value = job.value()
     problem = "its value is empty" if not value else setting_problem(name, value)
     if problem:
         raise SecretsProblem(f"{name} cannot be set: {problem}")
-    if file.values.get(name) == value and not file.text.changed_by_yaml():
-        return Outcome(file.text.names, [f"{name}: has this value already"], file.record())
+    if file.values.get(name) == value and name not in file.text.changed_by_yaml():
+        return JobDone(file.text.names, [f"{name}: has this value already"], file.record())
     file.put(name, value)
     file.save()
-    return Outcome(file.text.names, [f"{name}: set"], True)
+    return JobDone(file.text.names, [f"{name}: set"], True)
 
 
-def _rotate(job: Job) -> Outcome:
+def _rotate(job: SecretsJob) -> JobDone:
     """Generate another value for one secret, or for all that the stack needs."""
     if not job.name:
         raise SecretsProblem(f"say which secret: -e bulkhead_secret_name=<name>, or {ALL} for those of the stack")
@@ -184,9 +192,10 @@ def _rotate(job: Job) -> Outcome:
             steps.append(_keep(file, FALLBACKS[name], old))
     if names:
         file.save()
-    others = [name for name in file.text.names if job.name == ALL and name not in names]
+    known = {*names, *FALLBACKS.values()}
+    others = [name for name in file.text.names if job.name == ALL and name not in known]
     steps += [f"{name}: left as it is: the stack does not say that it may be generated" for name in others]
-    return Outcome(file.text.names, [*steps, "these are in force after the next deployment"], bool(names))
+    return JobDone(file.text.names, [*steps, "these are in force after the next deployment"], bool(names))
 
 
 def _keep(file: _Open, name: str, old: str) -> str:
@@ -199,7 +208,7 @@ def _keep(file: _Open, name: str, old: str) -> str:
     )
 
 
-def _retire(job: Job) -> Outcome:
+def _retire(job: SecretsJob) -> JobDone:
     """Take out the old keys that a rotation left valid."""
     file = _Open(job)
     found = [name for name in FALLBACKS.values() if name in file.values]
@@ -208,16 +217,23 @@ def _retire(job: Job) -> Outcome:
     if found:
         file.save()
     steps = [f"{name}: taken out; the old key opens nothing after the next deployment" for name in found]
-    return Outcome(file.text.names, steps or ["there is no old key to retire"], bool(found))
+    return JobDone(file.text.names, steps or ["there is no old key to retire"], bool(found))
 
 
-def _show_names(job: Job) -> Outcome:
+def _show_names(job: SecretsJob) -> JobDone:
     """Say which secrets there are and which are missing."""
     names = _Open(job).text.names
-    return Outcome(names, [*names, *(f"{name}: missing" for name in job.needed if name not in names)])
+    return JobDone(names, [*names, *(f"{name}: missing" for name in job.needed if name not in names)])
 
 
-def _rekey(job: Job) -> Outcome:
+def _fingerprint(job: SecretsJob) -> JobDone:
+    """Write the fingerprints of the secrets as a deployment has them, wherever they come from."""
+    changed = _record(job, job.evaluated)
+    step = "fingerprints.yml: made anew" if changed else "fingerprints.yml: true as it is"
+    return JobDone(list(job.evaluated), [step], changed)
+
+
+def _rekey(job: SecretsJob) -> JobDone:
     """Lock the vault file with another password."""
     password = next((secret for identity, secret in job.passwords if identity == vault.NEW), None)
     if password is None:
@@ -232,27 +248,27 @@ def _rekey(job: Job) -> Outcome:
     job.confirm(password)
     file.save(password)
     step = f"{job.vault.name}: locked with the new password. Who has an earlier copy still reads it with the old one: "
-    return Outcome(file.text.names, [step + "where that password got out, rotate the secrets too"], True)
+    return JobDone(file.text.names, [step + "where that password got out, rotate the secrets too"], True)
 
 
-def audited(job: Job) -> tuple[Mapping[str, str], Iterator[str]]:
-    """The values of the secrets, and what is wrong with the file itself. Only for :mod:`audit`."""
-    file = _Open(job)
-    return file.values, file.text.changed_by_yaml()
+def mistaken(job: SecretsJob) -> Iterator[str]:
+    """The names of secrets in the vault file of which YAML made another text."""
+    return _Open(job).text.changed_by_yaml()
 
 
 #: Every verb that changes or lists; ``audit`` needs the whole inventory.
-VERBS: Mapping[str, Callable[[Job], Outcome]] = {
+VERBS: Mapping[str, Callable[[SecretsJob], JobDone]] = {
     "init": _init,
     "set": _set,
     "rotate": _rotate,
     "retire": _retire,
     "show-names": _show_names,
+    "fingerprint": _fingerprint,
     "rekey": _rekey,
 }
 
 
-def _checked(job: Job) -> str:
+def _checked(job: SecretsJob) -> str:
     """The name of a secret. Raises :class:`SecretsProblem` where it cannot be one."""
     name = job.name
     if not _NAME.match(name):

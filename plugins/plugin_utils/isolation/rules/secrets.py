@@ -195,7 +195,7 @@ def _other_salts(fleet: Fleet) -> list[str]:
     groups = "; ".join(listing(prefixes) for prefixes in by_salt.values())
     return [
         f"fingerprints were made with {len(by_salt)} salts and cannot be compared with each other: {groups}. Remove "
-        "fingerprints.yml of all but one group and make them anew (-e bulkhead_secret=init)."
+        "fingerprints.yml of all but one group and make them anew (-e bulkhead_secret=fingerprint)."
     ]
 
 

@@ -37,6 +37,7 @@ ENVIRONMENT = os.environ.get("ENVIRONMENT", "development")
 COMMIT = (BASE_DIR / "COMMIT").read_text().strip() if (BASE_DIR / "COMMIT").exists() else "unknown"
 
 SECRET_KEY = required("SECRET_KEY")
+SECRET_KEY_FALLBACKS = [key for key in os.environ.get("SECRET_KEY_FALLBACKS", "").split(",") if key]
 DEBUG = os.environ.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}
 ALLOWED_HOSTS = items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = items("CSRF_TRUSTED_ORIGINS")

@@ -82,7 +82,7 @@ def test_values_are_templates_over_all_of_the_hosts_variables(tmp_path: Path) ->
     [
         ("bulkhead_domain", "bulkhead_domains"),
         ("bulkhead_directry", "bulkhead_directory"),
-        ("bulkhead_secret", "bulkhead_secrets"),
+        ("bulkhead_secerts", "bulkhead_secrets"),
         ("bulkhead_http_prot", "bulkhead_http_port"),
         ("bulkhead_enviroment", "bulkhead_environment"),
     ],
