@@ -61,6 +61,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.backup.copy_off import CopyOff
 from ..module_utils.backup.create import Backups
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.errors import Failure
@@ -113,6 +114,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if steps:
         refuse_foreign(comparison)
         refuse_gaps(comparison)
+        CopyOff(engine, params["backup"]).check()
     if mended and not planned and not module.check_mode:
         mend(engine, params["mend"])
     if planned and not module.check_mode:

@@ -78,7 +78,7 @@ def test_the_command_is_not_root(machine: Machine, monkeypatch: pytest.MonkeyPat
     backups = machine.backups(copy_command=machine.attack())
     made = backups.make("by hand")
     assert machine.seen("user") == str(NOBODY.pw_uid) and machine.seen("taken") == ""
-    variables = dict(line.split("=", 1) for line in machine.seen("environment").splitlines())
+    variables: dict[str, str] = dict(line.split("=", 1) for line in machine.seen("environment").splitlines())
     assert variables == {
         "BULKHEAD_BACKUP": made["path"],
         "BULKHEAD_BACKUP_NAME": made["name"],

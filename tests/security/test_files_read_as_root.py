@@ -95,13 +95,16 @@ def test_a_place_of_another_user(machine: Machine, monkeypatch: pytest.MonkeyPat
             machine.read(path)
     with pytest.raises(EngineError, match="is not taken into a build"):
         certificates(str(place / "other.pem"), str(machine.folder / "state"), "aiia_staging", "nobody")
+    # A certificate in the environment's own directory may be anybody's.
+    state = str(machine.folder / "state")
+    assert certificates(str(place / "other.pem"), state, "aiia_staging", "nobody", str(place))
     # The control: the same files elsewhere, or in the owner's home.
     mine = machine.folder / "mine"
     mine.mkdir()
     os.chown(mine, NOBODY.pw_uid, -1)
     make_pair(mine, "other")
     assert machine.read(mine / "other.key") and machine.read(machine.tls / "staging.key")
-    assert certificates(str(mine / "other.pem"), str(machine.folder / "state"), "aiia_staging", "nobody")
+    assert certificates(str(mine / "other.pem"), state, "aiia_staging", "nobody")
 
 
 def test_places_of_the_machine() -> None:

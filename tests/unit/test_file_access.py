@@ -121,6 +121,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.open": HANDLE, "os.listdir": HANDLE, "os.mkdir": HANDLE, "os.readlink": HANDLE, "os.stat": HANDLE,
         "os.symlink": HANDLE, "os.path.islink": BUILD,
     },
+    "module_utils/state/directories.py": {"os.path.realpath": NO_CONTENT, "os.path.isdir": NO_CONTENT},
     "module_utils/state/format.py": {"os.path.isdir": STATE, "os.rename": STATE, "os.unlink": STATE},
     "module_utils/state/registry.py": {"os.path.realpath": NO_CONTENT},
 }  # fmt: skip

@@ -53,7 +53,7 @@ def build_files(checkout: Checkout, params: dict[str, Any], commit: str) -> Iter
         if params["ca_bundle"]:
             bundle = os.path.join(folder, "ca-bundle.pem")
             with open(bundle, "w", encoding="ascii") as stream:
-                given = (params["state_directory"], params["prefix"], params.get("owner") or "")
+                given = (params["state_directory"], params["prefix"], params["owner"] or "", params["directory"])
                 stream.write(certificates(params["ca_bundle"], *given))
         root = os.path.join(folder, "files")
         os.mkdir(root)

@@ -11,7 +11,7 @@ import re
 import ssl
 
 from ..core.directory import read_through
-from ..core.owner import Owner
+from ..core.owner import Owner, is_below
 from ..core.places import private_place
 from ..docker.engine import EngineError
 from ..state.directories import holders_of
@@ -20,15 +20,17 @@ from ..state.registry import state_directory
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 
 
-def certificates(path: str, configured: str, prefix: str, owner: str = "") -> str:
-    """The certificates of a PEM file, and nothing else of it.
+def certificates(path: str, configured: str, prefix: str, owner: str = "", own: str = "") -> str:
+    """The certificates of a PEM file, and nothing else of it. ``own`` is the environment's directory.
 
     Raises PathError if another user could have made a link on the way, TreeError if it cannot be read, EngineError if
     the file belongs to another environment, another user or to Bulkhead, or holds anything but certificates.
     """
     real = os.path.realpath(path)
     holders = holders_of(state_directory(configured), real, path, prefix)
-    why = "it belongs to %s" % holders[0] if holders else private_place(real, Owner(owner, path).uid)
+    if holders:
+        raise _refusal(path, "it belongs to %s" % holders[0])
+    why = "" if own and is_below(real, os.path.realpath(own)) else private_place(real, Owner(owner, path).uid)
     if why:
         raise _refusal(path, why)
     content = read_through(real)  # not by the first path: one of its links may have been exchanged since

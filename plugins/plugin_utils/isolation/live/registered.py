@@ -77,12 +77,13 @@ def registered(observation: Mapping[str, Any], known: Collection[str], machine: 
 def elsewhere(observation: Mapping[str, Any], known: Collection[str], machine: str) -> Iterator[Environment]:
     """The environments that root has registered in other state directories of this machine, with what they have here.
 
-    What is the world's, such as domains, is compared within one state directory.
+    What is the world's, such as domains, is compared within one state directory, and so are words such as staging.
     """
     for prefix, entry in sorted(observation.get("elsewhere", {}).items()):
         if prefix not in known and "damaged" not in entry:
             found = environment_of(entry, machine)
-            yield replace(found, domains=(), claims=tuple(claim for claim in found.claims if claim.scope == machine))
+            here = tuple(claim for claim in found.claims if claim.scope == machine)
+            yield replace(found, name="", project="", group="", domains=(), claims=here)
 
 
 def is_there(entry: Mapping[str, Any], observation: Mapping[str, Any]) -> bool:

@@ -57,6 +57,23 @@ def test_the_machine(tmp_path: Path, variables: dict[str, Any], machine: str) ->
 
 
 @pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, "ssh production-host:22"),
+        ({"ansible_host": "Server.example.com", "ansible_connection": "paramiko"}, "ssh server.example.com:22"),
+        ({"ansible_ssh_host": "{{ 'a' ~ 'b' }}", "ansible_ssh_port": 2222}, "ssh ab:2222"),
+        ({"ansible_host": "127.0.0.1"}, "localhost"),
+        ({"ansible_host": "127.0.0.1", "ansible_port": 2222}, "ssh 127.0.0.1:2222"),
+        ({"ansible_connection": "ansible.builtin.local", "ansible_host": "x", "bulkhead_machine": "y"}, "localhost"),
+        ({"ansible_connection": "community.docker.docker", "ansible_host": "c"}, "community.docker.docker c:22"),
+        ({"ansible_host": "{{ nothing }}"}, ""),
+    ],
+)
+def test_the_address(tmp_path: Path, variables: dict[str, Any], address: str) -> None:
+    assert declared(tmp_path, **variables).address == address
+
+
+@pytest.mark.parametrize(
     ("http", "https", "expected"), [(80, 443, 31536000), (8080, 8443, 0), (80, 8443, 0), ("80", "443", 31536000)]
 )
 def test_browsers_pin_names_only_on_standard_ports(tmp_path: Path, http: Any, https: Any, expected: int) -> None:
