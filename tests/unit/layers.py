@@ -80,7 +80,7 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     "plugin_utils",
     {
-        "declaration": "isolation module_utils/source/values ansible jinja2 yaml",
+        "declaration": "isolation isolation/facts module_utils/source/values ansible jinja2 yaml",
         "release": "declaration isolation isolation/facts module_utils/core/env_file module_utils/core/masking "
         "module_utils/docker/containers module_utils/docker/labels module_utils/host/guarded module_utils/image/tag "
         "module_utils/release/paths "
@@ -93,8 +93,8 @@ MAY_IMPORT |= _below(
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         ".": "",
-        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release "
-        "module_utils/core/masking module_utils/core/steps module_utils/source/checkout ansible",
+        "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
+        "release module_utils/core/masking module_utils/core/steps module_utils/source/checkout ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",

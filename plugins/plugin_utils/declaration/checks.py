@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..isolation import naming
+from ..isolation.facts.capacity import size
 from .inventory import holds_seal
 from .model import Declaration
 from .schedules import times
@@ -22,9 +22,6 @@ from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
-
-#: A size such as ``6G``, and no zero.
-_SIZE = re.compile(r"0*[1-9]\d*(\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?\Z")
 
 #: Directories that no environment can have to itself.
 _SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
@@ -182,7 +179,7 @@ def _check_backups(declaration: Declaration) -> None:
 def _check_sizes(declaration: Declaration) -> None:
     for name in _SIZES:
         value = declaration.values[name]
-        if value and declaration.can_judge(name) and not _SIZE.match(str(value)):
+        if value and declaration.can_judge(name) and not size(value):
             message = f"{name} is {value}, which is not a size"
             declaration.problem("invalid-variable", name, message, "write a number of bytes, or one with K, M, G or T")
 
