@@ -9,25 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.text.formatters import human_to_bytes
-
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.source.values import split_credentials
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
+from ..plugin_utils.isolation.facts.capacity import size
 from ..plugin_utils.jobs.promotion import promotion_arguments
 from ..plugin_utils.release.render import inputs_of
 from ..plugin_utils.release.stack import labels
-
-
-def size_of(values: Mapping[str, Any], name: str) -> int:
-    """The bytes that a variable such as ``2g`` stands for; 0 if it is empty."""
-    try:
-        return int(human_to_bytes(values[name])) if values[name] else 0
-    except ValueError as error:
-        raise AnsibleActionFail(f"{name} is {values[name]}, which is not a size such as 2g or 512m") from error
 
 
 class ActionModule(EnvironmentStep):
@@ -68,9 +58,9 @@ class ActionModule(EnvironmentStep):
             "inputs": inputs_of(values) if builds else "",
             "promotion": promotion_arguments(self) if builds else {},
             "engine": values["bulkhead_build_engine"],
-            "memory": size_of(values, "bulkhead_build_memory"),
+            "memory": size(values["bulkhead_build_memory"]),
             "cpus": values["bulkhead_build_cpus"],
-            "disk": size_of(values, "bulkhead_build_disk"),
+            "disk": size(values["bulkhead_build_disk"]),
             "timeout": values["bulkhead_build_timeout"],
             "egress": values["bulkhead_build_egress"],
             "vouches": builds and self._vouches(),

@@ -95,6 +95,10 @@ def test_staging_on_another_engine(site: Site) -> None:
         staging.secrets = {"bulkhead_secrets": {"TOKEN": "a token of staging's own"}}
         production = site.small("production", "prod", source_branch="main", promotion_from="staging", **shared)
         staging.deploy().succeeded()
+        place = f"staging-host {engine.address} {there['state_directory']}"
+        error = production.deploy(passwords=["production"]).error
+        assert f"set bulkhead_promotion_machine: '{place}' in group_vars/production" in error
+        production.variables["bulkhead_promotion_machine"] = place
         found = json.loads(engine.docker("container", "inspect", f"{staging.prefix}_web"))[0]
 
         # Its vault is locked here, and so far the image is on its engine only.
@@ -120,6 +124,8 @@ def test_staging_on_another_engine(site: Site) -> None:
         assert unseen in error and f"the Docker engine at {engine.address} cannot be reached" in error
     nowhere = {"connection": "ssh", "host": "192.0.2.1", "ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes"}
     staging.variables |= {f"ansible_{name}": value for name, value in nowhere.items()}
+    assert "which is to be seen at 192.0.2.1" in production.deploy(passwords=["production"]).error
+    production.variables["bulkhead_promotion_machine"] = place.replace("staging-host", "192.0.2.1")
     error = production.deploy(passwords=["production"]).error
     assert unseen in error and "staging-host cannot be asked (not used here" in error and "192.0.2.1" in error
     assert moment(production) == before

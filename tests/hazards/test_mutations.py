@@ -225,6 +225,7 @@ VARIABLES = [
     *variable("bulkhead_destroy_volumes", NOBODY, True),
     *variable("bulkhead_destroy_backups", NOBODY, True),
     *variable("bulkhead_promotion_from", NOBODY, "production"),
+    *variable("bulkhead_promotion_machine", NOBODY, "staging.example.com"),
     *variable("bulkhead_promotion_minutes", NOBODY, 10),
     *variable("bulkhead_secret", STAGING, "show"),
     *variable("bulkhead_secret", NOBODY, "audit"),

@@ -95,8 +95,8 @@ MAY_IMPORT |= _below(
         "yaml",
         "scaffold": "declaration yaml",
         ".": "",
-        "../action": "declaration gate isolation isolation/live isolation/report isolation_check jobs release scaffold "
-        "secrets module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
+        "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
+        "release scaffold secrets module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",

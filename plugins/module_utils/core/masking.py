@@ -35,8 +35,23 @@ _SPECIAL = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
 _SECRET_NAME = re.compile(r"(?i)pass(word|wd|phrase)?|secret|token|credential|api_?-?key|auth|private")
 
 _OPTION = re.compile(r"(?s)--?([A-Za-z][\w-]*)(?:=(.*))?\Z")
-_ASSIGNMENT = re.compile(r"(?s)[A-Z_][A-Z0-9_]*=(.+)\Z")
+#: Options of one letter that programs take a password by: ``mysql -pSECRET``, ``redis-cli -a SECRET``, ``curl -u a:b``.
+_ATTACHED = re.compile(r"(?s)-[pau](.+)\Z")
+_LETTERS = {
+    "a": ("redis-cli", "valkey-cli"),
+    "u": ("curl", "wget"),
+    "p": ("mysql", "mysqladmin", "mysqldump", "mariadb", "mariadb-dump", "mongo", "mongosh", "sshpass", "7z", "login"),
+}
+_ASSIGNMENT = re.compile(r"(?s)(\w+)=(.+)\Z")
+_HEADER = re.compile(r"(?si)([\w-]*(?:authorization|cookie|token|secret|password|key|auth)[\w-]*)\s*:\s*(.+)\Z")
+_IN_JSON = re.compile(r"(?s)[\"']([\w.-]+)[\"']\s*:\s*[\"']([^\"']+)[\"']")
+#: A password in a URL: as URLs have it, and with signs that should have been encoded; a token in place of a user.
 _USER_INFO = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+_ODD_USER_INFO = re.compile(r"://[^/\s:@]*:(\S+)@|://([^/\s:@]{16,})@")
+_QUERY = re.compile(r"[?&]([\w.-]+)=([^&#\s]+)")
+
+#: What names things in results, which programs read. No key of a mapping that looks so is hidden.
+_PLAIN_KEY = re.compile(r"[a-z_]{1,24}\Z")
 
 
 def texts_to_hide(secrets: Iterable[str], files: Iterable[str] = ()) -> list[str]:
@@ -89,16 +104,55 @@ def possible_secrets(files: Iterable[str], shown: str) -> set[str]:
 
 
 def typed_secrets(words: Sequence[str]) -> set[str]:
-    """The values in a command that may be secrets: of variables, of options with such a name, and in URLs."""
+    """The values in a command that may be secrets: of variables, of options and headers with such a name, and in URLs.
+
+    A word that is a command itself, as for ``sh -c``, counts as well. More is hidden rather than less.
+    """
     found: set[str] = set()
     for place, word in enumerate(words):
         option, assignment = _OPTION.match(word), _ASSIGNMENT.match(word)
+        after = words[place + 1 : place + 2]
         if option and _SECRET_NAME.search(option[1]):
-            found.update(words[place + 1 : place + 2] if option[2] is None else [option[2]])
-        if assignment:
-            found.add(assignment[1].strip("\"'"))
-        found.update(_USER_INFO.findall(word))
+            found.update(after if option[2] is None else [option[2]])
+        if assignment and (assignment[1].isupper() or _SECRET_NAME.search(assignment[1])):
+            found.add(assignment[2].strip("\"'"))
+        found.update(_short_options(words, word, after))
+        found.update(_in_word(word))
+        if any(sign.isspace() for sign in word.strip()):
+            found |= typed_secrets(_words(word))
     return found - {""}
+
+
+def _short_options(words: Sequence[str], word: str, after: Sequence[str]) -> Iterator[str]:
+    """The values of options that have one letter, with their parts: ``-u user:password``."""
+    attached = _ATTACHED.match(word)
+    values: list[str] = []
+    for letter, programs in _LETTERS.items():
+        if any(name.rpartition("/")[2] in programs for name in words):
+            values += after if word == "-" + letter else []
+            values += [attached[1]] if attached and word[1] == letter else []
+    for value in values:
+        yield from {value, value.partition(":")[2] or value}
+
+
+def _in_word(word: str) -> Iterator[str]:
+    """The secrets in a header, a URL or JSON."""
+    yield from _USER_INFO.findall(word)
+    yield from (text for pair in _ODD_USER_INFO.findall(word) for text in pair)
+    header = _HEADER.match(word[2:] if word.startswith("-H") else word.rpartition("header=")[2])
+    if header and "://" not in header[1]:
+        yield header[2]
+        yield from (part for part in header[2].split() if len(part) >= _SHORTEST_POSSIBLE)
+    for name, value in [*_QUERY.findall(word), *_IN_JSON.findall(word)]:
+        if _SECRET_NAME.search(name):
+            yield value
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def mask(value: Any, texts: Sequence[str]) -> Any:
@@ -127,8 +181,12 @@ class _Found(NamedTuple):
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _strings(key)
+            yield from _strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
             yield from _strings(item)
 
 
@@ -136,10 +194,17 @@ def _masked(value: Any, found: _Found) -> Any:
     if isinstance(value, str):
         return _hide(value, found)
     if isinstance(value, dict):
-        return {key: _masked(item, found) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, found) for item in value]
+        return {_masked_key(key, found): _masked(item, found) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_masked(item, found) for item in value]
+        return items if isinstance(value, list) else tuple(items)
     return value
+
+
+def _masked_key(key: Any, found: _Found) -> Any:
+    if not isinstance(key, str) or _PLAIN_KEY.match(key):
+        return tuple(_masked(key, found)) if isinstance(key, tuple) else key
+    return _hide(key, found)
 
 
 def _hide(value: str, found: _Found) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core.timestamps import seconds
@@ -54,23 +54,35 @@ def started(container: dict[str, Any]) -> float:
 
 
 def published_by(container: dict[str, Any]) -> list[tuple[int, str]]:
-    """The (port, address) pairs that a container publishes on the machine."""
-    ports = []
-    for bindings in ((container.get("HostConfig") or {}).get("PortBindings") or {}).values():
+    """The (port, address) pairs that a container publishes on the machine.
+
+    Where it asks for any port, or for one of a range, the engine says which one it has; a stopped container may get
+    every one of the range.
+    """
+    asked = (container.get("HostConfig") or {}).get("PortBindings")
+    given = (container.get("NetworkSettings") or {}).get("Ports")
+    ports: dict[tuple[int, str], None] = {}
+    for first, last, address in _bindings(asked):
+        if first == last:
+            ports[first, address] = None
+    named = {port for port, _address in ports}
+    for first, last, address in [*_bindings(given)] or [*_bindings(asked)]:
+        ports.update({(port, address): None for port in range(first, last + 1) if port not in named})
+    return list(ports)
+
+
+def _bindings(ports: Any) -> Iterator[tuple[int, int, str]]:
+    """The first and the last port, and the address, of each binding that names a port."""
+    for bindings in (ports or {}).values():
         for binding in bindings or ():
-            if (binding.get("HostPort") or "").isdigit():
-                ports.append((int(binding["HostPort"]), binding.get("HostIp") or ""))
-    return ports
+            first, _dash, last = (binding.get("HostPort") or "").partition("-")
+            if first.isdigit() and (last or first).isdigit() and int(first):
+                yield int(first), int(last or first), binding.get("HostIp") or ""
 
 
-def published_by_others(containers: Iterable[dict[str, Any]], prefix: str) -> list[tuple[int, str, str]]:
-    """What containers of other environments publish on the machine: (port, address, container's name)."""
-    return [
-        (port, address, name_of(container))
-        for container in containers
-        if labels_of(container).get(PREFIX, prefix) != prefix
-        for port, address in published_by(container)
-    ]
+def published(containers: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """What containers publish on the machine: (port, address, container)."""
+    return ((port, address, container) for container in containers for port, address in published_by(container))
 
 
 def is_well(container: dict[str, Any], one_shot: bool = False) -> bool:

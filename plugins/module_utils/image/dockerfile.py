@@ -40,9 +40,8 @@ def images_of(text: str, arguments: Mapping[str, str]) -> list[str]:
     for line in _instructions(text):
         declared, start = _ARG.match(line), _FROM.match(line)
         if declared and not stages:
-            for word in declared.group("rest").split():
-                name, _equals, default = word.partition("=")
-                values[name] = arguments.get(name, expanded(default.strip("\"'"), values))
+            for name, default in _declared(declared.group("rest")):
+                values[name] = arguments.get(name, expanded(default, values))
         found = [start.group("image")] if start else []
         found += [match.group("image") for match in _COPIED.finditer(line)]
         for image in (expanded(name, values) for name in found):
@@ -51,6 +50,13 @@ def images_of(text: str, arguments: Mapping[str, str]) -> list[str]:
         if start:
             stages.add((start.group("stage") or "from %d" % len(stages)).lower())
     return list(images)
+
+
+def _declared(rest: str) -> Iterator[tuple[str, str]]:
+    """The arguments that an ARG declares, with their defaults as they are written, without quotes."""
+    for word in rest.split():
+        name, _equals, default = word.partition("=")
+        yield name, default.strip("\"'")
 
 
 def _instructions(text: str) -> Iterator[str]:
@@ -82,10 +88,10 @@ def unclear(text: str, arguments: Mapping[str, str]) -> str:
         line = re.sub(r"(?:ONBUILD\s+)+", "", line, flags=re.IGNORECASE)
         words = line.split()
         name = words[0].upper() if words else ""
-        if name == "ARG":
-            for word in words[1:]:
-                key, _equals, default = word.partition("=")
-                values[key] = arguments.get(key, default.strip("\"'"))
+        declared = _ARG.match(line)
+        if declared:
+            # A default of other arguments stays as it is: what is made of it is not plain.
+            values.update({key: arguments.get(key, default) for key, default in _declared(declared.group("rest"))})
         if name.startswith("FROM"):
             # What is given in an argument is written out; of any other form, BuildKit may make another name.
             plain = _VARIABLE.sub(lambda found: _known(found, values), line)

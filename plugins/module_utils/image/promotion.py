@@ -246,9 +246,23 @@ class Promotion:
             self._refuse([missing])
         there = Image(name, containers[0]["image"], tuple(containers[0]["digests"]))
         here = next((image for image in map(self.image, [there.id, *there.digests]) if image.id), None)
-        problems = [self.problem(there), "" if here else self._not_here(containers[0])]
+        problems = [
+            self.problem(there),
+            self._contradicted(here, tree, inputs) if here else self._not_here(containers[0]),
+        ]
         self._refuse([problem for problem in problems if problem])
         return (here.id if here else ""), self._note("%s is the image that" % name, there)
+
+    def _contradicted(self, here: Image, tree: str, inputs: str) -> str:
+        """Why an image is not of these files, as this machine itself wrote down; empty if it did not, or it is."""
+        known = self.record.on_machine(here.id)
+        if not known or any((facts.get(TREE), facts.get(INPUTS)) == (tree, inputs) for facts in known):
+            return ""
+        return (
+            "%s says that %s was built from these files (git tree %s), but this machine built that image itself, from "
+            "others (git tree %s): what is said there is not true"
+            % (self.evidence["prefix"], short(here.id), tree[:12], str(known[0].get(TREE))[:12])
+        )
 
     def _not_here(self, container: dict[str, Any]) -> str:
         return (

@@ -4,8 +4,8 @@
 
 """What each image was built from, written down by whoever built it. Runs on the targets.
 
-``<state directory>/images/<prefix>.json``, for this user only, maps ids of images to facts. Labels are no evidence:
-services, Dockerfiles and base images can set any of them.
+``<state directory>/images/<prefix>.json``, in directories that no other user can enter, maps ids of images to facts.
+Labels are no evidence: services, Dockerfiles and base images can set any of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree, read
+from ..core.directory import DesiredFile, Tree
 from ..docker.engine import Engine
 from ..docker.labels import MEANINGFUL
 from ..state.registry import state_directory
@@ -30,7 +30,7 @@ class ImageRecord:
     FOLDER = "images"
 
     def __init__(self, configured: str, prefix: str) -> None:
-        self._tree = Tree(state_directory(configured))
+        self._tree = Tree(state_directory(configured), private=True, inner=0o700)
         self._name = os.path.join(self.FOLDER, "%s.json" % prefix)
 
     @property
@@ -40,15 +40,24 @@ class ImageRecord:
 
     def all(self) -> dict[str, dict[str, str]]:
         """The facts by the image's id; none where the file is damaged."""
-        try:
-            found = json.loads((read(self.path) or b"{}").decode())
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return self._read(self._name)
+
+    def on_machine(self, identity: str) -> list[dict[str, str]]:
+        """What this machine knows of an image, whichever of its environments it was built for or promoted to."""
+        names = [name for name in self._tree.names(self.FOLDER) if name.endswith(".json")]
+        found = [self._read(os.path.join(self.FOLDER, name)) for name in names]
+        return [facts[identity] for facts in found if identity in facts]
 
     def facts(self, identity: str) -> dict[str, str]:
         """What an image was built from; empty if that is not known."""
         return self.all().get(identity, {})
+
+    def _read(self, name: str) -> dict[str, dict[str, str]]:
+        try:
+            found = json.loads((self._tree.read(name) or b"{}").decode())
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write(self, engine: Engine, identity: str, **facts: str) -> None:
         """Write down what an image was built from, and forget images that are gone."""

@@ -20,8 +20,9 @@ import socket
 from collections.abc import Iterable
 
 from ..core.errors import Failure, last_lines
-from ..docker.containers import published_by_others
+from ..docker.containers import labels_of, name_of, published
 from ..docker.engine import Engine, EngineError, inspect_objects
+from ..docker.labels import PREFIX
 from ..host.firewall import RESOLVERS, Table, text_of
 from ..host.guarded import DNS, GUARDED, is_guarded
 from ..host.sockets import is_own_address, overlap
@@ -208,10 +209,15 @@ class Uplink:
             for config in (network.get("IPAM") or {}).get("Config") or ()
             if config.get("Subnet")
         ]
-        others = published_by_others(self.engine.inspect(self._listed("ps")), self.prefix)
+        running = self.engine.inspect(self._listed("ps"))
+        others = [container for container in running if labels_of(container).get(PREFIX, self.prefix) != self.prefix]
         for address, port in egress:
             if is_own_address(address):
-                taken = [name for other, where, name in others if other == port and overlap(where, address)]
+                taken = [
+                    name_of(container)
+                    for other, where, container in published(others)
+                    if other == port and overlap(where, address)
+                ]
                 if taken:
                     raise _refusal(address, port, "%s of another environment publishes it" % taken[0])
                 continue

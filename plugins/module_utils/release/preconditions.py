@@ -10,9 +10,10 @@ Everything is checked before anything is changed, and reported at once. Runs on 
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from ..docker.containers import belongs_to, labels_of, name_of, published_by
-from ..docker.engine import Engine, EngineError, inspect_objects
+from ..docker.containers import belongs_to, labels_of, name_of, published, published_by
+from ..docker.engine import EngineError, inspect_objects
 from ..docker.labels import PROJECT, WORKING_DIRECTORY
 from ..host import sockets
 from .comparison import Comparison
@@ -88,12 +89,17 @@ def _foreign_objects(comparison: Comparison, kind: str, names: list[str]) -> lis
 def _taken_ports(comparison: Comparison) -> list[str]:
     ours = {name_of(container) for container in comparison.containers}
     own = [binding for container in comparison.containers for binding in published_by(container)]
-    published = _published_by_others(comparison.engine, ours)
+    running = comparison.engine.inspect(comparison.engine.docker_ok("ps", "--quiet", "--no-trunc").split())
+    others = [container for container in running if name_of(container) not in ours]
     listening = None
     problems = []
     for wanted in comparison.params["ports"]:
         port, address = wanted["port"], wanted["address"]
-        taken = [who for other, where, who in published if other == port and sockets.overlap(address, where)]
+        taken = [
+            _holder(container)
+            for other, where, container in published(others)
+            if other == port and sockets.overlap(address, where)
+        ]
         if not taken and not any(port == mine and sockets.overlap(address, where) for mine, where in own):
             listening = sockets.listening() if listening is None else listening
             taken = [
@@ -109,11 +115,6 @@ def _taken_ports(comparison: Comparison) -> list[str]:
     return problems
 
 
-def _published_by_others(engine: Engine, ours: set[str]) -> list[tuple[int, str, str]]:
-    found = []
-    for container in engine.inspect(engine.docker_ok("ps", "--quiet", "--no-trunc").split()):
-        if name_of(container) not in ours:
-            labels = labels_of(container)
-            who = "container %s%s" % (name_of(container), " of %s" % belongs_to(labels) if labels.get(PROJECT) else "")
-            found += [(port, address, who) for port, address in published_by(container)]
-    return found
+def _holder(container: dict[str, Any]) -> str:
+    labels = labels_of(container)
+    return "container %s%s" % (name_of(container), " of %s" % belongs_to(labels) if labels.get(PROJECT) else "")

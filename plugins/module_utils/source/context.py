@@ -16,6 +16,7 @@ import os
 import stat
 from collections.abc import Mapping
 
+from ..core import handles
 from ..core.errors import Failure
 
 #: Deeper directories are refused: each level takes an open file.
@@ -45,22 +46,24 @@ class PrivateCopy:
         self._submodules = submodules
         self.trees: dict[str, str] = {}
         self.pointers: list[str] = []
-        from_directory, to_directory = self._directory(source), os.open(target, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self.tree = self._copy(from_directory, to_directory, "")
-        finally:
-            os.close(from_directory)
-            os.close(to_directory)
+        above, name = os.path.split(os.path.abspath(source))
+        # Links on the way count only if nobody else could have made them, as everywhere.
+        with handles.folder(above) as parent, handles.folder(target, ours=True) as to_directory:
+            from_directory = self._directory(name, parent, source)
+            try:
+                self.tree = self._copy(from_directory, to_directory, "")
+            finally:
+                os.close(from_directory)
 
-    def _directory(self, path: str, parent: int | None = None, where: str = "") -> int:
+    def _directory(self, path: str, parent: int, where: str) -> int:
         """Open a directory of the user's, and no link to one."""
         try:
             opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         except OSError as error:
-            raise ContextError("%s changed while it was copied for the build" % (where or path)) from error
+            raise ContextError("%s changed while it was copied for the build" % where) from error
         if os.fstat(opened).st_uid != self._uid:
             os.close(opened)
-            raise ContextError("%s belongs to another user than the checkout" % (where or path))
+            raise ContextError("%s belongs to another user than the checkout" % where)
         return opened
 
     def _copy(self, source: int, target: int, where: str) -> str:

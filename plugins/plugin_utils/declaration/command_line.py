@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
 
+from ansible import constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..isolation.model import Finding, Severity
@@ -70,6 +71,9 @@ MAY_SET: Mapping[str, TypedAs] = {
 #: Ansible's variables that hold a credential: they decide whether a connection succeeds, not where it leads.
 _CREDENTIAL = re.compile(r"ansible_(\w+_)?(pass|password|passphrase|private_key|private_key_file)\Z")
 
+#: What Ansible itself says of hosts, groups and places, such as ``inventory_hostname``, unless ``-e`` does.
+_IDENTITY = frozenset(name for name in C.INTERNAL_STATIC_VARS if not name.startswith("ansible_"))
+
 _EXPRESSION = re.compile(r"\{[{%](.*?)[}%]\}", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -108,6 +112,8 @@ def typed(extra: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]] | 
     for name in sorted(extra):
         if name.startswith("bulkhead_"):
             findings += _typed(name, extra, declared or {})
+        elif name in _IDENTITY:
+            findings.append(_identity(name))
         elif name.startswith("ansible_") and not is_credential(name):
             findings.append(
                 _finding(
@@ -118,6 +124,19 @@ def typed(extra: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]] | 
                 )
             )
     return findings
+
+
+def identity(extra: Iterable[str]) -> list[Finding]:
+    """Findings on variables of ``-e`` that make a host another one. Nothing can be said of any host with them."""
+    return [_identity(name) for name in sorted(_IDENTITY & set(extra))]
+
+
+def _identity(name: str) -> Finding:
+    return _finding(
+        name,
+        f"-e sets {name}, by which Ansible says which host a task is for",
+        f"leave {name} out; select an environment with -l",
+    )
 
 
 def ingredients(extra: Iterable[str], variables: Mapping[str, Any]) -> list[Finding]:

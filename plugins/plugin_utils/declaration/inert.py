@@ -26,12 +26,12 @@ from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import Namespace
 
+from .bounds import LONGEST
+from .checked import TOO_MUCH, Refuse, check_generated, plugin, reading_yaml, rounding
+
 #: Seconds of processor time and bytes of memory for one environment: its values, and then its files.
 SECONDS = 3.0
 MEMORY = 512 << 20
-
-#: The longest text, number (in bits), range and collection that an evaluation may make.
-LONGEST = 1 << 20
 
 _FILTERS = """
     abs b64decode b64encode basename batch bool capitalize center checksum combinations combine comment commonpath
@@ -56,7 +56,8 @@ _OURS = "aiia.bulkhead."
 _OUR_FILTERS = "assert_prefixed container_name database_name image_name network_name project_name role_name volume_name"
 _OUR_TESTS = "prefixed_by valid_prefix"
 
-_GLOBALS = ("dict", "namespace", "omit", "undef")
+_GLOBALS = ("dict", "namespace", "omit", "range", "undef")
+_REPLACED = ("lookup", "query", "q", "now", "lipsum", "cycler", "joiner")
 
 #: Methods of texts, numbers, lists and mappings that change nothing. Not `format`: it reads any attribute.
 _METHODS = """
@@ -66,8 +67,6 @@ _METHODS = """
     zfill copy bit_length
 """
 _PLAIN = (str, int, float, list, tuple, dict)
-
-Refuse = Callable[[str], NoReturn]
 
 
 class Exhausted(BaseException):
@@ -103,18 +102,34 @@ class _NoFiles(BaseLoader):
 
 def make_inert(environment: Any, refuse: Refuse) -> None:
     """Leave in a Jinja environment only what has no effect. ``refuse`` raises, and notes the name that it gets."""
-    environment.filters = _Allowed("filter", _chosen(environment.filters, _FILTERS, _OUR_FILTERS), refuse)
-    environment.tests = _Allowed("test", _chosen(environment.tests, _TESTS, _OUR_TESTS), refuse)
+    filters = _chosen(environment.filters, _FILTERS, _OUR_FILTERS, refuse)
+    for name, limited in (("round", rounding), ("from_yaml", reading_yaml)):
+        for full in (name, f"ansible.builtin.{name}"):
+            filters[full] = limited(filters[full], refuse)
+    environment.filters = _Allowed("filter", filters, refuse)
+    environment.tests = _Allowed("test", _chosen(environment.tests, _TESTS, _OUR_TESTS, refuse), refuse)
     found = {name: environment.globals[name] for name in _GLOBALS}
-    for name in ("lookup", "query", "q", "now", "lipsum", "cycler", "joiner"):
-        found[name] = _refusing(f"{name}()", refuse)
+    replaced = {name: _refusing(f"{name}()", refuse) for name in _REPLACED}
     environment.globals.clear()
-    environment.globals.update(found, range=_bounded_range)
+    environment.globals.update(found, **replaced)
     environment.loader = _NoFiles(refuse)
     environment.is_safe_callable = lambda called: _is_pure(called, environment.globals) or refuse(_name_of(called))
-    environment.is_safe_attribute = partial(SandboxedEnvironment.is_safe_attribute, environment)
+    environment.is_safe_attribute = _only_sandboxed(environment, environment.is_safe_attribute, refuse)
     environment.intercepted_binops = frozenset({*environment.intercepted_binops, "*", "**"})
-    environment.binop_table = {**environment.binop_table, "*": _bounded_product, "**": _bounded_power}
+    products = {"*": partial(_bounded_product, refuse), "**": partial(_bounded_power, refuse)}
+    environment.binop_table = {**environment.binop_table, **products}
+    check_generated(environment, replaced, refuse)
+
+
+def _only_sandboxed(environment: Any, allowed: Callable[..., bool], refuse: Refuse) -> Callable[..., bool]:
+    """Refuse attributes that Ansible allows beyond Jinja's sandbox."""
+
+    def is_safe(holder: Any, name: str, value: Any) -> bool:
+        if SandboxedEnvironment.is_safe_attribute(environment, holder, name, value):
+            return True
+        return allowed(holder, name, value) and refuse(f"the attribute {name}")
+
+    return is_safe
 
 
 def _refusing(what: str, refuse: Refuse) -> Callable[..., NoReturn]:
@@ -124,8 +139,8 @@ def _refusing(what: str, refuse: Refuse) -> Callable[..., NoReturn]:
     return refused
 
 
-def _chosen(plugins: Mapping[str, Any], names: str, ours: str) -> dict[str, Any]:
-    """The plugins of these names: Ansible's own rather than any that lie beside a playbook."""
+def _chosen(plugins: Mapping[str, Any], names: str, ours: str, refuse: Refuse) -> dict[str, Any]:
+    """The plugins of these names, checked: Ansible's own rather than any that lie beside a playbook."""
     found: dict[str, Any] = {}
     for name in names.split():
         for qualified in (f"ansible.builtin.{name}", name):
@@ -133,7 +148,7 @@ def _chosen(plugins: Mapping[str, Any], names: str, ours: str) -> dict[str, Any]
                 found[name] = found[f"ansible.builtin.{name}"] = plugins[qualified]
                 break
     found.update({_OURS + name: plugins[_OURS + name] for name in ours.split() if _OURS + name in plugins})
-    return found
+    return {name: plugin(function, refuse) for name, function in found.items()}
 
 
 def _is_pure(called: Any, known: Mapping[str, Any]) -> bool:
@@ -152,30 +167,19 @@ def _name_of(called: Any) -> str:
     return f"{getattr(called, '__name__', type(called).__name__)}()"
 
 
-def _bounded_range(*arguments: int) -> range:
-    found = range(*arguments)
-    if len(found) > LONGEST:
-        raise OverflowError(f"a range of {len(found)} numbers is too long")
-    return found
-
-
-def _bounded_product(left: Any, right: Any) -> Any:
+def _bounded_product(refuse: Refuse, left: Any, right: Any) -> Any:
     for much, often in ((left, right), (right, left)):
         if isinstance(often, int) and isinstance(much, (str, list, tuple)) and len(much) * often > LONGEST:
-            raise OverflowError("the result of * is too long")
-    _check_number(left, right)
+            refuse(TOO_MUCH)
+    if sum(number.bit_length() for number in (left, right) if isinstance(number, int)) > LONGEST:
+        refuse(TOO_MUCH)
     return left * right
 
 
-def _bounded_power(left: Any, right: Any) -> Any:
+def _bounded_power(refuse: Refuse, left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > LONGEST:
-        raise OverflowError("the result of ** is too large")
+        refuse(TOO_MUCH)
     return left**right
-
-
-def _check_number(*numbers: Any) -> None:
-    if sum(number.bit_length() for number in numbers if isinstance(number, int)) > LONGEST:
-        raise OverflowError("the number is too large")
 
 
 @contextmanager

@@ -17,36 +17,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.inventory.group import Group
 from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import AnsibleVaultError, EncryptedString, VaultHelper
+from ansible.plugins.loader import vars_loader
 from ansible.vars.manager import VariableManager
-from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+from ansible.vars.plugins import _plugin_should_run, get_vars_from_inventory_sources, get_vars_from_path
 
 from ..isolation.model import SEAL, Where
+from .loading import LOCKED, UNREADABLE, OthersLoader, loader
 from .templates import sealed
 
 try:  # Private in ansible-core: only used to say where a variable was set.
     from ansible._internal._datatag._tags import Origin
 except ImportError:  # pragma: no cover
     Origin = None
-
-#: The prefix of variables that each name a locked file of a host's variables.
-LOCKED = "_bulkhead_locked_"
-
-
-class SealingLoader(DataLoader):
-    """Reads files as Ansible does, with a note in place of a vault file that cannot be opened."""
-
-    def get_text_file_contents(self, file_name: str, encoding: str | None = None) -> str:
-        """Return a file's text; for a locked vault file, a document with a variable that names it."""
-        try:
-            text: str = super().get_text_file_contents(file_name, encoding)
-            return text
-        except AnsibleVaultError:
-            path = self.path_dwim(file_name)
-            return f"{{{LOCKED}{abs(hash(path))}: {path!r}}}"
 
 
 def seal(value: Any, opened: bool = True, name: str = "") -> Any:
@@ -109,8 +95,8 @@ class InventoryEnvironment:
     """An environment as an inventory group declares it, before anything is templated.
 
     ``variables`` are those of its first host, ``own`` those that the group itself sets. ``locked`` are vault files that
-    were not opened. ``opened`` says that the run's vault secrets were used to read it. ``extra`` are the variables of
-    ``-e``, which are in none of the others.
+    were not opened, ``unreadable`` files that were not read, each with the reason. ``opened`` says that the run's vault
+    secrets were used to read it. ``extra`` are the variables of ``-e``, which are in none of the others.
     """
 
     group: str
@@ -118,6 +104,7 @@ class InventoryEnvironment:
     own: Mapping[str, Any]
     variables: Mapping[str, Any]
     locked: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     opened: bool = False
 
@@ -132,14 +119,18 @@ class Inventory:
     def __init__(
         self, sources: Sequence[str], vault_secrets: Sequence[Any] | None, basedir: str, directories: Sequence[str] = ()
     ) -> None:
-        self.loader = _loader(basedir, vault_secrets)
-        self._closed_loader = _loader(basedir, None)
+        self.loader = loader(basedir, vault_secrets)
+        self._closed_loader = loader(basedir, None, OthersLoader)
         self.manager = InventoryManager(loader=self.loader, sources=list(sources))
         self.variables = VariableManager(loader=self.loader, inventory=self.manager)
         #: The variables that ``-e`` sets. No variable of a host has them.
         self.extra_variables: Mapping[str, Any] = dict(self.variables.extra_vars)
         self.variables._extra_vars = {}
-        self._closed = VariableManager(loader=self._closed_loader, inventory=self.manager)
+        # Where Ansible reads variables with the hosts (ANSIBLE_RUN_VARS_PLUGINS=start), it does so with all secrets.
+        self._closed_manager = (
+            InventoryManager(loader=self._closed_loader, sources=list(sources)) if _reads_at_start() else self.manager
+        )
+        self._closed = VariableManager(loader=self._closed_loader, inventory=self._closed_manager)
         self._closed._extra_vars = {}
         self._directories = tuple(dict.fromkeys([basedir, *directories]))
         self._of_hosts: dict[tuple[str, bool], Mapping[str, Any]] = {}
@@ -147,7 +138,7 @@ class Inventory:
     def group_variables(self, group: Group) -> dict[str, Any]:
         """The variables that a group itself sets: in the inventory, beside it, and beside the playbook."""
         loader = self._closed_loader
-        found = dict(group.get_vars())
+        found = dict(_same(self._closed_manager.groups, group.name).get_vars())
         found.update(get_vars_from_inventory_sources(loader, self.manager._sources, [group], "task"))
         for directory in self._directories:
             found.update(get_vars_from_path(loader, directory, [group], "task"))
@@ -163,6 +154,16 @@ class Inventory:
                 found[name] = variables
         return found
 
+    @cached_property
+    def undeclared(self) -> dict[str, list[tuple[str, str]]]:
+        """Groups of which is not known whether they declare an environment, with the files that were not read."""
+        unread = {
+            name: list(_unreadable(self.group_variables(group)))
+            for name, group in self.manager.groups.items()
+            if name != "all" and name not in self.environment_groups
+        }
+        return {name: files for name, files in unread.items() if files}
+
     def environments(self) -> Iterator[InventoryEnvironment]:
         """Every declared environment that has a host, in the inventory's order, read without secrets."""
         return (self.environment(name) for name in self.environment_groups if self.hosts_of(name))
@@ -175,7 +176,8 @@ class Inventory:
             # The host belongs to another environment as well; the group itself says which one this is.
             variables = {**variables, **own}
         locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
-        return InventoryEnvironment(group, hosts, own, variables, locked, self.extra_variables, opened)
+        unreadable = tuple(_unreadable(variables))
+        return InventoryEnvironment(group, hosts, own, variables, locked, unreadable, self.extra_variables, opened)
 
     def hosts_of(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of the groups below it."""
@@ -188,8 +190,8 @@ class Inventory:
     def host_variables(self, host: str, opened: bool = False) -> Mapping[str, Any]:
         """All inventory variables of a host, before anything is templated; ``opened`` with the run's vault secrets."""
         if (host, opened) not in self._of_hosts:
-            reader = self.variables if opened else self._closed
-            found = reader.get_vars(host=self.manager.get_host(host), include_hostvars=False)
+            reader, manager = (self.variables, self.manager) if opened else (self._closed, self._closed_manager)
+            found = reader.get_vars(host=_same(manager.hosts, host), include_hostvars=False)
             self._of_hosts[host, opened] = found
         return self._of_hosts[host, opened]
 
@@ -198,11 +200,25 @@ class Inventory:
         return self.host_variables(host).get("bulkhead_environment")
 
 
-def _loader(basedir: str, vault_secrets: Sequence[Any] | None) -> SealingLoader:
-    loader = SealingLoader()
-    loader.set_basedir(basedir)
-    loader.set_vault_secrets(list(vault_secrets or []))
-    return loader
+def _reads_at_start() -> bool:
+    """Whether a plugin reads variables of groups and hosts together with the hosts."""
+    return any(_plugin_should_run(plugin, "inventory") for plugin in vars_loader.all())
+
+
+def _same(known: Mapping[str, Any], name: str) -> Any:
+    """A group or host of this name. Raises AnsibleError where it cannot be read without secrets."""
+    if name in known:
+        return known[name]
+    raise AnsibleError(
+        f"{name} is in a file of hosts that is encrypted, and variables are read together with the hosts "
+        "(ANSIBLE_RUN_VARS_PLUGINS=start, or the stage of a vars plugin), so other environments cannot be read without "
+        "secrets: leave that setting at 'demand', or do not encrypt hosts"
+    )
+
+
+def _unreadable(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files that were not read, and why."""
+    return (value for key, value in variables.items() if str(key).startswith(UNREADABLE))
 
 
 def holds_seal(value: Any) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -91,6 +92,8 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
         locked=environment.locked,
         inert=not environment.opened,
     )
+    for path, why in environment.unreadable:
+        _note_unreadable(declaration, path, why)
     templates = templates or Templates(loader, inert=not environment.opened)
     with templates.limits():
         # The names first: no other value may use up the time for them.
@@ -128,6 +131,16 @@ def _address(declaration: Declaration, templates: Templates) -> str:
     if how == "local" or (how in _SSH and found["ansible_host"] in _HERE and port == "22"):
         return "localhost"
     return f"{'ssh' if how in _SSH else how} {found['ansible_host']}:{port}"
+
+
+def _note_unreadable(declaration: Declaration, path: str, why: str) -> None:
+    declaration.origins[path] = Where(os.path.relpath(path))
+    declaration.problem(
+        "unreadable-file",
+        path,
+        f"{os.path.relpath(path)} is not read here: {why}. What it sets for {declaration.group} is not known",
+        "correct the file; variables that are so large belong into files that a service mounts",
+    )
 
 
 def poisoned(value: Any, name: str = "") -> Any:

@@ -28,7 +28,12 @@ from ansible.template import Templar, trust_as_template
 from jinja2 import Undefined
 
 from ..isolation.model import SEAL
-from .inert import LONGEST, SECONDS, Exhausted, in_memory, in_time, make_inert, without_secrets
+from .bounds import LONGEST, room_after
+from .checked import TOO_MUCH, is_exhausted
+from .inert import SECONDS, Exhausted, in_memory, in_time, make_inert, without_secrets
+
+#: What all values of an environment that is not deployed may come to, and what its files may; see ``room_after``.
+_ROOM = 4 * LONGEST
 
 #: The beginnings of templates; a value without any is its own result.
 _MARKS = ("{{", "{%", "{#")
@@ -62,7 +67,7 @@ class Templates:
         self._texts: dict[str, tuple[str, Path]] = {}
         self._inert = inert
         self._locked = ""
-        self._left = SECONDS
+        self._left, self._room = SECONDS, _ROOM
         self._touched: list[str] = []
         paths = [str(directory) for directory in self._directories]
         self._templar = Templar(loader=loader, variables={}).copy_with_new_env(searchpath=paths)
@@ -110,7 +115,7 @@ class Templates:
 
     def limits(self) -> Any:
         """The limits of time and memory for the values of one environment, or for its files."""
-        self._left = SECONDS
+        self._left, self._room = SECONDS, _ROOM
         return in_memory() if self._inert else nullcontext()
 
     def value(self, value: Any, variables: dict[str, Any], *, locked: str = "") -> Any:
@@ -151,7 +156,11 @@ class Templates:
                         found = in_time(self._left, evaluate)
                 finally:
                     self._left -= time.process_time() - began
-                if _size(found, LONGEST) < 0:
+                room = min(LONGEST, self._room)
+                left = room_after(found, room)
+                self._room -= room - max(left, 0)
+                if left < 0:
+                    found = SEAL
                     self._touched.append("a result of that size")
         except Exhausted:
             self._touched.append("an evaluation that takes that long")
@@ -159,9 +168,9 @@ class Templates:
             raise Omitted from None
         except AnsibleError as error:
             if not self._touched:
-                if not self._inert or not _is_exhausted(error):
+                if not self._inert or not is_exhausted(error, (MemoryError, OverflowError)):
                     raise
-                self._touched.append("an evaluation that needs that much")
+                self._touched.append(TOO_MUCH)
         self.reasons = tuple(dict.fromkeys(self._touched))
         # Each sealed value must be in the text as it is: one that was looked at and is not there decided something.
         return found if _seals(found) >= len(self._touched) else SEAL
@@ -202,17 +211,6 @@ def is_template(value: Any) -> bool:
     return not isinstance(value, (int, float)) and value is not None
 
 
-def _size(value: Any, left: int) -> int:
-    """What is left of a size after this value; negative where it is too large."""
-    if isinstance(value, str):
-        return left - len(value) - 1
-    for item in value.items() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
-        left = _size(item, left - 1)
-        if left < 0:
-            break
-    return left
-
-
 def _seals(value: Any) -> int:
     """How often a value says that something in it is sealed."""
     if isinstance(value, str):
@@ -220,12 +218,3 @@ def _seals(value: Any) -> int:
     if isinstance(value, Mapping):
         return sum(_seals(item) for item in value.values())
     return sum(map(_seals, value)) if isinstance(value, (list, tuple)) else 0
-
-
-def _is_exhausted(error: BaseException | None) -> bool:
-    """Whether an evaluation failed because it needed too much."""
-    while error is not None:
-        if isinstance(error, (MemoryError, OverflowError)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -49,7 +49,7 @@ from .kept import write_private
 from .proof import Surroundings, around, read_proof, write_proof
 from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerprints
 from .session import Session
-from .unread import is_unread, shown_seals, unread_values, unreadable_names
+from .unread import is_unread, shown_seals, undeclared, unread_values, unreadable_names
 
 # Load them now: actions run in forks of the process that imports this.
 rules()
@@ -248,7 +248,7 @@ class Gate:
             message = "the inventory declares no environment"
             fix = "set bulkhead_environment in the group_vars of one group for each environment"
             return [Finding("no-environment", Severity.CRITICAL, (), "inventory", message, fix)]
-        findings: list[Finding] = []
+        findings = list(undeclared(self.inventory))
         for declaration in self.declarations:
             findings += declaration.problems
             findings += self._ingredients(declaration)

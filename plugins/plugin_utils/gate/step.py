@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ...module_utils.core.steps import sentences
+from ..declaration.command_line import identity
 from ..declaration.model import Declaration
 from ..isolation.model import Severity
 from ..isolation.report import text
@@ -53,6 +54,10 @@ class EnvironmentAction(ActionBase):
         result: dict[str, Any] = super().run(tmp, self.task_vars)
         _checked, given = self.validate_argument_spec(dict(self.OPTIONS))
         self.gate = Gate(self, self.task_vars)
+        # Before any variable is read for a host that may be another one.
+        renamed = identity(self.gate.inventory.extra_variables)
+        if renamed:
+            raise AnsibleActionFail(text.refusal(renamed))
         self.declaration = self.gate.declaration_of(self.task_vars["inventory_hostname"])
         findings = self.gate.extra_findings(self.declaration)
         if findings:

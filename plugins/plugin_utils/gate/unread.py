@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 
+from ..declaration.inventory import Inventory
 from ..declaration.model import Declaration
 from ..declaration.resolve import NAMES
-from ..isolation.model import Finding, Severity
+from ..isolation.model import Finding, Severity, Where
 from ..isolation.wording import listing
 from ..release.render import Release, shows_seal
 
@@ -57,6 +59,22 @@ def unreadable_names(declaration: Declaration) -> Iterator[Finding]:
                 f"write {name} as plain text: other environments must be able to read it without your lookups and "
                 "secrets",
                 (declaration.origins[name],) if name in declaration.origins else (),
+            )
+
+
+def undeclared(inventory: Inventory) -> Iterator[Finding]:
+    """Findings on groups that may declare an environment in a file that is not read. They stop every deployment."""
+    for group, files in inventory.undeclared.items():
+        for path, why in files:
+            file = os.path.relpath(path)
+            yield Finding(
+                "unreadable-file",
+                Severity.HIGH,
+                (),
+                file,
+                f"{file} is not read here: {why}. Group {group} may be an environment, and its name is not known",
+                f"correct the file, or set bulkhead_environment in another file of group_vars/{group}",
+                (Where(file),),
             )
 
 

@@ -12,7 +12,7 @@ and that run nothing on the controller: whoever writes that environment's variab
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible import constants as C
@@ -27,23 +27,25 @@ from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..declaration.templates import Omitted, Templates
 
-#: Variables that decide what is run on that host, and others that say where it is and who logs in.
-_ON_ITS_HOST = ("ansible_python_interpreter", "ansible_become_user")
+#: Variables that say where the host is and who logs in.
 _OF_THE_RUN = ("ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version")
 _WHERE = """
-    ansible_host ansible_ssh_host ansible_port ansible_ssh_port ansible_user ansible_ssh_user ansible_become
-    ansible_timeout ansible_pipelining
+    ansible_host ansible_ssh_host ansible_port ansible_ssh_port ansible_user ansible_ssh_user ansible_timeout
+    ansible_pipelining
 """
+
+#: How our own play becomes root: there, another user could forge what is read.
+_PRIVILEGES = ("ansible_become", "ansible_become_method", "ansible_become_user")
 
 
 def module_elsewhere(
-    action: ActionBase, there: Declaration, templates: Templates, name: str, arguments: Mapping[str, Any]
+    action: ActionBase, variables: Mapping[str, Any], left: Sequence[str], name: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Call a module of this collection on another environment's machine.
 
-    Raises AnsibleError where that machine cannot be reached, or the inventory does not say how.
+    ``variables`` and those that are ``left`` out are what :func:`connection_variables` says. Raises AnsibleError where
+    that machine cannot be reached.
     """
-    variables, locked = connection_variables(there, templates, own_variables(action))
     task = action._task.copy()
     task.action, task.args, task.delegate_to = f"aiia.bulkhead.{name}", dict(arguments), None
     context = _play_context(action, task, variables)
@@ -59,10 +61,13 @@ def module_elsewhere(
         shared_loader_obj=action._shared_loader_obj,
     )
     try:
-        answer: dict[str, Any] = call.run(task_vars=variables)
+        answer: dict[str, Any] = call.run(task_vars=dict(variables))
     except AnsibleError as error:
-        hint = f" (not used here, and perhaps needed for that: {', '.join(locked)})" if locked else ""
-        raise AnsibleConnectionFailure(f"{there.hosts[0]} cannot be asked{hint}: {error.message}") from None
+        unused = ["passwords typed for this run", *left]
+        hint = f"not used here, and perhaps needed for that: {', '.join(unused)}"
+        raise AnsibleConnectionFailure(
+            f"{variables['inventory_hostname']} cannot be asked ({hint}): {error.message}"
+        ) from None
     finally:
         call.cleanup()
         connection.close()
@@ -81,7 +86,8 @@ def connection_variables(
 ) -> tuple[dict[str, Any], list[str]]:
     """The variables that say how to reach an environment's host, and the names of those that cannot be used here.
 
-    What says more than where the host is counts only where our ``own`` host has the same.
+    What says more than where the host is counts only where our ``own`` host has the same, and how to become root there
+    is what our own says.
     """
     variables: dict[str, Any] = {}
     left = list(there.locked)
@@ -93,42 +99,46 @@ def connection_variables(
         except (AnsibleError, Omitted):
             left.append(name)
             continue
-        if holds_seal(value) or not (_is_harmless(name, value, there) or own.get(name) == value):
+        if holds_seal(value) or not (_is_harmless(name, value) or own.get(name) == value):
             left.append(name)
         else:
             variables[name] = value
+    variables.update({name: own[name] for name in _PRIVILEGES if name in own})
     variables["inventory_hostname"] = there.hosts[0]
     return variables, left
+
+
+def address(variables: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """Where a host is reached: ``[user@]host[:port]``, with what is not as for our ``own`` host, or usual."""
+    host, user, port = (_first(variables, name) for name in ("host", "user", "port"))
+    before = f"{user}@" if user and user != _first(own, "user") else ""
+    return f"{before}{host or variables['inventory_hostname']}{f':{port}' if port not in ('', '22') else ''}"
+
+
+def _first(variables: Mapping[str, Any], name: str) -> str:
+    """A connection variable by its names; the plugin of ssh takes that of its own first."""
+    found = (variables.get(f"ansible_{kind}{name}") for kind in ("ssh_", ""))
+    return next((str(value) for value in found if value not in (None, "")), "")
 
 
 def _says_how(name: str) -> bool:
     return name.startswith("ansible_") and name not in _OF_THE_RUN
 
 
-def _is_harmless(name: str, value: Any, there: Declaration) -> bool:
+def _is_harmless(name: str, value: Any) -> bool:
     """Whether a variable says no more than where a host is and who logs in there, so that nothing runs here."""
     if name == "ansible_connection":
         return str(value).removeprefix("ansible.builtin.") == "ssh"
-    if name == "ansible_become_method":
-        return str(value).removeprefix("ansible.builtin.") in ("su", "sudo")
-    remote = str(there.available.get("ansible_connection", "ssh")).removeprefix("ansible.builtin.") == "ssh"
     # A name that begins with a dash would be an option of ssh.
-    return not str(value).startswith("-") and (name in _WHERE.split() or (remote and name in _ON_ITS_HOST))
-
-
-def passwords(context: PlayContext, own: Mapping[str, Any]) -> dict[str, str]:
-    """The passwords typed for this run (``-k``, ``-K``), which apply to every host.
-
-    A password from our own host's variables must not reach another host: where there is one, none is passed on.
-    """
-    if any(name.startswith("ansible_") and name.endswith(("_pass", "_password")) for name in own):
-        return {}
-    return {"conn_pass": context.password, "become_pass": context.become_pass}
+    return not str(value).startswith("-") and name in _WHERE.split()
 
 
 def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any]) -> PlayContext:
-    """What connection plugins read besides their options."""
-    given = PlayContext(passwords=passwords(action._play_context, action.task_vars))
+    """What connection plugins read besides their options.
+
+    Passwords that were typed for this run (``-k``, ``-K``) are for our machine alone.
+    """
+    given = PlayContext(passwords={})
     context = given.set_task_and_variable_override(task=task, variables=variables, templar=action._templar)
     # Not the connection of this run (-c local): their interpreter would run here.
     context.connection = variables.get("ansible_connection") or "ssh"
@@ -145,7 +155,6 @@ def _connection(task: Task, context: PlayContext, variables: Mapping[str, Any]) 
         raise AnsibleConnectionFailure(f"Ansible has no connection plugin {context.connection}")
     keys = {key: value for key, value in task.dump_attrs().items() if key != "retries"}
     keys["timeout"] = context.timeout
-    keys |= {"password": context.password} if context.password else {}
     connection.set_options(task_keys=keys, var_options=_options("connection", connection, variables))
     connection._shell.set_options(task_keys=keys, var_options=_options("shell", connection._shell, variables))
     if boolean(variables.get("ansible_become", task.become or False)):
@@ -154,7 +163,6 @@ def _connection(task: Task, context: PlayContext, variables: Mapping[str, Any]) 
         if become is None:
             raise AnsibleConnectionFailure(f"Ansible has no become plugin {method}")
         connection.set_become_plugin(become)
-        keys |= {"become_pass": context.become_pass} if context.become_pass else {}
         become.set_options(task_keys=keys, var_options=_options("become", become, variables))
     return connection
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -17,7 +18,7 @@ from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..release.render import Release
-from .other_machine import module_elsewhere
+from .other_machine import address, connection_variables, module_elsewhere, own_variables
 
 #: The beginnings of pull policies that let Compose fetch another image than the judged one.
 _FETCHING = ("always", "daily", "weekly", "every_", "build")
@@ -44,7 +45,7 @@ def promotion_arguments(step: EnvironmentStep) -> dict[str, Any]:
 
 
 def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
-    """Read the evidence of the environment that vouches from its machine."""
+    """Read the evidence of the environment that vouches from its machine, if that is one that ours believes."""
     values = {name: source.values[f"bulkhead_{name}"] for name in ("directory", "state_directory", "docker_host")}
     own = step.declaration
     unseen = (
@@ -55,18 +56,52 @@ def _evidence(step: EnvironmentStep, source: Declaration) -> dict[str, Any]:
         faults = "; ".join(problem.message for problem in source.problems) or "its host or directory is locked here"
         raise AnsibleActionFail(f"{unseen}: {faults}. Nothing was changed")
     arguments = {"prefix": source.prefix, "project": naming.project_name(source.prefix), "token": "", **values}
-    if source.values["bulkhead_machine"] == own.values["bulkhead_machine"]:
-        answer = step.module("evidence", arguments)
-    else:
-        try:
-            answer = module_elsewhere(step, source, step.gate.renderer.inert, "evidence", arguments)
-        except AnsibleError as error:
-            raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from None
+    here = source.values["bulkhead_machine"] == own.values["bulkhead_machine"]
+    ours = {} if here else own_variables(step)
+    reached, left = ({}, []) if here else connection_variables(source, step.gate.renderer.inert, ours)
+    place = " ".join(_place(own, source, "" if here else address(reached, ours)))
+    if place != str(own.values["bulkhead_promotion_machine"] or ""):
+        raise AnsibleActionFail(_not_believed(own, source, place))
+    try:
+        answer = (
+            step.module("evidence", arguments) if here else module_elsewhere(step, reached, left, "evidence", arguments)
+        )
+    except AnsibleError as error:
+        if here:
+            raise
+        raise AnsibleActionFail(f"{unseen}: {error.message}. Nothing was changed") from None
     if answer.get("failed") or "evidence" not in answer:
         why = answer.get("msg") or "its machine gave no answer"
         raise AnsibleActionFail(f"{unseen}: {why}. Nothing was changed", result={"detail": answer.get("detail", "")})
     found: dict[str, Any] = answer["evidence"]
     return found
+
+
+def _place(own: Declaration, source: Declaration, reached_at: str) -> Iterator[str]:
+    """What is not the same for another environment as for ours: its machine's address, its engine, and its state."""
+    if reached_at:
+        yield reached_at
+    for name in ("bulkhead_docker_host", "bulkhead_state_directory"):
+        theirs = str(source.values[name] or "")
+        if theirs != str(own.values[name] or ""):
+            yield theirs or "default"
+
+
+def _not_believed(own: Declaration, source: Declaration, place: str) -> str:
+    named = str(own.values["bulkhead_promotion_machine"] or "")
+    if not place:
+        why = "runs on this very machine and engine"
+        fix = f"remove bulkhead_promotion_machine from group_vars/{own.group}"
+    else:
+        why = f"is to be seen at {place}, as its own variables say"
+        fix = (
+            f"if you believe what it says there, set bulkhead_promotion_machine: '{place}' in group_vars/{own.group}: "
+            "whoever controls that place decides what is promoted"
+        )
+    return (
+        f"{own.prefix} takes images from {source.prefix} (bulkhead_promotion_from), which {why}, but "
+        f"bulkhead_promotion_machine is {named or 'not set'}: {fix}. Nothing was changed"
+    )
 
 
 def require_promotion(step: EnvironmentStep, release: Release) -> None:

@@ -44,6 +44,20 @@ def test_wherever_it_stands() -> None:
     assert mask(answer, ["hunter2"]) == expected
 
 
+def test_in_keys_and_tuples() -> None:
+    """What names things in a result stays, even where a secret is such a word: whoever reads the result needs it."""
+    answer = {
+        "env": {"TOKEN=hunter2-x": 1, ("a", "hunter2-x"): 2},
+        "pair": ("hunter2-x", ["hunter2-x"]),
+        "changed": "a",
+    }
+    assert mask(answer, ["hunter2-x", "changed"]) == {
+        "env": {f"TOKEN={HIDDEN}": 1, ("a", HIDDEN): 2},
+        "pair": (HIDDEN, [HIDDEN]),
+        "changed": "a",
+    }
+
+
 def test_the_longest_first() -> None:
     assert mask("hunter2hunter2", ["hunter2hunter2", "hunter2"]) == HIDDEN
 
@@ -173,7 +187,22 @@ def test_what_is_short_is_not_looked_for_over_lines_nor_encoded() -> None:
         (["env", "DB_PASSWORD=hunter22", "LEVEL=debug", "run"], {"hunter22", "debug"}),
         (["psql", "postgres://app:hunter22@db/app"], {"hunter22"}),
         (["call", "--api-key", "k1", "--auth-token=t2", "-v"], {"k1", "t2"}),
+        (["mysql", "-phunter22", "-e", "select 1"], {"hunter22"}),
+        (["redis-cli", "-a", "hunter22", "ping"], {"hunter22"}),
+        (["curl", "-u", "me:hunter22", "http://web"], {"hunter22", "me:hunter22"}),
+        (["curl", "-H", "Authorization: Bearer hunter22"], {"Bearer hunter22", "hunter22"}),
+        (["curl", "-HX-Auth-Token: hunter22"], {"hunter22"}),
+        (["curl", "--header=X-Api-Key:hunter22"], {"hunter22"}),
+        (["curl", "https://web/?token=hunter22&page=2"], {"hunter22"}),
+        (["curl", "-d", '{"password": "hunter22", "user": "me"}'], {"hunter22"}),
+        (["sh", "-c", "mysql --password=hunter22 -e 'select 1'"], {"hunter22"}),
+        (["psql", "host=db password=hunter22"], {"hunter22"}),
+        (["psql", "postgres://app:hunter/2@2@db/app"], {"hunter/2@2"}),
+        (["git", "clone", "https://0123456789abcdef@git.example/app"], {"0123456789abcdef"}),
         (["migrate", "--fake", "accounts", "0003"], set()),
+        (["manage.py", "check", "--deploy", "-v", "2"], set()),
+        (["find", "/srv", "-name", "*.py", "-print0"], set()),
+        (["curl", "http://web:8000/health"], set()),
         (["ls", "-l", "/srv"], set()),
     ],
 )

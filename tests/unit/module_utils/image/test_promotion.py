@@ -432,6 +432,23 @@ def test_what_does_not_get_our_name(
     assert not any(call[:2] == ("image", "tag") for call in calls(asked))
 
 
+def test_this_machines_own_record_counts_more_than_what_is_said_elsewhere(tmp_path: Path) -> None:
+    """Another machine says that an image of this one, which was built for staging, is of production's files."""
+    recorded(tmp_path, "aiia_staging", tree="e" * 40)
+    images = {"sha256:one": image("sha256:one")}
+    asked = promotion(tmp_path, evidence(one(**BUILT)), images, minutes=0)
+    for check in (True, False):
+        with pytest.raises(EngineError, match="this machine built that image itself, from others"):
+            asked.promote("t" * 40, "i", "app:c2", check)
+    assert not any(call[:2] == ("image", "tag") for call in calls(asked))
+    # The controls: the record agrees, and there is none, as for an image that was copied here.
+    recorded(tmp_path, "aiia_staging", tree="t" * 40)
+    promotion(tmp_path, evidence(one(**BUILT)), images, minutes=0).promote("t" * 40, "i", "app:c2")
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    promotion(other, evidence(one(**BUILT)), images, minutes=0).promote("t" * 40, "i", "app:c2")
+
+
 def test_the_same_files_again_under_another_commit(tmp_path: Path) -> None:
     """A reverted commit: the image of these files is in force here, whatever staging runs by now."""
     register(tmp_path, "aiia_prod", web={"image": "sha256:old"})

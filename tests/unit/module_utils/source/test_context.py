@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.source.context import (
     ContextError,
     PrivateCopy,
@@ -114,6 +115,23 @@ def test_a_link_that_appears_while_it_is_copied(
     monkeypatch.setattr(os, "stat", looked)
     with pytest.raises(ContextError, match=f"{name} changed while it was copied"):
         copy(folder, target)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory to another user")
+def test_a_link_on_the_way_that_the_owner_made(folder: Path, target: Path, tmp_path: Path) -> None:
+    """It leads to a directory of the same user's, which may be another environment's."""
+    owned = tmp_path / "owned"
+    owned.mkdir()
+    (owned / "link").symlink_to(folder.parent)
+    where = str(owned / "link" / folder.name)
+    assert PrivateCopy(where, str(target), 0, "sha1", {}).tree  # the control: a link that root made
+    os.lchown(owned / "link", 12345, 12345)
+    os.chown(owned, 12345, 12345)
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(Failure, match="link"):
+        PrivateCopy(where, str(other), 0, "sha1", {})
+    assert not list(other.iterdir())
 
 
 def test_too_deep(folder: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.command_line import (
     MAY_SET,
     TypedAs,
+    identity,
     ingredients,
     inputs,
     permissions,
@@ -147,6 +148,12 @@ def test_how_to_reach_the_machine_is_not_for_the_command_line(name: str) -> None
 )
 def test_credentials_and_variables_of_others(name: str) -> None:
     assert typed({name: "x"}) == []
+
+
+@pytest.mark.parametrize("name", ["inventory_hostname", "inventory_hostname_short", "group_names", "hostvars"])
+def test_which_host_it_is_is_not_for_the_command_line(name: str) -> None:
+    assert "by which Ansible says which host" in only(typed({name: "production-host"})).message
+    assert [finding.resource for finding in identity({name: "x", "mine": 1})] == [name]
 
 
 def test_what_an_environment_is_made_of() -> None:

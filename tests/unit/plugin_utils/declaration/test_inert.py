@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import resource
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultSecretsContext
 from ansible.template import trust_as_template
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inert import in_time
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.templates import Templates
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
@@ -51,6 +57,11 @@ def value(declaration: Declaration) -> Any:
         ("{{ bulkhead_prefix | aiia.bulkhead.container_name('web') }}", "app_prod_web"),
         ("{{ 'a' is ansible.builtin.match('a') }}", "True"),
         ("{{ lookup('pipe', 'id') if false else 'not called' }}", "not called"),
+        ("{{ lookup if false else 'not looked at' }}", "not looked at"),
+        ("{{ (range(2) | type_debug) ~ range(2) ~ (range | type_debug) }}", "rangerange(0, 2)range"),
+        ("{% set q = 'own' %}{{ q is defined }}{{ q }}", "Trueown"),
+        ("{{ [(1, 'a'), (0, 'b')] | sort | last | last ~ ({'a': 1} == {'a': 1}) ~ (2 in [1, 2]) }}", "aTrueTrue"),
+        ("{{ 2.345 | round(2) }}", "2.35"),
     ],
 )
 def test_what_only_computes_is_available(tmp_path: Path, written: str, expected: str) -> None:
@@ -82,7 +93,8 @@ def test_what_only_computes_is_available(tmp_path: Path, written: str, expected:
         ("{% include ['/etc/hostname'] ignore missing %}", "include, import or extends"),
         ("{% import 'x' as y %}{{ y.z }}", "include, import or extends"),
         ("{% extends '/etc/hostname' %}", "include, import or extends"),
-        ("{{ '{0.__class__}'.format(range) }}", "format()"),
+        ("{{ '{0.__class__}'.format('') }}", "format()"),
+        ("{{ (5).__and__(4) is defined }}", "the attribute __and__"),
         ("{{ bulkhead_domains.append('x') }}", "append()"),
         ("#jinja2: variable_start_string:'[['\n[[ lookup('pipe', 'touch MARKER') }} {{", "lookup()"),
     ],
@@ -100,6 +112,34 @@ def test_the_same_runs_for_the_environment_to_deploy(tmp_path: Path, monkeypatch
     marker = tmp_path / "marker"
     bystander(tmp_path, f"{{{{ lookup('pipe', 'touch {marker}') }}}}", opened=True)
     assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "needed"),
+    [
+        ("{{ 'a' if (lookup | string)[1:9] == 'function' else 'b' }}", "lookup()"),
+        ("{{ lookup | type_debug }}", "lookup()"),
+        ("{{ query is defined }}", "query()"),
+        ("{% set f = now %}a", "now()"),
+        ("{{ [lipsum] | length }}", "lipsum()"),
+        ("{{ cycler }}", "cycler()"),
+        ("{{ failing | default('a') }}", "an evaluation that needs that much"),
+        ("{{ 'a' if failing is defined else 'b' }}", "an evaluation that needs that much"),
+        ("{{ long | default('a') }}", "an evaluation that needs that much"),
+    ],
+)
+def test_an_expression_that_looks_where_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, needed: str
+) -> None:
+    """What differs where the environment is deployed must not decide a value: it is sealed."""
+    more = 'failing: "{{ \'x\'.ljust(10 ** 12) }}"\nlong: "{{ range(10 ** 8) | length }}"\n'
+    declaration = bystander(tmp_path, written, more=more)
+    assert value(declaration) == SEAL and needed in declaration.sealed["bulkhead_env.X"]
+    # The control: where it is deployed, it is read.
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext([]))
+    if "failing" not in written:
+        own = bystander(tmp_path / "own", written, opened=True, more=more)
+        assert "bulkhead_env.X" not in own.sealed
 
 
 @pytest.mark.parametrize(
@@ -134,6 +174,83 @@ def test_an_evaluation_has_bounds(tmp_path: Path, written: str) -> None:
     declaration = bystander(tmp_path, written)
     assert value(declaration) == SEAL and time.process_time() - began < 15
     assert "an evaluation that" in declaration.sealed["bulkhead_env.X"]
+
+
+GROW = """{% set n = namespace(x=0, y=0) %}{% for i in range(60) %}
+{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}{% endfor %}"""
+HASHED = GROW.replace("[n.x, n.x]", "(n.x, n.x)")
+DEEP = "{% set n = namespace(x=0) %}{% for i in range(90000) %}{% set n.x = (n.x,) %}{% endfor %}"
+ALIASES = "a: &a [x]\\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\\n" for before, name in itertools.pairwise("abcdefghi")
+)
+
+
+def in_child(work: Callable[[], Any], seconds: int) -> int:
+    """Do some work in a fork that the kernel ends after these seconds of processor time. Returns its wait status."""
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        try:
+            os._exit(0 if work() == SEAL else 1)
+        finally:
+            os._exit(2)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        GROW + "{{ n.x == n.y }}",
+        GROW + "{{ n.x in [n.y] }}",
+        GROW + "{{ n.x < n.y }}",
+        GROW + "{{ [n.x, n.y] | unique | length }}",
+        GROW + "{{ [n.x].index(n.y) }}",
+        HASHED + "{{ {n.x: 1} | length }}",
+        HASHED + "{{ {}[n.x] | default(1) }}",
+        HASHED + "{{ {}.get(n.x, 1) }}",
+        DEEP + "{{ {n.x: 1} | length }}",
+        "{{ 1.5 | round(10 ** 11, 'ceil') }}",
+        f"{{{{ '{ALIASES}' | from_yaml | length }}}}",
+        "{{ 1 in (range(60) | combinations(30)) }}",
+    ],
+)
+def test_code_that_no_signal_interrupts(tmp_path: Path, written: str) -> None:
+    """Python compares, hashes and computes in C, where the timer is not heard, and which deep values crash."""
+    templates = Templates(read(write(tmp_path / "any", {})).loader, inert=True)
+
+    def work() -> Any:
+        with templates.limits():
+            return templates.value(trust_as_template(written), {})
+
+    assert in_child(work, 30) == 0
+
+
+def test_the_same_code_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: no signal interrupts the comparison, and the kernel ends the process."""
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext([]))
+    templates = Templates(read(write(tmp_path / "any", {})).loader)
+    compared = trust_as_template(GROW + "{{ n.x == n.y }}")
+    status = in_child(lambda: in_time(0.5, lambda: templates.value(compared, {})), 2)
+    assert os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+
+
+def test_a_result_is_no_deeper_than_what_walks_over_it(tmp_path: Path) -> None:
+    nested = "{% set n = namespace(x=[]) %}{% for i in range(COUNT) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}"
+    assert value(bystander(tmp_path / "deep", nested.replace("COUNT", "150"))) == SEAL
+    assert SEAL not in str(value(bystander(tmp_path / "flat", nested.replace("COUNT", "50"))))
+
+
+def test_the_values_of_an_environment_have_a_size_together(tmp_path: Path) -> None:
+    names = [f"bulkhead_env.Y{number}" for number in range(6)]
+    more = "".join(f"  Y{number}: \"{{{{ 'x' * 1000000 }}}}\"\n" for number in range(6))
+    declaration = bystander(tmp_path, "x")
+    assert not declaration.sealed.keys() & set(names)
+    variables = yaml.safe_dump({**PRODUCTION, "bulkhead_env": None}).replace(
+        "bulkhead_env: null", "bulkhead_env:\n" + more
+    )
+    declaration = declarations(read(write(tmp_path / "many", {"production": variables})), opened=False)["production"]
+    assert [name for name in names if name in declaration.sealed] == names[4:]
 
 
 @pytest.mark.parametrize("opened", [False, True])

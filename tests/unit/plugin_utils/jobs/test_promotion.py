@@ -24,7 +24,6 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.other_machine i
     _connection,
     _play_context,
     connection_variables,
-    passwords,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.promotion import promotion_arguments
 from unit.fleets import PRODUCTION, STAGING, declarations, encrypted, inline, read, secrets, write
@@ -56,9 +55,9 @@ class Fleet:
         return self.answer
 
     def there(
-        self, _step: EnvironmentStep, there: Declaration, _templates: Templates, name: str, arguments: dict[str, Any]
+        self, _step: EnvironmentStep, reached: dict[str, Any], _left: list[str], name: str, arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        self.calls.append((there.hosts[0], name, arguments))
+        self.calls.append((reached["inventory_hostname"], name, arguments))
         if "unreachable" in self.answer:
             raise AnsibleConnectionFailure(self.answer["unreachable"])
         return self.answer
@@ -69,8 +68,9 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes one; every host of it is a machine of its own."""
 
     def make(production: dict[str, Any] | None = None, staging: dict[str, Any] | None = None) -> Fleet:
-        made = Fleet(tmp_path, production or {}, staging or {})
+        made = Fleet(tmp_path / str(len(list(tmp_path.iterdir()))), production or {}, staging or {})
         monkeypatch.setattr(promotion, "module_elsewhere", made.there)
+        monkeypatch.setattr(promotion, "own_variables", lambda _step: {"ansible_user": "deploy"})
         monkeypatch.setattr(made.step, "module", made.here)
         return made
 
@@ -83,13 +83,20 @@ def test_nothing_is_looked_at_where_nothing_is_demanded(fleet: Any) -> None:
     assert made.calls == []
 
 
+ELSEWHERE = {"bulkhead_docker_host": "unix:///other", "bulkhead_state_directory": "/s"}
+
+
 @pytest.mark.parametrize(
-    ("machines", "where"),
-    [({}, "staging-host"), ({"bulkhead_machine": "one"}, "here"), ({"ansible_host": "m"}, "here")],
+    ("machines", "where", "named"),
+    [
+        ({}, "staging-host", "staging-host unix:///other /s"),
+        ({"bulkhead_machine": "one"}, "here", "unix:///other /s"),
+        ({"ansible_host": "m"}, "here", "unix:///other /s"),
+    ],
 )
-def test_where_it_is_looked_at(fleet: Any, machines: dict[str, str], where: str) -> None:
+def test_where_it_is_looked_at(fleet: Any, machines: dict[str, str], where: str, named: str) -> None:
     """On staging's own machine; through our own connection where that is the same one. The same is read in both."""
-    made = fleet(machines, {**machines, "bulkhead_docker_host": "unix:///other", "bulkhead_state_directory": "/s"})
+    made = fleet({**machines, "bulkhead_promotion_machine": named}, {**machines, **ELSEWHERE})
     assert promotion_arguments(made.step) == {"minutes": 60, "evidence": SEEN}
     assert made.calls == [
         (
@@ -105,6 +112,48 @@ def test_where_it_is_looked_at(fleet: Any, machines: dict[str, str], where: str)
             },
         )
     ]
+
+
+@pytest.mark.parametrize("named", ["", "staging.example.com"])
+@pytest.mark.parametrize(
+    ("staging", "place"),
+    [
+        ({}, "staging-host"),
+        ({"ansible_host": "evil.example"}, "evil.example"),
+        ({"ansible_host": "staging.example.com", "ansible_port": 2222}, "staging.example.com:2222"),
+        ({"ansible_host": "staging.example.com", "ansible_user": "eve"}, "eve@staging.example.com"),
+        (
+            {"ansible_host": "staging.example.com", "bulkhead_docker_host": "tcp://evil.example:2375"},
+            "staging.example.com tcp://evil.example:2375",
+        ),
+        (
+            {"ansible_host": "staging.example.com", "bulkhead_state_directory": "/home/eve"},
+            "staging.example.com /home/eve",
+        ),
+        ({"bulkhead_machine": "production-host", "bulkhead_docker_host": "tcp://evil:2375"}, "tcp://evil:2375"),
+        ({"bulkhead_machine": "production-host", "bulkhead_state_directory": "/home/eve"}, "/home/eve"),
+    ],
+)
+def test_staging_does_not_choose_who_is_believed(fleet: Any, staging: dict[str, Any], place: str, named: str) -> None:
+    """Whoever writes staging's variables cannot have the evidence read from a machine, engine or state of their own."""
+    made = fleet({"bulkhead_promotion_machine": named}, staging)
+    with pytest.raises(AnsibleActionFail) as error:
+        promotion_arguments(made.step)
+    assert f"set bulkhead_promotion_machine: '{place}' in group_vars/production" in str(error.value)
+    assert made.calls == []
+
+
+def test_who_is_named_is_believed(fleet: Any) -> None:
+    """The control; and on one machine and engine nothing is to be named."""
+    named = {"bulkhead_promotion_machine": "staging.example.com"}
+    made = fleet(named, {"ansible_host": "staging.example.com", "ansible_port": 22, "ansible_user": "deploy"})
+    assert promotion_arguments(made.step)["evidence"] == SEEN and made.calls[0][0] == "staging-host"
+    same = {"bulkhead_machine": "one"}
+    made = fleet(same, same)
+    assert promotion_arguments(made.step)["evidence"] == SEEN and made.calls[0][0] == "here"
+    made = fleet({**same, **named}, same)
+    with pytest.raises(AnsibleActionFail, match="remove bulkhead_promotion_machine"):
+        promotion_arguments(made.step)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +181,7 @@ def test_who_cannot_be_asked_does_not_vouch(fleet: Any, own: dict[str, Any], oth
     ],
 )
 def test_what_cannot_be_seen_is_no_proof(fleet: Any, answer: dict[str, Any], words: str) -> None:
-    made = fleet()
+    made = fleet({"bulkhead_promotion_machine": "staging-host"})
     made.answer = answer
     with pytest.raises(AnsibleActionFail) as error:
         promotion_arguments(made.step)
@@ -172,18 +221,31 @@ def test_how_the_machine_is_reached(tmp_path: Path) -> None:
         ("ansible_connection", "local"),
         ("ansible_connection", "community.docker.docker"),
         ("ansible_become_exe", "/srv/staging/sudo"),
+        ("ansible_become", False),
+        ("ansible_become_user", "eve"),
+        ("ansible_become_method", "su"),
+        ("ansible_python_interpreter", "/srv/staging/python"),
         ("ansible_host", "-oProxyCommand=id"),
         ("ansible_user", "{{ lookup('pipe', 'id') }}"),
     ],
 )
 def test_what_would_run_something_here_counts_only_where_ours_is_the_same(
-    tmp_path: Path, name: str, value: str
+    tmp_path: Path, name: str, value: Any
 ) -> None:
     there, templates = staging(tmp_path, yaml.safe_dump({name: value}))
     variables, left = connection_variables(there, templates, {})
     assert name not in variables and name in left
     variables, left = connection_variables(there, templates, {name: value})
-    assert (variables.get(name) == value) is ("lookup" not in value)
+    assert (variables.get(name) == value) is ("lookup" not in str(value))
+
+
+def test_root_there_is_who_root_is_here(tmp_path: Path) -> None:
+    """As another user, staging could read what that user forged."""
+    there, templates = staging(tmp_path, "ansible_become: false\n")
+    variables, left = connection_variables(there, templates, {"ansible_become": True, "ansible_become_user": "root"})
+    assert (variables["ansible_become"], variables["ansible_become_user"]) == (True, "root") and left == [
+        "ansible_become"
+    ]
 
 
 def test_a_local_connection_does_not_choose_what_runs_here(tmp_path: Path) -> None:
@@ -203,19 +265,6 @@ def test_what_is_locked_here_is_not_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert [Path(name).name for name in locked] == ["vault.yml", "ansible_become_password"]
 
 
-@pytest.mark.parametrize(
-    "own", ["ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_sudo_pass"]
-)
-def test_a_password_of_our_machine_is_not_tried_on_the_other(own: str) -> None:
-    context = PlayContext(passwords={"conn_pass": "one", "become_pass": "two"})
-    assert passwords(context, {own: "one", "ansible_user": "deploy"}) == {}
-
-
-def test_a_password_that_was_typed_counts_for_both() -> None:
-    context = PlayContext(passwords={"conn_pass": "one", "become_pass": "two"})
-    assert passwords(context, {"ansible_user": "d", "db_password": "x"}) == {"conn_pass": "one", "become_pass": "two"}
-
-
 def opened(variables: dict[str, Any], own: dict[str, Any]) -> Any:
     """A connection that is not made yet, from an action that runs on another machine."""
     context = PlayContext(passwords={"conn_pass": "typed", "become_pass": "typed too"})
@@ -230,7 +279,7 @@ def test_nothing_of_our_own_connection_counts() -> None:
     assert connection.get_option("host") == "staging-host"
     assert connection._play_context.remote_addr == "staging-host"
     assert connection.get_option("remote_user") is None
-    assert not connection._play_context.password
+    assert not connection._play_context.password and not connection._play_context.become_pass
     assert connection.become is None
 
 
@@ -248,10 +297,11 @@ def test_the_other_machines_user_port_and_become() -> None:
     }
     connection = opened(variables, {})
     options = {name: connection.get_option(name) for name in ("host", "port", "remote_user", "password")}
-    assert options == {"host": "192.0.2.1", "port": 2222, "remote_user": "deploy", "password": "typed"}
+    # Nor do passwords that were typed: whoever is there would get them.
+    assert options == {"host": "192.0.2.1", "port": 2222, "remote_user": "deploy", "password": None}
     assert connection._shell.get_option("remote_tmp") == "/var/tmp/ansible"
     become = {name: connection.become.get_option(name) for name in ("become_user", "become_pass")}
-    assert (connection.become.name, become) == ("sudo", {"become_user": "app", "become_pass": "typed too"})
+    assert (connection.become.name, become) == ("sudo", {"become_user": "app", "become_pass": None})
 
 
 @pytest.mark.parametrize(
