@@ -74,9 +74,9 @@ def small(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str])
 INVENTORY: dict[str, tuple[dict[str, Any], list[str]]] = {
     "mistyped": ({"domain": ["x.example"]}, ["Bulkhead has no variable bulkhead_domain", "bulkhead_domains?"]),
     "missing": ({"directory": REMOVED}, ["bulkhead_directory is not set", "group_vars/small"]),
-    "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be of type int, but is str"]),
-    "shape": ({"services": ["web"]}, ["bulkhead_services must be of type dict, but is list"]),
-    "service": ({"services": only(web="nginx")}, ["bulkhead_services.web is str"]),
+    "type": ({"wait_timeout": "soon"}, ["bulkhead_wait_timeout must be a whole number, but is text"]),
+    "shape": ({"services": ["web"]}, ["bulkhead_services must be a mapping, but is a list"]),
+    "service": ({"services": only(web="nginx")}, ["bulkhead_services.web is text"]),
     "list": ({"env": {"SAY": ["a"]}}, ["bulkhead_env.SAY is a list, but a setting is one string"]),
     "nul": ({"env": {"SAY": "a\0b"}}, ["SAY cannot be set", "NUL"]),
     "long": ({"env": {"SAY": "x" * 128 * 1024}}, ["SAY cannot be set", "128 KiB"]),
@@ -85,6 +85,8 @@ INVENTORY: dict[str, tuple[dict[str, Any], list[str]]] = {
     "name": ({"env": {"SAY-IT": "x"}}, ["SAY-IT cannot be set", "not a valid environment variable name"]),
     "branch": ({"source_repository": "/srv/x.git"}, ["bulkhead_source_branch is not set"]),
     "port": ({"http_port": 70000}, ["bulkhead_http_port is 70000", "1 to 65535"]),
+    "domain": ({"domains": ["a.example; include /etc/passwd"]}, ["bulkhead_domains has a.example; include"]),
+    "dollar": ({"services": only(web=web(command=["5$each-day"]))}, ["contains $each", "write '$$' for a dollar"]),
     "directory": ({"directory": "relative"}, ["bulkhead_directory is relative", "absolute path"]),
 }
 
@@ -102,7 +104,7 @@ def test_all_mistakes_at_once(small: Small) -> None:
     """Three mistakes are one report."""
     small.fails(
         "no variable bulkhead_domain",
-        "bulkhead_wait_timeout must be of type int",
+        "bulkhead_wait_timeout must be a whole number",
         "bulkhead_http_port is 70000",
         domain="x",
         wait_timeout="soon",

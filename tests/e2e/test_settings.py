@@ -93,8 +93,11 @@ def test_the_longest_value(place: Place) -> None:
 
 
 def test_types(place: Place) -> None:
-    """Numbers and truth values have one text each."""
+    """Numbers and truth values have one text each, also where a service's own environment is made of them."""
     place.secrets = {}
+    own = {"PRICE": "5$$each-day", "COPY": "${INT}/${FLOAT:-x}/${LEFT:-$YES}", "LONE": "a $ b"}
+    service = web(command=["sleep", "infinity"], healthcheck={"disable": True}, environment=own)
+    place.variables["bulkhead_services"] = only(web=service)
     place.variables["bulkhead_env"] = {"INT": 7, "FLOAT": 1.5, "YES": True, "NO": False, "NONE": None}
     place.deploy().succeeded()
     found = seen(place)
@@ -105,3 +108,4 @@ def test_types(place: Place) -> None:
         b"false",
         b"",
     ]
+    assert [found[key.encode()] for key in own] == [b"5$each-day", b"7/1.5/true", b"a $ b"]

@@ -13,7 +13,7 @@ from typing import Any
 from .formed import check_forms
 from .inventory import holds_seal
 from .model import Declaration
-from .settings import setting_problem, setting_text
+from .settings import in_words, setting_problem, setting_text
 from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
@@ -52,7 +52,7 @@ def check_setting(declaration: Declaration, variable: str, key: Any, value: Any)
     try:
         problem = setting_problem(key, setting_text(value))
     except TypeError as error:
-        message = f"{resource} is a {error}, but a setting is one string"
+        message = f"{resource} is {error}, but a setting is one string"
         fix = "write it as one string, for example with | to_json"
         declaration.problem("invalid-setting", variable, message, fix, resource=resource)
         return
@@ -91,7 +91,7 @@ def _check_values(declaration: Declaration) -> None:
             check_setting(declaration, variable, key, value)
     for key, value in values["bulkhead_build_arguments"].items():
         if isinstance(value, (Mapping, list)):
-            message = f"bulkhead_build_arguments.{key} is a {type(value).__name__}, but an argument is one string"
+            message = f"bulkhead_build_arguments.{key} is {in_words(value)}, but an argument is one string"
             fix = "write it as one string, for example with | to_json"
             declaration.problem("invalid-variable", "bulkhead_build_arguments", message, fix)
     check_forms(declaration)

@@ -84,10 +84,12 @@ def place(value: Any, name: str) -> Where:
     return Where(os.path.relpath(path), getattr(origin, "line_num", 0) or 0, name)
 
 
-def column(value: Any) -> int:
-    """The column at which a variable's value was written, from 1; 0 if ansible-core does not know."""
+def spot(value: Any) -> tuple[str, int, int]:
+    """The file, line and column, from 1, at which a value was written; empty and 0 if ansible-core does not know."""
     origin = Origin.get_tag(value) if Origin is not None else None
-    return getattr(origin, "col_num", 0) or 0
+    found = (getattr(origin, name, None) for name in ("path", "line_num", "col_num"))
+    path, line, column = found
+    return str(path or ""), line or 0, column or 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
 from .model import Declaration
 from .scalars import check_scalars
-from .settings import plain, texts
+from .settings import in_words, plain, texts
 from .templates import Omitted, Templates, is_template, sealed
 from .variables import SETTINGS, defaults, purpose, specification
 
@@ -53,7 +53,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "raw": lambda value: value,
 }
 
-#: The types of variables, and those of values, in words.
+#: The types of variables in words.
 _WANTED = {
     "bool": "true or false",
     "dict": "a mapping",
@@ -62,7 +62,6 @@ _WANTED = {
     "path": "a path, which is text",
     "str": "text",
 }
-_FOUND = {"bool": "true or false", "dict": "a mapping", "float": "a number", "int": "a number", "list": "a list"}
 
 #: The variables without which the registry's entry of an environment cannot be found.
 NAMES = ("bulkhead_project", "bulkhead_environment", "bulkhead_prefix")
@@ -184,7 +183,7 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
     try:
         value = check(value) if check else _text(value)
     except (TypeError, ValueError):
-        wanted, found = _WANTED[spec["type"]], _FOUND.get(type(value).__name__, "text")
+        wanted, found = _WANTED[spec["type"]], in_words(value)
         fix = FORMS[name].fix if name in FORMS else f"give {name} {wanted}: {purpose(name)}"
         message = f"{name} must be {wanted}, but is {found}"
         unquoted = isinstance(value, bool) and spec["type"] in ("path", "str")
@@ -245,8 +244,7 @@ def _elements(declaration: Declaration, name: str, kind: str, items: list[Any]) 
     for number, item in enumerate(items):
         if isinstance(item, wanted) or (isinstance(item, str) and SEAL in item):
             continue
-        found = "empty" if item is None else _FOUND.get(type(item).__name__, "text")
-        message = f"{name} is a list of items that are each {_WANTED[kind]}, but item {number + 1} is {found}"
+        message = f"{name} is a list of items that are each {_WANTED[kind]}, but item {number + 1} is {in_words(item)}"
         fix = FORMS[name].fix if name in FORMS else f"make each item of {name} {_WANTED[kind]}: {purpose(name)}"
         declaration.problem("invalid-variable", name, message, fix)
     return [item for item in items if isinstance(item, wanted)]

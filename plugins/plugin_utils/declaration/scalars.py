@@ -18,9 +18,10 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import is_encrypted
 
 from ..isolation.model import Where
-from .inventory import column, place
+from .inventory import place, spot
 from .model import Declaration
 from .settings import plain, setting_text
 from .variables import SETTINGS, specification
@@ -97,23 +98,31 @@ def _odd_names(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _written(key: Any, value: Any, path: str, loader: DataLoader, lines: dict[str, list[str]]) -> tuple[Where, str]:
     """Where a value stands, and its text there; empty where that is not known."""
-    own = place(value, path)
-    where = own if own.file else place(key, path)
-    at = column(value) if own.file else column(key)
-    if not where.file or not where.line:
-        return where, ""
-    if where.file not in lines:
-        try:
-            lines[where.file] = loader.get_text_file_contents(str(Path(where.file).resolve())).splitlines()
-        except (AnsibleError, OSError, UnicodeError):
-            lines[where.file] = []
-    line = lines[where.file][where.line - 1] if where.line <= len(lines[where.file]) else ""
-    if at and own.file:
+    file, number, at = spot(value)
+    named = not file
+    if named:
+        file, number, at = spot(key)
+    if not file or not number:
+        return Where(item=path), ""
+    if file not in lines:
+        lines[file] = _lines_of(file, loader)
+    line = lines[file][number - 1] if number <= len(lines[file]) else ""
+    if at and not named:
         found = (_DATE if isinstance(value, date) else _WORD).match(line, at - 1)
-        return where, found[0].strip() if found else ""
-    start = line.find(str(key)) if not at else at - 1
-    found = _AFTER_NAME.match(line, max(start, 0))
-    return where, found[1] if found else ""
+        written = found[0].strip() if found else ""
+    else:
+        found = _AFTER_NAME.match(line, at - 1 if at else max(line.find(str(key)), 0))
+        written = found[1] if found else ""
+    # An anchor, an alias, a tag, a quote or a comment: the text is elsewhere, or said to be what it is.
+    return place(key if named else value, path), "" if written.startswith(tuple("&*!\"'#|>")) else written
+
+
+def _lines_of(file: str, loader: DataLoader) -> list[str]:
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        return (loader.get_text_file_contents(file) if is_encrypted(text) else text).splitlines()
+    except (AnsibleError, OSError, UnicodeError):
+        return []
 
 
 def _is_same(name: str, key: Any, value: Any, written: str) -> bool:

@@ -33,6 +33,13 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def in_words(value: Any) -> str:
+    """What kind of value this is, in words for its user."""
+    kinds = ((bool, "true or false"), ((int, float), "a number"), (Mapping, "a mapping"), ((list, tuple), "a list"))
+    found = next((words for kind, words in kinds if isinstance(value, kind)), "text")
+    return "empty" if value is None else found
+
+
 def setting_problem(key: str, value: str) -> str:
     """Why a setting cannot travel through ``.env`` into a process; empty when it can.
 
@@ -54,7 +61,7 @@ def setting_problem(key: str, value: str) -> str:
 def setting_text(value: Any) -> str:
     """Return a value of ``bulkhead_env`` as the process sees it. Booleans are ``true`` and ``false``.
 
-    Raises ``TypeError`` for a list or a mapping, which no environment variable can hold.
+    Raises ``TypeError`` with its kind in words for a list or a mapping, which no environment variable can hold.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -62,7 +69,7 @@ def setting_text(value: Any) -> str:
         return ""
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise TypeError(type(value).__name__)
+    raise TypeError(in_words(value))
 
 
 def texts(settings: Mapping[Any, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..declaration.settings import texts
+from ..declaration.settings import in_words, texts
 from ..isolation.facts.capacity import memory_limit
 from .tuning import workers
 
@@ -65,7 +65,7 @@ def definitions_of(stack: Mapping[str, Any], services: Mapping[str, Any]) -> lis
     for name, definition in wanted.items():
         if not isinstance(definition, Mapping):
             raise ValueError(
-                f"bulkhead_services.{name} is {type(definition).__name__}; it must be a mapping of Compose's service "
+                f"bulkhead_services.{name} is {in_words(definition)}; it must be a mapping of Compose's service "
                 "keys (image, command, environment …), or null to leave the service out"
             )
     _check_started(wanted)

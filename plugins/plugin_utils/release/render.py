@@ -42,7 +42,7 @@ from .stack import (
     published_ports,
 )
 from .tuning import lines, tuned
-from .variables import Variables
+from .variables import ComposeVariables
 from .writers import dump_compose, dump_settings
 
 #: What stands for the commit as long as no machine has been asked for it.
@@ -229,7 +229,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     secrets = _needed_secrets(declaration, definitions, texts(values["bulkhead_secrets"]))
     settings = _settings(declaration, definitions, secrets)
     hidden = {*secrets, *(setting.key for setting in settings if setting.secret)}
-    variables = Variables(declaration, {setting.key: setting.value for setting in settings}, hidden)
+    variables = ComposeVariables(declaration, {setting.key: setting.value for setting in settings}, hidden)
     filled, more = [*map(variables.service, definitions)], variables.sections(values["bulkhead_compose"])
     stack = build_stack(filled, default.get("networks") or {}, **names)
     check_services(declaration, default, values["bulkhead_services"])

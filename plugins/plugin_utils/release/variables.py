@@ -65,7 +65,7 @@ class Filler:
         return None if text is None else f"{key}={text}"
 
 
-class Variables:
+class ComposeVariables:
     """The variables that an environment's Compose file may use. Problems are noted in its declaration.
 
     ``settings`` are the lines of ``.env``; ``secrets`` are the names of those that are secret, and of all others that

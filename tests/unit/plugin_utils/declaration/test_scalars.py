@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
-from unit.fleets import declarations, environment, only, read, write
+from unit.fleets import declarations, encrypted, environment, only, read, write
 
 
 def written(directory: Path, text: str, name: str = "main.yml") -> Declaration:
@@ -67,6 +67,8 @@ def test_a_value_that_yaml_changes(tmp_path: Path, text: str, path: str, seen: s
         'bulkhead_env: {WORKERS: "{{ 10 + 1 }}"}',
         "bulkhead_build_arguments: {DEBUG: true, JOBS: 2}",
         "bulkhead_protected: yes",
+        "bulkhead_env: {A: &flag true, B: *flag, C: &number 5, D: *number, E: !!int '7'}",
+        "bulkhead_env:\n  A: # a comment\n    false\n  B:\n    8",
         "bulkhead_build_timeout: 600 # seconds",
         "bulkhead_services: {web: {image: x, init: True, cpus: 0.50, mem_swappiness: 0, ports: ['22:22', 8080]}}",
         "bulkhead_services: {web: {image: x, deploy: {resources: {limits: {cpus: 1.0, pids: 100}}}}}",
@@ -80,6 +82,19 @@ def test_a_secret_is_not_shown(tmp_path: Path) -> None:
     found = only(written(tmp_path, "bulkhead_secrets: {PIN: 0123456}").problems)
     assert (found.rule, found.resource, found.fix) == ("unquoted-value", "bulkhead_secrets.PIN", "put it into quotes")
     assert "0123456" not in str(found) and "42798" not in str(found) and found.where[0].line > 0
+
+
+def test_a_secret_in_a_vault_file(tmp_path: Path) -> None:
+    """Its text is compared where the file is opened, and there alone."""
+    folder = write(
+        tmp_path, {"production": {key: value for key, value in environment("prod").items() if "sec" not in key}}
+    )
+    text = "# first\nbulkhead_secrets:\n  PIN: 0123456\n  CODE: '0123456'\n  COUNT: 7\n"
+    (folder / "group_vars/production/vault.yml").write_text(encrypted(text))
+    inventory = read(folder, "password")
+    found = only(declarations(inventory)["production"].problems)
+    assert (found.resource, found.where[0].line) == ("bulkhead_secrets.PIN", 3)
+    assert declarations(inventory, opened=False)["production"].problems == []
 
 
 def test_a_truth_value_in_a_list_of_compose(tmp_path: Path) -> None:
