@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hazards.generated import generated, harness_in, in_variables, unexpected
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.compose import COMPOSE
+from hazards.generated import Generated, generated, harness_in, in_variables, unexpected
+from hazards.mutants import STAGING
 from stages.progress import REPORT
 
 
@@ -23,6 +25,17 @@ def test_every_mutant(tmp_path: Path, record_property: Callable[[str, object], N
                             f"refused and {len(mutants) - refused} harmless twins accepted")  # fmt: skip
     assert wrong == []
     assert refused > 400
+
+
+def test_a_key_of_tomorrow(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """A key that nobody has classified is refused by name, in every mapping that has keys of its own."""
+    harness = harness_in(tmp_path)
+    mappings = {path.rpartition(".")[0] for path in COMPOSE if not path.endswith(("*", "[]"))}
+    mutants = [Generated(f"{mapping}.teleport".lstrip("."), "x", STAGING) for mapping in sorted(mappings)]
+    wrong = [said for mutant in mutants if (said := unexpected(harness, mutant))]
+    record_property(REPORT, f"keys of tomorrow: {len(mutants) - len(wrong)} of {len(mutants)} are refused by name")
+    assert wrong == []
+    assert len(mutants) > 35
 
 
 def test_every_variable(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:

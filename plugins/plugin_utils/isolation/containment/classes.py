@@ -38,6 +38,11 @@ class Entry:
     check: Check | None = None
     note: str = ""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether any value is contained."""
+        return self.check is None and self.kind is not Class.REFUSED
+
     def problem(self, value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
         """Say why a value is not contained; empty if it is."""
         if self.kind is Class.REFUSED:

@@ -31,6 +31,7 @@ PROGRAMS: Mapping[str, Mapping[str, Entry]] = {
 }
 
 
+_FREE_IN_NGINX = frozenset(name for name, entry in NGINX.items() if entry.is_free)
 #: The programs that a command line starts, by their own names.
 _STARTS = {"postgres": "postgresql", "postmaster": "postgresql", "redis-server": "redis"}
 
@@ -83,10 +84,11 @@ def outside_settings(environment: Environment, boundary: Boundary) -> Iterator[t
 
 
 def settings_of(environment: Environment) -> Iterator[Setting]:
-    """Yield what configures the environment's programs."""
+    """Yield what configures the environment's programs, without nginx's directives of which any value is contained."""
     yield from (
         Setting("nginx", directive.name, " ".join(directive.args), directive.where)
         for directive in _directives(environment.nginx)
+        if directive.name not in _FREE_IN_NGINX
     )
     for document in environment.documents:
         if document.kind == "redis":
@@ -119,9 +121,10 @@ def command_settings(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str
 
     Without a program in ``entrypoint`` and ``command``, options are those of the program that the image is named for.
     """
-    words = [word for text in texts([service.get("entrypoint"), service.get("command")]) for word in _split(text)]
-    if not words:
+    lines = texts([service.get("entrypoint"), service.get("command")])
+    if not lines or not (lines[0].startswith("-") or any(name in line for line in lines for name in _STARTS)):
         return
+    words = [word for line in lines for word in _split(line)]
     program = next((_STARTS[posixpath.basename(word)] for word in _started(words)), "")
     if not program and words[0].startswith("-"):
         image = str(service.get("image") or "").partition("@")[0]

@@ -34,9 +34,10 @@ class Leaf:
 
 @dataclass
 class _Branch:
-    """A part of the table: the entry of a path, and what may follow."""
+    """A part of the table: the entry of a path, whether it allows everything, and what may follow."""
 
     entry: Entry | None = None
+    free: bool = False
     below: dict[str, _Branch] = field(default_factory=dict)
 
 
@@ -47,7 +48,7 @@ def _table() -> _Branch:
         node = top
         for part in path.split("."):
             node = node.below.setdefault(part, _Branch())
-        node.entry = entry
+        node.entry, node.free = entry, entry.is_free
     return top
 
 
@@ -89,6 +90,8 @@ class _KeyWalk:
                 elif below.entry is None:
                     if item is not None:
                         self.into(item, below, (*path, name))
+                elif below.free:
+                    continue
                 elif named is None and below.entry.check is not None:
                     # The check of a mapping with free keys needs the key as well.
                     self.judge(f"{name}={_plain(item)}", below.entry, path, name, value)
@@ -99,15 +102,13 @@ class _KeyWalk:
             for number, item in enumerate(value):
                 if below.entry is None:
                     self.into(item, below, (*path, str(number)))
-                else:
+                elif not below.free:
                     self.judge(item, below.entry, path, str(number), {})
         else:
             self.found.append(Leaf(path, value, None, f"{path[-1]} of this form has no class"))
 
     def judge(self, value: Any, entry: Entry, path: tuple[str, ...], name: str, around: Mapping[str, Any]) -> None:
         """Judge one value; what is empty or sealed says nothing."""
-        if entry.check is None and entry.kind is not Class.REFUSED:
-            return
         if value is None or value in ({}, []):
             return
         problem = entry.problem(value, self.boundary, around)

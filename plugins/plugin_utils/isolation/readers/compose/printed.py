@@ -124,6 +124,19 @@ def _healthcheck(value: Any) -> Any:
     return made
 
 
+def _hooks(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ReaderError("must be a list", rule="not-compose")
+    made = []
+    for hook in value:
+        entry = {key: item for key, item in hook.items() if not is_empty(item)}
+        entry["command"] = as_command(hook.get("command"))
+        if "environment" in entry:
+            entry["environment"] = as_mapping(entry["environment"])
+        made.append(entry)
+    return Seq(made, at=getattr(value, "at", None))
+
+
 def _logging(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ReaderError("must be a mapping", rule="not-compose")
@@ -283,6 +296,7 @@ _FINISH: dict[str, Callable[[Any], Any]] = {
     "deploy": _deploy,
     "devices": _devices,
     "entrypoint": as_command,
+    **dict.fromkeys(("post_start", "pre_stop"), _hooks),
     "env_file": lambda value: Seq([entry["path"] for entry in value], at=getattr(value, "at", None)),
     "environment": as_mapping,
     "extra_hosts": as_hosts,

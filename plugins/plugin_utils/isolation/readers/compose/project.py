@@ -24,7 +24,7 @@ from .canonical import SECTIONS, Paths, canonical, canonical_service
 from .check import inconsistencies
 from .dotenv import Line, evaluate, read_dotenv
 from .interpolation import StandIn, lookup_in
-from .keys import SERVICE
+from .keys import MODEL, SERVICE
 from .load import Loader, Sources
 from .printed import finish_service
 from .resources import finish_resources
@@ -258,6 +258,8 @@ def canonical_mapping(
             environment.update(finished.get("environment") or {})
             finished["environment"] = environment
         services[key] = finished
+    for section in SECTIONS[1:]:
+        check_shape(compose.get(section) or {}, MODEL.shapes[section], section)
     model = {
         section: {key: dict(entry or {}) for key, entry in (compose.get(section) or {}).items()}
         for section in SECTIONS

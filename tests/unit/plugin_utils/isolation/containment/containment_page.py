@@ -21,9 +21,23 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containmen
     Entry,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.compose import COMPOSE  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.settings import (  # noqa: E402
+    PROGRAMS,
+)
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.x_bulkhead import (  # noqa: E402
+    X_BULKHEAD,
+)
 
 PAGE = ROOT / "docs" / "containment.md"
-_START = "<!-- The rest is generated from plugins/plugin_utils/isolation/containment/compose.py. -->\n"
+_START = "<!-- The rest is generated from plugins/plugin_utils/isolation/containment/. -->\n"
+_TITLES = {"nginx": "nginx", "pgbouncer": "pgbouncer", "postgresql": "PostgreSQL", "redis": "Redis"}
+
+
+_HEAD = ("| key | class | allowed, or why it is refused |", "|---|---|---|")
+
+
+def _row(keys: list[str], entry: Entry) -> str:
+    return f"| {', '.join(f'`{key}`' for key in keys)} | {entry.kind.name.lower()} | {_note(entry)} |"
 
 
 def _note(entry: Entry) -> str:
@@ -35,12 +49,21 @@ def table() -> str:
     """The classes, and every key by section."""
     lines = ["", "| class | meaning: the value |", "|---|---|"]
     lines += [f"| {kind.name.lower()} | {kind.value} |" for kind in Class]
+    lines += ["", "### The top of a file", "", *_HEAD]
+    lines += [_row([path], entry) for path, entry in sorted(COMPOSE.items()) if "." not in path]
     for section in ("services", "networks", "volumes", "secrets", "configs"):
-        lines += ["", f"### {section}", "", "| key | class | allowed, or why it is refused |", "|---|---|---|"]
+        lines += ["", f"### {section}", "", *_HEAD]
         for path, entry in sorted(COMPOSE.items()):
             if path.startswith(f"{section}.*."):
-                key = path.removeprefix(f"{section}.*.").replace(".[]", "[]")
-                lines.append(f"| `{key}` | {entry.kind.name.lower()} | {_note(entry)} |")
+                lines.append(_row([path.removeprefix(f"{section}.*.").replace(".[]", "[]")], entry))
+    lines += ["", "### x-bulkhead", "", *_HEAD]
+    lines += [_row([key], entry) for key, entry in sorted(X_BULKHEAD.items())]
+    for program, settings in PROGRAMS.items():
+        lines += ["", f"### {_TITLES[program]}", "", *_HEAD]
+        alike: dict[Entry, list[str]] = {}
+        for name, entry in settings.items():
+            alike.setdefault(entry, []).append(name)
+        lines += [_row(sorted(names), entry) for entry, names in alike.items()]
     return "\n".join([*lines, ""])
 
 
