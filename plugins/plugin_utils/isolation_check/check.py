@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -127,7 +128,9 @@ def _open(fleet: Fleet) -> Iterator[str]:
 def _environment(declared: RequestedEnvironment, read: Callable[[str], str | None]) -> Environment:
     if not declared.compose_files:
         # A Compose file that happens to lie here may not be this environment's.
-        read = _without_defaults(read)
+        read = _without(read, DEFAULT_FILES)
+    # What the repository has under these names is a developer's; the machine gets others.
+    read = _without(read, _written(declared, read))
     return assemble(
         prefix=declared.prefix,
         name=declared.name,
@@ -143,8 +146,17 @@ def _environment(declared: RequestedEnvironment, read: Callable[[str], str | Non
     )
 
 
-def _without_defaults(read: Callable[[str], str | None]) -> Callable[[str], str | None]:
-    return lambda path: None if posixpath.basename(path) in DEFAULT_FILES else read(path)
+def _without(read: Callable[[str], str | None], names: Collection[str]) -> Callable[[str], str | None]:
+    return lambda path: None if posixpath.basename(path) in names else read(path)
+
+
+_WRITES = re.compile(r">\s*[\"']?[\w./${}~-]*?(?<![\w-])(\.env[\w.-]*)[\"']?(?=\s|\Z)")
+
+
+def _written(declared: RequestedEnvironment, read: Callable[[str], str | None]) -> frozenset[str]:
+    """The names of the environment files that a script or workflow makes, and that were not listed."""
+    made = (name for path in declared.files for name in _WRITES.findall(read(path) or ""))
+    return frozenset(made) - set(map(posixpath.basename, declared.env_files))
 
 
 def _waivers(request: Request) -> dict[str, list[tuple[Any, Where]]]:

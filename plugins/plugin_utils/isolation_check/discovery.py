@@ -266,7 +266,8 @@ def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, 
     """Give all other files to the environment that they name, or to all if they name none."""
     for path in paths:
         kind = _kind(root, path)
-        if not kind or _SAMPLE.search(path.name) or _LOCAL & set(_split(path.name)):
+        local = _LOCAL - {"ci"} if ".github" in path.parts else _LOCAL  # a workflow that is called ci-cd deploys
+        if not kind or _SAMPLE.search(path.name) or local & set(_split(path.name)):
             continue
         own = [name for name in _words(PurePosixPath(path.name)) if name in named] or [
             name for name in _words(path) if name in named

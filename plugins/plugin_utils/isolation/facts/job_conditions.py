@@ -91,6 +91,20 @@ def pins_branch(job: Job) -> bool:
     return bool(checkouts) or named
 
 
+def takes_code(workflow: Workflow, job: Job) -> bool:
+    """Whether what a job deploys may come from the branch: it, or a job that it needs, checks out or calls git."""
+    by_id = {other.id: other for other in workflow.jobs}
+    jobs = [job, *(by_id[name] for name in job.needs if name in by_id)]
+    return any(
+        any(step.uses.startswith("actions/checkout") for step in each.steps)
+        or any(
+            command.program == "git" or "git " in command.text or mentions_ref(command.text)
+            for command in each.commands
+        )
+        for each in jobs
+    ) or any(mentions_ref(each.text) for each in jobs)
+
+
 def _deploying(job: Job) -> Sequence[WorkflowStep]:
     return [step for step in job.steps if any(map(is_deployment, step.commands))]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..model import Document
 from ..naming import normalise_project
+from .beside import DEFAULT_FILES
 from .documents import machine_commands
 from .shell.docker_call import DockerCall, docker_call
 from .shell.scripts import Command
@@ -52,7 +53,11 @@ def _calls(document: Document, own: set[str], directory: str) -> Iterator[tuple[
         if call is None or not call.compose or not call.verb or call.verb[0] not in _ACTS:
             continue
         names = {posixpath.basename(path) for path in call.files}
+        if names and all("$" in name for name in names) and any("$" in path for path in call.env_files):
+            names = own  # both depend on which environment is being deployed
         here = command.directory or directory
+        if not names and own and own.isdisjoint(DEFAULT_FILES):
+            continue  # Compose finds another file there
         if names <= own if names else (here + "/").startswith(directory.rstrip("/") + "/"):
             yield call, command
 
@@ -68,7 +73,9 @@ def _stacks(document: Document, own: set[str]) -> Iterator[str]:
 
 
 def _project(call: DockerCall, command: Command) -> str:
-    return call.project or command.assignments.get("COMPOSE_PROJECT_NAME", "")
+    # A file that a variable names may set COMPOSE_PROJECT_NAME.
+    chosen = next((path for path in call.env_files if "$" in path), "")
+    return call.project or command.assignments.get("COMPOSE_PROJECT_NAME", "") or chosen
 
 
 def _directory(calls: Sequence[tuple[DockerCall, Command]], directory: str) -> str:

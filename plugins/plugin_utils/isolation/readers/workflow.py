@@ -136,9 +136,16 @@ def read_workflow(text: str, path: str = "") -> Workflow:
         branches,
         branches_where,
         _group(top, place),
-        tuple(_job(name, job, place.of(jobs, name), place, variables) for name, job in jobs.items()),
+        tuple(
+            _job(name, job, place.of(jobs, name), place, variables) for name, job in jobs.items() if not _is_off(job)
+        ),
         tuple(_expressions(top, Where(path))),
     )
+
+
+def _is_off(job: Any) -> bool:
+    """Whether a job is switched off: ``if: false``."""
+    return str(_mapping(job).get("if", "")).strip("${ }").lower() == "false"
 
 
 def _job(name: str, job: Any, where: Where, place: _Place, variables: Mapping[str, str]) -> Job:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
+from ..facts.ownership import sharers
 from ..facts.service_kinds import words_of
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import INTERFACE_NAME
@@ -140,6 +141,8 @@ def container_address(fleet: Fleet) -> Judgement:
         others = neighbours(fleet, environment)
         for address, where in written_addresses(environment):
             owner = owner_of_address(fleet, environment, address)
+            if owner in sharers(fleet, where):
+                continue  # a file of both, which names the one that it is about
             if not owner and (own_address(fleet, environment, address) or not _DOCKER_RANGE.fullmatch(address)):
                 continue
             whose = f"an address of {owner}" if owner else "an address that Docker gives out"

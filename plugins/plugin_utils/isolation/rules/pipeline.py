@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from ..facts.effects import only_prints, printed_lines
 from ..facts.guards import checked_variables
-from ..facts.job_conditions import can_deploy, looks_at_ref, pins_branch
+from ..facts.job_conditions import can_deploy, looks_at_ref, pins_branch, takes_code
 from ..facts.ownership import short_names
 from ..facts.production import is_production
 from ..facts.workflows import (
@@ -147,6 +147,8 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
         triggers = [event for event in workflow.events if event in _ANY_REF and can_deploy(job, event)]
         if "push" in workflow.events and workflow.branches is None and can_deploy(job, "push"):
             triggers.append("push without branches")
+        if set(triggers) <= _BY_HAND and not takes_code(workflow, job):
+            continue
         if triggers and not looks_at_ref(workflow, job) and not pins_branch(job):
             _listed, known, jobs = found.setdefault(f"{listed.prefixes} {listed.document.path}", (listed, {}, []))
             known.update(dict.fromkeys(triggers))
@@ -162,11 +164,23 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
             "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
             "deployment branches; compare on the server as well.",
             tuple(job.where for job in jobs),
-            # Trying a branch in staging is what staging is for.
-            severity=None if any(map(is_production, listed.environments)) else Severity.LOW,
+            # Trying a branch in staging is what staging is for; a GitHub environment may have rules that no file says.
+            severity=None
+            if any(map(is_production, listed.environments))
+            and not (set(known) <= _BY_HAND and all(_is_named(job, listed) for job in jobs))
+            else Severity.LOW,
         )
 
 
+def _is_named(job: Job, listed: Listed) -> bool:
+    """Whether a job has the GitHub environment of an environment of files that others wrote."""
+    return any(
+        not environment.variables and job.environment.lower() in short_names(environment)
+        for environment in listed.environments
+    )
+
+
+_BY_HAND = frozenset(("workflow_dispatch", "repository_dispatch"))
 #: A called workflow has the ref of its caller, which is judged itself.
 _ANY_REF = frozenset(("workflow_dispatch", "repository_dispatch", "pull_request", "release", "create"))
 
@@ -205,6 +219,12 @@ def _is_too_wide(fleet: Fleet, listed: Listed, pattern: str) -> bool:
 _TELLS_APART = re.compile(r"github\.(?:ref|ref_name|head_ref|sha|run_id)\b|inputs\.|matrix\.|\benv\.")
 
 
+def _told_by(text: str, listed: Listed) -> Sequence[Environment]:
+    """The environments that a name names, or all that use its workflow if it names none."""
+    words = set(re.split(r"[^a-z0-9]+", text.lower()))
+    return [item for item in listed.environments if words & short_names(item)] or listed.environments
+
+
 @rule("shared-concurrency", "CI-04", severity=Severity.MEDIUM)
 def shared_concurrency(fleet: Fleet) -> Judgement:
     """Deployments of two environments wait in one concurrency group, where one cancels the other."""
@@ -212,7 +232,8 @@ def shared_concurrency(fleet: Fleet) -> Judgement:
     for workflow, listed in workflows(fleet):
         for group, members in _groups(fleet, workflow, listed):
             if not _TELLS_APART.search(group.name):
-                for environment in members:
+                told = _told_by(group.name, listed)
+                for environment in (member for member in members if member in told):
                     key = (repository(environment), group.name.casefold())
                     groups.setdefault(key, {}).setdefault(environment.prefix, (group.where, group.cancel))
     for (_repository, name), places in groups.items():

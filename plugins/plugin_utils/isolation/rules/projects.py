@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..facts.compose_calls import PROJECT_VERBS, ComposeCall, compose_calls, control_variables, exported
-from ..facts.ownership import called, inside, owner_of_name, sharers
+from ..facts.ownership import called, inside, owner_of_name, sharers, short_names
 from ..model import Claim, ComposeProject, Environment, Fleet, Severity, Where
 from ..naming import normalise_project
 from ..wording import listing
@@ -282,10 +282,17 @@ def checkouts(fleet: Fleet, prefix: str) -> frozenset[str]:
     return frozenset(posixpath.basename(place) for place in places if not inside(place, environment.directory))
 
 
-def _told_apart(known: Sequence[frozenset[str]]) -> bool:
-    """Whether directories have different names, as far as they are known."""
-    names = [name for places in known for name in places]
-    return bool(names) and len(names) == len(set(names))
+def _told_apart(fleet: Fleet, prefixes: Sequence[str]) -> bool:
+    """Whether directories have different names: all are known, or those that are known hold the environment's name."""
+    known = {prefix: checkouts(fleet, prefix) for prefix in prefixes}
+    names = [name for places in known.values() for name in places]
+    if not names or len(names) != len(set(names)):
+        return False
+    return all(known.values()) or all(
+        short_names(fleet.by_prefix[prefix]) & set(re.split(r"[^a-z0-9]+", name.lower()))
+        for prefix, places in known.items()
+        for name in places
+    )
 
 
 def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
@@ -300,7 +307,7 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
             and project.name == directory_project(environment)
         ]
         prefixes = tuple(dict.fromkeys(prefix for prefix, _project in found))
-        if len(prefixes) > 1 and not _told_apart([checkouts(fleet, prefix) for prefix in prefixes]):
+        if len(prefixes) > 1 and not _told_apart(fleet, prefixes):
             yield Hit(
                 prefixes,
                 f"project of {listing(prefixes)}",

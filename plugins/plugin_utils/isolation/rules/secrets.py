@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.servers import fleet_uses
@@ -220,6 +221,17 @@ def _shared(fleet: Fleet, use: str, effect: str, fix: str) -> Iterator[Hit]:
         )
 
 
+def _arrives(environment: Environment, secret: Secret) -> bool:
+    """Whether a value reaches a container, as far as is known: a ``.env`` that no service has is for interpolation."""
+    services = list(environment.services())
+    if environment.variables or not services or posixpath.basename(secret.where.file) != ".env":
+        return True
+    name = secret.where.file.lstrip("./")
+    listed = (str(path) for _project, _name, service in services for path in service.get("env_file") or ())
+    used = (each.name for project in environment.compose for each in project.interpolations)
+    return secret.key in used or any(path.endswith(name) for path in listed)
+
+
 def _by_default(environment: Environment, secret: Secret) -> bool:
     """Whether a secret is a default of the Compose file that the ``.env`` of the machine, not known here, replaces."""
     return not environment.variables and any(
@@ -238,6 +250,8 @@ def shared_values(fleet: Fleet) -> Mapping[str, Sequence[Sequence[Secret]]]:
     uses = fleet.derived(fleet_uses)
     for environment in fleet.environments:
         for secret in secrets_of(environment, uses[environment.prefix]):
+            if not _arrives(environment, secret):
+                continue
             by_value.setdefault(secret.fingerprint, []).append(secret)
     found: dict[str, list[Sequence[Secret]]] = {}
     for group in by_value.values():

@@ -148,3 +148,128 @@ def test_a_checkout_each(tmp_path: Path) -> None:
     root = repository(tmp_path / "3", {"docker/compose.prod.yml": PROJECT, "docker/compose.staging.yml": PROJECT})
     found = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1)).findings
     assert [finding.severity.label for finding in found if finding.rule == "shared-project"] == ["critical"]
+
+
+PART = "services: {web: {environment: {A: b}}}\n"
+
+
+def test_named_after_an_environment_alone(tmp_path: Path) -> None:
+    """``production.yml`` is a Compose file if it has services, and ``base.yml`` completes it."""
+    files = {"production.yml": PART, "staging.yml": PROJECT, "base.yml": PROJECT, "k8s/staging.yml": "kind: Pod\n"}
+    found = guessed(repository(tmp_path, files))
+    assert found["staging"]["compose_files"] == ["staging.yml"]
+    files["production.yml"] = "services: {web: {environment: {A: b}}, db: {image: 'postgres:16'}}\n"
+    found = guessed(repository(tmp_path, files))
+    assert found["production"]["compose_files"] == ["base.yml", "production.yml"]
+
+
+def test_files_that_a_script_puts_together(tmp_path: Path) -> None:
+    """In the order of its command; not with files of tests, or of another environment."""
+    files = {
+        "compose.yml": PROJECT,
+        "compose.logs.yml": PROJECT,
+        "compose.ci.yml": PROJECT,
+        "compose.prod.yml": PROJECT,
+        "compose.staging.yml": PROJECT,
+        "try.sh": "docker compose -f compose.yml -f compose.ci.yml -f compose.prod.yml up -d\n",
+        "up.sh": "docker compose -f compose.yml -f compose.logs.yml -f compose.prod.yml up -d\n",
+    }
+    found = guessed(repository(tmp_path, files))
+    assert found["production"]["compose_files"] == ["compose.yml", "compose.logs.yml", "compose.prod.yml"]
+    assert found["staging"]["compose_files"] == ["compose.staging.yml"]
+
+
+def test_a_script_belongs_to_the_files_that_it_names(tmp_path: Path) -> None:
+    """If these are one environment's alone; a file whose name has both words is both's."""
+    act = "docker compose -f compose.{}.yml up -d\n"
+    files = {
+        "compose.prod.yml": PROJECT,
+        "compose.staging.yml": PROJECT,
+        "up.sh": act.format("prod"),
+        "both.sh": act.format("prod") + act.format("staging"),
+        "copy_prod_to_staging.sh": "ssh h\n",
+        ".github/workflows/ci-cd.yml": "on: push\njobs: {d: {steps: [{run: ssh h}]}}\n",
+        ".github/workflows/old/deploy.yml": "on: push\njobs: {d: {steps: [{run: ssh h}]}}\n",
+        "docs/setup.sh": "ssh h\n",
+    }
+    found = guessed(repository(tmp_path, files))
+    common = ["both.sh", "copy_prod_to_staging.sh", ".github/workflows/ci-cd.yml"]
+    assert found["production"]["files"] == [*common[:2], "up.sh", common[2]]
+    assert found["staging"]["files"] == common
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["services: {web: {build: {context: ., target: webdev}}}\n", "services: {web: {image: x, command: npm run dev}}\n"],
+)
+def test_developers_files_are_not_production(tmp_path: Path, text: str) -> None:
+    """What runs a server for developers is nobody's deployment; nor is a file for one part of the system."""
+    root = repository(
+        tmp_path,
+        {"docker-compose.yml": text, "compose.monitoring.yml": PROJECT, "docker-compose.staging.yml": PROJECT},
+    )
+    assert guessed(root).keys() == {"staging"}
+
+
+def test_encrypted_files(tmp_path: Path) -> None:
+    """What git-crypt has encrypted is unknown, as if it were not there."""
+    text = "services: {web: {image: 'nginx:1', env_file: secret.env}}\n"
+    root = repository(tmp_path, {"compose.prod.yml": text, "compose.staging.yml": text})
+    (root / "secret.env").write_bytes(b"\0GITCRYPT\0" + bytes(range(256)))
+    (root / ".env.prod").write_bytes(b"\0GITCRYPT\0" + bytes(range(256)))
+    assert "env_files" not in guessed(root)["production"]
+    report = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1))
+    assert not {"not-dotenv", "unreadable-file"} & {finding.rule for finding in report.stopping}
+
+
+def test_what_a_workflow_writes_is_not_what_is_committed(tmp_path: Path) -> None:
+    """The key of the committed ``.env`` is a developer's, if the deployment makes another."""
+    text = "services: {web: {image: 'nginx:1', environment: {SECRET_KEY: $SECRET_KEY}}}\n"
+    files = {"compose.prod.yml": text, "compose.staging.yml": text, ".env": "SECRET_KEY=m4Gx0vBq8sLw2kZr\n"}
+    files["deploy.sh"] = "docker compose up -d\n"
+    root = repository(tmp_path, files)
+    given = {"path": str(root), "compose_cli": "never"}
+    assert "shared-signing-key" in {f.rule for f in check(parse(given, tmp_path), date(2026, 1, 1)).stopping}
+    (root / "deploy.sh").write_text("cat > /srv/app/.env << END\nSECRET_KEY=$KEY\nEND\ndocker compose up -d\n")
+    assert "shared-signing-key" not in {f.rule for f in check(parse(given, tmp_path), date(2026, 1, 1)).stopping}
+
+
+def test_what_a_guess_lacks_is_advice(tmp_path: Path) -> None:
+    """A file that is not complete may be merged over one that was not found; listed by hand, it is refused."""
+    lacking = "services: {web: {image: 'nginx:1', depends_on: [db]}}\n"
+    root = repository(tmp_path, {"compose.prod.yml": lacking, "compose.staging.yml": PROJECT})
+    request = parse({"path": str(root), "compose_cli": "never"}, tmp_path)
+    assert "not-compose" not in {finding.rule for finding in check(request, date(2026, 1, 1)).stopping}
+    (root / "check.yml").write_text(request.proposal)
+    request = parse({"path": str(root), "compose_cli": "never"}, tmp_path)
+    assert "not-compose" in {finding.rule for finding in check(request, date(2026, 1, 1)).stopping}
+
+
+@pytest.mark.parametrize(
+    ("prod", "staging", "found"),
+    [
+        ("cd /opt/shop && docker compose -f compose.prod.yml up -d\n", "", True),
+        ("", "cd /opt/shop-staging && docker compose -f compose.staging.yml up -d\n", False),
+        (
+            "cd /opt/shop && docker compose -f compose.prod.yml up -d\n",
+            "cd /opt/shop-staging && docker compose -f compose.staging.yml up -d\n",
+            False,
+        ),
+        (
+            "cd /opt/shop && docker compose -f compose.prod.yml up -d\n",
+            "cd /srv/shop && docker compose -f compose.staging.yml up -d\n",
+            True,
+        ),
+        (
+            'docker compose --env-file "$SETTINGS" -f "$FILE" up -d\n',
+            'docker compose --env-file "$SETTINGS" -f "$FILE" up -d\n',
+            False,
+        ),
+    ],
+)
+def test_projects_of_checkouts(tmp_path: Path, prod: str, staging: str, found: bool) -> None:
+    """Directories that scripts name tell projects apart, and so may a file of settings that a variable names."""
+    files = {"compose.prod.yml": PROJECT, "compose.staging.yml": PROJECT, "prod.sh": prod, "staging.sh": staging}
+    root = repository(tmp_path, files)
+    report = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1))
+    assert ("shared-project" in {finding.rule for finding in report.stopping}) is found
