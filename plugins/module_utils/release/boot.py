@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from ..core.errors import last_lines
-from ..docker.containers import condition, name_of
+from ..core.steps import Step
+from ..docker.containers import condition, is_running, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, restarts_since
 from .dry_run import DryRunError, ask
@@ -20,13 +21,17 @@ from .mounts import refuse_links, strangers
 from .run import Run
 from .service import Service
 
+#: The exit code of a program that was killed.
+_KILLED = 137
+
 
 class Serving:
     """Starts, replaces and waits for the containers of one environment."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, tell: Callable[[Step], object] = lambda _step: None) -> None:
         self.run = run
         self.engine = run.engine
+        self._tell_step = tell
         self._readiness = Readiness(run.params["readiness_delay"])
         #: Services that took changed files, and would have to take the earlier ones again.
         self.brought: list[Service] = []
@@ -133,7 +138,7 @@ class Serving:
         another hash, by which the next ``docker compose up`` of a person would recreate it once more.
         """
         for container in self.run.containers.of_service(service):
-            self.engine.docker_ok("stop", container["Id"])
+            self.stop([container])
             self.remove([container])
         self.up([service], service.key)
 
@@ -249,6 +254,19 @@ class Serving:
         probes = ((container["State"].get("Health") or {}).get("Log") or [])[-1:]
         lines = ["health check of %s: %s" % (name, last_lines(probe.get("Output", ""), 3)) for probe in probes]
         return [*lines, "log of %s:" % name, self.engine.logs(container["Id"])]
+
+    def stop(self, containers: Iterable[dict[str, Any]]) -> None:
+        """Let running containers end, and tell of those that did not within their grace period and were killed."""
+        ids = [container["Id"] for container in containers if is_running(container)]
+        if not ids:
+            return
+        self.engine.docker("stop", *ids)
+        for container in self.engine.inspect(ids):
+            if (container.get("State") or {}).get("ExitCode") == _KILLED:
+                seconds = (container.get("Config") or {}).get("StopTimeout")
+                grace = "its grace period" if seconds is None else "its grace period of %d s" % seconds
+                why = "it did not end within %s (stop_grace_period of its service)" % grace
+                self._tell_step(Step("kill", name_of(container), "container", why))
 
     def remove(self, containers: Iterable[dict[str, Any]]) -> None:
         """Remove containers at once."""

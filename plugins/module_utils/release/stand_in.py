@@ -73,7 +73,7 @@ class Rolling:
         stand_in = self.run.containers.named(service.stand_in)
         if stand_in:
             self._drain([stand_in])
-            self.engine.docker("stop", stand_in["Id"])
+            self.serving.stop([stand_in])
             self.serving.remove([stand_in])
 
     def clear_up(self) -> None:
@@ -87,8 +87,7 @@ class Rolling:
         if seen.abandoned:
             time.sleep(SETTLING)
             self._drain(seen.abandoned)
-            for container in seen.abandoned:
-                self.engine.docker("stop", container["Id"])
+            self.serving.stop(seen.abandoned)
             self.serving.remove(seen.abandoned)
 
     def is_begun(self, service: Service) -> bool:

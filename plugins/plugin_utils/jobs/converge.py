@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ...module_utils.core.steps import Step, sentence
 from ...module_utils.source.values import split_credentials
 from ..gate.session import Note
 from ..gate.step import EnvironmentStep
@@ -76,6 +77,9 @@ def ship(step: EnvironmentStep, commit: str, *parts: Mapping[str, Any]) -> dict[
     for part in parts:
         shipped.update(part)
     answer = step.module("converge", {"commit": commit, "release": json.dumps(shipped)})
+    for step_done in answer.get("steps") or ():
+        if step_done["verb"] == "kill":
+            step.session.notes.append(Note(sentence(Step.read(step_done))))
     if answer.get("unguarded"):
         step.session.notes.append(Note(f"no guard in the firewall: {answer['unguarded']}"))
     return answer

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
@@ -159,10 +160,26 @@ def prepared(machine: Machine) -> list[str]:
     return [call.split(" web ")[1] for call in machine.engine.calls if "--rm" in call and " web " in call]
 
 
+@pytest.mark.parametrize("name", ["worker", "gone"], ids=["worker", "service that is gone"])
+def test_a_container_that_was_killed_is_told(rolled: Rolled, name: str) -> None:
+    """It did not end within its grace period: what it was doing may be half done."""
+    services = [service("web", **ROLLING), service("db", awaited=True), service("worker"), service("gone")]
+    images = {"web": "web:1", "db": "db:1", "worker": "worker:1", "gone": "gone:1"}
+    conf = file("web.conf", "one")
+    rolled.deploy(files=[file(COMPOSE_FILE, compose_text(**images)), conf], services=services)
+    rolled.engine.stubborn.add(f"{name}:1")
+    images.update(web="web:2", worker="worker:2")
+    del images["gone"]
+    rolled.deploy(files=[file(COMPOSE_FILE, compose_text(**images)), conf], services=services[:3])
+    assert [step for step in rolled.tried if step.startswith("killed")] == [
+        f"killed {name}: it did not end within its grace period (stop_grace_period of its service)"
+    ]
+
+
 def test_prepared_before_it_gets_requests_and_after_a_backup(rolled: Rolled) -> None:
-    def back_up(reason: str) -> str:
+    def back_up(reason: str) -> Step:
         rolled.engine.calls.append(f"backup {reason}")
-        return "backup"
+        return Step("make", "one", "backup")
 
     rolled.back_up = back_up
     rolled.look()  # web:1 was prepared by its own deployment
@@ -210,9 +227,9 @@ def test_a_database_that_is_new_is_started_before_its_backup(rolled: Rolled) -> 
     parts = [{"key": "store", "kind": "postgresql"}, {"key": "web", "kind": "files"}]
     there: list[bool] = []
 
-    def back_up(_reason: str) -> str:
+    def back_up(_reason: str) -> Step:
         there.append("store" in rolled.engine.running)
-        return "one"
+        return Step("make", "one", "backup")
 
     rolled.back_up = back_up
     rolled.deploy(
