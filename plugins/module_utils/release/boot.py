@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from ..core.decisive import is_decisive
 from ..core.errors import last_lines
 from ..core.steps import Step
 from ..docker.containers import condition, is_running, name_of
@@ -233,9 +234,25 @@ class Serving:
                 how = "running and did not end" if unfinished else self.how(container)
                 bad.append("%s is %s" % (name_of(container), how))
                 lines += self.last_words(container)
+        if said and not bad:  # nothing was started: Compose's own reason is all that there is to say
+            raise EngineError("the containers could not be made: %s" % self._why(said), said)
         limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
         raise EngineError(
             "the containers did not get healthy%s: %s" % (limit, "; ".join(bad) or "Compose failed"), "\n".join(lines)
+        )
+
+    def _why(self, said: str) -> str:
+        """The line of Compose's words that says why it failed, and what to do about it where that is known."""
+        lines = said.splitlines()
+        reason = ([*filter(is_decisive, lines)] or lines)[-1].strip()
+        if "address pools" not in said:
+            return reason
+        unused = self.engine.docker("network", "ls", "--filter", "dangling=true", "--format", "{{.Name}}")[1].split()
+        free = ", ".join(unused[:10]) or "none"
+        return (
+            "%s. The engine has no addresses left for another network. Networks without a container: %s. Remove those "
+            "that nobody needs (docker network rm), or set default-address-pools in /etc/docker/daemon.json"
+            % (reason, free)
         )
 
     def how(self, container: dict[str, Any]) -> str:
