@@ -151,7 +151,10 @@ class Converger:
         }
         if seen.firewall and seen.firewall.ports is not None and not seen.firewall.missing:
             state["firewall"] = seen.firewall.ports
-        self.releases.complete(release, seen.files, self.params, images, seen.state.get("release", ""))
+        about = {"by": str(self.params.get("by", ""))}
+        if seen.checkout and self.params["commit"]:
+            about.update(seen.checkout.about(self.params["commit"]))
+        self.releases.complete(release, seen.files, self.params, images, seen.state.get("release", ""), about)
         save_state(self.tree, state)
 
     def _made(self) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...module_utils.core.steps import Step, sentence
 from ...module_utils.source.values import split_credentials
-from ..gate.session import Note
+from ..gate.session import Note, holder
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..isolation.live.drift import to_mend
@@ -31,6 +31,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
     return {
         "project": naming.project_name(values["bulkhead_prefix"]),
         "compose_file": release.compose_file,
+        "by": holder(),
         "firewall": guard_wanted(values["bulkhead_firewall"]),
         "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
         "repository": split_credentials(values["bulkhead_source_repository"])[0],
