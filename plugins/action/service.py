@@ -23,6 +23,7 @@ from ..plugin_utils.declaration.variables import defaults
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.jobs import services as jobs
+from ..plugin_utils.jobs.converge import run_arguments, ship
 from ..plugin_utils.release.render import Release, secret_values
 from ..plugin_utils.release.services import services as machine_services
 from ..plugin_utils.release.stack import StackService
@@ -64,7 +65,11 @@ class ActionModule(EnvironmentStep):
             )
         given_values = [str(value) for value in (sent.get("variables") or {}).values()]
         hidden = [*secret_values(release), *texts_to_hide([*typed_secrets(command), *given_values])]
-        answer: dict[str, Any] = mask(self._call(job, release, services, command, sent=_packed(sent)), hidden)
+        if job == "restart":
+            done = self._restart(release, services)
+        else:
+            done = self._call(job, release, services, command, sent=_packed(sent))
+        answer: dict[str, Any] = mask(done, hidden)
         self._show(answer, job)
         if job == "logs" and not answer.get("failed"):
             self._follow(answer, lambda **more: mask(self._call(job, release, services, command, **more), hidden))
@@ -94,6 +99,21 @@ class ActionModule(EnvironmentStep):
         if job == "logs" and values["bulkhead_lines"] < 1:
             raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
+
+    def _restart(self, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
+        """Restart services, dependencies first; those with a stand-in at last, and without a gap."""
+        current = self.module("releases", {}).get("current")
+        rolling = [service.name for service in services if service.rolling and current]
+        others = [service for service in services if service.name not in rolling]
+        answer: dict[str, Any] = {"steps": [], "changed": False}
+        if others or not rolling:
+            answer = self._call("restart", release, others, [])
+        if answer.get("failed") or not rolling:
+            return answer
+        replaced = ship(self, "", run_arguments(self, release), {"name": current, "restart": rolling})
+        if replaced.get("failed"):
+            return replaced
+        return {**answer, "changed": True, "steps": [*answer["steps"], *replaced["steps"]]}
 
     def _sent(self) -> dict[str, Any]:
         """What a command gets beside its words: standard input from a file, variables from the inventory."""

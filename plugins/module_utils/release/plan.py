@@ -69,6 +69,10 @@ def plan(comparison: Comparison) -> list[Step]:
     for service in comparison.changed:
         if service in running and service not in [gone for gone, _why in down]:
             steps.append(_step("replace" if service.rolling else "recreate", service))
+    for service in running:
+        if service.rolling and service.name in comparison.params.get("restart", ()) and service not in settled:
+            steps.append(_step("replace", service, "to restart it"))
+            settled.append(service)
     limit = comparison.params["wait_timeout"]
     steps += [_step("recreate", service, why, at_most=limit) for service, why in down]
     settled += comparison.broken

@@ -35,6 +35,8 @@ class Rollout:
         self.rolling = Rolling(self.serving)
         self.preparation = Preparation(run, self.progress.tell)
         self._back_up = back_up
+        #: The services that a person wants restarted, by name.
+        self.restarted = frozenset(run.params.get("restart", ()))
         self._has_data = run.comparison.has_data()
 
     def put_up_guard(self) -> None:
@@ -142,7 +144,10 @@ class Rollout:
         for service in (service for service in services if service.rolling):
             if self._is_replaced(service, stale, recreated):
                 self.progress.begin_services([service])
-                self.rolling.replace(service, forced=not recreated & self._names(service))
+                if service.name in self.restarted and not self.rolling.serves(service):
+                    self.serving.recreate(service)
+                else:
+                    self.rolling.replace(service, forced=not recreated & self._names(service))
             elif self.rolling.is_begun(service):
                 self.rolling.settle(service)
 
@@ -150,7 +155,7 @@ class Rollout:
         """Whether a service is to be replaced without a gap."""
         containers = self.run.containers
         reads = service in stale and bool(service.files) and not service.on_change
-        changes = reads or bool(recreated & self._names(service))
+        changes = reads or service.name in self.restarted or bool(recreated & self._names(service))
         return service.rolling and changes and bool(containers.of_service(service)) and not containers.moves(service)
 
     def _refuse_surprises(self, services: list[Service], recreated: set[str]) -> None:

@@ -15,7 +15,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
-from unit.module_utils.deployments import WEB, Machine, files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
+from unit.module_utils.deployments import WEB, Machine, files, roll_back
 from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
 from unit.module_utils.rolled import ROLLING, Rolled
 
@@ -400,3 +401,33 @@ def test_another_port_cannot_be_stood_in_for(rolled: Rolled) -> None:
     assert "it now listens on another port" in rolled.fails(**changes).message
     same = [service("web", **ROLLING, expose=["8000"]), service("db")]
     rolled.deploy(**files(web="web:2"), services=same)
+
+
+def test_a_restart_has_no_gap(rolled: Rolled) -> None:
+    """A stand-in serves meanwhile; the fixture looks at every call. Nothing else is touched."""
+    before, current = rolled.engine.ids(), current_release(rolled.tree)
+    roll_back(rolled, current, restart=["web"])
+    after = rolled.engine.ids()
+    assert after["web"] != before["web"] and after["db"] == before["db"]
+    assert (rolled.who_serves(), rolled.is_clean()) == ("web:1", True) and rolled.steered == {"web:1"}
+    assert rolled.plan() == [] and current_release(rolled.tree) == current
+
+
+def test_what_does_not_serve_is_restarted_as_well(rolled: Rolled) -> None:
+    rolled.engine.on_call = lambda _call: None
+    before = rolled.engine.ids()
+    rolled.engine.container("web")["State"]["Health"] = {"Status": "unhealthy", "Log": []}
+    roll_back(rolled, current_release(rolled.tree), restart=["web"])
+    assert rolled.engine.ids()["web"] != before["web"] and rolled.who_serves() == "web:1"
+
+
+def test_a_restart_is_planned(rolled: Rolled) -> None:
+    assert rolled.plan(restart=["web"]) == ["replace aiia_prod_web without a gap: to restart it"]
+    assert rolled.plan(restart=["db"]) == []
+
+
+def test_a_restart_that_fails_leaves_what_serves(rolled: Rolled) -> None:
+    rolled.engine.sick["web:1"] = "unhealthy"  # whatever is started from now on
+    with pytest.raises(stand_in.EngineError, match="The previous release serves again"):
+        roll_back(rolled, current_release(rolled.tree), restart=["web"])
+    assert rolled.who_serves() == "web:1"
