@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
@@ -38,5 +39,14 @@ class ActionModule(EnvironmentAction):
             mark = "*" if release["release"] == result["current"] else " "
             own = (image for image in release["images"] if image.startswith(f"{declaration.prefix}_"))
             images = ", ".join(_COMMIT.sub(r"\1…", image) for image in own)
-            Display().display(f"{mark} {release['release']}  {(release['commit'] or '')[:12]:12}  {images}".rstrip())
+            line = f"{mark} {release['release']}  {(release['commit'] or '')[:12]:12}  {images}".rstrip()
+            Display().display("\n".join([line, *_about(release.get("about") or {})]))
         return result
+
+
+def _about(known: Mapping[str, str]) -> list[str]:
+    """What a release is, on a line of its own; releases of older versions do not say so."""
+    author = f" ({known['author']})" if known.get("author") else ""
+    parts = [f"{known['subject']}{author}"] if known.get("subject") else []
+    parts += [f"deployed by {known['by']}"] if known.get("by") else []
+    return [f"    {', '.join(parts)}"] if parts else []

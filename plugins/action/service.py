@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import json
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
@@ -17,9 +23,15 @@ from ..plugin_utils.declaration.variables import defaults
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.jobs import services as jobs
+from ..plugin_utils.jobs.converge import run_arguments, ship
 from ..plugin_utils.release.render import Release, secret_values
 from ..plugin_utils.release.services import services as machine_services
 from ..plugin_utils.release.stack import StackService
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: Seconds between two looks at a log that is followed, and the most lines that one look shows.
+_PAUSE, _MOST_LINES = 1.0, 5000
 
 
 class ActionModule(EnvironmentStep):
@@ -44,9 +56,23 @@ class ActionModule(EnvironmentStep):
             services, command = self._meant(job, release)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        hidden = [*secret_values(release), *texts_to_hide(typed_secrets(command))]
-        answer: dict[str, Any] = mask(self._call(job, release, services, command), hidden)
+        sent = self._sent() if command else {}
+        if job == "manage" and "input" not in sent and jobs.needs_terminal(command[len(services[0].manage) :]):
+            container = f"{services[0].container}-1" if services[0].replicas > 1 else services[0].container
+            raise AnsibleActionFail(
+                f"{shlex.join(command)} asks a person, and Ansible cannot open a terminal. Run:\n  "
+                f"{self._line(container, command)}\nor give it its input (bulkhead_input_file)"
+            )
+        given_values = [str(value) for value in (sent.get("variables") or {}).values()]
+        hidden = [*secret_values(release), *texts_to_hide([*typed_secrets(command), *given_values])]
+        if job == "restart":
+            done = self._restart(release, services)
+        else:
+            done = self._call(job, release, services, command, sent=_packed(sent))
+        answer: dict[str, Any] = mask(done, hidden)
         self._show(answer, job)
+        if job == "logs" and not answer.get("failed"):
+            self._follow(answer, lambda **more: mask(self._call(job, release, services, command, **more), hidden))
         if answer.get("failed"):
             return answer
         if job == "shell" and not command:
@@ -74,7 +100,60 @@ class ActionModule(EnvironmentStep):
             raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
 
-    def _call(self, job: str, release: Release, services: Sequence[StackService], command: list[str]) -> dict[str, Any]:
+    def _restart(self, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
+        """Restart services, dependencies first; those with a stand-in at last, and without a gap."""
+        current = self.module("releases", {}).get("current")
+        rolling = [service.name for service in services if service.rolling and current]
+        others = [service for service in services if service.name not in rolling]
+        answer: dict[str, Any] = {"steps": [], "changed": False}
+        if others or not rolling:
+            answer = self._call("restart", release, others, [])
+        if answer.get("failed") or not rolling:
+            return answer
+        replaced = ship(self, "", run_arguments(self, release), {"name": current, "restart": rolling})
+        if replaced.get("failed"):
+            return replaced
+        return {**answer, "changed": True, "steps": [*answer["steps"], *replaced["steps"]]}
+
+    def _sent(self) -> dict[str, Any]:
+        """What a command gets beside its words: standard input from a file, variables from the inventory."""
+        values = self.declaration.values
+        found: dict[str, Any] = {}
+        path = str(values["bulkhead_input_file"] or "")
+        if path:
+            try:  # read once: it may be the end of a pipe, as of <(command)
+                found["input"] = Path(path).read_text(encoding="utf-8")
+            except (OSError, ValueError) as error:
+                raise AnsibleActionFail(f"bulkhead_input_file: {path} cannot be read: {error}") from error
+        variables = values["bulkhead_command_env"] or {}
+        for name, value in variables.items():
+            if not _NAME.fullmatch(str(name)) or not isinstance(value, str) or "\n" in value:
+                raise AnsibleActionFail(
+                    f"bulkhead_command_env.{name}: write a name such as DJANGO_SUPERUSER_PASSWORD, and a text of one "
+                    "line in quotes; what is longer goes through bulkhead_input_file"
+                )
+        return {**found, **({"variables": dict(variables)} if variables else {})}
+
+    def _follow(self, answer: Mapping[str, Any], call: Callable[..., Mapping[str, Any]]) -> None:
+        """Show new lines as they come, for as many seconds as were asked for."""
+        last = {log["container"]: _time_of(log["lines"]) for log in answer["logs"]}
+        deadline = time.monotonic() + self.declaration.values["bulkhead_follow"]
+        while time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            since = min(filter(None, last.values()), default="")
+            more = call(since=since, lines=_MOST_LINES) if since else call()
+            if more.get("failed"):  # its container was replaced, or the machine is gone
+                Display().warning(str(more.get("msg")))
+                return
+            for log in more["logs"]:
+                fresh = jobs.log_lines_after(log["lines"], last.get(log["container"], ""))
+                if fresh:
+                    last[log["container"]] = _time_of(fresh)
+                    Display().display("\n".join([f"== {log['container']}", *fresh]))
+
+    def _call(
+        self, job: str, release: Release, services: Sequence[StackService], command: list[str], **more: Any
+    ) -> dict[str, Any]:
         known = {service.name: service.as_dict() for service in machine_services(release)}
         values = self.declaration.values
         return self.module(
@@ -84,10 +163,12 @@ class ActionModule(EnvironmentStep):
                 "project": naming.project_name(self.declaration.prefix),
                 "services": [known[service.name] for service in services],
                 "lines": values["bulkhead_lines"],
+                "since": values["bulkhead_since"],
                 "command": command,
                 "secret_names": [setting.key for setting in release.settings if setting.secret],
                 "timeout": values["bulkhead_wait_timeout"],
                 "readiness_delay": values["bulkhead_readiness_delay"],
+                **more,
             },
         )
 
@@ -98,6 +179,8 @@ class ActionModule(EnvironmentStep):
         shown += answer.get("lines", ())
         if job == "list" and answer.get("services"):
             shown.append(jobs.listing(answer["services"]))
+        if job in ("shell", "manage") and "lines" in answer and not answer["lines"] and not self._task.check_mode:
+            shown.append("(no output; a command has no terminal, and no input but bulkhead_input_file)")
         if shown:
             Display().display("\n".join(shown))
 
@@ -106,8 +189,20 @@ class ActionModule(EnvironmentStep):
             raise AnsibleActionFail(
                 f"{self.declaration.prefix} is not deployed here: service {service.name} has no container. Deploy first"
             )
-        usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
-        host = self.declaration.values["bulkhead_docker_host"]
-        line = jobs.terminal_command(container, host, usual, self.task_vars)
+        line = self._line(container, ["sh"])
         Display().display(f"Ansible cannot open a terminal. Run:\n  {line}")
         return line
+
+    def _line(self, container: str, inside: Sequence[str]) -> str:
+        usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
+        host = self.declaration.values["bulkhead_docker_host"]
+        return jobs.terminal_command(container, host, usual, self.task_vars, inside)
+
+
+def _packed(sent: Mapping[str, Any]) -> str:
+    return base64.b64encode(json.dumps(sent).encode()).decode() if sent else ""
+
+
+def _time_of(lines: Sequence[str]) -> str:
+    """The time of the last line of a log; empty where there is none."""
+    return lines[-1].split(" ")[0] if lines else ""

@@ -37,14 +37,23 @@ path:
   description: The path of the receipt.
   returned: when a receipt was written
   type: str
+tried:
+  description: The steps that a killed deployment had begun.
+  returned: when O(receipt) does not know them
+  type: list
+  elements: dict
 """
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import PERMIT
+from ..module_utils.core.directory import Tree
+from ..module_utils.core.layout import KEPT
 from ..module_utils.run_module import answer
+from ..module_utils.state.journal import Journal
 from ..module_utils.state.locks import Locks
 from ..module_utils.state.registry import Registry, state_directory
 
@@ -62,13 +71,15 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             if params["token"]:
                 locks.renew(params["prefix"], params["token"])
             registry = Registry(directory)
+            receipt = params["receipt"]
+            if receipt.get("tried", ()) is None:  # the step was killed before it could say so
+                journal = Journal(Tree(os.path.join(directory, KEPT, params["prefix"]), private=True))
+                receipt["tried"] = result["tried"] = journal.read()
             with locks.machine():
                 if params["gone"]:
-                    result["path"] = registry.remove(params["prefix"], params["receipt"])
+                    result["path"] = registry.remove(params["prefix"], receipt)
                 else:
-                    result["path"] = registry.write(
-                        params["prefix"], params["entry"], params["receipt"], params["owner"]
-                    )
+                    result["path"] = registry.write(params["prefix"], params["entry"], receipt, params["owner"])
             if params["entry"]:
                 locks.refuse_older(params["prefix"])
     finally:

@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: The kept releases, newest first, each with its commit and images.
+  description: The kept releases, newest first, each with its commit and images, and what it is C(about).
   returned: success
   type: list
   elements: dict
@@ -64,7 +64,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     take_over(home, check=True)
     releases, current = Releases(home), current_release(home)
     listed = [
-        {key: releases.manifest(name).get(key) for key in ("release", "commit", "images")}
+        {key: releases.manifest(name).get(key) for key in ("release", "commit", "images", "about")}
         for name in reversed(releases.kept())
     ]
     result: dict[str, Any] = {"changed": False, "releases": listed, "current": current}

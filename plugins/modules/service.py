@@ -11,6 +11,7 @@ short_description: List, restart and inspect the services of one environment, or
 description:
   - An action of the same name fills in all other options from the inventory. In a play, set only O(job). Variables
     select the service, the number of lines and the command (O(ignore:bulkhead_service), O(ignore:bulkhead_lines),
+    O(ignore:bulkhead_since), O(ignore:bulkhead_follow), O(ignore:bulkhead_input_file), O(ignore:bulkhead_command_env),
     O(ignore:bulkhead_command), O(ignore:bulkhead_manage)).
   - Only containers created by a deployment of this environment, identified by their exact labels, are touched or shown.
   - Secrets are hidden in all output.
@@ -36,6 +37,8 @@ options:
   project: {type: str, default: "", description: The environment's Compose project.}
   services: {type: list, elements: dict, default: [], description: The services that the job acts on.}
   lines: {type: int, default: 200, description: The number of lines to show of each log.}
+  since: {type: str, default: "", description: "The time from which on a log is shown, such as V(10m)."}
+  sent: {type: str, default: "", description: "Input and variables of the command, as JSON in base64."}
   command: {type: list, elements: str, default: [], description: The command as a list of arguments.}
   secret_names: {type: list, elements: str, default: [], description: Names of settings whose values are hidden.}
   timeout: {type: int, default: 300, description: How many seconds to wait for a restarted container to become healthy.}
@@ -72,6 +75,8 @@ lines:
   elements: str
 """
 
+import base64
+import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -93,11 +98,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if job == "list":
         return {"changed": False, "services": services.listing()}
     if job == "logs":
-        return {"changed": False, "logs": services.logs(params["lines"])}
+        return {"changed": False, "logs": services.logs(params["lines"], params["since"])}
     if job == "restart":
         steps = services.restart(params["timeout"], params["readiness_delay"], module.check_mode)
         return {"changed": bool(steps), "steps": as_dicts(steps)}
-    done = services.execute(params["command"], module.check_mode)
+    sent: dict[str, Any] = json.loads(base64.b64decode(params["sent"]) or b"{}")
+    given = {"data": sent.get("input", ""), "variables": sent.get("variables", {})}
+    done = services.execute(params["command"], module.check_mode, **given)
     said = services.hide(" ".join(params["command"]))
     steps = [Step("run", done["container"], "container", detail=said)]
     result = {"changed": True, "steps": as_dicts(steps), "lines": done["lines"]}
@@ -114,6 +121,9 @@ def main() -> None:
             "project": {"type": "str", "default": ""},
             "services": {"type": "list", "elements": "dict", "default": []},
             "lines": {"type": "int", "default": 200},
+            "since": {"type": "str", "default": ""},
+            # One text: of a mapping every short value would be hidden wherever it stands.
+            "sent": {"type": "str", "default": "", "no_log": True},
             "command": {"type": "list", "elements": "str", "default": []},
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "timeout": {"type": "int", "default": 300},

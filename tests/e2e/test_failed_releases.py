@@ -12,8 +12,9 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from guide_stack import IMAGES
 from interruption import Visitor, identity, rolling_place
-from observe import moment
+from observe import ask, moment
 from support import Place, Site, health_check, remove_project
 
 HANGS, DIES, SHELL_LESS = "a migration that hangs", "a container that dies", "an image without a shell"
@@ -86,3 +87,48 @@ def test_a_release_that_fails(place: Place, name: str, request: pytest.FixtureRe
     assert moment(place) == before
     assert not [suffix for suffix in ("_next", "_prepare") if identity(f"{place.prefix}_django{suffix}")]
     assert place.deploy().succeeded().changed == 0
+
+
+@pytest.mark.full
+def test_a_release_whose_database_does_not_come_up(place: Place) -> None:
+    """The application of before needs the database of before: that is put back first, and the site answers again.
+
+    Something to prepare, a changed application and a broken database, all in one release.
+    """
+    kept = deepcopy(place.variables)
+    services = place.variables["bulkhead_services"]
+    store = f"{place.prefix}_store"
+    services["store"] = {
+        "image": IMAGES["redis"]["image"],
+        "container_name": store,
+        "command": ["redis-server", "--save", ""],
+        "user": "1000:1000",
+        "healthcheck": {**health_check(1, interval=1), "test": ["CMD", "redis-cli", "ping"]},
+        "deploy": {"resources": {"limits": {"memory": "128M"}}},
+    }
+    # Well only as long as the store answers, like a page that asks a database.
+    well = f"exec 3<>/dev/tcp/{store}/6379 && exec 4<>/dev/tcp/127.0.0.1/8000"
+    django = services["django"]
+    django["depends_on"] = {"store": {"condition": "service_healthy"}}
+    django["healthcheck"] = {**health_check(1, interval=1), "test": ["CMD", "bash", "-c", well]}
+    try:
+        place.deploy().succeeded()
+        before = moment(place)
+        working = deepcopy(place.variables)
+        services["store"]["command"] = ["sh", "-c", "echo no such cluster; exit 3"]
+        django["x-bulkhead"]["prepare"] = [["sleep", "0.1"]]
+        place.variables["bulkhead_env"] = {"SAY": "new"}
+        run = place.deploy()
+        for word in (
+            rf"{store}\s+is\s+(exited \(3\)|restarting)",
+            "no such cluster",
+            r"The\s+previous\s+release\s+serves\s+again",
+        ):
+            assert re.search(word, run.error), run.output
+        assert ask(place, "/").body.decode() == "0"
+        after = moment(place).containers
+        assert {name for name, known in before.containers.items() if known != after.get(name)} <= {store}
+        place.variables = working
+        assert place.deploy().succeeded().changed == 0
+    finally:
+        place.variables = kept

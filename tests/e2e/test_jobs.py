@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
@@ -160,9 +161,23 @@ def test_manage(pair: Pair) -> None:
     assert run.result("service")["lines"] == ["['show', 'two words'] ours ********"]
 
 
+def test_a_command_with_input_and_variables(pair: Pair, tmp_path: Path) -> None:
+    """Neither shows anywhere; the command reads both."""
+    (tmp_path / "rows").write_text("from a file\n")
+    pair.ours.variables["bulkhead_command_env"] = {"ONE_OFF": "{{ bulkhead_secrets.TOKEN }}"}
+    command = 'bulkhead_command=\'sh -c "cat; test -n \\"$ONE_OFF\\" && echo $ONE_OFF"\''
+    try:
+        run = pair.do("shell", "bulkhead_service=web", command, f"bulkhead_input_file={tmp_path / 'rows'}").succeeded()
+    finally:
+        del pair.ours.variables["bulkhead_command_env"]
+    assert run.result("service")["lines"] == ["from a file", "********"]
+    assert SECRET not in run.output
+
+
 @pytest.mark.parametrize(
     ("job", "arguments", "words"),
     [
+        ("manage", ["bulkhead_manage=dbshell"], ["asks a person", "docker exec --interactive --tty", "dbshell"]),
         ("restart", ["bulkhead_service=wbe"], ["has no service wbe", "did you mean web?", "store, web"]),
         ("manage", [], ["bulkhead_manage is empty"]),
         ("logs", ["bulkhead_prefix=other"], ["-e sets bulkhead_prefix"]),

@@ -106,6 +106,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/operations/destroy.py": {
         "os.path.isdir": STATE, "os.path.isfile": STATE, "os.listdir": STATE, "shutil.rmtree": STATE, "os.unlink": OURS,
     },
+    "module_utils/operations/services.py": {"os.memfd_create": MEMORY},
     "module_utils/probe/prober.py": {
         "os.path.exists": KERNEL, "tarfile.open": MEMORY, "os.path.isdir": ROOTS, "os.path.realpath": ROOTS,
     },

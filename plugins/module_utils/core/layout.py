@@ -12,6 +12,8 @@ import os
 KEPT = "deployed"
 #: In there: the state that the last successful deployment left.
 STATE = "state.json"
+#: What the deployment that runs now has begun, below :data:`KEPT`.
+TRIED = "tried.json"
 #: In there: the releases that are kept.
 RELEASES = "releases"
 #: In there: the files in force, as Docker and Compose read them.

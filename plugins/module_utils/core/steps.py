@@ -19,6 +19,7 @@ _SENTENCES = {
     "disconnect": "disconnect %(target)s from %(detail)s",
     "guard": "guard other environments' ports from %(detail)s (%(kind)s %(target)s)",
     "keep": "keep the earlier %(kind)s as %(target)s",
+    "kill": "killed %(target)s",
     "leave": "the %(kind)s of %(target)s stay as they are",
     "limit": "limit %(target)s to %(detail)s",
     "make": "make the %(kind)s %(target)s",

@@ -105,13 +105,15 @@ class Engine:
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run docker. Returns (exit code, output, errors).
 
-        Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, and ``limit`` in seconds.
+        Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, ``limit`` in seconds, and open
+        files ``pass_fds``.
         """
         bounded = []
         if options.get("limit") and self.find("timeout"):
             bounded = ["timeout", "--kill-after=5", str(options["limit"])]
         command = self._argv(bounded + [self.docker_path()] + list(args))
         given = {"data": options.get("data"), "binary_data": bool(options.get("binary")), "cwd": options.get("cwd")}
+        given["pass_fds"] = options.get("pass_fds", ())
         return run_command(self.module, "docker", command, EngineError, **given)
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ..core.errors import last_lines
@@ -75,16 +78,15 @@ class Services:
             ]
         return found
 
-    def logs(self, lines: int) -> list[dict[str, Any]]:
-        """The last lines of each container, both its outputs in the order of time."""
+    def logs(self, lines: int, since: str = "") -> list[dict[str, Any]]:
+        """The last lines of each container since a time, both its outputs in the order of time."""
         found = []
         for service in self.services:
             for container in self._needed(service):
-                command = ("logs", "--timestamps", "--tail", str(lines), container["Id"])
-                code, output, errors = self.engine.docker(*command)
+                options = ("--tail", str(lines), *(("--since", since) if since else ()))
+                code, both, errors = self.engine.log_lines(container["Id"], *options)
                 if code != 0:
                     raise EngineError("the log of %s cannot be read" % name_of(container), last_lines(errors, 3))
-                both = sorted(_lines(output) + _lines(errors), key=lambda line: line.split(" ")[0])
                 found.append({"container": name_of(container), "lines": [self.hide(line) for line in both[-lines:]]})
         return found
 
@@ -130,13 +132,22 @@ class Services:
             self.hide(self.engine.logs(container["Id"])),
         )
 
-    def execute(self, command: list[str], check_mode: bool = False) -> dict[str, Any]:
-        """Run a command in the container of the one service, without a shell and without a terminal."""
+    def execute(
+        self, command: list[str], check_mode: bool = False, data: str = "", variables: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Run a command in the container of the one service, without a shell and without a terminal.
+
+        ``data`` is its standard input. It gets ``variables`` from a file without a name: the process list shows none.
+        """
         container = self._needed(self.services[0], running=True)[0]
         done = {"container": name_of(container), "code": 0, "lines": []}
         if check_mode:
             return done
-        code, output, errors = self.engine.docker("exec", container["Id"], *command)
+        interactive = ["--interactive"] if data else []
+        with _env_file(variables or {}) as (options, descriptors):
+            code, output, errors = self.engine.docker(
+                "exec", *interactive, *options, container["Id"], *command, data=data or None, pass_fds=descriptors
+            )
         done.update(code=code, lines=_end_of(self.hide("%s%s" % (output, errors)), _MOST))
         return done
 
@@ -155,10 +166,17 @@ def _way_to_run(service: Service) -> str:
     return "Start it: ansible-playbook aiia.bulkhead.restart -l <environment> -e bulkhead_service=%s" % service.name
 
 
-def _lines(log: str) -> list[str]:
-    """The lines of a log, each with the engine's timestamp: only the engine ends one, and by a line feed alone. What
-    else Python takes for an end (a progress bar's carriage return, a form feed) is the program's own."""
-    return [line.rstrip("\r") for line in log.split("\n") if line]
+@contextlib.contextmanager
+def _env_file(variables: dict[str, str]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """The options by which ``docker exec`` reads variables, and the open files that it needs for that."""
+    if not variables:
+        yield [], ()
+        return
+    descriptor = os.memfd_create("environment")
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write("".join("%s=%s\n" % pair for pair in sorted(variables.items())))
+        stream.flush()
+        yield ["--env-file", "/proc/self/fd/%d" % descriptor], (descriptor,)
 
 
 def _end_of(text: str, most: int) -> list[str]:

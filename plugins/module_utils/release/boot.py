@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from ..core.decisive import is_decisive
 from ..core.errors import last_lines
+from ..core.steps import Step
 from ..docker.capabilities import capability_hint
-from ..docker.containers import condition, name_of
+from ..docker.containers import condition, is_running, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from ..docker.readiness import Readiness, answers_wrongly, restarts_since
 from .dry_run import DryRunError, ask
@@ -24,13 +26,17 @@ from .service import Service
 #: The exit code of ``on_change`` that asks for a start (EX_TEMPFAIL of sysexits.h).
 _NEEDS_START = 75
 
+#: The exit code of a program that was killed.
+_KILLED = 137
+
 
 class Serving:
     """Starts, replaces and waits for the containers of one environment."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, tell: Callable[[Step], object] = lambda _step: None) -> None:
         self.run = run
         self.engine = run.engine
+        self._tell_step = tell
         self._readiness = Readiness(run.params["readiness_delay"])
         #: Services that took changed files, and would have to take the earlier ones again.
         self.brought: list[Service] = []
@@ -137,7 +143,7 @@ class Serving:
         another hash, by which the next ``docker compose up`` of a person would recreate it once more.
         """
         for container in self.run.containers.of_service(service):
-            self.engine.docker_ok("stop", container["Id"])
+            self.stop([container])
             self.remove([container])
         self.up([service], service.key)
 
@@ -235,9 +241,25 @@ class Serving:
                 how = "running and did not end" if unfinished else self.how(container)
                 bad.append("%s is %s" % (name_of(container), how))
                 lines += self.last_words(container)
+        if said and not bad:  # nothing was started: Compose's own reason is all that there is to say
+            raise EngineError("the containers could not be made: %s" % self._why(said), said)
         limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
         raise EngineError(
             "the containers did not get healthy%s: %s" % (limit, "; ".join(bad) or "Compose failed"), "\n".join(lines)
+        )
+
+    def _why(self, said: str) -> str:
+        """The line of Compose's words that says why it failed, and what to do about it where that is known."""
+        lines = said.splitlines()
+        reason = ([*filter(is_decisive, lines)] or lines)[-1].strip()
+        if "address pools" not in said:
+            return reason
+        unused = self.engine.docker("network", "ls", "--filter", "dangling=true", "--format", "{{.Name}}")[1].split()
+        free = ", ".join(unused[:10]) or "none"
+        return (
+            "%s. The engine has no addresses left for another network. Networks without a container: %s. Remove those "
+            "that nobody needs (docker network rm), or set default-address-pools in /etc/docker/daemon.json"
+            % (reason, free)
         )
 
     def how(self, container: dict[str, Any]) -> str:
@@ -259,6 +281,19 @@ class Serving:
         log = self.engine.logs(container["Id"])
         hint = capability_hint(container, log)
         return [*lines, "log of %s:" % name, log, *(["%s: %s" % (name, hint)] if hint else [])]
+
+    def stop(self, containers: Iterable[dict[str, Any]]) -> None:
+        """Let running containers end, and tell of those that did not within their grace period and were killed."""
+        ids = [container["Id"] for container in containers if is_running(container)]
+        if not ids:
+            return
+        self.engine.docker("stop", *ids)
+        for container in self.engine.inspect(ids):
+            if (container.get("State") or {}).get("ExitCode") == _KILLED:
+                seconds = (container.get("Config") or {}).get("StopTimeout")
+                grace = "its grace period" if seconds is None else "its grace period of %d s" % seconds
+                why = "it did not end within %s (stop_grace_period of its service)" % grace
+                self._tell_step(Step("kill", name_of(container), "container", why))
 
     def remove(self, containers: Iterable[dict[str, Any]]) -> None:
         """Remove containers at once."""

@@ -23,7 +23,7 @@ from ..state.home import Home
 from ..state.registry import state_directory
 from .containers import Containers
 from .copied import read_source
-from .interrupted import unfinished_files, unknown_containers
+from .interrupted import unfinished_files, unfinished_releases, unknown_containers
 from .keys import refuse_other_keys
 from .paths import paths_problem
 from .service import Service
@@ -146,6 +146,12 @@ class Comparison:
     def interrupted(self) -> bool:
         """Whether a run ended after it had brought its files into force, and before everything ran them."""
         return bool(self.state) and self.state.get("digest") != files_digest(self.files)
+
+    @cached_property
+    def never_served(self) -> bool:
+        """Whether all that runs was started by first deployments that were killed: nobody misses it."""
+        made_for = {labels_of(container).get(RELEASE, "") for container in self.containers}
+        return bool(made_for) and not self.state and made_for <= set(unfinished_releases(self.tree))
 
     def leftovers(self) -> list[str]:
         """The containers that only a deployment needs while it works, and that are there now."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..core.errors import Failure
@@ -15,6 +16,7 @@ from ..docker.containers import labels_of
 from ..docker.engine import EngineError
 from ..docker.labels import CONFIG_HASH, RELEASE
 from ..state.deployed import save_state
+from ..state.journal import Journal
 from .comparison import Comparison
 from .inputs import bring
 from .plan import file_steps
@@ -45,6 +47,7 @@ class Converger:
         self.rollout = Rollout(self.run, back_up)
         self.serving = self.rollout.serving
         self.progress = self.rollout.progress
+        self.journal = Journal(comparison.tree.kept)
 
     def apply(self, release: str = "", mend: Callable[[], object] = lambda: None) -> str:
         """Bring the wanted release into force, or return to a kept one; ``mend`` is called before, once all is judged.
@@ -63,6 +66,7 @@ class Converger:
         try:
             self._judge(release)
             begun = True
+            self.progress.keep = lambda tried: self.journal.keep(release, tried)
             mend()
             self._bring_into_force(release, returning, fresh)
         except BaseException as error:
@@ -96,14 +100,19 @@ class Converger:
             self.rollout.put_up_guard()
             self.rollout.preparation.clear()
             self.rollout.clear_the_way()
-            self.rollout.serve(self.comparison.services, self.comparison.stale, self.params["allow_downtime"], prepare)
+            allowed = self.params["allow_downtime"] or self.comparison.never_served
+            self.rollout.serve(self.comparison.services, self.comparison.stale, allowed, prepare)
             self.rollout.clear_up()
             self._keep(release)
+            self.journal.clear()
         except (Failure, OSError, ValueError) as caught:
             error = caught if isinstance(caught, Failure) else EngineError("the operating system refused: %s" % caught)
             if fresh:
                 self.releases.remove(release)  # a full disk needs the room to put files back
+            self.progress.keep = lambda _tried: None  # going back: what follows was not planned
             undo.undo(error)
+            with suppress(Failure, OSError):  # a full disk, for example: the next deployment clears it
+                self.journal.clear()
             if error is caught:
                 raise
             raise error from caught
@@ -142,7 +151,10 @@ class Converger:
         }
         if seen.firewall and seen.firewall.ports is not None and not seen.firewall.missing:
             state["firewall"] = seen.firewall.ports
-        self.releases.complete(release, seen.files, self.params, images, seen.state.get("release", ""))
+        about = {"by": str(self.params.get("by", ""))}
+        if seen.checkout and self.params["commit"]:
+            about.update(seen.checkout.about(self.params["commit"]))
+        self.releases.complete(release, seen.files, self.params, images, seen.state.get("release", ""), about)
         save_state(self.tree, state)
 
     def _made(self) -> dict[str, dict[str, Any]]:

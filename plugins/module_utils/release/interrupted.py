@@ -16,6 +16,7 @@ from typing import Any
 from ..docker.containers import PREPARING, STAND_IN, labels_of, name_of
 from ..docker.labels import ONE_OFF, PREFIX
 from ..state.home import Home
+from ..state.journal import Journal
 from .service import Service
 from .store import Releases
 
@@ -33,6 +34,13 @@ def unknown_containers(
         and name_of(container).endswith((STAND_IN, PREPARING))
         and name_of(container) not in known
     ]
+
+
+def unfinished_releases(home: Home) -> list[str]:
+    """The releases that never came into force; none where one did before. A first one that was killed while it was
+    written down is one of them."""
+    releases, last = Releases(home), Journal(home.kept).release()
+    return releases.names() if set(releases.kept()) <= {last} else []
 
 
 def unfinished_files(home: Home) -> list[str]:

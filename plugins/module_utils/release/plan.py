@@ -19,8 +19,8 @@ from .service import Service
 def gaps(comparison: Comparison) -> list[tuple[Service, str]]:
     """The serving services that a deployment would take down, and why: those that hold data or ports of the machine
     and do not run the application, and those that no stand-in can replace."""
-    found = []
-    for service in comparison.services:
+    found: list[tuple[Service, str]] = []
+    for service in comparison.services if not comparison.never_served else ():
         if not any(is_well(container) for container in comparison.containers.of_service(service)):
             if any(is_well(orphan) for orphan in comparison.in_the_way_of(service)):
                 found.append((service, "it takes over the name of a container whose service is gone"))
@@ -69,6 +69,10 @@ def plan(comparison: Comparison) -> list[Step]:
     for service in comparison.changed:
         if service in running and service not in [gone for gone, _why in down]:
             steps.append(_step("replace" if service.rolling else "recreate", service))
+    for service in running:
+        if service.rolling and service.name in comparison.params.get("restart", ()) and service not in settled:
+            steps.append(_step("replace", service, "to restart it"))
+            settled.append(service)
     limit = comparison.params["wait_timeout"]
     steps += [_step("recreate", service, why, at_most=limit) for service, why in down]
     settled += comparison.broken

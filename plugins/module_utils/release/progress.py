@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..core.steps import Step
 from .service import Service
@@ -16,16 +16,21 @@ _CLEARING = ("clear up", "remove")
 
 
 class Progress:
-    """The steps that were planned, and those that were ``tried`` so far, in that order."""
+    """The steps that were planned, and those that were ``tried`` so far, in that order. ``keep`` is called with them
+    before each begins."""
 
-    def __init__(self, planned: Iterable[Step]) -> None:
+    def __init__(self, planned: Iterable[Step], keep: Callable[[list[Step]], object] = lambda _tried: None) -> None:
         self.tried: list[Step] = []
+        self.keep = keep
         self._planned = list(planned)
 
     def begin(self, steps: Iterable[Step]) -> None:
         """These begin, as far as they were planned and did not begin before."""
         begun = set(steps)
-        self.tried += [step for step in self._planned if step in begun]
+        fresh = [step for step in self._planned if step in begun]
+        if fresh:
+            self.tried += fresh
+            self.keep(self.tried)
         self._planned = [step for step in self._planned if step not in begun]
 
     def begin_services(self, services: Iterable[Service]) -> None:
@@ -40,6 +45,7 @@ class Progress:
     def tell(self, step: Step) -> None:
         """Something was begun that no plan had."""
         self.tried.append(step)
+        self.keep(self.tried)
 
     def stop(self) -> None:
         """Nothing more of the plan is tried: what is done from here on puts things back."""

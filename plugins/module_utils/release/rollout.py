@@ -30,11 +30,13 @@ class Rollout:
         self.run = run
         self.comparison = run.comparison
         self.engine = run.engine
-        self.serving = Serving(run)
-        self.rolling = Rolling(self.serving)
         self.progress = Progress(plan(run.comparison))
+        self.serving = Serving(run, self.progress.tell)
+        self.rolling = Rolling(self.serving)
         self.preparation = Preparation(run, self.progress.tell)
         self._back_up = back_up
+        #: The services that a person wants restarted, by name.
+        self.restarted = frozenset(run.params.get("restart", ()))
         self._has_data = run.comparison.has_data()
 
     def put_up_guard(self) -> None:
@@ -56,12 +58,14 @@ class Rollout:
         services = self.comparison.services
         in_the_way = [orphan for service in services for orphan in self.comparison.in_the_way_of(service)]
         self.progress.begin(map(removal, in_the_way))
+        self.serving.stop(in_the_way)
         self.serving.remove(in_the_way)
 
     def clear_up(self) -> None:
         """Remove what no service has any more."""
         self.progress.begin_rest()
         self.rolling.clear_up()
+        self.serving.stop(self.comparison.orphans)
         self.serving.remove(self.comparison.orphans)
         firewall = self.comparison.firewall
         if firewall:  # Compose may have replaced a network
@@ -81,7 +85,7 @@ class Rollout:
         be down meanwhile.
 
         Those that others wait for come first: an application that starts with a new password needs a database that
-        knows it, and so does the preparation of its schema.
+        knows it, and so does the preparation of its schema. A stand-in starts without what it depends on.
         """
         self.serving.hand_back(services)
         recreated = self._recreated()
@@ -91,19 +95,38 @@ class Rollout:
             clear = [service for service in services if not rolled or not service.needs_application]
             self._refuse_surprises(clear, recreated)
         early = self._early(stale)
-        if early:
-            self._bring_up(early)
+        rolls = any(self._is_replaced(service, stale, recreated) for service in services)
+        missed = [service for service in services if rolls and self._is_missed(service, recreated)]
+        first = [service for service in services if service in early or service in missed]
+        if first:
+            self._bring_up(first)
             self.serving.bring_files(early)
         prepare()
         self._roll(services, stale, recreated)
         if not allowed and rolled:
             self._refuse_surprises(services, self._recreated())
         self.progress.begin_services(services)
+        self._let_end(services, recreated)
         self.serving.up(services)
         fresh = [service for service in services if service.on_change and self._is_fresh(service)]
         late = [service for service in services if service in stale or service in fresh]
         self.serving.bring_files([service for service in late if service not in early])
         self.serving.wait(services)
+
+    def _is_missed(self, service: Service, recreated: set[str]) -> bool:
+        """Whether the application needs a service that is not there, is not well, or is going to be replaced."""
+        if not service.awaited or service.rolling:
+            return False
+        found = self.run.containers.of_service(service)
+        well = bool(found) and all(is_well(container, service.one_shot) for container in found)
+        return not well or bool(recreated & self._names(service))
+
+    def _let_end(self, services: list[Service], recreated: set[str]) -> None:
+        """Stop what Compose is about to replace and nobody asks anything: workers, and how they end is seen so. What
+        others miss is left to Compose, which stops each as late as it can."""
+        working = [service for service in services if not (service.rolling or service.steady)]
+        found = [container for service in working for container in self.run.containers.of_service(service)]
+        self.serving.stop([container for container in found if name_of(container) in recreated])
 
     def _early(self, stale: list[Service]) -> list[Service]:
         """Services that others wait for and that have to take their changed files before those start.
@@ -125,14 +148,21 @@ class Rollout:
     def _roll(self, services: list[Service], stale: list[Service], recreated: set[str]) -> None:
         """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
         for service in (service for service in services if service.rolling):
-            names = recreated & self._names(service)
-            reads = service in stale and self.comparison.reads_at_start(service)
-            containers = self.run.containers
-            if (names or reads) and containers.of_service(service) and not containers.moves(service):
+            if self._is_replaced(service, stale, recreated):
                 self.progress.begin_services([service])
-                self.rolling.replace(service, forced=not names)
+                if service.name in self.restarted and not self.rolling.serves(service):
+                    self.serving.recreate(service)
+                else:
+                    self.rolling.replace(service, forced=not recreated & self._names(service))
             elif self.rolling.is_begun(service):
                 self.rolling.settle(service)
+
+    def _is_replaced(self, service: Service, stale: list[Service], recreated: set[str]) -> bool:
+        """Whether a service is to be replaced without a gap."""
+        containers = self.run.containers
+        reads = service in stale and self.comparison.reads_at_start(service)
+        changes = reads or service.name in self.restarted or bool(recreated & self._names(service))
+        return service.rolling and changes and bool(containers.of_service(service)) and not containers.moves(service)
 
     def _refuse_surprises(self, services: list[Service], recreated: set[str]) -> None:
         """Raise EngineError where Compose is about to replace what serves although no plan says so."""

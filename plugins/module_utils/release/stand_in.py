@@ -46,7 +46,7 @@ class Rolling:
 
         Raises EngineError when the new version does not get healthy: it has then had no request.
         """
-        if not self._serves(service):
+        if not self.serves(service):
             self.settle(service)
             return
         self.dismiss(service)
@@ -63,7 +63,7 @@ class Rolling:
 
     def settle(self, service: Service) -> None:
         """Finish what a killed run began. The stand-in that it left may be all that serves: it is removed last."""
-        if not self._serves(service):
+        if not self.serves(service):
             self.serving.up([service], service.key)
         self.dismiss(service)
 
@@ -73,7 +73,7 @@ class Rolling:
         stand_in = self.run.containers.named(service.stand_in)
         if stand_in:
             self._drain([stand_in])
-            self.engine.docker("stop", stand_in["Id"])
+            self.serving.stop([stand_in])
             self.serving.remove([stand_in])
 
     def clear_up(self) -> None:
@@ -87,15 +87,15 @@ class Rolling:
         if seen.abandoned:
             time.sleep(SETTLING)
             self._drain(seen.abandoned)
-            for container in seen.abandoned:
-                self.engine.docker("stop", container["Id"])
+            self.serving.stop(seen.abandoned)
             self.serving.remove(seen.abandoned)
 
     def is_begun(self, service: Service) -> bool:
         """Whether a killed run left a service half replaced."""
         return bool(self.run.containers.named(service.stand_in)) or is_steered(self.run.tree, service)
 
-    def _serves(self, service: Service) -> bool:
+    def serves(self, service: Service) -> bool:
+        """Whether a service's own containers are well."""
         found = self.run.containers.of_service(service)
         return bool(found) and all(is_well(container) for container in found)
 

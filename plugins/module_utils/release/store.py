@@ -179,16 +179,23 @@ class Releases:
             self.home.make_directory(source)
 
     def complete(
-        self, name: str, files: list[DesiredFile], params: dict[str, Any], images: dict[str, str], before: str = ""
+        self,
+        name: str,
+        files: list[DesiredFile],
+        params: dict[str, Any],
+        images: dict[str, str],
+        before: str = "",
+        about: dict[str, str] | None = None,
     ) -> None:
-        """The release is in force, ``before`` was until now: keep what it takes to return to it. One that is returned
-        to follows what it followed."""
+        """The release is in force, ``before`` was until now: keep what it takes to return to it, and ``about`` it what
+        people ask. One that is returned to follows what it followed, and is still by whom it was."""
         earlier = self.manifest(name)
         manifest = dict(
             _of_a_release(params),
             release=name,
             follows=earlier.get(FOLLOWS, "") if earlier else before,
             images=images,
+            about=earlier.get("about", {}) if earlier else about or {},
             environment=params.get("environment") or {},
             files=[
                 {

@@ -37,6 +37,7 @@ class Undo:
     def undo(self, error: Failure) -> None:
         """Put back what was, and say in the error how that ended."""
         self.rollout.progress.stop()
+        self.rollout.restarted = frozenset()
         self.engine.wait_for_return()
         try:
             error.put_back = self._back_to_previous() if self.comparison.state else self._back_to_nothing()

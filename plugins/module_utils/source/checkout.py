@@ -30,6 +30,8 @@ from .values import (
     without_credentials,
 )
 
+#: How much of a commit's subject is kept.
+_SHOWN = 100
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 
 #: What git may speak, whatever the configuration says. Submodules, which commits name, may speak https and ssh only.
@@ -283,6 +285,14 @@ class Checkout:
         self.git("config", "branch.%s.remote" % self.branch, "origin")
         self.git("config", "branch.%s.merge" % self.branch, "refs/heads/%s" % self.branch)
 
+    def about(self, commit: str) -> dict[str, str]:
+        """The subject and the author of a commit, for people: both were written by whoever may push."""
+        code, output, _errors = self.run(
+            "log", "-1", "--no-show-signature", "--format=%s%x00%an", commit, cwd=self.path
+        )
+        subject, _zero, author = output.strip().partition("\0") if code == 0 else ("", "", "")
+        return {"subject": _shown(subject), "author": _shown(author)}
+
     def current_branch(self) -> str:
         """The branch that is checked out; empty if none is."""
         code, output, _errors = self.run("symbolic-ref", "--short", "--quiet", "HEAD", cwd=self.path)
@@ -357,6 +367,11 @@ class Checkout:
         text = output.encode("utf-8", "surrogateescape")
         proved = object_id(_algorithm(commit), "commit", text) == commit
         return output.split("\n", 1)[0].partition(" ")[2] if proved else ""
+
+
+def _shown(text: str) -> str:
+    """Text of a commit that cannot do anything to a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:_SHOWN]
 
 
 def _algorithm(identity: str) -> str:

@@ -48,6 +48,8 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_destroy_volumes": TypedAs.PERMISSION,
     "bulkhead_fail_on": TypedAs.STRICTER,
     "bulkhead_fail_on_bystanders": TypedAs.STRICTER,
+    "bulkhead_follow": TypedAs.INPUT,
+    "bulkhead_input_file": TypedAs.INPUT,
     "bulkhead_lines": TypedAs.INPUT,
     "bulkhead_lock_takeover": TypedAs.PERMISSION,
     "bulkhead_lock_wait": TypedAs.INPUT,
@@ -64,6 +66,7 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_secret_kind": TypedAs.INPUT,
     "bulkhead_secret_name": TypedAs.INPUT,
     "bulkhead_service": TypedAs.INPUT,
+    "bulkhead_since": TypedAs.INPUT,
     "bulkhead_source_commit": TypedAs.INPUT,
     "bulkhead_wait_timeout": TypedAs.INPUT,
 }

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
 from ...module_utils.core.steps import Step
+from ...module_utils.docker.labels import PREFIX
 from ..isolation.live.receipt import BystanderComparison, as_text, compare
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Finding
@@ -23,6 +24,8 @@ from .session import Session
 
 #: The steps of a deployment. They leave a receipt even where they fail before anything was done.
 _DEPLOYING = ("source", "converge", "rollback", "verify")
+#: Those of them that change what runs.
+_CONVERGING = ("converge", "rollback")
 
 
 class Ending:
@@ -102,11 +105,16 @@ class Ending:
         tried = bool(session.steps) or self._step in _DEPLOYING
         if refusing or not tried or not session.observation or self._check_mode:
             return _added(self._give_up(session))
+        after: Mapping[str, Any] = {}
         try:
-            compared = self._compare(session, self._machine.observe())
+            after = self._machine.observe()
+            compared = self._compare(session, after)
         except AnsibleError as error:
             compared = BystanderComparison((), 0, (), (f"other environments could not be compared: {error}",))
-        written = self._receipt(session, compared, session.changed, **self._failed(result))
+        failed = self._failed(result)
+        if result.get("ended") and self._step in _CONVERGING:
+            failed.update(tried=None, put_back=left_behind(session, after))  # the machine knows what was tried
+        written = self._receipt(session, compared, session.changed, **failed)
         try:
             written = self._machine.keep(session, written, {})
             write_receipt(self._receipt_path, written)
@@ -137,6 +145,20 @@ class Ending:
     ) -> dict[str, Any]:
         proved = {"environments": list(self._surroundings.prefixes), "claims": self._surroundings.claims}
         return receipt(session, compared, changed=changed, proved=proved, **more)
+
+
+def left_behind(session: Session, after: Mapping[str, Any]) -> str:
+    """What a killed deployment left, and what the next one does about it."""
+    if not after:
+        return "nothing: the run was killed. The next deployment finishes it or goes back"
+    before = {container["id"] for container in session.observation.get("containers", ())}
+    fresh = sorted(
+        f"{container['name']} ({container['condition']})"
+        for container in after["containers"]
+        if container["labels"].get(PREFIX) == session.prefix and container["id"] not in before
+    )
+    left = f"it left {' and '.join(fresh)}" if fresh else "it left no container"
+    return f"nothing: the run was killed; {left}. The next deployment goes on from there"
 
 
 def _added(changes: Sequence[str]) -> dict[str, Any]:

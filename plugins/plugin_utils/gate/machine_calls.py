@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ...module_utils.core.errors import last_lines
 from ...module_utils.core.permit import READ_ONLY, permit
 from ..isolation.live.probes import Probes
 from .proof import Surroundings
@@ -26,8 +27,25 @@ def call_module(action: Any, task_vars: dict[str, Any], name: str, arguments: Ma
     if name not in READ_ONLY:
         given["permit"] = permit(name, given["prefix"], given["token"])
     answer: dict[str, Any] = action._execute_module(f"aiia.bulkhead.{name}", given, task_vars=task_vars)
+    return in_words(name, answer)
+
+
+def in_words(name: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a module; of one that ended without an answer, what is known of its end (``ended``)."""
+    if not answer.get("failed") or "module_stdout" not in answer:
+        return answer
+    code = int(answer.get("rc") or 0)
+    how = "it was killed: by hand, or by the kernel for want of memory (journalctl -k says so)"
+    if code not in _KILLED:
+        how = f"its process ended with exit code {code}"
+    said = "\n".join(str(answer.pop(stream, "")).strip() for stream in ("module_stderr", "module_stdout")).strip()
+    answer.pop("exception", None)
+    answer.update(ended=True, msg=f"step {name} ended on the machine without an answer: {how}", detail=last_lines(said))
     return answer
 
+
+#: Exit codes of a process that was killed; without one, the connection has nothing to say.
+_KILLED = (-9, 0, 9, 137)
 
 #: Seconds of waiting for a lock after which the user sees a line.
 _WAIT_PIECE = 10
@@ -110,7 +128,8 @@ class MachineCalls:
         written = self._module("record", arguments)
         session.end()
         self._checked(written)
-        return {**receipt, "path": written.get("path", "")} if receipt else {}
+        known = {name: written[name] for name in ("tried",) if name in written}
+        return {**receipt, "path": written.get("path", ""), **known} if receipt else {}
 
     def _module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return call_module(self._action, self._task_vars, name, arguments)

@@ -13,7 +13,7 @@ the proof. All others are evaluated without effects and without secrets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -100,15 +100,20 @@ class Verdict:
         return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
-def _template_directories(playbook: str) -> list[Path]:
-    """Where the user's templates are: beside the playbook on the command line, and beside the one that it imports.
+def template_directories(playbook: str, inventories: Sequence[str]) -> list[Path]:
+    """Where the user's templates are: beside the playbook on the command line, beside the one that it imports, beside
+    the inventory, and in the current directory.
 
-    Ansible knows only the latter, which for ``import_playbook: aiia.bulkhead.deploy`` is ours.
+    Ansible knows only the second, which for ``import_playbook: aiia.bulkhead.deploy`` is ours. Whether the user types a
+    playbook of their own or ``aiia.bulkhead.deploy`` itself, the same templates are found.
     """
     typed = [
         Path(argument).resolve().parent for argument in context.CLIARGS.get("args", ()) if Path(argument).is_file()
     ]
-    return list(dict.fromkeys(directory / "templates" for directory in [*typed, Path(playbook)]))
+    sources = [Path(source).resolve() for source in inventories if Path(source).exists()]
+    beside = [source if source.is_dir() else source.parent for source in sources]
+    found = [*typed, Path(playbook), *beside, Path.cwd()]
+    return list(dict.fromkeys(directory / "templates" for directory in found))
 
 
 class Gate:
@@ -132,7 +137,7 @@ class Gate:
     @cached_property
     def renderer(self) -> Renderer:
         """What renders the environments."""
-        return Renderer(self._loader, _template_directories(self._playbook))
+        return Renderer(self._loader, template_directories(self._playbook, self.task_vars["ansible_inventory_sources"]))
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -271,7 +276,7 @@ class Gate:
             targets=targets,
             findings=judged,
             stopping=self._stopping(judged, targets, option),
-            open=[*open_checks(fleet), *unread_values(self.declarations)],
+            open=[*open_checks(fleet), *unread_values(self.declarations), *self.renderer.replaced()],
             claims=sum(len(environment.claims) for environment in fleet.environments),
             unread=list(self.unread),
             sealed=[environment.prefix for environment in fleet.environments if sealed_of(environment)],

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ...module_utils.core.steps import Step, sentence
 from ...module_utils.source.values import split_credentials
-from ..gate.session import Note
+from ..gate.session import Note, holder
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..isolation.live.drift import to_mend
@@ -30,6 +31,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
     return {
         "project": naming.project_name(values["bulkhead_prefix"]),
         "compose_file": release.compose_file,
+        "by": holder(),
         "firewall": guard_wanted(values["bulkhead_firewall"]),
         "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
         "repository": split_credentials(values["bulkhead_source_repository"])[0],
@@ -76,6 +78,9 @@ def ship(step: EnvironmentStep, commit: str, *parts: Mapping[str, Any]) -> dict[
     for part in parts:
         shipped.update(part)
     answer = step.module("converge", {"commit": commit, "release": json.dumps(shipped)})
+    for step_done in answer.get("steps") or ():
+        if step_done["verb"] == "kill":
+            step.session.notes.append(Note(sentence(Step.read(step_done))))
     if answer.get("unguarded"):
         step.session.notes.append(Note(f"no guard in the firewall: {answer['unguarded']}"))
     return answer

@@ -16,6 +16,15 @@ from ..release.stack import Stack, StackService
 #: Connection plugins for the controller itself.
 _LOCAL = ("local", "ansible.builtin.local")
 
+#: Django's management commands that ask a person, and the options with which they do not.
+_ASK: Mapping[str, tuple[str, ...]] = {
+    "dbshell": ("--",),
+    "shell": ("-c", "--command"),
+    "shell_plus": ("-c", "--command"),
+    "createsuperuser": ("--noinput", "--no-input"),
+    "changepassword": (),
+}
+
 
 def chosen(prefix: str, stack: Stack, wanted: str) -> list[StackService]:
     """The service of this name, Compose key or container; all services where ``wanted`` is empty.
@@ -90,10 +99,28 @@ def words(variable: str, text: str) -> list[str]:
     return found
 
 
-def terminal_command(container: str, docker_host: str, usual_host: str, variables: Mapping[str, Any]) -> str:
-    """The command that opens a terminal in a container: over ssh if Ansible uses it, as the same user."""
+def needs_terminal(arguments: Sequence[str]) -> bool:
+    """Whether a management command asks a person: without a terminal it does nothing, and says so to nobody."""
+    word, options = arguments[0], arguments[1:]
+    silent = _ASK.get(word)
+    return silent is not None and not any(option.partition("=")[0] in silent for option in options)
+
+
+def log_lines_after(log: Sequence[str], last: str) -> list[str]:
+    """The lines of a log after a time; each begins with its own."""
+    return [line for line in log if line.split(" ")[0] > last]
+
+
+def terminal_command(
+    container: str,
+    docker_host: str,
+    usual_host: str,
+    variables: Mapping[str, Any],
+    inside: Sequence[str] = ("sh",),
+) -> str:
+    """The command that runs ``inside`` in a container's terminal: over ssh if Ansible uses it, as the same user."""
     docker = ["docker"] if docker_host == usual_host else ["docker", "--host", docker_host]
-    command = [*docker, "exec", "--interactive", "--tty", container, "sh"]
+    command = [*docker, "exec", "--interactive", "--tty", container, *inside]
     if variables.get("ansible_become") in (True, "true", "True", "yes"):
         command = ["sudo", *command]
     if variables.get("ansible_connection", "ssh") in _LOCAL:

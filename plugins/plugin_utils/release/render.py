@@ -138,9 +138,18 @@ class Renderer:
     """
 
     def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
+        self._directories = tuple(directories)
         found = [*directories, _OWN]
         self.templates = Templates(loader, found)
         self.inert = Templates(loader, found, inert=True)
+
+    def replaced(self) -> list[str]:
+        """Which of the user's templates are taken instead of the role's: one sentence for each."""
+        found = {}
+        for own in sorted(path.relative_to(_OWN) for path in _OWN.rglob("*.j2")):
+            there = [directory / own for directory in self._directories if (directory / own).is_file()]
+            found.update({own: there[0]} if there else {})
+        return [f"{path} is used instead of the role's own template {own}." for own, path in found.items()]
 
     def render(self, declaration: Declaration, inert: bool = False) -> Release | None:
         """Render an environment whose commit is unknown.

@@ -42,6 +42,9 @@ class FakeCheckout:
     def current_branch(self) -> str:
         return self.branch if self.commit else ""
 
+    def about(self, commit: str) -> dict[str, str]:
+        return {"subject": f"subject of {commit}", "author": "Ann"}
+
     def move_to(self, commit: str) -> None:
         if self.broken:
             raise GitError("git checkout failed")

@@ -41,6 +41,8 @@ class FakeEngine:
         self.objects: dict[str, list[dict[str, Any]]] = {"network": [], "volume": [], "image": []}
         self.calls: list[str] = []
         self.sick: dict[str, str] = {}
+        #: Images whose containers end only when they are killed.
+        self.stubborn: set[str] = set()
         self.refuses: Callable[[str], bool] = lambda _call: False
         #: What happens before a call is answered: tests look at the machine, or let the run be killed.
         self.on_call: Callable[[str], None] = lambda _call: None
@@ -123,7 +125,9 @@ class FakeEngine:
         if args[0] == "stop":
             for container in self.running.values():
                 if container["Id"] in args[1:]:
-                    container["State"] = {"Running": False, "Status": "exited", "ExitCode": 0}
+                    code = 137 if container["Config"]["Image"] in self.stubborn else 0
+                    began = {"StartedAt": container["State"]["StartedAt"]} if "StartedAt" in container["State"] else {}
+                    container["State"] = {"Running": False, "Status": "exited", "ExitCode": code, **began}
         if args[:2] == ("image", "ls"):
             return 0, "\n".join(self.images_there), ""
         if args[1:2] == ("inspect",):

@@ -225,7 +225,7 @@ def as_text(receipt: Mapping[str, Any]) -> str:
         lines.append(f"  changed   {_few(_shown(receipt['changed'])) or 'nothing'}")
     if "tried" in receipt:
         lines += [
-            f"  tried     {_few(_shown(receipt['tried'])) or 'nothing on the machine'}",
+            f"  tried     {_few(_shown(receipt['tried'] or ())) or 'nothing on the machine'}",
             f"  put back  {textwrap.shorten(receipt['put_back'], 160, placeholder=' …') or 'nothing had to be'}",
         ]
     if probed:
@@ -239,7 +239,7 @@ def as_text(receipt: Mapping[str, Any]) -> str:
         counted = f"{receipt['bystander_containers']} containers, to the id and start time"
         lines.append(f"  unchanged {_few(names)} ({counted})")
     else:
-        lines.append("  unchanged no other environment is on this machine")
+        lines.append("  unchanged no other environment is registered on this machine")
     lines += [f"  note      {_few(notes)}"] if notes else []
     lines.append(f"  kept in   {receipt['path']}" if receipt.get("path") else "  kept      nowhere")
     return "\n".join(lines)

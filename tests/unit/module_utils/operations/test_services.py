@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import Tree
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
-from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations import maintenance as maintenance_module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.maintenance import PAGE, Maintenance
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.services import Services
@@ -60,6 +60,9 @@ class FakeEngine:
         self.found = list(containers)
         self.answers = answers
         self.calls: list[tuple[str, ...]] = []
+        #: What calls could read of open files, and got as standard input.
+        self.read: list[str] = []
+        self.data: list[str | None] = []
 
     def containers(self, *_filters: str) -> list[dict[str, Any]]:
         return self.found
@@ -67,8 +70,13 @@ class FakeEngine:
     def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
         return [container for container in self.found if container["Id"] in ids]
 
-    def docker(self, *args: str) -> tuple[int, str, str]:
+    log_lines = Engine.log_lines
+
+    def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
         self.calls.append(args)
+        for descriptor in options.get("pass_fds", ()):
+            self.read.append(Path(f"/proc/self/fd/{descriptor}").read_text(encoding="utf-8"))
+        self.data.append(options.get("data"))
         return cast("tuple[int, str, str]", self.answers.get(args[0], (0, "", "")))
 
     def docker_ok(self, *args: str) -> str:
@@ -130,6 +138,29 @@ def test_secrets_of_the_container_itself_are_hidden() -> None:
     engine = FakeEngine(container("web", Config=settings), exec=(0, "key one, key two, xyz, plain", ""))
     done = services(engine, "web", secrets=("A", "B")).execute(["env"])
     assert done["lines"] == ["********, ********, xyz, plain"]
+
+
+def test_a_log_since_a_time() -> None:
+    engine = FakeEngine(container("web"), logs=(0, "T1 one\n", ""))
+    services(engine, "web").logs(3, "10m")
+    assert engine.calls[-1] == ("logs", "--timestamps", "--tail", "3", "--since", "10m", "id-web")
+
+
+def test_what_a_command_gets_is_in_no_argument() -> None:
+    """Every user of the machine sees a process's arguments."""
+    engine = FakeEngine(container("web"), exec=(0, "done", ""))
+    services(engine, "web").execute(["load"], data="one secret\n", variables={"PASSWORD": "another"})
+    (call,) = engine.calls
+    assert call[:4] == ("exec", "--interactive", "--env-file", call[3]) and call[3].startswith("/proc/self/fd/")
+    assert call[4:] == ("id-web", "load")
+    assert engine.data == ["one secret\n"] and engine.read == ["PASSWORD=another\n"]
+    assert not Path(call[3]).exists(), "the file without a name is still open"
+
+
+def test_a_command_without_input_gets_none() -> None:
+    engine = FakeEngine(container("web"), exec=(0, "done", ""))
+    services(engine, "web").execute(["load"])
+    assert engine.calls == [("exec", "id-web", "load")] and engine.data == [None] and engine.read == []
 
 
 def test_a_long_output_is_cut_and_says_so() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.converge import Converger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import plan
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
-from unit.module_utils.deployments import WEB, Machine, files
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
+from unit.module_utils.deployments import WEB, Machine, files, roll_back
 from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
 from unit.module_utils.rolled import ROLLING, Rolled
 
@@ -159,10 +161,26 @@ def prepared(machine: Machine) -> list[str]:
     return [call.split(" web ")[1] for call in machine.engine.calls if "--rm" in call and " web " in call]
 
 
+@pytest.mark.parametrize("name", ["worker", "gone"], ids=["worker", "service that is gone"])
+def test_a_container_that_was_killed_is_told(rolled: Rolled, name: str) -> None:
+    """It did not end within its grace period: what it was doing may be half done."""
+    services = [service("web", **ROLLING), service("db", awaited=True), service("worker"), service("gone")]
+    images = {"web": "web:1", "db": "db:1", "worker": "worker:1", "gone": "gone:1"}
+    conf = file("web.conf", "one")
+    rolled.deploy(files=[file(COMPOSE_FILE, compose_text(**images)), conf], services=services)
+    rolled.engine.stubborn.add(f"{name}:1")
+    images.update(web="web:2", worker="worker:2")
+    del images["gone"]
+    rolled.deploy(files=[file(COMPOSE_FILE, compose_text(**images)), conf], services=services[:3])
+    assert [step for step in rolled.tried if step.startswith("killed")] == [
+        f"killed {name}: it did not end within its grace period (stop_grace_period of its service)"
+    ]
+
+
 def test_prepared_before_it_gets_requests_and_after_a_backup(rolled: Rolled) -> None:
-    def back_up(reason: str) -> str:
+    def back_up(reason: str) -> Step:
         rolled.engine.calls.append(f"backup {reason}")
-        return "backup"
+        return Step("make", "one", "backup")
 
     rolled.back_up = back_up
     rolled.look()  # web:1 was prepared by its own deployment
@@ -210,9 +228,9 @@ def test_a_database_that_is_new_is_started_before_its_backup(rolled: Rolled) -> 
     parts = [{"key": "store", "kind": "postgresql"}, {"key": "web", "kind": "files"}]
     there: list[bool] = []
 
-    def back_up(_reason: str) -> str:
+    def back_up(_reason: str) -> Step:
         there.append("store" in rolled.engine.running)
-        return "one"
+        return Step("make", "one", "backup")
 
     rolled.back_up = back_up
     rolled.deploy(
@@ -383,3 +401,33 @@ def test_another_port_cannot_be_stood_in_for(rolled: Rolled) -> None:
     assert "it now listens on another port" in rolled.fails(**changes).message
     same = [service("web", **ROLLING, expose=["8000"]), service("db")]
     rolled.deploy(**files(web="web:2"), services=same)
+
+
+def test_a_restart_has_no_gap(rolled: Rolled) -> None:
+    """A stand-in serves meanwhile; the fixture looks at every call. Nothing else is touched."""
+    before, current = rolled.engine.ids(), current_release(rolled.tree)
+    roll_back(rolled, current, restart=["web"])
+    after = rolled.engine.ids()
+    assert after["web"] != before["web"] and after["db"] == before["db"]
+    assert (rolled.who_serves(), rolled.is_clean()) == ("web:1", True) and rolled.steered == {"web:1"}
+    assert rolled.plan() == [] and current_release(rolled.tree) == current
+
+
+def test_what_does_not_serve_is_restarted_as_well(rolled: Rolled) -> None:
+    rolled.engine.on_call = lambda _call: None
+    before = rolled.engine.ids()
+    rolled.engine.container("web")["State"]["Health"] = {"Status": "unhealthy", "Log": []}
+    roll_back(rolled, current_release(rolled.tree), restart=["web"])
+    assert rolled.engine.ids()["web"] != before["web"] and rolled.who_serves() == "web:1"
+
+
+def test_a_restart_is_planned(rolled: Rolled) -> None:
+    assert rolled.plan(restart=["web"]) == ["replace aiia_prod_web without a gap: to restart it"]
+    assert rolled.plan(restart=["db"]) == []
+
+
+def test_a_restart_that_fails_leaves_what_serves(rolled: Rolled) -> None:
+    rolled.engine.sick["web:1"] = "unhealthy"  # whatever is started from now on
+    with pytest.raises(stand_in.EngineError, match="The previous release serves again"):
+        roll_back(rolled, current_release(rolled.tree), restart=["web"])
+    assert rolled.who_serves() == "web:1"

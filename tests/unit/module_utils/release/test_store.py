@@ -136,3 +136,12 @@ def test_secrets_of_a_kept_release_are_hidden(three: Machine) -> None:
     settings = b'PASSWORD="correct horse"\nDB_NAME="aiia_prod"\nA=1\n'
     texts = secret_texts([DesiredFile(".env", settings, 0o600, True), DesiredFile("compose", b"name: aiia_prod")])
     assert texts == {'PASSWORD="correct horse"', 'DB_NAME="aiia_prod"', "correct horse"}
+
+
+def test_a_release_says_what_it_is_and_by_whom(machine: Machine) -> None:
+    """Returning to it does not change that."""
+    first = machine.deploy(by="ann@laptop")
+    machine.deploy(**files(web="web:2"), commit="c2", by="bob@laptop")
+    assert roll_back(machine, first)
+    known = Releases(machine.tree).manifest(first)["about"]
+    assert known == {"subject": "subject of c1", "author": "Ann", "by": "ann@laptop"}

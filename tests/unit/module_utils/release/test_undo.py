@@ -241,3 +241,17 @@ def test_no_guard_after_a_first_deployment_that_failed(
     machine.fails(**guarded())
     assert FakeFirewall.up is None and machine.engine.running == {}
     assert machine.engine.calls.index("guard off") < machine.engine.calls.index("network rm aiia_prod_network")
+
+
+def test_an_engine_without_addresses(machine: Machine) -> None:
+    """The reason is the headline, with what could go and the setting."""
+    said = "Network n  Error\nError response from daemon: all predefined address pools have been fully subnetted"
+    real, docker = machine.engine.compose, machine.engine.docker
+    machine.engine.compose = lambda *args, **options: (1, "", said) if args[0] == "up" else real(*args, **options)
+    machine.engine.docker = lambda *args, **options: (
+        (0, "old_default\n", "") if args[:2] == ("network", "ls") else docker(*args, **options)
+    )
+    error = machine.fails()
+    assert "the containers could not be made: Error response from daemon: all predefined address" in error.message
+    for word in ("old_default", "default-address-pools"):
+        assert word in error.message

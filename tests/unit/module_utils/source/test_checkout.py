@@ -557,3 +557,15 @@ def test_the_commits_that_were_deployed(machine: Machine) -> None:
     for name in machine.releases():
         Releases(machine.tree).remove(name)
     assert deployed_commits(machine.tree) == ["c2"]
+
+
+def test_what_a_commit_is_about_has_no_control_characters(checkout: Checkout, origin: Path) -> None:
+    """Whoever may push writes it, and a terminal shows it."""
+    git(origin, "config", "user.name", "x")
+    tree = git(origin, "rev-parse", "staging^{tree}")
+    written = git(origin, "commit-tree", "-p", tip(origin, "staging"), "-m", "a\x1b[31mb" + "c" * 200, tree)
+    git(origin, "update-ref", "refs/heads/staging", written)
+    checkout.move_to(checkout.fetch())
+    about = checkout.about(written)
+    assert about["subject"].startswith("a [31mbccc") and len(about["subject"]) == 100
+    assert about["author"] == "Somebody"

@@ -20,6 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import R
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import kept
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live import LiveGate
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.machine_calls import call_module, in_words
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.session import Session, begun
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
@@ -237,6 +238,60 @@ def test_a_module_that_failed_leaves_a_receipt_that_has_its_steps(live: Build) -
     assert result["msg"] == f"no. {words}"
     assert result["bystander_changes"] == ["container app_prod_web is gone"]
     assert set(result) == {"failed", "msg", "more", "bystander_changes", "receipt"}
+
+
+def test_a_module_that_was_killed_leaves_a_receipt_that_says_so(live: Build) -> None:
+    """What it had begun is on the machine; what it left is seen."""
+    machine, gate = live()
+    fresh = {**deployed(OURS), "id": "new"}
+    machine.answers["machine_info"] = [{"observation": seen(containers=[deployed(THEIRS), fresh])}]
+    machine.answers["record"] = [{"path": "/state/1.json", "tried": [STARTED]}]
+    machine.answers["converge"] = [
+        {
+            "failed": True,
+            "module_stdout": "",
+            "module_stderr": "",
+            "rc": 137,
+            "msg": "Module result deserialization failed",
+        }
+    ]
+    session = ready(machine, gate)
+    result = call_module(machine, TASK_VARS, "converge", {"prefix": OURS, "token": session.token})
+    with gate.during(session, result):
+        pass
+    receipt = machine.calls[-1][1]["receipt"]
+    assert receipt["tried"] is None
+    left = f"{fresh['name']} ({fresh['condition']})"
+    assert receipt["put_back"] == f"nothing: the run was killed; it left {left}. The next deployment goes on from there"
+    assert "step converge ended on the machine without an answer: it was killed" in result["msg"]
+    assert "deserialization" not in str(result)
+    assert "tried     start app_staging_web" in result["receipt"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"rc": 1, "module_stderr": "Traceback …\nMemoryError: no room"}, ["exit code 1", "MemoryError: no room"]),
+        ({"rc": 137, "module_stdout": "Killed"}, ["it was killed"]),
+        ({"rc": 0}, ["it was killed"]),
+    ],
+)
+def test_a_module_without_an_answer_is_described(answer: dict[str, Any], words: list[str]) -> None:
+    given = {
+        "failed": True,
+        "msg": "Module result deserialization failed",
+        "module_stdout": "",
+        "exception": "…",
+        **answer,
+    }
+    said = in_words("verify", given)
+    assert all(word in f"{said['msg']} {said['detail']}" for word in words)
+    assert "deserialization" not in str(said) and "module_stdout" not in said
+
+
+def test_an_answer_stays_as_it_is() -> None:
+    answer = {"failed": True, "msg": "no"}
+    assert in_words("verify", answer) == {"failed": True, "msg": "no"}
 
 
 def test_a_job_that_failed_was_tried_as_a_whole(live: Build) -> None:

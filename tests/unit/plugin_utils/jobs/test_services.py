@@ -125,6 +125,34 @@ def test_an_engine_of_ones_own_is_in_that_line() -> None:
     assert line.startswith("docker --host unix:///run/user/1000/docker.sock exec ")
 
 
+def test_a_command_for_that_terminal() -> None:
+    line = jobs.terminal_command("c", SOCKET, SOCKET, {"ansible_host": "h"}, ["python3", "manage.py", "dbshell"])
+    assert line == "ssh -t h 'docker exec --interactive --tty c python3 manage.py dbshell'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asks"),
+    [
+        (["dbshell"], True),
+        (["shell"], True),
+        (["shell", "-c", "print(1)"], False),
+        (["shell", "--command=print(1)"], False),
+        (["createsuperuser"], True),
+        (["createsuperuser", "--noinput", "--username", "ann"], False),
+        (["changepassword", "ann"], True),
+        (["migrate"], False),
+    ],
+)
+def test_which_commands_ask_a_person(arguments: list[str], asks: bool) -> None:
+    assert jobs.needs_terminal(arguments) is asks
+
+
+def test_a_log_that_is_followed_shows_nothing_twice() -> None:
+    log = ["2026-01-01T00:00:01.1Z a", "2026-01-01T00:00:02.1Z b", "2026-01-01T00:00:03.1Z c"]
+    assert jobs.log_lines_after(log, "2026-01-01T00:00:02.1Z") == log[2:]
+    assert jobs.log_lines_after(log, "") == log
+
+
 def test_the_list_is_a_table() -> None:
     row = {"service": "web", "container": "a_web", "condition": "healthy", "image": "i", "started": "2026"}
     assert jobs.listing([row]).splitlines() == [

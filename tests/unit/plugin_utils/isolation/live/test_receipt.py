@@ -273,7 +273,7 @@ def test_the_receipt_for_a_person() -> None:
     ("more", "says"),
     [
         ({"bystander_changes": ["container x is gone"]}, "BYSTANDERS CHANGED: container x is gone"),
-        ({"bystanders": [], "bystander_containers": 0}, "no other environment is on this machine"),
+        ({"bystanders": [], "bystander_containers": 0}, "no other environment is registered on this machine"),
         ({"changed": []}, "changed   nothing"),
     ],
 )
