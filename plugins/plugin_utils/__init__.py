@@ -30,9 +30,7 @@ class _Compiled(MetaPathFinder):
         if not fullname.startswith(f"{__name__}."):
             return None
         for directory in path or ():
-            finder = self._directories.setdefault(
-                directory, FileFinder(directory, (SourceFileLoader, SOURCE_SUFFIXES))
-            )
+            finder = self._directories.setdefault(directory, FileFinder(directory, (SourceFileLoader, SOURCE_SUFFIXES)))
             spec = finder.find_spec(fullname)
             if spec and spec.loader:
                 return spec

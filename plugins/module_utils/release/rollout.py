@@ -93,7 +93,7 @@ class Rollout:
         early = self._early(stale)
         if early:
             self._bring_up(early)
-            self.serving.bring_files(early)
+            self.serving.bring_files(early, allowed)
         prepare()
         self._roll(services, stale, recreated)
         if not allowed and rolled:
@@ -102,7 +102,7 @@ class Rollout:
         self.serving.up(services)
         fresh = [service for service in services if service.on_change and self._is_fresh(service)]
         late = [service for service in services if service in stale or service in fresh]
-        self.serving.bring_files([service for service in late if service not in early])
+        self.serving.bring_files([service for service in late if service not in early], allowed)
         self.serving.wait(services)
 
     def _early(self, stale: list[Service]) -> list[Service]:
