@@ -134,7 +134,8 @@ def test_the_users_settings_win(tmp_path: Path) -> None:
 )
 def test_what_is_refused(tmp_path: Path, program: str, name: str, value: Any) -> None:
     variable = f"bulkhead_{program}_settings"
-    declaration = declared(tmp_path, **{variable: {name: value}})
+    chosen: dict[str, Any] = {variable: {name: value}}
+    declaration = declared(tmp_path, **chosen)
     render(declaration, tmp_path)
     assert problems(declaration) == [("invalid-setting", f"{variable}.{name}")]
     assert "\n" not in declaration.problems[0].message
