@@ -127,7 +127,7 @@ def build_stack(
         complete = _complete(stack, services, name, application)
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
-        _fit_to_limits(complete, extra, services.get(name) or {})
+        _fit_to_limits(name, complete, extra, services.get(name) or {})
         replicas = replicas_of(complete)
         host = naming.container_name(prefix, name)
         if replicas == 1:
@@ -202,11 +202,15 @@ def _complete(stack: Mapping[str, Any], services: Mapping[str, Any], name: str, 
     return complete
 
 
-def _fit_to_limits(complete: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def _fit_to_limits(name: str, complete: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Give a service the part of its memory for ``/dev/shm`` that its ``shm_part`` says, unless its user chose one."""
+    part = extra.get("shm_part")
+    if part is None or "shm_size" in own:
+        return
+    if not isinstance(part, int) or part < 1:
+        raise ValueError(f"bulkhead_services.{name}: x-bulkhead.shm_part is {part!r}; use a whole number such as 8")
     memory = memory_limit(complete)
-    if extra.get("shm_part") and "shm_size" not in own:
-        complete["shm_size"] = f"{max(64, memory // int(extra['shm_part']) >> 20) if memory else 128}m"
+    complete["shm_size"] = f"{max(64, memory // part >> 20) if memory else 128}m"
 
 
 def _settings(complete: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str]:
