@@ -154,8 +154,8 @@ def lines(rounds: int) -> Iterator[Line | str]:
             },
             rounds,
         )
-        yield ratio("a deploy that changes nothing / a playbook written by hand", medians, "Bulkhead", "by hand", 1.3)
-        yield ratio("a deploy that changes nothing / a bare docker compose up -d", medians, "Bulkhead", "Compose")
+        yield ratio("a deploy that changes nothing / a playbook written by hand", medians, "Bulkhead", "by hand", 0.35)
+        yield ratio("a deploy that changes nothing / a bare docker compose up -d", medians, "Bulkhead", "Compose", 3)
         for name, run_it in (("Bulkhead", ours), ("by hand", by_hand)):
             work = work_of(run_it("-vvv"))
             yield f"      {name}: {work.tasks} tasks, {work.module_calls} module calls on the host"

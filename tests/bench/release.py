@@ -27,8 +27,8 @@ from programs import ROOT, Failed, run
 for folder in ("app", "e2e"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
 
-from load_guide import ADD_COLUMN, migration  # noqa: E402
-from make_repository import Git, commit  # noqa: E402
+from load_guide import ADD_COLUMN, migration  # type: ignore[import-not-found]  # noqa: E402
+from make_repository import Git, commit  # type: ignore[import-not-found]  # noqa: E402
 
 BUDGET = 1.5
 BRANCH = "staging"

@@ -147,14 +147,23 @@ class Serving:
             self.remove([container])
         self.up([service], service.key)
 
-    def bring_files(self, services: list[Service]) -> None:
-        """Let running containers take changed files: by their own command, else by being recreated."""
+    def bring_files(self, services: list[Service], allowed: bool) -> None:
+        """Let running containers take changed files: by their own command, else by being recreated.
+
+        Raises EngineError where the command asks for a start that nobody foresaw, and services may not be down.
+        """
         for service in services:
             if not service.files:
                 continue
             self.brought.append(service)
             fresh = not any(found["Id"] in self.run.before for found in self.run.containers.of_service(service))
             taken = self._tell(service) if service.on_change else fresh
+            if not taken and service.on_change and service.steady and not (fresh or allowed):
+                self.brought.remove(service)  # it took nothing that would have to be taken back
+                raise EngineError(
+                    "service %s takes its changed files only when it starts, and would be down meanwhile. Allow the "
+                    "downtime with bulkhead_allow_downtime: true" % service.name
+                )
             if not taken:
                 self.recreate(service)
         self.run.refresh()

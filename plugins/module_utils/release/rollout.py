@@ -100,7 +100,7 @@ class Rollout:
         first = [service for service in services if service in early or service in missed]
         if first:
             self._bring_up(first)
-            self.serving.bring_files(early)
+            self.serving.bring_files(early, allowed)
         prepare()
         self._roll(services, stale, recreated)
         if not allowed and rolled:
@@ -110,7 +110,7 @@ class Rollout:
         self.serving.up(services)
         fresh = [service for service in services if service.on_change and self._is_fresh(service)]
         late = [service for service in services if service in stale or service in fresh]
-        self.serving.bring_files([service for service in late if service not in early])
+        self.serving.bring_files([service for service in late if service not in early], allowed)
         self.serving.wait(services)
 
     def _is_missed(self, service: Service, recreated: set[str]) -> bool:

@@ -24,7 +24,8 @@ SETTINGS = ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets")
 def specification() -> Mapping[str, Mapping[str, Any]]:
     """The public variables with type and requirement, from the role's ``argument_specs.yml``."""
     text = (ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    options: dict[str, dict[str, Any]] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    options: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)["argument_specs"]["main"]["options"]
     return options
 
 

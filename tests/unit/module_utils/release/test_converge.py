@@ -73,6 +73,19 @@ def test_a_command_that_asks_for_a_start(deployed: Machine) -> None:
     assert deployed.engine.ids()["db"] == before["db"]
 
 
+def test_a_start_that_nobody_foresaw(deployed: Machine) -> None:
+    """What serves is not taken down without leave, and what it has not taken is not left on disk."""
+    before = deployed.engine.ids()
+    deployed.engine.commands["exec web reload"] = (75, "", "")
+    services = [service("web", **WEB, on_change=["web", "reload"], steady=True), service("db")]
+    with pytest.raises(Failure, match="takes its changed files only when it starts"):
+        deployed.deploy(**files(conf="two"), services=services)
+    assert deployed.engine.ids() == before
+    assert (deployed.directory / "web.conf").read_text() == "one"
+    deployed.deploy(**files(conf="two"), services=services, allow_downtime=True)
+    assert deployed.engine.ids()["web"] != before["web"]
+
+
 def test_a_file_that_is_read_at_the_start_alone(deployed: Machine) -> None:
     """It takes the service down although there is a command for its other files: nobody allowed that."""
     reloads = {**WEB, "rolling": False, "on_change": ["web", "reload"], "steady": True}

@@ -33,6 +33,8 @@ def test_a_new_version(rolled: Rolled) -> None:
     assert rolled.who_serves() == "web:2"
     assert rolled.steered == {"web:2"}
     assert rolled.is_clean()
+    # It serves: it has to come back with the machine.
+    assert "update --restart unless-stopped aiia_prod_web_next" in rolled.engine.calls
     assert rolled.engine.ids()["db"] == before["db"]
     assert rolled.plan(**files(web="web:2")) == []
 
@@ -96,6 +98,8 @@ def test_a_new_version_that_does_not_get_healthy_gets_no_request(rolled: Rolled)
 def test_a_new_version_that_dies_at_once(rolled: Rolled) -> None:
     rolled.engine.sick["web:2"] = "exited 3"
     assert "did not get healthy (exited (3))" in rolled.fails(**files(web="web:2")).message
+    # The engine would start it again and again.
+    assert not [call for call in rolled.engine.calls if call.startswith("update --restart")]
     assert rolled.is_clean() and rolled.who_serves() == "web:1"
 
 

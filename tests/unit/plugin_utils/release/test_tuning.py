@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.tuning import workers
-from unit.fleets import declared, problems
+from unit.fleets import declared, problems, read, write
 from unit.plugin_utils.release.test_render import on_the_machine, render, rendered, service, settings, texts
 from unit.plugin_utils.release.tuning_page import PAGE, with_lists
 
@@ -134,7 +135,8 @@ def test_the_users_settings_win(tmp_path: Path) -> None:
 )
 def test_what_is_refused(tmp_path: Path, program: str, name: str, value: Any) -> None:
     variable = f"bulkhead_{program}_settings"
-    declaration = declared(tmp_path, **{variable: {name: value}})
+    chosen: dict[str, Any] = {variable: {name: value}}
+    declaration = declared(tmp_path, **chosen)
     render(declaration, tmp_path)
     assert problems(declaration) == [("invalid-setting", f"{variable}.{name}")]
     assert "\n" not in declaration.problems[0].message
@@ -157,6 +159,14 @@ def test_values_that_are_none(tmp_path: Path, name: str, value: Any) -> None:
     declaration = declared(tmp_path, **{name: value})
     render(declaration, tmp_path)
     assert problems(declaration) == [("invalid-variable", name)]
+
+
+@pytest.mark.parametrize("part", [0, -8, "eight", [8]])
+def test_a_part_that_is_none(tmp_path: Path, part: Any) -> None:
+    declaration = declared(tmp_path, bulkhead_services={"postgresql": {"x-bulkhead": {"shm_part": part}}})
+    loader = read(write(tmp_path / "any", {})).loader
+    assert Renderer(loader, []).render(declaration) is None
+    assert "x-bulkhead.shm_part is" in declaration.problems[0].message
 
 
 def test_a_password_is_read_at_the_start_alone(tmp_path: Path) -> None:
