@@ -14,6 +14,7 @@ from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.source.checkout import split_credentials
+from ..plugin_utils.declaration.settings import DEPLOY_KEY
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
@@ -57,6 +58,8 @@ class ActionModule(EnvironmentStep):
         return {
             "repository": repository,
             "credentials": credentials,
+            "deploy_key": str(values["bulkhead_secrets"].get(DEPLOY_KEY) or ""),
+            "known_hosts": values["bulkhead_source_known_hosts"],
             "branch": values["bulkhead_source_branch"],
             "commit": values["bulkhead_source_commit"],
             "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]) if builds else "",
