@@ -61,7 +61,7 @@ def test_only_ssh_gets_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", repository], check=True)
         blob = subprocess.run(["git", "-C", repository, "mktree"], input=b"", capture_output=True, check=True).stdout
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        made = ["git", "-C", repository, *who, "commit-tree", "-m", "x", blob.decode().strip()]
+        made = ["git", "-C", str(repository), *who, "commit-tree", "-m", "x", blob.decode().strip()]
         commit = subprocess.run(made, capture_output=True, text=True, check=True).stdout.strip()
         subprocess.run(["git", "-C", repository, "update-ref", "refs/heads/main", commit], check=True)
         out.mkdir()
