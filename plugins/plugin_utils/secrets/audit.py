@@ -54,7 +54,11 @@ def weaknesses(values: Mapping[str, str], plain: Collection[str] = (), protected
                 f"move it to the environment's vault.yml with -e bulkhead_secret=set -e bulkhead_secret_name={name}, "
                 "and give it a new value",
             )
-        if value.lower() in _WORDS or (is_placeholder(value) and bits(value) < 2 * STRONG) or "insecure" in value:
+        if (
+            value.lower() in _WORDS
+            or (is_placeholder(value) and bits(value) < STRONG)
+            or value.startswith("django-insecure")
+        ):
             yield Weakness(
                 "placeholder-secret",
                 Severity.HIGH,
