@@ -189,7 +189,9 @@ def with_live_fingerprints(
         findings += _untrue(declaration, recorded(own), recorded(record(live, salt)), values)
         # What is sealed in this run cannot be made anew: there the record counts.
         kept = own.get("secrets") if _some_sealed(declaration) and isinstance(own, Mapping) else None
-        old = {name: text for name, text in (kept or {}).items() if name not in values}
+        old = {
+            str(name): text for name, text in (kept.items() if isinstance(kept, Mapping) else ()) if name not in values
+        }
         made.append(replace(environment, variables={**environment.variables, RECORD: record({**old, **live}, salt)}))
     return tuple(made), findings
 
