@@ -11,6 +11,7 @@ from typing import Any
 
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.source.values import split_credentials
+from ..plugin_utils.declaration.settings import DEPLOY_KEY
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
@@ -47,6 +48,8 @@ class ActionModule(EnvironmentStep):
         return {
             "repository": repository,
             "credentials": credentials,
+            "deploy_key": str(values["bulkhead_secrets"].get(DEPLOY_KEY) or ""),
+            "known_hosts": values["bulkhead_source_known_hosts"],
             "branch": values["bulkhead_source_branch"],
             "commit": values["bulkhead_source_commit"],
             "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]) if builds else "",

@@ -27,6 +27,8 @@ attributes:
 options:
   repository: {type: str, required: true, description: The git repository.}
   credentials: {type: str, default: "", description: "The repository's entry for git's credential store."}
+  deploy_key: {type: str, default: "", description: The environment's private ssh key for the repository.}
+  known_hosts: {type: str, default: "", description: The host keys of the repository's server.}
   branch: {type: str, required: true, description: The environment's branch.}
   commit: {type: str, default: "", description: The commit. Defaults to the newest of the branch.}
   image: {type: str, default: "", description: "The image to build, without its tag. Empty builds no image."}
@@ -108,6 +110,7 @@ from ..module_utils.image.tag import image_tag
 from ..module_utils.release.adoption import take_over
 from ..module_utils.release.store import deployed_commits
 from ..module_utils.run_module import answer
+from ..module_utils.source.access import DeployKey
 from ..module_utils.source.checkout import Checkout
 from ..module_utils.state.home import Home
 
@@ -118,8 +121,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False, "built": False}
     home = Home.of(params)
     take_over(home, check=module.check_mode)
-    where = (params["directory"], params["repository"], params["branch"], params["owner"], params["credentials"])
-    checkout = Checkout(module, *where)
+    key = DeployKey(params["deploy_key"], params["known_hosts"]) if params["deploy_key"] else None
+    where = (params["directory"], params["repository"], params["branch"], params["owner"])
+    checkout = Checkout(module, *where, credentials=key or params["credentials"])
     checkout.refuse_local_changes(deployed_commits(home))
     result["before"] = checkout.head()
     if module.check_mode:
@@ -151,6 +155,8 @@ def main() -> None:
             **ENVIRONMENT,
             "repository": {"type": "str", "required": True},
             "credentials": {"type": "str", "default": "", "no_log": True},
+            "deploy_key": {"type": "str", "default": "", "no_log": True},
+            "known_hosts": {"type": "str", "default": ""},
             "branch": {"type": "str", "required": True},
             "commit": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},

@@ -72,6 +72,7 @@ VARIABLES = [
     *variable("bulkhead_source_branch", STAGING, "--upload-pack=touch"),
     *variable("bulkhead_source_branch", NOBODY, "main2", "release/2"),
     *variable("bulkhead_source_commit", NOBODY, "4f2a91c07b1d3e5f60718293a4b5c6d7e8f90a1b"),
+    *variable("bulkhead_source_known_hosts", NOBODY, "git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"),
     *variable("bulkhead_source_shared", NOBODY, True),
     *variable("bulkhead_build_dockerfile", BOTH, f"{MAIN}/Dockerfile"),
     *variable("bulkhead_build_dockerfile", NOBODY, "docker/Dockerfile"),

@@ -114,9 +114,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/release/copied.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/release/keys.py": {"os.path.realpath": NO_CONTENT, "os.memfd_create": MEMORY},
     "module_utils/release/preconditions.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/source/access.py": {"os.memfd_create": MEMORY, "os.fchown": MEMORY},
     "module_utils/source/checkout.py": {
-        "os.memfd_create": MEMORY, "os.fchown": MEMORY, "tempfile.mkdtemp": TEMPORARY, "os.chown": TEMPORARY,
-        "shutil.rmtree": TEMPORARY, "os.path.isfile": NO_CONTENT,
+        "tempfile.mkdtemp": TEMPORARY, "os.chown": TEMPORARY, "shutil.rmtree": TEMPORARY, "os.path.isfile": NO_CONTENT,
     },
     "module_utils/source/context.py": {
         "os.open": HANDLE, "os.listdir": HANDLE, "os.mkdir": HANDLE, "os.readlink": HANDLE, "os.stat": HANDLE,

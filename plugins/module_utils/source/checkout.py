@@ -19,6 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..core.directory import Tree
 from ..core.errors import Failure, last_lines
 from ..core.process import home_directory, run_command
+from .access import DeployKey, nameless
 from .context import PrivateCopy, object_id
 from .remedies import remedy
 from .values import (
@@ -57,7 +58,7 @@ class Checkout:
         repository: str,
         branch: str,
         owner: str = "",
-        credentials: str = "",
+        credentials: str | DeployKey = "",
     ) -> None:
         self.module = module
         self.place = Tree(directory, owner)
@@ -91,14 +92,14 @@ class Checkout:
         return "%s\n%s" % (said, advice[:1].upper() + advice[1:]) if advice else said
 
     def run(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run git, in the directory ``cwd`` if given, with the open files ``pass_fds``. Returns (exit code, output,
-        errors)."""
+        """Run git, in the directory ``cwd`` if given, with the open files ``pass_fds`` and the command ``ssh``. Returns
+        (exit code, output, errors)."""
         variables = {
             "HOME": self._home(),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            "GIT_SSH_COMMAND": options.get("ssh") or "ssh -o BatchMode=yes",
             "GIT_ADVICE": "0",
         }
         command = ["/usr/bin/env", "-i"] + ["%s=%s" % item for item in sorted(variables.items())]
@@ -111,13 +112,11 @@ class Checkout:
         """Run git with the repository's credentials in a file without a name, of which a killed run leaves nothing."""
         if not self._credentials:
             return self.run(*args, **options)
-        descriptor = os.memfd_create("git-credentials")
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(self._credentials)
-            stream.flush()
-            os.fchmod(descriptor, 0o600)
-            if self.owner:
-                os.fchown(descriptor, pwd.getpwnam(self.owner).pw_uid, -1)
+        uid = pwd.getpwnam(self.owner).pw_uid if self.owner else os.getuid()
+        if isinstance(self._credentials, DeployKey):
+            with self._credentials.opened(uid) as (ssh, descriptors):
+                return self.run(*args, ssh=ssh, pass_fds=descriptors, **options)
+        with nameless(self._credentials, uid) as descriptor:
             store = "credential.helper=store --file=/proc/self/fd/%d" % descriptor
             return self.run("-c", "credential.helper=", "-c", store, *args, pass_fds=(descriptor,), **options)
 

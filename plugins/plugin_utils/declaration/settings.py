@@ -18,6 +18,10 @@ MAX_SETTING = 128 * 1024
 #: Compose and the Docker client read these themselves: they would redirect the call, not set the application.
 RESERVED = ("COMPOSE_", "DOCKER_")
 
+#: The secret with the environment's own ssh key for its repository. It and its public half are for git alone.
+DEPLOY_KEY = "BULKHEAD_DEPLOY_KEY"
+FOR_GIT = (DEPLOY_KEY, f"{DEPLOY_KEY}_PUBLIC")
+
 
 def plain(value: Any) -> Any:
     """Rebuild a value from Python's own types: a YAML dumper does not know Ansible's tagged subclasses."""

@@ -25,7 +25,7 @@ from ...module_utils.source.values import split_credentials
 from ..declaration.checks import check_setting
 from ..declaration.model import Declaration
 from ..declaration.resolve import poisoned
-from ..declaration.settings import texts
+from ..declaration.settings import FOR_GIT, texts
 from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
@@ -380,7 +380,7 @@ def _settings(
         found.update({key: DotenvLine(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
         found.update({key: DotenvLine(key, text, False, variable) for key, text in texts(values[variable]).items()})
-    private = {name for service in definitions for name in service.private}
+    private = {*FOR_GIT, *(name for service in definitions for name in service.private)}
     for key, value in secrets.items():
         if key in private:
             continue

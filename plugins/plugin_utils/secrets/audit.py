@@ -24,7 +24,7 @@ _NO_SECRET = re.compile(r"(?:_USER|_USERNAME|_ID|_NAME|_EMAIL|_HOST|_PORT)\Z", r
 #: A placeholder as a whole value: documentation's and the guide's own.
 _WORDS = frozenset(
     """changeme change-me change_me secret password passwd postgres redis admin root test example placeholder todo
-    xxx none null default insecure""".split()  # noqa: SIM905
+    default insecure""".split()  # noqa: SIM905
 )
 
 
@@ -54,7 +54,8 @@ def weaknesses(values: Mapping[str, str], plain: Collection[str] = (), protected
                 f"move it to the environment's vault.yml with -e bulkhead_secret=set -e bulkhead_secret_name={name}, "
                 "and give it a new value",
             )
-        if value.lower() in _WORDS or (is_placeholder(value) and bits(value) < 2 * STRONG) or "insecure" in value:
+        known = value.lower() in _WORDS or value.startswith("django-insecure")
+        if known or (is_placeholder(value) and 8 <= len(value) < 200 and bits(value) < STRONG):
             yield Weakness(
                 "placeholder-secret",
                 Severity.HIGH,

@@ -35,7 +35,7 @@ _ALPHABETS = (
     (re.compile(r"[a-z0-9]*\Z|[A-Z0-9]*\Z"), 36),
     (re.compile(r"[A-Za-z0-9]*\Z"), 62),
 )
-_WORDS = re.compile(r"[A-Za-z]+(?:[ ._-]+[A-Za-z]+)+[.!?]?\Z")
+_WORDS = re.compile(r"[A-Z]?[a-z]+(?:[ ._-]+[A-Z]?[a-z]+)+[.!?]?\Z")
 
 _HEADING = """\
 # Fingerprints of the secrets in vault.yml, written by aiia.bulkhead.secrets. Commit this file: with it the plan proves

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 
+from ..declaration.settings import DEPLOY_KEY
 from ..isolation.readers.fingerprints import SIGNING, use_of
 from .editing import SecretsProblem
 
@@ -51,6 +52,18 @@ def _pair(name: str, kind: str) -> dict[str, str]:
     return {name: secret.decode(), other: public.decode()}
 
 
+def _ssh(name: str) -> dict[str, str]:
+    """A key pair as OpenSSH writes it: the private key under its name, the line for a server beside it."""
+    if serialization is None:
+        raise SecretsProblem("a key pair needs the Python package cryptography, which the controller does not have")
+    private = ed25519.Ed25519PrivateKey.generate()
+    secret = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return {name: secret.decode(), f"{name}_PUBLIC": public.decode()}
+
+
 def _htpasswd(name: str) -> dict[str, str]:
     """A line of a password file for nginx, and the password beside it.
 
@@ -67,6 +80,7 @@ _MAKERS: Mapping[str, Callable[[str], dict[str, str]]] = {
     "fernet": lambda name: {name: _fernet()},
     "rsa": lambda name: _pair(name, "rsa"),
     "ed25519": lambda name: _pair(name, "ed25519"),
+    "ssh": _ssh,
     "htpasswd": _htpasswd,
 }
 
@@ -81,6 +95,8 @@ def generate(name: str, kind: str) -> dict[str, str]:
 
 def kind_of(name: str, value: str = "") -> str:
     """The kind of a secret by its value, or by its name where it has none yet."""
+    if "-----BEGIN OPENSSH" in value or (not value and name == DEPLOY_KEY):
+        return "ssh"
     if "-----BEGIN" in value:
         return "rsa" if len(value) > 600 else "ed25519"
     if "{SSHA}" in value or "HTPASSWD" in name.upper():

@@ -39,7 +39,7 @@ class SecretsJob:
 
     ``needed`` are the names that the environment's stack needs, ``taken`` those of settings that are not secret, each
     with the variable that sets it, ``evaluated`` the secrets as a deployment has them. ``value`` gives the value that
-    ``set`` writes. ``passwords`` are the run's vault secrets, ``confirm`` asks for a password once more before the first
+    ``set`` writes. ``passwords`` are the run's vault secrets, ``confirm`` asks for a password once more before a
     file is locked with it.
     """
 
@@ -151,6 +151,7 @@ def _init(job: SecretsJob) -> JobDone:
         for other, value in made.items():
             file.put(other, value)
         steps.append(f"{name}: made ({kind})" + "".join(f", and {other}" for other in made if other != name))
+        steps += _to_register(name, kind, made)
     if missing or not file.before:
         file.save()
     elif file.record():
@@ -185,9 +186,10 @@ def _rotate(job: SecretsJob) -> JobDone:
             raise SecretsProblem(_unknown(name, file.text.names))
         old = file.values[name]
         kind = job.kind or kind_of(name, old)
-        for other, value in generate(name, kind).items():
+        made = generate(name, kind)
+        for other, value in made.items():
             file.put(other, value)
-        steps.append(f"{name}: replaced ({kind})")
+        steps += [f"{name}: replaced ({kind})", *_to_register(name, kind, made)]
         if name in FALLBACKS and old:
             steps.append(_keep(file, FALLBACKS[name], old))
     if names:
@@ -196,6 +198,11 @@ def _rotate(job: SecretsJob) -> JobDone:
     others = [name for name in file.text.names if job.name == ALL and name not in known]
     steps += [f"{name}: left as it is: the stack does not say that it may be generated" for name in others]
     return JobDone(file.text.names, [*steps, "these are in force after the next deployment"], bool(names))
+
+
+def _to_register(name: str, kind: str, made: Mapping[str, str]) -> list[str]:
+    """The public half of an ssh key, which is no secret: its server must know it."""
+    return [f"{name}: register this key where it is to open: {made[f'{name}_PUBLIC']}"] if kind == "ssh" else []
 
 
 def _keep(file: _Open, name: str, old: str) -> str:

@@ -190,6 +190,17 @@ def test_a_file_under_anothers_id(tmp_path: Path) -> None:
     assert ("shared-vault-password", "vault.yml") in of_vaults(directory, ["staging"], ("any", PRODUCTIONS))
 
 
+def test_a_copy_of_productions_vault_does_not_stop_production(tmp_path: Path) -> None:
+    """Whoever writes staging's variables can copy what is in the repository; the finding is staging's alone."""
+    directory = locked(tmp_path, {"A": ONE}, {"A": TWO})
+    copied = (directory / "group_vars/production/vault.yml").read_text()
+    (directory / "group_vars/staging/sets.yml").write_text(copied)
+    inventory = read(directory)
+    vaults = Vaults(inventory, list(declarations(inventory, False).values()))
+    found = list(vaults.findings(["production"], [("production", PRODUCTIONS)], TRIED))
+    assert [(each.rule, each.environments) for each in found] == [("foreign-vault-id", ("app_staging",))]
+
+
 def test_inline_values_count_as_files_do(tmp_path: Path) -> None:
     groups = {
         "production": {**PRODUCTION, "bulkhead_secrets": None},

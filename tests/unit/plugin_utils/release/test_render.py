@@ -185,6 +185,13 @@ def test_the_administrators_password_stays_out_of_env(tmp_path: Path) -> None:
     assert release.file(f"{PRIVATE}/postgresql/secrets/admin_password").content == "administrator-password-of-prod"
 
 
+def test_what_is_for_git_stays_out_of_the_application(tmp_path: Path) -> None:
+    keys = {"BULKHEAD_DEPLOY_KEY": "the private key", "BULKHEAD_DEPLOY_KEY_PUBLIC": "the public key"}
+    release = rendered(tmp_path, bulkhead_secrets={**PRODUCTION["bulkhead_secrets"], **keys})
+    assert not set(keys) & set(settings(release)) and "SECRET_KEY" in settings(release)
+    assert not [file.path for file in release.files if "the private key" in file.content]
+
+
 def test_an_ill_tempered_password_reaches_every_file(tmp_path: Path) -> None:
     nasty = "p\"a\\s$s'w@o/r:d#%ä {{ x }}"
     secrets = {**PRODUCTION["bulkhead_secrets"], "DB_PASSWORD": "db-1", "REDIS_PASSWORD": "!unsafe " + nasty}

@@ -37,7 +37,7 @@ def reading(text: str) -> dict[str, str]:
     class Loader(yaml.SafeLoader):
         """Reads !unsafe as a text."""
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!unsafe", lambda _loader, node: str(node.value))
     found: dict[str, str] = yaml.load(text, Loader=Loader)["bulkhead_secrets"]
     return found
 

@@ -80,6 +80,8 @@ def test_a_record_of_another_shape_records_nothing(shape: object) -> None:
         ({"A": "CHANGE-ME"}, ["placeholder-secret"]),
         ({"A": "django-insecure-abc123"}, ["placeholder-secret"]),
         ({"A": "<your-key-here>"}, ["placeholder-secret"]),
+        ({"A": "..."}, ["weak-secret"]),
+        ({"A": "x" * 1000}, ["weak-secret"]),
         ({"A": "hunter22"}, ["weak-secret"]),
         ({"SMTP_USER": "mailer"}, []),
         ({"A": STRONGER, "B": STRONGER}, ["reused-secret"]),

@@ -148,6 +148,14 @@ def test_djangos_old_key_is_accepted_until_it_is_retired(tmp_path: Path) -> None
     assert committed(tmp_path) == set(NEEDED) and not run(tmp_path, "retire").changed
 
 
+def test_a_deploy_key_is_shown_by_its_public_half(tmp_path: Path) -> None:
+    done = run(tmp_path, "init", name="BULKHEAD_DEPLOY_KEY")
+    made = values(tmp_path)
+    assert made["BULKHEAD_DEPLOY_KEY"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    assert made["BULKHEAD_DEPLOY_KEY_PUBLIC"] in str(done) and made["BULKHEAD_DEPLOY_KEY"][50:90] not in str(done)
+    assert "BULKHEAD_DEPLOY_KEY" in committed(tmp_path), "so that the same key of another environment is found"
+
+
 def test_a_rotated_pair_stays_a_pair(tmp_path: Path) -> None:
     run(tmp_path, "init", name="SIGNER", kind="rsa")
     before = values(tmp_path)
