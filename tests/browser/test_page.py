@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Severity,
     Where,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import Judged, page
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import JudgedFleet, page
 
 LONG = "a" * 90
 
@@ -56,7 +56,9 @@ def text(count: int, refused: bool) -> str:
     advice = Finding("ipv6-twin", Severity.LOW, (names[-1],), "x", "It publishes on IPv6.", "Restrict it.")
     findings = [waived, advice, *([stops] if refused else [])]
     return page(
-        Judged(made, findings, [stops] if refused else [], ["A secret was not compared."], names[-1:], "Made today.")
+        JudgedFleet(
+            made, findings, [stops] if refused else [], ["A secret was not compared."], names[-1:], "Made today."
+        )
     )
 
 

@@ -37,7 +37,7 @@ from ..isolation.model import SEAL, Finding, Fleet, Severity
 from ..isolation.readers.fingerprints import sealed_of
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
-from ..isolation.report.page import Judged, page
+from ..isolation.report.page import JudgedFleet, page
 from ..isolation.report.proved import Scope, proved
 from ..isolation.rules import judge, rules
 from ..isolation.rules.containment import shared_on_purpose
@@ -245,7 +245,7 @@ class Gate:
             return verdict.rendered(_REPORTS.get(path.suffix, "json"))
         made = f"Made by aiia.bulkhead on {date.today()}, from the inventory alone: no machine was contacted."
         fleet = self.fleet or Fleet(())
-        return page(Judged(fleet, verdict.findings, verdict.stopping, verdict.open, verdict.unread, made))
+        return page(JudgedFleet(fleet, verdict.findings, verdict.stopping, verdict.open, verdict.unread, made))
 
     def _declared(self, meant: list[str]) -> list[Finding]:
         """Findings on the declarations; of those that are ``meant``, also on what only a deployment needs."""

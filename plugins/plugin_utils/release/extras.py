@@ -33,10 +33,11 @@ def _is_list_of_commands(value: Any) -> bool:
 
 
 def _is_file(value: Any) -> bool:
-    if not isinstance(value, Mapping) or set(value) - {"path", "template", "content", "source", "secret"}:
+    if not isinstance(value, Mapping) or set(value) - {"path", "template", "content", "source", "secret", "restart"}:
         return False
     texts = all(isinstance(value.get(key, ""), str) for key in ("template", "content", "source"))
-    return texts and LINE.problem(value.get("path")) == "" and isinstance(value.get("secret", False), bool)
+    flags = all(isinstance(value.get(key, False), bool) for key in ("secret", "restart"))
+    return texts and flags and LINE.problem(value.get("path")) == ""
 
 
 def _is_list_of_files(value: Any) -> bool:
@@ -66,7 +67,9 @@ KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "question": (_is_question, "{kind: …, command: [a list of words]}"),
     "rolling": (lambda value: isinstance(value, bool), "true or false"),
     "secrets": (_is_list_of_names, "a list of names of secrets"),
+    "shm_part": (lambda value: isinstance(value, int) and value > 0, "a whole number, such as 8 for an eighth"),
     "validate": (_is_command, _WORDS),
+    "workers": (lambda value: SETTING.problem(value) == "", "the name of a setting, such as WEB_CONCURRENCY"),
 }
 
 

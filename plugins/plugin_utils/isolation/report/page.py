@@ -44,7 +44,7 @@ _LEFT_OUT = ("bare-project",)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedFleet:
     """A fleet and what was said of it. ``unread`` are prefixes of environments that were not proved, ``open`` sentences
     on what was not judged, ``made`` says when and by what the page was made."""
 
@@ -56,7 +56,7 @@ class Judged:
     made: str = ""
 
 
-def page(judged: Judged) -> str:
+def page(judged: JudgedFleet) -> str:
     """The whole page."""
     fleet = judged.fleet
     title = f"Isolation of {number(len(fleet.environments), 'environment')}"
@@ -92,7 +92,7 @@ def page(judged: Judged) -> str:
     )
 
 
-def _verdict(judged: Judged) -> str:
+def _verdict(judged: JudgedFleet) -> str:
     claims = sum(len(environment.claims) for environment in judged.fleet.environments)
     if judged.stopping:
         kind = "refused"
@@ -107,7 +107,7 @@ def _verdict(judged: Judged) -> str:
     return f'<p class="verdict {kind}"><strong>{said}</strong></p>'
 
 
-def _findings(judged: Judged, title: str, findings: Iterable[Finding]) -> str:
+def _findings(judged: JudgedFleet, title: str, findings: Iterable[Finding]) -> str:
     """Findings in full, those of one cause together."""
     groups = fold(arrange(findings))
     if not groups:
@@ -137,7 +137,7 @@ def _group(group: FindingGroup, stops: bool) -> str:
     )
 
 
-def _machine(judged: Judged, machine: str, members: Sequence[Environment]) -> str:
+def _machine(judged: JudgedFleet, machine: str, members: Sequence[Environment]) -> str:
     """A machine with a compartment for each environment, and what crosses the walls between them."""
     own = {environment.prefix for environment in members}
     crossing = [
@@ -237,7 +237,7 @@ def _namespace(namespace: str, claims: Mapping[str, Sequence[Claim]]) -> str:
     )
 
 
-def _not_proved(judged: Judged) -> str:
+def _not_proved(judged: JudgedFleet) -> str:
     sentences = list(judged.open)
     if judged.unread:
         verb = "has" if len(judged.unread) == 1 else "have"

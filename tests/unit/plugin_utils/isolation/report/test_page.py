@@ -17,7 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Severity,
     Where,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import Judged, page
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import JudgedFleet, page
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b\u202e"
 
@@ -60,7 +60,7 @@ class _Read(HTMLParser):
 
 def test_nothing_crosses() -> None:
     """Verdict, compartments and, for each namespace, who owns what."""
-    read = _Read(page(Judged(Fleet((PROD, STAGING)), [], [], made="Made today.")))
+    read = _Read(page(JudgedFleet(Fleet((PROD, STAGING)), [], [], made="Made today.")))
     assert read.open == []
     assert "Proved on paper: of 4 names in namespaces that environments share, none has two owners." in read.text
     assert "Machine one" in read.text and "Nothing crosses from one of them to another." in read.text
@@ -73,7 +73,7 @@ def test_what_crosses() -> None:
     shared = [{"kind": "network", "name": "monitoring", "reason": "one Prometheus"}]
     fleet = Fleet((environment("app_prod", shared=shared), environment("app_staging", shared=shared)))
     stops = Finding("shared-port", Severity.HIGH, ("app_prod", "app_staging"), "80/tcp", "Both have 80.", "Change one.")
-    read = _Read(page(Judged(fleet, [stops], [stops], ["A token was not compared."], ["app_staging"])))
+    read = _Read(page(JudgedFleet(fleet, [stops], [stops], ["A token was not compared."], ["app_staging"])))
     assert "Refused: 1 finding to mend before anything is deployed." in read.text
     assert read.text.index("Both have 80.") < read.text.index("Machine one") < read.text.index("What crosses:")
     assert "network monitoring , by app_prod , app_staging : one Prometheus" in read.text
@@ -83,7 +83,7 @@ def test_what_crosses() -> None:
 
 def test_alone_on_a_machine() -> None:
     """There is nobody to meet."""
-    read = _Read(page(Judged(Fleet((PROD, environment("other_prod", machine="two"))), [], [])))
+    read = _Read(page(JudgedFleet(Fleet((PROD, environment("other_prod", machine="two"))), [], [])))
     assert read.text.count("It is alone on its machine.") == 2
 
 
@@ -97,7 +97,7 @@ def test_no_value_writes_into_the_page() -> None:
         HOSTILE, Severity.HIGH, (HOSTILE, "b"), HOSTILE, HOSTILE, HOSTILE, (Where(HOSTILE),), HOSTILE, (HOSTILE,)
     )
     text = page(
-        Judged(Fleet((odd, environment("b", machine=HOSTILE))), [found], [found], [HOSTILE], [HOSTILE], HOSTILE)
+        JudgedFleet(Fleet((odd, environment("b", machine=HOSTILE))), [found], [found], [HOSTILE], [HOSTILE], HOSTILE)
     )
     read = _Read(text)
     assert read.open == [] and "script" not in read.tags
