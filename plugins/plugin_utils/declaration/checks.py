@@ -27,13 +27,16 @@ _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
 _SIZE = re.compile(r"0*[1-9]\d*(\.\d+)? ?[kKmMgGtT]?(?:[iI]?[bB])?\Z")
 
 #: Directories that no environment can have to itself.
-_SHARED = ("/", "/etc", "/home", "/root", "/usr", "/var")
+_SHARED = (
+    *("/", "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr", "/usr/local"),
+    *("/var", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),
+)
 
-#: Directories of the system: an environment's directory is read for it as root, so it is nowhere below them.
+#: Directories of the system: root reads and writes below an environment's directories, so they are nowhere below these.
 _SYSTEM = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys"),
     *("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/sbin", "/usr/share"),
-    *("/var/run", "/var/lib/bulkhead", "/var/lib/containerd", "/var/lib/docker", "/var/lib/systemd", "/var/spool"),
+    *("/var/run", "/var/lib/containerd", "/var/lib/docker", "/var/lib/systemd", "/var/spool"),
 )
 
 #: The variables that stand for a number of bytes.
@@ -121,7 +124,8 @@ def _check_values(declaration: Declaration) -> None:
             for problem in problems:
                 declaration.problem("invalid-variable", name, problem, f"choose another {name}")
     directory = _readable(values["bulkhead_directory"])
-    if directory and not _is_own_place(directory, _readable(values["bulkhead_state_directory"])):
+    states = ("/var/lib/bulkhead", _readable(values["bulkhead_state_directory"]))
+    if directory and not _is_own_place(directory, *filter(None, states)):
         declaration.problem(
             "invalid-variable",
             "bulkhead_directory",
@@ -153,11 +157,10 @@ def _check_values(declaration: Declaration) -> None:
         )
 
 
-def _is_own_place(directory: str, state: str) -> bool:
-    """Whether a directory can be an environment's own."""
+def _is_own_place(directory: str, *excluded: str) -> bool:
+    """Whether a directory can be an environment's own, and is below none of those that are excluded."""
     path = os.path.normpath("/" + directory.lstrip("/"))
-    system = (*_SYSTEM, os.path.normpath(state)) if state else _SYSTEM
-    below = any((path + "/").startswith(place + "/") for place in system)
+    below = any((path + "/").startswith(os.path.normpath(place) + "/") for place in (*_SYSTEM, *excluded))
     keys = {".ssh", ".gnupg"} & {*path.split("/")}
     return directory.startswith("/") and path not in _SHARED and not below and not keys
 
@@ -181,11 +184,12 @@ def _check_firewall(declaration: Declaration) -> None:
 def _check_backups(declaration: Declaration) -> None:
     values = declaration.values
     directory, schedule = map(_readable, (values["bulkhead_backup_directory"], values["bulkhead_backup_schedule"]))
-    if directory and (not directory.startswith("/") or os.path.normpath(directory) in _SHARED):
+    if directory and not _is_own_place(directory):
         declaration.problem(
             "invalid-variable",
             "bulkhead_backup_directory",
-            f"bulkhead_backup_directory is {directory}; backups need a directory of their own, as an absolute path",
+            f"bulkhead_backup_directory is {directory}; root closes it to all others and writes there, so backups need "
+            "a directory of their own, as an absolute path and outside of the system's",
             "name a directory such as /srv/backups/{{ bulkhead_prefix }}, or leave it empty",
         )
     user = "bulkhead_backup_copy_user" if values["bulkhead_backup_copy_user"] else "bulkhead_owner"
