@@ -192,6 +192,7 @@ VARIABLES = [
     *variable("bulkhead_prepare_status", NOBODY, ["./manage.py", "showmigrations"]),
     *variable("bulkhead_prepare_timeout", NOBODY, 60),
     *variable("bulkhead_backup_directory", BOTH, f"{BACKUPS}/aiia_prod", f"{BACKUPS}/aiia_prod/staging"),
+    *variable("bulkhead_backup_directory", STAGING, "/etc/ssl", "/srv", "/usr/lib/backups"),
     *variable("bulkhead_backup_directory", NOBODY, "/srv/backups/staging", f"{BACKUPS}/aiia_production"),
     *variable("bulkhead_backup_keep", NOBODY, 2),
     *variable("bulkhead_backup_schedule", NOBODY, "daily"),
