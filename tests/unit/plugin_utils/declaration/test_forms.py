@@ -179,11 +179,15 @@ def test_a_domain(domain: str) -> None:
 def test_domains_that_cannot_be_together(tmp_path: Path) -> None:
     found = only(declared(tmp_path / "twice", bulkhead_domains=["a.example.com", "b.c", "a.example.com"]).problems)
     assert found.message == "bulkhead_domains has a.example.com twice"
-    wildcard = {"bulkhead_domains": ["*.example.com"]}
+    wildcard: dict[str, Any] = {"bulkhead_domains": ["*.example.com"]}
     found = only(declared(tmp_path / "default", **wildcard).problems)
     assert found.rule == "wildcard-domain" and "the default stack answers for host names" in found.message
-    for number, own in enumerate(({"bulkhead_nginx_template": "own.j2"}, {"bulkhead_services": {"nginx": None}})):
-        assert declared(tmp_path / str(number), **wildcard, **own).problems == []
+    with_own_nginx: list[dict[str, Any]] = [
+        {**wildcard, "bulkhead_nginx_template": "own.j2"},
+        {**wildcard, "bulkhead_services": {"nginx": None}},
+    ]
+    for number, variables in enumerate(with_own_nginx):
+        assert declared(tmp_path / str(number), **variables).problems == []
 
 
 def test_one_port_for_http_and_https(tmp_path: Path) -> None:
@@ -195,7 +199,8 @@ def test_one_port_for_http_and_https(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(specification()) - optional()))
 def test_what_may_not_be_empty(tmp_path: Path, name: str) -> None:
     spec = specification()[name]
-    problems = declared(tmp_path, **{name: ""}).problems
+    empty: dict[str, Any] = {name: ""}
+    problems = declared(tmp_path, **empty).problems
     assert spec["type"] == "bool" or name in [problem.resource for problem in problems]
 
 

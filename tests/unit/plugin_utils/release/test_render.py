@@ -262,7 +262,7 @@ def test_values_as_the_process_sees_them(value: Any, text: str) -> None:
     ("variable", "value", "resource", "words"),
     [
         ("bulkhead_env", {"A": [1, 2]}, "bulkhead_env.A", "is a list, but a setting is one string"),
-        ("bulkhead_env_shared", {"A": {}}, "bulkhead_env_shared.A", "is a dict, but a setting is one string"),
+        ("bulkhead_env_shared", {"A": {}}, "bulkhead_env_shared.A", "is a mapping, but a setting is one string"),
         ("bulkhead_env", {"COMPOSE_FILE": "x"}, "bulkhead_env.COMPOSE_FILE", "are reserved"),
         ("bulkhead_env", {"DOCKER_HOST": "x"}, "bulkhead_env.DOCKER_HOST", "are reserved"),
         ("bulkhead_env", {"MY-NAME": "x"}, "bulkhead_env.MY-NAME", "letters, digits and _ only"),
