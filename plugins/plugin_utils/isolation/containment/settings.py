@@ -46,7 +46,7 @@ _WRAPPERS = frozenset(("docker-entrypoint.sh", "entrypoint.sh", "tini", "dumb-in
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ProgramSetting:
     """A setting of a program, and where it was written."""
 
     program: str
@@ -75,7 +75,7 @@ def judge(program: str, setting: str, value: Any, boundary: Boundary) -> Judged:
     return Judged(entry.kind, entry.problem(value, boundary, {}))
 
 
-def outside_settings(environment: Environment, boundary: Boundary) -> Iterator[tuple[Setting, Judged]]:
+def outside_settings(environment: Environment, boundary: Boundary) -> Iterator[tuple[ProgramSetting, Judged]]:
     """Yield the settings of an environment's programs that are not contained, in their files and command lines."""
     for setting in settings_of(environment):
         judged = judge(setting.program, setting.name, setting.value, boundary)
@@ -83,25 +83,25 @@ def outside_settings(environment: Environment, boundary: Boundary) -> Iterator[t
             yield setting, judged
 
 
-def settings_of(environment: Environment) -> Iterator[Setting]:
+def settings_of(environment: Environment) -> Iterator[ProgramSetting]:
     """Yield what configures the environment's programs, without nginx's directives of which any value is contained."""
     yield from (
-        Setting("nginx", directive.name, " ".join(directive.args), directive.where)
+        ProgramSetting("nginx", directive.name, " ".join(directive.args), directive.where)
         for directive in _directives(environment.nginx)
         if directive.name not in _FREE_IN_NGINX
     )
     for document in environment.documents:
         if document.kind == "redis":
             for directive in document.data.directives:
-                yield Setting("redis", directive.name, " ".join(directive.args), directive.where)
+                yield ProgramSetting("redis", directive.name, " ".join(directive.args), directive.where)
         elif document.kind == "pgbouncer":
-            yield from (Setting("pgbouncer", name, value, where) for name, value, where in document.data.options)
+            yield from (ProgramSetting("pgbouncer", name, value, where) for name, value, where in document.data.options)
         elif document.kind == "postgresql":
             for item in document.data:
-                yield Setting("postgresql", item.name, item.value, item.where)
+                yield ProgramSetting("postgresql", item.name, item.value, item.where)
     for project, name, service in environment.services():
         for program, key, value in command_settings(service):
-            yield Setting(program, key, value, project.where("services", name, "command"))
+            yield ProgramSetting(program, key, value, project.where("services", name, "command"))
 
 
 def _directives(block: Iterable[Directive]) -> Iterator[Directive]:
