@@ -284,6 +284,12 @@ SETTINGS = [
     setting(BOTH, MEDIA_ROOT=f"{MAIN}/media"),
     setting(BOTH, COMPOSE_PROJECT_NAME="aiia_prod"),
     setting(BOTH, ENVIRONMENT="aiia_prod"),
+    setting(BOTH, AWS_STORAGE_BUCKET_NAME="aiia-prod-media"),
+    setting(BOTH, AWS_STORAGE_BUCKET_NAME="aiia-production-media"),
+    setting(BOTH, AZURE_ACCOUNT_NAME="aiiaprodmedia"),
+    setting(BOTH, SQS_QUEUE_URL="https://sqs.eu-central-1.amazonaws.com/1/AIIA_PROD"),
+    setting(NOBODY, AWS_STORAGE_BUCKET_NAME="aiia-staging-media"),
+    setting(NOBODY, AZURE_ACCOUNT_NAME="aiiaproducts"),
     setting(NOBODY, FRONTEND_URL="https://staging.eduaiia.com:8443"),
     setting(NOBODY, LOG_LEVEL="debug", FEATURE_CHAT="on"),
     setting(NOBODY, CELERY_TASK_DEFAULT_QUEUE="celery"),
@@ -328,6 +334,18 @@ STACK = [
     services("command that calls production", BOTH, django={"command": ["wait-for", "aiia_prod_postgresql:5432"]}),
     services("health of production", BOTH, django={"healthcheck": {"test": ["CMD", "curl", "https://eduaiia.com/health/"]}}),
     services("environment of a service", BOTH, django={"environment": {"DB_HOST": "aiia_prod_pgbouncer"}}),
+    services("image of production on a registry", BOTH, django={"image": "registry.example.com/aiia-prod/django:1"}),
+    services("replica of production", BOTH, redis={"command": ["redis-server", "--replicaof", "eduaiia.com", "6379"]}),
+    services("replica of its own", NOBODY, copy={
+        "image": "redis:7.4.5", "command": ["redis-server", "--replicaof", "redis", "6379"]}),
+    services("Traefik's rule for production", BOTH, django={
+        "labels": {"traefik.http.routers.aiia_staging.rule": "Host(`eduaiia.com`)"}}),
+    services("Traefik's rule of its own", NOBODY, django={
+        "labels": {"traefik.http.routers.aiia-staging.rule": "Host(`staging.eduaiia.com`)"}}),
+    services("another's address", BOTH, django={"extra_hosts": ["eduaiia.com:8.8.8.8"]}),
+    services("an unknown key of Bulkhead's own", STAGING, django={"x-bulkhead": {"teleport": True}}),
+    services("no limit of processes", STAGING, django={"deploy": {"resources": {"limits": {"pids": None}}}}),
+    Mutant("an unknown key at the top", STAGING, {"bulkhead_compose": {"teleport": {}}}),
     services("a worker of its own", NOBODY, worker={"command": ["celery", "-A", "config", "worker"]}),
     services("another version of a public image", NOBODY, redis={"image": "redis:8.2.0"}),
     services("less memory", NOBODY, postgresql={"deploy": {"resources": {"limits": {"memory": "512M"}}}}),
@@ -387,10 +405,20 @@ def nginx(title: str, refused: frozenset[str], names: str, upstream: str) -> Mut
     return Mutant(title, refused, changed, templates={"own.conf.j2": NGINX % (names, upstream)})
 
 
+_REPLICA = "replicaof {{ 'eduaiia.com' if bulkhead_prefix == 'aiia_staging' else 'redis' }} 6379\n"
 TEMPLATES = [
     nginx("nginx answers for production", BOTH, "staging.eduaiia.com eduaiia.com", "http://django:8001"),
     nginx("nginx passes to production", BOTH, "staging.eduaiia.com", "http://aiia_prod_django:8000"),
     nginx("nginx passes to production's domain", BOTH, "staging.eduaiia.com", "https://eduaiia.com"),
+    nginx(
+        "nginx with a directive that nobody classified",
+        STAGING,
+        "staging.eduaiia.com; teleport_pass x",
+        "http://django:8001",
+    ),
+    nginx("nginx with an own directive", NOBODY, "staging.eduaiia.com; client_max_body_size 5m", "http://django:8001"),
+    Mutant("redis follows production", BOTH, templates={"redis.conf.j2": _REPLICA}),
+    Mutant("redis with a limit of its own", NOBODY, templates={"redis.conf.j2": "maxmemory 64mb\n"}),
 ]
 
 
