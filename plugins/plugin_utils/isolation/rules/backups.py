@@ -201,7 +201,8 @@ def restore_target(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(filter(None, (environment.prefix, owner))),
                 f"{act} in {document.path}",
-                f"{act} of {environment.prefix} {way}: it overwrites that database, whoever's it is.",
+                f"{act} of {environment.prefix} {way}: it overwrites that database, whichever "
+                "environment it belongs to.",
                 "Say the target in the script: the environment's own container, or its own .env read by its full "
                 "path; and let the script ask the database for its name and stop when it is another's.",
                 (command.where,),

@@ -120,9 +120,9 @@ def command_without_file(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 call.text,
-                f"'{call.text}' of {environment.prefix} names no file, and {listing(sorted(names))} is none that "
-                "Compose looks for: it takes the first docker-compose.yml of a directory above, whoever that belongs "
-                "to.",
+                f"'{call.text}' of {environment.prefix} names no file, and Compose does not look for "
+                f"{listing(sorted(names))}: it takes the first docker-compose.yml here or in a directory above, "
+                "whichever environment that belongs to.",
                 f"Write 'docker compose -f {sorted(names)[0]} {call.verb}'.",
                 (call.where,),
                 environment.machine,

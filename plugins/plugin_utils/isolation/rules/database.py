@@ -92,7 +92,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
                 f"{identity}: role {acting[0].use.endpoint.user}",
                 f"{acting[0].use.endpoint.user}, the login of {listing(_owners(acting))} on {identity}, administers "
                 f"that server, and {listing(everyone)} have their data there: no grant keeps one from the other's.",
-                "Connect as a role that is no superuser and owns only its own database.",
+                "Connect as a role that is not a superuser and owns only its own database.",
                 tuple(use.use.where for use in acting),
             )
         elif acting:
@@ -101,7 +101,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
                 f"{identity}: role {acting[0].use.endpoint.user}",
                 f"{everyone[0]} connects to its own server {identity} as {acting[0].use.endpoint.user}, the "
                 "administrator: a mistake of the application reaches every database there.",
-                "Connect as a role that is no superuser and owns only its own database.",
+                "Connect as a role that is not a superuser and owns only its own database.",
                 tuple(use.use.where for use in acting),
                 severity=Severity.LOW,
             )

@@ -65,7 +65,7 @@ def split_identity(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, other),
                         f"{key} of service {name}",
-                        f"{name} of {environment.prefix} is told that it is {value}, which is {other}.",
+                        f"{name} of {environment.prefix} has {key}={value}, which is {other}'s name.",
                         f"Set {key} to {environment.name or environment.prefix} for {name}.",
                         (place,),
                         environment.machine,

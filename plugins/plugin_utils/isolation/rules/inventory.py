@@ -89,7 +89,7 @@ def nested_environments(code: Code) -> Iterator[Hit]:
                     f"{outer}/{inner}",
                     f"The group {inner} of {names[1]} lies within {outer} of {names[0]}: a run for {names[0]} "
                     f"also deploys {names[1]}, and variables that only {names[0]} has reach {names[1]}.",
-                    "Make both groups children of a third one that is no environment.",
+                    "Make both groups children of a third one that is not an environment.",
                     (code.groups[outer].children.get(inner, Where(item=f"{outer}.children")),),
                 )
 

@@ -62,7 +62,7 @@ def shared_container_name(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             f"container {name}",
-            f"{listing(prefixes)} both want a container called {name}{how} on {machine}: the second fails with a "
+            f"{listing(prefixes)} both use the container name {name}{how} on {machine}: the second fails with a "
             "conflict after its networks and volumes were created, or replaces the first.",
             f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or another "
             "project name.",

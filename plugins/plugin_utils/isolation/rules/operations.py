@@ -86,8 +86,8 @@ def url_without_port(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, holder),
                         match[0],
-                        f"{match[0]} is port {usual}, which {holder} has; {environment.prefix} is on {published}. What "
-                        f"asks there hears how {holder} is and calls {environment.prefix} well.",
+                        f"{match[0]} is port {usual}, which {holder} has; {environment.prefix} is on {published}. The "
+                        f"check sees {holder} and reports {environment.prefix} as healthy.",
                         f"Ask {scheme}://{match[1]}:{published}, and compare the header that names the environment or "
                         "the commit.",
                         (where,),

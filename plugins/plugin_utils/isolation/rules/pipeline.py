@@ -159,7 +159,7 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
         yield Hit(
             listed.prefixes,
             f"{names} of {listed.document.path}",
-            f"{listing(known)} {start} {names} from any branch or tag, and nothing looks at which: somebody who picks "
+            f"{listing(known)} {start} {names} from any branch or tag, and nothing checks which: whoever picks "
             f"another branch deploys its code to {listing(listed.prefixes)}.",
             "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
             "deployment branches; compare on the server as well.",
@@ -242,12 +242,12 @@ def shared_concurrency(fleet: Fleet) -> Judgement:
             harm = (
                 "a push to one kills the other's deployment half-way"
                 if cancels
-                else "of the deployments that wait only the newest is kept, whoever's it is"
+                else "GitHub keeps only the newest waiting deployment, whichever environment it is for"
             )
             yield Hit(
                 tuple(places),
                 f"concurrency group {name}",
-                f"{listing(places)} deploy in the concurrency group '{name}' (case is not looked at): {harm}.",
+                f"{listing(places)} deploy in the concurrency group '{name}' (GitHub ignores case): {harm}.",
                 "Name the group after the environment, without cancel-in-progress, and let a lock on the machine "
                 "order what must not run at once.",
                 tuple(where for where, _cancel in places.values()),

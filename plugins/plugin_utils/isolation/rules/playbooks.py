@@ -40,7 +40,7 @@ def play_over_all(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 f"hosts: {play.hosts}",
-                f"The play for {play.hosts!r} changes {some(code.concerned())} in one run when somebody forgets -l.",
+                f"The play for {play.hosts!r} changes {some(code.concerned())} in one run if -l is forgotten.",
                 "Begin it with an assertion, tagged always, that ansible_limit is exactly one environment; or use "
                 "aiia.bulkhead.deploy, which refuses a run without one.",
                 (play.where,),

@@ -35,8 +35,8 @@ def shared_port(fleet: Fleet) -> Judgement:
             owners(claims),
             f"port {ports} of {machine}",
             f"{names} publish port {ports} of {machine}. Whichever starts second fails with 'port is already "
-            "allocated'; a stopped container reserves nothing, so after a reboot or during a redeploy the port goes "
-            "to the wrong one.",
+            "allocated'; a stopped container does not keep its port, so after a reboot or during a deployment "
+            "the other environment may take it.",
             "Publish another port in all but one: change "
             + worded(fleet, owners(claims), "bulkhead_http_port or bulkhead_https_port, or ", "")
             + f"'ports:' of {listing(map(service_and_file, claims))}. In a file that is merged over another, write "

@@ -311,8 +311,8 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
             yield Hit(
                 prefixes,
                 f"project of {listing(prefixes)}",
-                f"No file says what the Compose projects of {listing(prefixes)} are called, so their directories do. "
-                "If these have one name, as after 'git clone' into two places, they are one project. "
+                f"No file names the Compose projects of {listing(prefixes)}, so Compose names them after their "
+                "directories. If these have the same name, as two clones do, both are one project. "
                 f"{what_up_does(prefixes, [project for _prefix, project in found])}",
                 f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; the same for the others. Or give "
                 "this check each 'directory', or each 'machine' if they have one of their own.",

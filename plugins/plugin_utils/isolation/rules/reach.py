@@ -116,7 +116,7 @@ def host_network(fleet: Fleet) -> Judgement:
                     f"service {name}",
                     f"{name} of {environment.prefix} uses the network of {environment.machine} itself: it reaches "
                     f"every container of {listing(others) or 'every other environment'}, published or not, and the "
-                    "ports it opens stand in no 'ports:'.",
+                    "ports it opens appear in no 'ports:'.",
                     f"Give {name} the environment's own network and publish what it serves. An agent that watches the "
                     "whole machine belongs to no environment: run it from a project of its own.",
                     (project.where("services", name, "network_mode"),),

@@ -301,9 +301,9 @@ def shared_domain(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(prefixes),
                 f"domain {name}",
-                f"{listing(prefixes)} answer for the same host name {name}. Another port is no other site: cookies do "
-                "not know ports, so a session of one overwrites that of the other, and which of them a user reaches "
-                "depends on a port or on DNS.",
+                f"{listing(prefixes)} answer for the same host name {name}. A different port is not a different site: "
+                "cookies do not know ports, so a session of one overwrites that of the other, and which of them a user "
+                "reaches depends on a port or on DNS.",
                 f"Give each environment a host name of its own, and leave {name} to one.",
                 tuple(places) or tuple(fleet.by_prefix[prefix].origin("bulkhead_domains") for prefix in prefixes),
             )

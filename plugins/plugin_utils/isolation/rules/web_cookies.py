@@ -33,7 +33,7 @@ def cookie_domain(fleet: Fleet) -> Judgement:
                     f"cookies for {scope}",
                     f"{source} of {environment.prefix} makes browsers send its cookies to {hosts} as well: sessions "
                     f"of {environment.prefix} arrive in the servers and logs of the other, and a cookie of the same "
-                    "name overwrites or shadows the other's, which logs people out or in as somebody else.",
+                    "name overwrites or shadows the other's, which logs people out, or in as another user.",
                     f"Leave {source.split()[0]} unset: the cookie then belongs to the host that set it, and to no "
                     "other.",
                     (where,),
