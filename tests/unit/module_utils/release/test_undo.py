@@ -255,3 +255,23 @@ def test_an_engine_without_addresses(machine: Machine) -> None:
     assert "the containers could not be made: Error response from daemon: all predefined address" in error.message
     for word in ("old_default", "default-address-pools"):
         assert word in error.message
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of the image", "of the service"])
+def test_whose_health_check_failed(deployed: Machine, own: bool) -> None:
+    """A worker that runs the application's image is asked for pages."""
+    deployed.engine.named = {"web:1": "id-1", "db:1": "id-d", "web:2": "id-2"}
+    test = ["CMD", "curl", "localhost"]
+    healthcheck = {"Healthcheck": {"Test": test if own else ["NONE"]}}
+    deployed.engine.objects["image"] = [{"Name": "id-2", "Id": "id-2", "Config": healthcheck}]
+    deployed.engine.sick["web:2"] = "unhealthy"
+    made = deployed.engine._made
+
+    def with_check(*args: Any, **options: Any) -> dict[str, Any]:
+        container = made(*args, **options)
+        container["Config"]["Healthcheck"] = {"Test": test}
+        return container
+
+    deployed.engine._made = with_check
+    said = deployed.fails(**files(web="web:2")).detail
+    assert ("This check is the HEALTHCHECK of its image" in said) is own
