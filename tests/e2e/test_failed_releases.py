@@ -120,7 +120,7 @@ def test_a_release_whose_database_does_not_come_up(place: Place) -> None:
         place.variables["bulkhead_env"] = {"SAY": "new"}
         run = place.deploy()
         for word in (
-            rf"{store}\s+is\s+(exited \(3\)|restarting)",
+            rf"{store}\s+is\s+(exited \(3\)|restarting|starting)",
             "no such cluster",
             r"The\s+previous\s+release\s+serves\s+again",
         ):

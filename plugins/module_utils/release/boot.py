@@ -287,6 +287,11 @@ class Serving:
         name = name_of(container)
         probes = ((container["State"].get("Health") or {}).get("Log") or [])[-1:]
         lines = ["health check of %s: %s" % (name, last_lines(probe.get("Output", ""), 3)) for probe in probes]
+        if lines and self._is_checked_by_image(container):
+            lines.append(
+                "This check is the HEALTHCHECK of its image. Set a healthcheck for the service that fits what it does, "
+                "or healthcheck: {disable: true}"
+            )
         log = self.engine.logs(container["Id"])
         hint = capability_hint(container, log)
         return [*lines, "log of %s:" % name, log, *(["%s: %s" % (name, hint)] if hint else [])]
@@ -303,6 +308,12 @@ class Serving:
                 grace = "its grace period" if seconds is None else "its grace period of %d s" % seconds
                 why = "it did not end within %s (stop_grace_period of its service)" % grace
                 self._tell_step(Step("kill", name_of(container), "container", why))
+
+    def _is_checked_by_image(self, container: dict[str, Any]) -> bool:
+        """Whether a container's health check is its image's own: a worker that has it is asked for pages."""
+        check = ((container.get("Config") or {}).get("Healthcheck") or {}).get("Test")
+        images = inspect_objects(self.engine, "image", [container["Image"]]) if check and container.get("Image") else []
+        return any(((image.get("Config") or {}).get("Healthcheck") or {}).get("Test") == check for image in images)
 
     def remove(self, containers: Iterable[dict[str, Any]]) -> None:
         """Remove containers at once."""

@@ -16,6 +16,12 @@ from ..wording import listing
 from . import Hit, Judgement, owners, places, rule, worded
 
 
+def _where_named(environment: Environment) -> Where:
+    """Where an environment's prefix was set, or what it is made of."""
+    made_of = environment.origins.get("bulkhead_environment")
+    return environment.origins.get("bulkhead_prefix") or made_of or environment.origin("bulkhead_prefix")
+
+
 @rule("prefix-of-prefix", "NM-01", "NM-02", "NM-10", severity=Severity.CRITICAL)
 def prefix_of_prefix(fleet: Fleet) -> Judgement:
     """The prefix of an environment is another's, or another's with more behind it."""
@@ -24,14 +30,22 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
         known.setdefault(environment.prefix.casefold(), []).append(environment)
     for prefix, here in known.items():
         if len(here) > 1:
-            names = listing(environment.name or environment.directory or environment.prefix for environment in here)
+            # Of a copied group everything is equal but its own name.
+            names = listing(
+                f"group {environment.group}"
+                if environment.group
+                else environment.name or environment.directory or prefix
+                for environment in here
+            )
+            spelt = dict.fromkeys(environment.prefix for environment in here)
+            both = f" ({listing(spelt)})" if len(spelt) > 1 else ""
             yield Hit(
                 tuple(environment.prefix for environment in here),
                 f"prefix {here[0].prefix}",
                 f"{len(here)} environments have the prefix {here[0].prefix} ({names}): every container, volume and "
-                f"network of one is the other's ({here[0].prefix} and {here[-1].prefix}).",
+                f"network of one is the other's{both}.",
                 f"Give each environment its own {worded(fleet, [here[0].prefix], 'bulkhead_prefix', 'prefix')}.",
-                tuple(environment.origin("bulkhead_prefix") for environment in here),
+                tuple(_where_named(environment) for environment in here),
                 here[0].machine,
             )
         for shorter in (prefix[:end] for end, letter in enumerate(prefix) if letter in "_-" and prefix[:end] in known):

@@ -46,7 +46,7 @@ class Waiting(FakeEngine):
 
     def _is_healthy(self, key: str) -> bool:
         found = self.running.get(key)
-        return bool(found) and found["State"].get("Health", {}).get("Status") == "healthy"
+        return found is not None and found["State"].get("Health", {}).get("Status") == "healthy"
 
 
 def services(prepare: str, prepared: bool = True) -> list[Any]:

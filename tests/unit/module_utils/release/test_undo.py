@@ -243,15 +243,40 @@ def test_no_guard_after_a_first_deployment_that_failed(
     assert machine.engine.calls.index("guard off") < machine.engine.calls.index("network rm aiia_prod_network")
 
 
-def test_an_engine_without_addresses(machine: Machine) -> None:
+def test_an_engine_without_addresses(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is the headline, with what could go and the setting."""
     said = "Network n  Error\nError response from daemon: all predefined address pools have been fully subnetted"
     real, docker = machine.engine.compose, machine.engine.docker
-    machine.engine.compose = lambda *args, **options: (1, "", said) if args[0] == "up" else real(*args, **options)
-    machine.engine.docker = lambda *args, **options: (
-        (0, "old_default\n", "") if args[:2] == ("network", "ls") else docker(*args, **options)
-    )
+
+    def fake_compose(*args: str, **options: Any) -> tuple[int, str, str]:
+        return (1, "", said) if args[0] == "up" else real(*args, **options)
+
+    def fake_docker(*args: str, **options: Any) -> tuple[int, str, str]:
+        return (0, "old_default\n", "") if args[:2] == ("network", "ls") else docker(*args, **options)
+
+    monkeypatch.setattr(machine.engine, "compose", fake_compose)
+    monkeypatch.setattr(machine.engine, "docker", fake_docker)
     error = machine.fails()
     assert "the containers could not be made: Error response from daemon: all predefined address" in error.message
     for word in ("old_default", "default-address-pools"):
         assert word in error.message
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of the image", "of the service"])
+def test_whose_health_check_failed(deployed: Machine, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that runs the application's image is asked for pages."""
+    deployed.engine.named = {"web:1": "id-1", "db:1": "id-d", "web:2": "id-2"}
+    test = ["CMD", "curl", "localhost"]
+    healthcheck = {"Healthcheck": {"Test": test if own else ["NONE"]}}
+    deployed.engine.objects["image"] = [{"Name": "id-2", "Id": "id-2", "Config": healthcheck}]
+    deployed.engine.sick["web:2"] = "unhealthy"
+    made = deployed.engine._made
+
+    def with_check(*args: Any, **options: Any) -> dict[str, Any]:
+        container = made(*args, **options)
+        container["Config"]["Healthcheck"] = {"Test": test}
+        return container
+
+    monkeypatch.setattr(deployed.engine, "_made", with_check)
+    said = deployed.fails(**files(web="web:2")).detail
+    assert ("This check is the HEALTHCHECK of its image" in said) is own
