@@ -22,11 +22,10 @@ from typing import Any
 from ...module_utils.docker.labels import APPLICATION, ENVIRONMENT, INPUT, PREFIX, RELEASE
 from ...module_utils.release.service import DeclaredService
 from ..isolation import naming
-from ..isolation.facts.capacity import memory_limit
 from ..isolation.facts.service_kinds import replicas_of
 from .backup_parts import backup_parts, check_names
 from .guarded_ports import allowed_port
-from .tuning import workers
+from .tuning import fit_to_limits, settings_of
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
@@ -127,7 +126,7 @@ def build_stack(
         complete = _complete(stack, services, name, application)
         extra = complete.get("x-bulkhead") or {}
         complete = {key: value for key, value in complete.items() if key not in OURS}
-        _fit_to_limits(name, complete, extra, services.get(name) or {})
+        fit_to_limits(name, complete, extra, services.get(name) or {})
         replicas = replicas_of(complete)
         host = naming.container_name(prefix, name)
         if replicas == 1:
@@ -147,7 +146,7 @@ def build_stack(
                 container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{keys[name]}"),
                 image=str(complete.get("image", "")),
                 brings=tuple(StackFile(**file) for file in extra.get("files", ())),
-                settings=_settings(complete, extra),
+                settings=settings_of(complete, extra),
                 secrets=tuple(extra.get("secrets", ())),
                 private=tuple(extra.get("private", ())),
                 on_change=tuple(map(str, extra.get("on_change", ()))),
@@ -200,24 +199,6 @@ def _complete(stack: Mapping[str, Any], services: Mapping[str, Any], name: str, 
     for layer in (*layers, stack["services"].get(name) or {}, services.get(name) or {}):
         complete = merge(complete, layer)
     return complete
-
-
-def _fit_to_limits(name: str, complete: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Give a service the part of its memory for ``/dev/shm`` that its ``shm_part`` says, unless its user chose one."""
-    part = extra.get("shm_part")
-    if part is None or "shm_size" in own:
-        return
-    if not isinstance(part, int) or part < 1:
-        raise ValueError(f"bulkhead_services.{name}: x-bulkhead.shm_part is {part!r}; use a whole number such as 8")
-    memory = memory_limit(complete)
-    complete["shm_size"] = f"{max(64, memory // part >> 20) if memory else 128}m"
-
-
-def _settings(complete: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str]:
-    """What a service adds to ``.env``; under the name in ``workers``, how many processes its limits have room for."""
-    found = {key: str(value) for key, value in (extra.get("env") or {}).items()}
-    number = workers(complete) if extra.get("workers") else 0
-    return {**({str(extra["workers"]): str(number)} if number else {}), **found}
 
 
 def _give_alias(service: dict[str, Any], alias: str) -> None:
