@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..declaration.settings import in_words, texts
-from ..isolation.facts.capacity import memory_limit
-from .tuning import workers
+from .tuning import fit_to_limits, workers
 
 #: Keys of a service definition that are ours and not Compose's.
 OURS = ("service_name", "x-bulkhead")
@@ -81,20 +80,9 @@ def definitions_of(stack: Mapping[str, Any], services: Mapping[str, Any]) -> lis
         if key in found:
             raise ValueError(f"two services of bulkhead_services have the service_name {key!r}")
         compose = {name: value for name, value in complete.items() if name not in OURS}
-        _fit_to_limits(name, compose, extra, services.get(name) or {})
+        fit_to_limits(name, compose, extra, services.get(name) or {})
         found[key] = Definition(name, key, compose, extra, application)
     return list(found.values())
-
-
-def _fit_to_limits(name: str, compose: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Give a service the part of its memory for ``/dev/shm`` that its ``shm_part`` says, unless its user chose one."""
-    part = extra.get("shm_part")
-    if part is None or "shm_size" in own:
-        return
-    if not isinstance(part, int) or part < 1:
-        raise ValueError(f"bulkhead_services.{name}: x-bulkhead.shm_part is {part!r}; use a whole number such as 8")
-    memory = memory_limit(compose)
-    compose["shm_size"] = f"{max(64, memory // part >> 20) if memory else 128}m"
 
 
 #: What stands for a Compose file in a path, and how long the paths of its sections and of a service's keys are.

@@ -53,6 +53,20 @@ def workers(service: Mapping[str, Any]) -> int:
     return max(1, min(bounds)) if bounds else 0
 
 
+def fit_to_limits(name: str, complete: dict[str, Any], extra: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Give a service the part of its memory for ``/dev/shm`` that its ``shm_part`` says, unless its user chose one.
+
+    Raises ValueError for a part that is none.
+    """
+    part = extra.get("shm_part")
+    if part is None or "shm_size" in own:
+        return
+    if not isinstance(part, int) or part < 1:
+        raise ValueError(f"bulkhead_services.{name}: x-bulkhead.shm_part is {part!r}; use a whole number such as 8")
+    memory = memory_limit(complete)
+    complete["shm_size"] = f"{max(64, memory // part >> 20) if memory else 128}m"
+
+
 def text_of(program: str, value: Any) -> str:
     """A value as a program's configuration has it: truth values in the program's own words."""
     if isinstance(value, bool):
