@@ -176,6 +176,7 @@ VARIABLES = [
     *variable("bulkhead_env_shared", NOBODY, {"TZ": "Europe/Berlin"}),
 ]
 
+
 def recorded(digest: str, salt: str = "0" * 32) -> dict[str, Any]:
     """Fingerprints of an environment's secrets, as it commits them."""
     return {"bulkhead_fingerprints": {"scheme": "scrypt-16384-8-1", "salt": salt, "secrets": {"API_TOKEN": digest}}}
