@@ -82,11 +82,20 @@ def _is_inside(value: Any) -> bool:
 
 
 def _is_network(value: Any) -> bool:
+    """Whether a text is an address, or a network that does not hold everybody."""
     try:
-        ipaddress.ip_network(str(value), strict=False)
+        return ipaddress.ip_network(str(value)).prefixlen > 0
     except ValueError:
         return False
-    return True
+
+
+#: Locations that our own nginx configuration has itself.
+_OWN_LOCATIONS = ("/", "/static/", "/media/")
+
+
+def _is_location(value: Any) -> bool:
+    found = isinstance(value, str) and re.fullmatch(r"/[\w.~/-]*", value, re.ASCII)
+    return bool(found) and value not in _OWN_LOCATIONS
 
 
 def _is_address(value: Any) -> bool:
@@ -201,7 +210,22 @@ NGINX_PATH = _pattern(
     "write the whole path in the container, without spaces, quotes or ';', such as /srv/acme",
 )
 ADDRESS = _form("an IP address", _is_address, "write an IPv4 or IPv6 address, such as 127.0.0.1")
-NETWORK = _form("an address or a network", _is_network, "write an address or a network, such as 10.0.0.0/24")
+NETWORK = _form(
+    "the address or network of a load balancer",
+    _is_network,
+    "write an address, or a network whose host bits are zero, such as 10.0.0.0/24; not everybody's (0.0.0.0/0)",
+)
+LOCATION = _form(
+    "the path of a location of its own",
+    _is_location,
+    "write a path such as /events/, of letters, digits and . ~ / _ -; /, /static/ and /media/ are taken",
+)
+NGINX_HEADER_SIZE = _pattern("a size for nginx", r"[1-9]\d{0,8}[kKmM]?", "write a number with k or m, such as 16k")
+SINCE = _pattern(
+    "a time",
+    r"\d{1,6}[smhd]|\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?",
+    "write how long ago, such as 10m or 2h, or a time such as 2026-11-23T10:00:00Z",
+)
 MACHINE = _pattern(
     "the name of a machine", r"[\w\[][\w.:%@\[\]-]*", "write a host name or an address, such as app1.example.com"
 )
@@ -266,10 +290,10 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_cpu_weight": _number("a weight", 0, 262144),
     "bulkhead_app_service": SERVICE,
     "bulkhead_health_path": URL_PATH,
-    "bulkhead_nginx_header_size": NGINX_SIZE,
-    "bulkhead_nginx_streaming": URL_PATH,
+    "bulkhead_nginx_header_size": NGINX_HEADER_SIZE,
+    "bulkhead_nginx_streaming": LOCATION,
     "bulkhead_trusted_proxies": NETWORK,
-    **dict.fromkeys((f"bulkhead_{program}_settings" for program in ("pgbouncer", "postgresql", "redis")), NAME),
+    **dict.fromkeys((f"bulkhead_{program}_settings" for program in ("pgbouncer", "postgresql", "redis")), LINE),
     **dict.fromkeys(("bulkhead_database_name", "bulkhead_database_user", "bulkhead_database_admin"), IDENTIFIER),
     **dict.fromkeys(("bulkhead_pgbouncer_pool_size", "bulkhead_pgbouncer_max_clients"), POSITIVE),
     **dict.fromkeys(("bulkhead_shared.name", "bulkhead_shared.reason"), LINE),
@@ -312,8 +336,14 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_service": SERVICE,
     "bulkhead_lines": COUNT,
     **dict.fromkeys(("bulkhead_command", "bulkhead_manage"), replace(TEXT, shown=False)),
+    "bulkhead_command_env": SETTING,
+    "bulkhead_input_file": LINE,
+    "bulkhead_since": SINCE,
+    "bulkhead_follow": WAIT,
     "bulkhead_maintenance": _pattern("a word", r"\w+", "use on or off"),
     "bulkhead_maintenance_page": LINE,
     "bulkhead_promotion_from": GROUP,
     "bulkhead_promotion_minutes": COUNT,
+    "bulkhead_promotion_machine": LINE,
+    "bulkhead_source_known_hosts": TEXT,
 }

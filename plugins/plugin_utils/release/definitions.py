@@ -80,7 +80,8 @@ def definitions_of(stack: Mapping[str, Any], services: Mapping[str, Any]) -> lis
         if key in found:
             raise ValueError(f"two services of bulkhead_services have the service_name {key!r}")
         compose = {name: value for name, value in complete.items() if name not in OURS}
-        fit_to_limits(name, compose, extra, services.get(name) or {})
+        if isinstance(extra, Mapping):
+            fit_to_limits(name, compose, extra, services.get(name) or {})
         found[key] = Definition(name, key, compose, extra, application)
     return list(found.values())
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from ..declaration.inventory import holds_seal
@@ -69,42 +68,6 @@ SETTABLE: Mapping[str, frozenset[str]] = {
 
 #: A value that ends no line, opens no section and closes no quote.
 _VALUE = re.compile(r"[\w .,:;%*/+@<>=()\[\]-]*\Z", re.ASCII)
-
-
-#: A size as nginx has it, and a path of a location.
-_NGINX_SIZE, _LOCATION = re.compile(r"[1-9]\d*[kKmM]?\Z"), re.compile(r"/[\w.~/-]*\Z", re.ASCII)
-
-#: Locations that the default configuration has itself.
-_OWN_LOCATIONS = ("/", "/static/", "/media/")
-
-
-def check_nginx(declaration: Declaration) -> None:
-    """Note what the variables of the default nginx configuration must not have."""
-    values = declaration.values
-    size_of = values["bulkhead_nginx_header_size"]
-    if not holds_seal(size_of) and not _NGINX_SIZE.match(str(size_of)):
-        message = f"bulkhead_nginx_header_size is {size_of}, which is not a size"
-        declaration.problem("invalid-variable", "bulkhead_nginx_header_size", message, "write it like 16k")
-    for path in values["bulkhead_nginx_streaming"]:
-        if holds_seal(path) or (_LOCATION.match(str(path)) and path not in _OWN_LOCATIONS):
-            continue
-        message = f"bulkhead_nginx_streaming has {path!r}"
-        fix = "write paths such as /events/, of letters, digits and . ~ / _ -; /, /static/ and /media/ are taken"
-        declaration.problem("invalid-variable", "bulkhead_nginx_streaming", message, fix)
-    for address in values["bulkhead_trusted_proxies"]:
-        problem = "" if holds_seal(address) else _proxy_problem(str(address))
-        if problem:
-            message = f"bulkhead_trusted_proxies has {address!r}, {problem}"
-            fix = "name the addresses or networks of your load balancers, such as 10.0.0.0/24"
-            declaration.problem("invalid-variable", "bulkhead_trusted_proxies", message, fix)
-
-
-def _proxy_problem(address: str) -> str:
-    try:
-        network = ip_network(address)
-    except ValueError:
-        return "which is no address, and no network whose host bits are zero"
-    return "" if network.prefixlen else "and so would believe what anybody says of the client's address and of TLS"
 
 
 def check_program_settings(

@@ -32,7 +32,7 @@ from ..isolation import naming
 from ..isolation.model import SEAL
 from .definitions import FILE, Definition, definitions_of, merge
 from .extras import check_extras
-from .program_settings import check_nginx, check_program_settings
+from .program_settings import check_program_settings
 from .proved import check_files, check_project, check_services
 from .stack import (
     Stack,
@@ -205,7 +205,6 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     found = {one.name: one.compose for one in definitions_of(evaluation.stack, values["bulkhead_services"])}
     programs = tuned(found, values)
     check_program_settings(declaration, found, programs)
-    check_nginx(declaration)
     for available in (ours, known):
         available["bulkhead_tuned"] = {program: lines(program, programs[program]) for program in programs}
     return replace(_release(declaration, evaluation.stack, once), evaluation=evaluation)

@@ -35,7 +35,9 @@ RIGHT: dict[str, Any] = {
     "question": {"kind": "database", "command": ["psql"]},
     "rolling": True,
     "secrets": ["SECRET_KEY"],
+    "shm_part": 8,
     "validate": ["nginx", "-t"],
+    "workers": "WEB_CONCURRENCY",
 }
 WRONG: dict[str, list[Any]] = {
     "backup": [["files"], "files"],
@@ -49,7 +51,9 @@ WRONG: dict[str, list[Any]] = {
     "question": [["psql"], {"kind": "database"}, {"kind": "database", "command": "psql"}],
     "rolling": ["yes", 1],
     "secrets": [{"SECRET_KEY": "x"}, [5]],
+    "shm_part": [],
     "validate": ["nginx -t"],
+    "workers": ["WEB CONCURRENCY", 4],
 }
 
 
