@@ -375,6 +375,8 @@ class _Assembly:
         )
 
     def _read_machine(self, path: str) -> str | None:
+        if not path:
+            return None
         for candidate in dict.fromkeys((self._shown(path), path)):
             text = self._read(candidate)
             if text is not None:
