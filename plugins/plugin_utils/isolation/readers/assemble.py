@@ -368,15 +368,13 @@ class _Assembly:
 
     def _shown(self, path: str) -> str:
         """A path of the machine as the user wrote it."""
-        if path in self._known:
-            return self._known[path]
+        if path in self._known or not path:
+            return self._known.get(path, "")
         return posixpath.normpath(
             posixpath.join(self._base, posixpath.relpath(path, self._root or self.directory or "/"))
         )
 
     def _read_machine(self, path: str) -> str | None:
-        if not path:
-            return None
         for candidate in dict.fromkeys((self._shown(path), path)):
             text = self._read(candidate)
             if text is not None:
