@@ -369,8 +369,8 @@ class _Assembly:
 
     def _shown(self, path: str) -> str:
         """A path of the machine as the user wrote it."""
-        if path in self._known:
-            return self._known[path]
+        if path in self._known or not path:
+            return self._known.get(path, "")
         return posixpath.normpath(
             posixpath.join(self._base, posixpath.relpath(path, self._root or self.directory or "/"))
         )
