@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.classes import Class
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.settings import PROGRAMS
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.program_settings import SETTABLE
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.tuning import workers
 from unit.fleets import declared, problems, read, write
@@ -193,3 +196,10 @@ def test_the_page_is_not_stale() -> None:
     """`.venv/bin/python tests/unit/plugin_utils/release/tuning_page.py` writes its lists anew."""
     text = PAGE.read_text(encoding="utf-8")
     assert text == with_lists(text)
+
+
+def test_what_may_be_set_is_contained() -> None:
+    """The containment table knows every setting that an inventory may choose, and none of them reaches outside."""
+    for program, names in SETTABLE.items():
+        classes = {name: PROGRAMS[program][name].kind for name in names}
+        assert set(classes.values()) <= {Class.INSIDE, Class.TEXT}, classes
