@@ -81,6 +81,18 @@ def _is_inside(value: Any) -> bool:
     return shaped and ".." not in value.split("/")
 
 
+#: A line of known_hosts (sshd(8)): names, the kind of key, the key.
+_HOST_KEY = re.compile(
+    r"(?:@(?:cert-authority|revoked) +)?[^\s#@]\S* +(?:ssh|ecdsa|sk)-[\w@.-]+ +[A-Za-z0-9+/]+=*(?: .*)?"
+)
+
+
+def _are_host_keys(value: Any) -> bool:
+    lines = str(value).splitlines() if _is_text(value) else [""]
+    found = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    return bool(found) and all(map(_HOST_KEY.fullmatch, found))
+
+
 def _is_network(value: Any) -> bool:
     """Whether a text is an address, or a network that does not hold everybody."""
     try:
@@ -210,6 +222,11 @@ NGINX_PATH = _pattern(
     "write the whole path in the container, without spaces, quotes or ';', such as /srv/acme",
 )
 ADDRESS = _form("an IP address", _is_address, "write an IPv4 or IPv6 address, such as 127.0.0.1")
+HOST_KEYS = _form(
+    "the host keys of a server",
+    _are_host_keys,
+    "write lines of known_hosts, as `ssh-keyscan <host>` prints them, compared with the server's own keys",
+)
 NETWORK = _form(
     "the address or network of a load balancer",
     _is_network,
@@ -345,5 +362,5 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_promotion_from": GROUP,
     "bulkhead_promotion_minutes": COUNT,
     "bulkhead_promotion_machine": LINE,
-    "bulkhead_source_known_hosts": TEXT,
+    "bulkhead_source_known_hosts": HOST_KEYS,
 }

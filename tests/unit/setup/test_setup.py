@@ -133,6 +133,7 @@ def test_identity_comes_from_the_file_that_was_deployed(tmp_path: Path) -> None:
 def test_check_is_a_part_of_test() -> None:
     """The cheapest groups, in the order of `make test`; without a choice it is everything."""
     quick, whole = run_tests.paths(run_tests.QUICK), run_tests.paths([])
-    assert quick == ["tests/stages/test_lint.py", "tests/unit", "tests/app", "tests/images", "tests/hazards"]
+    linters = ["tests/stages/test_lint.py", "tests/stages/test_examples.py"]
+    assert quick == [*linters, "tests/unit", "tests/app", "tests/images", "tests/hazards"]
     assert [path for path in whole if path in quick] == quick
     assert set(whole) - set(quick) >= {"tests/e2e", "tests/stages/test_galaxy.py", "tests/stages/test_sanity.py"}

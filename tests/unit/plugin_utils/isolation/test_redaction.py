@@ -53,7 +53,7 @@ def _environment(name: str, secret: str) -> Environment:
     rendered = RenderedArtefacts(
         compose={
             "name": f"aiia_{name}",
-            "services": {"web": {"image": "web:1.0", "environment": {"API_TOKEN": secret}}},
+            "services": {"web": {"image": "web:1.0", "env_file": [".env"], "environment": {"API_TOKEN": secret}}},
         },
         settings={
             "SECRET_KEY": secret,

@@ -70,7 +70,7 @@ def test_all_faults_at_once() -> None:
     assert said == (
         "unknown key enviroments; did you mean environments?",
         "fail_on must be one of critical, high, medium, low, never, not 'bad'",
-        "report_format must be one of json, sarif, junit, not 'xml'",
+        "report_format must be one of json, sarif, junit, markdown, not 'xml'",
         "environments[0]: prefix is missing: the start of every name of the environment, such as aiia_prod",
         "environments[0]: compose_files must be a list of paths, not 'main.yml'",
         "environments[1]: unknown key direcory; did you mean directory?",
