@@ -37,5 +37,6 @@ class _Compiled(MetaPathFinder):
         return None
 
 
-if not any(type(finder).__name__ == "_Compiled" and type(finder).__module__ == __name__ for finder in sys.meta_path):
+# Before Ansible's own finder, and only where that one comes first: elsewhere nothing is to be won.
+if sys.meta_path and type(sys.meta_path[0]).__name__ == "_AnsibleCollectionFinder":
     sys.meta_path.insert(0, _Compiled())

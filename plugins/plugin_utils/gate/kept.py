@@ -44,8 +44,9 @@ class Generations:
 
     def __init__(self) -> None:
         self._table = mmap.mmap(-1, _ROW.size * _ROWS)
-        # A lock that a killed fork does not keep; what the file holds does not matter.
-        self._lock = tempfile.TemporaryFile()  # noqa: SIM115
+        # A lock that a killed fork does not keep; the file has no name and no content, and is open until the run ends.
+        self._lock, name = tempfile.mkstemp()
+        Path(name).unlink()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -59,11 +59,18 @@ def test_a_comment_behind_a_value_stays() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-     "", "---\n", "# only a comment\n", "other: 1",
-     "bulkhead_secrets:\n", "bulkhead_secrets: {}\n", "bulkhead_secrets:",
-     "bulkhead_secrets: {A: b}\n", "bulkhead_secrets:\n  A: b", "bulkhead_secrets: {A: b}  # c\nother: 1\n",
+        "",
+        "---\n",
+        "# only a comment\n",
+        "other: 1",
+        "bulkhead_secrets:\n",
+        "bulkhead_secrets: {}\n",
+        "bulkhead_secrets:",
+        "bulkhead_secrets: {A: b}\n",
+        "bulkhead_secrets:\n  A: b",
+        "bulkhead_secrets: {A: b}  # c\nother: 1\n",
     ],
-)  # fmt: skip
+)
 def test_a_secret_is_added_wherever_there_is_room(text: str) -> None:
     added = SecretsText(text).with_value("NEW", "value")
     assert added.values["NEW"] == "value" and reading(added.text)["NEW"] == "value"
