@@ -9,10 +9,13 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import os
 import secrets
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import yaml
@@ -93,6 +96,24 @@ def forms(text: str) -> list[bytes]:
     return [text.encode(), json.dumps(text)[1:-1].encode(), base64.b64encode(text.encode())[:-4]]
 
 
+def holds(path: Path, forms_of_secrets: Sequence[bytes]) -> bool:
+    """Whether a file holds one of these texts. A build engine's disk has 20 GiB, nearly all of them holes."""
+    chunk, overlap = 16 << 20, max(map(len, forms_of_secrets))
+    with path.open("rb") as file:
+        size, end = os.fstat(file.fileno()).st_size, 0
+        while end < size:
+            try:
+                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
+            except OSError:  # only a hole is left
+                return False
+            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            for offset in range(start, end, chunk):
+                text = os.pread(file.fileno(), min(chunk, end - offset) + overlap, offset)
+                if any(form in text for form in forms_of_secrets):
+                    return True
+    return False
+
+
 def test_everything_that_is_left(guide: Guide) -> None:
     """After runs that succeeded and one that failed: no file that is not meant for it has a secret, no image's history
     or label, no log of a container."""
@@ -105,7 +126,7 @@ def test_everything_that_is_left(guide: Guide) -> None:
     holding = [
         path
         for path in guide.site.directory.rglob("*")
-        if path.is_file() and not path.is_symlink() and any(form in path.read_bytes() for form in canaries)
+        if path.is_file() and not path.is_symlink() and holds(path, canaries)
     ]
     assert {path.name for path in holding} == meant, [path for path in holding if path.name not in meant]
     for each in guide.both:
