@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..model import Document
 from ..naming import normalise_project
@@ -130,7 +131,7 @@ def _stacks(document: Document, own: set[str]) -> Iterator[str]:
 
 def _values(argv: Sequence[str], *options: str) -> tuple[str, ...]:
     """The values of an option of a program whose other options are not known."""
-    apart = [value for option, value in zip(argv, argv[1:], strict=False) if option in options]
+    apart = [value for option, value in pairwise(argv) if option in options]
     return (*apart, *(word.partition("=")[2] for word in argv if word.partition("=")[0] in options and "=" in word))
 
 

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a repository says about how its Compose files are run: in scripts, documentation, pipelines and comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from ..isolation.errors import ReaderError
+from ..isolation.model import Document
+from ..isolation.naming import words_of
+from ..isolation.readers.compose_location import Location, location
+from ..isolation.readers.documents import kind_of, read_document
+from ..isolation.readers.shell.scripts import read_script
+
+#: What may say how Compose is called.
+_NAMES = re.compile(
+    r"[\w.-]+\.(?:md|rst|adoc|txt|sh|bash|mk|ya?ml|json)|README|(?:GNU)?Makefile|[\w.-]+\.Makefile|justfile|Procfile",
+    re.IGNORECASE,
+)
+_RUNS = re.compile(r"docker[ -]compose\b|docker stack deploy|ecs-cli compose|com\.docker\.compose\.project")
+#: A command in a text that is no script, to the end of its line, its quotation or its sentence.
+_SPOKEN = re.compile(r"(?:docker[ -]compose|docker stack deploy|ecs-cli compose)\s(?:\\\r?\n|[^`\n])*")
+_MARKS = re.compile(r"^[ \t]*(?:#+|//|>|\*)[ \t]?", re.MULTILINE)
+#: Where an environment is assumed to live while its files are being looked for.
+_SOMEWHERE = "/srv/somewhere"
+
+
+def telling(
+    paths: Iterable[PurePosixPath], read: Callable[[PurePosixPath], str]
+) -> Iterator[tuple[PurePosixPath, str]]:
+    """The texts that say how Compose is called."""
+    for path in paths:
+        text = read(path) if _NAMES.fullmatch(path.name) else ""
+        if _RUNS.search(text):
+            yield path, text
+
+
+def documents(told: Iterable[tuple[PurePosixPath, str]]) -> Iterator[Document]:
+    """The texts as documents whose commands are known, those in prose included."""
+    for path, text in told:
+        try:
+            if kind_of(str(path), text) in ("shell", "workflow", "ansible"):
+                yield read_document(str(path), text)
+            else:
+                spoken = "\n".join(_SPOKEN.findall(_MARKS.sub("", text)))
+                yield Document(str(path), "shell", text, read_script(spoken))
+        except ReaderError:
+            continue  # the check says so if the file is an environment's
+
+
+def project_told(
+    told: Sequence[Document], own: Collection[str], compose_files: Sequence[str], prefix: str, name: str
+) -> tuple[str, str]:
+    """The project that other texts than an environment's ``own`` files give to its Compose files, and the path of the
+    first that does; empty if its own files call Compose."""
+
+    def among(some: Iterable[Document]) -> Location:
+        return location(some, compose_files, _SOMEWHERE, prefix, words=words_of(prefix, name))
+
+    inside = among(document for document in told if document.path in own)
+    others = [document for document in told if document.path not in own]
+    found = among(others)
+    if inside.called or inside.project or not found.project:
+        return "", ""
+    return found.project, next((document.path for document in others if among([document]).project), others[0].path)
