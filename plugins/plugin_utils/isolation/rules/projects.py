@@ -314,7 +314,7 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
                 "directories. If these have the same name, as two clones do, both are one project. "
                 f"{what_up_does(prefixes, [project for _prefix, project in found])}",
                 f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; the same for the others. Or give "
-                "this check each 'directory', or each 'machine' if they have one of their own.",
+                "this check each 'compose_project' or 'directory', or each 'machine' if they have one of their own.",
                 tuple(Where(project.file) for _prefix, project in found),
                 machine,
                 severity=Severity.MEDIUM,

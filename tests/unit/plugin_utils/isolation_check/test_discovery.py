@@ -389,3 +389,16 @@ def test_an_overlay_that_is_listed_alone(tmp_path: Path, command: str) -> None:
     rules = {finding.rule: finding.severity.label for finding in check(parse(given, root), date(2026, 1, 1)).stopping}
     assert rules["shared-project"] == "medium"
     assert "shared-volume" not in rules
+
+
+def test_what_one_project_does(tmp_path: Path) -> None:
+    """Its second 'up' recreates a service of the same key, and does not fail; 'down' alone removes no orphan."""
+    files = {f"deploy/{name}.yml": PROJECT for name in ("prod", "staging")}
+    root = repository(tmp_path, files)
+    given = {"path": str(root), "compose_cli": "never"}
+    said = {finding.rule: finding.message for finding in check(parse(given, tmp_path), date(2026, 1, 1)).stopping}
+    assert "recreates web of the first" in said["shared-port"]
+    (root / "deploy/staging.yml").write_text(PROJECT.replace("web", "site"))
+    said = {finding.rule: finding.message for finding in check(parse(given, tmp_path), date(2026, 1, 1)).stopping}
+    assert "Whichever starts second fails" in said["shared-port"]
+    assert "'docker compose up' or 'down' of acme-shop_staging with --remove-orphans" in said["shared-project"]
