@@ -44,8 +44,13 @@ _SEPARATORS = "_-"
 
 
 def words_of(*names: str) -> frozenset[str]:
-    """The last word of each name of an environment, with its synonyms: what tells it from the project's others."""
-    last = {re.split("[_ -]", name.lower())[-1] for name in names if name}
+    """The last word of each name of an environment, with its synonyms: what tells it from the project's others.
+
+    A single word tells that only if it is a usual one: ``shop`` may be the project.
+    """
+    usual = frozenset().union(*SYNONYMS)
+    split = [re.split("[_ -]", name.lower()) for name in names]
+    last = {words[-1] for words in split if len(words) > 1 or words[-1] in usual}
     return frozenset(last.union(*(words for words in SYNONYMS if words & last)))
 
 

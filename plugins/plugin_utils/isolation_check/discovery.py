@@ -49,9 +49,6 @@ _DEEPEST = 6
 _MOST_FILES = 20_000
 
 _COMPOSE = re.compile(r"(?:docker-)?(?:compose|stack)(?:[._-][\w.-]+)?\.ya?ml|[\w-]+\.(?:docker-)?compose\.ya?ml", re.I)
-#: ``-f one.yml -f two.yml`` of a command: the files that make up a project.
-_TOGETHER = re.compile(r"(?:(?:\s-f|\s--file)[\s=]\s*[\"']?[\w./${}-]+\.ya?ml[\"']?(?:\s*\\\n)?){2,}")
-_FILE = re.compile(r"(?:-f|--file)[\s=]\s*[\"']?([\w./${}-]+\.ya?ml)")
 _ENV = re.compile(r"\.env(?:\.[\w.-]+)?|[\w-]+\.env", re.IGNORECASE)
 _SAMPLE = re.compile(r"(?:^|[._-])(?:example|sample|template|tmpl|dist|defaults?|j2)(?:[._-]|$)", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\.[\w-]+)?|[\w-]+\.Dockerfile", re.IGNORECASE)
@@ -258,26 +255,15 @@ def _put_together(
     parts = {name for name, found in pending.items() if _is_part(root, found.compose_files)}
     for path, text in told if pending else ():
         acts = _TOLD.isdisjoint(path.parts[:-1]) and _kind(root, path) == "files"
-        for call in _TOGETHER.findall(text):
+        for call in telling.together(text):
             for name, found in list(pending.items()):
-                written = _FILE.findall(call)
-                if name in parts:
-                    written = [_meant(word, found.compose_files[0]) for word in written]
-                elif not acts:
-                    continue
-                files = _files_of(written, name, PurePosixPath(found.compose_files[0]), compose)
-                if files:
+                own = PurePosixPath(found.compose_files[0])
+                written = [telling.meant(word, own.name) for word in call] if name in parts else call
+                files = _files_of(written, name, own, compose)
+                if files and (acts or name in parts):
                     found.compose_files = list(map(str, files))
                     del pending[name]
                     yield f"{path} gives Compose {listing(found.compose_files)} together."
-
-
-def _meant(written: str, own: str) -> str:
-    """A path as written, or an environment's own if a variable in its name stands for the environment."""
-    path, name = PurePosixPath(written), PurePosixPath(own).name
-    parts = re.split(r"\$\{\w+\}|\$\w+", path.name)
-    stands = len(parts) > 1 and re.fullmatch(r"[\w-]+".join(map(re.escape, parts)), name)
-    return str(path.with_name(name)) if stands else written
 
 
 def _files_of(

@@ -26,6 +26,10 @@ _RUNS = re.compile(r"docker[ -]compose\b|docker stack deploy|ecs-cli compose|com
 #: A command in a text that is no script, to the end of its line, its quotation or its sentence.
 _SPOKEN = re.compile(r"(?:docker[ -]compose|docker stack deploy|ecs-cli compose)\s(?:\\\r?\n|[^`\n])*")
 _MARKS = re.compile(r"^[ \t]*(?:#+|//|>|\*)[ \t]?", re.MULTILINE)
+#: ``-f one.yml -f two.yml`` of a command: the files that make up a project.
+_TOGETHER = re.compile(r"(?:(?:\s-f|\s--file)[\s=]\s*[\"']?[\w./${}-]+\.ya?ml[\"']?(?:\s*\\\n)?){2,}")
+_FILE = re.compile(r"(?:-f|--file)[\s=]\s*[\"']?([\w./${}-]+\.ya?ml)")
+_VARIABLE = re.compile(r"\$\{\w+\}|\$\w+")
 #: Where an environment is assumed to live while its files are being looked for.
 _SOMEWHERE = "/srv/somewhere"
 
@@ -40,6 +44,28 @@ def telling(
             yield path, text
 
 
+def together(text: str) -> Iterator[list[str]]:
+    """The files that each command of a text gives to Compose together, as they are written."""
+    return (_FILE.findall(call) for call in _TOGETHER.findall(text))
+
+
+def meant(written: str, own: str) -> str:
+    """A path as written, or with an environment's own file name if a variable in it stands for the environment."""
+    path = PurePosixPath(written)
+    parts = _VARIABLE.split(path.name)
+    stands = len(parts) > 1 and re.fullmatch(r"[\w-]+".join(map(re.escape, parts)), own)
+    return str(path.with_name(own)) if stands else written
+
+
+def _commands(text: str) -> str:
+    """The commands in a text that is no script, one a line, without the quotation marks around them."""
+    lines = []
+    for spoken in _SPOKEN.findall(_MARKS.sub("", text)):
+        closed = min((spoken.rfind(mark) for mark in "\"'" if spoken.count(mark) % 2), default=len(spoken))
+        lines.append(spoken[:closed])
+    return "\n".join(lines)
+
+
 def documents(told: Iterable[tuple[PurePosixPath, str]]) -> Iterator[Document]:
     """The texts as documents whose commands are known, those in prose included."""
     for path, text in told:
@@ -47,8 +73,7 @@ def documents(told: Iterable[tuple[PurePosixPath, str]]) -> Iterator[Document]:
             if kind_of(str(path), text) in ("shell", "workflow", "ansible"):
                 yield read_document(str(path), text)
             else:
-                spoken = "\n".join(_SPOKEN.findall(_MARKS.sub("", text)))
-                yield Document(str(path), "shell", text, read_script(spoken))
+                yield Document(str(path), "shell", text, read_script(_commands(text)))
         except ReaderError:
             continue  # the check says so if the file is an environment's
 

@@ -299,6 +299,7 @@ jobs:
     [
         ("docs/{}.sh", "export P={}-x\necs-cli compose --file deploy/{}.yml --project-name $P-y --region r create\n"),
         ("docs/run.md", "Type `docker compose -p shop-{0} -f deploy/{0}.yml up -d`, and wait.\n"),
+        ("package.json", '{{"scripts": {{"up": "docker compose -p shop-{0} -f deploy/{0}.yml up -d"}}}}\n'),
         ("deploy/{}-server.sh", "docker stack deploy --prune -c deploy/{}.yml shop-{}\n"),
         ("deploy/up.sh", 'docker stack deploy -c "$FILE" "$STACK"\n# {}\n'),
         ("deploy/{}.yml", "# docker-compose -p shop-{0} \\\n#   -f deploy/{0}.yml up -d\n"),
