@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..isolation.errors import ReaderError
@@ -15,7 +16,6 @@ from ..isolation.model import Document
 from ..isolation.naming import words_of
 from ..isolation.readers.compose_location import Location, location
 from ..isolation.readers.documents import kind_of, read_document
-from ..isolation.readers.shell.scripts import read_script
 
 #: What may say how Compose is called.
 _NAMES = re.compile(
@@ -73,7 +73,7 @@ def documents(told: Iterable[tuple[PurePosixPath, str]]) -> Iterator[Document]:
             if kind_of(str(path), text) in ("shell", "workflow", "ansible"):
                 yield read_document(str(path), text)
             else:
-                yield Document(str(path), "shell", text, read_script(_commands(text)))
+                yield replace(read_document(f"{path}.sh", _commands(text)), path=str(path), text=text)
         except ReaderError:
             continue  # the check says so if the file is an environment's
 
