@@ -60,6 +60,12 @@ options:
       machine:
         description: The machine. All environments without this option share one machine.
         type: str
+      compose_project:
+        description:
+          - The name of the Compose project, if commands that are not in O(environments[].files) give it, such as the
+            C(-p) that is typed by hand or the stack of a web interface.
+          - Defaults to the C(-p) of the commands in these files, else to what Compose itself takes.
+        type: str
       compose_files:
         description: The Compose files, in the order in which Compose receives them.
         type: list

@@ -27,12 +27,31 @@ FILE_NAME = 255
 #: A DNS label must have room for the prefix and the longest service name of the default stack.
 LONGEST_PREFIX = DNS_LABEL - len("_postgresql")
 
+#: Different words for the same environment of a project.
+SYNONYMS = (
+    frozenset({"prod", "production", "live"}),
+    frozenset({"staging", "stage", "stg"}),
+    frozenset({"dev", "devel", "development"}),
+    frozenset({"test", "testing"}),
+)
+
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*\Z")
 _ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
 _PROJECT_CHARACTERS = re.compile(r"[^a-z0-9_-]")
 _SEPARATORS = "_-"
+
+
+def words_of(*names: str) -> frozenset[str]:
+    """The last word of each name of an environment, with its synonyms: what tells it from the project's others.
+
+    A single word tells that only if it is a usual one: ``shop`` may be the project.
+    """
+    usual = frozenset().union(*SYNONYMS)
+    split = [re.split("[_ -]", name.lower()) for name in names]
+    last = {words[-1] for words in split if len(words) > 1 or words[-1] in usual}
+    return frozenset(last.union(*(words for words in SYNONYMS if words & last)))
 
 
 def check_prefix(prefix: object) -> list[str]:

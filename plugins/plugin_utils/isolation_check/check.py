@@ -143,6 +143,7 @@ def _environment(declared: RequestedEnvironment, read: Callable[[str], str | Non
         read=read,
         origins=_origins(declared),
         checkout=declared.checkout,
+        compose_project=declared.compose_project,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ..isolation.wording import listing, number
+from . import telling
 from .files import read_text
 
 #: The file with what was guessed, for people to correct. If there is one, nothing is guessed.
@@ -33,8 +34,6 @@ _SKIPPED = frozenset(
         "__pycache__",
         "site-packages",
         "tests",
-        "docs",
-        "doc",
         "examples",
         "example",
         "samples",
@@ -44,13 +43,12 @@ _SKIPPED = frozenset(
         "legacy",
     )
 )
+#: Directories that only say how files are run.
+_TOLD = frozenset(("docs", "doc"))
 _DEEPEST = 6
 _MOST_FILES = 20_000
 
 _COMPOSE = re.compile(r"(?:docker-)?(?:compose|stack)(?:[._-][\w.-]+)?\.ya?ml|[\w-]+\.(?:docker-)?compose\.ya?ml", re.I)
-#: ``-f one.yml -f two.yml`` of a command: the files that make up a project.
-_TOGETHER = re.compile(r"(?:(?:\s-f|\s--file)[\s=]\s*[\"']?[\w./-]+\.ya?ml[\"']?(?:\s*\\\n)?){2,}")
-_FILE = re.compile(r"(?:-f|--file)[\s=]\s*[\"']?([\w./-]+\.ya?ml)")
 _ENV = re.compile(r"\.env(?:\.[\w.-]+)?|[\w-]+\.env", re.IGNORECASE)
 _SAMPLE = re.compile(r"(?:^|[._-])(?:example|sample|template|tmpl|dist|defaults?|j2)(?:[._-]|$)", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\.[\w-]+)?|[\w-]+\.Dockerfile", re.IGNORECASE)
@@ -95,6 +93,7 @@ class _Named:
     """The files of one environment."""
 
     compose_files: list[str] = field(default_factory=list)
+    compose_project: str = ""
     env_files: list[str] = field(default_factory=list)
     nginx_files: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -117,7 +116,9 @@ class Guess:
 
 def discover(root: Path) -> Guess:
     """What the files below a directory tell about environments; the guess has none if there is no Compose file."""
-    paths = list(_walk(root))
+    known = list(_walk(root))
+    paths = [path for path in known if _TOLD.isdisjoint(path.parts[:-1])]
+    told = list(telling.telling(known, lambda path: read_text(root / path) or ""))
     compose = [path for path in paths if _is_compose(root, path) and not _SAMPLE.search(path.name)]
     named: dict[str, _Named] = {}
     neutral: list[PurePosixPath] = []
@@ -132,9 +133,10 @@ def discover(root: Path) -> Guess:
     sentences = [*_one_project(root, named), *_place_neutral(root, named, neutral)]
     if "dev" in named and len(named) > 1:
         del named["dev"]  # a developer's own machine, where others are deployed
-    sentences += _put_together(root, paths, named, compose)
+    sentences += _put_together(root, told, named, compose)
     if named:
         _add_others(root, paths, named)
+        sentences += _called(root, told, named)
     left_out = [str(path) for path in compose if not any(str(path) in found.compose_files for found in named.values())]
     sentences += _told(named, left_out)
     ordered = sorted(named, key=list(_WORDS).index)
@@ -240,26 +242,41 @@ def _is_part(root: Path, paths: Iterable[str]) -> bool:
 
 
 def _put_together(
-    root: Path, paths: Sequence[PurePosixPath], named: dict[str, _Named], compose: Sequence[PurePosixPath]
+    root: Path,
+    told: Sequence[tuple[PurePosixPath, str]],
+    named: dict[str, _Named],
+    compose: Sequence[PurePosixPath],
 ) -> Iterator[str]:
-    """Take the files that a script or workflow gives to Compose together, in its order."""
+    """Take the files that a command gives to Compose together, in its order.
+
+    Only a file that is no project by itself is completed by what no script or workflow says.
+    """
     pending = {name: found for name, found in named.items() if len(found.compose_files) == 1}
-    for path in paths if pending else ():
-        text = (read_text(root / path) or "") if _kind(root, path) == "files" else ""
-        for call in _TOGETHER.findall(text):
-            written = [PurePosixPath(word).name for word in _FILE.findall(call)]
+    parts = {name for name, found in pending.items() if _is_part(root, found.compose_files)}
+    for path, text in told if pending else ():
+        acts = _TOLD.isdisjoint(path.parts[:-1]) and _kind(root, path) == "files"
+        for call in telling.together(text):
             for name, found in list(pending.items()):
-                folder = PurePosixPath(found.compose_files[0]).parent
-                files = [folder / word for word in written]
-                foreign = any(
-                    _LOCAL & set(_split(word)) or set(_words(PurePosixPath(word))) - {name} for word in written
-                )
-                if foreign or not set(files) <= set(compose):
-                    continue
-                if PurePosixPath(found.compose_files[0]) in files:
+                own = PurePosixPath(found.compose_files[0])
+                written = [telling.meant(word, own.name) for word in call] if name in parts else call
+                files = _files_of(written, name, own, compose)
+                if files and (acts or name in parts):
                     found.compose_files = list(map(str, files))
                     del pending[name]
                     yield f"{path} gives Compose {listing(found.compose_files)} together."
+
+
+def _files_of(
+    written: Sequence[str], name: str, own: PurePosixPath, compose: Sequence[PurePosixPath]
+) -> list[PurePosixPath]:
+    """The files that a command gives to Compose for an environment, if one of them is its ``own``; else none."""
+    files: list[PurePosixPath] = []
+    for word in map(PurePosixPath, written):
+        if _LOCAL & set(_split(word.name)) or set(_words(PurePosixPath(word.name))) - {name}:
+            return []  # for tests, or another environment's
+        candidates = (PurePosixPath(os.path.normpath(word)), own.parent / word.name)
+        files.append(next((path for path in candidates if path in compose), PurePosixPath()))
+    return files if own in files and PurePosixPath() not in files else []
 
 
 def _add_others(root: Path, paths: Sequence[PurePosixPath], named: Mapping[str, _Named]) -> None:
@@ -304,17 +321,31 @@ def _kind(root: Path, path: PurePosixPath) -> str:
     return ""
 
 
+def _called(root: Path, told: Sequence[tuple[PurePosixPath, str]], named: Mapping[str, _Named]) -> Iterator[str]:
+    """Take the name that a project is given outside of its environment's own files."""
+    documents = list(telling.documents(told))
+    for name, found in named.items():
+        prefix = _prefix(root, name)
+        its = [item for item in documents if name in (_words(PurePosixPath(item.path)) or [name])]
+        found.compose_project, path = telling.project_told(its, found.files, found.compose_files, prefix, name)
+        if found.compose_project:
+            yield f"{path} names the Compose project of {_FULL.get(name, name)}: {found.compose_project}."
+
+
+def _prefix(root: Path, name: str) -> str:
+    project = "-".join(_split(root.resolve().name)) or "app"
+    return re.sub(r"^[^a-z]+", "", f"{project}_{name}") or name
+
+
 def _entry(root: Path, name: str, found: _Named) -> dict[str, Any]:
     """One environment of the configuration."""
-    project = "-".join(_split(root.resolve().name)) or "app"
-    prefix = re.sub(r"^[^a-z]+", "", f"{project}_{name}") or name
     lists = {key: value for key, value in vars(found).items() if value}
-    return {"name": _FULL.get(name, name), "prefix": prefix, **lists}
+    return {"name": _FULL.get(name, name), "prefix": _prefix(root, name), **lists}
 
 
 def _told(named: Mapping[str, _Named], left_out: Sequence[str]) -> Iterator[str]:
     for name, found in named.items():
-        others = sum(len(value) for key, value in vars(found).items() if key != "compose_files")
+        others = len(found.env_files) + len(found.nginx_files) + len(found.files)
         yield f"{_FULL.get(name, name)}: {' and '.join(found.compose_files)}, with {number(others, 'other file')}."
     if left_out:
         yield f"Left out, as no environment's: {listing(left_out)}."

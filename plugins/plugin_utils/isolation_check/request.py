@@ -22,7 +22,7 @@ FAIL_ON = (*(level.label for level in reversed(Severity)), "never")
 COMPOSE_CLI = ("auto", "never")
 
 _LISTS = ("compose_files", "env_files", "nginx_files", "files")
-_WORDS = ("name", "prefix", "directory", "machine")
+_WORDS = ("name", "prefix", "directory", "machine", "compose_project")
 _ENVIRONMENT = (*_WORDS, *_LISTS, "waivers")
 _CHOICES = {"fail_on": FAIL_ON, "report_format": FORMATS, "compose_cli": COMPOSE_CLI}
 _TOP = ("environments", "waivers", "report", *_CHOICES)
@@ -52,6 +52,8 @@ class RequestedEnvironment:
     where: Where
     #: Where in an assumed checkout the Compose files lie; ``None`` if the directory was given.
     checkout: str | None = None
+    #: The name that commands give to the Compose project.
+    compose_project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ def _declared(item: Mapping[str, Any], where: Where) -> RequestedEnvironment:
         files=tuple(item.get("files") or ()),
         waivers=item.get("waivers"),
         where=where,
+        compose_project=words["compose_project"],
     )
 
 

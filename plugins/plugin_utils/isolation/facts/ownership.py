@@ -11,18 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..model import Environment, Fleet, Where
-
-#: Different words for the same environment of a project.
-_SYNONYMS = (
-    frozenset({"prod", "production", "live"}),
-    frozenset({"staging", "stage", "stg"}),
-    frozenset({"dev", "devel", "development"}),
-    frozenset({"test", "testing"}),
-)
-
+from ..naming import SYNONYMS
 
 _COMMON = frozenset().union(
-    *_SYNONYMS, {"preprod", "qa", "uat", "demo", "review", "local", "sandbox", "app", "web", "main"}
+    *SYNONYMS, {"preprod", "qa", "uat", "demo", "review", "local", "sandbox", "app", "web", "main"}
 )
 
 
@@ -115,7 +107,7 @@ def short_names(environment: Environment) -> frozenset[str]:
     else:
         rest = rest.replace("-", "_").partition("_")[2]
     names = {name.lower() for name in (rest, environment.name) if name}
-    return frozenset(names.union(*(words for words in _SYNONYMS if words & names)))
+    return frozenset(names.union(*(words for words in SYNONYMS if words & names)))
 
 
 def spellings(environment: Environment) -> Iterator[str]:
@@ -123,7 +115,7 @@ def spellings(environment: Environment) -> Iterator[str]:
     words = re.sub(r"[_-]+", "_", environment.prefix.lower())
     project, _underscore, last = words.rpartition("_")
     yield words
-    for known in _SYNONYMS if project else ():
+    for known in SYNONYMS if project else ():
         if last in known:
             # A word such as live or test says too little about whose a name is.
             yield from (f"{project}_{word}" for word in sorted(known - {"live", "test", "testing"}))

@@ -28,6 +28,7 @@ from ..model import (
     Severity,
     Where,
 )
+from ..naming import normalise_project, words_of
 from .beside import default_files, ignore_files, known_or_sealed, nginx_mounts
 from .claims_endpoints import claims_endpoints
 from .compose.claims import claims_compose
@@ -73,14 +74,17 @@ def assemble(
     read: Read | None = None,
     rendered: RenderedArtefacts | None = None,
     checkout: str | None = None,
+    compose_project: str = "",
 ) -> Environment:
     """Read all files of an environment. Raises nothing for a file that cannot be read: ``problems`` has a finding.
 
     Paths are as the user wrote them; ``read`` returns the text at a path, or ``None``. ``directory`` is where the
     environment lives on the machine; if that is only assumed, ``checkout`` is where in it the Compose files lie.
+    ``compose_project`` is the name that commands give to the Compose project, if that is known otherwise.
     ``domains`` default to nginx's server names, ports to the published ones.
     """
     assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None), checkout or "")
+    assembly.called(name, compose_project)
     if rendered is not None:
         assembly.take(rendered)
     # Documents first: their commands tell where a project lives, and what it is called.
@@ -128,6 +132,7 @@ class _Assembly:
         self._base = ""
         self._root = ""
         self._named = ""
+        self._words: frozenset[str] = frozenset()
         self._stand_in: StandIn | None = None
         self._known: dict[str, str] = {}
         self._links: list[Reference] = []
@@ -141,6 +146,11 @@ class _Assembly:
         self.mounted: list[Directive] = []
         self.documents: list[Document] = []
         self.problems: list[Finding] = []
+
+    def called(self, name: str, compose_project: str) -> None:
+        """Take the names that the environment and, if it is known, its Compose project are called by."""
+        self._words = words_of(self._prefix, name)
+        self._named = normalise_project(compose_project)
 
     def take(self, rendered: RenderedArtefacts) -> None:
         """Read the artefacts that Bulkhead renders."""
@@ -175,9 +185,15 @@ class _Assembly:
         self._base = posixpath.dirname(first)
         if not self.directory and wanted and first:
             self.directory = posixpath.normpath(posixpath.join("/", self._base))
-        told = location(self.documents, compose_files, self.directory, self._prefix) if wanted else Location()
+        told = (
+            location(
+                self.documents, compose_files, self.directory, self._prefix, inner=self._checkout, words=self._words
+            )
+            if wanted
+            else Location()
+        )
         inner = posixpath.join(self.directory, self._checkout) if self._checkout else ""
-        self._root, self._named = told.directory or inner, told.project
+        self._root, self._named = told.directory or inner, self._named or told.project
         for path in (*compose_files, *env_files):
             self._known.setdefault(self._machine_path(path), path)
         values = self._env_files(env_files)

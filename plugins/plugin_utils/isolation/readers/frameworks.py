@@ -71,13 +71,20 @@ _MODES = re.compile(
     r"|(?:ASPNET|ASPNETCORE|DOTNET)_ENV(?:IRONMENT)?|(?:GIN|VITE|WEBPACK|BUILD|RUN|APP)_MODE|BUILD_(?:ENV|CONFIGURATION|TARGET)"
 )
 
+#: Settings that a front-end's build writes into its pages: no server sets its cookies by them.
+_OF_PAGES = re.compile(
+    r"(?:VITE|REACT_APP|VUE_APP|NG_APP|GATSBY|STORYBOOK|(?:NEXT|NUXT|EXPO|SNOWPACK)_PUBLIC)_\w*COOKIE_(?:DOMAIN|NAME)"
+)
+
 _TRUE = frozenset(("1", "true", "yes", "on", "t", "y"))
 
 
 @lru_cache(maxsize=65536)
 def kind_of(key: str) -> str:
-    """The kind of a setting by its name; empty if it is unknown."""
+    """The kind of a setting by its name; empty if it is unknown or no server reads it."""
     name = key.upper()
+    if _OF_PAGES.fullmatch(name):
+        return ""
     return next((kind for pattern, kind in _COMPILED if pattern.fullmatch(name)), "")
 
 

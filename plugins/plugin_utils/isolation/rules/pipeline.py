@@ -366,8 +366,15 @@ def shared_deploy_key(fleet: Fleet) -> Judgement:
             )
 
 
+#: What makes runs of one job differ.
+_CHOOSES = re.compile(r"\b(?:inputs|matrix|needs|github\.(?:ref\w*|head_ref|event\w*|base_ref)|GITHUB_REF\w*)\b")
+
+
 def _deployed_by(workflow: Workflow, job: Job, listed: Listed) -> Sequence[Environment]:
-    """The environments that a job of one branch names, or else all that use its workflow."""
+    """The environments that a job of one branch names, or else all that use its workflow and that it can tell apart.
+
+    A job that has nothing to choose by logs in to one place.
+    """
     if len(workflow.branches or ()) > 1:
         return listed.environments
     named = [
@@ -375,7 +382,8 @@ def _deployed_by(workflow: Workflow, job: Job, listed: Listed) -> Sequence[Envir
         for environment in listed.environments
         if any(re.search(rf"(?<![^\W_]){name}(?![^\W_])", job.text, re.IGNORECASE) for name in short_names(environment))
     ]
-    return named or listed.environments
+    chooses = len(listed.environments) == 1 or _CHOOSES.search(job.text)
+    return named or (listed.environments if chooses else ())
 
 
 _LOGS_IN = re.compile(r"ssh|scp|rsync|sftp|ftp|deploy", re.IGNORECASE)

@@ -14,7 +14,7 @@ from typing import Any
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
 from ..facts.effects import hosted_lines
-from ..facts.ownership import sharers
+from ..facts.ownership import one_project, sharers
 from ..facts.service_kinds import is_data_service, is_front_door
 from ..facts.workflows import is_deployment
 from ..model import Claim, Document, Environment, Fleet, Severity, Where
@@ -34,9 +34,7 @@ def shared_port(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"port {ports} of {machine}",
-            f"{names} publish port {ports} of {machine}. Whichever starts second fails with 'port is already "
-            "allocated'; a stopped container does not keep its port, so after a reboot or during a deployment "
-            "the other environment may take it.",
+            f"{names} publish port {ports} of {machine}. {_what_happens(fleet, claims)}",
             "Publish another port in all but one: change "
             + worded(fleet, owners(claims), "bulkhead_http_port or bulkhead_https_port, or ", "")
             + f"'ports:' of {listing(map(service_and_file, claims))}. In a file that is merged over another, write "
@@ -44,6 +42,20 @@ def shared_port(fleet: Fleet) -> Judgement:
             places(claims),
             machine,
         )
+
+
+def _what_happens(fleet: Fleet, claims: Sequence[Claim]) -> str:
+    """What two environments with one port do to each other."""
+    services = {str(claim.attributes.get("service")) for claim in claims}
+    if len(services) == 1 and one_project(fleet, owners(claims)):
+        return (
+            f"As they are one Compose project, 'docker compose up' of the second recreates {services.pop()} of the "
+            "first; once they have projects of their own, it fails with 'port is already allocated'."
+        )
+    return (
+        "Whichever starts second fails with 'port is already allocated'; a stopped container does not keep its port, "
+        "so after a reboot or during a deployment the other environment may take it."
+    )
 
 
 @rule("ephemeral-port", "PT-04", severity=Severity.LOW)

@@ -268,8 +268,7 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
     environments = [fleet.by_prefix[claim.owner] for claim in claims]
     by_directory = [e for e in environments if any(project.name_source == "directory" for project in e.compose)]
     if by_directory:
-        base = posixpath.basename(posixpath.normpath(by_directory[0].directory or "."))
-        return f", because their directories are both called {base} and no file says otherwise"
+        return f", because their directories are both called {claims[0].key} and no file says otherwise"
     spellings = {project.declared_name for e in environments for project in e.compose if project.declared_name}
     return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
 
@@ -315,7 +314,7 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
                 "directories. If these have the same name, as two clones do, both are one project. "
                 f"{what_up_does(prefixes, [project for _prefix, project in found])}",
                 f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; the same for the others. Or give "
-                "this check each 'directory', or each 'machine' if they have one of their own.",
+                "this check each 'compose_project' or 'directory', or each 'machine' if they have one of their own.",
                 tuple(Where(project.file) for _prefix, project in found),
                 machine,
                 severity=Severity.MEDIUM,
@@ -335,8 +334,8 @@ def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) ->
             "container_name says, and takes over volumes without a name."
         )
     return (
-        f"'docker compose up -d --remove-orphans' or 'down' of {last} removes the containers of {first}, because they "
-        "are in its project and not in its file."
+        f"'docker compose up' or 'down' of {last} with --remove-orphans removes the containers of {first}, because "
+        "they are in its project and not in its file."
     )
 
 

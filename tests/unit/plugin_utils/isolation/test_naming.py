@@ -198,3 +198,17 @@ def test_truncation_is_what_postgresql_does(text: str) -> None:
 def test_images_in_full(reference: str, full: str) -> None:
     assert naming.normalise_image(reference) == full
     assert naming.normalise_image(full) == full
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("aiia_prod", ""), {"prod", "production", "live"}),
+        (("shop", "Staging"), {"staging", "stage", "stg"}),
+        (("shop-client-b", "shop"), {"b"}),
+        (("shop",), set()),
+    ],
+)
+def test_words_of(names: tuple[str, ...], words: set[str]) -> None:
+    """The project's own name tells nothing about the environment."""
+    assert naming.words_of(*names) == words

@@ -273,3 +273,133 @@ def test_projects_of_checkouts(tmp_path: Path, prod: str, staging: str, found: b
     root = repository(tmp_path, files)
     report = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1))
     assert ("shared-project" in {finding.rule for finding in report.stopping}) is found
+
+
+def judged(root: Path, tmp_path: Path) -> dict[str, str]:
+    """The rules that speak at medium or above about what was found, and how loud the loudest finding of each is."""
+    report = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1))
+    return {finding.rule: finding.severity.label for finding in reversed(report.stopping)}
+
+
+VOLUME = "services: {web: {image: 'nginx:1', volumes: ['data:/data']}}\nvolumes: {data: }\n"
+SELECTS = """\
+on: push
+jobs:
+  both:
+    runs-on: ubuntu-latest
+    steps:
+      - run: |
+          docker ps -a
+          curl -s $URL | jq -r '.[] | select(.Labels["com.docker.compose.project"]=="shop-{}") | .Id'
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("docs/{}.sh", "export P={}-x\necs-cli compose --file deploy/{}.yml --project-name $P-y --region r create\n"),
+        ("docs/run.md", "Type `docker compose -p shop-{0} -f deploy/{0}.yml up -d`, and wait.\n"),
+        ("package.json", '{{"scripts": {{"up": "docker compose -p shop-{0} -f deploy/{0}.yml up -d"}}}}\n'),
+        ("deploy/{}-server.sh", "docker stack deploy --prune -c deploy/{}.yml shop-{}\n"),
+        ("deploy/up.sh", 'docker stack deploy -c "$FILE" "$STACK"\n# {}\n'),
+        ("deploy/{}.yml", "# docker-compose -p shop-{0} \\\n#   -f deploy/{0}.yml up -d\n"),
+        ("release.sh", "docker compose -p shop-{0} -f deploy/{0}.yml up\ndocker compose -p $P -f deploy/{0}.yml ps\n"),
+        (".github/workflows/{}-ci.yml", SELECTS),
+    ],
+)
+def test_a_project_that_something_names(tmp_path: Path, path: str, text: str) -> None:
+    """Compose files of one directory are one project, unless what the repository says of them gives each a name."""
+    files = {f"deploy/{name}.yml": VOLUME for name in ("prod", "staging")}
+    root = repository(tmp_path, files)
+    assert judged(root, tmp_path)["shared-project"] == judged(root, tmp_path)["shared-volume"] == "critical"
+    for name in ("prod", "staging"):
+        place = root / path.format(name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        before = place.read_text() if place.exists() else ""
+        place.write_text(text.format(name, name) + before)
+    assert not {"shared-project", "shared-volume", "shared-network"} & judged(root, tmp_path).keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("docs/run.md", "Type `docker compose -p shop -f deploy/{}.yml up -d`.\n"),
+        ("docs/run.md", "Type `docker compose -f deploy/{}.yml up -d`, or with `-p shop-{}`.\n"),
+        ("deploy/up.sh", "docker stack deploy -c deploy/{}.yml shop\n"),
+        ("deploy/up.sh", "docker stack deploy -c deploy/other.yml shop-{}\n"),
+        ("docs/run.sh", "ecs-cli compose --file deploy/{}.yml --project-name=shop create\n"),
+        ("deploy/look.sh", "docker ps --filter label=com.docker.compose.project=shop\n# {}\n"),
+    ],
+)
+def test_a_project_that_both_have(tmp_path: Path, path: str, text: str) -> None:
+    """One name for both, or a name that not every command gives, keeps nothing apart."""
+    files = {f"deploy/{name}.yml": VOLUME for name in ("prod", "staging")}
+    files[path] = "".join(text.format(name, name) for name in ("prod", "staging"))
+    assert judged(repository(tmp_path, files), tmp_path)["shared-project"] == "critical"
+
+
+def test_own_scripts_are_believed_first(tmp_path: Path) -> None:
+    """A guide does not outweigh the scripts that deploy."""
+    files = {f"deploy/{name}.yml": VOLUME for name in ("prod", "staging")}
+    files["docs/run.md"] = "".join(f"`docker compose -p {name} -f {name}.yml up`\n" for name in ("prod", "staging"))
+    files["up.sh"] = "".join(f"docker compose -f deploy/{name}.yml up -d\n" for name in ("prod", "staging"))
+    assert judged(repository(tmp_path, files), tmp_path)["shared-project"] == "critical"
+
+
+def test_a_project_is_written_down_to_be_corrected(tmp_path: Path) -> None:
+    """What a guide says is shown, and stays in the file that is written."""
+    files = {f"deploy/{name}.yml": VOLUME for name in ("prod", "staging")}
+    files["docs/run.md"] = "Type `docker compose -p shop_1 -f deploy/prod.yml up -d`.\n"
+    guess = discover(repository(tmp_path, files))
+    assert [item.get("compose_project") for item in guess.given["environments"]] == ["shop_1", None]
+    assert "docs/run.md names the Compose project of production: shop_1." in guess.sentences
+    assert "compose_project: shop_1" in guess.text
+
+
+def test_an_overlay_of_the_root(tmp_path: Path) -> None:
+    """The project is that of the first file; a variable in the name of the second stands for the environment."""
+    part = "services: {web: {environment: {A: b}}}\n"
+    files = {"docker-compose.yml": VOLUME, "docker/compose.prod.yml": part, "docker/compose.staging.yml": part}
+    files["pipeline/up.yaml"] = "run: docker-compose -f docker-compose.yml -f docker/compose.${STAGE}.yml up -d\n"
+    root = repository(tmp_path, files)
+    found = guessed(root)
+    assert found["production"]["compose_files"] == ["docker-compose.yml", "docker/compose.prod.yml"]
+    assert found["staging"]["compose_files"] == ["docker-compose.yml", "docker/compose.staging.yml"]
+    assert judged(root, tmp_path)["shared-project"] == "medium"  # two clones may well have one name
+    assert "shared-volume" not in judged(root, tmp_path)
+
+
+def test_a_file_that_is_complete_is_not_completed_by_a_variable(tmp_path: Path) -> None:
+    """The script may write that file itself."""
+    files = {"docker-compose.yml": VOLUME, "compose.prod.yml": VOLUME, "compose.staging.yml": VOLUME}
+    files["up.sh"] = "docker compose -f docker-compose.yml -f compose.$STAGE.yml up -d\n"
+    assert guessed(repository(tmp_path, files))["staging"]["compose_files"] == ["compose.staging.yml"]
+
+
+@pytest.mark.parametrize("command", ["-f base.yml -f deploy/{}.yml", "-f base.yml -f deploy/$STAGE.yml"])
+def test_an_overlay_that_is_listed_alone(tmp_path: Path, command: str) -> None:
+    """Also where only the second file is listed, its project is that of the first."""
+    files = {f"deploy/{name}.yml": VOLUME for name in ("prod", "staging")} | {"base.yml": VOLUME}
+    files |= {f"{name}.sh": f"docker compose {command.format(name)} up -d\n" for name in ("prod", "staging")}
+    environments = [
+        {"prefix": f"shop_{name}", "compose_files": [f"deploy/{name}.yml"], "files": [f"{name}.sh"]}
+        for name in ("prod", "staging")
+    ]
+    root = repository(tmp_path, files)
+    given = {"environments": environments, "compose_cli": "never"}
+    rules = {finding.rule: finding.severity.label for finding in check(parse(given, root), date(2026, 1, 1)).stopping}
+    assert rules["shared-project"] == "medium"
+    assert "shared-volume" not in rules
+
+
+def test_what_one_project_does(tmp_path: Path) -> None:
+    """Its second 'up' recreates a service of the same key, and does not fail; 'down' alone removes no orphan."""
+    files = {f"deploy/{name}.yml": PROJECT for name in ("prod", "staging")}
+    root = repository(tmp_path, files)
+    given = {"path": str(root), "compose_cli": "never"}
+    said = {finding.rule: finding.message for finding in check(parse(given, tmp_path), date(2026, 1, 1)).stopping}
+    assert "recreates web of the first" in said["shared-port"]
+    (root / "deploy/staging.yml").write_text(PROJECT.replace("web", "site"))
+    said = {finding.rule: finding.message for finding in check(parse(given, tmp_path), date(2026, 1, 1)).stopping}
+    assert "Whichever starts second fails" in said["shared-port"]
+    assert "'docker compose up' or 'down' of acme-shop_staging with --remove-orphans" in said["shared-project"]
