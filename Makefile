@@ -20,10 +20,10 @@ engine: setup ## the same; `sudo make engine` is what a user without rights is t
 demo: setup ## deploy production and staging on this machine, and show what runs where
 	@$(VENV)/python tests/setup/demo.py
 
-check: packages ## linters, types, unit tests and hazards, for the daily loop (about 2 minutes, at most 4)
+check: packages ## linters, types, unit tests and hazards, for the daily loop (about 3 minutes, at most 4)
 	@$(VENV)/python tests/setup/run_tests.py --quick
 
-test: setup ## everything that decides whether a change is good (under 35 minutes)
+test: setup ## everything that decides whether a change is good (under 60 minutes)
 	@$(VENV)/python tests/setup/run_tests.py
 
 test-full: setup ## the same, and what takes too long for every change
