@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         except BaseException:
             remove(made)
             raise
-        lines = [*distinct.sentences(new.values, left_out), *_proof(verdict)]
+        lines = [*distinct.sentences(new.values, left_out), *_proof(verdict), _next(found.inventory, name)]
         return self._result(found.inventory, complete, lines)
 
     def _first(self, task_vars: dict[str, Any], directory: Path, answers: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         except BaseException:
             remove(made)
             raise
-        return self._result(directory, files, _proof(verdict))
+        return self._result(directory, files, [*_proof(verdict), _next(directory, "staging")])
 
     def _gate(self, task_vars: dict[str, Any], sources: list[str]) -> Gate:
         """The gate over an inventory as it is now. What -e said is for this task, not for its environments."""
@@ -118,3 +118,11 @@ class ActionModule(ActionBase):
 
 def _proof(verdict: Verdict) -> list[str]:
     return [f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared"]
+
+
+def _next(inventory: Path, group: str) -> str:
+    """What to type next."""
+    return (
+        f"next, its secrets: ansible-playbook aiia.bulkhead.secrets -i {inventory} -l {group} "
+        f"-e bulkhead_secret=init --vault-id {group}@prompt"
+    )

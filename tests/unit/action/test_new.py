@@ -75,6 +75,7 @@ def test_like_staging_and_like_production(site: Path) -> None:
         made = playbook(site, *like(name, group))
         assert made.returncode == 0, made.stdout + made.stderr
     assert "proved on paper: 4 environments" in made.stdout
+    assert "-l preprod -e bulkhead_secret=init --vault-id preprod@prompt" in " ".join(made.stdout.split())
     assert {name: text for name, text in contents(site / "mine").items() if name in before} == before
     qa = yaml.safe_load((site / "mine/group_vars/qa/main.yml").read_text())
     assert (qa["bulkhead_environment"], qa["bulkhead_owner"], qa["bulkhead_http_port"]) == ("qa", "aiia-qa", 8081)
