@@ -94,6 +94,9 @@ def test_staging_on_another_engine(site: Site) -> None:
         )
         staging.secrets = {"bulkhead_secrets": {"TOKEN": "a token of staging's own"}}
         production = site.small("production", "prod", source_branch="main", promotion_from="staging", **shared)
+        # Both are this machine, where one address has two names.
+        accepted = {"resource": "localhost", "reason": "a test", "until": "2099-01-01"}
+        site.everyone["bulkhead_waivers"] = [{"rule": "one-machine-two-names", **accepted}]
         staging.deploy().succeeded()
         place = f"staging-host {engine.address} {there['state_directory']}"
         error = production.deploy(passwords=["production"]).error

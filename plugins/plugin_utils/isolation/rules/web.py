@@ -296,7 +296,9 @@ def shared_domain(fleet: Fleet) -> Judgement:
         if not is_pattern(name):
             owners[name] = list(dict.fromkeys((*owners.get(name, ()), *(claim.owner for claim in found))))
     for name, prefixes in owners.items():
-        if len(prefixes) > 1 and not _PLACEHOLDER.search(name):
+        # In strangers' files such a name is filled in later; what Bulkhead deploys answers for it.
+        deployed = any(fleet.by_prefix[prefix].variables for prefix in prefixes if prefix in fleet.by_prefix)
+        if len(prefixes) > 1 and (deployed or not _PLACEHOLDER.search(name)):
             places = [claim.where for claim in fleet.claims("domain").get(("world", name), ())]
             yield Hit(
                 tuple(prefixes),
