@@ -26,7 +26,7 @@ def test_a_dry_run_that_replaces_containers(site: Site, tmp_path: Path) -> None:
     docker.parent.mkdir()
     docker.write_text(_WRAPPER.format(docker=shutil.which("docker")))
     docker.chmod(0o755)
-    faulty = {_ENGINE: ('_PATH = "', f'_PATH = "{docker.parent}:')}
+    faulty = {_ENGINE: ('\nPATH = "', f'\nPATH = "{docker.parent}:')}
     guarded = altered_version(tmp_path / "guarded", faulty)
     control = altered_version(tmp_path / "control", {**faulty, _DRY_RUN: ("    if replaced:\n", "    if False:\n")})
     place = site.small(env={"SAY": "one"})

@@ -62,13 +62,18 @@ def test_others_use_no_secret(pair: tuple[Place, Place], tmp_path: Path) -> None
     seen = tmp_path / "seen"
     stolen = f"{{{{ lookup('unvault', '{vault}') | regex_search('token-of[^\\n]*') }}}}"
     add(staging, env={"SAY": "hello", "STOLEN": stolen}, domains=[f"{stolen}.example.com"])
-    # The same file, taken over as staging's own.
-    (site.inventory / "group_vars/staging/sets.yml").write_text(vault.read_text())
     add(production, report=str(report))
     run = plan(site, "-l", "production", "-vvv")
     assert "token-of-production" not in run.output + report.read_text()
-    assert "this run is for" in run.output or "proved on paper" in run.output
+    assert "proved on paper" in run.output
     assert "not proved, for lack of values" in run.output
+    # The same file, taken over as staging's own: it is not opened, and its vault id says whose it is.
+    taken = site.inventory / "group_vars/staging/sets.yml"
+    taken.write_text(vault.read_text())
+    run = plan(site, "-l", "production", "-vvv")
+    assert "token-of-production" not in run.output + report.read_text()
+    assert "foreign-vault-id" in run.output
+    taken.unlink()
     # The control: the expression gives the secret to a run that evaluates it.
     book = tmp_path / "book.yml"
     task = {"name": "Read", "ansible.builtin.copy": {"content": stolen, "dest": str(seen), "mode": "0600"}}
