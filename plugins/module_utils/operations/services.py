@@ -146,7 +146,14 @@ class Services:
         interactive = ["--interactive"] if data else []
         with _env_file(variables or {}) as (options, descriptors):
             code, output, errors = self.engine.docker(
-                "exec", *interactive, *options, container["Id"], *command, data=data or None, pass_fds=descriptors
+                "exec",
+                *interactive,
+                *options,
+                container["Id"],
+                *command,
+                data=data or None,
+                binary=True,  # as it is: run_command adds a line end to a text
+                pass_fds=descriptors,
             )
         done.update(code=code, lines=_end_of(self.hide("%s%s" % (output, errors)), _MOST))
         return done
