@@ -10,16 +10,9 @@
 # puts nothing back and keeps no record.
 set -eu
 directory=$1 prefix=$2 environment=$3 admin=$4
+here=$(cd "$(dirname "$0")" && pwd)
 cd "$directory"
-file=docker-compose.$environment.yml service=django_$environment
-compose() { docker compose -p "$prefix" --project-directory . -f "$file" "$@"; }
-healthy() { until [ "$(docker inspect -f '{{.State.Health.Status}}' "$1")" = healthy ]; do sleep 0.3; done; }
-# Requests to this container. Old workers of nginx finish what they have.
-switch() {
-  sed -i "s#\(set .app_application http://\)[a-z_]*:#\1$1:#" "docker/nginx/$environment.conf"
-  docker exec "${prefix}_nginx" nginx -s reload 2> /dev/null
-  sleep 1
-}
+. "$here/gapless.sh"
 
 # The image prepares itself when it starts, unless it is told that somebody else does.
 grep -q ^PREPARE_ON_START= .env || echo 'PREPARE_ON_START="0"' >> .env
@@ -36,11 +29,4 @@ docker exec "${prefix}_django" tar -C /srv/storage/media -cf - . > backup/media.
 
 compose run --rm --no-deps --no-TTY --entrypoint python3 "$service" manage.py migrate --noinput
 compose run --rm --no-deps --no-TTY --entrypoint python3 "$service" manage.py collectstatic --noinput --verbosity 0
-compose run --detach --no-deps --name "${prefix}_django_next" "$service"
-healthy "${prefix}_django_next"
-switch "${prefix}_django_next"
-compose up --detach --no-deps "$service"
-healthy "${prefix}_django"
-switch "${prefix}_django"
-docker stop "${prefix}_django_next"
-docker rm "${prefix}_django_next"
+replace

@@ -8,23 +8,10 @@
 # Change one setting of the application and replace its container without a gap, as release.sh does.
 set -eu
 directory=$1 prefix=$2 environment=$3 name=$4 value=$5
+here=$(cd "$(dirname "$0")" && pwd)
 cd "$directory"
-file=docker-compose.$environment.yml service=django_$environment
-compose() { docker compose -p "$prefix" --project-directory . -f "$file" "$@"; }
-healthy() { until [ "$(docker inspect -f '{{.State.Health.Status}}' "$1")" = healthy ]; do sleep 0.3; done; }
-switch() {
-  sed -i "s#\(set .app_application http://\)[a-z_]*:#\1$1:#" "docker/nginx/$environment.conf"
-  docker exec "${prefix}_nginx" nginx -s reload 2> /dev/null
-  sleep 1
-}
+. "$here/gapless.sh"
 
 sed -i "/^$name=/d" .env
 printf '%s="%s"\n' "$name" "$value" >> .env
-compose run --detach --no-deps --name "${prefix}_django_next" "$service"
-healthy "${prefix}_django_next"
-switch "${prefix}_django_next"
-compose up --detach --no-deps "$service"
-healthy "${prefix}_django"
-switch "${prefix}_django"
-docker stop "${prefix}_django_next"
-docker rm "${prefix}_django_next"
+replace
