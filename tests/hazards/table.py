@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 from checkout import ROOT, install
 from hazards.cases import OUTCOMES, Entry, Hazard, broken, catalogue, entries
+from hazards.pages import keep
 
 PAGE = ROOT / "docs" / "hazards.md"
 
@@ -116,15 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     if broken():
         print("\n".join(broken()), file=sys.stderr)
         return 1
-    text = page()
-    if given.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        print("docs/hazards.md is out of date: run python tests/hazards/table.py --write", file=sys.stderr)
-        return 1
-    return 0
+    return keep(PAGE, page(), given.write, "python tests/hazards/table.py --write")
 
 
 if __name__ == "__main__":

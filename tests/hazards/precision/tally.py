@@ -25,6 +25,7 @@ if __name__ == "__main__":
 
 import yaml
 from checkout import ROOT
+from hazards.pages import keep
 
 HERE = Path(__file__).resolve().parent
 TALLY = HERE / "tally.yml"
@@ -195,14 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.second:
         given.second.write_text(questions(), encoding="utf-8")
         return 0
-    text = page()
-    if given.write:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        print("docs/precision.md is out of date: run python tests/hazards/precision/tally.py --write", file=sys.stderr)
-        return 1
-    return 0
+    return keep(PAGE, page(), given.write, "python tests/hazards/precision/tally.py --write")
 
 
 if __name__ == "__main__":
