@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import build
 import pytest
-from stages.tools import copy_collection
+from stages.tools import build_archive, copy_collection
 from support import Site, remove_project
 
 
@@ -43,12 +41,7 @@ def projects() -> Iterator[Callable[[], str]]:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The collection, as Galaxy would have it."""
     directory = tmp_path_factory.mktemp("archive")
-    tree = copy_collection(directory / "source")
-    galaxy = str(Path(sys.executable).with_name("ansible-galaxy"))
-    build = [galaxy, "collection", "build", "--output-path", str(directory)]
-    subprocess.run(build, cwd=tree, check=True, capture_output=True)
-    (built,) = directory.glob("*.tar.gz")
-    return built
+    return build_archive(copy_collection(directory / "source"), directory)
 
 
 @pytest.fixture

@@ -162,6 +162,23 @@ class Run:
         return self
 
 
+def without_terminal(
+    command: Sequence[str], directory: Path, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a program that nobody can answer, with both its outputs in one, for five minutes at the most."""
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes texts that look like templates with the tag that keeps Ansible from taking them for some."""
 
@@ -298,17 +315,8 @@ class Site:
             command += ["--vault-id", f"{group}@{self.directory / f'{group}.password'}"]
         command += [*arguments, str(playbook)]
         began = time.monotonic()
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self.environment({"BULKHEAD_E2E_RECORD": str(record), **(environment or {})}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        variables = self.environment({"BULKHEAD_E2E_RECORD": str(record), **(environment or {})})
+        done = without_terminal(command, ROOT, variables)
         lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
         tasks = [Task(load["task"], load["status"], load["result"]) for load in map(json.loads, lines)]
         return Run(done.returncode, done.stdout, tasks, time.monotonic() - began)

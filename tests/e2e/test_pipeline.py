@@ -24,7 +24,7 @@ import pytest
 import yaml
 from make_repository import commit
 from observe import moment, say
-from support import ROOT, SERVER, Place, Site, health_check, only, remove_project
+from support import ROOT, SERVER, Place, Site, health_check, only, remove_project, without_terminal
 
 DOCKERFILE = 'FROM bulkhead-demo/python:3.13\nCOPY server.py /srv/\nCMD ["python3", "-u", "/srv/server.py"]\n'
 CONDITIONS = {
@@ -124,26 +124,17 @@ class Pipeline:
             for name, text in step.get("env", {}).items()
         }
         assert "${{" not in step["run"]
-        done = subprocess.run(
-            ["bash", "-e", "-c", step["run"]],
-            cwd=checkout,
-            env={
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "HOME": str(self.home),
-                "PIP_NO_INDEX": "1",
-                "ANSIBLE_HOME": str(self.home / "ansible"),
-                "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections"),
-                "GITHUB_STEP_SUMMARY": str(self.home / "summary.md"),
-                "LANG": "C.UTF-8",
-                **given,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        variables = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "PIP_NO_INDEX": "1",
+            "ANSIBLE_HOME": str(self.home / "ansible"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections"),
+            "GITHUB_STEP_SUMMARY": str(self.home / "summary.md"),
+            "LANG": "C.UTF-8",
+            **given,
+        }
+        done = without_terminal(["bash", "-e", "-c", step["run"]], checkout, variables)
         return done.returncode, done.stdout
 
 

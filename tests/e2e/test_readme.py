@@ -22,7 +22,7 @@ import pytest
 from guide_stack import IMAGES, self_signed
 from make_repository import commit
 from observe import running
-from support import ROOT, SERVER, free_port, remove_project
+from support import ROOT, SERVER, free_port, remove_project, without_terminal
 
 DOCKERFILE = """\
 FROM bulkhead-demo/python:3.13
@@ -72,17 +72,7 @@ class Reader:
         """Type a command of the README."""
         for old, new in self.replaced.items():
             command = command.replace(old, new)
-        return subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return without_terminal(["bash", "-c", command], self.directory, self.environment)
 
     def adapts(self) -> None:
         """Write what is this machine's: free ports, certificates, and where files may lie."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from hazards.mutants import NOBODY, Mutant, write
-from stages.tools import REPOSITORY, copy_collection, run_tool
+from stages.tools import REPOSITORY, build_archive, copy_collection, run_tool
 
 TOP_LEVEL = {
     *("FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
@@ -60,10 +60,7 @@ def archive(scratch: Path, environment: dict[str, str]) -> Path:
     for stray in (".demo-secrets/staging.vault-password", "inventories/eduaiia/group_vars/staging/vault.yml"):
         (tree / stray).parent.mkdir(parents=True, exist_ok=True)
         (tree / stray).write_text("a secret\n", encoding="utf-8")
-    build = [tool("ansible-galaxy"), "collection", "build", "--output-path", str(scratch)]
-    run_tool("galaxy-build", build, environment, tree)
-    [built] = scratch.glob("aiia-bulkhead-*.tar.gz")
-    return built
+    return build_archive(tree, scratch, environment)
 
 
 @pytest.fixture(scope="module")

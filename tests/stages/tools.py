@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -73,6 +74,14 @@ def copy_collection(parent: Path) -> Path:
             (target / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / relative)
     return target
+
+
+def build_archive(tree: Path, directory: Path, env: Mapping[str, str] | None = None) -> Path:
+    """Build the collection of a tree, as Galaxy would get it. Returns the archive, which is in the directory."""
+    galaxy = str(Path(sys.executable).with_name("ansible-galaxy"))
+    run_tool("galaxy-build", [galaxy, "collection", "build", "--output-path", str(directory)], env, tree)
+    (built,) = directory.glob("aiia-bulkhead-*.tar.gz")
+    return built
 
 
 def last_line(seconds: float) -> str:
