@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.x_bulkhead import X_BULKHEAD
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.extras import KEYS
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
 from unit.fleets import declarations, environment, only, read, write
@@ -59,6 +60,11 @@ WRONG: dict[str, list[Any]] = {
 
 def test_every_key_has_cases() -> None:
     assert set(RIGHT) == set(WRONG) == set(KEYS)
+
+
+def test_every_key_has_a_class() -> None:
+    """The shapes and the containment table know the same keys."""
+    assert set(KEYS) == set(X_BULKHEAD)
 
 
 def test_all_keys_of_the_right_shape(tmp_path: Path) -> None:
