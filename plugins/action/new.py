@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.declaration.model import Declaration
 from ..plugin_utils.gate.plan import Gate, Verdict
 from ..plugin_utils.isolation.report.text import text as report
+from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.scaffold import distinct, first, like
 from ..plugin_utils.scaffold.files import Unusable, remove, write_all
 
@@ -55,16 +56,17 @@ class ActionModule(ActionBase):
             return self._result(found.inventory, files, [])
         made = write_all(found.inventory, files)
         try:
-            complete = like.completed(files, name, found, self._declared(task_vars, sources, name).values)
+            complete = like.completed(files, name, found, _declared(self._gate(task_vars, sources), name).values)
             for path, content in complete.items():
                 if content != files.get(path):
                     (found.inventory / path).write_text(content, encoding="utf-8")
-            new = self._declared(task_vars, sources, name)
-            verdict = self._proved(task_vars, sources, new.prefix)
+            gate = self._gate(task_vars, sources)
+            new = _declared(gate, name)
+            verdict = _proved(gate, new.prefix)
         except BaseException:
             remove(made)
             raise
-        lines = [*distinct.sentences(new.values, left_out), *_proof(verdict), _next(found.inventory, name)]
+        lines = [*distinct.sentences(new.values, left_out), _proof(verdict), _next(found.inventory, name)]
         return self._result(found.inventory, complete, lines)
 
     def _first(self, task_vars: dict[str, Any], directory: Path, answers: dict[str, Any]) -> dict[str, Any]:
@@ -78,30 +80,17 @@ class ActionModule(ActionBase):
             return self._result(directory, files, [])
         made = write_all(directory, files)
         try:
-            verdict = self._proved(task_vars, [str(directory)], "")
+            verdict = _proved(self._gate(task_vars, [str(directory)]), "")
         except BaseException:
             remove(made)
             raise
-        return self._result(directory, files, [*_proof(verdict), _next(directory, "staging")])
+        return self._result(directory, files, [_proof(verdict), _next(directory, "staging")])
 
     def _gate(self, task_vars: dict[str, Any], sources: list[str]) -> Gate:
         """The gate over an inventory as it is now. What -e said is for this task, not for its environments."""
         gate = Gate(self, {**task_vars, "ansible_inventory_sources": sources})
         gate.inventory.extra_variables = {}
         return gate
-
-    def _declared(self, task_vars: dict[str, Any], sources: list[str], group: str) -> Declaration:
-        return next(found for found in self._gate(task_vars, sources).declarations if found.group == group)
-
-    def _proved(self, task_vars: dict[str, Any], sources: list[str], prefix: str) -> Verdict:
-        """The verdict on the inventory. Raises Unusable with the findings on the new environment, if there are any."""
-        verdict = self._gate(task_vars, sources).prove(deploying=False)
-        stopping = [finding for finding in verdict.stopping if not prefix or prefix in finding.environments]
-        if stopping:
-            raise Unusable(
-                f"{report(stopping, stopping=stopping)}\nNothing was written: the environment would be refused."
-            )
-        return verdict
 
     def _result(self, directory: Path, files: dict[str, str], lines: list[str]) -> dict[str, Any]:
         """What was written, as a diff too."""
@@ -116,8 +105,32 @@ class ActionModule(ActionBase):
         }
 
 
-def _proof(verdict: Verdict) -> list[str]:
-    return [f"proved on paper: {len(verdict.prefixes)} environments, {verdict.claims} claims, none shared"]
+def _declared(gate: Gate, group: str) -> Declaration:
+    """The declaration of a new environment. Raises Unusable where its files do not make one."""
+    for declaration in gate.declarations:
+        if declaration.group == group:
+            return declaration
+    raise Unusable(
+        f"the variables of the environment to copy are not in this inventory, so {group} would have none. Move them "
+        "to its group_vars first. Nothing was written."
+    )
+
+
+def _proved(gate: Gate, prefix: str) -> Verdict:
+    """The verdict on the inventory. Raises Unusable with the findings on the new environment, if there are any."""
+    verdict = gate.prove(deploying=False)
+    stopping = [finding for finding in verdict.stopping if not prefix or prefix in finding.environments]
+    if stopping:
+        raise Unusable(f"{report(stopping, stopping=stopping)}\nNothing was written: the environment would be refused.")
+    return verdict
+
+
+def _proof(verdict: Verdict) -> str:
+    """What was proved; of an inventory with findings on other environments nothing was."""
+    if verdict.stopping:
+        found = number(len(verdict.stopping), "finding")
+        return f"nothing is wrong with it, but {found} on other environments: ansible-playbook aiia.bulkhead.plan"
+    return verdict.proved
 
 
 def _next(inventory: Path, group: str) -> str:

@@ -245,7 +245,9 @@ class Gate:
             return verdict.rendered(_REPORTS.get(path.suffix, "json"))
         made = f"Made by aiia.bulkhead on {date.today()}, from the inventory alone: no machine was contacted."
         fleet = self.fleet or Fleet(())
-        return page(JudgedFleet(fleet, verdict.findings, verdict.stopping, verdict.open, verdict.unread, made))
+        return page(
+            JudgedFleet(fleet, verdict.findings, verdict.stopping, verdict.open, verdict.unread, made, verdict.proved)
+        )
 
     def _declared(self, meant: list[str]) -> list[Finding]:
         """Findings on the declarations; of those that are ``meant``, also on what only a deployment needs."""

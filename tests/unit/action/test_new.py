@@ -133,6 +133,16 @@ def test_an_environment_that_the_gate_would_refuse(site: Path) -> None:
     assert contents(site / "mine") == before
 
 
+def test_variables_that_are_elsewhere(site: Path) -> None:
+    """Beside the playbook, not in the inventory: said, and no file is left."""
+    shutil.move(site / "mine/group_vars", site / "group_vars")
+    before = contents(site)
+    (site / "new.yml").write_text("- ansible.builtin.import_playbook: aiia.bulkhead.new\n")
+    made = playbook(site, *like("qa", "staging"))
+    assert made.returncode != 0 and "has no environment of that group" in " ".join(made.stdout.split()), made.stdout
+    assert {name: text for name, text in contents(site).items() if name in before} == before
+
+
 @pytest.mark.parametrize("kind", ["django", "container"])
 def test_the_first_inventory_of_an_application(tmp_path: Path, kind: str) -> None:
     """From nothing to a proved inventory; a second time nothing is overwritten."""

@@ -46,7 +46,8 @@ _LEFT_OUT = ("bare-project",)
 @dataclass(frozen=True, slots=True)
 class JudgedFleet:
     """A fleet and what was said of it. ``unread`` are prefixes of environments that were not proved, ``open`` sentences
-    on what was not judged, ``made`` says when and by what the page was made."""
+    on what was not judged, ``made`` says when and by what the page was made. ``proved`` is what was proved, in one line
+    that knows what is waived and shared."""
 
     fleet: Fleet
     findings: Sequence[Finding]
@@ -54,6 +55,7 @@ class JudgedFleet:
     open: Sequence[str] = ()
     unread: Sequence[str] = ()
     made: str = ""
+    proved: str = ""
 
 
 def page(judged: JudgedFleet) -> str:
@@ -100,7 +102,7 @@ def _verdict(judged: JudgedFleet) -> str:
     else:
         left = f" Not proved: {_names(judged.unread)}." if judged.unread else ""
         kind = "proved"
-        said = (
+        said = _text(judged.proved) or (
             f"Proved on paper: of {number(claims, 'name')} in namespaces that environments share, none has two owners."
             f"{left}"
         )

@@ -68,6 +68,12 @@ def test_nothing_crosses() -> None:
     assert read.text.endswith("Made today.")
 
 
+def test_what_was_proved() -> None:
+    """With its own line, which knows what is waived, the page says nothing else."""
+    read = _Read(page(JudgedFleet(Fleet((PROD, STAGING)), [], [], proved="proved on paper: all but <one>, waived")))
+    assert "proved on paper: all but <one>, waived" in read.text and "has two owners" not in read.text
+
+
 def test_what_crosses() -> None:
     """Findings that stop the run stand first and in the drawing; what is shared on purpose has its reason."""
     shared = [{"kind": "network", "name": "monitoring", "reason": "one Prometheus"}]
