@@ -151,7 +151,7 @@ class ActionModule(ActionBase):
             )
 
     def _refuse_values(self) -> None:
-        """Refuse variables with which somebody may have typed a value, without repeating it."""
+        """Refuse variables that may hold a typed value, without repeating it."""
         typed = self.gate.inventory.extra_variables
         verb = str(typed.get("bulkhead_secret") or "").split()
         named = [name for name in typed if name.startswith("bulkhead_secret_") and name not in jobs.VARIABLES]
@@ -181,7 +181,7 @@ class ActionModule(ActionBase):
 
 
 def _asked(prompt: str) -> str:
-    """What a person types. Raises :class:`SecretsProblem` where nobody can."""
+    """What a person types. Raises :class:`SecretsProblem` where there is no terminal."""
     try:
         answer: Any = Display().prompt_until(f"{prompt}:", private=True)
     except AnsiblePromptInterrupt:

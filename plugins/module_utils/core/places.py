@@ -29,7 +29,7 @@ def private_place(path: str, uid: int) -> str:
     steps = path.split(os.sep)
     for name in steps:
         if name in _KEYS:
-            return "it lies in a directory %s, where keys are kept that are nobody else's" % name
+            return "it is in the directory %s, which holds one user's own keys" % name
     for depth in range(2, len(steps)):
         step = os.sep.join(steps[:depth])
         try:

@@ -150,7 +150,7 @@ class Serving:
     def bring_files(self, services: list[Service], allowed: bool) -> None:
         """Let running containers take changed files: by their own command, else by being recreated.
 
-        Raises EngineError where the command asks for a start that nobody foresaw, and services may not be down.
+        Raises EngineError where the command asks for an unplanned start, and services may not be down.
         """
         for service in services:
             if not service.files:
@@ -267,7 +267,7 @@ class Serving:
         free = ", ".join(unused[:10]) or "none"
         return (
             "%s. The engine has no addresses left for another network. Networks without a container: %s. Remove those "
-            "that nobody needs (docker network rm), or set default-address-pools in /etc/docker/daemon.json"
+            "that are unused (docker network rm), or set default-address-pools in /etc/docker/daemon.json"
             % (reason, free)
         )
 

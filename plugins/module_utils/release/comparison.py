@@ -149,7 +149,7 @@ class Comparison:
 
     @cached_property
     def never_served(self) -> bool:
-        """Whether all that runs was started by first deployments that were killed: nobody misses it."""
+        """Whether all that runs was started by first deployments that were killed: no user depends on it."""
         made_for = {labels_of(container).get(RELEASE, "") for container in self.containers}
         return bool(made_for) and not self.state and made_for <= set(unfinished_releases(self.tree))
 

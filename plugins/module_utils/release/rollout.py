@@ -122,7 +122,7 @@ class Rollout:
         return not well or bool(recreated & self._names(service))
 
     def _let_end(self, services: list[Service], recreated: set[str]) -> None:
-        """Stop what Compose is about to replace and nobody asks anything: workers, and how they end is seen so. What
+        """Stop the workers that Compose is about to replace, so that the run sees how they end. What
         others miss is left to Compose, which stops each as late as it can."""
         working = [service for service in services if not (service.rolling or service.steady)]
         found = [container for service in working for container in self.run.containers.of_service(service)]

@@ -47,7 +47,7 @@ class PrivateCopy:
         self.trees: dict[str, str] = {}
         self.pointers: list[str] = []
         above, name = os.path.split(os.path.abspath(source))
-        # Links on the way count only if nobody else could have made them, as everywhere.
+        # Links on the way count only if no other user could have made them, as everywhere.
         with handles.folder(above) as parent, handles.folder(target, ours=True) as to_directory:
             from_directory = self._directory(name, parent, source)
             try:

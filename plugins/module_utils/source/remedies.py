@@ -32,7 +32,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Bad owner or permissions",
-        "ssh refuses a file in %(home)s/.ssh: it has to belong to %(who)s, and nobody else may write it",
+        "ssh refuses a file in %(home)s/.ssh: it must belong to %(who)s and be writable by no one else",
     ),
     (
         r"Could not resolve|Temporary failure in name resolution|Name or service not known",

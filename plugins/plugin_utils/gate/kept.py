@@ -40,7 +40,7 @@ _ROWS = 1 << 16
 
 
 class Generations:
-    """The last generation of each name, in memory that this process shares with its forks and nobody else."""
+    """The last generation of each name, in memory that only this process and its forks share."""
 
     def __init__(self) -> None:
         self._table = mmap.mmap(-1, _ROW.size * _ROWS)
