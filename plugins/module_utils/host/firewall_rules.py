@@ -135,9 +135,19 @@ def comparable(rules: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def jumps_first(printed: list[str], chain: str) -> bool:
-    """Whether only jumps to guards precede the last jump to a chain: any other rule could accept traffic first."""
-    last = max(at for at, rule in enumerate(printed) if option(rule, "-j", "-g") == chain)
-    return all(option(rule, "-j").startswith(CHAINS) for rule in printed[:last])
+    """Whether nothing that sees an environment's packets precedes the last jump to its chain: it could accept them.
+
+    Jumps to guards return, and a rule for one other interface sees none of the packets.
+    """
+    own = [at for at, rule in enumerate(printed) if option(rule, "-j", "-g") == chain]
+    bridges = {option(printed[at], "-i") for at in own}
+    return all(option(rule, "-j").startswith(CHAINS) or _is_for_another(rule, bridges) for rule in printed[: own[-1]])
+
+
+def _is_for_another(rule: str, bridges: set[str]) -> bool:
+    """Whether a rule is for exactly one interface, and that is none of these."""
+    interface = option(rule, "-i")
+    return bool(interface) and not interface.endswith("+") and "! -i" not in rule and interface not in bridges
 
 
 def _same_jumps(

@@ -175,7 +175,7 @@ class Engine:
         assert filters == ("io.bulkhead.prefix=aiia_prod", f"io.bulkhead.restore={STAMP}")
         return [{"Id": "mover"}]
 
-    def docker(self, *args: str) -> None:
+    def docker(self, *args: str, **_options: Any) -> None:
         self.calls.append(args)
 
 

@@ -326,7 +326,7 @@ class Machine:
             self.saved[command] = restored(self.saved[command], data or "")
         return 0, self.saved[command], ""
 
-    def docker(self, *_args: str) -> tuple[int, str, str]:
+    def docker(self, *_args: str, **_options: Any) -> tuple[int, str, str]:
         return 0, json.dumps(self.networks), ""
 
     def network(self, identifier: str = "4c1cc1b6e81f9999", **more: Any) -> None:

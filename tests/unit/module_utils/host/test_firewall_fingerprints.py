@@ -37,8 +37,20 @@ def number(table: str) -> str:
         TABLE.replace(JUMP, ""),
         TABLE.replace(JUMP, JUMP.replace("br-1", "br-2")),
         TABLE.replace(JUMP, "-A INPUT -p udp -j ACCEPT\n" + JUMP),
+        TABLE.replace(JUMP, "-A INPUT -i br-1 -j ACCEPT\n" + JUMP),
+        TABLE.replace(JUMP, "-A INPUT -i br-+ -j ACCEPT\n" + JUMP),
+        TABLE.replace(JUMP, "-A INPUT ! -i br-2 -j ACCEPT\n" + JUMP),
     ],
-    ids=["a rule less", "another target", "no jump", "another bridge", "somebody else's rule above the jump"],
+    ids=[
+        "a rule less",
+        "another target",
+        "no jump",
+        "another bridge",
+        "somebody else's rule above the jump",
+        "such a rule for the bridge",
+        "such a rule for many bridges",
+        "such a rule for all but one other bridge",
+    ],
 )
 def test_what_shows(table: str) -> None:
     """A deployment would repair each of these."""
@@ -51,8 +63,14 @@ def test_what_shows(table: str) -> None:
         TABLE.replace("[0:0]", "[12:3456]"),
         TABLE.replace("--dport 22", "--dport 2222"),
         TABLE.replace(JUMP, JUMP.replace(CHAIN, "BULKHEAD-other-2").replace("aiia_prod", "other") + JUMP),
+        TABLE.replace(JUMP, "-A INPUT -i br-2 -j ACCEPT\n" + JUMP),
     ],
-    ids=["counters", "somebody else's rule below", "another environment's jump above"],
+    ids=[
+        "counters",
+        "somebody else's rule below",
+        "another environment's jump above",
+        "a rule above for one other interface",
+    ],
 )
 def test_what_does_not_show(table: str) -> None:
     """Near misses."""

@@ -20,7 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry impor
 class FakeEngine:
     """An engine with one image."""
 
-    def docker(self, *args: str) -> tuple[int, str, str]:
+    def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         there = args[-1] == "app:1"
         return (0, '"sha256:one"\n', "") if there else (1, "", "Error: No such image: x")
 

@@ -89,7 +89,7 @@ class FakeEngine:
     def containers(self, *_filters: str) -> list[dict[str, Any]]:
         return self.found
 
-    def docker(self, *args: str) -> tuple[int, str, str]:
+    def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         self.calls.append(args)
         if args[0] == "info":
             return 0, f"{self.now}\n", ""

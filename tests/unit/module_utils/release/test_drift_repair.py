@@ -29,7 +29,7 @@ class Docker:
     def inspect(self, names: list[str]) -> list[dict[str, Any]]:
         return [{"Name": f"/{name}", "Config": {"Labels": {PROJECT: self.owner}}} for name in names]
 
-    def docker(self, *args: str) -> tuple[int, str, str]:
+    def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         return (0 if args[-1] in self.networks else 1), "", ""
 
     def docker_ok(self, *args: str) -> str:

@@ -40,7 +40,7 @@ class Engine:
     def inspect(self, names: list[str]) -> list[dict[str, Any]]:
         return [container for container in self.containers if container["Id"] in names]
 
-    def docker(self, _kind: str, _verb: str, *names: str) -> tuple[int, str, str]:
+    def docker(self, _kind: str, _verb: str, *names: str, **_options: Any) -> tuple[int, str, str]:
         return 0, json.dumps([item for item in self.objects if item["Name"] in names]), ""
 
     def docker_ok(self, *_args: str) -> str:
