@@ -72,6 +72,7 @@ from ..module_utils.release.adoption import take_over
 from ..module_utils.release.arguments import converge_arguments
 from ..module_utils.release.comparison import Comparison
 from ..module_utils.release.converge import Converger
+from ..module_utils.release.data import refuse_other_data
 from ..module_utils.release.diff import difference
 from ..module_utils.release.drift_repair import mend, mending_steps
 from ..module_utils.release.plan import foreseen, measured, plan
@@ -113,6 +114,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         result["diff"] = difference(comparison, steps)
     if steps:
         refuse_foreign(comparison)
+        refuse_other_data(comparison, comparison.images, ". Nothing was changed")
         refuse_gaps(comparison)
         CopyOff(engine, params["backup"]).check()
     if mended and not planned and not module.check_mode:

@@ -18,6 +18,7 @@ from ..docker.labels import CONFIG_HASH, RELEASE
 from ..state.deployed import save_state
 from ..state.journal import Journal
 from .comparison import Comparison
+from .data import refuse_other_data
 from .inputs import bring
 from .plan import file_steps
 from .preconditions import refuse_foreign, refuse_gaps
@@ -89,6 +90,7 @@ class Converger:
         directory = self.releases.directory(release)
         check_compose(self.comparison, directory)
         self.serving.pull(directory)
+        refuse_other_data(self.comparison, self.run.images)
         validate(self.comparison, directory)
 
     def _bring_into_force(self, release: str, returning: bool, fresh: bool) -> None:
