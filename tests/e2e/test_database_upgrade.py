@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from guide_stack import IMAGES
@@ -39,7 +40,7 @@ def older(projects: Callable[[], str]) -> Iterator[str]:
 
 def test_another_major_version(site: Site, older: str) -> None:
     """Refused on the old volume before anything changes; on a new one the backup is restored, and the old one stays."""
-    server = {"image": older}
+    server: dict[str, Any] = {"image": older}
     words = {name: secrets.token_hex(16) for name in ("POSTGRES_PASSWORD", "DB_PASSWORD")}
     place = site.add("small", "test", secrets={"bulkhead_secrets": words}, services=only(web=web(), postgresql=server))
     place.variables |= {"bulkhead_env": {"SAY": "hello"}, "bulkhead_wait_timeout": 120}
