@@ -67,3 +67,21 @@ def test_settings_are_taken_by_what_runs(guide: Guide) -> None:
     assert postgresql(place, "max_connections") == "100"
     verified = place.site.play("-l", place.group, playbook="playbooks/verify.yml").succeeded()
     assert "setting-waits" in verified.output and "max_connections" in verified.output
+
+
+def test_what_goes_with_the_next_release_is_said(guide: Guide) -> None:
+    """An upload that lies in the container, and a static file that is not there: advice, which stops nothing."""
+    place = guide.staging
+    container = f"{place.prefix}_django"
+    moved = (
+        "cd /srv/storage && mv static hidden && mkdir static && mkdir -p /tmp/uploads && echo x > /tmp/uploads/a.png"
+    )
+    docker("exec", container, "sh", "-c", moved)
+    try:
+        seen = " ".join(place.site.play("-l", place.group, playbook="playbooks/verify.yml").succeeded().output.split())
+    finally:
+        docker("exec", container, "sh", "-c", "cd /srv/storage && rm -r static /tmp/uploads && mv hidden static")
+    assert f"{container} keeps /tmp/uploads/a.png in itself" in seen
+    assert "the start page of" in seen and "names /static/notes/style." in seen
+    seen = place.site.play("-l", place.group, playbook="playbooks/verify.yml").succeeded().output
+    assert "static-missing" not in seen and "uploads-in-container" not in seen

@@ -15,6 +15,7 @@ import inspect
 import io
 import json
 import os
+import re
 import socket
 import ssl
 import sys
@@ -22,6 +23,7 @@ import tarfile
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..core.errors import last_lines
 from ..core.process import run_command
@@ -37,6 +39,15 @@ _PARALLEL = 16
 
 #: The time limit for all questions in one container, in seconds.
 _LIMIT = 60
+
+#: How often a start page may lead to another one.
+_REDIRECTS = 3
+
+#: The kind of a question for what a container wrote into itself; it has no command.
+LAYER = "layer"
+
+#: Directories that hold what users upload, by the names that frameworks and people give them.
+_UPLOADS = re.compile(r"A (/(?:[^/]+/)*(?:media|uploads?|attachments|user[-_]?files)/.+)\Z")
 
 #: Stands for the machine's addresses, as containers see them, in a question.
 MACHINE = "machine"
@@ -57,6 +68,27 @@ def targets(
         for target in connect
         for address in (gateways if target["address"] == MACHINE else [target["address"]])
     ]
+
+
+def first_asset(page: str, below: str) -> str:
+    """The path of the first file below a path that a page names; empty if it names none."""
+    found = re.search(r"""(?:href|src)=["']?(%s[^"'\s<>?#]+)""" % re.escape(below), page)
+    return found.group(1) if found else ""
+
+
+def same_host(location: str, host: str) -> str:
+    """The path that a redirect leads to; empty where it leads to another host."""
+    target = urlsplit(location)
+    if target.hostname not in (None, host) or not target.path.startswith("/"):
+        return ""
+    return target.path + ("?" + target.query if target.query else "")
+
+
+def uploads(changes: str) -> list[str]:
+    """The files among a container's changes, as ``docker diff`` prints them, that somebody seems to have uploaded."""
+    found = sorted(match.group(1) for match in map(_UPLOADS.match, changes.splitlines()) if match)
+    directories = {os.path.dirname(path) for path in found}
+    return [path for path in found if path not in directories and "." in os.path.basename(path)]
 
 
 class Prober:
@@ -129,10 +161,31 @@ class Prober:
     def requests(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Make HTTP requests from the machine: [{"address", "port", "tls", "host", "host_header", "path"}].
 
-        Returns each request with its ``status``, ``headers`` and ``cookies``, or the name of its ``error``.
+        Returns each request with its ``status``, ``headers`` and ``cookies``, or the name of its ``error``. A request
+        of kind ``asset`` is for the first file below ``path`` that the start page names; its answer's ``path`` is that
+        file's, and empty where the page names none.
         """
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(pool.map(self._request, requests))
+            return list(pool.map(self._answer, requests))
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["kind"] != "asset":
+            return self._request(request)
+        found = first_asset(self._start_page(request), request["path"])
+        return self._request(dict(request, path=found)) if found else dict(request, path="", status=0)
+
+    def _start_page(self, request: dict[str, Any]) -> str:
+        """The page at ``/``, or where that leads on the same host."""
+        path = "/"
+        for _step in range(_REDIRECTS):
+            asked = self._request(dict(request, path=path))
+            if asked["status"] not in (301, 302, 303, 307, 308):
+                break
+            path = same_host(asked["headers"].get("location", ""), request["host"])
+            if not path:
+                return ""
+        status, body = self.page(dict(request, path=path))
+        return body.decode("utf-8", "replace") if status == 200 else ""
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
         answer = dict(request, status=0, headers={}, cookies=[], error="")
@@ -189,6 +242,10 @@ class Prober:
             return list(pool.map(self._execute_one, questions))
 
     def _execute_one(self, question: dict[str, Any]) -> dict[str, Any]:
-        code, output, errors = self.engine.docker("exec", question["container"], *question["command"], limit=_LIMIT)
+        if question["kind"] == LAYER:
+            code, output, errors = self.engine.docker("diff", question["container"], limit=_LIMIT)
+            output = "\n".join(uploads(output))
+        else:
+            code, output, errors = self.engine.docker("exec", question["container"], *question["command"], limit=_LIMIT)
         asked = {key: question[key] for key in ("container", "kind")}
         return dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2))

@@ -13,15 +13,22 @@ from ..release.render import Release
 
 
 def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The read-only commands that the services of a release define.
+    """The read-only commands that the services of a release define, and the question for what the application's
+    containers wrote into themselves.
 
     ``entry`` is the registry entry of the release in force, which may be another one after a rollback or where the
     inventory is ahead. Services whose container it does not have are left out.
     """
     claims = (entry or {}).get("claims") or ()
     there = {claim["key"] for claim in claims if claim["namespace"] == "container"}
+    wanted = release.stack.services if release else ()
+    services = [service for service in wanted if service.container in there or not claims]
     return [
         {"kind": service.question_kind, "container": service.container, "command": list(service.question)}
-        for service in (release.stack.services if release else ())
-        if service.question and (service.container in there or not claims)
+        for service in services
+        if service.question
+    ] + [
+        {"kind": "layer", "container": service.container, "command": []}
+        for service in services
+        if service.application and service.replicas == 1
     ]

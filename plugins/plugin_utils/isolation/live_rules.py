@@ -47,11 +47,13 @@ LIVE_RULES = {
     "scheduled-prune": "A scheduled job of the machine removes everything that no container uses.",
     "setting-waits": "PostgreSQL takes a setting with its next start.",
     "shared-repository": "Two environments' checkouts share a git repository.",
+    "static-missing": "A static file that the start page names is not there.",
     "stranger-on-network": "Another owner's container is on the environment's network.",
     "taken-port": "A port of the environment is taken on the machine.",
     "unhealthy": "A service of the environment is down or unhealthy.",
     "unknown-service": "A container of the environment's project was not deployed.",
     "unlimited-swap": "The machine has swap, and its kernel cannot limit it for a container.",
     "unregistered-environment": "An environment runs on the machine without a registry entry.",
+    "uploads-in-container": "A container keeps uploads in itself, and loses them with the next release.",
     "zombie-project": "Containers from the environment's directory run under another project.",
 }

@@ -32,6 +32,9 @@ _REFUSALS = (400, 403, 421)
 #: HTTP statuses of a web server whose backend is down.
 _BACKEND_DOWN = (502, 504)
 
+#: The path below which the web server serves the application's static files.
+_STATIC = "/static/"
+
 #: A host name that can never exist (RFC 2606).
 _UNKNOWN = "unknown.invalid"
 
@@ -88,6 +91,9 @@ def plan_probes(
                 owners[MACHINE, port["port"]] = owner
     names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets))
     requests = list(_requests(environment, bystanders.values()))
+    page = own_request(environment)
+    if page:
+        requests.insert(0, {**page, "kind": "asset", "path": _STATIC})
     return Probes(
         resolve=names[:MAX_NAMES],
         connect=[{"address": address, "port": port} for address, port in targets[:MAX_TARGETS]],
@@ -236,6 +242,9 @@ def _answers(
     header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
     for answer in answers:
         url, status = f"{'https' if answer['tls'] else 'http'}://{answer['host_header']}", answer["status"]
+        if answer["kind"] == "asset":
+            yield from _asset(environment, url, answer)
+            continue
         if not status and answer.get("optional"):
             continue
         over = " over IPv6" if ":" in answer.get("address", "") else ""
@@ -288,6 +297,21 @@ def _answers(
             )
         yield from _redirect(environment, url, str(answer["headers"].get("location", "")))
         yield from _cookies(environment, others, url, answer["cookies"])
+
+
+def _asset(environment: Environment, url: str, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    if answer["status"] != 404:
+        return
+    yield _finding(
+        environment,
+        "static-missing",
+        Severity.LOW,
+        url,
+        f"the start page of {environment.prefix} names {answer['path']}, and {url}{answer['path']} answers 404: pages "
+        "look broken although every request for a page succeeds",
+        "let the application collect its static files below /srv/storage/static, which is STATIC_ROOT of the default "
+        "stack (bulkhead_prepare), or serve them itself (bulkhead_nginx_template)",
+    )
 
 
 def _redirect(environment: Environment, url: str, location: str) -> Iterator[Finding]:

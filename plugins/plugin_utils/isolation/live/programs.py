@@ -10,10 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..model import Environment, Finding, Severity, Where
+from ..wording import number
 from .health import own_containers
 
-#: The rules of this file. A verification shows their findings although they are advice.
-SERVER_RULES = ("collation-changed", "memory-full", "not-saved", "out-of-memory", "setting-waits")
+#: What servers and the application say of themselves. A verification shows their findings although they are advice.
+SERVER_RULES = (
+    "collation-changed",
+    "memory-full",
+    "not-saved",
+    "out-of-memory",
+    "setting-waits",
+    "static-missing",
+    "uploads-in-container",
+)
 
 
 def server_findings(
@@ -39,6 +48,8 @@ def server_findings(
             yield from _database(environment, reply)
         elif reply["kind"] == "memory":
             yield from _memory(environment, reply)
+        elif reply["kind"] == "layer" and reply["lines"]:
+            yield _uploads(environment, reply)
 
 
 def _database(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Finding]:
@@ -64,6 +75,19 @@ def _database(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Fi
             "texts may miss rows, and unique ones may let duplicates in",
             f"in that database: REINDEX DATABASE {database}; then ALTER DATABASE {database} REFRESH COLLATION VERSION",
         )
+
+
+def _uploads(environment: Environment, reply: Mapping[str, Any]) -> Finding:
+    first, name, more = reply["lines"][0], reply["container"], len(reply["lines"]) - 1
+    others = f" and {number(more, 'more file')}" if more else ""
+    return _finding(
+        environment,
+        "uploads-in-container",
+        f"container {name}",
+        f"{name} keeps {first}{others} in itself, on no volume: the next release takes that away, and no backup has it",
+        "copy it out (docker cp), then let the application write uploads below /srv/storage/media, the volume of the "
+        "default stack, or mount a volume where it writes them (bulkhead_services)",
+    )
 
 
 def _memory(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Finding]:

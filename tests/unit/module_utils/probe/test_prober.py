@@ -6,7 +6,20 @@
 
 from __future__ import annotations
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.probe.prober import MACHINE, targets
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.probe.prober import (
+    MACHINE,
+    Prober,
+    first_asset,
+    same_host,
+    targets,
+    uploads,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live import probes as judged
 
 
@@ -29,3 +42,77 @@ def test_the_machine_is_every_gateway_of_the_own_networks() -> None:
 def test_controller_and_machine_call_it_the_same() -> None:
     """The two share no code in which the value could be written once."""
     assert MACHINE == judged.MACHINE
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site whose start page leads to a page that names two files, of which one is there."""
+
+    def do_GET(self) -> None:
+        found = {"/": (302, ""), "/in?next=/": (200, '<link href="/static/a.1.css"><script src="/static/b.js">')}
+        status, page = found.get(self.path, (200 if self.path == "/static/b.js" else 404, ""))
+        self.send_response(status)
+        self.send_header("Location", f"http://{self.headers['Host']}/in?next=/")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def site() -> Iterator[dict[str, Any]]:
+    """A request for the first static file of a site that runs here."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        own = {"address": "127.0.0.1", "port": port, "tls": False, "host": "a.example", "host_header": "a.example"}
+        yield {**own, "kind": "asset", "path": "/static/"}
+        server.shutdown()
+
+
+def test_the_first_static_file_of_the_start_page_is_asked_for(site: dict[str, Any]) -> None:
+    """Through redirects on the same host; where the page names none, nothing is asked for."""
+    prober = Prober(cast(Any, None), 0.5)
+    (found,) = prober.requests([site])
+    assert (found["path"], found["status"]) == ("/static/a.1.css", 404)
+    (none,) = prober.requests([{**site, "path": "/other/"}])
+    assert (none["path"], none["status"]) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ('<img src="/static/x/logo.png?v=1">', "/static/x/logo.png"),
+        ("<a href=/static/guide.pdf>", "/static/guide.pdf"),
+        ('<img src="https://cdn.example/static/x.png">', ""),
+        ("", ""),
+    ],
+)
+def test_what_a_page_names(page: str, found: str) -> None:
+    assert first_asset(page, "/static/") == found
+
+
+def test_redirects() -> None:
+    """To the same host only."""
+    assert same_host("https://a.example/in?x=1", "a.example") == "/in?x=1"
+    assert same_host("/in", "a.example") == "/in"
+    assert same_host("https://sso.example/in", "a.example") == same_host("in", "a.example") == ""
+
+
+def test_uploads() -> None:
+    """Files that are new, in a directory for uploads; not directories, changes, caches or what was deleted."""
+    changes = """C /app
+A /app/media
+A /app/media/2026
+A /app/media/2026/photo of x.jpg
+A /app/media/2026-a.png
+A /app/user_files/.keep
+C /app/media/old.jpg
+D /app/uploads/gone.jpg
+A /app/__pycache__/x.pyc
+A /tmp/y.txt
+A /app/multimedia/z.txt
+"""
+    assert uploads(changes) == [
+        "/app/media/2026-a.png", "/app/media/2026/photo of x.jpg", "/app/user_files/.keep",
+    ]  # fmt: skip

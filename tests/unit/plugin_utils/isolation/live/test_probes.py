@@ -77,6 +77,7 @@ def test_requests() -> None:
         ("foreign", "example.com:8080", False),
         ("unknown", "unknown.invalid:8080", False),
         ("own", "staging.example.com:8443", True),
+        ("asset", "staging.example.com:8443", True),
         ("foreign", "example.com:8443", True),
         ("unknown", "unknown.invalid:8443", True),
     }
@@ -122,6 +123,8 @@ INSIDE = {"container": "web", "resolved": [], "connected": [], "entered": [], "e
 DATABASE = {"kind": "database", "container": "db", "code": 0, "lines": [], "error": ""}
 
 
+ASSET = {**OWN, "kind": "asset", "path": "/static/a.css"}
+LAYER = {**DATABASE, "kind": "layer", "container": "web", "lines": ["/app/media/a.png", "/app/media/b.png"]}
 MEMORY = {**DATABASE, "kind": "memory", "container": "redis"}
 
 
@@ -148,6 +151,8 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
         "foreign-server-lets-in", 4, {"inside": [{**INSIDE, "entered": [["172.19.0.5", 5432]]}]},
     ),
     "a probe that broke": ("probe-failed", 2, {"inside": [{**INSIDE, "error": "no python3"}]}),
+    "a static file that is not there": ("static-missing", 1, {"answers": [{**ASSET, "status": 404}]}),
+    "uploads in a container": ("uploads-in-container", 1, {"replies": [LAYER]}),
     "probes that took too long": ("probe-failed", 2, {"inside": [{**INSIDE, "late": True}]}),
     "a foreign host is served": ("answers-foreign-host", 3, {"answers": [{**FOREIGN, "status": 200}]}),
     "a foreign host is led elsewhere": ("answers-foreign-host", 3, {"answers": [{**FOREIGN, "status": 301}]}),
@@ -204,6 +209,9 @@ def test_bad_answers(case: str) -> None:
 
 NEAR: dict[str, dict[str, Any]] = {
     "nothing is reached": {"inside": [INSIDE]},
+    "a static file that is there": {"answers": [ASSET]},
+    "a page that names no static file": {"answers": [{**ASSET, "path": "", "status": 0}]},
+    "no uploads in a container": {"replies": [{**LAYER, "lines": []}]},
     "our domain is ours": {"answers": [OWN]},
     "nobody answers over IPv6": {"answers": [{**OWN, "address": "::1", "optional": True, "status": 0, "error": "x"}]},
     "our application is out of order": {"answers": [{**OWN, "status": 500}, {**OWN, "status": 503}]},
