@@ -49,7 +49,7 @@ from .kept import write_private
 from .proof import Surroundings, around, read_proof, write_proof
 from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerprints
 from .session import Session
-from .unread import is_unread, shown_seals, undeclared, unread_values, unreadable_names
+from .unread import is_unread, shown_seals, still_needed, undeclared, unread_values, unreadable_names
 
 # Load them now: actions run in forks of the process that imports this.
 rules()
@@ -278,7 +278,12 @@ class Gate:
             targets=targets,
             findings=judged,
             stopping=self._stopping(judged, targets, option),
-            open=[*open_checks(fleet), *unread_values(self.declarations), *self.renderer.replaced()],
+            open=[
+                *open_checks(fleet),
+                *unread_values(self.declarations),
+                *still_needed(self.declarations, self.inventory),
+                *self.renderer.replaced(),
+            ],
             claims=sum(len(environment.claims) for environment in fleet.environments),
             unread=list(self.unread),
             sealed=[environment.prefix for environment in fleet.environments if sealed_of(environment)],

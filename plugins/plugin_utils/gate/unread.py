@@ -93,6 +93,21 @@ def shown_seals(declaration: Declaration, release: Release | None) -> Iterator[F
         )
 
 
+def still_needed(declarations: Iterable[Declaration], inventory: Inventory) -> list[str]:
+    """What a deployment of each environment would be refused for, and that no password brings: one sentence for all
+    environments that lack the same."""
+    lacking: dict[str, list[str]] = {}
+    for declaration in declarations:
+        closed = inventory.environment(declaration.group).locked or any(
+            name.partition(".")[0] == "bulkhead_secrets" for name in declaration.sealed
+        )
+        rules = ("missing-variable",) if closed else ("missing-variable", "missing-secret")
+        names = [finding.resource for finding in declaration.lacking if finding.rule in rules]
+        if names:
+            lacking.setdefault(", ".join(names), []).append(declaration.prefix)
+    return [f"{listing(prefixes)}: a deployment still needs {names}." for names, prefixes in lacking.items()]
+
+
 def unread_values(declarations: Iterable[Declaration]) -> list[str]:
     """What was not read and why: one sentence for all environments with the same values."""
     having: dict[str, list[str]] = {}
