@@ -24,10 +24,11 @@ class ActionModule(EnvironmentStep):
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Render, call the module on the host, and mask secrets in its answer."""
         commit = self.session.commit
-        if self.declaration.values["bulkhead_source_repository"] and not commit:
+        values = self.declaration.values
+        if (values["bulkhead_source_repository"] or values["bulkhead_image"]) and not commit:
             raise AnsibleActionFail(
-                f"{self.declaration.prefix}: the step before, which checks out the commit, did not run. Run the whole "
-                "deployment: ansible-playbook deploy.yml -l <environment>"
+                f"{self.declaration.prefix}: the step before, which fetches the commit or image, did not run. Run "
+                "the whole deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
         require_promotion(self, release)

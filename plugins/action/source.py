@@ -11,7 +11,7 @@ from typing import Any
 
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.source.values import split_credentials
-from ..plugin_utils.declaration.settings import DEPLOY_KEY
+from ..plugin_utils.declaration.settings import DEPLOY_KEY, REGISTRY_PASSWORD
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
@@ -26,6 +26,8 @@ class ActionModule(EnvironmentStep):
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Call the module on the host."""
+        if self.declaration.values["bulkhead_image"]:
+            return self._pull()
         if not self.declaration.values["bulkhead_source_repository"]:
             return {"changed": False, "commit": "", "built": False, "before": ""}
         answer = self.module("source", self._arguments())
@@ -38,6 +40,24 @@ class ActionModule(EnvironmentStep):
         if answer.get("shared"):
             note = "the image was built in the machine's own engine, which other environments share: %s"
             self.session.notes.append(Note(note % answer["shared"]))
+        return answer
+
+    def _pull(self) -> dict[str, Any]:
+        """Have the image fetched that was built elsewhere."""
+        values = self.declaration.values
+        arguments = {
+            "reference": values["bulkhead_image"],
+            "user": values["bulkhead_image_user"],
+            "password": str(values["bulkhead_secrets"].get(REGISTRY_PASSWORD) or ""),
+            "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]),
+            "promotion": promotion_arguments(self),
+        }
+        answer = self.module("image", arguments)
+        self.session.commit = str(answer.get("commit") or "")
+        if answer.get("pulled"):
+            answer["steps"] = as_dicts([Step("pull", answer["image"], "image", detail=values["bulkhead_image"])])
+        if answer.get("promoted"):
+            self.session.notes.append(Note(f"promoted: {answer['promoted']}"))
         return answer
 
     def _arguments(self) -> dict[str, Any]:

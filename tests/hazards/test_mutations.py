@@ -71,6 +71,13 @@ VARIABLES = [
     *variable("bulkhead_source_branch", BOTH, "main"),
     *variable("bulkhead_source_branch", STAGING, "--upload-pack=touch"),
     *variable("bulkhead_source_branch", NOBODY, "main2", "release/2"),
+    *(
+        Mutant(f"bulkhead_image = {image}", refused, {"bulkhead_image": image, "bulkhead_source_repository": ""})
+        for image, refused in (("shop/app:1.4", NOBODY), ("shop/app", STAGING), ("app:1; reboot", STAGING))
+    ),
+    *variable("bulkhead_image", STAGING, "shop/app:1.4"),  # beside a repository
+    *variable("bulkhead_image_user", STAGING, "a\nb"),
+    *variable("bulkhead_image_user", NOBODY, "pipeline"),
     *variable("bulkhead_source_commit", NOBODY, "4f2a91c07b1d3e5f60718293a4b5c6d7e8f90a1b"),
     *variable("bulkhead_source_known_hosts", NOBODY, "git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"),
     *variable("bulkhead_source_shared", NOBODY, True),

@@ -26,6 +26,7 @@ _SENTENCES = {
     "prepare": "prepare %(target)s: %(detail)s",
     "prepare again": "prepare %(target)s again",
     "promote": "%(detail)s",
+    "pull": "pull %(detail)s",
     "put back": "put back the %(detail)s of %(target)s",
     "put up": "put the %(target)s up",
     "remove": "remove %(kind)s %(target)s",

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from ..core.errors import last_lines
 from ..core.timestamps import text
 from ..docker.engine import Engine, EngineError
+from ..docker.reference import PULLED
 from ..state.registry import Registry, state_directory
 from .evidence import deployed_images
 from .record import INPUTS, TREE, VOUCHED, ImageRecord
@@ -125,6 +126,8 @@ def containers_of_tree(evidence: dict[str, Any], tree: str, inputs: str) -> tupl
     source = evidence["prefix"]
     same_files = [container for container in evidence["containers"] if container["tree"] == tree]
     if not same_files:
+        if inputs == PULLED:
+            return [], "%s does not run the image with the digest sha256:%s: deploy it there first" % (source, tree)
         return [], _no_such_files(evidence, tree)
     same_inputs = [container for container in same_files if container["inputs"] == inputs]
     if not same_inputs:
@@ -238,6 +241,18 @@ class Promotion:
                 self.engine, identity, **{TREE: tree, INPUTS: inputs, VOUCHED: str(self.evidence["prefix"])}
             )
         return note
+
+    def vouched(self, tree: str, inputs: str, name: str) -> str:
+        """The proof that the other environment runs an image of this tree, wherever it comes from.
+
+        Raises EngineError if it does not, or not for long enough.
+        """
+        containers, missing = containers_of_tree(self.evidence, tree, inputs)
+        if missing:
+            self._refuse([missing])
+        there = Image(name, containers[0]["image"], tuple(containers[0]["digests"]))
+        self._refuse(list(filter(None, [self.problem(there)])))
+        return self._note("%s is the image that" % name, there)
 
     def _from_source(self, tree: str, inputs: str, name: str) -> tuple[str, str]:
         """The id here of the image of these files that the other environment runs, and the proof for it."""

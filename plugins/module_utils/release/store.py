@@ -22,6 +22,7 @@ from ..core.directory import DesiredFile, digest
 from ..core.layout import RELEASES
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PREFIX
+from ..docker.reference import PULLED
 from ..state.deployed import load_state, read_json
 from ..state.home import Home
 from .copied import read_source
@@ -253,13 +254,16 @@ class Releases:
     def prune_images(self, engine: Engine, repository: str) -> None:
         """Remove the images of this environment's own repository that no kept release runs.
 
-        Only by whole name, and only if the image carries our label. Docker keeps an image that a container uses.
+        Only by whole name, and only if the image carries our label or was pulled by us, as its tag says. Docker keeps
+        an image that a container uses.
         """
         wanted = {image for name in self.kept() for image in self.manifest(name).get("images", {})}
-        code, output, _errors = engine.docker(
-            "image", "ls", "--filter", "label=%s" % PREFIX, "--format", "{{.Repository}}:{{.Tag}}", repository
-        )
-        for image in output.split() if code == 0 else []:
+        listing = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+        code, output, _errors = engine.docker(*listing, "--filter", "label=%s" % PREFIX, repository)
+        built = output.split() if code == 0 else []
+        code, output, _errors = engine.docker(*listing, repository)
+        pulled = [image for image in output.split() if image.endswith("-%s" % PULLED)] if code == 0 else []
+        for image in (*built, *pulled):
             if image.rpartition(":")[0] == repository and image not in wanted and not image.endswith(":<none>"):
                 engine.docker("image", "rm", image)
 

@@ -13,7 +13,7 @@ from typing import Any
 from .formed import check_forms
 from .inventory import holds_seal
 from .model import Declaration
-from .settings import in_words, setting_problem, setting_text
+from .settings import REGISTRY_PASSWORD, in_words, setting_problem, setting_text, texts
 from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
@@ -95,6 +95,7 @@ def _check_values(declaration: Declaration) -> None:
             fix = "write it as one string, for example with | to_json"
             declaration.problem("invalid-variable", "bulkhead_build_arguments", message, fix)
     check_forms(declaration)
+    _check_image(declaration)
     _check_addresses(declaration)
     _check_copy_user(declaration)
     _check_place(declaration)
@@ -106,6 +107,27 @@ def _check_values(declaration: Declaration) -> None:
             "environment lives on one machine as long as it has a single engine: on two, each would have a database of "
             "its own",
             f"keep one host in group {declaration.group}, or declare a second environment",
+        )
+
+
+def _check_image(declaration: Declaration) -> None:
+    """Note what does not go together with an image that was built elsewhere."""
+    values = declaration.values
+    if values["bulkhead_image"] and values["bulkhead_source_repository"]:
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_image",
+            "bulkhead_image and bulkhead_source_repository are both set, and an application comes from one of them",
+            "remove bulkhead_source_repository to run an image that was built elsewhere, or bulkhead_image to build it "
+            "on the machine",
+        )
+    if values["bulkhead_image_user"] and not texts(values["bulkhead_secrets"]).get(REGISTRY_PASSWORD):
+        declaration.lacks(
+            "missing-secret",
+            f"bulkhead_secrets.{REGISTRY_PASSWORD}",
+            f"bulkhead_secrets has no {REGISTRY_PASSWORD}, and {values['bulkhead_image_user']} logs in to the registry "
+            "with it (bulkhead_image_user)",
+            f"add {REGISTRY_PASSWORD} to bulkhead_secrets, in the vault file of group {declaration.group}",
         )
 
 

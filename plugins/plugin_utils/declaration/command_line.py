@@ -52,6 +52,7 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_input_file": TypedAs.INPUT,
     "bulkhead_lines": TypedAs.INPUT,
     "bulkhead_lock_takeover": TypedAs.PERMISSION,
+    "bulkhead_image": TypedAs.INPUT,
     "bulkhead_lock_wait": TypedAs.INPUT,
     "bulkhead_maintenance": TypedAs.INPUT,
     "bulkhead_manage": TypedAs.INPUT,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...module_utils.docker.reference import reference_problem
 from ...module_utils.source.values import branch_problem, commit_problem, repository_problem
 from ..isolation import naming
 from .domains import domain_problem
@@ -278,6 +279,8 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_source_repository": _told(repository_problem, "write git@host:path or https://host/path"),
     "bulkhead_source_branch": _told(branch_problem, "write the name of a branch, such as main or release/1.2"),
     "bulkhead_source_commit": _told(commit_problem, "write the id of a commit"),
+    "bulkhead_image": _told(reference_problem, "write registry.example.com/shop/app@sha256:…"),
+    "bulkhead_image_user": LINE,
     **dict.fromkeys(("bulkhead_build_dockerfile", "bulkhead_build_context"), INSIDE),
     "bulkhead_build_target": STAGE,
     "bulkhead_build_arguments": SETTING,

@@ -18,9 +18,11 @@ MAX_SETTING = 128 * 1024
 #: Compose and the Docker client read these themselves: they would redirect the call, not set the application.
 RESERVED = ("COMPOSE_", "DOCKER_")
 
-#: The secret with the environment's own ssh key for its repository. It and its public half are for git alone.
-DEPLOY_KEY = "BULKHEAD_DEPLOY_KEY"
-FOR_GIT = (DEPLOY_KEY, f"{DEPLOY_KEY}_PUBLIC")
+#: The secrets with the environment's own ssh key for its repository, and with the password for the registry of
+#: ``bulkhead_image``.
+DEPLOY_KEY, REGISTRY_PASSWORD = "BULKHEAD_DEPLOY_KEY", "REGISTRY_PASSWORD"
+#: Secrets that Bulkhead itself uses, and that no application gets.
+FOR_BULKHEAD = (DEPLOY_KEY, f"{DEPLOY_KEY}_PUBLIC", REGISTRY_PASSWORD)
 
 
 def plain(value: Any) -> Any:

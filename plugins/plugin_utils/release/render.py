@@ -20,12 +20,13 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
 from ...module_utils.core.masking import texts_to_hide
+from ...module_utils.docker.reference import PULLED
 from ...module_utils.image.tag import build_inputs, image_tag
 from ...module_utils.source.values import split_credentials
 from ..declaration.checks import check_setting
 from ..declaration.model import Declaration
 from ..declaration.resolve import poisoned
-from ..declaration.settings import FOR_GIT, texts
+from ..declaration.settings import FOR_BULKHEAD, texts
 from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
@@ -334,7 +335,9 @@ def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
 
 
 def inputs_of(values: Mapping[str, Any]) -> str:
-    """A digest of what, beside the commit, decides what the application's image contains."""
+    """A digest of what, beside the commit, decides what the application's image contains; a word where it is pulled."""
+    if values["bulkhead_image"]:
+        return PULLED
     return build_inputs(
         split_credentials(values["bulkhead_source_repository"])[0],
         *(values[f"bulkhead_build_{what}"] for what in ("dockerfile", "context", "target", "arguments")),
@@ -379,7 +382,7 @@ def _settings(
         found.update({key: DotenvLine(key, value, key in secret, variable) for key, value in service.settings.items()})
     for variable in ("bulkhead_env_shared", "bulkhead_env"):
         found.update({key: DotenvLine(key, text, False, variable) for key, text in texts(values[variable]).items()})
-    private = {*FOR_GIT, *(name for service in definitions for name in service.private)}
+    private = {*FOR_BULKHEAD, *(name for service in definitions for name in service.private)}
     for key, value in secrets.items():
         if key in private:
             continue

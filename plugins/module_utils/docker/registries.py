@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask the engine for images of a registry with somebody's password. Runs on the targets.
+
+Docker's command takes passwords from a file only, which stays when its user is killed. The engine itself takes them
+with each request (``X-Registry-Auth``), and its own settings say which registries and certificates it trusts.
+Source: https://docs.docker.com/reference/api/engine/version/v1.41/ (DistributionInspect, ImageCreate).
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from .engine import Engine, EngineError
+from .reference import ImageReference
+
+#: The oldest version of the API that engines we work with have.
+_VERSION = "v1.41"
+#: The limit for one answer to come, in seconds: a registry may be slow, and a layer large.
+_LIMIT = 600
+
+
+class _Socket(http.client.HTTPConnection):
+    """HTTP over the engine's socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_LIMIT)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_LIMIT)
+        self.sock.connect(self._path)
+
+
+class Registries:
+    """The registries, as the engine sees them. ``user`` and ``password`` are sent to the image's own registry only."""
+
+    def __init__(self, engine: Engine, user: str = "", password: str = "") -> None:
+        kind, _slashes, path = engine.docker_host.partition("://")
+        if kind != "unix":
+            raise EngineError(
+                "bulkhead_image needs the engine's own socket, and bulkhead_docker_host is %s" % engine.docker_host
+            )
+        self._path = path
+        self._user = user
+        self._password = password
+
+    def digest(self, image: ImageReference) -> str:
+        """The digest that a reference means now. Raises EngineError where the registry does not say."""
+        if image.digest:
+            return image.digest
+        status, body = self._ask("GET", "/distribution/%s:%s/json" % (quote(image.name), image.tag), image)
+        if status != 200:
+            raise self._error(image, body)
+        found = str((json.loads(body).get("Descriptor") or {}).get("digest", ""))
+        if not found.startswith("sha256:"):
+            raise EngineError("the registry %s gives %s no digest" % (image.registry, image.name))
+        return found
+
+    def pull(self, image: ImageReference, digest: str) -> str:
+        """Have the engine fetch exactly this image. Returns the name by which the engine knows it."""
+        query = urlencode({"fromImage": image.name, "tag": digest})
+        status, body = self._ask("POST", "/images/create?%s" % query, image)
+        # The answer begins before the work does, so that an error comes as its last line.
+        failed = [line for line in body.splitlines() if b'"errorDetail"' in line]
+        if status != 200 or failed:
+            raise self._error(image, failed[-1] if failed else body)
+        return "%s@%s" % (image.name, digest)
+
+    def _ask(self, method: str, path: str, image: ImageReference) -> tuple[int, bytes]:
+        headers = {}
+        if self._user:
+            server = "https://index.docker.io/v1/" if image.registry == "docker.io" else image.registry
+            given = {"username": self._user, "password": self._password, "serveraddress": server}
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(given).encode()).decode()
+        connection = _Socket(self._path)
+        try:
+            connection.request(method, "/%s%s" % (_VERSION, path), headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineError("the Docker engine at unix://%s cannot be reached: %s" % (self._path, error)) from error
+        finally:
+            connection.close()
+
+    def _error(self, image: ImageReference, body: bytes) -> EngineError:
+        """What the engine said, and what to do about it."""
+        try:
+            answer: dict[str, Any] = json.loads(body)
+        except ValueError:
+            answer = {}
+        said = str(answer.get("message") or (answer.get("errorDetail") or {}).get("message") or "no reason was given")
+        mend = _mend(said, image, self._user)
+        return EngineError("%s cannot be had from %s (bulkhead_image): %s" % (shown(image), image.registry, mend), said)
+
+
+def shown(image: ImageReference) -> str:
+    """A reference as text."""
+    tag = ":%s" % image.tag if image.tag else ""
+    return "%s%s%s" % (image.name, tag, "@%s" % image.digest if image.digest else "")
+
+
+#: What engines and registries say, in lower case, and what it means.
+_WORDS = (
+    (("unauthorized", "denied", "authentication required", "no basic auth"), "login"),
+    (("manifest unknown", "not found", "name unknown", "repository does not exist"), "absent"),
+    (("x509", "certificate"), "certificate"),
+    (("connection refused", "no such host", "timeout", "no route to host", "i/o timeout"), "away"),
+    (("toomanyrequests", "rate limit"), "limit"),
+    (("no space left",), "full"),
+)
+
+
+def _mend(said: str, image: ImageReference, user: str) -> str:
+    """What to do about an error."""
+    kind = next((kind for words, kind in _WORDS if any(word in said.lower() for word in words)), "")
+    if kind == "login":
+        who = "the user %s and the secret REGISTRY_PASSWORD" % user if user else "anybody without a login"
+        return "it is not given to %s. Set bulkhead_image_user, and REGISTRY_PASSWORD in bulkhead_secrets" % who
+    mends = {
+        "absent": "the registry has no such image. Push it there first, or correct the name, tag or digest",
+        "certificate": "the engine does not trust the registry's certificate. Put its CA into "
+        "/etc/docker/certs.d/%s/ca.crt on the machine" % image.registry,
+        "away": "the machine does not reach the registry. See whether its name resolves there, and a firewall or proxy",
+        "limit": "the registry gives no more for now. Wait, or set bulkhead_image_user",
+        "full": "the disk of the engine is full",
+    }
+    return mends.get(kind, "see what the engine said")
