@@ -75,6 +75,8 @@ VARIABLES = [
         Mutant(f"bulkhead_image = {image}", refused, {"bulkhead_image": image, "bulkhead_source_repository": ""})
         for image, refused in (("shop/app:1.4", NOBODY), ("shop/app", STAGING), ("app:1; reboot", STAGING))
     ),
+    *variable("bulkhead_env_names", NOBODY, {"SECRET_KEY": "DJANGO_SECRET_KEY", "DATABASE_URL": "DATABASE_URL"}),
+    *variable("bulkhead_env_names", STAGING, {"SECRET_KEY": "DB_NAME"}, {"REDIS": "X"}, {"REDIS_URL": "COMPOSE_FILE"}),
     *variable("bulkhead_image", STAGING, "shop/app:1.4"),  # beside a repository
     *variable("bulkhead_image_user", STAGING, "a\nb"),
     *variable("bulkhead_image_user", NOBODY, "pipeline"),

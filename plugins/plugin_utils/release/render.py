@@ -32,6 +32,7 @@ from ..declaration.variables import ROLE
 from ..isolation import naming
 from ..isolation.model import SEAL
 from .definitions import FILE, Definition, definitions_of, merge
+from .env_names import with_own_names
 from .extras import check_extras
 from .program_settings import check_program_settings
 from .proved import check_files, check_project, check_services
@@ -44,7 +45,7 @@ from .stack import (
 )
 from .tuning import lines, tuned
 from .variables import ComposeVariables
-from .writers import dump_compose, dump_settings
+from .writers import DotenvLine, dump_compose, dump_settings
 
 #: What stands for the commit as long as no machine has been asked for it.
 UNKNOWN_COMMIT = "0" * 40
@@ -56,16 +57,6 @@ _OWN = ROLE / "templates"
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the next deployment."
-
-
-@dataclass(frozen=True, slots=True)
-class DotenvLine:
-    """A line of ``.env``: name, value, whether it is secret, and the variable that it came from."""
-
-    key: str
-    value: str
-    secret: bool
-    variable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +391,7 @@ def _settings(
     project = DotenvLine(
         "COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix"
     )
-    return [project, *found.values()]
+    return [project, *with_own_names(declaration, list(found.values()))]
 
 
 def _check_tls(declaration: Declaration, stack: Stack) -> None:

@@ -7,12 +7,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ...module_utils.core.env_file import escape
 from ..declaration.settings import plain
+
+
+@dataclass(frozen=True, slots=True)
+class DotenvLine:
+    """A line of ``.env``: name, value, whether it is secret, and the variable that it came from."""
+
+    key: str
+    value: str
+    secret: bool
+    variable: str
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
