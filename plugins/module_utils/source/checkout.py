@@ -26,6 +26,7 @@ from .values import (
     branch_problem,
     commit_problem,
     is_in_the_way,
+    looks_like_commit,
     repository_problem,
     split_credentials,
     without_credentials,
@@ -242,17 +243,47 @@ class Checkout:
             return _exact(newest)
         if commit_problem(commit):
             raise GitError(commit_problem(commit))
+        full, named = self._named(commit), "commit %s" % commit
+        if not full:
+            full, named = self._tagged(commit), "tag %s" % commit
+        ancestry = ("merge-base", "--is-ancestor", full, self.remote_branch)
+        if self.run(*ancestry, cwd=self.path)[0] != 0:
+            raise GitError(
+                "%s is not on branch %s, this environment's branch. Merge it there first, or correct "
+                "bulkhead_source_commit" % (named, self.branch)
+            )
+        return _exact(full)
+
+    def _named(self, commit: str) -> str:
+        """The full id of a commit that was fetched; empty where it has none of that name."""
+        if not looks_like_commit(commit):
+            return ""
         code, output, errors = self.run("rev-parse", "--verify", "%s^{commit}" % commit, cwd=self.path)
         if "is ambiguous" in errors:
             raise GitError("several commits begin with %s (bulkhead_source_commit). Write more of its digits" % commit)
-        full = output.strip()
-        ancestry = ("merge-base", "--is-ancestor", full, self.remote_branch)
-        if code != 0 or self.run(*ancestry, cwd=self.path)[0] != 0:
+        return output.strip() if code == 0 else ""
+
+    def _tagged(self, name: str) -> str:
+        """The commit that a tag of the repository names now. Raises GitError where it has no such tag."""
+        refs = ["refs/tags/%s" % name, "refs/tags/%s^{}" % name, "refs/heads/%s" % name]
+        code, output, errors = self.run_remote("ls-remote", "--", self.repository, *refs)
+        self._check_remote(code, errors)
+        lines = [line.partition("\t") for line in output.splitlines()]
+        found = {ref: commit for commit, _tab, ref in lines}
+        # An annotated tag is an object of its own; git lists what it leads to under the second name.
+        tagged = found.get(refs[1]) or found.get(refs[0])
+        if tagged:
+            return _exact(tagged)
+        if refs[2] in found:
             raise GitError(
-                "commit %s is not on branch %s, this environment's branch. Merge it there first, or correct "
-                "bulkhead_source_commit" % (commit, self.branch)
+                "bulkhead_source_commit is %s, which is a branch: what it means changes with every push. Name a commit "
+                "or a tag of branch %s" % (name, self.branch)
             )
-        return _exact(full)
+        kind = "commit" if looks_like_commit(name) else "tag"
+        raise GitError(
+            "there is no %s %s on branch %s, this environment's branch. Push it there first, or correct "
+            "bulkhead_source_commit" % (kind, name, self.branch)
+        )
 
     def _make_way(self) -> None:
         """Forget where the branch of before was, where git cannot know both: release and release/1."""

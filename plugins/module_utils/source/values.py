@@ -67,13 +67,18 @@ def branch_problem(branch: str) -> str:
 
 
 def commit_problem(commit: str) -> str:
-    """Why git is not given a commit; empty if it is."""
-    if _COMMIT.match(commit):
+    """Why git is not given a commit or a tag; empty if it is."""
+    if looks_like_commit(commit) or not _NOT_IN_A_BRANCH.search(commit):
         return ""
     return (
-        "bulkhead_source_commit is %s; write a commit's id in hexadecimal, in full or abbreviated. A tag or a branch "
-        "can be moved to another commit; git rev-parse prints the one that it names now" % commit
+        "bulkhead_source_commit is %s; write a commit's id in hexadecimal, in full or abbreviated, or the name of a tag"
+        % commit
     )
+
+
+def looks_like_commit(text: str) -> bool:
+    """Whether a text can be a commit's id, in full or abbreviated."""
+    return bool(_COMMIT.match(text))
 
 
 def is_in_the_way(before: str, branch: str) -> bool:

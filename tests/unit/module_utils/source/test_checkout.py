@@ -90,20 +90,57 @@ def test_an_earlier_commit_of_the_branch_may_be_named(checkout: Checkout, origin
     checkout.refuse_local_changes()
 
 
-@pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], ids=["deploy", "check"])
-@pytest.mark.parametrize("named", ["main", "0" * 40, "deadbeef"])
+ASK = pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], ids=["deploy", "check"])
+
+
+@ASK
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("main", "is not on branch staging, this environment's branch. Merge"),
+        ("0" * 40, "there is no commit 0{40} on branch staging"),
+        ("deadbeef", "there is no commit deadbeef on branch staging"),
+    ],
+)
 def test_a_commit_that_is_not_on_the_branch_is_refused(
-    checkout: Checkout, origin: Path, named: str, ask: Callable[[Checkout, str], str]
+    checkout: Checkout, origin: Path, named: str, says: str, ask: Callable[[Checkout, str], str]
 ) -> None:
+    """Whether another branch has it, as far as git had it, or nobody does."""
     wanted = tip(origin, "main") if named == "main" else named
-    with pytest.raises(GitError, match=r"is not on branch staging, this environment's branch.*bulkhead_source_commit"):
+    with pytest.raises(GitError, match=r"(?:there is no commit|is not on branch).*bulkhead_source_commit"):
         ask(checkout, wanted)
+    if named != "main":
+        with pytest.raises(GitError, match=says):
+            ask(checkout, wanted)
 
 
-@pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], ids=["deploy", "check"])
-@pytest.mark.parametrize("named", ["v1.0.0", "staging", "--upload-pack=touch x"])
-def test_a_tag_is_not_a_commit(checkout: Checkout, named: str, ask: Callable[[Checkout, str], str]) -> None:
-    with pytest.raises(GitError, match=rf"bulkhead_source_commit is {named}; write a commit's id.*A tag or a branch"):
+@ASK
+def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Checkout, str], str]) -> None:
+    """With a message or without, and one that could be a commit's id."""
+    earlier = tip(origin, "staging~1")
+    git(origin, "tag", "v1.0.0", "staging~1")
+    git(origin, "tag", "20260101", "staging~1")
+    git(origin, "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "Release", "release/1", "staging~1")
+    for name in ("v1.0.0", "20260101", "release/1"):
+        assert ask(checkout, name) == earlier
+
+
+@ASK
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("v9", "there is no tag v9 on branch staging"),
+        ("main", "is main, which is a branch: what it means changes with every push"),
+        ("--upload-pack=touch x", "write a commit's id in hexadecimal, in full or abbreviated, or the name of a tag"),
+        ("elsewhere", "tag elsewhere is not on branch staging, this environment's branch. Merge it there first"),
+    ],
+)
+def test_what_is_no_tag_of_the_branch(
+    checkout: Checkout, origin: Path, named: str, says: str, ask: Callable[[Checkout, str], str]
+) -> None:
+    """Each with its own reason."""
+    git(origin, "tag", "elsewhere", "main")
+    with pytest.raises(GitError, match=says):
         ask(checkout, named)
 
 

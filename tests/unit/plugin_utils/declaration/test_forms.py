@@ -69,7 +69,7 @@ CASES: list[tuple[str, Any, Any]] = [
     ("bulkhead_source_repository", "ext::sh -c touch% /tmp/x", "https://example.com/ext/app.git"),
     ("bulkhead_source_repository", "fd::17", "git@example.com:app.git"),
     ("bulkhead_source_repository", "--upload-pack=x", "/srv/app.git"),
-    ("bulkhead_source_commit", "v1.0.0", "deadbeef"),
+    ("bulkhead_source_commit", "v1 0 0", "deadbeef"),
     ("bulkhead_nginx_body_size", "20m; include /etc/passwd", "20m"),
     ("bulkhead_nginx_timeout", "60s;", "500ms"),
     ("bulkhead_nginx_template", "/etc/passwd", "own/nginx.conf.j2"),
