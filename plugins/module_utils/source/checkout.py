@@ -279,10 +279,14 @@ class Checkout:
                 "bulkhead_source_commit is %s, which is a branch: what it means changes with every push. Name a commit "
                 "or a tag of branch %s" % (name, self.branch)
             )
-        kind = "commit" if looks_like_commit(name) else "tag"
+        if looks_like_commit(name):  # another branch may have it: only this one was fetched
+            raise GitError(
+                "commit %s is not on branch %s, this environment's branch, and no tag has that name. Push or merge it "
+                "there first, or correct bulkhead_source_commit" % (name, self.branch)
+            )
         raise GitError(
-            "there is no %s %s on branch %s, this environment's branch. Push it there first, or correct "
-            "bulkhead_source_commit" % (kind, name, self.branch)
+            "%s has no tag %s. Push it, or correct bulkhead_source_commit"
+            % (without_credentials(self.repository), name)
         )
 
     def _make_way(self) -> None:

@@ -94,24 +94,14 @@ ASK = pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], i
 
 
 @ASK
-@pytest.mark.parametrize(
-    ("named", "says"),
-    [
-        ("main", "is not on branch staging, this environment's branch. Merge"),
-        ("0" * 40, "there is no commit 0{40} on branch staging"),
-        ("deadbeef", "there is no commit deadbeef on branch staging"),
-    ],
-)
+@pytest.mark.parametrize("named", ["main", "0" * 40, "deadbeef"])
 def test_a_commit_that_is_not_on_the_branch_is_refused(
-    checkout: Checkout, origin: Path, named: str, says: str, ask: Callable[[Checkout, str], str]
+    checkout: Checkout, origin: Path, named: str, ask: Callable[[Checkout, str], str]
 ) -> None:
-    """Whether another branch has it, as far as git had it, or nobody does."""
+    """Whether another branch has it or nobody does."""
     wanted = tip(origin, "main") if named == "main" else named
-    with pytest.raises(GitError, match=r"(?:there is no commit|is not on branch).*bulkhead_source_commit"):
+    with pytest.raises(GitError, match=r"is not on branch staging, this environment's branch.*bulkhead_source_commit"):
         ask(checkout, wanted)
-    if named != "main":
-        with pytest.raises(GitError, match=says):
-            ask(checkout, wanted)
 
 
 @ASK
@@ -129,7 +119,7 @@ def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Ch
 @pytest.mark.parametrize(
     ("named", "says"),
     [
-        ("v9", "there is no tag v9 on branch staging"),
+        ("v9", "has no tag v9. Push it"),
         ("main", "is main, which is a branch: what it means changes with every push"),
         ("--upload-pack=touch x", "write a commit's id in hexadecimal, in full or abbreviated, or the name of a tag"),
         ("elsewhere", "tag elsewhere is not on branch staging, this environment's branch. Merge it there first"),
