@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from guide_stack import SERVICES, Guide
@@ -32,8 +33,8 @@ from support import Place, Run, docker
 from test_changes import variables_of
 
 PACE = Pace(rate=12, slow=1)  # well below the time that a container may drain for
-SETTING, GOOD, UNHEALTHY, UNPREPARED, ROLLBACK = (
-    "a changed setting", "a new version", "a failed health check", "a failed migration", "a rollback"
+SETTING, RESTART, GOOD, UNHEALTHY, UNPREPARED, ROLLBACK = (
+    "a changed setting", "a restart", "a new version", "a failed health check", "a failed migration", "a rollback"
 )  # fmt: skip
 STYLE = "notes/static/notes/style.css"
 
@@ -76,16 +77,17 @@ class Story:
     looks: dict[str, Look] = field(default_factory=dict)
     old_styles: dict[str, bytes] = field(default_factory=dict)
     production: list[object] = field(default_factory=list)
+    staging: dict[str, Any] = field(default_factory=dict)
 
     @property
     def repository(self) -> Path:
         """Where the source comes from."""
         return Path(self.guide.site.everyone["bulkhead_source_repository"])
 
-    def step(self, name: str, *, playbook: str = "deploy.yml", fails: bool = False) -> None:
-        """One run on staging under load; production is looked at afterwards."""
+    def step(self, name: str, *arguments: str, playbook: str = "deploy.yml", fails: bool = False) -> None:
+        """One run on staging under load; both are looked at afterwards."""
         with self.load.during(name):
-            run = self.guide.staging.deploy(playbook=playbook, passwords=["staging"])
+            run = self.guide.staging.deploy(*arguments, playbook=playbook, passwords=["staging"])
         self.load.rest(1)
         self.runs[name] = run
         answer = ask(self.guide.staging, "/whoami/")
@@ -93,6 +95,7 @@ class Story:
         self.looks[name] = look(self.guide.staging)
         self.old_styles[name] = style(self.guide.staging, self.looks[SETTING].style)
         self.production.append(running(self.guide.production.prefix))
+        self.staging[name] = running(self.guide.staging.prefix)
         print(f"\n{name}: exit code {run.code} after {run.seconds:.1f} s", flush=True)
         if (run.code != 0) != fails:
             print(run.output, flush=True)
@@ -113,6 +116,7 @@ def story(guide: Guide) -> Iterator[Story]:
         guide.staging.variables["bulkhead_env"] = {"GREETING": "hello again"}
         guide.staging.variables["bulkhead_probe_timeout"] = 3  # under load an answer takes its time
         told.step(SETTING)
+        told.step(RESTART, "-e", "bulkhead_service=django", playbook="playbooks/restart.yml")
         column = migration("0002_colour", "0001_initial", ADD_COLUMN.format(name="colour"))
         in_colour = {STYLE: project_file(told.repository, "staging", STYLE) + "body { color: #036; }\n"}
         told.commit(GOOD, {**with_headline("Notes in colour"), **in_colour, **column})
@@ -159,9 +163,9 @@ def test_every_acknowledged_write_is_there(story: Story) -> None:
 
 def test_good_releases_are_served(story: Story) -> None:
     """A setting, a new version and the way back each end with what was asked for."""
-    for name in (SETTING, GOOD, ROLLBACK):
+    for name in (SETTING, RESTART, GOOD, ROLLBACK):
         story.runs[name].succeeded()
-    assert story.served[SETTING] == story.commits[SETTING]
+    assert story.served[SETTING] == story.served[RESTART] == story.commits[SETTING]
     assert story.served[GOOD] == story.commits[GOOD] != story.commits[SETTING]
     assert story.served[ROLLBACK] == story.commits[SETTING]
 
@@ -171,7 +175,16 @@ def test_a_release_is_all_of_it(story: Story) -> None:
     when staging is rolled back."""
     seen = {name: (item.greeting, item.large_body) for name, item in story.looks.items()}
     before, after = ("hello again", 204), ("in colour", 413)
-    assert seen == {SETTING: before, GOOD: after, UNHEALTHY: after, UNPREPARED: after, ROLLBACK: before}
+    assert seen == {
+        SETTING: before, RESTART: before, GOOD: after, UNHEALTHY: after, UNPREPARED: after, ROLLBACK: before
+    }  # fmt: skip
+
+
+def test_a_restart_replaces_the_application_and_nothing_else(story: Story) -> None:
+    """Its container is a new one. That no request failed meanwhile, and that there were enough, is asked above."""
+    before, after = story.staging[SETTING], story.staging[RESTART]
+    assert set(before) == set(after)
+    assert [name for name in before if before[name] != after[name]] == [f"{story.guide.staging.prefix}_django"]
 
 
 def test_pages_of_the_release_before_find_their_style(story: Story) -> None:

@@ -12,6 +12,7 @@ container must run for some seconds, so that a program that crashes at once is n
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from .containers import condition, is_well, started
@@ -25,6 +26,17 @@ _KEPT = 5
 
 #: After this many restarts a container has failed.
 _RESTARTS = 3
+
+#: Seconds between two looks at what is awaited: the first pause, the longest, and by how much one exceeds the other.
+_FIRST_PAUSE, _LONGEST_PAUSE, _LONGER = 0.05, 0.3, 1.2
+
+
+def pauses() -> Iterator[float]:
+    """How long to wait before each next look, in seconds: nearly everything is ready soon."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * _LONGER, _LONGEST_PAUSE)
 
 
 class Readiness:

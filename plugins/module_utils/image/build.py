@@ -43,11 +43,10 @@ def image_is_there(engine: Engine, image: str, params: dict[str, Any]) -> bool:
     Earlier versions kept no record of that. Their image is taken if it is in force here; where another environment may
     take it too, it is built once more.
     """
-    code, output, errors = engine.docker("image", "inspect", "--format", "{{json .Id}}", image)
-    if code != 0:
-        engine.check_reachable(errors)
+    found = inspect_objects(engine, "image", [image])
+    if not found:
         return False
-    identity = json.loads(output)
+    identity = found[0]["Id"]
     facts = ImageRecord(params["state_directory"], params["prefix"]).facts(identity)
     if facts or params["vouches"]:
         return bool(facts.get(INPUTS) == params["inputs"])
@@ -228,8 +227,8 @@ def _hand_over(own: Engine, engine: Engine, image: str) -> None:
 
     Raises EngineError if the machine's disk would be full with it.
     """
-    size = int(own.docker_ok("image", "inspect", "--format", "{{.Size}}", image))
-    check_room(engine.docker_ok("info", "--format", "{{.DockerRootDir}}").strip(), size)
+    size = sum(int(built.get("Size") or 0) for built in inspect_objects(own, "image", [image]))
+    check_room(json.loads(engine.docker_ok("info", "--format", "{{json .}}")).get("DockerRootDir") or "", size)
     _copy(own, engine, [image])
     own.docker("image", "rm", "--force", image)
 

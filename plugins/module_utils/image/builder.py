@@ -63,7 +63,7 @@ mount --bind "$run/resolv.conf" /etc/resolv.conf
 mount -t ext4 -o loop,noatime,nodev,discard "$2" "$run/data"
 dockerd --config-file "$run/daemon.json" &
 engine=$!
-(while kill -0 "$engine" 2> /dev/null; do sleep 0.2; done; : > "$run/ended") &
+(while kill -0 "$engine" 2> /dev/null; do sleep 0.1; done; : > "$run/ended") &
 for all in /proc/sys/net/ipv6/conf/all/disable_ipv6; do [ ! -e "$all" ] || echo 1 > "$all"; done
 read -r address gateway
 ip link set lo up

@@ -14,6 +14,7 @@ from ..core.directory import DesiredFile, Tree
 from ..core.layout import PAGE
 from ..core.steps import Step
 from ..docker.engine import EngineError
+from ..docker.readiness import pauses
 from ..probe.prober import Prober
 
 #: nginx looks for the page at each request; this is for a machine that is busy.
@@ -61,12 +62,13 @@ class Maintenance:
         """What is wrong with the answer; empty where nothing is."""
         deadline = time.monotonic() + _PATIENCE
         url = "%s://%s" % ("https" if self.request["tls"] else "http", self.request["host_header"])
+        pause = pauses()
         while True:
             status, body = self.prober.page(self.request)
             wrong = self._judged(status, body, content if on else self.before, on)
             if not wrong or time.monotonic() > deadline:
                 return wrong and "%s %s" % (url, wrong)
-            time.sleep(0.3)
+            time.sleep(next(pause))
 
     @staticmethod
     def _judged(status: int, body: bytes, page: bytes | None, on: bool) -> str:

@@ -18,7 +18,7 @@ from ..core.steps import Step
 from ..docker.containers import condition, is_own, is_running, labels_of, name_of
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
-from ..docker.readiness import Readiness
+from ..docker.readiness import Readiness, pauses
 from ..release.service import Service
 
 #: What is shown of a command's output, from its end.
@@ -114,6 +114,7 @@ class Services:
     def _wait(self, service: Service, container: dict[str, Any], timeout: float, readiness_delay: float) -> None:
         readiness = Readiness(readiness_delay)
         deadline = time.monotonic() + readiness.limit(timeout)
+        pause = pauses()
         while True:
             found = self.engine.inspect([container["Id"]])
             how = condition(found[0]) if found else "gone"
@@ -125,7 +126,7 @@ class Services:
             if time.monotonic() > deadline:
                 how += " after %d s" % timeout
                 break
-            time.sleep(0.3)
+            time.sleep(next(pause))
         raise EngineError(
             "%s of service %s did not get healthy after its restart: it is %s"
             % (name_of(container), service.name, how),

@@ -16,8 +16,8 @@ from ..core.steps import Step
 from ..docker.capabilities import capability_hint
 from ..docker.containers import condition, is_running, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
-from ..docker.readiness import Readiness, answers_wrongly, restarts_since
-from .dry_run import DryRunError, ask
+from ..docker.readiness import Readiness, answers_wrongly, pauses, restarts_since
+from .dry_run import DryRunError, Foreseen, ask
 from .limits import apply_limits, to_limit
 from .mounts import refuse_links, strangers
 from .run import Run
@@ -47,11 +47,11 @@ class Serving:
         #: Whether the engine sets limits on running containers.
         self._limits = True
 
-    def to_recreate(self) -> set[str]:
-        """The containers that Compose would replace now: it is asked, not second-guessed. Nothing is known where its
-        answers are not to be trusted: what it then replaces has a gap."""
+    def foreseen(self) -> Foreseen:
+        """What Compose would do now: it is asked, not second-guessed. Nothing is known where its answers are not to be
+        trusted: what it then replaces has a gap."""
         if not self._trusted:
-            return set()
+            return Foreseen()
         try:
             return ask(self.engine, self.run.params)
         except DryRunError:
@@ -222,14 +222,14 @@ class Serving:
         self, look: Callable[[], tuple[bool, bool]], fail: Callable[[bool], NoReturn], waited: float = 0
     ) -> None:
         deadline = time.monotonic() + self._readiness.limit(self._limit - waited)
-        while True:
+        for pause in pauses():
             waiting, failed = look()
             late = waiting and time.monotonic() > deadline
             if failed or late:
                 fail(late and not failed)
             if not waiting:
                 return
-            time.sleep(0.3)
+            time.sleep(pause)
             self.run.refresh()
 
     def fail(self, said: str, late: bool = False) -> NoReturn:

@@ -20,14 +20,23 @@ from ..docker.labels import PREFIX, PROJECT
 from ..state.locks import Locks
 from ..state.registry import state_directory
 
-#: How Compose says, in a dry run, that it would replace a container.
+#: How Compose says, in a dry run, that it would replace a container, and that it would leave a running one as it is.
 _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
+_RUNNING = re.compile(r"DRY-RUN MODE -\s+Container (\S+)\s+Running\s*\Z")
 
 _FORMAT = "\t".join(("{{.ID}}", "{{.Names}}", '{{.Label "%s"}}' % PROJECT, '{{.Label "%s"}}' % PREFIX))
 
 
 class DryRunError(EngineError):
     """Compose replaced containers in a dry run. It must not be asked again."""
+
+
+class Foreseen(NamedTuple):
+    """What Compose would do: the containers that it would replace, and those that it would leave running. These are
+    known only where it would do nothing else."""
+
+    recreated: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
 
 class ListedContainer(NamedTuple):
@@ -38,8 +47,8 @@ class ListedContainer(NamedTuple):
     prefix: str
 
 
-def ask(engine: Engine, params: Mapping[str, Any]) -> set[str]:
-    """The containers that Compose would replace now, for whatever reason. Raises DryRunError if it has replaced some.
+def ask(engine: Engine, params: Mapping[str, Any]) -> Foreseen:
+    """What Compose would do now, for whatever reason. Raises DryRunError if it has replaced containers.
 
     Without starting them: it would really wait for a service that has to end first and that only seems to run.
     """
@@ -54,7 +63,13 @@ def ask(engine: Engine, params: Mapping[str, Any]) -> set[str]:
     if code != 0:
         engine.check_reachable(errors)
         raise EngineError("Compose cannot say what it would do", last_lines(errors or output, 6))
-    return set(_RECREATE.findall("%s\n%s" % (output, errors)))
+    return _foreseen("%s\n%s" % (output, errors))
+
+
+def _foreseen(said: str) -> Foreseen:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    left = [found.group(1) for found in map(_RUNNING.match, lines) if found]
+    return Foreseen(frozenset(_RECREATE.findall(said)), frozenset(left if len(left) == len(lines) else ()))
 
 
 def _listed(engine: Engine) -> dict[str, ListedContainer]:

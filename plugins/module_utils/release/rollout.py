@@ -103,17 +103,23 @@ class Rollout:
             self.serving.bring_files(early, allowed)
         prepare()
         self._roll(services, stale, recreated)
+        left: frozenset[str] = frozenset()
         if not allowed and rolled:
-            self._refuse_surprises(services, self._recreated())
+            recreated, left = self.serving.foreseen()
+            self._refuse_surprises(services, recreated)
         self.progress.begin_services(services)
         self._let_end(services, recreated)
-        self.serving.up(services)
+        if left.issuperset(name for service in services for name in service.container_names):
+            self.run.refresh()
+            self.serving.limit()
+        else:
+            self.serving.up(services)
         fresh = [service for service in services if service.on_change and self._is_fresh(service)]
         late = [service for service in services if service in stale or service in fresh]
         self.serving.bring_files([service for service in late if service not in early], allowed)
         self.serving.wait(services)
 
-    def _is_missed(self, service: Service, recreated: set[str]) -> bool:
+    def _is_missed(self, service: Service, recreated: frozenset[str]) -> bool:
         """Whether the application needs a service that is not there, is not well, or is going to be replaced."""
         if not service.awaited or service.rolling:
             return False
@@ -121,7 +127,7 @@ class Rollout:
         well = bool(found) and all(is_well(container, service.one_shot) for container in found)
         return not well or bool(recreated & self._names(service))
 
-    def _let_end(self, services: list[Service], recreated: set[str]) -> None:
+    def _let_end(self, services: list[Service], recreated: frozenset[str]) -> None:
         """Stop the workers that Compose is about to replace, so that the run sees how they end. What
         others miss is left to Compose, which stops each as late as it can."""
         working = [service for service in services if not (service.rolling or service.steady)]
@@ -145,7 +151,7 @@ class Rollout:
         self.progress.begin_services(services)
         self.serving.up(services, *[service.key for service in services])
 
-    def _roll(self, services: list[Service], stale: list[Service], recreated: set[str]) -> None:
+    def _roll(self, services: list[Service], stale: list[Service], recreated: frozenset[str]) -> None:
         """Replace without a gap what Compose would recreate, and clear up what a killed run left."""
         for service in (service for service in services if service.rolling):
             if self._is_replaced(service, stale, recreated):
@@ -157,14 +163,14 @@ class Rollout:
             elif self.rolling.is_begun(service):
                 self.rolling.settle(service)
 
-    def _is_replaced(self, service: Service, stale: list[Service], recreated: set[str]) -> bool:
+    def _is_replaced(self, service: Service, stale: list[Service], recreated: frozenset[str]) -> bool:
         """Whether a service is to be replaced without a gap."""
         containers = self.run.containers
         reads = service in stale and self.comparison.reads_at_start(service)
         changes = reads or service.name in self.restarted or bool(recreated & self._names(service))
         return service.rolling and changes and bool(containers.of_service(service)) and not containers.moves(service)
 
-    def _refuse_surprises(self, services: list[Service], recreated: set[str]) -> None:
+    def _refuse_surprises(self, services: list[Service], recreated: frozenset[str]) -> None:
         """Raise EngineError where Compose is about to replace what serves although no plan says so."""
         surprising = [
             service.container
@@ -180,9 +186,9 @@ class Rollout:
                 % " and ".join(surprising)
             )
 
-    def _recreated(self) -> set[str]:
+    def _recreated(self) -> frozenset[str]:
         """The containers that Compose is going to replace."""
-        return self.serving.to_recreate() if self.run.containers else set()
+        return self.serving.foreseen().recreated if self.run.containers else frozenset()
 
     def _names(self, service: Service) -> set[str]:
         """What a service's containers are called now: with another number of replicas they will be called otherwise."""

@@ -131,9 +131,13 @@ class Renderer:
 
     def __init__(self, loader: DataLoader, directories: Sequence[Path] = ()) -> None:
         self._directories = tuple(directories)
-        found = [*directories, _OWN]
-        self.templates = Templates(loader, found)
-        self.inert = Templates(loader, found, inert=True)
+        self._loader = loader
+        self.templates = Templates(loader, [*directories, _OWN])
+
+    @cached_property
+    def inert(self) -> Templates:
+        """Templates without effects. Made where they are used: only the plan reads other environments."""
+        return Templates(self._loader, [*self._directories, _OWN], inert=True)
 
     def replaced(self) -> list[str]:
         """Which of the user's templates are taken instead of the role's: one sentence for each."""

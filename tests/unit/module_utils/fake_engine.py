@@ -164,7 +164,7 @@ class FakeEngine:
         wanted = json.loads(Path(directory or self.inputs or self.directory, COMPOSE_FILE).read_text(encoding="utf-8"))
         if args[0] == "--dry-run":
             self.on_dry_run()
-            return 0, "".join(f" Container {name}  Recreate\n" for name in self._outdated(wanted)), ""
+            return 0, self._foreseen(wanted), ""
         if args[0] == "run":
             return self._run(args, wanted)
         if args[0] == "up":
@@ -175,6 +175,16 @@ class FakeEngine:
                 if not named or key in named:
                     self._start(key, image, "--force-recreate" in args)
         return 0, "\n".join(wanted), ""
+
+    def _foreseen(self, wanted: dict[str, str]) -> str:
+        """What a dry run says: without starting anything, of one that ended only that it is there."""
+        outdated, lines = self._outdated(wanted), []
+        for key in wanted:
+            found = self.running.get(key)
+            name = found["Name"].lstrip("/") if found else NAMES.get(key, key)
+            how = "Running" if found and found["State"]["Running"] else "Created"
+            lines.append(f" DRY-RUN MODE -  Container {name}  {'Recreate' if name in outdated else how}\n")
+        return "".join(lines)
 
     def _outdated(self, wanted: dict[str, str]) -> list[str]:
         """The containers that Compose would replace by what is on disk."""

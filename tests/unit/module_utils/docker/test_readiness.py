@@ -174,3 +174,10 @@ def test_a_delay_longer_than_the_limit_is_waited_for(deployed: Machine, clock: C
     deployed.engine.sick["web:2"] = "none"
     deployed.deploy(**files(web="web:2"), readiness_delay=5, wait_timeout=1)
     assert deployed.engine.images()["web"] == "web:2" and clock.now >= 105
+
+
+def test_pauses_are_short_at_first_and_bounded() -> None:
+    """What is ready soon is seen soon; a minute's wait asks the engine a few times a second, not twenty."""
+    first = [pause for _number, pause in zip(range(50), readiness_module.pauses(), strict=False)]
+    assert first[0] == 0.05 and first == sorted(first)
+    assert first[-1] == 0.3 and sum(first[:10]) < 1.5

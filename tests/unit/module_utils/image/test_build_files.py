@@ -22,7 +22,7 @@ class FakeEngine:
 
     def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         there = args[-1] == "app:1"
-        return (0, '"sha256:one"\n', "") if there else (1, "", "Error: No such image: x")
+        return (0, '[{"Id": "sha256:one"}]', "") if there else (1, "", "Error: No such image: x")
 
     def image_ids(self, names: list[str]) -> dict[str, str]:
         return {name: name for name in names}

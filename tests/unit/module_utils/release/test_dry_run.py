@@ -12,10 +12,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.dry_run import _foreseen
 from unit.module_utils.deployments import Machine, files
 from unit.module_utils.fake_engine import FakeEngine
 
 STAGING = "aiia_staging"
+
+
+LEFT = " DRY-RUN MODE -  Container aiia_prod_web  Running\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "recreated", "left"),
+    [
+        (LEFT, set(), {"aiia_prod_web"}),
+        (LEFT + LEFT.replace("web", "db"), set(), {"aiia_prod_web", "aiia_prod_db"}),
+        (LEFT + LEFT.replace("web  Running", "db  Created"), set(), set()),
+        (LEFT + LEFT.replace("web  Running", "db  Recreate"), {"aiia_prod_db"}, set()),
+        (LEFT + ' DRY-RUN MODE -  Volume "aiia_prod_data"  Creating\n', set(), set()),
+        (LEFT + " DRY-RUN MODE -  Network aiia_prod_network  Created\n", set(), set()),
+        (LEFT + 'time="2026-01-01T00:00:00Z" level=warning msg="something"\n', set(), set()),
+        (LEFT.replace("DRY-RUN MODE -  ", ""), set(), set()),
+        ("", set(), set()),
+    ],
+)
+def test_what_compose_would_leave_counts_only_where_it_would_do_nothing_else(
+    said: str, recreated: set[str], left: set[str]
+) -> None:
+    assert _foreseen(said) == (recreated, left)
 
 
 def replace(engine: FakeEngine, key: str) -> None:

@@ -39,6 +39,32 @@ def test_a_new_version(rolled: Rolled) -> None:
     assert rolled.plan(**files(web="web:2")) == []
 
 
+def ups(machine: Machine) -> list[str]:
+    """The services that Compose was asked to start, each time."""
+    calls = [call for call in machine.engine.calls if call.startswith("compose up")]
+    return [call.partition("--quiet-pull")[2].strip() for call in calls]
+
+
+def test_what_runs_already_is_not_started_once_more(rolled: Rolled) -> None:
+    """Compose itself has just said that nothing is left to do: it is asked to start the new version only."""
+    rolled.engine.calls.clear()
+    rolled.deploy(**files(web="web:2"))
+    assert ups(rolled) == ["web"]
+
+
+def test_what_ended_meanwhile_is_started(rolled: Rolled) -> None:
+    """Near miss: another service ends while the new version starts."""
+    rolled.engine.calls.clear()
+
+    def end(call: str) -> None:
+        if call.startswith("update --restart"):
+            rolled.engine.running["db"]["State"] = {**rolled.engine.running["db"]["State"], "Running": False}
+
+    rolled.engine.on_call = end
+    rolled.deploy(**files(web="web:2"))
+    assert ups(rolled)[-1] == "" and rolled.engine.running["db"]["State"]["Running"]
+
+
 def test_the_plan_says_how(rolled: Rolled) -> None:
     changed = [service("web", **{**ROLLING, "input": "new"}), service("db", input="new", awaited=True)]
     for container in rolled.engine.running.values():

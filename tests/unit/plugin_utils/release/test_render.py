@@ -529,3 +529,10 @@ def test_what_waits_for_the_application_comes_after_it(tmp_path: Path) -> None:
     found = on_the_machine(rendered(tmp_path, bulkhead_services=services))
     assert {name for name, item in found.items() if item.awaited} == {"pgbouncer", "postgresql", "redis"}
     assert found["front"].steady and found["edge"].steady
+
+
+def test_templates_without_effects_are_made_where_they_are_used(tmp_path: Path) -> None:
+    """Making them takes 50 ms, and of a run's six steps only the plan reads other environments."""
+    renderer = Renderer(Inventory([], [], str(tmp_path)).loader)
+    assert "inert" not in vars(renderer)
+    assert renderer.inert is renderer.inert and renderer.inert is not renderer.templates
