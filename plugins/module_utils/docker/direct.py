@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import quote
 
 #: Engine 25, the oldest supported one, speaks this version of its interface, and no later one has dropped it.
-_INTERFACE = "/v1.44"
+INTERFACE = "/v1.44"
 
-_UNIX = "unix://"
+UNIX = "unix://"
 
 #: Where an object is inspected.
 _KINDS = {
@@ -45,9 +45,9 @@ _VERSION = ("version", "--format", "{{.Server.Version}}")
 
 def read(docker_host: str, command: Sequence[str]) -> tuple[int, str, str] | None:
     """What ``docker command`` would answer: (exit code, output, errors). None where the client has to be asked."""
-    if not docker_host.startswith(_UNIX):
+    if not docker_host.startswith(UNIX):
         return None
-    address = docker_host[len(_UNIX) :]
+    address = docker_host[len(UNIX) :]
     try:
         return _read(address, tuple(command))
     except (OSError, ValueError, LookupError, TypeError):
@@ -105,7 +105,7 @@ def _ask(address: str, path: str) -> tuple[int, Any]:
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.connect(address)
-        link.sendall(("GET %s%s HTTP/1.0\r\nHost: docker\r\n\r\n" % (_INTERFACE, path)).encode())
+        link.sendall(("GET %s%s HTTP/1.0\r\nHost: docker\r\n\r\n" % (INTERFACE, path)).encode())
         with link.makefile("rb") as stream:
             head, _gap, body = stream.read().partition(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])

@@ -6,7 +6,7 @@
 
 Docker's command takes passwords from a file only, which stays when its user is killed. The engine itself takes them
 with each request (``X-Registry-Auth``), and its own settings say which registries and certificates it trusts.
-Source: https://docs.docker.com/reference/api/engine/version/v1.41/ (DistributionInspect, ImageCreate).
+Source: https://docs.docker.com/reference/api/engine/version/v1.44/ (DistributionInspect, ImageCreate).
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import socket
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from .direct import INTERFACE, UNIX
 from .engine import Engine, EngineError
 from .reference import ImageReference
 
-#: The oldest version of the API that engines we work with have.
-_VERSION = "v1.41"
 #: The limit for one answer to come, in seconds: a registry may be slow, and a layer large.
 _LIMIT = 600
 
@@ -45,12 +44,11 @@ class Registries:
     """The registries, as the engine sees them. ``user`` and ``password`` are sent to the image's own registry only."""
 
     def __init__(self, engine: Engine, user: str = "", password: str = "") -> None:
-        kind, _slashes, path = engine.docker_host.partition("://")
-        if kind != "unix":
+        if not engine.docker_host.startswith(UNIX):
             raise EngineError(
                 "bulkhead_image needs the engine's own socket, and bulkhead_docker_host is %s" % engine.docker_host
             )
-        self._path = path
+        self._path = engine.docker_host[len(UNIX) :]
         self._user = user
         self._password = password
 
@@ -84,7 +82,7 @@ class Registries:
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(given).encode()).decode()
         connection = _Socket(self._path)
         try:
-            connection.request(method, "/%s%s" % (_VERSION, path), headers=headers)
+            connection.request(method, INTERFACE + path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

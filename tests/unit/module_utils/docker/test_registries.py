@@ -87,7 +87,7 @@ def test_a_digest_is_asked_for_with_the_login(engine: Engine) -> None:
     Handler.says = (200, json.dumps({"Descriptor": {"digest": DIGEST}}).encode())
     assert Registries(engine, "me", "secret").digest(parse("registry.example.com/shop/app:1")) == DIGEST
     path, login = Handler.asked
-    assert path == "/v1.41/distribution/registry.example.com/shop/app:1/json"
+    assert path == "/v1.44/distribution/registry.example.com/shop/app:1/json"
     assert login == {"username": "me", "password": "secret", "serveraddress": "registry.example.com"}
     assert Registries(engine).digest(parse("shop/app:1")) == DIGEST and Handler.asked[1] == {}
 
@@ -98,7 +98,7 @@ def test_pulled_by_digest(engine: Engine) -> None:
     assert Registries(engine).pull(parse("registry.example.com/app:1"), DIGEST) == f"registry.example.com/app@{DIGEST}"
     assert (
         Handler.asked[0]
-        == f"/v1.41/images/create?fromImage=registry.example.com%2Fapp&tag={DIGEST.replace(':', '%3A')}"
+        == f"/v1.44/images/create?fromImage=registry.example.com%2Fapp&tag={DIGEST.replace(':', '%3A')}"
     )
 
 
