@@ -72,7 +72,7 @@ def test_the_sampler_sees_arguments() -> None:
 
 def test_files_on_the_machine(guide: Guide) -> None:
     """Secrets are in the files that are meant for them, which others cannot reach, and in no other."""
-    meant = {".env", "key.pem", "userlist.txt", "admin_password", "app_password", "password", "redis.conf"}
+    meant = {".env", "key.pem", "userlist.txt", "admin_password", "logins", "password", "passwords", "redis.conf"}
     for place in guide.both:
         hidden = [text.encode() for text in texts(place)]
         foreign = [text.encode() for text in texts(guide.other(place))]
@@ -122,7 +122,7 @@ def test_everything_that_is_left(guide: Guide) -> None:
     assert failed.code != 0
     canaries = [form for each in guide.both for text in texts(each) for form in forms(text)]
     assert [form for form in canaries if form in failed.output.encode()] == []
-    meant = {".env", "key.pem", "userlist.txt", "admin_password", "app_password", "password", "redis.conf"}
+    meant = {".env", "key.pem", "userlist.txt", "admin_password", "logins", "password", "passwords", "redis.conf"}
     holding = [
         path
         for path in guide.site.directory.rglob("*")

@@ -156,6 +156,8 @@ VARIABLES = [
     *variable("bulkhead_database_name", NOBODY, "application"),
     *variable("bulkhead_database_user", BOTH, "aiia_prod"),
     *variable("bulkhead_database_user", NOBODY, "application"),
+    *variable("bulkhead_database_login", BOTH, "aiia_prod"),
+    *variable("bulkhead_database_login", NOBODY, "aiia_staging", "application"),
     *variable("bulkhead_database_admin", BOTH, "aiia_prod"),
     *variable("bulkhead_database_admin", NOBODY, "administrator"),
     *variable("bulkhead_pgbouncer_pool_size", NOBODY, 5),

@@ -32,6 +32,7 @@ _SENTENCES = {
     "remove": "remove %(kind)s %(target)s",
     "replace": "replace %(target)s without a gap",
     "restore": "restore %(target)s %(detail)s",
+    "retire": "end the earlier passwords of %(target)s, and try that they open nothing",
     "run": "run %(detail)s in %(target)s",
     "take down": "take the %(target)s down",
 }

@@ -181,6 +181,20 @@ class Serving:
                 raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
         return True
 
+    def retire(self, service: Service, ended: bytes) -> None:
+        """Let a service end what only earlier containers used: the lines that its files lost, such as passwords.
+
+        Raises EngineError where it does not: what ``ended`` may still open it.
+        """
+        # A release of an older version has no such command, and takes its files as it always did.
+        command = service.retire or service.on_change
+        for container in self.run.containers.of_service(service) if command else ():
+            how = ("exec", "--interactive", container["Id"], *command)
+            code, output, errors = self.engine.docker(*how, data=ended or b"\n", binary=True)
+            if code not in (0, *((_NEEDS_START,) if not service.retire else ())):
+                said = [last_lines(errors or output), *self.last_words(container)]
+                raise EngineError("service %s did not end its earlier passwords" % service.name, "\n".join(said))
+
     def wait(self, services: list[Service], waited: float = 0) -> None:
         """Wait until every container of the services is well. Raises EngineError as soon as one never will be.
 

@@ -25,6 +25,7 @@ from .containers import Containers
 from .copied import read_source
 from .interrupted import unfinished_files, unfinished_releases, unknown_containers
 from .keys import refuse_other_keys
+from .overlap import Overlap
 from .paths import paths_problem
 from .service import Service
 from .store import files_digest, new_name
@@ -111,6 +112,11 @@ class Comparison:
             for service in self.services
             if applied.get(service.name) != self.digests[service.name] or service.name in self.misled
         ]
+
+    @cached_property
+    def overlap(self) -> Overlap:
+        """What files of passwords hold besides what is wanted while containers are replaced."""
+        return Overlap.of(self.tree, str(self.state.get("release", "")), self.services, self.files)
 
     def reads_at_start(self, service: Service) -> bool:
         """Whether a service has to start anew to take its files that change."""

@@ -105,6 +105,7 @@ class Converger:
             allowed = self.params["allow_downtime"] or self.comparison.never_served
             self.rollout.serve(self.comparison.services, self.comparison.stale, allowed, prepare)
             self.rollout.clear_up()
+            self.rollout.end_overlap(self.comparison.overlap, self.comparison.services, self.comparison.stale)
             self._keep(release)
             self.journal.clear()
         except (Failure, OSError, ValueError) as caught:
@@ -125,7 +126,7 @@ class Converger:
         self.progress.begin(file_steps(self.comparison))
         self.tree.sweep(wanted.path for wanted in self.comparison.files)
         bring(self.tree, self.params["compose_file"], self.comparison.files, self.comparison.services)
-        self.tree.install(self.comparison.changed_files, self.comparison.gone_files)
+        self.tree.install(self.comparison.overlap.over(self.comparison.changed_files), self.comparison.gone_files)
         if self.comparison.outdated_checkout:
             self.comparison.outdated_checkout.move_to(self.params["commit"])
             # The engine mounts what a link leads to, and the commit may have made one of a directory.

@@ -77,6 +77,7 @@ def plan(comparison: Comparison) -> list[Step]:
     steps += [_step("recreate", service, why, at_most=limit) for service, why in down]
     settled += comparison.broken
     steps += [_step("bring files", service) for service in comparison.stale if service not in settled]
+    steps += [_step("retire", service) for service in running if comparison.overlap.ended(service)]
     steps += limit_steps(comparison)
     steps += [removal(orphan) for orphan in comparison.orphans]
     steps += [Step("clear up", name) for name in comparison.leftovers()]

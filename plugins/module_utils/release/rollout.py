@@ -15,6 +15,7 @@ from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from ..docker.engine import EngineError
 from .boot import Serving
+from .overlap import Overlap
 from .plan import plan, removal
 from .prepare import Preparation
 from .progress import Progress
@@ -71,6 +72,14 @@ class Rollout:
         if firewall:  # Compose may have replaced a network
             firewall.look_again()
             firewall.apply(firewall.ports)
+
+    def end_overlap(self, overlap: Overlap, services: list[Service], stale: list[Service]) -> None:
+        """Take the lines of earlier releases out of files that overlap, now that no container needs them."""
+        self.run.tree.install(overlap.narrow())
+        for service in services:
+            ended = overlap.ended(service)
+            if ended or service.retire and service in stale:
+                self.serving.retire(service, ended)
 
     # ---- serving --------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class DeclaredService:
     validate: tuple[str, ...] = ()
     #: The command that makes a running container take changed files; without one it is recreated.
     on_change: tuple[str, ...] = ()
+    #: The command that ends what only earlier containers used; what its files lost is its standard input.
+    retire: tuple[str, ...] = ()
     #: Whether it is replaced without a gap, by way of a stand-in.
     rolling: bool = False
     #: How many containers it has.
@@ -47,6 +49,8 @@ class Service(DeclaredService):
     files: tuple[str, ...] = ()
     #: Those of them that it reads only when it starts, although it has a command for the others.
     start_files: tuple[str, ...] = ()
+    #: Those that hold the earlier lines too until every container has the new ones.
+    overlaps: tuple[str, ...] = ()
     #: Its mounts from the environment's directory, as ``./source:target``.
     mounts: tuple[str, ...] = ()
     #: The files of settings that it reads when it starts.

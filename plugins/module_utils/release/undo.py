@@ -13,6 +13,7 @@ from ..docker.containers import labels_of, name_of
 from ..docker.labels import SERVICE
 from .comparison import misled
 from .inputs import bring
+from .overlap import Overlap
 from .rollout import Rollout
 from .run import Run
 from .store import Releases
@@ -54,7 +55,7 @@ class Undo:
         self.tree.restore()
         self.tree.in_force.restore()
         in_force = self._in_force()
-        self._put_back_files(in_force)
+        overlap = self._put_back_files(in_force)
         self.run.refresh()
         self.rollout.preparation.clear()  # a command keeps running where only the connection to it broke
         kept = self._service_keys_in_force()
@@ -65,21 +66,26 @@ class Undo:
         before = self.releases.services(in_force) if in_force else self.comparison.services
         services = [service for service in before if service.key in kept]
         names = self._misled | {service.name for service in self.rollout.serving.brought}
-        self.rollout.serve(services, [service for service in services if service.name in names], allowed=True)
+        stale = [service for service in services if service.name in names]
+        self.rollout.serve(services, stale, allowed=True)
+        self.rollout.end_overlap(overlap, services, stale)
         if self.comparison.firewall:
             self.comparison.firewall.look_again()
             self.comparison.firewall.apply(self.comparison.state.get("firewall"))
         return "The previous release serves again%s" % self._with_other_images(in_force)
 
-    def _put_back_files(self, in_force: str) -> None:
+    def _put_back_files(self, in_force: str) -> Overlap:
+        """Bring back the files in force; containers of the failed release still run with its passwords."""
+        files = self.releases.files(in_force) if in_force else []
+        overlap = self.comparison.overlap.undone(files)
         if in_force:  # what this run found on disk may have been half of an interrupted one's
-            files = self.releases.files(in_force)
             bring(self.tree, self.engine.compose_file, files, self.releases.services(in_force))
             known = {wanted.path for wanted in files}
             others = [path for path in self.comparison.gone_files if path not in known]
-            self.tree.install([wanted for wanted in files if self.tree.differs(wanted)], others)
+            self.tree.install(overlap.over(wanted for wanted in files if self.tree.differs(wanted)), others)
         if self.comparison.checkout and self._commit_before:
             self.comparison.checkout.move_to(self.comparison.state.get("commit") or self._commit_before)
+        return overlap
 
     def _with_other_images(self, in_force: str) -> str:
         """What differs from before: an image name that was moved cannot be moved back."""

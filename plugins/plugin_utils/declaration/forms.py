@@ -315,7 +315,10 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_nginx_streaming": LOCATION,
     "bulkhead_trusted_proxies": NETWORK,
     **dict.fromkeys((f"bulkhead_{program}_settings" for program in ("pgbouncer", "postgresql", "redis")), LINE),
-    **dict.fromkeys(("bulkhead_database_name", "bulkhead_database_user", "bulkhead_database_admin"), IDENTIFIER),
+    **dict.fromkeys(
+        (f"bulkhead_database_{role}" for role in ("name", "user", "login", "admin")),
+        IDENTIFIER,
+    ),
     **dict.fromkeys(("bulkhead_pgbouncer_pool_size", "bulkhead_pgbouncer_max_clients"), POSITIVE),
     **dict.fromkeys(("bulkhead_shared.name", "bulkhead_shared.reason"), LINE),
     "bulkhead_backup_directory": DIRECTORY,

@@ -32,11 +32,15 @@ def _is_list_of_commands(value: Any) -> bool:
     return isinstance(value, list) and not any(map(COMMAND.problem, value))
 
 
+#: What a file may be beside its text.
+_FLAGS = ("secret", "restart", "overlap")
+
+
 def _is_file(value: Any) -> bool:
-    if not isinstance(value, Mapping) or set(value) - {"path", "template", "content", "source", "secret", "restart"}:
+    if not isinstance(value, Mapping) or set(value) - {"path", "template", "content", "source", *_FLAGS}:
         return False
     texts = all(isinstance(value.get(key, ""), str) for key in ("template", "content", "source"))
-    flags = all(isinstance(value.get(key, False), bool) for key in ("secret", "restart"))
+    flags = all(isinstance(value.get(key, False), bool) for key in _FLAGS)
     return texts and flags and LINE.problem(value.get("path")) == ""
 
 
@@ -65,6 +69,7 @@ KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "prepare_status": (_is_command, _WORDS),
     "private": (_is_list_of_names, "a list of names of secrets"),
     "question": (_is_question, "{kind: …, command: [a list of words]}"),
+    "retire": (_is_command, _WORDS),
     "rolling": (lambda value: isinstance(value, bool), "true or false"),
     "secrets": (_is_list_of_names, "a list of names of secrets"),
     "shm_part": (lambda value: isinstance(value, int) and value > 0, "a whole number, such as 8 for an eighth"),
@@ -94,3 +99,11 @@ def _problems(extra: Any) -> Iterator[tuple[str, str, str]]:
             yield f".{key}", "has no meaning, so it would have no effect", fix
         elif value is not None and not KEYS[key][0](value):
             yield f".{key}", f"is not {KEYS[key][1]}", f"write {KEYS[key][1]}"
+    files = extra.get("files") or ()
+    overlaps = _is_list_of_files(files) and any(file.get("overlap") for file in files)
+    if overlaps and not (extra.get("on_change") and extra.get("retire")):
+        yield (
+            ".files",
+            "has a file with overlap: true, and no command takes its lines in and out again",
+            "add on_change and retire, or leave overlap out",
+        )

@@ -34,6 +34,7 @@ from ..isolation.model import SEAL
 from .definitions import FILE, Definition, definitions_of, merge
 from .env_names import with_own_names
 from .extras import check_extras
+from .login import check_logins, login_role
 from .program_settings import check_program_settings
 from .proved import check_files, check_project, check_services
 from .stack import (
@@ -233,6 +234,8 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     secrets = _needed_secrets(declaration, definitions, texts(values["bulkhead_secrets"]))
     settings = _settings(declaration, definitions, secrets)
     hidden = {*secrets, *(setting.key for setting in settings if setting.secret)}
+    lines = {(f"{setting.variable}.{setting.key}", setting.key): setting.value for setting in settings}
+    check_logins(declaration, definitions, _login(values), lines)
     variables = ComposeVariables(declaration, {setting.key: setting.value for setting in settings}, hidden)
     filled, more = [*map(variables.service, definitions)], variables.sections(values["bulkhead_compose"])
     stack = build_stack(filled, default.get("networks") or {}, **names)
@@ -321,12 +324,19 @@ def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
     published = ((values["bulkhead_http_port"], 80), (port, 443))
     return {
         "bulkhead_application_image": image,
+        "bulkhead_login_role": _login(values),
         "bulkhead_published_ports": [f"{host}{number}:{inside}" for number, inside in published if number is not None],
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],
         "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], values["bulkhead_app_service"]),
     }
+
+
+def _login(values: Mapping[str, Any]) -> str:
+    """The role by which the application logs in."""
+    password = texts(values["bulkhead_secrets"]).get("DB_PASSWORD", "")
+    return login_role(values["bulkhead_database_login"], values["bulkhead_database_user"], password)
 
 
 def inputs_of(values: Mapping[str, Any]) -> str:

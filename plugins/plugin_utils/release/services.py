@@ -33,6 +33,7 @@ def _service(release: Release, service: StackService) -> Service:
         **{field.name: getattr(service, field.name) for field in fields(DeclaredService)},
         files=tuple(file.path for file in service.brings),
         start_files=tuple(file.path for file in service.brings if file.restart),
+        overlaps=tuple(file.path for file in service.brings if file.overlap),
         mounts=tuple(f"./{source}:{target}" for source, target in mounted_directories(definition)),
         env_files=_env_files(definition),
         expose=tuple(map(str, definition.get("expose") or ())),

@@ -34,6 +34,8 @@ class StackFile:
     secret: bool = False
     #: Whether its service reads it only when it starts, although it has a command for changed files.
     restart: bool = False
+    #: Whether it holds the lines of the release before, too, until every container has those of the new one.
+    overlap: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def build_stack(
                 image=str(complete.get("image", "")),
                 brings=tuple(StackFile(**file) for file in extra.get("files") or ()),
                 on_change=tuple(map(str, extra.get("on_change") or ())),
+                retire=tuple(map(str, extra.get("retire") or ())),
                 validate=tuple(map(str, extra.get("validate") or ())),
                 application=definition.application,
                 question_kind=str((extra.get("question") or {}).get("kind", "")),

@@ -100,9 +100,13 @@ def _nginx(service: Mapping[str, Any], _values: Mapping[str, Any]) -> dict[str, 
 
 
 def _pgbouncer(_service: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, str]:
+    pool = str(values["bulkhead_pgbouncer_pool_size"])
+    # While a password is replaced there are two logins, each with a pool: together they get no more.
+    chosen = {"default_pool_size", "reserve_pool_size"} & set(values.get("bulkhead_pgbouncer_settings") or {})
     return {
         "pool_mode": "transaction",
-        "default_pool_size": str(values["bulkhead_pgbouncer_pool_size"]),
+        "default_pool_size": pool,
+        **({} if chosen else {"max_db_connections": pool}),
         "max_client_conn": str(values["bulkhead_pgbouncer_max_clients"]),
         "server_reset_query_always": "1",
         "server_login_retry": "1",

@@ -27,6 +27,7 @@ X_BULKHEAD: Mapping[str, Entry] = {
     "prepare_status": TEXT,
     "private": inside_because("names of the environment's own secrets"),
     "question": _IN_CONTAINER,
+    "retire": _IN_CONTAINER,
     "rolling": inside_because("how the service is replaced"),
     "secrets": inside_because("names of the environment's own secrets"),
     "shm_part": inside_because("the part of the service's own memory limit that /dev/shm has"),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -388,7 +389,7 @@ def _replies(
                     "DB-01",
                     "DB-02",
                 )
-            if kind == "role" and name == environment.variables.get("bulkhead_database_user") and rest[:1] == ["true"]:
+            if kind == "role" and rest[:1] == ["true"] and _is_applications(environment, name):
                 yield _finding(
                     environment,
                     "application-superuser",
@@ -398,6 +399,12 @@ def _replies(
                     f"ALTER ROLE {name} NOSUPERUSER",
                     "DB-03",
                 )
+
+
+def _is_applications(environment: Environment, role: str) -> bool:
+    """Whether a role is the application's, or one of those by which it logs in."""
+    user, login = (str(environment.variables.get(f"bulkhead_database_{what}") or "") for what in ("user", "login"))
+    return role in {user, login} - {""} or bool(user and re.fullmatch(re.escape(user) + "_[0-9a-f]{4}", role))
 
 
 def _health(

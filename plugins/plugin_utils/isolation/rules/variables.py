@@ -19,7 +19,8 @@ from . import Hit, Judgement, rule
 #: of their own, and some name another environment on purpose.
 ELSEWHERE = frozenset(
     """bulkhead_backup_copy_command bulkhead_backup_directory bulkhead_command bulkhead_compose bulkhead_confirm
-    bulkhead_database_admin bulkhead_database_name bulkhead_database_user bulkhead_directory bulkhead_domains
+    bulkhead_database_admin bulkhead_database_login bulkhead_database_name bulkhead_database_user
+    bulkhead_directory bulkhead_domains
     bulkhead_env bulkhead_env_shared bulkhead_environment bulkhead_firewall_allow bulkhead_machine bulkhead_manage
     bulkhead_prefix bulkhead_prepare bulkhead_project bulkhead_promotion_from bulkhead_receipt bulkhead_report
     bulkhead_restore bulkhead_restore_from bulkhead_restore_readers bulkhead_secrets bulkhead_services

@@ -27,13 +27,17 @@ def rendered(directory: Path, extra: Any) -> tuple[Declaration, Any]:
 RIGHT: dict[str, Any] = {
     "backup": {"kind": "files", "path": "/srv/media"},
     "env": {"A": "x", "B": 5, "C": True, "D": None},
-    "files": [{"path": "docker/web/a.conf", "content": "a"}, {"path": "docker/web/b", "content": "b", "secret": True}],
+    "files": [
+        {"path": "docker/web/a.conf", "content": "a"},
+        {"path": "docker/web/b", "content": "b", "secret": True, "overlap": True},
+    ],
     "manage": ["python3", "manage.py"],
     "on_change": ["kill", "-HUP", 1],
     "prepare": [["migrate", "--noinput"]],
     "prepare_status": [],
     "private": ["DB_PASSWORD"],
     "question": {"kind": "database", "command": ["psql"]},
+    "retire": ["sh", "-c", "kill -HUP 1"],
     "rolling": True,
     "secrets": ["SECRET_KEY"],
     "shm_part": 8,
@@ -43,13 +47,21 @@ RIGHT: dict[str, Any] = {
 WRONG: dict[str, list[Any]] = {
     "backup": [["files"], "files"],
     "env": [["A=x"], {"A": ["x"]}],
-    "files": ["a.conf", ["a.conf"], [{"content": "a"}], [{"path": "a", "mode": "0600"}], [{"path": "a\n"}]],
+    "files": [
+        "a.conf",
+        ["a.conf"],
+        [{"content": "a"}],
+        [{"path": "a", "mode": "0600"}],
+        [{"path": "a\n"}],
+        [{"path": "a", "overlap": "yes"}],
+    ],
     "manage": ["python3 manage.py", [["python3"]], {"a": 1}],
     "on_change": ["kill 1", [None]],
     "prepare": ["migrate", ["migrate --noinput"], [[]]],
     "prepare_status": ["showmigrations"],
     "private": ["DB_PASSWORD", ["DB PASSWORD"]],
     "question": [["psql"], {"kind": "database"}, {"kind": "database", "command": "psql"}],
+    "retire": ["kill 1"],
     "rolling": ["yes", 1],
     "secrets": [{"SECRET_KEY": "x"}, [5]],
     "shm_part": [],
@@ -85,6 +97,14 @@ def test_a_key_of_another_shape(tmp_path: Path, key: str, value: Any) -> None:
     assert release is None and found.resource == f"bulkhead_services.web.x-bulkhead.{key}"
     assert found.message.startswith(f"{found.resource} is not ") and found.fix.startswith("write ")
     assert found.where[0].file.endswith("main.yml") and found.where[0].line > 0
+
+
+@pytest.mark.parametrize("key", ["on_change", "retire"])
+def test_lines_that_nobody_takes_out_again(tmp_path: Path, key: str) -> None:
+    """Passwords of earlier releases would stay in force for ever, or never have been."""
+    declaration, release = rendered(tmp_path, {**RIGHT, key: []})
+    found = only(declaration.problems)
+    assert release is None and "has a file with overlap: true, and no command takes" in found.message
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

@@ -172,11 +172,11 @@ def test_a_part_that_is_none(tmp_path: Path, part: Any) -> None:
     assert "x-bulkhead.shm_part is" in declaration.problems[0].message
 
 
-def test_a_password_is_read_at_the_start_alone(tmp_path: Path) -> None:
-    """Other settings of Redis reach the one that runs."""
+def test_settings_of_redis_reach_the_one_that_runs(tmp_path: Path) -> None:
+    """Passwords as well."""
     redis = on_the_machine(rendered(tmp_path))["redis"]
-    assert redis.start_files == (".bulkhead/private/redis/password",)
-    assert REDIS in redis.files and redis.on_change
+    assert redis.start_files == () and redis.overlaps == (".bulkhead/private/redis/passwords",)
+    assert REDIS in redis.files and redis.on_change and redis.retire
 
 
 def test_behind_a_balancer(tmp_path: Path) -> None:

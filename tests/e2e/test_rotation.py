@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every secret of the guide's staging is replaced while people use it: no request fails, and earlier ones are dead."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentences
+from guide_stack import SERVICES, Guide, self_signed
+from load import Load, Pace
+from load_guide import faults_of_rows, peer
+from observe import eventually, moment, running
+from sabotage import receipt, started
+from support import Place, docker
+
+PACE = Pace(rate=15.0)
+
+
+@pytest.fixture(autouse=True)
+def production_untouched(guide: Guide) -> Iterator[None]:
+    """No test of this file touches production."""
+    before = moment(guide.production, without=())
+    yield
+    assert moment(guide.production, without=()) == before
+
+
+@contextmanager
+def without_a_failure(place: Place, *certificates: str) -> Iterator[Load]:
+    """Requests of every kind while the block runs, which trust these certificates: none fails, and no note is lost."""
+    visitors = peer(place)
+    for certificate in certificates:
+        visitors.context.load_verify_locations(cadata=certificate)
+    with Load([visitors], PACE) as load:
+        load.rest(1)
+        yield load
+        load.rest(1)
+    assert load.failures == [], load.report()
+    assert load.summary().requests > 30, load.report()
+    assert faults_of_rows(load, place) == []
+
+
+def rotate(place: Place) -> None:
+    """New values of what the deployment replaces, as `-e bulkhead_secret=rotate` writes them."""
+    words = place.secrets["bulkhead_secrets"]
+    words["SECRET_KEY_FALLBACKS"] = words["SECRET_KEY"]
+    for name in ("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
+        words[name] = f"{name.lower()}'\"\\ $#{secrets.token_hex(16)}"
+
+
+def settings(place: Place) -> dict[str, str]:
+    """The settings of the application as it runs."""
+    text = docker("exec", f"{place.prefix}_django", "cat", "/proc/1/environ")
+    return dict(entry.split("=", 1) for entry in text.split("\0") if entry)
+
+
+def opens_database(place: Place, user: str, password: str, server: str = "pgbouncer", port: int = 6432) -> bool:
+    """Whether a login opens the environment's database, by the way that the application comes."""
+    command = ["docker", "exec", "--env", "PGPASSWORD", f"{place.prefix}_pgbouncer", "psql", "-XAtw"]
+    url = f"host={server} port={port} dbname={place.prefix} user='{user}'"
+    said = subprocess.run(
+        [*command, "-c", "SELECT 1", url],
+        env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return said.stdout.strip() == "1"
+
+
+def opens_redis(place: Place, password: str) -> bool:
+    """Whether a password opens Redis."""
+    command = ["docker", "exec", "--env", "REDISCLI_AUTH", f"{place.prefix}_redis", "redis-cli", "ping"]
+    environment = {**os.environ, "REDISCLI_AUTH": password}
+    return "PONG" in subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def asked(place: Place, question: str) -> set[str]:
+    """What the environment's database server says to its administrator."""
+    arguments = ["psql", "-U", place.site.project, "-d", place.prefix, "-Atc", question]
+    return set(docker("exec", f"{place.prefix}_postgresql", *arguments).split())
+
+
+def assert_alone(place: Place, user: str, words: dict[str, str], earlier: dict[str, str]) -> None:
+    """The new login and passwords open everything, and the earlier ones nothing."""
+    now, admin = settings(place), place.site.project
+    for server, port in (("pgbouncer", 6432), ("postgresql", 5432)):
+        assert opens_database(place, now["DB_USER"], words["DB_PASSWORD"], server, port)
+        assert not opens_database(place, user, earlier["DB_PASSWORD"], server, port)
+        assert not opens_database(place, now["DB_USER"], earlier["DB_PASSWORD"], server, port)
+    assert opens_database(place, admin, words["POSTGRES_PASSWORD"], "postgresql", 5432)
+    assert not opens_database(place, admin, earlier["POSTGRES_PASSWORD"], "postgresql", 5432)
+    assert opens_redis(place, words["REDIS_PASSWORD"]) and not opens_redis(place, earlier["REDIS_PASSWORD"])
+    assert asked(place, "SELECT rolname FROM pg_roles WHERE rolcanlogin") == {admin, now["DB_USER"]}
+    assert asked(place, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == {place.prefix}
+
+
+def test_all_secrets_in_one_release(guide: Guide) -> None:
+    """From the layout of earlier versions, where the owner of the database logs in, and back to it by a rollback."""
+    place = guide.staging
+    place.variables["bulkhead_database_login"] = place.prefix
+    place.deploy(passwords=["staging"]).succeeded()
+    user, earlier, before = settings(place)["DB_USER"], dict(place.secrets["bulkhead_secrets"]), running(place.prefix)
+    assert user == place.prefix
+    del place.variables["bulkhead_database_login"]
+    rotate(place)
+    old = dict(place.secrets)
+    certificate, key = self_signed(["rotated.example.com", *place.variables["bulkhead_domains"]])
+    place.secrets |= {"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key}
+    certificates = (certificate, old["bulkhead_tls_certificate"])
+    with without_a_failure(place, *certificates):
+        run = place.deploy(passwords=["staging"]).succeeded()
+    steps = sentences(receipt(run)["changed"])
+    for service in ("pgbouncer", "postgresql", "redis"):
+        step = f"end the earlier passwords of {place.prefix}_{service}, and try that they open nothing"
+        assert step in steps
+    after = running(place.prefix)
+    assert {name for name in SERVICES if before[f"{place.prefix}_{name}"] != after[f"{place.prefix}_{name}"]} == {
+        "django"
+    }
+    assert_alone(place, user, place.secrets["bulkhead_secrets"], earlier)
+    later, words = settings(place)["DB_USER"], dict(place.secrets["bulkhead_secrets"])
+    place.secrets = {**old, "bulkhead_secrets": earlier}
+    with without_a_failure(place, *certificates):
+        place.deploy(playbook="playbooks/rollback.yml", passwords=["staging"]).succeeded()
+    assert_alone(place, later, earlier, words)
+
+
+@pytest.mark.parametrize("step", ["both", "replaced"])
+def test_a_run_that_is_killed(guide: Guide, step: str) -> None:
+    """While old and new containers run, or when only the new one does: no request fails, the next run finishes."""
+    place = guide.staging
+    user, earlier = settings(place)["DB_USER"], dict(place.secrets["bulkhead_secrets"])
+    serving = running(place.prefix)[f"{place.prefix}_django"]
+    rotate(place)
+
+    def reached() -> bool:
+        now = running(place.prefix)
+        if step == "both":
+            return f"{place.prefix}_django_next" in now
+        return now.get(f"{place.prefix}_django", serving) != serving
+
+    with without_a_failure(place):
+        with started(place.site, "-l", place.group) as process:
+            eventually(lambda: reached() or process.poll() is not None, 120, pause=0.03)
+            assert process.poll() is None, (place.site.directory / "killed.log").read_text()
+        assert opens_database(place, user, earlier["DB_PASSWORD"])
+        place.deploy(passwords=["staging"]).succeeded()
+    assert_alone(place, user, place.secrets["bulkhead_secrets"], earlier)
