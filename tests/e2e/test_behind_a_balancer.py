@@ -57,13 +57,19 @@ def seconds_to_the_first_line(place: Place, path: str) -> float:
 
 
 def test_what_nginx_passes_on(site: Site) -> None:
-    place = behind_nginx(site, nginx_streaming=["/events/"], trusted_proxies=[GATEWAY])
+    own = {
+        "nginx_server": "location = /robots.txt { return 410; }",
+        "nginx_locations": [{"path": "/own/", "directives": "proxy_set_header X-Own yes;"}],
+    }
+    place = behind_nginx(site, nginx_streaming=["/events/"], trusted_proxies=[GATEWAY], **own)
     place.variables["bulkhead_compose"] = {"networks": {"default": {"ipam": {"config": [{"subnet": SUBNET}]}}}}
     place.variables["bulkhead_services"]["web"] = web(command=["python3", "-u", "-c", SERVER])
     place.deploy().succeeded()
     large = ask(place, "/")
     assert large.status == 200 and len(large.headers["X-Large-5"]) == 1000
     assert large.json["x-forwarded-proto"] == "https"
+    assert ask(place, "/robots.txt").status == 410
+    assert ask(place, "/own/").json["x-own"] == "yes"
     # The balancer ended TLS: no redirect, which would lead to itself for ever.
     balanced = plain(place, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7, 203.0.113.9"})
     assert balanced.status == 200

@@ -80,7 +80,7 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     "plugin_utils",
     {
-        "declaration": "isolation module_utils/docker/reference module_utils/host/guarded "
+        "declaration": "isolation isolation/readers/nginx module_utils/docker/reference module_utils/host/guarded "
         "module_utils/source/values ansible jinja2 yaml",
         "release": "declaration isolation isolation/containment isolation/facts isolation/readers/compose "
         "module_utils/core/env_file module_utils/core/masking module_utils/docker/containers "

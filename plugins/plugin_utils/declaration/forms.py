@@ -20,6 +20,8 @@ from typing import Any
 from ...module_utils.docker.reference import reference_problem
 from ...module_utils.source.values import branch_problem, commit_problem, repository_problem
 from ..isolation import naming
+from ..isolation.errors import ReaderError
+from ..isolation.readers.nginx.parser import read_nginx
 from .domains import domain_problem
 from .guarded_ports import allowed_port
 from .schedules import times
@@ -109,6 +111,31 @@ _OWN_LOCATIONS = ("/", "/static/", "/media/")
 def _is_location(value: Any) -> bool:
     found = isinstance(value, str) and re.fullmatch(r"/[\w.~/-]*", value, re.ASCII)
     return bool(found) and value not in _OWN_LOCATIONS
+
+
+#: Directives of a server that follow from other variables.
+_OF_OTHERS = {
+    "listen": "bulkhead_http_port and bulkhead_https_port",
+    "server_name": "bulkhead_domains",
+    "ssl_certificate": "bulkhead_tls_certificate or bulkhead_tls_certificate_path",
+    "ssl_certificate_key": "bulkhead_tls_key or bulkhead_tls_key_path",
+}
+
+
+def _directives_problem(value: Any) -> str:
+    """What is wrong with a text of nginx: directives that are complete and do not leave the block around them."""
+    if not _is_text(value):
+        return "is not text"
+    try:
+        found = read_nginx(value, "")
+    except ReaderError as error:
+        return f"is not nginx's: line {error.line}: {error.message}"
+    for directive in found:
+        if directive.name in _OF_OTHERS:
+            return (
+                f"has {directive.name} in line {directive.where.line}, which follows from {_OF_OTHERS[directive.name]}"
+            )
+    return "" if found else "has no directive"
 
 
 def _is_address(value: Any) -> bool:
@@ -238,6 +265,10 @@ LOCATION = _form(
     _is_location,
     "write a path such as /events/, of letters, digits and . ~ / _ -; /, /static/ and /media/ are taken",
 )
+DIRECTIVES = Form(
+    _directives_problem,
+    "write whole directives, each with its ';' and each block with its '}', such as client_max_body_size 2g;",
+)
 NGINX_HEADER_SIZE = _pattern("a size for nginx", r"[1-9]\d{0,8}[kKmM]?", "write a number with k or m, such as 16k")
 SINCE = _pattern(
     "a time",
@@ -312,7 +343,8 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_app_service": SERVICE,
     "bulkhead_health_path": URL_PATH,
     "bulkhead_nginx_header_size": NGINX_HEADER_SIZE,
-    "bulkhead_nginx_streaming": LOCATION,
+    **dict.fromkeys(("bulkhead_nginx_streaming", "bulkhead_nginx_locations.path"), LOCATION),
+    **dict.fromkeys(("bulkhead_nginx_server", "bulkhead_nginx_locations.directives"), DIRECTIVES),
     "bulkhead_trusted_proxies": NETWORK,
     **dict.fromkeys((f"bulkhead_{program}_settings" for program in ("pgbouncer", "postgresql", "redis")), LINE),
     **dict.fromkeys(

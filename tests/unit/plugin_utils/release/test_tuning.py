@@ -152,6 +152,15 @@ def test_what_is_refused(tmp_path: Path, program: str, name: str, value: Any) ->
         ("bulkhead_nginx_header_size", "16 kB; evil on"),
         ("bulkhead_nginx_streaming", ["/events/ { } location /x"]),
         ("bulkhead_nginx_streaming", ["/"]),
+        ("bulkhead_nginx_server", "gzip on"),
+        ("bulkhead_nginx_server", "gzip on; } server {"),
+        ("bulkhead_nginx_server", "# nothing"),
+        ("bulkhead_nginx_server", "listen 8443;"),
+        ("bulkhead_nginx_server", "server_name any.example.com;"),
+        ("bulkhead_nginx_locations", [{"path": "/", "directives": "gzip on;"}]),
+        ("bulkhead_nginx_locations", [{"path": "/x { } location /y", "directives": "gzip on;"}]),
+        ("bulkhead_nginx_locations", [{"path": "/upload/", "directives": "if ($uri) {"}]),
+        ("bulkhead_nginx_locations", [{"path": "/upload/"}]),
         ("bulkhead_trusted_proxies", ["0.0.0.0/0"]),
         ("bulkhead_trusted_proxies", ["::/0"]),
         ("bulkhead_trusted_proxies", ["10.0.0.1/8"]),
@@ -190,6 +199,26 @@ def test_behind_a_balancer(tmp_path: Path) -> None:
     plain = texts(rendered(tmp_path / "plain"))["docker/nginx/prod.conf"]
     assert "X-Forwarded-Proto https;" in plain and "real_ip" not in plain
     assert "proxy_buffer_size           16k;" in plain
+
+
+def test_directives_of_ones_own(tmp_path: Path) -> None:
+    """At the server, and at locations: what does not answer itself goes to the application."""
+    locations = [
+        {"path": "/upload/", "directives": "client_max_body_size 2g;\nproxy_request_buffering off;\n"},
+        {"path": "/gone/", "directives": "return 410;"},
+        {"path": "/raw/", "directives": "if ($arg_x) { return 410; }\nproxy_pass http://prod_django:8000;"},
+    ]
+    changed: dict[str, Any] = {"bulkhead_nginx_server": "gzip on; # own\n", "bulkhead_nginx_locations": locations}
+    text = texts(rendered(tmp_path / "own", **changed))["docker/nginx/prod.conf"]
+    assert "    gzip on; # own\n" in text
+    assert (
+        "    location /upload/ {\n        client_max_body_size 2g;\n        proxy_request_buffering off;\n"
+        "        error_page 502 504 = @again;\n        proxy_pass http://$bulkhead_application:8000;\n    }\n"
+    ) in text
+    assert "    location /gone/ {\n        return 410;\n    }\n" in text
+    assert "proxy_pass http://prod_django:8000;\n    }\n" in text
+    plain = texts(rendered(tmp_path / "plain"))["docker/nginx/prod.conf"]
+    assert "bulkhead_nginx_" not in plain and "2g" not in plain
 
 
 def test_the_page_is_not_stale() -> None:
