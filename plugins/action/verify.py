@@ -17,6 +17,7 @@ from ..plugin_utils.gate.plan import require_proof
 from ..plugin_utils.gate.receipts import write_receipt
 from ..plugin_utils.gate.session import begun
 from ..plugin_utils.gate.step import EnvironmentAction
+from ..plugin_utils.isolation.live.certificates import CERTIFICATE_RULES
 from ..plugin_utils.isolation.live.drift import as_diff
 from ..plugin_utils.isolation.live.programs import SERVER_RULES
 from ..plugin_utils.isolation.live.receipt import as_text
@@ -59,7 +60,7 @@ class ActionModule(EnvironmentAction):
             if session is not None:
                 receipt = live.ending.record(session, live.environment, answer, findings, rules)
         write_receipt(declaration.values["bulkhead_receipt"] if receipt else "", receipt)
-        told = SERVER_RULES if receipt else (*SERVER_RULES, *_TOLD)
+        told = (*SERVER_RULES, *CERTIFICATE_RULES, *(() if receipt else _TOLD))
         shown = [
             finding
             for finding in findings

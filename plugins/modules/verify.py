@@ -56,6 +56,10 @@ answers:
   returned: success
   type: list
   elements: dict
+renewal:
+  description: How the last renewal of the certificate ended, where an authority issues it.
+  returned: success
+  type: dict
 replies:
   description: The replies of the environment's own servers.
   returned: success
@@ -63,10 +67,13 @@ replies:
   elements: dict
 """
 
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.certificates.pem import CertificateError, moment, read
+from ..module_utils.certificates.store import Store
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine, EngineError
 from ..module_utils.docker.labels import PROJECT, WORKING_DIRECTORY
@@ -90,12 +97,28 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     _refuse_strays(own)
     connect = targets(params["connect"], own, observation["networks"])
     ask = {"resolve": params["resolve"], "connect": connect}
+    answers = prober.requests(params["requests"])
     return {
         "changed": False,
         "observation": observation,
         "inside": prober.inside(own, ask) if params["resolve"] or connect else [],
-        "answers": prober.requests(params["requests"]),
+        "answers": [dict(given, certificate=_dates(given["certificate"])) for given in answers],
+        "renewal": Store(params["prefix"], params["state_directory"]).last() if params["prefix"] else {},
         "replies": prober.execute(params["questions"]),
+    }
+
+
+def _dates(text: str) -> dict[str, Any]:
+    """How long a certificate (PEM) is valid, in seconds by this machine's clock; empty if it cannot be read."""
+    try:
+        found = read(text.encode())
+    except CertificateError:
+        return {}
+    return {
+        "ends": moment(found.ends),
+        "left": found.ends - time.time(),
+        "life": found.ends - found.begins,
+        "self_signed": found.self_signed,
     }
 
 

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import schedule as module
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule, unit_name
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.job import unit_name
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.schedules import Times, times

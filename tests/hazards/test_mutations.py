@@ -17,6 +17,13 @@ from hazards.mutants import BOTH, NOBODY, PROD, SECRETS, STAGING, Mutant, prove,
 BACKUPS = "/var/lib/bulkhead/backups"
 MAIN = "/home/ubuntu/main/ai-ia-backend"
 PRODUCTION = values("production")
+#: An authority issues the certificate of staging, which brings none.
+ISSUED = {
+    "bulkhead_acme": True,
+    "bulkhead_acme_email": "ops@example.com",
+    "bulkhead_tls_certificate_path": "",
+    "bulkhead_tls_key_path": "",
+}
 WILDCARD = {
     "bulkhead_tls_certificate_path": "/etc/tls/eduaiia.pem",
     "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
@@ -145,6 +152,20 @@ VARIABLES = [
     *variable("bulkhead_nginx_body_size", STAGING, "50m; include /etc/passwd"),
     *variable("bulkhead_nginx_body_size", NOBODY, "50m"),
     *variable("bulkhead_nginx_timeout", NOBODY, "30s"),
+    *variable("bulkhead_acme", STAGING, True),
+    Mutant("a certificate of its own over a port that is production's", BOTH, {**ISSUED, "bulkhead_http_port": 8080}),
+    Mutant(
+        "a certificate of its own behind a balancer", NOBODY, {**ISSUED, "bulkhead_trusted_proxies": ["192.0.2.10"]}
+    ),
+    *variable("bulkhead_acme_email", STAGING, "ops@example.com, root", "ops"),
+    *variable("bulkhead_acme_email", NOBODY, "ops@eduaiia.com"),
+    *variable("bulkhead_acme_directory", STAGING, "http://ca.example.com/dir", "https://ca.example.com/dir --staging"),
+    *variable("bulkhead_acme_directory", NOBODY, "https://ca.example.com:9000/acme/acme/directory"),
+    *variable("bulkhead_acme_ca_bundle", STAGING, "/home/mallory/ca.pem", "/root/ca.pem", "/etc/ssl/../ca.pem"),
+    *variable("bulkhead_acme_ca_bundle", NOBODY, "/etc/ssl/certs/ca-certificates.crt"),
+    *variable("bulkhead_acme_image", STAGING, "certbot/certbot", "certbot/certbot:latest", "--privileged"),
+    *variable("bulkhead_acme_image", NOBODY, "registry.example.com:5000/certbot:v5"),
+    *variable("bulkhead_acme_check", NOBODY, False),
     *variable("bulkhead_acme_webroot", BOTH, f"{MAIN}/acme"),
     *variable("bulkhead_acme_webroot", NOBODY, "/home/ubuntu/staging/ai-ia-backend/acme"),
     *variable("bulkhead_environment_header", NOBODY, "X-Env"),

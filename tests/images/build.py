@@ -76,6 +76,8 @@ IMAGES = (
     Image("pgbouncer", "bulkhead-demo/pgbouncer:1.24"),
     Image("nginx", "bulkhead-demo/nginx:1.26"),
     Image("redis", "bulkhead-demo/redis:8"),
+    Image("certbot", "bulkhead-demo/certbot:4"),
+    Image("pebble", "bulkhead-test/pebble:2"),
 )
 
 

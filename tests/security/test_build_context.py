@@ -130,7 +130,7 @@ def test_only_certificates_are_a_ca_bundle(site: Site, content: str) -> None:
     place = built(site, repository, ca_bundle=str(bundle))
     if not taken:
         error = place.deploy().error
-        assert f"{bundle} is not taken into a build (bulkhead_build_ca_bundle)" in error
+        assert f"{bundle} is not read (bulkhead_build_ca_bundle)" in error
         assert content.splitlines()[-1] not in error and image_of(place) == ""
         return
     place.deploy().succeeded()

@@ -93,7 +93,7 @@ def test_a_place_of_another_user(machine: Machine, monkeypatch: pytest.MonkeyPat
     for path in (place / "other.key", link):
         with pytest.raises(EngineError, match=REFUSED):
             machine.read(path)
-    with pytest.raises(EngineError, match="is not taken into a build"):
+    with pytest.raises(EngineError, match="is not read"):
         certificates(str(place / "other.pem"), str(machine.folder / "state"), "aiia_staging", "nobody")
     # A certificate in the environment's own directory may be anybody's.
     state = str(machine.folder / "state")

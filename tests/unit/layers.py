@@ -49,10 +49,12 @@ MAY_IMPORT |= _below(
         "host": "core docker state",
         "image": "core docker host source state",
         "backup": "core docker state",
-        "release": "core docker host source state ansible.module_utils",
-        "operations": "backup core docker host image probe release/service source state",
+        "certificates": "backup core docker image state",
+        "release": "certificates core docker host source state ansible.module_utils",
+        "operations": "backup certificates core docker host image probe release/service source state",
         ".": "core state ansible.module_utils",
-        "../modules": ". backup core docker host image operations probe release source state ansible.module_utils",
+        "../modules": ". backup certificates core docker host image operations probe release source state "
+        "ansible.module_utils",
     },
     MAY_IMPORT,
 )
@@ -92,14 +94,15 @@ MAY_IMPORT |= _below(
         "secrets module_utils/core/errors module_utils/core/masking module_utils/core/permit module_utils/core/steps "
         "module_utils/core/timestamps module_utils/docker/labels ansible cryptography",
         "jobs": "declaration gate isolation isolation/live release module_utils/backup/postgresql "
-        "module_utils/core/steps "
-        "module_utils/backup/schedule module_utils/source/values ansible",
+        "module_utils/core/layout module_utils/core/steps "
+        "module_utils/backup/job module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         "scaffold": "declaration yaml",
         ".": "",
         "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
-        "release scaffold secrets module_utils/core/masking module_utils/core/steps module_utils/source/values ansible",
+        "release scaffold secrets module_utils/backup/job module_utils/core/masking module_utils/core/steps "
+        "module_utils/source/values ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",

@@ -67,6 +67,8 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.path.lexists": ROOTS, "os.unlink": ROOTS, "os.path.exists": ROOTS, "os.path.isdir": ROOTS,
         "os.access": ROOTS,
     },
+    "module_utils/certificates/challenge.py": {"os.path.isdir": NO_CONTENT},
+    "module_utils/certificates/pem.py": {"os.memfd_create": MEMORY},
     "module_utils/core/directory.py": {
         "os.rmdir": HANDLE, "os.symlink": HANDLE, "os.readlink": HANDLE,
     },
@@ -112,7 +114,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "module_utils/release/adoption.py": {"tempfile.mkdtemp": TEMPORARY},
     "module_utils/release/copied.py": {"os.path.realpath": NO_CONTENT},
-    "module_utils/release/keys.py": {"os.path.realpath": NO_CONTENT, "os.memfd_create": MEMORY},
+    "module_utils/release/keys.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/release/preconditions.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/source/access.py": {"os.memfd_create": MEMORY, "os.fchown": MEMORY},
     "module_utils/source/checkout.py": {

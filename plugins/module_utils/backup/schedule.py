@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Let a machine make an environment's backups by itself: a timer of systemd, else a file for cron. Runs on the targets.
+"""Let a machine do an environment's jobs by itself: a timer of systemd, else a file for cron. Runs on the targets.
 
 What runs is the very code that runs now, in a zip file that needs Python and nothing else. Everything is known by the
 environment's exact prefix.
@@ -27,9 +27,8 @@ from ..core.steps import Step
 from ..docker.engine import Engine, EngineError
 from ..state.registry import state_directory
 from .copy_off import CopyOff
+from .job import BACKUP, ScheduledJob, unit_name
 from .scheduled_run import LAST, SETTINGS
-
-PROGRAM = "backup.pyz"
 
 #: Where systemd says that it runs, where its units are, and where cron's files are.
 SYSTEMD = "/run/systemd/system"
@@ -39,12 +38,12 @@ CRON = "/etc/cron.d"
 STAMPS = "/var/lib/systemd/timers"
 
 _PACKAGE = "ansible_collections.aiia.bulkhead.plugins.module_utils"
-_MAIN = "import sys\nfrom %s.backup.scheduled_run import main\nsys.exit(main())\n" % _PACKAGE
+_MAIN = "import sys\nfrom %s.%s import main\nsys.exit(main())\n"
 _TYPE_CHECKING = ast.dump(ast.parse("TYPE_CHECKING", mode="eval").body)
 
 _SERVICE = """# %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
 [Unit]
-Description=Backup of %(prefix)s
+Description=%(title)s of %(prefix)s
 After=docker.service
 
 [Service]
@@ -56,7 +55,7 @@ IOSchedulingClass=idle
 
 _TIMER = """# %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
 [Unit]
-Description=Backup of %(prefix)s
+Description=%(title)s of %(prefix)s
 
 [Timer]
 OnCalendar=%(calendar)s
@@ -72,21 +71,16 @@ SHELL=/bin/sh
 """
 
 
-def unit_name(prefix: str) -> str:
-    """What an environment's timer, service and cron file are called. cron passes over names with a dot."""
-    return "bulkhead-%s-backup" % prefix
-
-
-def program() -> bytes:
-    """The backup as a program of one file, made of the modules that are loaded here."""
+def program(job: ScheduledJob = BACKUP) -> bytes:
+    """A job as a program of one file, made of the modules that are loaded here."""
     sources: dict[str, str] = {}
-    wanted = ["%s.backup.scheduled_run" % _PACKAGE]
+    wanted = ["%s.%s" % (_PACKAGE, job.module)]
     while wanted:
         name = wanted.pop()
         if name not in sources:
             sources[name] = _source(name)
             wanted += _imports(name, sources[name])
-    files = {"__main__.py": _MAIN}
+    files = {"__main__.py": _MAIN % (_PACKAGE, job.module)}
     for name, text in sources.items():
         files["%s.py" % name.replace(".", "/")] = text
         # An import from a zip file needs every package to have a file of its own.
@@ -145,19 +139,20 @@ def _source(name: str) -> str:
 
 
 class Schedule:
-    """The schedule of one environment's backups on its machine."""
+    """The schedule of one job of an environment on its machine."""
 
-    def __init__(self, engine: Engine, prefix: str, state: str = "") -> None:
+    def __init__(self, engine: Engine, prefix: str, state: str = "", job: ScheduledJob = BACKUP) -> None:
         self.engine = engine
         self.prefix = prefix
+        self.job = job
         self.state = state_directory(state)
-        self.folder = os.path.join(self.state, "schedules", prefix)
+        self.folder = os.path.join(self.state, job.folder, prefix)
         self._kept = Tree(self.folder, private=True, inner=0o700)
-        self.name = unit_name(prefix)
+        self.name = unit_name(prefix, job)
         self._stamp = os.path.join(STAMPS, "stamp-%s.timer" % self.name)
 
     def last(self) -> dict[str, Any]:
-        """The outcome of the last scheduled backup; empty if there was none."""
+        """The outcome of the last scheduled run; empty if there was none."""
         try:
             found = json.loads((self._kept.read(LAST) or b"{}").decode())
         except ValueError:
@@ -167,10 +162,10 @@ class Schedule:
     def bring(self, wanted: dict[str, Any], change: bool = True) -> list[Step]:
         """Write the files of a schedule, or remove them where ``wanted`` is empty. Returns the steps.
 
-        ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the backup.
-        Raises EngineError where the machine cannot have a schedule, or root would run its copy command.
+        ``wanted`` has the times for ``cron`` and ``calendar``, the engine's address and the settings of the job, by its
+        name. Raises EngineError where the machine cannot have a schedule, or root would run its copy command.
         """
-        if wanted:
+        if wanted and self.job is BACKUP:
             CopyOff(self.engine, wanted["backup"]).check()
         files = self._files(wanted) if wanted else {}
         own = self._own_paths() + ([] if wanted else [self._stamp])
@@ -201,20 +196,20 @@ class Schedule:
             os.path.join(UNITS, "%s.timer" % self.name),
             os.path.join(UNITS, "%s.service" % self.name),
             os.path.join(CRON, self.name),
-            os.path.join(self.folder, PROGRAM),
+            os.path.join(self.folder, self.job.program),
             os.path.join(self.folder, SETTINGS),
         ]
 
     def _files(self, wanted: dict[str, Any]) -> dict[str, DesiredFile]:
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-        command = [python, "-I", os.path.join(self.folder, PROGRAM)]
+        command = [python, "-I", os.path.join(self.folder, self.job.program)]
         settings = {
             "docker_host": wanted["docker_host"],
-            "backup": dict(wanted["backup"], state_directory=self.state),
+            self.job.name: dict(wanted[self.job.name], state_directory=self.state),
         }
-        texts = {"prefix": self.prefix, "cron": wanted["cron"], "calendar": wanted["calendar"]}
+        texts = {"prefix": self.prefix, "title": self.job.title, "cron": wanted["cron"], "calendar": wanted["calendar"]}
         found = {
-            os.path.join(self.folder, PROGRAM): DesiredFile(PROGRAM, program(), 0o700),
+            os.path.join(self.folder, self.job.program): DesiredFile(self.job.program, program(self.job), 0o700),
             os.path.join(self.folder, SETTINGS): DesiredFile(SETTINGS, dump(settings), 0o600),
         }
         if os.path.isdir(SYSTEMD):
@@ -227,18 +222,17 @@ class Schedule:
             found[os.path.join(CRON, self.name)] = DesiredFile(self.name, (_CRON % texts).encode(), 0o644)
         else:
             raise EngineError(
-                "bulkhead_backup_schedule needs systemd or cron on the machine, and there is neither %s nor %s. "
-                "Install cron, or run playbook backup from a schedule of your own" % (SYSTEMD, CRON)
+                "%s needs systemd or cron on the machine, and there is neither %s nor %s. Install cron, or %s"
+                % (self.job.variable, SYSTEMD, CRON, self.job.instead)
             )
         return found
 
-    @staticmethod
-    def _check_writable(paths: list[str]) -> None:
+    def _check_writable(self, paths: list[str]) -> None:
         for folder in sorted({os.path.dirname(path) for path in paths}):
             if os.path.isdir(folder) and not os.access(folder, os.W_OK):
                 raise EngineError(
-                    "bulkhead_backup_schedule needs root, to write to %s: set ansible_become: true, or run playbook "
-                    "backup from a schedule of your own" % folder
+                    "%s needs root, to write to %s: set ansible_become: true, or %s"
+                    % (self.job.variable, folder, self.job.instead)
                 )
 
     def _start(self, wanted: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..core.directory import DesiredFile, Tree, read
@@ -66,26 +68,33 @@ def read_settings(folder: str) -> dict[str, Any]:
     return settings
 
 
-def run(folder: str) -> str:
-    """Make a backup while holding the environment's lock. Returns its path. Raises Failure."""
-    params = read_settings(folder)["backup"]
+@contextmanager
+def scheduled(params: dict[str, Any], who: str) -> Iterator[None]:
+    """Hold an environment's lock, once whoever has it is done. Raises Failure."""
     locks, token = Locks(params["state_directory"]), uuid.uuid4().hex
-    locks.take(params["prefix"], token, "its own backup on schedule", _LOCK_WAIT)
+    locks.take(params["prefix"], token, who, _LOCK_WAIT)
     try:
         with locks.keep_alive(params["prefix"], token):
-            settings = read_settings(folder)  # the deployment that held the lock may have changed them
-            backups = Backups(Engine(Runner(), settings["docker_host"]), settings["backup"])
-            return str(backups.make("on schedule", trigger="schedule")["path"])
+            yield
     finally:
         locks.release(params["prefix"], token)
 
 
-def main() -> int:
-    """Make the backup, print the outcome and record it in ``last.json``. Returns the exit code."""
+def run(folder: str) -> str:
+    """Make a backup while holding the environment's lock. Returns its path. Raises Failure."""
+    with scheduled(read_settings(folder)["backup"], "its own backup on schedule"):
+        settings = read_settings(folder)  # the deployment that held the lock may have changed them
+        backups = Backups(Engine(Runner(), settings["docker_host"]), settings["backup"])
+        return str(backups.make("on schedule", trigger="schedule")["path"])
+
+
+def end(job: Callable[[str], str]) -> int:
+    """Do a scheduled job in the directory of its program, print the outcome and record it in ``last.json``. Returns the
+    exit code."""
     folder = os.path.dirname(os.path.abspath(sys.argv[0]))
     began = time.time()
     try:
-        message, code = run(folder), 0
+        message, code = job(folder), 0
     except UnscheduledError as error:
         sys.stdout.write("%s\n" % error.message)
         return 0
@@ -100,3 +109,8 @@ def main() -> int:
     Tree(folder).write(DesiredFile(LAST, dump(last), 0o600))
     (sys.stderr if code else sys.stdout).write("%s: %s\n" % (os.path.basename(folder), message))
     return code
+
+
+def main() -> int:
+    """Make the backup. Returns the exit code."""
+    return end(run)

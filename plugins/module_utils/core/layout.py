@@ -24,6 +24,9 @@ OLDER = ".bulkhead"
 TRAFFIC = ".bulkhead/traffic"
 #: The maintenance page. As long as the file exists nginx answers with it.
 PAGE = "%s/maintenance.html" % TRAFFIC
+#: The certificate that nginx serves with, where an authority issues it (``bulkhead_acme``). It is of no release: one
+#: that returns serves with today's.
+ACME = ".bulkhead/acme"
 
 #: The kind of a backup's part that is a database of PostgreSQL.
 DATABASE = "postgresql"

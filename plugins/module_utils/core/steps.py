@@ -23,6 +23,7 @@ _SENTENCES = {
     "leave": "the %(kind)s of %(target)s stay as they are",
     "limit": "limit %(target)s to %(detail)s",
     "make": "make the %(kind)s %(target)s",
+    "obtain": "obtain a certificate for %(target)s",
     "prepare": "prepare %(target)s: %(detail)s",
     "prepare again": "prepare %(target)s again",
     "promote": "%(detail)s",

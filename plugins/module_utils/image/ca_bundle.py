@@ -20,8 +20,11 @@ from ..state.registry import state_directory
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 
 
-def certificates(path: str, configured: str, prefix: str, owner: str = "", own: str = "") -> str:
-    """The certificates of a PEM file, and nothing else of it. ``own`` is the environment's directory.
+def certificates(
+    path: str, configured: str, prefix: str, owner: str = "", own: str = "", variable: str = "bulkhead_build_ca_bundle"
+) -> str:
+    """The certificates of a PEM file, and nothing else of it. ``own`` is the environment's directory, ``variable`` what
+    named the file.
 
     Raises PathError if another user could have made a link on the way, TreeError if it cannot be read, EngineError if
     the file belongs to another environment, another user or to Bulkhead, or holds anything but certificates.
@@ -29,26 +32,26 @@ def certificates(path: str, configured: str, prefix: str, owner: str = "", own: 
     real = os.path.realpath(path)
     holders = holders_of(state_directory(configured), real, path, prefix)
     if holders:
-        raise _refusal(path, "it belongs to %s" % holders[0])
+        raise _refusal(path, variable, "it belongs to %s" % holders[0])
     why = "" if own and is_below(real, os.path.realpath(own)) else private_place(real, Owner(owner, path).uid)
     if why:
-        raise _refusal(path, why)
+        raise _refusal(path, variable, why)
     content = read_through(real)  # not by the first path: one of its links may have been exchanged since
     if content is None:
-        raise _refusal(path, "it is not a file")
+        raise _refusal(path, variable, "it is not a file")
     blocks = list(_BLOCK.finditer(content.decode("utf-8", "replace")))
     if any(block[1] != "CERTIFICATE" for block in blocks):
-        raise _refusal(path, "it holds more than certificates (BEGIN CERTIFICATE), such as a private key")
+        raise _refusal(path, variable, "it holds more than certificates (BEGIN CERTIFICATE), such as a private key")
     text = "".join("%s\n" % block[0] for block in blocks)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):
-        raise _refusal(path, "it holds no PEM certificates, or damaged ones") from None
+        raise _refusal(path, variable, "it holds no PEM certificates, or damaged ones") from None
     return text
 
 
-def _refusal(path: str, why: str) -> EngineError:
+def _refusal(path: str, variable: str, why: str) -> EngineError:
     return EngineError(
-        "%s is not taken into a build (bulkhead_build_ca_bundle): %s. Name a file with CA certificates only, such as "
-        "/etc/ssl/certs/ca-certificates.crt" % (path, why)
+        "%s is not read (%s): %s. Name a file with CA certificates only, such as /etc/ssl/certs/ca-certificates.crt"
+        % (path, variable, why)
     )

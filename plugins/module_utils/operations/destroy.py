@@ -17,9 +17,11 @@ from typing import Any
 
 from ..backup import manifest
 from ..backup.create import LOCK
+from ..backup.job import CERTIFICATES
 from ..backup.recovery import JOURNAL
 from ..backup.schedule import Schedule
 from ..backup.sources import backup_directory
+from ..certificates.store import Store
 from ..core.errors import Failure, last_lines
 from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
@@ -74,7 +76,9 @@ class Destruction:
         self.params = params
         self.prefix: str = params["prefix"]
         self.state_directory = state_directory(params["state_directory"])
-        self.schedule = Schedule(engine, self.prefix, params["state_directory"])
+        self.certificates = Store(self.prefix, params["state_directory"])
+        own = (engine, self.prefix, params["state_directory"])
+        self.schedules = [Schedule(*own), Schedule(*own, CERTIFICATES)]
         self.builder = Builder(engine, params["state_directory"], self.prefix, Settings())
         self.survey()
 
@@ -88,6 +92,8 @@ class Destruction:
         self.others = [container for container in everyone if container not in own]
         self._schedules()
         self.goes += [Thing("container", name_of(container), container["Id"]) for container in own]
+        if os.path.isdir(self.certificates.folder):
+            self.goes.append(Thing("certificates", self.certificates.folder))
         self._strangers()
         self._firewall()
         self._networks()
@@ -118,9 +124,10 @@ class Destruction:
                 )
 
     def _schedules(self) -> None:
-        found = [step.target for step in self.schedule.bring({}, change=False)]
-        folder = [self.schedule.folder] if os.path.isdir(self.schedule.folder) else []
-        self.goes += [Thing("schedule", path) for path in found + folder]
+        for schedule in self.schedules:
+            self.goes += [Thing("schedule", step.target) for step in schedule.bring({}, change=False)]
+        backups = self.schedules[0].folder
+        self.goes += [Thing("schedule", backups)] if os.path.isdir(backups) else []
 
     def _firewall(self) -> None:
         guarded = load_state(self.tree).get("firewall") is not None
@@ -261,6 +268,7 @@ class Destruction:
         engine = self.engine
         return {
             "schedule": self._unschedule,
+            "certificates": lambda _thing: self.certificates.remove(),
             "container": lambda thing: engine.docker_ok("rm", "--force", thing.identity),
             "firewall chain": lambda _thing: self._guard().apply(None),
             "network": lambda thing: engine.docker_ok("network", "rm", thing.identity),
@@ -276,10 +284,12 @@ class Destruction:
         }[kind]
 
     def _unschedule(self, thing: Thing) -> None:
-        if thing.identity == self.schedule.folder:
+        if thing.identity == self.schedules[0].folder:
             shutil.rmtree(thing.identity)
-        else:
-            self.schedule.remove()  # all of its files at once: a timer is stopped before its file is removed
+            return
+        for schedule in self.schedules:  # all of its files at once: a timer is stopped before its file is removed
+            if thing.identity in [step.target for step in schedule.bring({}, change=False)]:
+                schedule.remove()
 
     def _remove_directory(self, thing: Thing) -> None:
         """Remove what deployments filled with its content; any other directory has to be empty by now."""

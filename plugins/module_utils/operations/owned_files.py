@@ -18,7 +18,7 @@ from ..source.checkout import Checkout
 from ..source.values import without_credentials
 
 #: What deployments keep below ``.bulkhead``. Anything else there is the user's own.
-KEPT = ("build", "environment.json", "private", "releases", "state.json", "traffic")
+KEPT = ("acme", "build", "environment.json", "private", "releases", "state.json", "traffic")
 
 
 class Belongings:

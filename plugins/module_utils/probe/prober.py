@@ -161,9 +161,9 @@ class Prober:
     def requests(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Make HTTP requests from the machine: [{"address", "port", "tls", "host", "host_header", "path"}].
 
-        Returns each request with its ``status``, ``headers`` and ``cookies``, or the name of its ``error``. A request
-        of kind ``asset`` is for the first file below ``path`` that the start page names; its answer's ``path`` is that
-        file's, and empty where the page names none.
+        Returns each request with its ``status``, ``headers`` and ``cookies``, or the name of its ``error``, and the
+        ``certificate`` (PEM) that it came with. A request of kind ``asset`` is for the first file below ``path`` that
+        the start page names; its answer's ``path`` is that file's, and empty where the page names none.
         """
         with ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(self._answer, requests))
@@ -188,9 +188,11 @@ class Prober:
         return body.decode("utf-8", "replace") if status == 200 else ""
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        answer = dict(request, status=0, headers={}, cookies=[], error="")
+        answer = dict(request, status=0, headers={}, cookies=[], error="", certificate="")
         try:
             connection = self._connection(request)
+            if isinstance(connection.sock, ssl.SSLSocket):
+                answer["certificate"] = ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(binary_form=True) or b"")
             headers = {"Host": request["host_header"], "User-Agent": "bulkhead-verify"}
             connection.request("GET", request["path"], headers=headers)
             response = connection.getresponse()

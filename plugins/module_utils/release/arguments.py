@@ -19,7 +19,7 @@ _DEFAULTS: dict[str, Any] = {
         ("branch", "compose_file", "firewall_chain", "image_repository", "name", "project", "repository"), ""
     ),
     **dict.fromkeys(("files", "firewall_ports", "networks", "ports", "restart", "services", "volumes"), []),
-    **dict.fromkeys(("backup", "environment", "mend"), {}),
+    **dict.fromkeys(("acme", "backup", "environment", "mend"), {}),
     **dict.fromkeys(("allow_downtime", "firewall"), False),
     **{
         "cpu_weight": 0,

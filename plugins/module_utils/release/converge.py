@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from ..certificates.obtain import Certificates
+from ..certificates.store import Store
 from ..core.errors import Failure
 from ..core.steps import Step
 from ..docker.containers import labels_of
@@ -65,6 +67,8 @@ class Converger:
             release = self.releases.stage(self.comparison.release, self.comparison.files, self.comparison.services)
         begun = False
         try:
+            if self.params.get("acme"):
+                Certificates(self.engine, self.params["acme"]).ensure()
             self._judge(release)
             begun = True
             self.progress.keep = lambda tried: self.journal.keep(release, tried)
@@ -123,6 +127,8 @@ class Converger:
     def _install(self) -> None:
         """Bring files and checkout into force."""
         self.releases.make_mounts(self.comparison.services)
+        if self.params.get("acme"):
+            Store(self.params["prefix"], self.params["state_directory"]).place(self.tree)
         self.progress.begin(file_steps(self.comparison))
         self.tree.sweep(wanted.path for wanted in self.comparison.files)
         bring(self.tree, self.params["compose_file"], self.comparison.files, self.comparison.services)

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from ..certificates.pem import fits
 from ..core.directory import DesiredFile
 from ..core.owner import is_below
 from ..docker.engine import EngineError
@@ -31,27 +30,3 @@ def refuse_other_keys(files: Iterable[DesiredFile], directory: str) -> None:
                 "it needs a password. Set bulkhead_tls_certificate_path and bulkhead_tls_key_path to a certificate "
                 "chain and its own key" % file.source
             )
-
-
-def fits(certificates: bytes, key: bytes) -> bool:
-    """Whether a key is that of the first certificate of a chain. Both are PEM texts."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("ALL:@SECLEVEL=0")  # how strong they are is for others to judge
-    with _in_memory(certificates) as chain, _in_memory(key) as private:
-        try:
-            context.load_cert_chain(chain, private, password=lambda: "")
-        except (OSError, ValueError):  # ssl.SSLError is an OSError
-            return False
-    return True
-
-
-@contextlib.contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """The path of a file without a name, which only this process can open."""
-    descriptor = os.memfd_create("pem")
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as stream:
-            stream.write(content)
-        yield "/proc/self/fd/%d" % descriptor
-    finally:
-        os.close(descriptor)

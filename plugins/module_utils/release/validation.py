@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 
+from ..certificates.store import Store
 from ..core.errors import last_lines
+from ..core.layout import ACME
 from ..docker.engine import EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
 from .comparison import Comparison
@@ -43,7 +45,10 @@ def _validate_service(comparison: Comparison, service: Service, directory: str) 
         command += ["--label", "%s=%s" % label]
     for mount in service.mounts:
         source, target = mount.split(":")[:2]
-        command += ["--volume", "%s:%s:ro" % (os.path.normpath(os.path.join(directory, source)), target)]
+        path = os.path.normpath(os.path.join(directory, source))
+        if os.path.normpath(source) == ACME:  # of no release
+            path = Store(comparison.params["prefix"], comparison.params["state_directory"]).live
+        command += ["--volume", "%s:%s:ro" % (path, target)]
     program = service.validate[0]
     command += ["--entrypoint", program, service.image, *service.validate[1:]]
     code, output, errors = comparison.engine.docker(*command)

@@ -97,6 +97,7 @@ def _check_values(declaration: Declaration) -> None:
     check_forms(declaration)
     _check_image(declaration)
     _check_addresses(declaration)
+    _check_acme(declaration)
     _check_copy_user(declaration)
     _check_place(declaration)
     if len(declaration.hosts) > 1:
@@ -158,6 +159,59 @@ def _check_addresses(declaration: Declaration) -> None:
                 "name each host that the environment answers for, or bring a template of your own "
                 "(bulkhead_nginx_template)",
             )
+
+
+#: What an environment brings that has its certificate from elsewhere.
+_GIVEN = (
+    *("bulkhead_tls_certificate", "bulkhead_tls_key", "bulkhead_tls_certificate_path", "bulkhead_tls_key_path"),
+    "bulkhead_acme_webroot",
+)
+
+
+def _check_acme(declaration: Declaration) -> None:
+    """Note why no authority could issue a certificate."""
+    values = declaration.values
+    if not values["bulkhead_acme"]:
+        return
+    wildcards = [str(domain) for domain in values["bulkhead_domains"] if str(domain).startswith("*.")]
+    given = [name for name in _GIVEN if values[name]]
+    engine = values["bulkhead_docker_host"]
+    if wildcards:
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_acme",
+            f"bulkhead_domains has {', '.join(wildcards)}, and an authority issues no wildcard over HTTP, which is how "
+            "bulkhead_acme proves domains",
+            "name each host, or bring a certificate (bulkhead_tls_certificate_path, bulkhead_tls_key_path)",
+        )
+    if given:
+        declaration.problem(
+            "invalid-variable",
+            given[0],
+            f"bulkhead_acme has a certificate issued, and {' and '.join(given)} would bring another one",
+            f"remove {' and '.join(given)}, or set bulkhead_acme: false",
+        )
+    if not values["bulkhead_acme_email"] and declaration.can_judge("bulkhead_acme_email"):
+        declaration.problem(
+            "missing-variable",
+            "bulkhead_acme_email",
+            "bulkhead_acme_email is not set: an authority needs a contact for the account of this environment",
+            f"set bulkhead_acme_email in group_vars/{declaration.group}",
+        )
+    if values["bulkhead_services"].get("nginx", {}) is None:
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_acme",
+            "bulkhead_acme needs the service nginx, which answers the authority, and bulkhead_services leaves it out",
+            "set bulkhead_acme: false",
+        )
+    if not str(engine).startswith("unix://") and not holds_seal(engine):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_acme",
+            f"bulkhead_acme needs an engine on the machine itself, and bulkhead_docker_host is {engine}",
+            "set bulkhead_acme: false, and bring a certificate (bulkhead_tls_certificate_path, bulkhead_tls_key_path)",
+        )
 
 
 def _check_place(declaration: Declaration) -> None:

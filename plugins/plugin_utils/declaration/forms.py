@@ -249,6 +249,22 @@ NGINX_PATH = _pattern(
     r"(?!.*/\.\.?(?:/|\Z))(?:/[A-Za-z0-9._@+=~-]+)+/?",
     "write the whole path in the container, without spaces, quotes or ';', such as /srv/acme",
 )
+EMAIL = _pattern(
+    "an e-mail address",
+    r"[A-Za-z0-9_][A-Za-z0-9._%+=-]*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}",
+    "write the address of a person or a list, such as ops@example.com",
+)
+HTTPS = _pattern(
+    "the https address of an authority's directory",
+    r"https://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[A-Za-z0-9._~%/-]*)?",
+    "write https://host/path, such as https://acme-v02.api.letsencrypt.org/directory; a private authority's "
+    "certificate is trusted by bulkhead_acme_ca_bundle",
+)
+PINNED_IMAGE = _pattern(
+    "an image with a version",
+    r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)*(?::(?!latest\Z)[\w][\w.-]*|(?::[\w][\w.-]*)?@sha256:[0-9a-f]{64})",
+    "write a name with a version other than latest, or with a digest, such as certbot/certbot:v5.1.0",
+)
 ADDRESS = _form("an IP address", _is_address, "write an IPv4 or IPv6 address, such as 127.0.0.1")
 HOST_KEYS = _form(
     "the host keys of a server",
@@ -332,6 +348,10 @@ FORMS: Mapping[str, Form] = {
     ),
     "bulkhead_nginx_body_size": NGINX_SIZE,
     "bulkhead_nginx_timeout": NGINX_TIME,
+    "bulkhead_acme_email": EMAIL,
+    "bulkhead_acme_directory": HTTPS,
+    "bulkhead_acme_ca_bundle": PATH,
+    "bulkhead_acme_image": PINNED_IMAGE,
     "bulkhead_acme_webroot": NGINX_PATH,
     "bulkhead_environment_header": HEADER,
     "bulkhead_hsts_max_age": _number("a number of seconds", 0, 2**31 - 1),

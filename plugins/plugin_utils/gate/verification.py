@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from ..isolation.live.certificates import certificate_findings
 from ..isolation.live.credentials import shared_credentials
 from ..isolation.live.drift import differences
 from ..isolation.live.preflight import preflight, standing
@@ -53,6 +54,7 @@ class Verification:
         return [
             *judge_probes(self._environment, self._others, probes, answer, services),
             *judge(self._environment, self._surroundings.read, answer["observation"]),
+            *certificate_findings(self._environment, answer),
             *shared_credentials(self._environment, answer["observation"]),
         ]
 

@@ -14,11 +14,11 @@ from .model import Claim, Environment
 #: The variables that name a user of the machine, and what that user does.
 _USERS = {"bulkhead_owner": "owner", "bulkhead_backup_copy_user": "command"}
 
-#: The variable of a file that holds certificates and nothing else.
-_CA_BUNDLE = "bulkhead_build_ca_bundle"
+#: The variables of files that hold certificates and nothing else.
+_CA_BUNDLES = ("bulkhead_build_ca_bundle", "bulkhead_acme_ca_bundle")
 
 #: The variables that name a file of the machine which root reads for an environment.
-READ_AS_ROOT = (_CA_BUNDLE, "bulkhead_tls_certificate_path", "bulkhead_tls_key_path")
+READ_AS_ROOT = (*_CA_BUNDLES, "bulkhead_tls_certificate_path", "bulkhead_tls_key_path")
 
 #: Where a machine keeps the certificates of authorities that everybody trusts.
 _AUTHORITIES = ("/etc/ssl/certs/", "/etc/pki/", "/usr/share/ca-certificates/", "/usr/local/share/ca-certificates/")
@@ -44,7 +44,7 @@ def claims_declared(environment: Environment) -> Iterator[Claim]:
         if not isinstance(path, str) or not path.startswith("/"):
             continue
         path = posixpath.normpath(path)
-        if not (variable == _CA_BUNDLE and path.startswith(_AUTHORITIES)):
+        if not (variable in _CA_BUNDLES and path.startswith(_AUTHORITIES)):
             yield _claim(environment, variable, "path", path, kind="read", read_only=True, shared=path in shared)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from ...module_utils.backup.schedule import unit_name
+from ...module_utils.backup.job import BACKUP, ScheduledJob, unit_name
 from ..declaration.model import Declaration
 from ..declaration.schedules import times
 from ..isolation import naming
@@ -77,9 +77,10 @@ def schedule_arguments(values: Mapping[str, Any], engine: Mapping[str, Any]) -> 
     return {"cron": found.cron, "calendar": found.calendar, **engine}
 
 
-def is_scheduled(prefix: str, observation: Mapping[str, Any]) -> bool:
-    """Whether the machine has our backup schedule of an environment."""
-    names = (unit_name(prefix), f"{unit_name(prefix)}.timer", f"{unit_name(prefix)}.service")
+def is_scheduled(prefix: str, observation: Mapping[str, Any], job: ScheduledJob = BACKUP) -> bool:
+    """Whether the machine has our schedule of a job of an environment."""
+    name = unit_name(prefix, job)
+    names = (name, f"{name}.timer", f"{name}.service")
     return any(PurePosixPath(schedule["path"]).name in names for schedule in observation.get("schedules", ()))
 
 

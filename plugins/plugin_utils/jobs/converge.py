@@ -22,6 +22,7 @@ from ..release.render import Release
 from ..release.services import services
 from ..release.stack import own_names
 from .backup import backup_arguments
+from .certificates import certificate_settings
 
 
 def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def run_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]:
         "project": naming.project_name(values["bulkhead_prefix"]),
         "compose_file": release.compose_file,
         "by": holder(),
+        "acme": certificate_settings(step.declaration, release),
         "firewall": guard_wanted(values["bulkhead_firewall"]),
         "firewall_chain": naming.firewall_chain(values["bulkhead_prefix"]),
         "repository": split_credentials(values["bulkhead_source_repository"])[0],

@@ -52,6 +52,19 @@ def acme_needs_port_80(fleet: Fleet) -> Judgement:
         holder = owner_of_port(fleet, environment.machine, 80)
         if environment.http_port in (80, None) or not holder or holder == environment.prefix:
             continue
+        if environment.variables.get("bulkhead_acme") is True and not environment.variables.get(
+            "bulkhead_trusted_proxies"
+        ):
+            yield Hit(
+                (environment.prefix, holder),
+                "bulkhead_acme",
+                f"{environment.prefix} has its certificate issued (bulkhead_acme), and the authority always asks port "
+                f"80, which is {holder}'s nginx: the proof fails.",
+                "Reach both through port 80 of one front door, or bring a certificate (bulkhead_tls_certificate_path, "
+                "bulkhead_tls_key_path).",
+                (environment.origin("bulkhead_acme"),),
+                environment.machine,
+            )
         for call in certbot_calls(environment):
             if (
                 call.by_http

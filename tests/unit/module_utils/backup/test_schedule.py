@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import schedule as module
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import scheduled_run
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule, program, unit_name
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.job import CERTIFICATES, unit_name
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule, program
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.locks import Locks
 
@@ -222,3 +223,30 @@ def test_how_the_last_one_went(machine: Path, schedule: Schedule) -> None:
     assert schedule.last() == {"succeeded": False}
     last.write_text("{")
     assert schedule.last() == {}
+
+
+def test_the_renewal_of_certificates(machine: Path, engine: Engine) -> None:
+    schedule = Schedule(engine, "aiia_prod", str(machine / "state"), CERTIFICATES)
+    settings = {"prefix": "aiia_prod", "project": "aiia_prod", "directory": str(machine / "prod"), "owner": ""}
+    schedule.bring({**WANTED, "docker_host": f"unix://{machine}/none.sock", "certificates": settings})
+    Schedule(engine, "aiia_prod", str(machine / "state")).bring(WANTED)
+    folder = machine / "state/certificates/aiia_prod"
+    assert files(machine) == [
+        "cron/bulkhead-aiia_prod-backup",
+        "cron/bulkhead-aiia_prod-certificates",
+        "state/certificates/aiia_prod/certificates.pyz",
+        "state/certificates/aiia_prod/settings.json",
+        "state/schedules/aiia_prod/backup.pyz",
+        "state/schedules/aiia_prod/settings.json",
+    ]
+    kept = json.loads((folder / "settings.json").read_text())["certificates"]
+    kept.update(domains=["a.example.com"], authority="https://ca.example.com/dir", image="certbot:1")
+    changed = {"docker_host": f"unix://{machine}/none.sock", "certificates": kept}
+    (folder / "settings.json").write_text(json.dumps(changed))
+    command = [sys.executable, "-I", "-S", str(folder / "certificates.pyz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "cannot be reached" in done.stderr, done.stderr
+    assert not json.loads((folder / "last.json").read_text())["succeeded"]
+    lease = json.loads((machine / "state/locks/aiia_prod.json").read_text())
+    assert lease["owner"] == "the renewal of its certificate" and lease["token"] == ""
+    assert len(schedule.remove()) == 3 and (machine / "cron/bulkhead-aiia_prod-backup").exists()

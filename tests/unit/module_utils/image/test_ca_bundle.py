@@ -65,7 +65,7 @@ def test_files_of_others(tmp_path: Path, state: Path, certificate: str, where: s
 def test_what_is_no_bundle(tmp_path: Path, state: Path, certificate: str, content: str) -> None:
     path = tmp_path / "ca.pem"
     path.write_text(content + (certificate if "KEY" in content else ""))
-    with pytest.raises(EngineError, match=r"is not taken into a build \(bulkhead_build_ca_bundle\)") as caught:
+    with pytest.raises(EngineError, match=r"is not read \(bulkhead_build_ca_bundle\)") as caught:
         taken(path, state)
     assert "hash" not in str(caught.value) and "MQ==" not in str(caught.value)
 

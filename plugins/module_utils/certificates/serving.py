@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Let the web servers of an environment take a certificate, or keep the one before. Runs on the targets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from typing import Any
+
+from ..core.errors import Failure, last_lines
+from ..docker.containers import is_running, labels_of, name_of
+from ..docker.engine import Engine
+from ..docker.labels import SERVICE
+from ..state.home import Home
+from .pem import CertificateError, first
+from .store import SERVED, Store, served
+
+#: Seconds until workers with the earlier certificate accept no more connections.
+_WAIT = 15
+
+
+class WebServers:
+    """The web servers of one environment that read its certificate."""
+
+    def __init__(self, engine: Engine, home: Home, settings: dict[str, Any]) -> None:
+        self.engine = engine
+        self.home = home
+        self.settings = settings
+
+    def take(self, text: bytes, store: Store, authority: str) -> None:
+        """Serve with another certificate from now on.
+
+        It is kept once it was seen in an answer. Raises CertificateError after the one before is in force again.
+        """
+        before = self.home.read(SERVED)
+        try:
+            self.home.write(served(text))
+            self._reload()
+            self._see(text)
+        except Failure as error:
+            if before is not None:
+                self.home.write(served(before))
+                with contextlib.suppress(Failure):  # what it says is the reason that is told already
+                    self._reload()
+            error.message += ". The certificate before serves on"
+            raise
+        store.keep(text, authority)
+
+    def reload(self) -> None:
+        """Let them take what lies where they read it."""
+        self._reload()
+
+    def _containers(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        running = [container for container in self.engine.project_containers() if is_running(container)]
+        return [
+            (server, container)
+            for server in self.settings["servers"]
+            for container in running
+            if labels_of(container).get(SERVICE) == server["key"]
+        ]
+
+    def _reload(self) -> None:
+        for server, container in self._containers():
+            for what, command in (("accept", server["validate"]), ("take", server["on_change"])):
+                code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")
+                if code != 0:
+                    why = "%s does not %s the new certificate" % (name_of(container), what)
+                    raise CertificateError(why, last_lines(errors or output))
+
+    def _see(self, text: bytes) -> None:
+        """Raise CertificateError where an answer does not come with this certificate."""
+        address, port = self.settings["address"], self.settings["port"]
+        if not port or not self._containers():
+            return  # nothing serves, and what starts reads the new one
+        deadline, said = time.monotonic() + _WAIT, ""
+        while time.monotonic() < deadline:
+            try:
+                if _presented(address, port, self.settings["domains"][0]) == first(text):
+                    return
+                said = "it still answers with another one"
+            except OSError as error:
+                said = str(error)
+            time.sleep(0.3)
+        raise CertificateError("port %d does not answer with the new certificate: %s" % (port, said))
+
+
+def _presented(address: str, port: int, domain: str) -> bytes:
+    """The certificate with which a port answers for a domain, in binary form. Raises OSError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # it is compared, byte for byte
+    with (
+        socket.create_connection((address, port), 5) as plain,
+        context.wrap_socket(plain, server_hostname=domain) as connection,
+    ):
+        return connection.getpeercert(binary_form=True) or b""

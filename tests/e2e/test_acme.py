@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates of an authority: had, renewed by the machine, kept while anything fails, gone with the environment."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from acme_server import Authority
+from cryptography import x509
+from guide_stack import IMAGES, behind_nginx, self_signed
+from observe import may_schedule
+from support import Place, Site, docker, free_port, only, web
+
+SUBNET, GATEWAY = "10.213.78.0/28", "10.213.78.1"
+
+pytestmark = pytest.mark.skipif(not may_schedule(), reason="renewal needs root, and cron without systemd")
+
+
+def served(place: Place) -> x509.Certificate:
+    """The certificate with which an environment answers."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    where = (place.variables["bulkhead_bind_address"], place.variables["bulkhead_https_port"])
+    name = place.variables["bulkhead_domains"][0]
+    with socket.create_connection(where, 10) as plain, context.wrap_socket(plain, server_hostname=name) as link:
+        return x509.load_der_x509_certificate(link.getpeercert(True) or b"")
+
+
+def names(certificate: x509.Certificate) -> list[str]:
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return found.get_values_for_type(x509.DNSName)
+
+
+def cron_file(place: Place) -> Path:
+    """Where cron finds the schedule of the renewal."""
+    return Path("/etc/cron.d", f"bulkhead-{place.prefix}-certificates")
+
+
+def renew(place: Place) -> subprocess.CompletedProcess[str]:
+    """What cron runs."""
+    line = cron_file(place).read_text().splitlines()[-1]
+    command = shlex.split(line.split(" root ")[1])
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={})
+
+
+def kept(place: Place) -> Path:
+    """The directory of what root keeps of an environment's certificates."""
+    return place.site.directory / "machine-state/certificates" / place.prefix
+
+
+def due(place: Place, authority: str = "") -> None:
+    """Let the certificate look as if another authority had issued it, and let the machine ask one at an address."""
+    (kept(place) / "about.json").write_text(json.dumps({"authority": "https://before.example.com/"}))
+    settings = json.loads((kept(place) / "settings.json").read_text())
+    settings["certificates"]["authority"] = authority or place.variables["bulkhead_acme_directory"]
+    (kept(place) / "settings.json").write_text(json.dumps(settings))
+
+
+@pytest.fixture
+def authority(site: Site, tmp_path: Path) -> Iterator[Authority]:
+    made = Authority(tmp_path / "pebble", f"{site.project}-pebble", GATEWAY, free_port())
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def place(site: Site, authority: Authority) -> Place:
+    """An environment that wants a certificate, at an address of the machine of its own."""
+    found = behind_nginx(site)
+    found.secrets.clear()
+    found.variables.update(
+        bulkhead_acme=True,
+        bulkhead_acme_email="ops@example.com",
+        bulkhead_acme_directory=authority.url,
+        bulkhead_acme_ca_bundle=str(authority.bundle),
+        bulkhead_acme_image="bulkhead-demo/certbot:4",
+        bulkhead_http_port=authority.http_port,
+        bulkhead_firewall_allow=[str(authority.port)],
+        bulkhead_compose={"networks": {"default": {"ipam": {"config": [{"subnet": SUBNET}]}}}},
+    )
+    return found
+
+
+def test_certificates(site: Site, place: Place, authority: Authority) -> None:
+    # The name is in no DNS: said before the authority is asked. nginx serves with what is for nobody's domain.
+    error = place.deploy().error
+    assert "small.example.com has no address in DNS. The authority was not asked" in error
+    assert served(place).issuer == served(place).subject
+    place.variables["bulkhead_acme_check"] = False
+    authority.start()
+    place.deploy().succeeded()
+    first = served(place)
+    assert "Pebble Intermediate" in first.issuer.rfc4514_string() and names(first) == ["small.example.com"]
+    assert place.deploy().succeeded().changed == 0
+    # Nobody but root reads the account's key and the client's files; no container is left.
+    keys = list(kept(place).glob("client/config/accounts/*/*/*/private_key.json"))
+    assert kept(place).stat().st_mode & 0o777 == 0o700 and len(keys) == 1
+    assert not docker("ps", "--all", "--quiet", "--filter", f"name={place.prefix}_certificates").strip()
+    # The authority is away: the machine says so, and the one before serves on.
+    nobody = f"https://{GATEWAY}:{free_port()}/dir"
+    due(place, nobody)
+    failed = renew(place)
+    assert failed.returncode == 1 and f"the authority {nobody} does not answer" in failed.stderr
+    assert served(place) == first
+    told = site.play("-l", "small", playbook="aiia.bulkhead.verify").succeeded().output
+    assert "renewal-failed" in told and "does not answer" in told
+    # It is back: the machine renews without anybody's help.
+    due(place)
+    done = renew(place)
+    assert done.returncode == 0, done.stderr
+    renewed = served(place)
+    assert renewed != first and names(renewed) == ["small.example.com"]
+    assert renew(place).stdout.strip().endswith("nothing is due")
+    # DNS leads to production, which has no answer to staging's question: staging's certificate serves on.
+    authority.send("small.example.com", "127.0.0.2")
+    certificate, key = self_signed(["example.com"])
+    site.small(
+        "production",
+        "prod",
+        secrets={"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key},
+        app_service="web",
+        services=only(web=web(), nginx=IMAGES["nginx"]),
+        domains=["example.com"],
+        bind_address="127.0.0.2",
+        http_port=authority.http_port,
+        https_port=free_port(),
+    ).deploy().succeeded()
+    due(place)
+    failed = renew(place)
+    assert failed.returncode == 1 and "asked for a proof and did not get it: small.example.com: " in failed.stderr
+    assert served(place) == renewed
+    authority.send("small.example.com", "127.0.0.1")
+    shown = site.play("-l", "small", playbook="aiia.bulkhead.certificates").succeeded().output
+    assert f"{place.prefix}: its certificate for small.example.com is valid until " in shown
+    assert served(place) != renewed
+    # Account, certificates and schedule go with the environment.
+    site.play("-l", "small", "-e", "bulkhead_destroy_volumes=true", playbook="aiia.bulkhead.destroy").succeeded()
+    assert not kept(place).exists() and not cron_file(place).exists() and not place.directory.exists()

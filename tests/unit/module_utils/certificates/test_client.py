@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the client is run, what of it is believed, and what is made of its words where it got no certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.client import Client, explain
+from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.pem import CertificateError, read
+from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.store import Store
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from unit.module_utils.certificates.issuer import Issuer
+from unit.module_utils.fake_engine import FakeEngine
+
+SETTINGS = {
+    "authority": "https://ca.example.com/dir",
+    "email": "ops@example.com",
+    "state_directory": "/srv/state",
+    "prefix": "aiia_prod",
+}
+ISSUER = Issuer()
+
+
+class Machine(FakeEngine):
+    """An engine on which the client does ``work`` in its directory, and ends with ``code``."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.store = Store("aiia_prod", str(directory / "state"))
+        self.code, self.output, self.errors = 0, "", ""
+        self.runs: list[list[str]] = []
+        more = {"project": "aiia_prod", "directory": "/srv/prod", "domains": ["a.example.com", "b.example.com"]}
+        more.update(image="certbot:1", network="aiia_prod_network", volume="aiia_prod_acme_prod")
+        settings = {**SETTINGS, **more, "state_directory": str(directory / "state")}
+        self.client = Client(self, settings, self.store)
+        self.archive = directory / "state/certificates/aiia_prod/client/config/archive" / self.client.name
+
+    def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
+        if args[0] != "run":
+            return super().docker(*args, **options)
+        self.runs.append(list(args))
+        return self.code, self.output, self.errors
+
+    def leave(self, number: int, key: bytes, chain: bytes) -> None:
+        """What the client leaves in its archive."""
+        self.archive.mkdir(parents=True, exist_ok=True)
+        (self.archive / f"privkey{number}.pem").write_bytes(key)
+        (self.archive / f"fullchain{number}.pem").write_bytes(chain)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    made = Machine(tmp_path)
+    made.store.tree.make_directory("client")
+    return made
+
+
+def options(command: list[str], name: str) -> list[str]:
+    """The values of an option of a command."""
+    return [command[at + 1] for at, word in enumerate(command) if word == name]
+
+
+def test_what_the_client_may(machine: Machine) -> None:
+    machine.leave(9, *ISSUER.issue("old.example.com"))
+    machine.leave(10, *ISSUER.issue("a.example.com"))
+    assert read(machine.client.obtain("AUTHORITIES")).names == ("a.example.com",), "the newest, by its number"
+    (command,) = machine.runs
+    own = command[: command.index("certbot:1")]
+    assert options(own, "--network") == ["aiia_prod_network"] and options(own, "--cap-drop") == ["ALL"]
+    assert options(own, "--security-opt") == ["no-new-privileges"] and {"--read-only", "--rm"} <= {*own}
+    assert not {"--publish", "-p", "--privileged", "--cap-add", "--device"} & {*own}
+    folder = machine.store.tree.path("client")
+    assert options(own, "--volume") == [f"{folder}:/state", "aiia_prod_acme_prod:/webroot"]
+    assert "io.bulkhead.prefix=aiia_prod" in options(own, "--label")
+    assert all(options(own, limit) for limit in ("--memory", "--memory-swap", "--cpus", "--pids-limit"))
+    assert options(own, "--env") == ["REQUESTS_CA_BUNDLE=/state/authorities.pem"]
+    assert options(command, "--domain") == ["a.example.com", "b.example.com"]
+    assert options(command, "--server") == ["https://ca.example.com/dir"]
+
+
+def test_another_authority_has_another_name(machine: Machine, tmp_path: Path) -> None:
+    """certbot refuses to put the one's certificate in the place of the other's."""
+    other = Client(machine, {**machine.client.settings, "authority": "https://other.example.com/"}, machine.store)
+    assert other.name != machine.client.name
+
+
+def test_a_link_that_the_client_left_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    key, chain = ISSUER.issue("a.example.com")
+    (tmp_path / "key").write_bytes(key)
+    machine.leave(1, b"", chain)
+    (machine.archive / "privkey1.pem").unlink()
+    (machine.archive / "privkey1.pem").symlink_to(tmp_path / "key")
+    with pytest.raises(CertificateError, match="left no certificate with its key"):
+        machine.client.obtain()
+
+
+def test_what_a_killed_run_left_goes(machine: Machine) -> None:
+    labels = {"io.bulkhead.prefix": "aiia_prod", "com.docker.compose.service": "certificates"}
+    left = {"Id": "c1", "Name": "/aiia_prod_certificates", "Config": {"Labels": labels}, "State": {}}
+    machine.running["certificates"] = left
+    machine.leave(1, *ISSUER.issue("a.example.com"))
+    machine.client.obtain()
+    assert "rm --force c1" in machine.calls
+    machine.running["certificates"] = {**left, "Config": {"Labels": {"io.bulkhead.prefix": "aiia_prod_eu"}}}
+    with pytest.raises(EngineError, match="a container called aiia_prod_certificates exists and belongs to"):
+        machine.client.obtain()
+
+
+def test_an_image_that_is_not_there(machine: Machine) -> None:
+    machine.code, machine.errors = 125, "Unable to find image 'certbot:1' locally\npull access denied"
+    with pytest.raises(EngineError, match="cannot be started from certbot:1") as caught:
+        machine.client.obtain()
+    assert "pull access denied" in caught.value.detail
+
+
+def test_a_key_is_never_shown(machine: Machine) -> None:
+    key, _chain = ISSUER.issue("a.example.com")
+    machine.code, machine.output, machine.errors = 1, key.decode(), "ModuleNotFoundError: cryptography"
+    with pytest.raises(EngineError, match="must be certbot's, with its Python") as caught:
+        machine.client.placeholder()
+    assert "PRIVATE KEY" not in f"{caught.value.message}{caught.value.detail}"
+    assert options(machine.runs[0], "--network") == ["none"] and not options(machine.runs[0], "--volume")
+
+
+@pytest.mark.parametrize(
+    ("said", "explained"),
+    [
+        (
+            "An unexpected error occurred:\ntoo many certificates (5) already issued for this exact set of domains in "
+            "the last 168h0m0s: a.example.com, retry after 2026-12-01 10:00:00 UTC",
+            "issues no more certificates for now (rate limit): too many certificates (5) already issued for this exact "
+            "set of domains in the last 168h0m0s: a.example.com, retry after 2026-12-01 10:00:00 UTC. Wait",
+        ),
+        ("urn:ietf:params:acme:error:rateLimited :: There were too many requests", "(rate limit): urn:ietf"),
+        (
+            "requests.exceptions.SSLError: HTTPSConnectionPool: Max retries exceeded (Caused by SSLError("
+            "SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate is not yet valid')))",
+            "Name its CA in bulkhead_acme_ca_bundle; if it is a public one, check this machine's clock",
+        ),
+        (
+            "HTTPSConnectionPool(host='ca.example.com', port=443): Max retries exceeded with url: /dir (Caused by "
+            "NewConnectionError: Connection refused)",
+            "does not answer: check bulkhead_acme_directory",
+        ),
+        ("Temporary failure in name resolution", "does not answer: check bulkhead_acme_directory"),
+        ("The ACME server believes ops@x is an invalid email address", "does not accept ops@example.com as a contact"),
+        ("Account https://ca.example.com/my-account/7 not found.", "Remove /srv/state/certificates/aiia_prod/client/"),
+        (
+            "Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported "
+            "these problems:\n  Domain: a.example.com\n  Type:   connection\n  Detail: 1.2.3.4: Connection refused\n\n"
+            "  Domain: b.example.com\n  Type:   unauthorized\n  Detail: Invalid response: 404\n\nHint: …",
+            "did not get it: a.example.com: 1.2.3.4: Connection refused; b.example.com: Invalid response: 404. It asks",
+        ),
+        ("Segmentation fault", "the client got no certificate from https://ca.example.com/dir"),
+    ],
+)
+def test_why_there_is_none(said: str, explained: str) -> None:
+    assert explained in explain(said, SETTINGS)
+
+
+def test_a_client_that_took_too_long() -> None:
+    assert "does not answer" in explain("", SETTINGS, late=True)
