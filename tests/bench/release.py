@@ -4,7 +4,8 @@
 """A release with a migration, and a changed setting: with Bulkhead, and with a shell script that does the same steps.
 
 Each release is a commit of its own, with a migration of its own. Beside the whole run, it is measured when the new
-version answers for the first time.
+version answers for the first time. What an own engine for the build costs is shown by releases that are built in the
+machine's, as the script builds them.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def measured(
 
 
 def lines(rounds: int) -> Iterator[Line | str]:
-    """Four ratios: a release and a setting, until the new version serves and until the end."""
+    """Four ratios, a release and a setting, until the new version serves and until the end; and, without a budget, a
+    release that is built in the machine's engine."""
     rounds = min(rounds, 3)
     with no_change.deployed():
         releases = Releases()
@@ -134,6 +136,8 @@ def lines(rounds: int) -> Iterator[Line | str]:
         }
         yield from _ratios("a release with a migration", *measured(actions, rounds, releases.next))
         variables = no_change.HERE / "inventory/group_vars/staging/bench.yml"
+        variables.write_text("bulkhead_build_engine: shared\n", encoding="utf-8")
+        yield from _ratios("a release built in the machine's engine", *measured(actions, rounds, releases.next), None)
 
         def set_ours(turn: int) -> None:
             variables.write_text(f'bulkhead_env: {{GREETING: "bench {turn}"}}\n', encoding="utf-8")
@@ -143,6 +147,8 @@ def lines(rounds: int) -> Iterator[Line | str]:
         yield from _ratios("a changed setting", *measured(actions, rounds, lambda: None))
 
 
-def _ratios(what: str, whole: dict[str, float], first: dict[str, float]) -> Iterator[Line]:
-    yield ratio(f"{what}, until the new version serves / a shell script", first, "Bulkhead", "by hand", BUDGET)
-    yield ratio(f"{what}, until the end / a shell script", whole, "Bulkhead", "by hand", BUDGET)
+def _ratios(
+    what: str, whole: dict[str, float], first: dict[str, float], budget: float | None = BUDGET
+) -> Iterator[Line]:
+    yield ratio(f"{what}, until the new version serves / a shell script", first, "Bulkhead", "by hand", budget)
+    yield ratio(f"{what}, until the end / a shell script", whole, "Bulkhead", "by hand", budget)

@@ -32,11 +32,12 @@ class DryRunError(EngineError):
 
 
 class Foreseen(NamedTuple):
-    """What Compose would do: the containers that it would replace, and those that it would leave running. These are
-    known only where it would do nothing else."""
+    """What Compose would do: the containers that it would replace, those that it would leave running, and whether that
+    is all."""
 
     recreated: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    idle: bool = False
 
 
 class ListedContainer(NamedTuple):
@@ -69,7 +70,7 @@ def ask(engine: Engine, params: Mapping[str, Any]) -> Foreseen:
 def _foreseen(said: str) -> Foreseen:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     left = [found.group(1) for found in map(_RUNNING.match, lines) if found]
-    return Foreseen(frozenset(_RECREATE.findall(said)), frozenset(left if len(left) == len(lines) else ()))
+    return Foreseen(frozenset(_RECREATE.findall(said)), frozenset(left), len(left) == len(lines))
 
 
 def _listed(engine: Engine) -> dict[str, ListedContainer]:

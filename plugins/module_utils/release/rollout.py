@@ -15,6 +15,7 @@ from ..core.steps import Step
 from ..docker.containers import is_well, name_of
 from ..docker.engine import EngineError
 from .boot import Serving
+from .dry_run import Foreseen
 from .overlap import Overlap
 from .plan import plan, removal
 from .prepare import Preparation
@@ -39,6 +40,8 @@ class Rollout:
         #: The services that a person wants restarted, by name.
         self.restarted = frozenset(run.params.get("restart", ()))
         self._has_data = run.comparison.has_data()
+        #: What Compose would do, as it said when it was last asked.
+        self._foreseen = Foreseen()
 
     def put_up_guard(self) -> None:
         """Put the firewall's guard up before a container starts: networks are made without starting anything."""
@@ -112,14 +115,14 @@ class Rollout:
             self.serving.bring_files(early, allowed)
         prepare()
         self._roll(services, stale, recreated)
-        left: frozenset[str] = frozenset()
+        idle = False
         if not allowed and rolled:
-            recreated, left = self.serving.foreseen()
+            recreated = self._recreated()
+            idle = self._foreseen.idle
             self._refuse_surprises(services, recreated)
         self.progress.begin_services(services)
         self._let_end(services, recreated)
-        if left.issuperset(name for service in services for name in service.container_names):
-            self.run.refresh()
+        if idle and self._are_left(services):
             self.serving.limit()
         else:
             self.serving.up(services)
@@ -197,7 +200,16 @@ class Rollout:
 
     def _recreated(self) -> frozenset[str]:
         """The containers that Compose is going to replace."""
-        return self.serving.foreseen().recreated if self.run.containers else frozenset()
+        self._foreseen = self.serving.foreseen() if self.run.containers else Foreseen()
+        return self._foreseen.recreated
+
+    def _are_left(self, services: list[Service]) -> bool:
+        """Whether Compose has said that it would leave all containers of services running, and they are well now."""
+        names = {name for service in services for name in service.container_names}
+        if not names <= self._foreseen.left:
+            return False
+        self.run.refresh()
+        return all(found is not None and is_well(found) for found in map(self.run.containers.named, names))
 
     def _names(self, service: Service) -> set[str]:
         """What a service's containers are called now: with another number of replicas they will be called otherwise."""
@@ -213,7 +225,7 @@ class Rollout:
         new = [database for database in self._databases() if not self.run.containers.of_service(database)]
         services = self.comparison.services
         first = [service for service in services if service.awaited and not service.rolling or service in new]
-        if first:
+        if not self._are_left(first):
             self._bring_up(first)
         # The first deployment has nothing to lose.
         self.preparation.run(unprepared, lambda: self._make_backup("before release %s" % release))

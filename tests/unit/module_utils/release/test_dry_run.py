@@ -23,23 +23,22 @@ LEFT = " DRY-RUN MODE -  Container aiia_prod_web  Running\n"
 
 
 @pytest.mark.parametrize(
-    ("said", "recreated", "left"),
+    ("said", "recreated", "left", "idle"),
     [
-        (LEFT, set(), {"aiia_prod_web"}),
-        (LEFT + LEFT.replace("web", "db"), set(), {"aiia_prod_web", "aiia_prod_db"}),
-        (LEFT + LEFT.replace("web  Running", "db  Created"), set(), set()),
-        (LEFT + LEFT.replace("web  Running", "db  Recreate"), {"aiia_prod_db"}, set()),
-        (LEFT + ' DRY-RUN MODE -  Volume "aiia_prod_data"  Creating\n', set(), set()),
-        (LEFT + " DRY-RUN MODE -  Network aiia_prod_network  Created\n", set(), set()),
-        (LEFT + 'time="2026-01-01T00:00:00Z" level=warning msg="something"\n', set(), set()),
-        (LEFT.replace("DRY-RUN MODE -  ", ""), set(), set()),
-        ("", set(), set()),
+        (LEFT, "", "aiia_prod_web", True),
+        (LEFT + LEFT.replace("web", "db"), "", "aiia_prod_web aiia_prod_db", True),
+        (LEFT + LEFT.replace("web  Running", "db  Created"), "", "aiia_prod_web", False),
+        (LEFT + LEFT.replace("web  Running", "db  Recreate"), "aiia_prod_db", "aiia_prod_web", False),
+        (LEFT + ' DRY-RUN MODE -  Volume "aiia_prod_data"  Creating\n', "", "aiia_prod_web", False),
+        (LEFT + " DRY-RUN MODE -  Network aiia_prod_network  Created\n", "", "aiia_prod_web", False),
+        (LEFT + 'time="2026-01-01T00:00:00Z" level=warning msg="something"\n', "", "aiia_prod_web", False),
+        (LEFT.replace("DRY-RUN MODE -  ", ""), "", "", False),
+        ("", "", "", True),
     ],
 )
-def test_what_compose_would_leave_counts_only_where_it_would_do_nothing_else(
-    said: str, recreated: set[str], left: set[str]
-) -> None:
-    assert _foreseen(said) == (recreated, left)
+def test_what_compose_would_do(said: str, recreated: str, left: str, idle: bool) -> None:
+    """What is not known to be nothing is something."""
+    assert _foreseen(said) == (set(recreated.split()), set(left.split()), idle)
 
 
 def replace(engine: FakeEngine, key: str) -> None:

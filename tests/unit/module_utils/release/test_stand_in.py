@@ -52,6 +52,30 @@ def test_what_runs_already_is_not_started_once_more(rolled: Rolled) -> None:
     assert ups(rolled) == ["web"]
 
 
+@pytest.mark.parametrize(
+    ("health", "started"), [("healthy", ["web"]), ("starting", ["db", "web"]), ("unhealthy", ["db", "web"])]
+)
+def test_what_the_preparation_needs_is_started_where_it_is_not_well(
+    rolled: Rolled, health: str, started: list[str]
+) -> None:
+    """A migration needs the database: one that runs is left alone, one that is not well is waited for."""
+    database = rolled.engine.running["db"]["State"]
+
+    def change(call: str) -> None:
+        if call.startswith("compose --dry-run"):
+            database["Health"] = {"Status": health}
+        elif call.startswith("compose up"):
+            database["Health"] = {"Status": "healthy"}
+
+    rolled.engine.calls.clear()
+    rolled.engine.on_call = change
+    services = [service("web", **ROLLING, image="web:2"), service("db", awaited=True)]
+    rolled.deploy(**files(web="web:2"), services=services)
+    calls = [call for call in rolled.engine.calls if call.startswith(("compose up", "compose run --rm"))]
+    assert calls[len(started) - 1].startswith("compose run --rm"), "the migration comes after what it needs"
+    assert ups(rolled)[: len(started)] == started
+
+
 def test_what_ended_meanwhile_is_started(rolled: Rolled) -> None:
     """Near miss: another service ends while the new version starts."""
     rolled.engine.calls.clear()
