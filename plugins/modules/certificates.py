@@ -28,11 +28,12 @@ options:
     default: renew
     choices: [deploy, renew]
     description:
-      - V(deploy) is a step of a deployment. A renewal that fails does not stop it while a valid certificate serves.
+      - V(deploy) is a step of a deployment. What fails does not stop it; its verification does, unless a valid
+        certificate serves.
       - V(renew) renews what is due, and fails where that fails.
   certificates: {type: dict, default: {}, description: What to ask for. Empty ends the renewal.}
   schedule: {type: dict, default: {}, description: When the machine looks whether a renewal is due.}
-  lenient: {type: bool, default: false, description: Whether a failure matters only where no valid certificate serves.}
+  lenient: {type: bool, default: false, description: Whether a failure is only returned as RV(told).}
 """
 
 EXAMPLES = r"""
@@ -51,7 +52,7 @@ state:
   returned: success
   type: str
 told:
-  description: Why a renewal failed, while a valid certificate serves on.
+  description: Why no certificate could be had, where that is only told.
   returned: success
   type: str
 """
@@ -82,9 +83,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         try:
             steps += wanted.plan() if module.check_mode else wanted.bring(Home.of(settings))
         except Failure as error:
-            if not (params["lenient"] and wanted.serves()):
+            if not params["lenient"]:
                 raise
-            told = "its certificate could not be renewed, and the one before serves on: %s" % error.message
+            what = "be renewed, and the one before serves on" if wanted.serves() else "be had"
+            told = "its certificate could not %s: %s" % (what, error.message)
         state = wanted.state()
     schedule = Schedule(engine, params["prefix"], params["state_directory"], JOB)
     timed = settings and dict(params["schedule"], certificates=settings)

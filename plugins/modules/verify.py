@@ -118,6 +118,7 @@ def _dates(text: str) -> dict[str, Any]:
         "ends": moment(found.ends),
         "left": found.ends - time.time(),
         "life": found.ends - found.begins,
+        "names": list(found.names),
         "self_signed": found.self_signed,
     }
 

@@ -58,17 +58,10 @@ class Authority:
 
     def send(self, domain: str, address: str) -> None:
         """Let DNS say that a domain is elsewhere."""
-        body = json.dumps({"host": f"{domain}.", "addresses": [address]}).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._management}/add-a", data=body, timeout=10) as answer:
-            assert answer.status == 200
-
-    def pause(self) -> None:
-        """Nobody answers."""
-        docker("stop", "--time", "1", self.name)
-
-    def resume(self) -> None:
-        """It answers again, with other keys than before."""
-        docker("start", self.name)
+        for what in ("clear-a", "add-a"):
+            body = json.dumps({"host": f"{domain}.", "addresses": [address]}).encode()
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._management}/{what}", data=body, timeout=10) as answer:
+                assert answer.status == 200
 
     def remove(self) -> None:
         """Remove both containers."""

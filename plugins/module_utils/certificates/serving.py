@@ -23,6 +23,9 @@ from .store import SERVED, Store, served
 #: Seconds until workers with the earlier certificate accept no more connections.
 _WAIT = 15
 
+#: The port at which nginx listens inside of its container.
+_TLS = 443
+
 
 class WebServers:
     """The web servers of one environment that read its certificate."""
@@ -73,20 +76,36 @@ class WebServers:
                     raise CertificateError(why, last_lines(errors or output))
 
     def _see(self, text: bytes) -> None:
-        """Raise CertificateError where an answer does not come with this certificate."""
-        address, port = self.settings["address"], self.settings["port"]
-        if not port or not self._containers():
+        """Raise CertificateError where no answer comes with this certificate."""
+        places = self._places()
+        if not places:
             return  # nothing serves, and what starts reads the new one
         deadline, said = time.monotonic() + _WAIT, ""
         while time.monotonic() < deadline:
-            try:
-                if _presented(address, port, self.settings["domains"][0]) == first(text):
-                    return
-                said = "it still answers with another one"
-            except OSError as error:
-                said = str(error)
+            for address, port in places:
+                try:
+                    if _presented(address, port, self.settings["domains"][0]) == first(text):
+                        return
+                    said = "it still answers with another one"
+                except OSError as error:
+                    said = said or str(error)
             time.sleep(0.3)
-        raise CertificateError("port %d does not answer with the new certificate: %s" % (port, said))
+        raise CertificateError(
+            "port %d does not answer with the new certificate: %s" % (self.settings["port"] or _TLS, said)
+        )
+
+    def _places(self) -> list[tuple[str, int]]:
+        """Where an environment answers: at its published port, and at its containers' own addresses where something
+        else is in front of them."""
+        containers, port = [container for _server, container in self._containers()], self.settings["port"] or _TLS
+        attached = [network for found in containers for network in _networks(found)]
+        own = [str(network.get("IPAddress")) for network in attached if network.get("IPAddress")]
+        places = [(self.settings["address"], port), *((address, at) for address in own for at in (_TLS, port))]
+        return list(dict.fromkeys(places)) if containers else []
+
+
+def _networks(container: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(((container.get("NetworkSettings") or {}).get("Networks") or {}).values())
 
 
 def _presented(address: str, port: int, domain: str) -> bytes:

@@ -40,7 +40,7 @@ LIVE_RULES = {
     "overcommitted-machine": "The other environments' limits do not leave the memory that is reserved for one.",
     "own-domain-elsewhere": "Something else answers the environment's domain.",
     "own-domain-unanswered": "Nothing answers the environment's domain.",
-    "placeholder-certificate": "The environment answers with a certificate that no authority issued.",
+    "placeholder-certificate": "The environment answers with a certificate that browsers do not accept.",
     "privileged-owner": "The user who owns the environment's directory may use the engine, and so is root.",
     "probe-failed": "A probe could not be made.",
     "reachable-loopback": "The engine lets other hosts reach ports on loopback.",

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..model import Environment, Finding, Severity, Where
@@ -29,7 +29,10 @@ def certificate_findings(environment: Environment, answer: Mapping[str, Any]) ->
         if issued
         else "put a newer certificate in place and deploy, or let an authority issue it (bulkhead_acme)"
     )
-    met = set()
+    last = answer.get("renewal") or {}
+    failed = issued and last.get("succeeded") is False
+    said = str(last.get("message", "")).partition("\n")[0]
+    met, lacking = set(), False
     for request in answer["answers"]:
         found = request.get("certificate")
         domain = request["host"]
@@ -37,8 +40,13 @@ def certificate_findings(environment: Environment, answer: Mapping[str, Any]) ->
             continue
         met.add(domain)
         left, life = float(found["left"]), float(found["life"])
-        if issued and found["self_signed"]:
-            message = f"{domain} of {environment.prefix} answers with a certificate that no browser accepts"
+        missing = [own for own in environment.domains if not _covers(found["names"], own)]
+        if issued and (found["self_signed"] or missing):
+            lacking = True
+            what = "that no browser accepts" if found["self_signed"] else f"that is not for {', '.join(missing)}"
+            message = (
+                f"{domain} of {environment.prefix} answers with a certificate {what}{f': {said}' if failed else ''}"
+            )
             yield _finding(environment, "placeholder-certificate", Severity.HIGH, domain, message, fix)
         elif left < min(life * _SOON, _SOON_DAYS * _DAY):
             urgent = Severity.MEDIUM if left < min(life * _NOW, _NOW_DAYS * _DAY) else Severity.LOW
@@ -46,11 +54,13 @@ def certificate_findings(environment: Environment, answer: Mapping[str, Any]) ->
             when = "ended on" if left <= 0 else f"ends in {_span(left)}, on"
             message = f"the certificate of {domain} of {environment.prefix} {when} {found['ends']}"
             yield _finding(environment, "certificate-expiring", severity, domain, message, fix)
-    last = answer.get("renewal") or {}
-    if issued and last.get("succeeded") is False:
-        said = str(last.get("message", "")).partition("\n")[0]
+    if failed and not lacking:
         message = f"the last renewal of the certificate of {environment.prefix} ({last.get('began')}) failed: {said}"
         yield _finding(environment, "renewal-failed", Severity.LOW, "bulkhead_acme", message, fix)
+
+
+def _covers(names: Iterable[str], domain: str) -> bool:
+    return bool({domain.lower(), f"*.{domain.lower().partition('.')[2]}"} & {*names})
 
 
 def _span(seconds: float) -> str:

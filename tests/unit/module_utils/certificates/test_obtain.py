@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class Stage:
         self.next: bytes | CertificateError = b""
         self.shown: bytes | None = None
         self.asked = 0
+        self.tried: list[tuple[str, int]] = []
+        self.closed: Callable[[str], bool] = lambda _address: False
 
     def placeholder(self) -> bytes:
         return PLACEHOLDER
@@ -65,8 +68,11 @@ class Stage:
             raise self.next
         return self.next
 
-    def presented(self, *_where: Any) -> bytes:
+    def presented(self, address: str, port: int, _domain: str) -> bytes:
         """What nginx shows: what it read at its last reload."""
+        self.tried.append((address, port))
+        if self.closed(address):
+            raise ConnectionRefusedError(111, "Connection refused")
         return first(self.shown if self.shown is not None else self.home.read(SERVED) or b"")
 
     def bring(self) -> list[str]:
@@ -181,6 +187,20 @@ def test_it_is_not_what_nginx_shows(served: Stage) -> None:
     with pytest.raises(CertificateError, match="port 443 does not answer with the new certificate"):
         served.bring()
     assert served.home.read(SERVED) == before == served.wanted.store.current()
+
+
+def test_something_else_is_in_front_of_nginx(served: Stage) -> None:
+    """Its own address is asked, at the port of nginx and at that of what is in front."""
+    served.engine.running["nginx"]["NetworkSettings"] = {"Networks": {"own": {"IPAddress": "172.30.0.2"}}}
+    served.settings["port"], served.closed = 8443, lambda address: address == "127.0.0.1"
+    served.next, served.now = ISSUER.text("a.example.com"), NOW + 60 * DAY
+    served.tried.clear()
+    assert served.bring() == ["obtain"] and served.tried == [("127.0.0.1", 8443), ("172.30.0.2", 443)]
+    served.closed = lambda _address: True
+    served.next, served.now = ISSUER.text("a.example.com", ends=NOW + 300 * DAY), NOW + 80 * DAY
+    with pytest.raises(CertificateError, match=r"port 8443 does not answer with the new certificate: .*refused"):
+        served.bring()
+    assert ("172.30.0.2", 8443) in served.tried
 
 
 def test_a_stopped_environment_takes_it_when_it_starts(served: Stage) -> None:

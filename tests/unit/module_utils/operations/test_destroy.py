@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import schedule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import LOCK
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import FORMAT, PARTIAL, write_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import JOURNAL
@@ -92,3 +93,30 @@ def test_the_order_of_a_list_means_nothing() -> None:
 
 def test_what_came_or_went_since_the_list_is_named() -> None:
     assert surprises(IMAGES[1:], IMAGES[:3]) == [IMAGES[0], IMAGES[3]]
+
+
+def test_issued_certificates_go_with_their_schedule(
+    backups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this environment alone, whatever another's is called."""
+    monkeypatch.setattr(schedule, "SYSTEMD", str(tmp_path / "none"))
+    monkeypatch.setattr(schedule, "CRON", str(tmp_path / "cron"))
+    own, other = (tmp_path / "state/certificates" / prefix for prefix in (PREFIX, f"{PREFIX}_eu"))
+    for folder in (own, other):
+        (folder / "client").mkdir(parents=True)
+        folder.chmod(0o700)
+        folder.parent.chmod(0o700)
+        (folder / "certificates.pyz").write_text("")
+        (folder / "client/key.pem").write_text("")
+    (tmp_path / "cron").mkdir()
+    for prefix in (PREFIX, f"{PREFIX}_eu"):
+        (tmp_path / f"cron/bulkhead-{prefix}-certificates").write_text("")
+    found = look(tmp_path)
+    assert [thing.text for thing in found.goes if thing.kind in ("schedule", "certificates")] == [
+        f"schedule {tmp_path}/cron/bulkhead-{PREFIX}-certificates",
+        f"schedule {own}/certificates.pyz",
+        f"certificates {own}",
+    ]
+    found.apply()
+    assert not own.exists() and (other / "client/key.pem").exists()
+    assert [path.name for path in (tmp_path / "cron").iterdir()] == [f"bulkhead-{PREFIX}_eu-certificates"]

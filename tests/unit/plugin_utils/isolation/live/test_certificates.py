@@ -19,9 +19,10 @@ DAY = 86400
 def found(left: float, life: float = 90, issued: bool = True, **more: Any) -> list[tuple[str, Severity, str]]:
     """What is said of a certificate with so many days left, of a life of so many."""
     about = {"ends": "2026-12-24 10:00 UTC", "left": left * DAY, "life": life * DAY, "self_signed": False}
+    about["names"] = ["a.example.com", "*.b.example.com"]
     own = {"kind": "own", "host": "a.example.com", "certificate": {**about, **more.pop("about", {})}}
     others = [{**own, "kind": "foreign", "certificate": {**about, "left": -1}}, {**own, "certificate": {}}, own]
-    seen = environment(variables={"bulkhead_acme": issued})
+    seen = environment(variables={"bulkhead_acme": issued}, domains=more.pop("domains", ("a.example.com",)))
     findings = certificate_findings(seen, {"answers": [own, *others], **more})
     return [(finding.rule, finding.severity, finding.message) for finding in findings]
 
@@ -56,8 +57,20 @@ def test_what_is_said() -> None:
 
 def test_what_nginx_started_with() -> None:
     ((rule, severity, said),) = found(3000, 3650, about={"self_signed": True})
-    assert (rule, severity) == ("placeholder-certificate", Severity.HIGH) and "that no browser accepts" in said
+    assert (rule, severity) == ("placeholder-certificate", Severity.HIGH)
+    assert said == "a.example.com of aiia_staging answers with a certificate that no browser accepts"
     assert found(3000, 3650, issued=False, about={"self_signed": True}) == []
+    last = {"succeeded": False, "began": "", "message": "the authority is away\ndetails"}
+    ((_rule, _severity, said),) = found(3000, 3650, about={"self_signed": True}, renewal=last)
+    assert said.endswith("that no browser accepts: the authority is away")
+
+
+def test_a_domain_that_it_is_not_for() -> None:
+    domains = ("a.example.com", "X.b.example.com", "b.example.com")
+    ((rule, severity, said),) = found(80, domains=domains)
+    assert (rule, severity) == ("placeholder-certificate", Severity.HIGH)
+    assert said.endswith("answers with a certificate that is not for b.example.com")
+    assert found(80, issued=False, domains=domains) == [] == found(80, domains=domains[:2])
 
 
 def test_a_renewal_that_failed() -> None:
