@@ -83,6 +83,7 @@ def test_who_logs_in_as_the_owner_is_refused(tmp_path: Path, variables: dict[str
         {"bulkhead_env": {"NAME": OWNER, "DB_NAME": OWNER, "URL": f"https://{OWNER}:x@example.com"}},
         {"bulkhead_env": {"DATABASE_URL": f"postgres://{OWNER}2:x@elsewhere.example.com/x"}},
         {"bulkhead_services": {"django": {"environment": {"POSTGRES_USER": "${DB_USER}"}}}},
+        {"bulkhead_database_admin": OWNER},
         {
             "bulkhead_services": {"postgresql": None, "pgbouncer": None},
             "bulkhead_env": {"DB_HOST": "db.example.com", "DB_USER": OWNER},
