@@ -74,7 +74,7 @@ def authority(site: Site, tmp_path: Path) -> Iterator[Authority]:
 
 
 @pytest.fixture
-def place(site: Site, authority: Authority) -> Place:
+def place(site: Site, authority: Authority) -> Iterator[Place]:
     """An environment that wants a certificate, at an address of the machine of its own."""
     found = behind_nginx(site)
     found.secrets.clear()
@@ -88,7 +88,8 @@ def place(site: Site, authority: Authority) -> Place:
         bulkhead_firewall_allow=[str(authority.port)],
         bulkhead_compose={"networks": {"default": {"ipam": {"config": [{"subnet": SUBNET}]}}}},
     )
-    return found
+    yield found
+    cron_file(found).unlink(missing_ok=True)  # of a test that failed before the end
 
 
 def test_certificates(site: Site, place: Place, authority: Authority) -> None:
