@@ -28,7 +28,7 @@ _VERB = re.compile(r"[a-z]+ ")
 _COMMAND = re.compile(r"(?:docker|ansible-[a-z]+|ALTER) ")
 
 #: An end after which a full stop would be typed along: an option, or a command that is meant to be copied.
-_COPIED = re.compile(r"(?:^|[:,] )(?:-\S+|ansible-\S+ .*|docker .*|ALTER .*)\Z")
+_COPIED = re.compile(r"(?:^|[:,] )(?:-\S+(?: [^\s(]+)*|ansible-\S+ .*|docker .*|ALTER .*)\Z")
 
 
 def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
