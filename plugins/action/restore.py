@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from ..module_utils.core.masking import mask
 from ..module_utils.core.steps import Step, as_dicts, sentence
 from ..plugin_utils.gate.step import EnvironmentStep
+from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.jobs import backup
 from ..plugin_utils.jobs.restore import Intention, another, reader, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
@@ -112,12 +113,12 @@ class ActionModule(EnvironmentStep):
 def _files_told(done: Mapping[str, Any]) -> str:
     if done["files"] is None:
         return "its own files are kept"
-    return f"{done['files']} files" + (", sanitised" if done["sanitised_files"] else "")
+    return number(done["files"], "file") + (", sanitised" if done["sanitised_files"] else "")
 
 
 def _told(prefix: str, manifest: Mapping[str, Any], done: Mapping[str, Any]) -> str:
     """What a restore did, in a few lines."""
-    what = f"{done.get('rows', 0)} rows, {_files_told(done)}, {done['seconds']} s"
+    what = f"{number(done.get('rows', 0), 'row')}, {_files_told(done)}, {done['seconds']} s"
     lines = [f"{prefix}: {manifest['name']} is restored ({what})"]
     lines += [f"  {note}" for note in done["notes"]]
     lines += [f"  the earlier database is kept as {name}, closed" for name in done["kept"]]

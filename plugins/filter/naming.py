@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils.isolation import naming
+from ..plugin_utils.isolation.wording import in_words
 
 
 def _filter(make: Callable[..., str]) -> Callable[..., str]:
@@ -23,7 +24,7 @@ def _filter(make: Callable[..., str]) -> Callable[..., str]:
     def apply(prefix: Any, *args: Any, **kwargs: Any) -> str:
         for value in (prefix, *args, *kwargs.values()):
             if not isinstance(value, str):
-                raise AnsibleFilterError(f"it takes strings, not {type(value).__name__}")
+                raise AnsibleFilterError(f"it takes text, but this is {in_words(value)}")
         try:
             return make(prefix, *args, **kwargs)
         except (TypeError, ValueError) as exc:

@@ -225,10 +225,10 @@ findings:
       elements: str
       sample: [aiia_prod, aiia_staging]
     machine:
-      description: The machine, if the finding concerns one.
+      description: The machine, if the finding concerns one; C(the machine) where the environments name none.
       returned: always
       type: str
-      sample: localhost
+      sample: app1
     resource:
       description: What the environments share or reach.
       returned: always

@@ -237,7 +237,7 @@ def test_production_is_restored_into_staging_only_sanitised(pair: Pair, tmp_path
     wanted = ["-e", "bulkhead_restore=latest", "-e", f"bulkhead_restore_from={production.prefix}"]
     production.variables["bulkhead_restore_readers"] = [{"prefix": staging.prefix}]
     error = restore(pair, *wanted).error
-    assert "is protected, and so is its data" in error and "so are its 3 files of web" in error
+    assert "is protected, and so is its data" in error and "so is what web holds (3 files)" in error
     assert sql(staging, ROWS) == rows
     script = tmp_path / "sanitise.sql"
     change = "UPDATE note SET text = 'removed ' || id; UPDATE django_site SET domain = 'example.com';"

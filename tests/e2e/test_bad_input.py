@@ -331,7 +331,7 @@ def test_a_full_disk(site: Site, little_room: Path, room: int) -> None:
     """Said in words; what serves goes on serving, and nothing half written is left."""
     place = site.small(directory=str(little_room / "test"))
     error = " ".join(place.deploy().error.split())
-    assert "1 MiB and " in error and "a deployment needs 512 MiB" in error
+    assert "1 MiB and " in error and "needs 512 MiB" in error
     place.variables["bulkhead_fail_on"] = "critical"  # go on in spite of that
     place.deploy().succeeded()
     rest = shutil.disk_usage(little_room).free - room

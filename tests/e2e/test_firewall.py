@@ -183,7 +183,7 @@ def test_rules_that_somebody_took_away(pair: Pair) -> None:
     try:
         assert pair.reached(pair.port) != []
         seen = pair.client.site.play("-l", "client", playbook="playbooks/verify.yml").succeeded()
-        assert f"the guard in the firewall (chain {chain}) was changed" in " ".join(seen.output.split())
+        assert f"The guard in the firewall (chain {chain}) was changed" in " ".join(seen.output.split())
         assert "firewall chain" in " ".join(sentences(pair.guard().succeeded().result("converge")["steps"]))
         assert pair.reached(pair.port) == []
         assert sorted(chain_of(pair.client)) == as_wanted

@@ -67,8 +67,8 @@ def test_the_trace_works(traced: Traced) -> None:
     [
         ([], ["there is no -l", "name one environment: -l production"]),
         (["-l", ""], ["-l is empty", "name one environment: -l production"]),
-        (["-l", "production:staging"], ["spans 2 environments: production, staging", "name one at a time"]),
-        (["-l", "all"], ["spans 2 environments", "name one at a time: -l production"]),
+        (["-l", "production:staging"], ["spans 2 environments: production, staging", "Name one at a time"]),
+        (["-l", "all"], ["spans 2 environments", "Name one at a time: -l production"]),
         (["-l", "staging-host,production-host"], ["spans 2 environments"]),
     ],
 )
@@ -93,7 +93,7 @@ def test_extra_variables(traced: Traced, variable: str) -> None:
     """-e would count for every environment of the run; identity least of all may come by it."""
     name = variable.partition("=")[0]
     run = traced.site.play("-l", "staging", "-e", variable)
-    traced.refused(run, f"-e sets {name}", f"set {name} in group_vars of the environment")
+    traced.refused(run, f"-e sets {name}", f"Set {name} in group_vars of the environment")
 
 
 def test_extra_variables_of_the_run(traced: Traced) -> None:
@@ -109,7 +109,7 @@ def test_a_host_in_two_environments(traced: Traced) -> None:
     hosts = {"hosts": {"shared-host": None}}
     path.write_text(yaml.safe_dump({"all": {"children": {"production": hosts, "staging": hosts}}}))
     run = traced.site.play("-l", "staging", write=False)
-    traced.refused(run, "host shared-host is in the groups", "an inventory host of its own")
+    traced.refused(run, "Host shared-host is in the groups", "its own inventory host")
 
 
 def test_a_prefix_that_is_anothers_and_more(site: Site) -> None:
@@ -175,7 +175,7 @@ def test_ignored_errors(traced: Traced) -> None:
 def test_the_action_alone(traced: Traced, action: str) -> None:
     """A playbook that calls only what changes a host, for everybody."""
     book = playbook(traced.site.directory, tasks=[{"name": "Just do it", action: {}}])
-    traced.refused(traced.site.play(playbook=book), "there is no -l", "name one environment")
+    traced.refused(traced.site.play(playbook=book), "there is no -l", "Name one environment")
 
 
 def test_a_forged_proof(traced: Traced) -> None:

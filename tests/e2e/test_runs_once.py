@@ -37,9 +37,9 @@ def test_what_ended_in_the_release_in_force(tmp_path: Path, projects: Callable[[
         verify().succeeded()
         docker("stop", names[2])
         run = verify()
-        assert run.code != 0 and f"container {names[2]} is exited (0)" in run.output, run.output
+        assert run.code != 0 and f"Container {names[2]} is exited (0)" in run.output, run.output
         docker("rm", names[2])
         run = verify()
-        assert run.code != 0 and "service worker has no container" in run.output, run.output
+        assert run.code != 0 and "Service worker has no container" in run.output, run.output
     finally:
         remove_project(site.project)

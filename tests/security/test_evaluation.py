@@ -208,7 +208,7 @@ def test_a_name_that_others_cannot_read(pair: tuple[Place, Place], tmp_path: Pat
     add(staging, prefix=f"{{{{ lookup('pipe', 'touch {marker}; echo staging') }}}}")
     run = site.play("-l", "production", "--check", write=False)
     words = " ".join(run.output.split())
-    assert run.code != 0 and "write bulkhead_prefix as plain text" in words and not marker.exists()
+    assert run.code != 0 and "Write bulkhead_prefix as plain text" in words and not marker.exists()
 
 
 def test_settings_with_a_secret_of_their_own(pair: tuple[Place, Place]) -> None:

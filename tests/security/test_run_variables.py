@@ -90,7 +90,7 @@ def test_e_cannot_change_what_an_environment_is_made_of(far: Place) -> None:
     shown = {"name": "Show", "ansible.builtin.debug": {"msg": "at {{ bulkhead_directory }}"}}
     run = far.site.play("-l", "small", "-e", "base=/srv/prod", playbook=book(far.site, shown, PROVE), write=False)
     assert "at /srv/prod/app" in run.output
-    assert "-e sets base, and bulkhead_directory is made of it" in refused(run)
+    assert "-e sets base, and bulkhead_directory is made from it" in refused(run)
 
 
 # ---- elsewhere than judged -------------------------------------------------------------------------------------------

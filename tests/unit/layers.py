@@ -63,7 +63,7 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     HEART,
     {
-        ".": "",
+        ".": "module_utils/core/words",
         "readers/compose": ". yaml",
         "readers/nginx": ".",
         "readers/shell": ".",
@@ -111,7 +111,7 @@ MAY_IMPORT |= _below(
 )
 
 #: What the heart shares with the code on the machine: constants and plain data, without any I/O.
-SHARED_DATA = ("module_utils/core/steps.py", "module_utils/docker/labels.py")
+SHARED_DATA = ("module_utils/core/steps.py", "module_utils/core/words.py", "module_utils/docker/labels.py")
 
 #: Python's modules that the heart may use: each gives the same answer to the same question, and touches nothing.
 PURE = frozenset(

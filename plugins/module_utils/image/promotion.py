@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import last_lines
 from ..core.timestamps import text
+from ..core.words import number
 from ..docker.engine import Engine, EngineError
 from ..docker.reference import PULLED
 from ..state.registry import Registry, state_directory
@@ -71,7 +72,7 @@ def healthy_since(containers: list[dict[str, Any]]) -> HealthySince:
 def period(evidence: dict[str, Any], containers: list[dict[str, Any]]) -> str:
     """Since when these containers have been healthy, and for how many minutes by their machine's clock."""
     began = healthy_since(containers).moment
-    return "%s (%d minutes)" % (text(began), (evidence["now"] - began) / 60)
+    return "%s (%s)" % (text(began), number(int((evidence["now"] - began) / 60), "minute"))
 
 
 def problem(evidence: dict[str, Any], minutes: int, image: Image) -> str:
@@ -208,9 +209,9 @@ class Promotion:
     def _refuse(self, problems: list[str]) -> None:
         if problems:
             raise EngineError(
-                "only images that were healthy in %s for %d minutes are accepted (bulkhead_promotion_from, "
+                "only images that were healthy in %s for %s are accepted (bulkhead_promotion_from, "
                 "bulkhead_promotion_minutes): %s. Nothing was changed"
-                % (self.evidence["prefix"], self.minutes, "; ".join(problems))
+                % (self.evidence["prefix"], number(self.minutes, "minute"), "; ".join(problems))
             )
 
     def image(self, name: str) -> Image:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ..core.decisive import is_decisive
 from ..core.errors import last_lines
 from ..core.steps import Step
+from ..core.words import number
 from ..docker.capabilities import capability_hint
 from ..docker.containers import condition, is_running, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
@@ -291,7 +292,7 @@ class Serving:
         how = condition(container)
         ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
         how += ": it answers its health check with an error" if how == "starting" and answers_wrongly(container) else ""
-        how += ": it ended, and was restarted %d times" % again if again > 0 else ""
+        how += ": it ended, and was restarted %s" % number(again, "time") if again > 0 else ""
         return how + (' (a service that does its work and ends needs restart: "no")' if ended_well else "")
 
     def last_words(self, container: dict[str, Any]) -> list[str]:

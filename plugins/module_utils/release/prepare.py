@@ -18,6 +18,7 @@ from typing import NoReturn
 from ..core.directory import digest
 from ..core.errors import last_lines
 from ..core.steps import Step
+from ..core.words import number
 from ..docker.containers import PREPARING, name_of
 from ..docker.engine import TIMED_OUT, EngineError
 from .comparison import Comparison, commands_digest
@@ -131,7 +132,7 @@ class Preparation:
             title += ", beyond what the version that serves knows"
         else:
             fresh = lines or last_lines(errors or output).splitlines() or ["(no answer)"]
-        left_out = ["… %d lines before" % (len(fresh) - _STATUS_LINES)] if len(fresh) > _STATUS_LINES else []
+        left_out = ["… %s before" % number(len(fresh) - _STATUS_LINES, "line")] if len(fresh) > _STATUS_LINES else []
         return ["%s:" % title, *left_out, *fresh[-_STATUS_LINES:]]
 
     def _said_before(self, service: Service, command: Sequence[str]) -> frozenset[str]:

@@ -10,10 +10,11 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..isolation.wording import in_words
 from .formed import check_forms
 from .inventory import holds_seal
 from .model import Declaration
-from .settings import REGISTRY_PASSWORD, in_words, setting_problem, setting_text, texts
+from .settings import REGISTRY_PASSWORD, setting_problem, setting_text, texts
 from .variables import SETTINGS, purpose, specification
 
 #: The fix for a name that resembles none of ours.
@@ -104,9 +105,8 @@ def _check_values(declaration: Declaration) -> None:
         declaration.problem(
             "several-hosts",
             "bulkhead_environment",
-            f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}); an "
-            "environment lives on one machine as long as it has a single engine: on two, each would have a database of "
-            "its own",
+            f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}), but "
+            "an environment lives on one machine: on two, each would have its own database",
             f"keep one host in group {declaration.group}, or declare a second environment",
         )
 
@@ -141,7 +141,7 @@ def _check_addresses(declaration: Declaration) -> None:
             "invalid-variable",
             "bulkhead_https_port",
             f"bulkhead_http_port and bulkhead_https_port are both {http}, and one port can have only one of them",
-            "give each a port of its own, such as 8080 and 8443",
+            "give each its own port, such as 8080 and 8443",
         )
     for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
         if not holds_seal(domain):
@@ -156,8 +156,7 @@ def _check_addresses(declaration: Declaration) -> None:
                 "bulkhead_domains",
                 f"bulkhead_domains has {domain}: the default stack answers for host names that are written out, and "
                 "its health check asks for the first of them",
-                "name each host that the environment answers for, or bring a template of your own "
-                "(bulkhead_nginx_template)",
+                "name each host that the environment answers for, or bring your own template (bulkhead_nginx_template)",
             )
 
 

@@ -162,7 +162,7 @@ def ingredients(extra: Iterable[str], variables: Mapping[str, Any]) -> list[Find
     return [
         _finding(
             name,
-            f"-e sets {name}, and {used_by[name]} is made of it",
+            f"-e sets {name}, and {used_by[name]} is made from it",
             f"set {name} in group_vars of the environment: what an environment is must be in the inventory",
         )
         for name in sorted(others & set(used_by))

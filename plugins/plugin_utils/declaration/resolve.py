@@ -15,13 +15,14 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_i
 from ansible.parsing.dataloader import DataLoader
 
 from ..isolation.model import SEAL, Where
+from ..isolation.wording import in_words
 from . import command_line
 from .checks import check
 from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
 from .model import Declaration
 from .scalars import check_scalars
-from .settings import in_words, plain, texts
+from .settings import plain, texts
 from .templates import Omitted, Templates, is_template, sealed
 from .variables import SETTINGS, defaults, purpose, specification
 

@@ -64,7 +64,7 @@ def check_scalars(declaration: Declaration, variables: Mapping[str, Any], loader
             )
         for path, key, item, in_list in _not_texts(name, name, value):
             if name in _COMPOSE and in_list and isinstance(item, bool):
-                message = f"{path} is a truth value to YAML, and no list of Compose holds any"
+                message = f"YAML reads {path} as true or false, which no list of Compose can hold"
                 _note(declaration, name, path, place(key, path), message, "put it into quotes")
                 continue
             where, written = _written(key, item, path, loader, lines)

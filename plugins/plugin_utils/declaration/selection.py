@@ -135,8 +135,8 @@ def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Co
                     host,
                     f"host {host} is in the groups {' and '.join(found)}, which declare different environments; it "
                     "keeps the variables of only one of them, whatever -l says",
-                    f"give each environment an inventory host of its own, such as {host}-{found[0]} and "
-                    f"{host}-{found[1]} with the same ansible_host",
+                    f"give each environment its own inventory host, such as {host}-{found[0]} and {host}-{found[1]} "
+                    "with the same ansible_host",
                     "AN-01",
                 )
             )

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..isolation.wording import in_words
+
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 #: Linux refuses to start a process with one string of 128 KiB or more (MAX_ARG_STRLEN); Compose then reports success.
@@ -37,13 +39,6 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
-
-
-def in_words(value: Any) -> str:
-    """What kind of value this is, in words for its user."""
-    kinds = ((bool, "true or false"), ((int, float), "a number"), (Mapping, "a mapping"), ((list, tuple), "a list"))
-    found = next((words for kind, words in kinds if isinstance(value, kind)), "text")
-    return "empty" if value is None else found
 
 
 def setting_problem(key: str, value: str) -> str:

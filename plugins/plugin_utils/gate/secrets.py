@@ -60,8 +60,8 @@ class Vaults:
                         where,
                         f"{where} is encrypted with the vault id {other}, but belongs to {self.prefixes[group]}: "
                         f"whoever deploys {self.prefixes[other]} can read it",
-                        f"give it a password of its own: ansible-vault rekey --vault-id {other}@prompt "
-                        f"--new-vault-id {group}@prompt",
+                        f"give it its own password: ansible-vault rekey --vault-id {other}@prompt --new-vault-id "
+                        f"{group}@prompt",
                         (Where(where),),
                     )
         for group in selected:
@@ -224,7 +224,8 @@ def _untrue(
             "missing-fingerprint",
             Severity.LOW,
             listing(missing),
-            f"{listing(missing)} have no fingerprint, so deployments of other environments cannot compare them",
+            f"{listing(missing)} {'have' if len(missing) > 1 else 'has'} no fingerprint, so deployments of other "
+            f"environments cannot compare {'them' if len(missing) > 1 else 'it'}",
             again,
         )
 

@@ -54,8 +54,8 @@ def unreadable_names(declaration: Declaration) -> Iterator[Finding]:
                 Severity.HIGH,
                 (),
                 name,
-                f"the environment of group {declaration.group} has no name that others can read: {why}. It cannot be "
-                "known what belongs to it",
+                f"the environment of group {declaration.group} has no name that others can read: {why}. What belongs "
+                "to it cannot be known",
                 f"write {name} as plain text: other environments must be able to read it without your lookups and "
                 "secrets",
                 (declaration.origins[name],) if name in declaration.origins else (),

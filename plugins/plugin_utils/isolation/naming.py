@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+from .wording import in_words
+
 #: PostgreSQL truncates longer identifiers, with only a notice.
 IDENTIFIER_BYTES = 63
 #: A longer DNS label cannot be resolved, but Docker accepts it as a container name.
@@ -57,7 +59,7 @@ def words_of(*names: str) -> frozenset[str]:
 def check_prefix(prefix: object) -> list[str]:
     """The problems of a prefix, one message each; empty if it is valid."""
     if not isinstance(prefix, str):
-        return [f"a prefix is a string, not {type(prefix).__name__}"]
+        return [f"a prefix is text, but this is {in_words(prefix)}"]
     if not prefix:
         return ["the prefix is empty"]
     problems = []
@@ -79,7 +81,7 @@ def check_prefix(prefix: object) -> list[str]:
 def check_environment(name: object) -> list[str]:
     """The problems of an environment's name, such as ``prod`` or ``pr-123``; empty if it is valid."""
     if not isinstance(name, str):
-        return [f"the name of an environment is a string, not {type(name).__name__}"]
+        return [f"the name of an environment is text, but this is {in_words(name)}"]
     if not _ENVIRONMENT.match(name):
         return [f"environment {name!r} must begin with a letter or digit and contain only a-z, 0-9, '_' and '-'"]
     return []

@@ -19,7 +19,7 @@ from typing import Any
 
 from .live_rules import LIVE_RULES
 from .model import Environment, Finding, Fleet, Severity, Where
-from .wording import some
+from .wording import in_words, listing, number
 
 VARIABLE = "bulkhead_waivers"
 
@@ -110,10 +110,10 @@ def _read(environment: Environment, given: Any, where: Where) -> Iterator[Waiver
         return
     variable = where.item or VARIABLE
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
-        yield _malformed(environment, where, variable, f"is {type(given).__name__}, not a list")
+        yield _malformed(environment, where, variable, f"must be a list, but is {in_words(given)}")
         return
-    for number, item in enumerate(given):
-        name = f"{variable}[{number}]"
+    for index, item in enumerate(given):
+        name = f"{variable}[{index}]"
         place = Where(where.file, where.line, name)
         fault = _fault(item)
         if fault:
@@ -127,7 +127,7 @@ def _read(environment: Environment, given: Any, where: Where) -> Iterator[Waiver
 def _fault(item: Any) -> str:
     """What is wrong with an item of the list, as a predicate; empty if it is a valid waiver."""
     if not isinstance(item, Mapping):
-        return f"is {type(item).__name__}, not a mapping of {', '.join(_KEYS)}"
+        return f"must be a mapping of {', '.join(_KEYS)}, but is {in_words(item)}"
     missing = [key for key in _KEYS if not str(item.get(key) or "").strip()]
     if missing:
         return f"lacks {' and '.join(missing)}"
@@ -174,9 +174,8 @@ def _expired(waivers: Sequence[Waiver], today: date) -> Finding:
         severity=Severity.MEDIUM,
         environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} expired on "
-        f"{waiver.until}, {days} day{'s' if days > 1 else ''} ago, so the finding counts again. Its reason was: "
-        f"{waiver.reason}",
+        message=f"The waiver of {listing(_environments(waivers))} for {waiver.rule} on {waiver.resource} expired on "
+        f"{waiver.until}, {number(days, 'day')} ago, so the finding counts again. Its reason was: {waiver.reason}",
         fix="Fix the finding and remove the waiver, or extend it if its reason is still valid.",
         where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
     )
@@ -191,7 +190,7 @@ def _unused(waivers: Sequence[Waiver], known: Collection[str]) -> Finding:
         severity=Severity.LOW,
         environments=_environments(waivers),
         resource=waiver.resource,
-        message=f"The waiver of {some(_environments(waivers))} for {waiver.rule} on {waiver.resource} matches no "
+        message=f"The waiver of {listing(_environments(waivers))} for {waiver.rule} on {waiver.resource} matches no "
         f"finding. It would hide the finding if it came back.{hint}",
         fix="Remove the waiver, or write rule and resource as the report shows them.",
         where=tuple(dict.fromkeys(waiver.where for waiver in waivers)),
@@ -211,8 +210,8 @@ def _incomplete(finding: Finding, waivers: Sequence[Waiver]) -> Finding:
         environments=finding.environments,
         machine=finding.machine,
         resource=finding.resource,
-        message=f"{finding.rule} on {finding.resource} is accepted by {some(accepting)} and not by {some(others)}. "
-        "It counts until every environment that it names accepts it.",
-        fix=f"Add the same waiver to {some(others)}, or set it once in group_vars/all.",
+        message=f"{finding.rule} on {finding.resource} is accepted by {listing(accepting)}, but not by "
+        f"{listing(others)}. It counts until every environment that it names accepts it.",
+        fix=f"Add the same waiver to {listing(others)}, or set it once in group_vars/all.",
         where=tuple(waiver.where for waiver in waivers),
     )

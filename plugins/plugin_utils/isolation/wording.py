@@ -2,11 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Words for people: how many, and the first few of many."""
+"""Words for people: how many, the first few of many, and whole sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ...module_utils.core.words import number as number
 
 #: Names that one message gives before it counts the rest.
 _NAMED = 3
@@ -14,11 +18,17 @@ _NAMED = 3
 #: Names, resources or places that one finding lists on the screen.
 _LISTED = 4
 
+#: Words that begin a message and are no name: that of a service or an environment keeps its own letter.
+_BEGINNING = ("the ", "this ", "group ", "host ", "template ")
 
-def number(count: int, word: str) -> str:
-    """How many there are of what a word names, so that one is no plural."""
-    ending = "es" if word.endswith("s") else "s"
-    return f"{count} {word}{'' if count == 1 else ending}"
+#: A word that begins advice, and not a variable or a path.
+_VERB = re.compile(r"[a-z]+ ")
+
+#: Advice that is nothing but a command.
+_COMMAND = re.compile(r"(?:docker|ansible-[a-z]+|ALTER) ")
+
+#: An end after which a full stop would be typed along: an option, or a command that is meant to be copied.
+_COPIED = re.compile(r"(?:^|[:,] )(?:-\S+(?: [^\s(]+)*|ansible-\S+ .*|docker .*|ALTER .*)\Z")
 
 
 def some(names: Sequence[str], separator: str = ", ", most: int = _LISTED) -> str:
@@ -34,3 +44,27 @@ def listing(names: Iterable[str]) -> str:
     if hidden > 0:
         return f"{', '.join(shown)} and {hidden} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, so that another sentence can follow."""
+    return text if not text or text[-1] in ".!?…" or _COPIED.search(text) else f"{text}."
+
+
+def message(text: str) -> str:
+    """What a finding says, as a sentence."""
+    return sentence(text[0].upper() + text[1:] if text.startswith(_BEGINNING) else text)
+
+
+def advice(text: str) -> str:
+    """How a finding is mended, as a sentence: it begins with a verb, or is a command to copy."""
+    if _COMMAND.match(text):
+        return text
+    return sentence(text[0].upper() + text[1:] if _VERB.match(text) else text)
+
+
+def in_words(value: Any) -> str:
+    """What kind of value this is, in words for its user."""
+    kinds = ((bool, "true or false"), ((int, float), "a number"), (Mapping, "a mapping"), ((list, tuple), "a list"))
+    found = next((words for kind, words in kinds if isinstance(value, kind)), "text")
+    return "empty" if value is None else found

@@ -202,7 +202,7 @@ def _one_project(root: Path, named: dict[str, _Named]) -> Iterator[str]:
         others = [path for path in map(str, paths) if path not in kept]
         found.compose_files = kept
         if others:
-            yield f"{_FULL.get(name, name)} has several projects. Of these, {listing(others)} was left out."
+            yield f"{_FULL.get(name, name)} has several projects. Left out of them: {listing(others)}."
 
 
 def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PurePosixPath]) -> Iterator[str]:
@@ -350,6 +350,6 @@ def _told(named: Mapping[str, _Named], left_out: Sequence[str]) -> Iterator[str]
     if left_out:
         yield f"Left out, as no environment's: {listing(left_out)}."
     if len(named) == 1:
-        yield "There is one environment only, so there is nothing to compare it with."
+        yield "Only one environment was found, so there is nothing to compare it with."
     if len(named) > 1:
         yield "All of them were taken to share one machine; set 'machine' where they do not."

@@ -15,11 +15,15 @@ from typing import Any
 from ..isolation.errors import ReaderError
 from ..isolation.model import Severity, Where
 from ..isolation.readers.compose.yaml_text import read_yaml
+from ..isolation.wording import in_words
 from .discovery import CONFIG, discover
 
 FORMATS = ("json", "sarif", "junit", "markdown")
 FAIL_ON = (*(level.label for level in reversed(Severity)), "never")
 COMPOSE_CLI = ("auto", "never")
+
+#: What findings call a machine that was not named: the files' own, and not the one that reads them.
+UNNAMED = "the machine"
 
 _LISTS = ("compose_files", "env_files", "nginx_files", "files")
 _WORDS = ("name", "prefix", "directory", "machine", "compose_project")
@@ -154,7 +158,7 @@ def _declared(item: Mapping[str, Any], where: Where) -> RequestedEnvironment:
         prefix=words["prefix"],
         name=words["name"] or words["prefix"],
         directory=words["directory"],
-        machine=words["machine"] or "localhost",
+        machine=words["machine"] or UNNAMED,
         compose_files=tuple(item.get("compose_files") or ()),
         env_files=tuple(item.get("env_files") or ()),
         nginx_files=tuple(item.get("nginx_files") or ()),
@@ -177,7 +181,7 @@ def _faults(given: Mapping[str, Any]) -> list[str]:
     if not environments:
         return [*faults, "environments is empty: there is nothing to check"]
     if not isinstance(environments, Sequence) or isinstance(environments, (str, bytes)):
-        return [*faults, f"environments must be a list, not {type(environments).__name__}"]
+        return [*faults, f"environments must be a list, but is {in_words(environments)}"]
     for number, item in enumerate(environments):
         label = f"environments[{number}]"
         if isinstance(item, Mapping):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils.backup.postgresql import major
+from ..isolation.wording import number
 
 #: The name of a backup: its environment's prefix and the time.
 _NAME = re.compile(r"(?P<prefix>[^/]+)-\d{8}T\d{6}Z(?:-\d+)?")
@@ -143,7 +144,8 @@ def _files(intention: Intention, manifest: Mapping[str, Any]) -> Iterator[str]:
         count = sum(part["files"] for part in coming)
         origin, names = manifest["prefix"], " and ".join(part["name"] for part in coming)
         yield (
-            f"{origin} is protected, and so are its {count} files of {names}. Choose: "
+            f"{origin} is protected, and so is what {names} {'hold' if len(coming) > 1 else 'holds'} "
+            f"({number(count, 'file')}). Choose: "
             f"-e bulkhead_restore_files=leave ({intention.prefix} keeps its own), or in the group_vars of {origin} "
             "bulkhead_restore_sanitise_files: <a shell script that runs over them before they are used>"
         )

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..declaration.settings import in_words, texts
+from ..declaration.settings import texts
+from ..isolation.wording import in_words
 from .tuning import fit_to_limits, workers
 
 #: Keys of a service definition that are ours and not Compose's.

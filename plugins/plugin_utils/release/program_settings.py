@@ -16,6 +16,7 @@ from typing import Any
 
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
+from ..isolation.wording import in_words
 from .tuning import beyond, text_of
 
 SETTABLE: Mapping[str, frozenset[str]] = {
@@ -103,6 +104,6 @@ def _problems(program: str, settable: frozenset[str], name: Any, value: Any) -> 
             f"{known}; docs/tuning.md lists the settings of {program} that an inventory may choose",
         )
     elif not isinstance(value, (str, int, float)):
-        yield f"is a {type(value).__name__}, but a setting is one value", "write a text, a number or a truth value"
+        yield f"is {in_words(value)}, but a setting is one value", "write a text, a number or a truth value"
     elif not _VALUE.match(text_of(program, value)):
         yield "has a character that could end its line or quote", "use letters, digits, blanks and . , : ; % / + - = @"

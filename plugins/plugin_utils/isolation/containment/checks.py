@@ -76,9 +76,8 @@ def own_path(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
 def own_domain(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow names without a dot, and those of the environment's domains."""
     name = str(value)
-    return (
-        "" if "." not in name.strip(".") or boundary.owns_domain(name) else f"{name} is no domain of {boundary.prefix}"
-    )
+    own = "." not in name.strip(".") or boundary.owns_domain(name)
+    return "" if own else f"{name} is not a domain of {boundary.prefix}"
 
 
 def resolver(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -147,7 +146,7 @@ def included(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str
     """Allow the files that nginx itself has, and those beside the own configuration."""
     good = re.fullmatch(r"(?:/etc/nginx/)?(?:mime\.types|(?:fastcgi|proxy|scgi|uwsgi)_params|fastcgi\.conf|"
                         r"(?:conf\.d|snippets)/(?!\.\.)[\w.*-]+)|(?!\.\.)[\w*][\w.*-]*", str(value))  # fmt: skip
-    return "" if good else f"what {value} holds is not proved"
+    return "" if good else f"what {value} contains is not proved"
 
 
 def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -203,7 +202,7 @@ def size(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
         number = parse_size(value)
     except (ReaderError, OverflowError):
         return f"{value} is not a size"
-    return "" if 0 < number <= _LARGEST else f"{value} is no limit"
+    return "" if 0 < number <= _LARGEST else f"{value} is not a limit"
 
 
 def sysctl(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -222,7 +221,7 @@ def ulimit(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
     name, _equals, number = str(value).partition("=")
     if name in ("rtprio", "nice", "rttime", "sigpending", "msgqueue"):
         return f"{name} takes from every process of the machine"
-    return f"{name}: {number} is no limit" if name == "nproc" and number == "-1" else ""
+    return f"{name}: {number} is not a limit" if name == "nproc" and number == "-1" else ""
 
 
 def logging_driver(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -242,7 +241,7 @@ def label(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
     key, _equals, text = str(value).partition("=")
     named = _TRAEFIK.match(key)
     if named and not boundary.owns_name(named[1].replace("-", "_")) and not boundary.owns_name(named[1]):
-        return f"the name {named[1]} is one of all of Traefik's, and does not begin with {boundary.prefix}"
+        return f"{named[1]} is one name for all that Traefik serves, and does not begin with {boundary.prefix}"
     if not named or not key.endswith(".rule"):
         return ""
     if re.search(r"\bHost(?:SNI)?Regexp\s*\(", text):

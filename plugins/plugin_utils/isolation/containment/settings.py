@@ -71,7 +71,7 @@ def judge(program: str, setting: str, value: Any, boundary: Boundary) -> Judged:
     """
     entry = entry_of(program, setting)
     if entry is None:
-        return Judged(None, f"{setting} is not a setting of {program} that Bulkhead has classified")
+        return Judged(None, f"Bulkhead does not know the setting {setting} of {program}")
     return Judged(entry.kind, entry.problem(value, boundary, {}))
 
 

@@ -86,7 +86,7 @@ class _KeyWalk:
                 named = branch.below.get(name)
                 below = named or branch.below.get("*")
                 if below is None:
-                    self.found.append(Leaf((*path, name), item, None, f"{name} has no class"))
+                    self.found.append(Leaf((*path, name), item, None, f"Bulkhead does not know {name}"))
                 elif below.entry is None:
                     if item is not None:
                         self.into(item, below, (*path, name))
@@ -105,7 +105,7 @@ class _KeyWalk:
                 elif not below.free:
                     self.judge(item, below.entry, path, str(number), {})
         else:
-            self.found.append(Leaf(path, value, None, f"{path[-1]} of this form has no class"))
+            self.found.append(Leaf(path, value, None, f"Bulkhead does not know this form of {path[-1]}"))
 
     def judge(self, value: Any, entry: Entry, path: tuple[str, ...], name: str, around: Mapping[str, Any]) -> None:
         """Judge one value; what is empty or sealed says nothing."""

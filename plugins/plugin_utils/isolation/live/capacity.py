@@ -55,10 +55,10 @@ def _disk(
             "disk-full",
             Severity.HIGH,
             path,
-            f"{gibibytes(free)} and {inodes:.0%} of the inodes are free at {path}, and a deployment needs "
-            f"{gibibytes(need)}{_parts(image, others)}; a full disk stops the databases of every environment on this "
-            f"machine{_users(observation)}",
-            "free some space, or move the directory to a larger disk",
+            f"A deployment of {environment.prefix} needs {gibibytes(need)}{_parts(image, others)} at {path}, and "
+            f"{gibibytes(free)} and {inodes:.0%} of the inodes are free there. A full disk stops the databases of "
+            f"every environment on this machine{_users(observation)}.",
+            "Free some space, or move the directory to a larger disk.",
         )
         return
     alarm = float(environment.variables.get(_ALARM) or 0) / 100
@@ -68,9 +68,9 @@ def _disk(
             "disk-filling",
             Severity.LOW,
             path,
-            f"{gibibytes(free)} of {gibibytes(disk['size'])} and {inodes:.0%} of the inodes are free at {path} (alarm "
-            f"below {alarm:.0%}, {_ALARM}){_users(observation)}",
-            "free some space before the disk is full: a full one stops every environment's database",
+            f"The disk of {path} has {gibibytes(free)} of {gibibytes(disk['size'])} and {inodes:.0%} of its inodes "
+            f"free, less than the alarm of {alarm:.0%} ({_ALARM}){_users(observation)}.",
+            "Free some space before the disk is full: a full disk stops every environment's database.",
         )
 
 
@@ -118,11 +118,12 @@ def _memory(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             "overcommitted-machine",
             Severity.MEDIUM,
             "memory",
-            f"this machine has {gibibytes(there)} of memory; {_told(kept)} are reserved, and the limits of the others "
-            f"add up to more than the rest ({_told(taken)}): if they use what they may, the kernel kills whatever is "
-            "largest, for example a reserving environment's database",
-            "lower deploy.resources.limits.memory in the other environments, or bulkhead_reserved_memory, or move an "
-            "environment to another machine",
+            f"This machine has {gibibytes(there)} of memory, of which {_told(kept)} "
+            f"{'is' if len(kept) == 1 else 'are'} reserved, and the limits of the others ({_told(taken)}) add up to "
+            "more than the rest: when they use it, the kernel kills the largest process, which may be a reserving "
+            "environment's database.",
+            "Lower deploy.resources.limits.memory in the other environments, lower bulkhead_reserved_memory, or move "
+            "an environment to another machine.",
         )
 
 
@@ -146,8 +147,9 @@ def _swap(environment: Environment, observation: Mapping[str, Any]) -> Iterator[
             "unlimited-swap",
             Severity.LOW,
             "swap",
-            f"this machine has {gibibytes(swap)} of swap, and its kernel cannot limit it for a container",
-            "boot with swapaccount=1, use cgroup v2, or switch swap off",
+            f"This machine has {gibibytes(swap)} of swap, and its kernel cannot limit it for a container: one "
+            "environment's swapping slows every other.",
+            "Boot with swapaccount=1, use cgroup v2, or switch swap off.",
         )
 
 

@@ -46,9 +46,9 @@ def shared_credentials(environment: Environment, observation: Mapping[str, Any])
                 rule.severity,
                 (environment.prefix, other),
                 listing(dict.fromkeys((name, theirs))),
-                f"on the machine {name} of {environment.prefix} and {theirs} of {other} have the same value: whoever "
-                "has one environment's secrets has the other's access too",
-                "give each environment a secret of its own, or accept the sharing with a waiver",
+                f"{name} of {environment.prefix} and {theirs} of {other} have the same value on the machine: whoever "
+                "has the secrets of one also has the other's access.",
+                "Give each environment its own secret, or waive the sharing with a reason.",
                 (Where(item="seen on the machine (keyed digests were compared)"),),
                 environment.machine,
                 rule.hazards,

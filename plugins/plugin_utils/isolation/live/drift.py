@@ -68,8 +68,8 @@ def drift(environment: Environment, observation: Mapping[str, Any]) -> list[Find
             Severity.LOW,
             (environment.prefix,),
             resource,
-            f"{what} since the deployment of {when}; the next deployment reverts this",
-            "to keep the change, make it in the inventory (--check --diff shows it)",
+            f"{what} since the deployment of {when}; the next deployment reverts this.",
+            "To keep the change, make it in the inventory ('--check --diff' shows it).",
             (Where(item="seen on the machine"),),
             environment.machine,
         )
@@ -90,7 +90,7 @@ def _guard(
     now = deployed_guard(environment.prefix, observation)
     if now != recorded:
         how = "was changed" if set(now) >= set(recorded) else "is gone"
-        yield f"firewall chain {chain}", f"the guard in the firewall (chain {chain}) {how}, by hand or by a reboot,"
+        yield f"firewall chain {chain}", f"The guard in the firewall (chain {chain}) {how}, by hand or by a reboot,"
 
 
 def differences(environment: Environment, observation: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -192,13 +192,13 @@ def _containers(
         if name not in now:
             renamed = [other for other in strays if all(now[other][what] == was[what] for what in _SAME if what in was)]
             what = f"was renamed to {renamed[0]} by hand" if renamed else "was removed by hand"
-            yield f"container {name}", f"container {name} {what}"
+            yield f"container {name}", f"Container {name} {what}"
             continue
         condition = observed[name]["condition"]
         if condition == "paused":
-            yield f"container {name}", f"container {name} was paused by hand"
+            yield f"container {name}", f"Container {name} was paused by hand"
         elif not observed[name]["running"] and not (condition == "exited (0)" and once(observed[name], services)):
-            yield f"container {name}", f"container {name} was stopped, or exited by itself ({condition}),"
+            yield f"container {name}", f"Container {name} was stopped, or exited by itself ({condition}),"
         for what, word in _KEPT.items():
             if what in was and now[name][what] != was[what]:
-                yield f"container {name}", f"container {name} had its {word} changed by hand"
+                yield f"container {name}", f"Container {name} had its {word} changed by hand"

@@ -42,8 +42,8 @@ def unwell(
         completed = container["condition"] == "exited (0)" and once(container, services)
         serves = container["condition"] in ("healthy", "running", "starting")
         if not (serves or completed):
-            yield f"container {container['name']}", f"container {container['name']} is {container['condition']}"
+            yield f"container {container['name']}", f"Container {container['name']} is {container['condition']}."
     for key, service in sorted(services.items()):
         if not service["once"] and counts[key] < service["replicas"]:
             has = f"{counts[key]} of {service['replicas']} containers" if counts[key] else "no container"
-            yield f"service {key}", f"service {key} has {has}"
+            yield f"service {key}", f"Service {key} has {has}."

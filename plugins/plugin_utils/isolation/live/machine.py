@@ -69,10 +69,10 @@ def _identity(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "other-machine",
                 Severity.HIGH,
                 what,
-                f"this is not the {what} that {environment.prefix} was deployed to: its id is {now[:12]}, the registry "
-                f"has {then[:12]}; the environment's data is elsewhere",
-                f"check ansible_host and bulkhead_docker_host; if {environment.prefix} has really moved, remove its "
-                "entry from the registry on this machine",
+                f"This is not the {what} that {environment.prefix} was deployed to: its id is {now[:12]}, and the "
+                f"registry has {then[:12]}. The data of {environment.prefix} is elsewhere.",
+                f"Check ansible_host and bulkhead_docker_host. If {environment.prefix} has really moved, remove its "
+                "entry from the registry on this machine.",
                 "CP-21",
             )
 
@@ -88,10 +88,10 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
             "other-directory",
             Severity.CRITICAL,
             directory,
-            f"{environment.prefix} was deployed here to {directory} by {entry.get('by') or 'an unknown user'}; "
-            f"deploying it to {environment.directory} would take over its containers and volumes",
-            "give one of the two another bulkhead_prefix; if it is the same environment and has moved, move its "
-            "directory on the machine as well",
+            f"{environment.prefix} was deployed here to {directory} by {entry.get('by') or 'an unknown user'}: "
+            f"deploying it to {environment.directory} would take over its containers and volumes.",
+            "Give one of the two another bulkhead_prefix. If it is the same environment and has moved, move its "
+            "directory on the machine as well.",
             "CP-01",
             "CP-12",
         )
@@ -111,7 +111,8 @@ def _maintenance(environment: Environment, observation: Mapping[str, Any]) -> It
             "in-maintenance",
             Severity.LOW,
             environment.directory,
-            f"{environment.prefix} answers every request with its maintenance page; a deployment does not change that",
+            f"{environment.prefix} answers every request with its maintenance page, and a deployment does not change "
+            "that.",
             "ansible-playbook aiia.bulkhead.maintenance -l <environment> -e bulkhead_maintenance=off",
         )
 
@@ -124,9 +125,9 @@ def _open_engine(environment: Environment, observation: Mapping[str, Any]) -> It
                 "open-engine",
                 Severity.CRITICAL,
                 f"port {_OPEN_ENGINE}",
-                f"port {_OPEN_ENGINE} is open on {socket['address'] or 'every address'}: if that is the Docker engine, "
-                "every container of every environment can become root on this machine",
-                "let the engine listen on its socket only, or on 2376 with TLS and client certificates",
+                f"Port {_OPEN_ENGINE} is open on {socket['address'] or 'every address'}: if that is the Docker "
+                "engine, every container of every environment can become root on this machine.",
+                "Let the engine listen on its socket only, or on 2376 with TLS and client certificates.",
                 "HP-07",
             )
 
@@ -140,9 +141,9 @@ def _privileged_owner(environment: Environment, observation: Mapping[str, Any]) 
             Severity.LOW,
             f"user {owner}",
             f"{owner}, who owns {environment.directory} (bulkhead_owner), is in the group docker: whoever can act as "
-            f"{owner} is root on this machine and can reach every environment",
-            f"take {owner} out of the group docker (gpasswd --delete {owner} docker), or give the environment a user "
-            "of its own",
+            f"{owner} is root on this machine and can reach every environment.",
+            f"Take {owner} out of the group docker (gpasswd --delete {owner} docker), or give the environment its "
+            "own user.",
             "VP-18",
         )
 
@@ -157,9 +158,9 @@ def _parents(environment: Environment, observation: Mapping[str, Any]) -> Iterat
                 "compose-file-above",
                 Severity.LOW,
                 path,
-                f"{path} lies above {own}: docker compose without -f may use that file instead of the one of "
-                f"{environment.prefix}",
-                "move that file out of the way; Bulkhead itself always passes -f",
+                f"{path} lies above {own}: 'docker compose' without -f may use that file instead of the one of "
+                f"{environment.prefix}.",
+                "Move that file elsewhere; Bulkhead itself always passes -f.",
                 "CP-14",
             )
 
@@ -172,9 +173,9 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "damaged-registry",
                 Severity.LOW,
                 f"registry entry {prefix}",
-                f"the registry entry of {prefix} cannot be used ({entry['damaged']}); {prefix} is judged by what runs "
-                "on the machine instead, without its domains and databases",
-                f"deploy {prefix} again to rewrite its entry",
+                f"The registry entry of {prefix} cannot be used ({entry['damaged']}): {prefix} is judged by what "
+                "runs on the machine instead, without its domains and databases.",
+                f"Deploy {prefix} again to rewrite its entry.",
             )
         elif "rebuilt" in entry:
             yield _finding(
@@ -182,8 +183,9 @@ def _registry(environment: Environment, observation: Mapping[str, Any]) -> Itera
                 "rebuilt-registry",
                 Severity.LOW,
                 f"registry entry {prefix}",
-                f"the registry entry of {prefix} was rebuilt from the copy in {entry['directory']}: {entry['rebuilt']}",
-                f"deploy {prefix} again to complete its entry",
+                f"The registry entry of {prefix} was rebuilt from the copy in {entry['directory']}: "
+                f"{entry['rebuilt']}.",
+                f"Deploy {prefix} again to complete its entry.",
             )
 
 
@@ -197,10 +199,10 @@ def _unregistered(environment: Environment, observation: Mapping[str, Any]) -> I
             "unregistered-environment",
             Severity.LOW,
             f"environment {unknown[0]}",
-            f"containers of {some(unknown)} run here without a registry entry; they are judged by what runs on the "
-            "machine, without domains and databases",
-            "deploy them again to register them, or set the same bulkhead_state_directory for all users of this "
-            "machine",
+            f"Containers of {some(unknown)} run here without a registry entry: they are judged by what runs on the "
+            "machine, without domains and databases.",
+            "Deploy them again to register them, or set the same bulkhead_state_directory for all users of this "
+            "machine.",
         )
 
 
@@ -222,9 +224,9 @@ def moved_checkout(environment: Environment, prefix: str, observation: Mapping[s
             "moved-checkout",
             Severity.LOW,
             f"{entry['directory']}/code",
-            f"the checkout of {prefix} is at {checkout['commit'][:12]} on {checkout['branch'] or 'no branch'}, but "
-            f"{deployed[:12]} was deployed: it was pulled or switched by hand",
-            f"deploy {prefix} to reset it; builds never use the work tree",
+            f"The checkout of {prefix} is at {checkout['commit'][:12]} on {checkout['branch'] or 'no branch'}, but "
+            f"{deployed[:12]} was deployed: it was pulled or switched by hand.",
+            f"Deploy {prefix} to reset it; builds never use the work tree.",
             "CI-09",
         )
 
@@ -241,8 +243,8 @@ def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -
             Severity.HIGH,
             f"{environment.directory}/code",
             f"{environment.directory}/code is a link to {place}, outside the environment's own directory: checking "
-            "out a commit here changes files there",
-            "remove the link; the deployment creates its own checkout",
+            "out a commit here changes files there.",
+            "Remove the link; the deployment creates its own checkout.",
             "VP-15",
         )
     for directory, other in sorted(observation["checkouts"].items()):
@@ -256,9 +258,9 @@ def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -
                 "shared-repository",
                 Severity.HIGH,
                 own["repository"],
-                f"the checkouts in {environment.directory} and {directory} share the git repository "
-                f"{own['repository']}: a fetch, checkout or clean-up in one affects the other",
-                f"remove {environment.directory}/code (a worktree or link); the deployment creates its own checkout",
+                f"The checkouts in {environment.directory} and {directory} share the git repository "
+                f"{own['repository']}: a fetch, checkout or clean-up in one affects the other.",
+                f"Remove {environment.directory}/code (a worktree or link); the deployment creates its own checkout.",
                 "VP-15",
             )
 
@@ -271,8 +273,9 @@ def _limits(environment: Environment, observation: Mapping[str, Any]) -> Iterato
                 "kernel-limit",
                 Severity.MEDIUM,
                 what,
-                f"{count} of {most} {what} are in use on this machine; every environment on it fails when they run out",
-                "find out what uses them, or raise the kernel's limit (sysctl)",
+                f"{count} of {most} {what} are in use on this machine: every environment on it fails when they run "
+                "out.",
+                "Find out what uses them, or raise the kernel's limit (sysctl).",
                 "HP-12",
             )
 
@@ -288,8 +291,8 @@ def _schedules(environment: Environment, observation: Mapping[str, Any]) -> Iter
                     Severity.LOW,
                     schedule["path"],
                     f"{schedule['path']} runs '{redact(line.strip())}': it removes everything that no container uses "
-                    "at that moment, including volumes and images of stopped environments",
-                    "remove that job; Bulkhead removes only its own objects, by exact name",
+                    "at that moment, including volumes and images of stopped environments.",
+                    "Remove that job; Bulkhead removes only its own objects, by exact name.",
                     "OP-01",
                 )
 
@@ -301,8 +304,9 @@ def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             "no-live-restore",
             Severity.LOW,
             "Docker engine",
-            "live-restore is off: a restart or upgrade of the engine stops the containers of every environment",
-            "set engine_live_restore: true and run aiia.bulkhead.provision (which reloads the engine, no restart)",
+            "The engine has live-restore off: restarting or upgrading it stops the containers of every environment.",
+            "Set engine_live_restore: true and run aiia.bulkhead.provision, which reloads the engine without a "
+            "restart.",
             "OP-10",
         )
     version = str(observation["engine"]["version"]).partition(".")[0]
@@ -313,9 +317,9 @@ def _engine(environment: Environment, observation: Mapping[str, Any]) -> Iterato
             "reachable-loopback",
             Severity.LOW,
             f"port {local[0]}",
-            f"Docker Engine {observation['engine']['version']} lets other hosts on this machine's network reach ports "
-            f"published on loopback ({', '.join(local[:4])})",
-            f"upgrade the engine to {_LOOPBACK_SAFE} or later",
+            f"Docker Engine {observation['engine']['version']} lets other hosts on this machine's network reach "
+            f"ports published on loopback ({', '.join(local[:4])}).",
+            f"Upgrade the engine to {_LOOPBACK_SAFE} or later.",
             "NW-19",
         )
 

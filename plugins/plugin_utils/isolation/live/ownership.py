@@ -66,9 +66,9 @@ def _foreign_names(environment: Environment, observation: Mapping[str, Any]) -> 
                     "foreign-name",
                     Severity.CRITICAL if kind == "volume" else Severity.HIGH,
                     f"{kind} {item['name']}",
-                    f"a {kind} called {item['name']} is on the machine and belongs to {owner_of(item['labels'])}; "
-                    f"deploying {environment.prefix} would use or replace it",
-                    f"rename or remove that {kind}, or declare it external if {environment.prefix} is to share it",
+                    f"The machine has a {kind} called {item['name']}, which belongs to {owner_of(item['labels'])}: "
+                    f"deploying {environment.prefix} would use or replace it.",
+                    f"Rename or remove that {kind}, or declare it external if {environment.prefix} is to share it.",
                     hazard,
                 )
 
@@ -90,10 +90,10 @@ def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -
                 "foreign-project",
                 Severity.CRITICAL,
                 f"project {project}",
-                f"container {container['name']} runs in the Compose project {project} from "
-                f"{where or 'an unknown directory'}, not from {environment.directory}; Compose would take it for a "
-                f"container of {environment.prefix} and replace it",
-                "stop that project, or give it another project name (name: in its Compose file)",
+                f"Container {container['name']} runs in the Compose project {project} from "
+                f"{where or 'an unknown directory'}, not from {environment.directory}: Compose would take it for a "
+                f"container of {environment.prefix} and replace it.",
+                "Stop that project, or give it another project name (name: in its Compose file).",
                 "CP-01",
                 "CP-03",
             )
@@ -111,10 +111,10 @@ def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterat
                 "zombie-project",
                 Severity.HIGH,
                 f"container {container['name']}",
-                f"container {container['name']} was started from {environment.directory} as the Compose project "
-                f"{labels[PROJECT]}; it would keep running beside {environment.prefix}, with old code and the same "
-                "queues",
-                f"stop it: docker compose -p {labels[PROJECT]} down (without -v, to keep its volumes)",
+                f"Container {container['name']} was started from {environment.directory} as the Compose project "
+                f"{labels[PROJECT]}: it would keep running beside {environment.prefix}, with old code and the same "
+                "queues.",
+                f"Stop it: docker compose -p {labels[PROJECT]} down (without -v, to keep its volumes).",
                 "CP-19",
                 "RC-11",
             )
@@ -136,10 +136,10 @@ def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -
             "unknown-service",
             Severity.HIGH,
             f"container {container['name']}",
-            f"container {container['name']} is in the Compose project {project} and was not made by a deployment of "
-            f"{environment.prefix}; the next deployment would remove it as an orphan",
-            f"give it a project of its own, remove it, or declare its service {labels.get(SERVICE, '')} in "
-            "bulkhead_services",
+            f"Container {container['name']} is in the Compose project {project} and was not made by a deployment of "
+            f"{environment.prefix}: the next deployment would remove it as an orphan.",
+            f"Give it its own project, remove it, or declare its service {labels.get(SERVICE, '')} in "
+            "bulkhead_services.",
             "CP-02",
             "CP-18",
         )
@@ -158,8 +158,9 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
                     "stranger-on-network",
                     Severity.CRITICAL,
                     f"network {name}",
-                    f"container {container['name']} of {owner_of(container['labels'])} is on the network {name} of "
-                    f"{environment.prefix}: it reaches the database by its short name, and its own names resolve there",
+                    f"Container {container['name']} of {owner_of(container['labels'])} is on the network {name} of "
+                    f"{environment.prefix}: it reaches the database by its short name, and its own names resolve "
+                    "there.",
                     f"docker network disconnect {name} {container['name']}",
                     "NW-02",
                     "NW-03",
@@ -170,8 +171,8 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
                     "away-on-network",
                     Severity.CRITICAL,
                     f"network {name}",
-                    f"container {container['name']} of {environment.prefix} is on the network {name} of "
-                    f"{prefixes[name]}: names such as postgresql may resolve to the other environment's containers",
+                    f"Container {container['name']} of {environment.prefix} is on the network {name} of "
+                    f"{prefixes[name]}: names such as postgresql may resolve to the other environment's containers.",
                     f"docker network disconnect {name} {container['name']}",
                     "NW-03",
                 )
@@ -194,9 +195,9 @@ def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) ->
                 "foreign-mount",
                 Severity.CRITICAL if writable else Severity.LOW,
                 f"{kind} {source}",
-                f"container {container['name']} of {owner_of(container['labels'])} has {what} of {environment.prefix} "
-                f"mounted and can {'write to' if writable else 'read'} it",
-                f"stop that container, or mount {what} read-only there if it has to read it",
+                f"Container {container['name']} of {owner_of(container['labels'])} has {what} of "
+                f"{environment.prefix} mounted, and can {'write to' if writable else 'read'} it.",
+                f"Stop that container, or mount {what} read-only there if it has to read it.",
                 "VP-01",
                 "VP-05",
             )
@@ -234,9 +235,9 @@ def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> It
                 "taken-port",
                 Severity.HIGH,
                 f"port {port}",
-                f"port {port}{f' on {address}' if address else ''} of service {claim.attributes.get('service')} is "
-                f"taken by {holders[0]}",
-                "stop whatever holds it, or choose another port",
+                f"Port {port}{f' on {address}' if address else ''} of service {claim.attributes.get('service')} is "
+                f"taken by {holders[0]}: a deployment of {environment.prefix} cannot start it.",
+                "Stop what holds it, or choose another port.",
                 "PT-01",
                 "PT-02",
                 "PT-07",

@@ -186,8 +186,9 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "probe-failed",
                 Severity.MEDIUM,
                 f"container {name}",
-                f"{name} could not be probed from inside, so its isolation is not proved: {container['error']}",
-                "make sure that the machine has python3 and that the deploying user may run containers",
+                f"Container {name} could not be probed from inside, so its isolation is not proved: "
+                f"{container['error']}",
+                "Make sure that the machine has python3 and that the deploying user may run containers.",
             )
         for foreign in container["resolved"]:
             owner = probes.owners.get(foreign, "another environment")
@@ -196,8 +197,8 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "foreign-name-resolves",
                 Severity.CRITICAL,
                 f"name {foreign}",
-                f"inside {name} the name {foreign} of {owner} resolves: the two share a network",
-                f"find the network with containers of both (docker network inspect) and disconnect those of {owner}",
+                f"Container {name} resolves the name {foreign} of {owner}: the two share a network.",
+                f"Find the network with containers of both (docker network inspect) and disconnect those of {owner}.",
                 "NW-02",
                 "NW-03",
             )
@@ -207,8 +208,8 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "probe-failed",
                 Severity.MEDIUM,
                 f"container {name}",
-                f"the probes from inside {name} took too long, and not all were made",
-                "run aiia.bulkhead.verify again when the machine is less busy",
+                f"The probes from inside container {name} took too long, and not all were made.",
+                "Run aiia.bulkhead.verify again when the machine is less busy.",
             )
         for address, port in map(tuple, container.get("entered", ())):
             owner = probes.owner(address, port)
@@ -217,8 +218,8 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "foreign-server-lets-in",
                 Severity.CRITICAL,
                 f"{address}:{port}",
-                f"from inside {name} the server of {owner} at {address}:{port} can be reached and asks for no password",
-                f"close that port to {environment.prefix}, and give that server a password",
+                f"Container {name} can reach the server of {owner} at {address}:{port}, which asks for no password.",
+                f"Close that port to {environment.prefix}, and give that server a password.",
                 "DB-01",
                 "SE-04",
             )
@@ -229,9 +230,9 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
                 "foreign-port-connects",
                 Severity.HIGH,
                 f"{address}:{port}",
-                f"from inside {name} a connection to {address}:{port} of {owner} succeeds",
-                f"publish the port of {owner} on 127.0.0.1 only or not at all, or guard {environment.prefix} "
-                "(bulkhead_firewall: true)",
+                f"Container {name} can connect to {address}:{port} of {owner}.",
+                f"Publish the port of {owner} on 127.0.0.1 only or not at all, or guard {environment.prefix} "
+                "(bulkhead_firewall: true).",
                 "NW-05",
                 "NW-16",
             )
@@ -256,8 +257,8 @@ def _answers(
                     "answers-foreign-host",
                     Severity.HIGH,
                     url,
-                    f"{environment.prefix} answers {url}{over} with {status}, but {answer['host']} is not its domain",
-                    "give its nginx a default server that refuses requests (return 444, ssl_reject_handshake on)",
+                    f"{environment.prefix} answers {url}{over} with {status}, but {answer['host']} is not its domain.",
+                    "Give its nginx a default server that refuses requests (return 444, ssl_reject_handshake on).",
                     "WB-01",
                     "WB-02",
                 )
@@ -268,8 +269,8 @@ def _answers(
                 "own-domain-unanswered",
                 Severity.HIGH,
                 url,
-                f"{url} is a domain of {environment.prefix}, but does not answer{over} ({answer['error']})",
-                "check the log of the nginx container, and what else listens on that port",
+                f"{url} is a domain of {environment.prefix}, but does not answer{over} ({answer['error']}).",
+                "Check the log of the nginx container, and what else listens on that port.",
                 "PT-01",
             )
             continue
@@ -280,8 +281,8 @@ def _answers(
                 Severity.HIGH,
                 url,
                 f"{url} is a domain of {environment.prefix}, but its web server answers{over} with {status}: its "
-                "backend is down",
-                "check the log of the nginx container, and whether it and the application share a network",
+                "backend is down.",
+                "Check the log of the nginx container, and whether it and the application share a network.",
             )
         who = answer["headers"].get(header, "") if header else environment.prefix
         if who != environment.prefix:
@@ -290,8 +291,8 @@ def _answers(
                 "own-domain-elsewhere",
                 Severity.CRITICAL,
                 url,
-                f"{url} is answered{over} by {who or 'something other than ' + environment.prefix}",
-                "find out what listens on that port (ss -ltnp), and stop it or choose another port",
+                f"{url} is answered{over} by {who or 'something other than ' + environment.prefix}.",
+                "Find out what listens on that port (ss -ltnp), and stop it or choose another port.",
                 "PT-01",
                 "PT-02",
                 "WB-01",
@@ -329,8 +330,8 @@ def _redirect(environment: Environment, url: str, location: str) -> Iterator[Fin
             "redirect-leaves-ports",
             Severity.HIGH,
             url,
-            f"{url} redirects to {location}, but port {port} is not this environment's",
-            "keep the published port in redirects (return 301 https://$host:PORT$request_uri)",
+            f"{url} redirects to {location}, but port {port} is not this environment's.",
+            "Keep the published port in redirects (return 301 https://$host:PORT$request_uri).",
             "WB-08",
         )
 
@@ -349,8 +350,8 @@ def _cookies(
                 Severity.CRITICAL,
                 f"cookie {name}",
                 f"{url} sets the cookie {name} for {scope}, which browsers send to "
-                f"{', '.join(dict.fromkeys(reached))} too",
-                "set cookies without a domain (SESSION_COOKIE_DOMAIN, CSRF_COOKIE_DOMAIN)",
+                f"{', '.join(dict.fromkeys(reached))} too.",
+                "Set cookies without a domain (SESSION_COOKIE_DOMAIN, CSRF_COOKIE_DOMAIN).",
                 "WB-10",
             )
 
@@ -372,8 +373,8 @@ def _replies(
                 "probe-failed",
                 Severity.MEDIUM,
                 f"container {reply['container']}",
-                f"the database server of {environment.prefix} did not answer: {reply['error']}",
-                "check the log of its container",
+                f"The database server of {environment.prefix} did not answer: {reply['error']}",
+                "Check the log of its container.",
             )
         for line in reply["lines"]:
             kind, name, *rest = line.split("|")
@@ -384,8 +385,8 @@ def _replies(
                     "foreign-database",
                     Severity.CRITICAL,
                     f"{kind} {name}",
-                    f"the database server of {environment.prefix} holds the {kind} {name} of {owner}",
-                    f"move the data of {owner} to its own server and drop the {kind} here",
+                    f"The database server of {environment.prefix} holds the {kind} {name} of {owner}.",
+                    f"Move the data of {owner} to its own server and drop the {kind} here.",
                     "DB-01",
                     "DB-02",
                 )
@@ -395,7 +396,7 @@ def _replies(
                     "application-superuser",
                     Severity.HIGH,
                     f"role {name}",
-                    f"the application of {environment.prefix} connects as {name}, which is a superuser",
+                    f"The application of {environment.prefix} connects as {name}, which is a superuser.",
                     f"ALTER ROLE {name} NOSUPERUSER",
                     "DB-03",
                 )
@@ -412,7 +413,7 @@ def _health(
 ) -> Iterator[Finding]:
     for resource, wrong in unwell(environment, observation, services):
         kind, _space, name = resource.partition(" ")
-        fix = "a deployment creates it again"
+        fix = "A deployment creates it again."
         if kind == "container":
-            fix = f"see docker logs {name}; start it with ansible-playbook aiia.bulkhead.restart -l <environment>"
+            fix = f"See docker logs {name}; start it with ansible-playbook aiia.bulkhead.restart -l <environment>"
         yield _finding(environment, "unhealthy", Severity.HIGH, resource, wrong, fix)

@@ -38,10 +38,10 @@ def server_findings(
                 environment,
                 "out-of-memory",
                 f"container {container['name']}",
-                f"the kernel killed a process of {container['name']} since it started: the container needed more "
-                "memory than its limit",
-                "raise deploy.resources.limits.memory of the service in bulkhead_services, or let it start fewer "
-                "processes",
+                f"The kernel has killed a process of {container['name']} since it started: the container needed more "
+                "memory than its limit.",
+                "Raise deploy.resources.limits.memory of the service in bulkhead_services, or let it start fewer "
+                "processes.",
             )
     for reply in replies:
         if reply["kind"] == "database":
@@ -60,10 +60,10 @@ def _database(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Fi
             environment,
             "setting-waits",
             f"container {reply['container']}",
-            f"PostgreSQL of {environment.prefix} takes {', '.join(waiting)} with its next start, and until then has "
-            "the value before",
-            "restart it when a few seconds without it do no harm: ansible-playbook aiia.bulkhead.restart "
-            "-l <environment> -e bulkhead_service=postgresql",
+            f"PostgreSQL of {environment.prefix} has new values for {', '.join(waiting)}, which take effect when it "
+            "restarts.",
+            "Restart it when it may be away for a few seconds: ansible-playbook aiia.bulkhead.restart -l "
+            "<environment> -e bulkhead_service=postgresql",
         )
     aged = [part[1] for part in parts if part[0] == "collation" and part[1]]
     for database in aged:
@@ -71,9 +71,9 @@ def _database(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Fi
             environment,
             "collation-changed",
             f"database {database}",
-            f"the image of PostgreSQL sorts texts otherwise than the one with which {database} was made: indexes on "
-            "texts may miss rows, and unique ones may let duplicates in",
-            f"in that database: REINDEX DATABASE {database}; then ALTER DATABASE {database} REFRESH COLLATION VERSION",
+            f"PostgreSQL's image sorts texts differently from the one that made {database}: indexes on texts may "
+            "miss rows, and unique ones may let duplicates in.",
+            f"In that database: REINDEX DATABASE {database}; then ALTER DATABASE {database} REFRESH COLLATION VERSION",
         )
 
 
@@ -95,21 +95,21 @@ def _memory(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Find
     refused = _number(said.get("errorstat_OOM", "").partition("=")[2])
     evicted = _number(said.get("evicted_keys", ""))
     resource, name = f"container {reply['container']}", reply["container"]
-    fix = "raise its memory limit in bulkhead_services, give keys an expiry, or let it evict (bulkhead_redis_use)"
+    fix = "Raise its memory limit in bulkhead_services, give keys an expiry, or let it evict (bulkhead_redis_use)."
     if refused:
-        message = f"{name} refused {refused} commands since it started, because its memory was full"
+        message = f"{name} has refused {number(refused, 'command')} since it started, because its memory was full."
         yield _finding(environment, "memory-full", resource, message, fix)
     if evicted and not said.get("maxmemory_policy", "").startswith("allkeys"):
-        message = f"{name} dropped {evicted} keys before their time since it started, because its memory was full"
+        message = f"{name} has dropped {number(evicted, 'key')} early since it started, because its memory was full."
         yield _finding(environment, "memory-full", resource, message, fix)
-    for key, what in (("aof_last_write_status", "appending to"), ("rdb_last_bgsave_status", "writing")):
+    for key, what in (("aof_last_write_status", "append to"), ("rdb_last_bgsave_status", "write")):
         if said.get(key, "ok") != "ok":
             yield _finding(
                 environment,
                 "not-saved",
                 resource,
-                f"{name} failed at {what} its file: what it holds is lost when it stops, and it may refuse writes",
-                f"see docker logs {name}, and the space of the disk with its volume",
+                f"{name} failed to {what} its file: what it holds is lost when it stops, and it may refuse writes.",
+                f"See docker logs {name}, and the space on the disk with its volume.",
             )
 
 

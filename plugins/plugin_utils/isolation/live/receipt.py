@@ -14,6 +14,7 @@ from typing import Any
 from ....module_utils.core.steps import Step, sentence
 from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROBE, PROJECT, WORKING_DIRECTORY
 from .. import naming
+from ..wording import number
 
 #: What may not change of a bystander's container while another environment is deployed.
 _FIXED = ("name", "image", "mounts", "networks", "ports")
@@ -214,7 +215,8 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     what = f"FAILED in {receipt['step']}" if failed else what
     lines = [
         f"receipt of {receipt['prefix']}, {f'{what}, ' if what else ''}{receipt['finished']}",
-        f"  proved    {len(proved['environments'])} environments, {proved['claims']} claims, none shared",
+        f"  proved    {number(len(proved['environments']), 'environment')}, {number(proved['claims'], 'claim')}, "
+        "none shared",
     ]
     if failed:
         lines.append(f"  failed    {textwrap.shorten(receipt['error'], 160, placeholder=' …')}")
@@ -230,13 +232,13 @@ def as_text(receipt: Mapping[str, Any]) -> str:
         ]
     if probed:
         lines.append(
-            f"  probed    from {probed['containers']} containers: {probed['names']} names and {probed['addresses']} "
-            f"addresses of others; {probed['requests']} requests"
+            f"  probed    from {number(probed['containers'], 'container')}: {number(probed['names'], 'name')} and "
+            f"{number(probed['addresses'], 'address')} of others; {number(probed['requests'], 'request')}"
         )
     if changes:
         lines.append(f"  BYSTANDERS CHANGED: {_few(changes)}")
     elif names:
-        counted = f"{receipt['bystander_containers']} containers, to the id and start time"
+        counted = f"{number(receipt['bystander_containers'], 'container')}, to the id and start time"
         lines.append(f"  unchanged {_few(names)} ({counted})")
     else:
         lines.append("  unchanged no other environment is registered on this machine")
@@ -250,7 +252,7 @@ def _shown(said: Sequence[Mapping[str, Any] | str]) -> list[str]:
     steps = [Step.read(step) for step in said]
     files = [sentence(step) for step in steps if step.verb == "write"]
     rest = [sentence(step) for step in steps if step.verb != "write"]
-    return [*rest, *(files if len(files) < 2 else [f"write {len(files)} files"])]
+    return [*rest, *(files if len(files) < 2 else [f"write {number(len(files), 'file')}"])]
 
 
 def _few(items: Any, count: int = 4) -> str:

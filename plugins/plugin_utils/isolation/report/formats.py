@@ -13,6 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from ..model import Finding, Severity, Where
+from ..wording import number
 from .text import arrange
 
 _LEVELS = {
@@ -95,7 +96,7 @@ def _sarif_location(place: Where) -> dict[str, Any]:
 def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: Sequence[Finding]) -> str:
     """A JUnit report with a test case for each rule: stopping findings are its failure, others its output."""
     arranged = arrange(findings)
-    failing = set(stopping)
+    failing = set(arrange(stopping))
     by_rule: dict[str, list[Finding]] = {rule_id: [] for rule_id in sorted(summaries)}
     for finding in arranged:
         by_rule.setdefault(finding.rule, []).append(finding)
@@ -107,7 +108,7 @@ def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: S
         if failures:
             failed += 1
             failure = ElementTree.SubElement(case, "failure", type=failures[0].severity.label)
-            failure.set("message", _xml(f"{len(failures)} findings, the worst: {failures[0].message}"))
+            failure.set("message", _xml(f"{number(len(failures), 'finding')}, the worst: {failures[0].message}"))
             failure.text = _xml("\n\n".join(map(_plain, failures)))
         others = [finding for finding in of_rule if finding not in failing]
         if others:
@@ -122,7 +123,7 @@ def junit(findings: Sequence[Finding], summaries: Mapping[str, str], stopping: S
 
 def markdown(environments: Sequence[str], findings: Sequence[Finding], stopping: Sequence[Finding]) -> str:
     """A summary for the page of a pipeline: GitHub's and GitLab's Markdown."""
-    verdict = "refused" if stopping else "proved on paper"
+    verdict, failing = "refused" if stopping else "proved on paper", arrange(stopping)
     lines = [f"### Isolation: {verdict}", "", f"Environments: {', '.join(map(_code, environments)) or 'none'}"]
     arranged = arrange(findings)
     if arranged:
@@ -130,7 +131,7 @@ def markdown(environments: Sequence[str], findings: Sequence[Finding], stopping:
     for finding in arranged:
         severity = f"{finding.severity.label}, waived" if finding.waived else finding.severity.label
         cells = (
-            f"**{severity}**" if finding in stopping else severity,
+            f"**{severity}**" if finding in failing else severity,
             ", ".join(map(_code, finding.environments)),
             f"{_escaped(finding.message)} ({_code(finding.rule)})",
             ", ".join(_code(str(place)) for place in finding.where),

@@ -111,11 +111,11 @@ def _verdict(judged: JudgedFleet) -> str:
 
 def _findings(judged: JudgedFleet, title: str, findings: Iterable[Finding]) -> str:
     """Findings in full, those of one cause together."""
-    groups = fold(arrange(findings))
+    groups, stopping = fold(arrange(findings)), arrange(judged.stopping)
     if not groups:
         return ""
     identifier = title.lower().replace(" ", "-")
-    rows = "\n".join(_group(group, group.first in judged.stopping) for group in groups)
+    rows = "\n".join(_group(group, group.first in stopping) for group in groups)
     return (
         f'<section aria-labelledby="{identifier}">\n<h2 id="{identifier}">{title}</h2>\n'
         f'<ol class="findings">\n{rows}\n</ol>\n</section>'

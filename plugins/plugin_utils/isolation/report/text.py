@@ -14,11 +14,11 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..model import Finding, Severity, Where
-from ..wording import number, some
+from ..wording import advice, message, number, some
 
 #: The hazard catalogue's groups in order: those that cause findings of others come first.
 _GROUPS = ("CP", "NM", "NW", "VP", "PT", "WB", "DB", "RC", "SE", "IM", "HP", "AN", "CI", "OP")
@@ -37,8 +37,14 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u
 
 
 def arrange(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort the findings worst first and waived ones last, without duplicates."""
-    return sorted(dict.fromkeys(findings), key=_rank)
+    """Sort the findings worst first and waived ones last, without duplicates; each speaks in sentences."""
+    return sorted(dict.fromkeys(map(_spoken, findings)), key=_rank)
+
+
+def _spoken(finding: Finding) -> Finding:
+    said, fix = message(finding.message), advice(finding.fix)
+    same = (said, fix) == (finding.message, finding.fix)
+    return finding if same else replace(finding, message=said, fix=fix)
 
 
 def _rank(finding: Finding) -> tuple[Any, ...]:

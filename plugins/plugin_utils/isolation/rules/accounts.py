@@ -59,18 +59,18 @@ def shared_bucket(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(group),
                 place,
-                f"{listing(owners(group))} keep their files in {place}: uploads overwrite each other, and a sync with "
-                "--delete or a lifecycle rule of one deletes the other's.",
-                "Give each environment a bucket of its own, with credentials for that bucket only.",
+                f"{listing(owners(group))} keep their files in the same place, {place}: each overwrites the other's "
+                "uploads, and a lifecycle rule or 'sync --delete' of one deletes the other's files.",
+                "Give each environment its own bucket, with credentials for that bucket only.",
                 places(group),
             )
         if not clashes:
             yield Hit(
                 owners(everyone),
                 name,
-                f"{listing(owners(everyone))} have prefixes of their own in one bucket, {name}: only the access rules "
-                "of the bucket keep them apart, and these cannot be seen here.",
-                "Limit each environment's credentials to its prefix, or give each a bucket.",
+                f"{listing(owners(everyone))} share the bucket {name}, each below its own prefix: only the bucket's "
+                "access rules, which no file here shows, keep them apart.",
+                "Limit each environment's credentials to its prefix, or give each its own bucket.",
                 places(everyone),
                 severity=Severity.LOW,
             )
@@ -95,9 +95,9 @@ def shared_mail_account(fleet: Fleet) -> Judgement:
             yield Hit(
                 prefixes,
                 keys,
-                f"{listing(prefixes)} send mail with one password ({keys}): what one sends counts for the other, and "
-                "customers in a restored database get mail from a test.",
-                "Use mailpit or the console outside of production, or an account of its own.",
+                f"{listing(prefixes)} send mail with the same password ({keys}): a test on a restored database "
+                "writes to real customers, and the provider holds what one sends against the other.",
+                "Outside production, send to mailpit or the console, or use a separate account.",
                 tuple(secret.where for secret in secrets),
             )
 
@@ -116,8 +116,8 @@ def live_payments(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 key,
-                f"{key} of {environment.prefix} is for live payments, and {environment.prefix} is not production: a "
-                "test there charges real customers, and the provider's webhooks go to production.",
+                f"{environment.prefix} is not production, but its {key} is for live payments: a test there charges "
+                "real customers, and the provider's webhooks reach production.",
                 "Use the provider's test keys and test mode (sk_test_…).",
                 (where,),
             )
@@ -136,9 +136,9 @@ def shared_index(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(outside),
                 f"{key}={value}",
-                f"{listing(owners(outside))} write to one {value} ({key}): what one indexes, deletes or asks for, the "
-                f"other finds{', unless their different keys belong to different accounts' if apart else ''}.",
-                f"Put the environment into the name: {key}={value}-{outside[-1].owner}.",
+                f"{listing(owners(outside))} have the same {key} ({value}): each finds, changes and deletes what the "
+                f"other keeps there{', unless their different keys belong to different accounts' if apart else ''}.",
+                f"Give each environment one of its own, and set {key} to it.",
                 places(outside),
                 severity=Severity.LOW if apart else None,
             )
@@ -181,10 +181,10 @@ def _search_servers(fleet: Fleet) -> Iterator[Hit]:
             yield Hit(
                 tuple(uses),
                 identity,
-                f"{listing(uses)} use one search server, {identity}: what one indexes, deletes or rebuilds, the other "
-                "finds or misses.",
-                "Give each environment a server of its own, or indices that begin with its name and a key for these "
-                "only.",
+                f"{listing(uses)} use the same search server, {identity}: what one indexes, deletes or rebuilds "
+                "changes what the other finds.",
+                "Give each environment its own server, or index names that begin with its prefix and a key limited "
+                "to them.",
                 tuple(where for _name, where in uses.values()),
                 severity=Severity.LOW if "" not in names and len(set(names)) == len(names) else None,
             )
@@ -215,9 +215,9 @@ def shared_identity(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(prefixes),
                 f"{account} {called}".strip(),
-                f"{listing(prefixes)} report to one {account} as {called or 'the same service'}: nobody can tell whose "
-                "error it is.",
-                "Set SENTRY_ENVIRONMENT (DD_ENV, deployment.environment) to the environment's own name.",
+                f"{listing(prefixes)} report to the same {account} as {called or 'the same service'}: nobody can "
+                "tell which environment a report came from.",
+                "Set SENTRY_ENVIRONMENT (DD_ENV, deployment.environment) to each environment's own name.",
                 tuple(prefixes.values()),
             )
 
@@ -265,9 +265,9 @@ def _mail(group: Sequence[Placed], account: str, severity: Severity | None) -> H
     return Hit(
         prefixes,
         account,
-        f"{listing(prefixes)} send mail through {account}: a restored database makes a test write to customers, and "
-        "what one sends spoils the other's name as a sender.",
-        "Use mailpit or the console outside of production, or an account of its own that delivers to the team only.",
+        f"{listing(prefixes)} send mail through {account}: a test on a restored database writes to real customers, "
+        "and the provider holds what one sends against the other.",
+        "Outside production, send to mailpit or the console, or use a separate account that delivers to the team only.",
         tuple(use.use.where for use in group),
         severity=severity,
     )

@@ -40,9 +40,9 @@ def overlapping_subnets(fleet: Fleet) -> Judgement:
                 yield Hit(
                     owners(claims),
                     f"subnet {subnet_text}",
-                    f"{listing(owners(claims))} want overlapping subnets of {machine} "
-                    f"({listing(str(claim.key) for claim in claims)}): Docker refuses the one that comes second, after "
-                    "parts of it were created.",
+                    f"{listing(owners(claims))} declare overlapping subnets on {machine} "
+                    f"({listing(str(claim.key) for claim in claims)}): Docker refuses the second one, after Compose "
+                    "has created a part of it.",
                     "Choose subnets that do not overlap, or leave 'ipam' out and let Docker choose.",
                     places(claims),
                     machine,
@@ -56,9 +56,9 @@ def bridge_name(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"interface {name}",
-            f"{listing(owners(claims))} call a bridge of {machine} {name}: Docker refuses the second, and firewall "
+            f"{listing(owners(claims))} call a bridge on {machine} {name}: Docker refuses the second, and firewall "
             "rules for one apply to the other.",
-            "Give each its own com.docker.network.bridge.name, or leave it out.",
+            "Give each its own com.docker.network.bridge.name, or remove the option.",
             places(claims),
             machine,
         )
@@ -67,8 +67,9 @@ def bridge_name(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(claims),
                 f"interface {name}",
-                f"{listing(owners(claims))} calls a bridge of {machine} {name}: Linux allows {INTERFACE_NAME} "
-                f"characters, and names that are cut off become equal ({name[:INTERFACE_NAME]}).",
+                f"The bridge {name} of {listing(owners(claims))} on {machine} has a name longer than the "
+                f"{INTERFACE_NAME} characters that Linux allows: cut to {name[:INTERFACE_NAME]}, it can equal "
+                "another's.",
                 f"Shorten com.docker.network.bridge.name to {INTERFACE_NAME} characters.",
                 places(claims),
                 machine,
@@ -91,10 +92,9 @@ def many_networks(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(prefixes),
                 f"networks of {machine}",
-                f"{listing(prefixes)} declare {len(names)} networks on {machine}. Docker's default address pools hold "
+                f"{machine} has {len(names)} networks of {listing(prefixes)}. Docker's default address pools hold "
                 f"about {_POOL + 1}: the next environment that starts may find none.",
-                "Give the engine more pools ('default-address-pools' in daemon.json), and remove networks that are "
-                "left over.",
+                "Give the engine more pools ('default-address-pools' in daemon.json), and remove unused networks.",
                 (),
                 machine,
             )
@@ -120,10 +120,10 @@ def trusted_address(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"{what} {trusted}".strip(),
-                f"{environment.prefix} trusts {trusted or 'every address'} ({what}). A connection through a published "
-                f"port is seen with the address of the environment's own gateway, so a container of {who} is trusted "
-                "too.",
-                "Ask for a password (scram-sha-256) or a token, or publish no port of this service.",
+                f"{environment.prefix} trusts {trusted or 'every address'} ({what}). A connection through a "
+                f"published port arrives from the environment's own gateway, so {environment.prefix} also trusts the "
+                f"containers of {who}.",
+                "Require a password (scram-sha-256) or a token, or publish no port of this service.",
                 (where,),
                 environment.machine,
                 severity=Severity.LOW if not open_ else Severity.HIGH if web else None,
@@ -145,14 +145,13 @@ def container_address(fleet: Fleet) -> Judgement:
                 continue  # a file of both, which names the one that it is about
             if not owner and (own_address(fleet, environment, address) or not _DOCKER_RANGE.fullmatch(address)):
                 continue
-            whose = f"an address of {owner}" if owner else "an address that Docker gives out"
+            whose = f"an address of {owner}" if owner else "an address that Docker assigns"
             yield Hit(
                 (environment.prefix, owner) if owner else (environment.prefix,),
                 f"address {address}",
-                f"{environment.prefix} names {address}, {whose}: from the machine every container answers by address, "
-                f"and after a restart it may be one of {owner or listing(others) or 'another environment'}.",
-                "Use the service's name inside the network, and from the machine a port that is published on "
-                "127.0.0.1.",
+                f"{environment.prefix} uses {address}, {whose}. The machine reaches every container by address, and "
+                f"after a restart this may be a container of {owner or listing(others) or 'another environment'}.",
+                "Use the service's name inside the network, and from the machine a port published on 127.0.0.1.",
                 (where,),
                 environment.machine,
             )

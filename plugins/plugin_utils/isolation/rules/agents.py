@@ -25,9 +25,10 @@ def shared_agent_label(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             key,
-            f"{listing(prefixes)} both declare {key} on {machine}. The agent that reads it knows no projects: it drops "
-            "both, or sends requests for one to the other.",
-            f"Put the environment into the name, such as {prefixes[-1].replace('_', '-')}-{re.split('[.=]', key)[-1]}.",
+            f"{listing(prefixes)} declare the same {key} on {machine}. The agent that reads it does not know "
+            "projects: it drops both, or sends one's requests to the other.",
+            "Put the environment into the name, for example "
+            f"{prefixes[-1].replace('_', '-')}-{re.split('[.=]', key)[-1]}.",
             places(claims),
             machine,
         )
@@ -44,7 +45,7 @@ def machine_wide_agent(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *others),
                     f"service {name}",
-                    f"{name} of {environment.prefix} {does[0]} every container of the machine"
+                    f"{name} of {environment.prefix} {does[0]} every container on the machine"
                     + (f", those of {listing(others)} included." if others else "."),
                     does[1],
                     (project.where("services", name),),
@@ -59,7 +60,10 @@ def unscoped(name: str, service: Mapping[str, Any]) -> tuple[str, str] | None:
     if "watchtower" in words and not scoped and "--scope" not in command_text(service):
         return "updates and restarts", "Set WATCHTOWER_SCOPE to the prefix, and label the services with it."
     if "autoheal" in words and str(settings.get("AUTOHEAL_CONTAINER_LABEL") or "autoheal") in ("all", "autoheal"):
-        return "restarts", "Set AUTOHEAL_CONTAINER_LABEL to a label of this environment's own."
+        return "restarts", "Set AUTOHEAL_CONTAINER_LABEL to a label that only this environment's containers have."
     if "ouroboros" in words:
-        return "updates and restarts", "Deploy by commit instead, or run it from a project of no environment."
+        return (
+            "updates and restarts",
+            "Deploy by commit instead, or run it from a project that belongs to no environment.",
+        )
     return None

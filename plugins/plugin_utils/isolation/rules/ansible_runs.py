@@ -13,7 +13,7 @@ from ..facts.ownership import short_names
 from ..facts.playbooks import IDENTITY, codes
 from ..model import Environment, Fleet, Reference, Severity, Where
 from ..readers.shell.scripts import Command
-from ..wording import some
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 _VARIABLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.(\w+)\s*\}\}|\$\{(\w+)\}|\$(\w+)|\$\{\{.*?\}\}")
@@ -31,9 +31,9 @@ def empty_limit(fleet: Fleet) -> Judgement:
                 yield Hit(
                     _concerned(fleet, environment),
                     f"--limit {limit!r}",
-                    f"`{_short(words)}` is a run over every host of {some(_concerned(fleet, environment))} when "
-                    f"{variable[0] if variable else 'the limit'} is empty; Ansible says nothing.",
-                    'Write -l "${NAME:?}" so that an empty name ends the script, or name the environment.',
+                    f"`{_short(words)}` runs on every host of {listing(_concerned(fleet, environment))} when "
+                    f"{variable[0] if variable else 'the limit'} is empty, and Ansible says nothing.",
+                    'Write -l "${NAME:?}", which stops the script when the name is empty, or name the environment.',
                     (command.where,),
                 )
 
@@ -66,9 +66,9 @@ def pattern_limit(fleet: Fleet) -> Judgement:
                 yield Hit(
                     _concerned(fleet, environment),
                     f"--limit {limit!r}",
-                    f"`{_short(words)}` is limited by a pattern: it can match several of "
-                    f"{some(_concerned(fleet, environment))}, or one that is added later.",
-                    "Name exactly one group: -l staging.",
+                    f"`{_short(words)}` is not limited to one fixed group: it can deploy any of "
+                    f"{listing(_concerned(fleet, environment))}, or an environment that is added later.",
+                    "Name exactly one group, for example -l staging.",
                     (command.where,),
                 )
 
@@ -84,8 +84,9 @@ def identity_as_extra_variable(fleet: Fleet) -> Judgement:
                     yield Hit(
                         _concerned(fleet, environment),
                         f"--extra-vars {key}",
-                        f"`{_short(words)}` sets {key} by -e: it beats the inventory on every host of the run, and one "
-                        f"of {some(_concerned(fleet, environment))} is deployed with half of another's values.",
+                        f"`{_short(words)}` sets {key} with -e, which beats the inventory on every host of the run: "
+                        f"one of {listing(_concerned(fleet, environment))} is deployed with a part of another's "
+                        "values.",
                         f"Leave {key} to the inventory, and choose the environment with -l alone.",
                         (command.where,),
                     )
@@ -119,9 +120,9 @@ def _together(
         yield Hit(
             tuple(sorted(owners)),
             "vault passwords",
-            f"{what} brings the vault passwords of {some(sorted(owners), ' and ')} together. A vault id is a label "
-            "and no lock: every password is tried on every file, so a run for one can read the other's secrets.",
-            "Give a run the password of its own environment only, and set ANSIBLE_VAULT_ID_MATCH=1.",
+            f"{what} brings the vault passwords of {listing(sorted(owners))} together. A vault id is only a label: "
+            "Ansible tries every password on every file, so a run for one can read the other's secrets.",
+            "Give each run only its own environment's password, and set ANSIBLE_VAULT_ID_MATCH=1.",
             (where,),
         )
 

@@ -45,11 +45,11 @@ def shared_retention(fleet: Fleet) -> Judgement:
             yield Hit(
                 (pattern.owner, *(other.owner for other in others)),
                 f"{pattern.text} on {machine}",
-                f"{pattern.owner} deletes old files of {pattern.text}, where "
-                f"{listing(other.owner for other in others)} has its own ({others[0].text}): when one backs up more "
-                "often, the other's backups are the oldest and go.",
-                f"Give each environment a directory of its own for backups, such as "
-                f"{posixpath.dirname(pattern.text)}/{pattern.owner}/, and delete there only.",
+                f"{pattern.owner} deletes old files that match {pattern.text}, also those of "
+                f"{listing(other.owner for other in others)} ({others[0].text}): when one backs up more often, the "
+                "other's backups are the oldest and are deleted.",
+                "Give each environment its own directory for backups, such as "
+                f"{posixpath.dirname(pattern.text)}/{pattern.owner}/, and delete only there.",
                 (pattern.where, *(other.where for other in others)),
                 machine,
                 severity=Severity.LOW if _by_one_script(fleet, pattern, others) else None,
@@ -195,7 +195,7 @@ def restore_target(fleet: Fleet) -> Judgement:
                 and not (call and call.compose)
                 and len(fleet.environments) > 1
             ):
-                way, severity = f"takes ${variable} from whatever shell it is started in", Severity.MEDIUM
+                way, severity = f"takes ${variable} from the shell that starts it", Severity.MEDIUM
             else:
                 continue
             yield Hit(
@@ -203,8 +203,8 @@ def restore_target(fleet: Fleet) -> Judgement:
                 f"{act} in {document.path}",
                 f"{act} of {environment.prefix} {way}: it overwrites that database, whichever "
                 "environment it belongs to.",
-                "Say the target in the script: the environment's own container, or its own .env read by its full "
-                "path; and let the script ask the database for its name and stop when it is another's.",
+                "Name the target in the script: the environment's own container, or its own .env by full path. Let "
+                "the script check the database's name and stop when it is another environment's.",
                 (command.where,),
                 environment.machine,
                 severity=severity,

@@ -27,9 +27,9 @@ _WORKER_QUEUES = re.compile(r"(?:\s-Q\s*|\s--queues[= ])([\w.,-]+)")
 _KEYPREFIX = re.compile(r"global_keyprefix[\"']?\s*[:=]\s*[\"']?([\w:.-]+)", re.IGNORECASE)
 #: The consequence of a shared server, whatever its queues and keys are called.
 _SHARING = {
-    "redis": "FLUSHALL, eviction, a full memory and a restart by one hit the other, and pub/sub reaches both, whatever "
-    "the database numbers are.",
-    "amqp": "purged queues, a full memory and a restart by one hit the other, in the same virtual host.",
+    "redis": "FLUSHALL, eviction, full memory or a restart caused by one hits the other, and pub/sub reaches both, "
+    "whatever database numbers they use.",
+    "amqp": "a purged queue, full memory or a restart caused by one hits the other, which is in the same virtual host.",
 }
 
 #: The most other environments that a finding names.
@@ -50,9 +50,9 @@ def foreign_broker(fleet: Fleet) -> Judgement:
         yield Hit(
             (prefix, owner),
             keys,
-            f"With {keys}, {prefix} connects to a broker of {owner} ({uses[0].server.how}). It takes the tasks, "
+            f"{prefix} connects to a broker of {owner} ({uses[0].server.how}) because of {keys}: it takes the tasks, "
             f"sessions and messages of {owner}, and FLUSHALL empties both.",
-            f"Name {prefix}'s own server there (redis:6379 on its own network).",
+            f"Point {keys} at {prefix}'s own server, such as redis:6379 on its own network.",
             tuple(use.use.where for use in uses),
         )
 
@@ -68,8 +68,8 @@ def shared_broker(fleet: Fleet) -> Judgement:
                     yield Hit(
                         _owners(group),
                         identity,
-                        f"{listing(_owners(group))} use one server, {identity}: {_SHARING[family]}",
-                        "Give each environment a server of its own.",
+                        f"{listing(_owners(group))} use the same server, {identity}: {_SHARING[family]}",
+                        "Give each environment its own server.",
                         tuple(use.use.where for use in group),
                     )
 
@@ -90,10 +90,10 @@ def shared_queue(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(prefixes),
                     f"{place}: queue {queue}",
-                    f"{listing(prefixes)} put tasks into one queue, {queue} on {place}: whichever worker is free takes "
-                    "them, with its own database and its own code.",
-                    "Give each environment a server of its own, or at least global_keyprefix or queue names with its "
-                    "prefix (task_default_queue, routes and -Q alike).",
+                    f"{listing(prefixes)} put their tasks into the same queue, {queue} on {place}: any free worker "
+                    "takes them and runs them with its own database and code.",
+                    "Give each environment its own server, or at least a global_keyprefix or queue names with its "
+                    "prefix (the same in task_default_queue, routes and -Q).",
                     tuple(prefixes.values()),
                 )
 
@@ -136,10 +136,10 @@ def _cloud_queues(fleet: Fleet) -> Iterator[Hit]:
             yield Hit(
                 tuple(uses),
                 f"SQS queue {place[-1].rpartition('/')[2]}",
-                f"{listing(uses)} name one SQS queue, {place[-1].rpartition('/')[2]}"
-                + (", if they use one account" if unknown else "")
-                + ": whichever worker is free takes the messages, with its own database and its own code.",
-                "Give each environment a queue of its own, with credentials for that queue only.",
+                f"{listing(uses)} use the same SQS queue, {place[-1].rpartition('/')[2]}"
+                + (", if they share an account" if unknown else "")
+                + ": any free worker takes the messages and handles them with its own database and code.",
+                "Give each environment its own queue, with credentials for that queue only.",
                 tuple(setting.where for setting in uses.values()),
                 severity=Severity.MEDIUM if unknown else None,
             )
@@ -152,9 +152,10 @@ def shared_worker_control(fleet: Fleet) -> Judgement:
         yield Hit(
             _owners(uses),
             f"{place}: remote control",
-            f"The workers of {listing(_owners(uses))} listen for commands in one database, {place}: celery control "
-            "shutdown, inspect and flower of one act on all of them, whatever their queues are called.",
-            "Give each environment a server of its own, or at least a database number of its own.",
+            f"The workers of {listing(_owners(uses))} listen for commands in the same database, {place}: 'celery "
+            "control shutdown', 'celery inspect' and flower of one act on all of them, whatever their queues are "
+            "called.",
+            "Give each environment its own server, or at least its own database number.",
             tuple(use.use.where for use in uses),
         )
 
@@ -172,9 +173,9 @@ def queue_purge(fleet: Fleet) -> Judgement:
             yield Hit(
                 (prefix, *others),
                 text,
-                f"{prefix} runs `{text}`, and shares {hit.resource} with {listing(others)}: it deletes the tasks that "
-                "wait there for the other.",
-                f"Give {prefix} a server of its own; a deployment need not purge at all.",
+                f"{prefix} runs `{text}` and shares {hit.resource} with {listing(others)}: that deletes the waiting "
+                f"tasks of {listing(others)} too.",
+                f"Give {prefix} its own server, or leave the purge out: a deployment does not need it.",
                 (where,),
             )
 
@@ -189,8 +190,8 @@ def double_beat(fleet: Fleet) -> Judgement:
             yield Hit(
                 (prefix,),
                 f"beat: {names}",
-                f"{prefix} runs more than one Celery beat ({names}): every scheduled task runs as often as there are.",
-                "Run beat in exactly one service with one replica.",
+                f"{prefix} runs more than one Celery beat ({names}): every scheduled task runs once for each.",
+                "Run beat in one service only, with one replica.",
                 tuple(where for _name, _count, where in found),
             )
     for place, uses in _one_database(fleet, _BROKER):
@@ -201,7 +202,7 @@ def double_beat(fleet: Fleet) -> Judgement:
                 f"beat: {place}",
                 f"{listing(running)} each run a Celery beat on {place}: scheduled tasks run twice, or on the wrong "
                 "environment's data.",
-                "Give each environment a broker of its own.",
+                "Give each environment its own broker.",
                 tuple(where for prefix in running for _name, _count, where in beats[prefix]),
             )
 

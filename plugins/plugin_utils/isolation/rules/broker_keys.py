@@ -42,13 +42,13 @@ def cache_clear(fleet: Fleet) -> Judgement:
         owners = tuple(dict.fromkeys(use.owner for use in uses))
         if not caches or (len(owners) == 1 and not queues):
             continue
-        beside = f"so is what {listing(owners)} keep there" if len(owners) > 1 else f"so is {queues[0].use.key}"
+        beside = f"what {listing(owners)} keep there" if len(owners) > 1 else queues[0].use.key
         yield Hit(
             owners,
             f"{place}: cache",
-            f"The cache of {listing(cache.owner for cache in caches)} is in {place}, and {beside}: cache.clear() is "
-            "FLUSHDB, whatever KEY_PREFIX says, and deletes queues and sessions too.",
-            "Give each cache a server of its own, or at least a database number that nothing else has.",
+            f"The cache of {listing(cache.owner for cache in caches)} shares {place} with {beside}: cache.clear() "
+            "runs FLUSHDB, which ignores KEY_PREFIX and deletes queues and sessions too.",
+            "Give each cache its own server, or at least a database number that nothing else uses.",
             tuple(use.use.where for use in (*caches, *queues)),
             severity=None if len(owners) > 1 else Severity.MEDIUM,
         )
@@ -68,9 +68,10 @@ def shared_cache_keys(fleet: Fleet) -> Judgement:
                 yield Hit(
                     owners,
                     f"{place}: keys",
-                    f"{listing(owners)} keep their keys in {place} with the same prefix ({listing(words) or 'none'}): "
-                    "sessions, permissions and locks of one are the other's.",
-                    "Give each environment a server of its own, or at least KEY_PREFIX with its prefix.",
+                    f"{listing(owners)} keep their keys in {place} with "
+                    f"{f'the same prefix ({listing(words)})' if words else 'no prefix'}: each reads and overwrites "
+                    "the other's sessions, permissions and locks.",
+                    "Give each environment its own server, or at least set KEY_PREFIX to its prefix.",
                     tuple(use.use.where for use in group),
                 )
 
@@ -93,9 +94,9 @@ def shared_channels(fleet: Fleet) -> Judgement:
                 yield Hit(
                     owners,
                     f"{place}: channels {prefix}",
-                    f"The channel layers of {listing(owners)} use {place} with one prefix, {prefix}: a message for a "
-                    "browser of one is delivered to a browser of the other.",
-                    "Give each environment a server of its own, or at least a prefix of its own in CHANNEL_LAYERS.",
+                    f"The channel layers of {listing(owners)} use {place} with the same prefix, {prefix}: a message "
+                    "for a browser of one is delivered to browsers of the other.",
+                    "Give each environment its own server, or at least its own prefix in CHANNEL_LAYERS.",
                     tuple(use.use.where for use in group),
                 )
 

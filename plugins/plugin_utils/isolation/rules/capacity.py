@@ -27,12 +27,12 @@ def overcommitted_memory(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(environment.prefix for environment in (*reserving, *others)),
                 f"memory of {machine}",
-                f"{machine} has {gibibytes(there)} of memory ({_MACHINE_MEMORY}); {_owned(reserving)} reserve "
-                f"{gibibytes(sum(kept.values()))}, and the limits of {_owned(others)} add up to {gibibytes(taken)}: if "
-                "they use what they may, the kernel kills whatever is largest, for example the reserving environment's "
-                "database.",
-                "Lower deploy.resources.limits.memory in the other environments, or bulkhead_reserved_memory, or move "
-                "an environment to another machine.",
+                f"{machine} has {gibibytes(there)} of memory ({_MACHINE_MEMORY}), of which "
+                f"{gibibytes(sum(kept.values()))} is reserved for {_owned(reserving)}, and the limits of "
+                f"{_owned(others)} add up to {gibibytes(taken)}: when they use all of it, the kernel kills the "
+                f"largest process, which may be the database of {_owned(reserving)}.",
+                "Lower deploy.resources.limits.memory in the other environments, lower bulkhead_reserved_memory, or "
+                "move an environment to another machine.",
                 tuple(environment.origin("bulkhead_reserved_memory") for environment in reserving),
                 machine,
             )

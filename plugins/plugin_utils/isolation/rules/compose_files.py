@@ -29,9 +29,9 @@ def foreign_compose_file(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, owner),
                     path,
-                    f"{environment.prefix} {how} {path} of {owner}: its services bring the .env, bind mounts and names "
-                    f"of {owner} along, under the project of {environment.prefix}.",
-                    f"Use a file inside {environment.directory or 'its own directory'}; copy what both need.",
+                    f"{environment.prefix} {how} {path} of {owner}: the project of {environment.prefix} then has the "
+                    f".env, bind mounts and names of {owner}.",
+                    f"Use a file inside {environment.directory or 'its own directory'}, and copy what both need.",
                     (where,),
                     environment.machine,
                     hazards=(hazard,),
@@ -48,8 +48,8 @@ def foreign_env_file(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, owner),
                     path,
-                    f"{environment.prefix} takes its settings from {path} of {owner} ({how}): its database, its "
-                    "domains and its secrets.",
+                    f"{environment.prefix} takes its settings from {path} of {owner} ({how}), and with them "
+                    f"{owner}'s database, domains and secrets.",
                     f"Use {posixpath.join(environment.directory or '.', '.env')}.",
                     (where,),
                     environment.machine,
@@ -66,9 +66,9 @@ def shared_env_files(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(reading),
             path,
-            f"{listing(owners(reading))} take their settings from one file, {path} of {machine}: one database, one set "
-            "of keys and passwords for all of them, whatever else differs.",
-            "Give each environment a file of its own, in its own directory.",
+            f"{listing(owners(reading))} take their settings from the same file, {path} on {machine}: all of them "
+            "get the same database, keys and passwords.",
+            "Give each environment its own file, in its own directory.",
             places(reading),
             machine,
         )
@@ -86,9 +86,9 @@ def compose_file_above(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (*others, owner),
                         where.file,
-                        f"'docker compose' without -f in the directory of {listing(others)} goes up and finds "
-                        f"{where.file} of {owner}: it works on {owner} instead.",
-                        f"Give the file of {owner} another name or directory, and always write -f.",
+                        f"'docker compose' without -f in the directory of {listing(others)} searches upwards, finds "
+                        f"{where.file} of {owner} and acts on {owner} instead.",
+                        f"Rename or move the file of {owner}, and always write -f.",
                         (where,),
                         machine,
                     )
@@ -121,7 +121,7 @@ def command_without_file(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 call.text,
                 f"'{call.text}' of {environment.prefix} names no file, and Compose does not look for "
-                f"{listing(sorted(names))}: it takes the first docker-compose.yml here or in a directory above, "
+                f"{listing(sorted(names))}: it takes the first docker-compose.yml in this directory or one above, "
                 "whichever environment that belongs to.",
                 f"Write 'docker compose -f {sorted(names)[0]} {call.verb}'.",
                 (call.where,),
@@ -170,7 +170,7 @@ def compose_files(environment: Environment) -> Iterator[tuple[str, str, str, Whe
     for name, value, where in control_variables(environment):
         if name == "COMPOSE_FILE":
             for path in value.split(":"):
-                yield "CP-12", "names in COMPOSE_FILE", absolute(environment, path), where
+                yield "CP-12", "sets COMPOSE_FILE to", absolute(environment, path), where
     for call in compose_calls(environment):
         for path in call.paths(*call.files):
             yield "CP-12", "uses", path, call.where
@@ -194,7 +194,7 @@ def env_files(environment: Environment) -> Iterator[tuple[str, str, Where]]:
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if argv[:1] in (["."], ["source"]) and len(argv) > 1 and argv[1].endswith("env"):
             base = str(reference.attributes.get("directory") or environment.directory)
-            yield argv[0], posixpath.normpath(posixpath.join(base, argv[1])), reference.where
+            yield "source", posixpath.normpath(posixpath.join(base, argv[1])), reference.where
 
 
 def absolute(environment: Environment, path: str) -> str:

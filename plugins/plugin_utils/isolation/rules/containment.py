@@ -36,13 +36,13 @@ def outside_name(fleet: Fleet) -> Judgement:
             fix = f"Use one of {prefix}'s domains (bulkhead_domains), or a name without a dot."
         else:
             fix = (
-                f"Begin it with {prefix}_. If it is shared on purpose, name it in bulkhead_shared of every environment "
-                "that uses it."
+                f"Begin it with {prefix}_. If it is shared on purpose, list it in bulkhead_shared of every "
+                "environment that uses it."
             )
         yield found.hit(
             fleet,
-            f"{found.problem}. The name is one of {found.environment.machine}'s: whoever else uses it, today or "
-            "tomorrow, shares it or takes it away.",
+            f"{found.problem}. All environments on {found.environment.machine} share such names: another that uses "
+            "this one shares it or takes it over.",
             fix,
         )
 
@@ -53,9 +53,8 @@ def outside_reach(fleet: Fleet) -> Judgement:
     for found in _outside(fleet, *(kind for kind in Class if kind is not Class.NAME)):
         yield found.hit(
             fleet,
-            f"{found.key} in {found.place} of {found.environment.prefix}: {found.problem}.",
-            "Take it away, or stay within what the table of docs/containment.md allows. If you accept it, waive it "
-            "with a reason.",
+            f"{found.environment.prefix} reaches outside itself with {found.key} in {found.place}: {found.problem}.",
+            "Remove it, or stay within what docs/containment.md allows. To accept it, waive it with a reason.",
         )
 
 
@@ -66,7 +65,7 @@ def unclassified_key(fleet: Fleet) -> Judgement:
         yield found.hit(
             fleet,
             f"{found.problem}, so what {found.key} of {found.environment.prefix} reaches is unknown.",
-            "Take it away. If the program knows it, please report it; until then a waiver accepts it.",
+            "Remove it, or waive it with a reason. If it is a real option of the program, please report it.",
         )
 
 
@@ -78,9 +77,9 @@ def one_sided_share(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(owners),
                 f"{kind} {name}",
-                f"Only {listing(owners)} declares the {kind} {name} as shared: on {machine} no other environment "
-                "shares it, or one does without declaring it.",
-                f"Name it in bulkhead_shared of every environment that uses it, with a reason, or take it out of "
+                f"The {kind} {name} is declared as shared by {listing(owners)} only: on {machine} no other "
+                "environment shares it, or one uses it without declaring it.",
+                "List it, with a reason, in bulkhead_shared of every environment that uses it, or remove it from "
                 f"{listing(owners)}.",
                 tuple(fleet.by_prefix[owner].origin("bulkhead_shared") for owner in owners),
                 machine,

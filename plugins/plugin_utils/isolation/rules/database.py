@@ -34,10 +34,10 @@ def foreign_database(fleet: Fleet) -> Judgement:
         yield Hit(
             (prefix, owner),
             keys,
-            f"With {keys}, {prefix} connects to a database server of {owner} ({server.how}). It reads and writes the "
-            f"data of {owner}.",
-            f"Name {prefix}'s own server there (DB_HOST=pgbouncer on its own network), with a database and a role of "
-            "its own.",
+            f"{prefix} connects to a database server of {owner} ({server.how}) because of {keys}: it reads and "
+            f"writes the data of {owner}.",
+            f"Point {keys} at {prefix}'s own server, such as pgbouncer on its own network, with its own database and "
+            "role.",
             tuple(use.use.where for use in uses),
         )
 
@@ -52,9 +52,9 @@ def shared_database(fleet: Fleet) -> Judgement:
             yield Hit(
                 _owners(group),
                 f"{identity}/{name}",
-                f"{listing(_owners(group))} use one database, {name} on {identity}{cut}: each reads, migrates and "
-                "deletes the other's rows.",
-                "Give each environment a server, or at least a database and a role, of its own; names must differ in "
+                f"{listing(_owners(group))} use the same database, {name} on {identity}{cut}: each reads, migrates "
+                "and deletes the other's rows.",
+                "Give each environment its own server, or at least its own database and role. Names must differ in "
                 "their first 63 bytes.",
                 tuple(use.use.where for use in group),
                 hazards=("DB-10", "DB-01") if cut else ("DB-01",),
@@ -69,9 +69,9 @@ def shared_database_role(fleet: Fleet) -> Judgement:
             yield Hit(
                 _owners(group),
                 f"{identity}: role {role}",
-                f"{listing(_owners(group))} log in to {identity} as one role, {role}: what it owns is both "
-                "environments' data, and no grant tells them apart.",
-                "Give each environment a role of its own that owns only its own database.",
+                f"{listing(_owners(group))} log in to {identity} as the same role, {role}: it owns the data of all "
+                "of them, so no grant can keep them apart.",
+                "Give each environment its own role, which owns only its own database.",
                 tuple(use.use.where for use in group),
             )
 
@@ -91,7 +91,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
                 everyone,
                 f"{identity}: role {acting[0].use.endpoint.user}",
                 f"{acting[0].use.endpoint.user}, the login of {listing(_owners(acting))} on {identity}, administers "
-                f"that server, and {listing(everyone)} have their data there: no grant keeps one from the other's.",
+                f"that server, where {listing(everyone)} have their data: no grant can keep it out of the other's.",
                 "Connect as a role that is not a superuser and owns only its own database.",
                 tuple(use.use.where for use in acting),
             )
@@ -99,8 +99,8 @@ def superuser_role(fleet: Fleet) -> Judgement:
             yield Hit(
                 everyone,
                 f"{identity}: role {acting[0].use.endpoint.user}",
-                f"{everyone[0]} connects to its own server {identity} as {acting[0].use.endpoint.user}, the "
-                "administrator: a mistake of the application reaches every database there.",
+                f"{everyone[0]} connects to its own server {identity} as the administrator, "
+                f"{acting[0].use.endpoint.user}: a mistake in the application reaches every database there.",
                 "Connect as a role that is not a superuser and owns only its own database.",
                 tuple(use.use.where for use in acting),
                 severity=Severity.LOW,
@@ -116,11 +116,10 @@ def shared_database_server(fleet: Fleet) -> Judgement:
         yield Hit(
             _owners(uses),
             identity,
-            f"{listing(_owners(uses))} have databases on one server, {identity}: they share its connections, memory "
-            "and disk, every role may connect to every database unless that was revoked from PUBLIC, and a role that "
-            "may create roles can take over the others. None of this can be seen on paper.",
-            "Give each environment a server of its own, or REVOKE CONNECT, TEMPORARY … FROM PUBLIC and set CONNECTION "
-            "LIMIT for each role.",
+            f"{listing(_owners(uses))} have their databases on the same server, {identity}: they share its "
+            "connections, memory and disk, and only grants, which no file here shows, keep them apart.",
+            "Give each environment its own server. Otherwise REVOKE CONNECT, TEMPORARY … FROM PUBLIC, and set a "
+            "CONNECTION LIMIT for each role.",
             tuple(use.use.where for use in uses),
         )
 
@@ -136,9 +135,9 @@ def test_database(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (victim.owner, item.owner),
                     f"{identity}/test_{name}",
-                    f"The tests of {item.owner} create and drop test_{name} on {identity}, and that is the database of "
+                    f"The tests of {item.owner} create and drop test_{name} on {identity}, which is the database of "
                     f"{victim.owner}.",
-                    f"Rename the database of {victim.owner}, or run tests on a server of their own.",
+                    f"Rename the database of {victim.owner}, or run the tests on a server of their own.",
                     (victim.use.where, item.use.where),
                 )
 

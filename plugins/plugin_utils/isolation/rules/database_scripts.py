@@ -52,8 +52,8 @@ def public_connect(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *others),
                     match[1],
-                    f"{environment.prefix} creates {match[1]} on a server shared with {listing(others)}, and leaves "
-                    "it open to PUBLIC: every role of the server may connect, read the catalogue and fill the disk "
+                    f"{environment.prefix} creates the database {match[1]} on a server shared with {listing(others)} "
+                    "and leaves it open to PUBLIC: every role there may connect, read the catalogue and fill the disk "
                     "with temporary tables.",
                     f"Add REVOKE CONNECT, TEMPORARY ON DATABASE {match[1]} FROM PUBLIC.",
                     (statement.where,),
@@ -68,9 +68,9 @@ def role_over_roles(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *others),
                 role,
-                f"{environment.prefix} gives {role} {power} on a server shared with {listing(others)}: it can set "
-                "their roles' passwords and log in as them.",
-                f"Take {power} away from {role}; tests that create databases need CREATEDB only, on a server of their "
+                f"{environment.prefix} gives the role {role} {power} on a server shared with {listing(others)}: it can "
+                "set the passwords of their roles and log in as them.",
+                f"Remove {power} from {role}. Tests that create databases need only CREATEDB, on a server of their "
                 "own.",
                 (where,),
             )
@@ -85,9 +85,9 @@ def cluster_wide_sql(fleet: Fleet) -> Judgement:
                 (environment.prefix, *others),
                 text,
                 f"{environment.prefix} runs `{text}` on a server shared with {listing(others)}: it acts on their "
-                "roles, settings and connections as well.",
-                f"Name what is {environment.prefix}'s own (WHERE datname = '{environment.prefix}', pg_dump of one "
-                "database), or give it a server of its own.",
+                "roles, settings and connections too.",
+                f"Limit it to what is {environment.prefix}'s own (WHERE datname = '{environment.prefix}', pg_dump of "
+                f"one database), or give {environment.prefix} its own server.",
                 (where,),
             )
 
@@ -104,8 +104,8 @@ def foreign_migration(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, owner),
                         text,
-                        f"A deployment of {environment.prefix} runs `{text}`: it migrates the database of {owner} with "
-                        f"{owner}'s container, and not its own.",
+                        f"{environment.prefix} runs `{text}` when it is deployed: that migrates {owner}'s database "
+                        f"in {owner}'s container, and not its own.",
                         f"Run it in {environment.prefix}'s own service: docker compose -p {environment.prefix} exec -T "
                         "SERVICE …",
                         (reference.where,),

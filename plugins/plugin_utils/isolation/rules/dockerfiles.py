@@ -70,8 +70,8 @@ def dockerfile_default(fleet: Fleet) -> Judgement:
                 f"{name}={value}",
                 f"The image of {environment.prefix} falls back to {name}={value}, which is {owner}'s, and nothing in "
                 f"{environment.prefix} sets {name}: it runs with {owner}'s settings.",
-                f"Set {name} in {environment.prefix}'s environment (or build.args), or take the default away so that "
-                "a missing value fails.",
+                f"Set {name} in {environment.prefix}'s environment or build.args, or remove the default so that a "
+                "missing value fails.",
                 (where,),
             )
 
@@ -89,8 +89,8 @@ def copied_secrets(fleet: Fleet) -> Judgement:
             yield Hit(
                 (prefix,),
                 listing(open_names),
-                f"{prefix} builds with `{copies[0].name} {copies[0].text}`, and {why} {listing(open_names)}: what "
-                "lies in the directory of the build gets into the image, and whoever pulls the image can read it.",
+                f"{prefix} builds with `{copies[0].name} {copies[0].text}`, and {why} {listing(open_names)}: those "
+                "that lie in the build directory end up in the image, and whoever pulls it can read them.",
                 "Add .env*, *.sql*, .git to .dockerignore"
                 + ("." if given else ", and list it with the Dockerfile if there is one."),
                 (copies[0].where,),
@@ -118,10 +118,11 @@ def baked_dotenv(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix,),
                         line.strip(),
-                        f"{environment.prefix} lets a .env file beat the container's own settings (`{line.strip()}`), "
-                        "and no .dockerignore keeps .env out of the image: an image built in another environment's "
-                        "directory connects to that environment's database, whatever Compose says.",
-                        "Take the override away, and add .env* to .dockerignore.",
+                        f"{environment.prefix} lets a .env file override the container's own settings "
+                        f"(`{line.strip()}`), and no .dockerignore keeps .env out of the image: an image built in "
+                        "another environment's directory connects to that environment's database, whatever Compose "
+                        "says.",
+                        "Remove the override, and add .env* to .dockerignore.",
                         (where,),
                     )
 
@@ -150,9 +151,10 @@ def build_secret_cache(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(owners),
                 f"RUN {text}",
-                f"{listing(owners)} build with `RUN {text}` and a secret, and the content of a secret is not part of "
-                "the cache's key: the image of one contains what was made from the other's secret.",
-                "Use an argument that differs (ARG ENVIRONMENT, named in that RUN) or a secret id of its own for each.",
+                f"{listing(owners)} build with `RUN {text}` and a secret, and Docker's build cache ignores what a "
+                "secret contains: one's image can hold what was made from the other's secret.",
+                "Use a build argument that differs (ARG ENVIRONMENT, named in that RUN), or a separate secret id for "
+                "each.",
                 tuple(owners.values()),
                 machine,
             )
@@ -178,7 +180,7 @@ def build_cache_mount(fleet: Fleet) -> Judgement:
                 f"cache {name}",
                 f"The builds of {listing(owners)} share the cache mount {name}: what one leaves there gets into the "
                 "other's image.",
-                "Give the mount an id with the environment in it: id=NAME-$ENVIRONMENT.",
+                "Put the environment into the mount's id: id=NAME-$ENVIRONMENT.",
                 tuple(owners.values()),
                 machine,
             )

@@ -28,9 +28,10 @@ def network_prune(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *others),
                 "docker network prune",
-                f"A script of {environment.prefix} removes every network of {environment.machine} that no running "
-                f"container uses: while {listing(others) or 'another environment'} is stopped, an external network of "
-                "it is gone and its next start fails.",
+                f"A script of {environment.prefix} removes every network on {environment.machine} that no running "
+                "container uses: an environment that is stopped at that "
+                f"moment{f', such as {others[0]},' if others else ''} loses its external networks and cannot start "
+                "again.",
                 f"Add '--filter label=com.docker.compose.project={environment.prefix}', or leave it to 'docker "
                 "compose down'.",
                 (reference.where,),
@@ -49,9 +50,8 @@ def firewall_reset(fleet: Fleet) -> Judgement:
                 (environment.prefix, *others),
                 text,
                 f"'{text}' of {environment.prefix} removes the rules by which Docker forwards the published ports of "
-                f"{listing((environment.prefix, *others))}: they stop answering until the engine is restarted.",
-                "Change single rules ('ufw allow 8443/tcp'), in a play for the machine and not in one of an "
-                "environment.",
+                f"{listing((environment.prefix, *others))}: they stop answering until the engine restarts.",
+                "Change single rules ('ufw allow 8443/tcp'), in a play for the machine and not in an environment's.",
                 (where,),
                 environment.machine,
                 severity=Severity.LOW if where.file in prepared else None,

@@ -16,6 +16,7 @@ from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import sharers
 from ..facts.service_kinds import texts, words_of
 from ..model import ComposeProject, Directive, Environment, Fleet, Severity, Where
+from ..wording import number
 from . import Hit, Judgement, rule
 
 #: Keys of a service, and kinds of documents, that run or control something; elsewhere a name is only a name.
@@ -55,15 +56,14 @@ def foreign_name(fleet: Fleet) -> Judgement:
                 told.add((owner, str(where)))
                 hits.setdefault((owner, token, runs, asked), []).append(where)
         for (owner, token, runs, asked), places in hits.items():
-            more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            more = f" and {number(len(places) - 1, 'more place')}" if len(places) > 1 else ""
             yield Hit(
                 (environment.prefix, owner),
                 token,
-                f"{places[0]}{more} of {environment.prefix} names {token}, which is of {owner}: "
-                + ("running it acts on" if runs else "whatever reads it meets")
-                + f" {owner}.",
-                f"Write the name that {environment.prefix} has for it. If it is meant, such as a restore from "
-                f"{owner}, waive it with a reason.",
+                f"{environment.prefix} names {token if token == owner else f'{token} of {owner}'} in "
+                f"{places[0]}{more}: " + ("running it acts on" if runs else "whatever reads it reaches") + f" {owner}.",
+                f"Write {environment.prefix}'s own name for it. If it is meant, such as a restore from {owner}, "
+                "waive it with a reason.",
                 tuple(places),
                 environment.machine if fleet.by_prefix[owner].machine == environment.machine else "",
                 severity=None if runs and not asked else Severity.HIGH,
@@ -78,11 +78,10 @@ def underscore_host(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"host {host}",
-                f"A request of {environment.prefix} has the host name {host}. Django refuses names with '_', so the "
-                "check fails, and whoever 'mends' it through the machine's port may ask another environment.",
-                f"Ask for the service's name ({host.partition('_')[2].rpartition('_')[2] or 'web'}) without "
-                "underscores, or send a Host header of the environment's own domain; in nginx 'proxy_set_header Host "
-                "$host;'.",
+                f"{environment.prefix} sends a request to the host name {host}. Django refuses names with '_', so "
+                "the check fails, and a repair by way of the machine's port may ask another environment.",
+                f"Use the service's name ({host.partition('_')[2].rpartition('_')[2] or 'web'}) without underscores, "
+                "or send a Host header with the environment's own domain; in nginx 'proxy_set_header Host $host;'.",
                 (where,),
                 environment.machine,
                 severity=None if environment.variables or _speaks_django(environment) else Severity.LOW,

@@ -63,10 +63,10 @@ def docker_group(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 line,
-                f"{environment.prefix} makes a user a member of the group docker (`{line}`): whoever has that user's "
-                f"key is root on {environment.machine}, and over every other environment there.",
-                "Let the user run one fixed deployment command (command= in authorized_keys, or sudoers), or give the "
-                "environment a rootless engine of its own.",
+                f"{environment.prefix} adds a user to the group docker (`{line}`): whoever has that user's key is "
+                f"root on {environment.machine}, and over every other environment there.",
+                "Let the user run one fixed deployment command (command= in authorized_keys, or sudoers), or give "
+                "the environment its own rootless engine.",
                 (where,),
                 environment.machine,
                 severity=Severity.LOW if where.file in prepared else None,
@@ -86,9 +86,9 @@ def open_docker_port(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix,),
                         match[1],
-                        f"{environment.prefix} makes the engine of {environment.machine} listen on {match[1]} without "
-                        "TLS: every container of every environment can reach it and is root there.",
-                        "Listen on the unix socket only; from afar, use docker -H ssh://.",
+                        f"{environment.prefix} makes the engine of {environment.machine} listen on {match[1]} "
+                        "without TLS: every container of every environment can reach it and become root there.",
+                        "Listen on the unix socket only; from elsewhere, use docker -H ssh://.",
                         (where,),
                         environment.machine,
                     )
@@ -104,9 +104,10 @@ def host_singleton(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     thing,
-                    f"A deployment of {environment.prefix} sets {thing}, of which {environment.machine} has one for "
-                    "all environments: whichever was deployed last decides for the others.",
-                    "Move it to a play of the machine, with values from group_vars/all.",
+                    f"A deployment of {environment.prefix} changes the machine itself ({thing}), which all "
+                    f"environments on {environment.machine} share: whichever was deployed last decides for the "
+                    "others.",
+                    "Move it to the machine's own setup, with one value for all environments.",
                     (where,),
                     environment.machine,
                 )
@@ -144,9 +145,9 @@ def _kills(fleet: Fleet) -> Iterator[tuple[Environment, Command, str]]:
         for pipeline in pipelines(_commands(environment)):
             for command in pipeline:
                 if command.program in _KILLERS and not _OF_DEVELOPERS.search(command.text):
-                    yield environment, command, "the machine sees the processes of all environments' containers"
+                    yield environment, command, "it sees the processes of all environments' containers"
                 elif _kills_all(command, pipeline):
-                    yield environment, command, "the list of containers is that of the whole machine"
+                    yield environment, command, "its list holds the containers of every environment"
 
 
 def _kills_all(command: Command, pipeline: tuple[Command, ...]) -> bool:

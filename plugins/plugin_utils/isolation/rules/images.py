@@ -46,10 +46,11 @@ def shared_image(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             reference,
-            f"{listing(owners(claims))} build one image name, {reference}: whichever builds last moves it, and the "
-            "next start of the other, however harmless its cause, runs the wrong code.",
-            "Give each an image name with its prefix and the commit: image: PREFIX_django:COMMIT. Without image:, "
-            "the name comes from the project, so give each its own project name.",
+            f"{listing(owners(claims))} build the same image name, {reference}: the last build takes the name, and "
+            "the next start of the other, whatever causes it, runs the wrong code.",
+            "Give each image a name with its prefix and the commit, such as 'image: "
+            f"{claims[-1].owner}_web:<commit>'. Without 'image:' the project makes the name, so give each its own "
+            "project name.",
             places(claims),
             machine,
         )
@@ -61,9 +62,9 @@ def shared_image(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, maker),
                 name,
-                f"{environment.prefix} runs {name}, which is {maker}'s to build: what {maker} builds or deletes "
-                f"changes what {environment.prefix} runs after its next start.",
-                f"Build {environment.prefix}'s own image, or name the one it is to run by digest (@sha256:…).",
+                f"{environment.prefix} runs {name}, which {maker} builds: what {maker} builds or deletes changes "
+                f"what {environment.prefix} runs after its next start.",
+                f"Build {environment.prefix}'s own image, or name the one it runs by digest (@sha256:…).",
                 (use.where,),
                 environment.machine,
             )
@@ -85,9 +86,9 @@ def shared_image_tag(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(prefixes),
                 name,
-                f"{listing(prefixes)} move one tag, {name}: a rollback, a pull or a restart of one starts the code "
-                "of the other.",
-                "Put the environment or the commit into the tag: NAME:staging-COMMIT, NAME:staging-previous.",
+                f"{listing(prefixes)} move the same tag, {name}: a rollback, a pull or a restart of one starts the "
+                "code of the other.",
+                "Put the environment or the commit into the tag, such as NAME:staging-COMMIT or NAME:staging-previous.",
                 tuple(prefixes.values()),
                 "" if scope == WORLD else scope,
             )
@@ -101,8 +102,8 @@ def image_deletion(fleet: Fleet) -> Judgement:
         yield Hit(
             (environment.prefix,),
             what,
-            f"{environment.prefix} runs `{what}` on {environment.machine}: it deletes the images of every environment "
-            "whose containers are just being replaced, and all images that a rollback would need.",
+            f"{environment.prefix} runs `{what}` on {environment.machine}: it deletes the images of every "
+            "environment whose containers are being replaced, and every image that a rollback would need.",
             "Delete by label"
             + worded(fleet, [environment.prefix], f": --filter label=io.bulkhead.environment={named}", " of the build")
             + ", or name the images.",
@@ -119,9 +120,9 @@ def foreign_build(fleet: Fleet) -> Judgement:
         yield Hit(
             (environment.prefix, owner),
             what,
-            f"{environment.prefix} builds from {what}, which is {owner}'s: what {owner} checks out or builds there "
-            f"ends up in {environment.prefix}.",
-            f"Build from {environment.prefix}'s own checkout and its own base image.",
+            f"{environment.prefix} builds from {what.removeprefix('FROM ')} of {owner}: what {owner} checks out or "
+            f"builds there ends up in {environment.prefix}.",
+            f"Build from {environment.prefix}'s own checkout and base image.",
             (where,),
             environment.machine,
         )

@@ -40,12 +40,11 @@ def shell_overrides_env_file(fleet: Fleet) -> Judgement:
                 (environment.prefix, *meant),
                 f"variable {name}",
                 f"{name} is exported before Compose runs for {environment.prefix}"
-                + ("" if computed or not known else ", with another value than .env has")
+                + ("" if computed or not known else ", with a value other than the one in .env")
                 + (f" (that of {listing(meant)})" if meant else "")
-                + f". The shell wins over .env, also with --env-file: {used[name].where.item or 'the Compose file'} is "
-                "made of it.",
-                f"Take {name} out of the environment of the step, and set it in .env alone; or call Compose with "
-                "'env -i'.",
+                + f". The shell beats .env, even with --env-file, so {used[name].where.item or 'the Compose file'} "
+                "gets the exported value.",
+                f"Remove {name} from the step's environment and set it in .env alone, or call Compose with 'env -i'.",
                 (where, used[name].where),
                 environment.machine,
                 severity=Severity.LOW if computed else None,
@@ -65,7 +64,7 @@ def split_identity(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, other),
                         f"{key} of service {name}",
-                        f"{name} of {environment.prefix} has {key}={value}, which is {other}'s name.",
+                        f"{name} of {environment.prefix} has {key}={value}, the name of {other}: it runs as {other}.",
                         f"Set {key} to {environment.name or environment.prefix} for {name}.",
                         (place,),
                         environment.machine,
@@ -78,10 +77,11 @@ def split_identity(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"${{{used.name}}} of service {name}",
-                    f"{used.where.item} of {environment.prefix} is made of {used.name} ({used.value}), and an env_file "
-                    f"gives the container {used.name}={told}. A shell that exports {used.name} changes the one and not "
-                    "the other: a container with one environment's name and the other's settings.",
-                    f"Write {used.where.item.rpartition('.')[2]} out in the Compose file of {environment.prefix}.",
+                    f"{used.where.item} of {environment.prefix} is made from {used.name} ({used.value}), and an "
+                    f"env_file gives the container {used.name}={told}. A shell that exports {used.name} changes only "
+                    "the first: the container then has one environment's name and the other's settings.",
+                    f"Write the value of {used.where.item.rpartition('.')[2]} out in the Compose file of "
+                    f"{environment.prefix}.",
                     (used.where, project.where("services", name, "environment", used.name)),
                     environment.machine,
                     severity=Severity.MEDIUM if same else None,
@@ -103,9 +103,9 @@ def passthrough_variable(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"{key} of {what}",
-                f"{key} of {what} in {environment.prefix} has no value of its own: it is taken from the shell of "
-                "whoever deploys, where it may be another environment's.",
-                f"Set {key} in .env and write '{key}: ${{{key}:?}}', or put it into an env_file; '{key}: \"\"' if it "
+                f"{key} of {what} in {environment.prefix} has no value of its own: Compose takes it from the shell "
+                "of whoever deploys, where it may be another environment's.",
+                f"Set {key} in .env and write '{key}: ${{{key}:?}}', or use an env_file. Write '{key}: \"\"' if it "
                 "is meant to be empty.",
                 (where,),
                 environment.machine,
@@ -129,8 +129,9 @@ def foreign_default(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, other),
                         f"${{{used.name}{used.operator}{used.operand}}}",
-                        f"Without {used.name}, {used.where.item or 'the Compose file'} of {environment.prefix} means "
-                        f"{used.operand}, which is {other}: one missing line in .env and it acts as {other}.",
+                        f"Without {used.name}, {used.where.item or 'the Compose file'} of {environment.prefix} "
+                        f"becomes {used.operand}, which belongs to {other}: one line missing from .env makes it act "
+                        f"as {other}.",
                         f"Write '${{{used.name}:?}}', so that Compose refuses to start without it.",
                         (used.where,),
                         environment.machine,
@@ -164,10 +165,10 @@ def foreign_profile(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, other),
                         f"profile {profile}",
-                        f"{environment.prefix} switches on the profile {profile}, the services that only {other} "
-                        "should have (a second beat, a second mailer). Taking it out again stops none of them.",
-                        f"Set COMPOSE_PROFILES to profiles of {environment.prefix}; stop the services that were "
-                        "started with 'docker compose --profile … rm -s'.",
+                        f"{environment.prefix} enables the profile {profile}, whose services only {other} should run "
+                        "(a second beat, a second mailer). Disabling it later does not stop them.",
+                        f"Set COMPOSE_PROFILES to profiles of {environment.prefix}; 'docker compose --profile … rm "
+                        "-s' stops the services that already run.",
                         (where,),
                         environment.machine,
                     )
@@ -188,9 +189,9 @@ def foreign_engine(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *(other for other in others if other != environment.prefix)),
                 f"{name}={value}",
-                f"{name}={value} sends what is meant for {environment.prefix} to another engine"
+                f"{name}={value} sends the commands of {environment.prefix} to another engine"
                 + (f", that of {listing(others)}." if others else "."),
-                f"Take {name} out"
+                f"Remove {name}"
                 + worded(fleet, [environment.prefix], f", or set bulkhead_docker_host of {environment.prefix}.", "."),
                 (where,),
                 environment.machine,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..facts.playbooks import IDENTITY, Code, each_code
 from ..model import Severity, Where
 from ..readers.ansible.inventory import InventoryGroup, Placed, Variables
-from ..wording import some
+from ..wording import listing, some
 from . import Hit, rule
 
 
@@ -24,8 +24,8 @@ def unreadable_ansible(code: Code) -> Iterator[Hit]:
         yield Hit(
             code.owners,
             path,
-            f"{path} cannot be read as Ansible would: {error.message}. It was not judged for {some(code.owners)}.",
-            "Mend the file; ansible-playbook --syntax-check and ansible-inventory --list name the place too.",
+            f"{path} cannot be read as Ansible would: {error.message}. It was not checked for {listing(code.owners)}.",
+            "Correct the file; 'ansible-playbook --syntax-check' and 'ansible-inventory --list' name the place too.",
             (Where(path, error.line),),
         )
 
@@ -44,13 +44,13 @@ def host_in_two_environments(code: Code) -> Iterator[Hit]:
             if len(found) < 2:
                 continue
             files = {where.file for where in found.values()}
-            together = f" once {some(sorted(files), ' and ')} are one inventory" if len(files) > 1 else ""
+            together = f" once {listing(sorted(files))} are one inventory" if len(files) > 1 else ""
             yield Hit(
                 code.concerned(*(code.environments[name] for name in found)),
                 host,
-                f"The host {host} is in the groups {some(list(found))}{together}. The variables of one group win, "
+                f"The host {host} is in the groups {listing(found)}{together}. The variables of one group win, "
                 f"whatever -l says: a run for {_environments(code, found)} deploys the values of the other.",
-                "Give each environment an inventory name of its own, with the same ansible_host: "
+                "Give each environment its own inventory name for the machine, with the same ansible_host: "
                 f"{host}_{next(iter(found), '')} and so on.",
                 tuple(found.values()),
                 host,
@@ -87,9 +87,9 @@ def nested_environments(code: Code) -> Iterator[Hit]:
                 yield Hit(
                     code.concerned(*names),
                     f"{outer}/{inner}",
-                    f"The group {inner} of {names[1]} lies within {outer} of {names[0]}: a run for {names[0]} "
-                    f"also deploys {names[1]}, and variables that only {names[0]} has reach {names[1]}.",
-                    "Make both groups children of a third one that is not an environment.",
+                    f"The group {inner} of {names[1]} is inside {outer} of {names[0]}: a run for {names[0]} also "
+                    f"deploys {names[1]}, and variables of {names[0]} reach {names[1]}.",
+                    "Make both groups children of a third group that is not an environment.",
                     (code.groups[outer].children.get(inner, Where(item=f"{outer}.children")),),
                 )
 
@@ -102,8 +102,8 @@ def group_priority(code: Code) -> Iterator[Hit]:
         yield Hit(
             code.concerned(code.environments.get(group, "")),
             f"ansible_group_priority of {group}",
-            f"ansible_group_priority of {group} {why}. It concerns {some(code.concerned())}.",
-            "Remove it, and give each environment an inventory name of its own.",
+            f"ansible_group_priority of {group} {why}. This affects {listing(code.concerned())}.",
+            "Remove it, and give each environment its own inventory name for a machine that they share.",
             (where,),
         )
 
@@ -112,13 +112,13 @@ def _priorities(code: Code) -> Iterator[tuple[Where, str, str]]:
     key = "ansible_group_priority"
     for file in code.variables:
         if key in file.values:
-            yield file.values[key][1], file.of, "stands in a file of variables, where Ansible ignores it"
+            yield file.values[key][1], file.of, "is set in a file of variables, where Ansible ignores it"
     for name in code.environments:
         if key in code.groups[name].variables:
             yield (
                 code.groups[name].variables[key][1],
                 name,
-                "makes this environment's values win on every host that it shares, whatever -l says",
+                "makes the values of this group win on every host that it shares, whatever -l says",
             )
 
 
@@ -136,9 +136,9 @@ def unused_group_vars(code: Code) -> Iterator[Hit]:
         yield Hit(
             meant,
             file.path,
-            f"No group is called {file.of}, so {file.path} is read by nobody: {some(meant)} "
-            "takes its values from group_vars/all and the roles' defaults.",
-            f"Rename it after its group; the groups are {some(sorted(code.groups))}.",
+            f"No group is called {file.of}, so Ansible never reads {file.path}: the values of {listing(meant)} come "
+            "from group_vars/all and the roles' defaults.",
+            f"Rename it after its group; the groups are {listing(sorted(code.groups))}.",
             (Where(file.path),),
         )
 
@@ -162,8 +162,8 @@ def overridden_group_vars(code: Code) -> Iterator[Hit]:
         yield Hit(
             code.concerned(code.environments.get(group, "")),
             f"{group}.{key}",
-            f"{key} of the group {group} is set in {' and in '.join(files)}. What stands beside the playbook wins: "
-            f"{some(code.concerned(code.environments.get(group, '')))} may get another's value without a word.",
+            f"{key} of the group {group} is set in {' and in '.join(files)}. The file beside the playbook wins, so "
+            f"{listing(code.concerned(code.environments.get(group, '')))} may get another's value without a word.",
             f"Keep {key} of {group} beside the inventory only.",
             tuple(placed[1] for _item, placed in found),
         )
@@ -178,8 +178,8 @@ def identity_in_host_vars(code: Code) -> Iterator[Hit]:
         yield Hit(
             code.concerned(*(code.environments[name] for name in homes)),
             f"{host}.{key}",
-            f"{key} is set for the host {host}. It beats the group's own value in every environment of that host: "
-            f"{some(code.concerned())} are no longer told apart by their groups.",
+            f"{key} is set for the host {host}, which beats the group's value in every environment of that host: the "
+            f"groups no longer keep {listing(code.concerned())} apart.",
             f"Set {key} in group_vars of each environment's group.",
             (where,),
         )
@@ -212,9 +212,9 @@ def parallel_aliases(code: Code) -> Iterator[Hit]:
                 yield Hit(
                     code.concerned(*(code.environments[name] for name in homes)),
                     address,
-                    f"{some(list(homes.values()))} are one machine ({address}), and the play for {play.hosts!r} runs "
-                    f"on them at once: {_environments(code, homes).replace(' or ', ' and ')} change its files "
-                    "and images at the same time, and one loses.",
+                    f"{listing(homes.values())} are one machine ({address}), and the play for {play.hosts!r} runs on "
+                    f"them at once: {_environments(code, homes).replace(' or ', ' and ')} change the same files and "
+                    "images at the same time, and one loses.",
                     "Deploy one environment at a time (-l), or set serial: 1.",
                     (play.where,),
                     address,
@@ -239,10 +239,10 @@ def shared_control_socket(code: Code) -> Iterator[Hit]:
                 yield Hit(
                     code.concerned(*(code.environments[name] for name in homes)),
                     f"{user or 'user'}@{address}",
-                    f"{some(list(found))} log in as {user or 'the same user'} on {address} with different keys. SSH "
-                    f"keeps one connection for them, so {_environments(code, dict.fromkeys(homes))} runs with "
-                    "the key of whichever came first: a wrong or revoked key is not noticed.",
-                    "Set ansible_control_path_dir for each environment, or a user of its own.",
+                    f"{listing(found)} log in as {user or 'the same user'} on {address} with different keys. SSH "
+                    f"keeps one connection for them, so {_environments(code, dict.fromkeys(homes))} runs with the "
+                    "key of whichever came first, and a wrong or revoked key goes unnoticed.",
+                    "Set ansible_control_path_dir for each environment, or give each its own user.",
                     tuple(where for _key, where in found.values()),
                     address,
                 )
@@ -284,8 +284,8 @@ def group_named_as_host(code: Code) -> Iterator[Hit]:
         yield Hit(
             code.concerned(code.environments.get(name, "")),
             name,
-            f"A group and a host are called {name}: -l {name} means both, and Ansible only warns. "
-            f"It concerns {some(code.concerned(code.environments.get(name, '')))}.",
-            f"Rename the host, to {name}01 for instance.",
+            f"A group and a host are both called {name}: -l {name} means both, and Ansible only warns. This affects "
+            f"{listing(code.concerned(code.environments.get(name, '')))}.",
+            f"Rename the host, for example to {name}01.",
             (hosts[name],),
         )

@@ -46,14 +46,14 @@ def no_process_limit(fleet: Fleet) -> Judgement:
     for machine, environments in fleet.machines.items():
         for environment in environments if len(environments) > 1 else ():
             limited = set(_names(environment)) - {name for name, _unused in _without(environment, "memory")}
-            for what in ("cpus", "pids"):
+            for what, word in (("cpus", "CPUs"), ("pids", "process ids")):
                 services = [(name, where) for name, where in _without(environment, what) if name in limited]
                 if services and not is_production(environment):
                     yield Hit(
                         (environment.prefix,),
                         listing(name for name, _unused in services),
-                        f"{listing(name for name, _where in services)} of {environment.prefix} may take all {what} of "
-                        f"{machine}, which other environments share.",
+                        f"{listing(name for name, _where in services)} of {environment.prefix} can use all "
+                        f"{word} of {machine}, which other environments share.",
                         f"Set deploy.resources.limits.{what}.",
                         tuple(where for _unused, where in services),
                         machine,
@@ -76,9 +76,9 @@ def swap_beyond_memory(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix,),
                         f"{name}: memswap_limit",
-                        f"{name} of {environment.prefix} may take {beyond} of the swap of {machine} beside its memory, "
-                        "and whatever swaps slows every environment there.",
-                        "Remove memswap_limit: a deployment then limits memory and swap together to the memory limit.",
+                        f"{name} of {environment.prefix} can use {beyond} of the swap of {machine} beyond its "
+                        "memory, and swapping slows every environment there.",
+                        "Set memswap_limit to the memory limit.",
                         (project.where("services", name, "memswap_limit"),),
                         machine,
                     )
@@ -129,8 +129,8 @@ def shared_log_tag(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(owners),
                 f"{driver} tag {tag}",
-                f"{listing(owners)} log to {driver} under one tag, {tag}: nobody can tell whose line it is, and alerts "
-                "and rotation of one act on the other.",
+                f"{listing(owners)} log to {driver} under the same tag, {tag}: nobody can tell whose line it is, and "
+                "alerts and rotation of one act on the other.",
                 'Put the environment into the tag, or use tag: "{{.Name}}".',
                 tuple(owners.values()),
                 machine,
@@ -166,9 +166,9 @@ def _unlimited(
     return Hit(
         (environment.prefix,),
         names,
-        f"{names} of {environment.prefix} may take all memory of {machine}: when it does, the kernel kills whatever is "
-        f"largest there, for example the database of {other}.",
-        "Set deploy.resources.limits.memory for each of these services.",
+        f"{names} of {environment.prefix} can use all memory of {machine}: the kernel then kills the largest process "
+        f"there, for example the database of {other}.",
+        f"Set deploy.resources.limits.memory for {names}.",
         tuple(where for _unused, where in services),
         machine,
         severity=severity,
@@ -181,8 +181,8 @@ def _unbounded(
     return Hit(
         (environment.prefix,),
         f"{names}: logging",
-        f"The logs of {names} of {environment.prefix} are not bounded ({why}): they may fill the disk of "
-        f"{environment.machine}, and with it every environment's database stops.",
+        f"The logs of {names} of {environment.prefix} have no limit ({why}): they can fill the disk of "
+        f"{environment.machine}, which stops every environment's database.",
         'Set logging: {driver: json-file, options: {max-size: "10m", max-file: "3"}}, or driver: local.',
         (project.where("services"),),
         environment.machine,

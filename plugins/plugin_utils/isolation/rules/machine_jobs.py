@@ -50,10 +50,10 @@ def overlapping_logrotate(fleet: Fleet) -> Judgement:
             yield Hit(
                 (pattern.owner, *(other.owner for other in others)),
                 f"{pattern.text} on {machine}",
-                f"{pattern.owner} rotates {pattern.text} and {listing(other.owner for other in others)} rotates "
-                f"{others[0].text}, which meet. logrotate says 'duplicate log entry' and skips the whole second file; "
-                "which one that is depends on file names, and its logs grow until the disk is full.",
-                "Write the directory of the environment out, without '*' in it.",
+                f"{pattern.owner} rotates {pattern.text}, which overlaps {others[0].text} of "
+                f"{listing(other.owner for other in others)}. logrotate says 'duplicate log entry' and skips the "
+                "whole second file by name; its logs grow until the disk is full.",
+                "Write the environment's directory in full, without '*'.",
                 (pattern.where, *(other.where for other in others)),
                 machine,
             )
@@ -68,9 +68,9 @@ def cron_file_name(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"/etc/cron.d/{name}",
-                    f"cron takes only names of letters, digits, '_' and '-': /etc/cron.d/{name} never runs, and nobody "
-                    "notices while another environment's job does.",
-                    f"Call it {re.sub(r'[^A-Za-z0-9_-]', '_', name)}.",
+                    f"/etc/cron.d/{name} never runs, because cron ignores file names with other characters than "
+                    "letters, digits, '_' and '-'; nobody notices while another environment's job runs.",
+                    f"Rename it to {re.sub(r'[^A-Za-z0-9_-]', '_', name)}.",
                     (where,),
                     environment.machine,
                 )
@@ -95,8 +95,8 @@ def shared_unit(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(claims),
                 f"{what} {posixpath.basename(name)}",
-                f"{listing(owners(claims))} install the {what} {name} on {machine}: the second overwrites the first, "
-                "and stopping or disabling it for one does so for the other.",
+                f"{listing(owners(claims))} install the same {what}, {name}, on {machine}: the second overwrites the "
+                "first, and stopping or disabling it for one does so for the other.",
                 f"Begin its name with the environment's prefix: {claims[0].owner}-{posixpath.basename(name)}.",
                 places(claims),
                 machine,
@@ -119,8 +119,8 @@ def foreign_unit_path(fleet: Fleet) -> Judgement:
                         (environment.prefix, owner),
                         f"{key}={value}",
                         f"The unit {posixpath.basename(document.path)} of {environment.prefix} has {key}={value}, "
-                        f"which is of {owner}: what it starts has the settings of {owner} and acts on {owner}.",
-                        f"Write the directory of {environment.prefix}.",
+                        f"which belongs to {owner}: what it starts has the settings of {owner} and acts on {owner}.",
+                        f"Use the directory of {environment.prefix}.",
                         (where,),
                         environment.machine,
                     )
@@ -151,9 +151,9 @@ def shared_lock(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(members),
                 f"lock {path}",
-                f"{listing(members)} hold the one lock {path} for everything they do: a deployment of one that hangs "
-                "keeps the other from being deployed, rolled back or backed up.",
-                "Take two: a lock of the environment for its own work, and the machine's for the few moments in which "
+                f"{listing(members)} hold the same lock, {path}, for everything they do: a deployment of one that "
+                "hangs keeps the other from being deployed, rolled back or backed up.",
+                "Take two locks: the environment's own for its work, and the machine's for the moments in which "
                 "something shared is touched.",
                 tuple(members.values()),
                 machine,
@@ -212,8 +212,8 @@ def same_minute(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(members),
                 f"schedule {schedule} on {machine}",
-                f"{listing(members)} start heavy jobs at '{schedule}' on {machine}: each slows the other down, and the "
-                "disk is fullest when both write.",
+                f"{listing(members)} start heavy jobs at '{schedule}' on {machine}: each slows the other down, and "
+                "both fill the disk at the same time.",
                 "Move all but one by half an hour.",
                 tuple(members.values()),
                 machine,

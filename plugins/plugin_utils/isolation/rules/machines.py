@@ -23,10 +23,10 @@ def one_machine_two_names(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(claims),
                 address,
-                f"{listing(owners(claims))} are reached at one address ({address}), but bulkhead_machine differs "
-                f"({said}): what they share there is not compared.",
-                "Leave bulkhead_machine out, or set it alike. If the address leads to different machines in different "
-                "networks, give each environment a waiver for this finding.",
+                f"{listing(owners(claims))} have the same address ({address}) but different values of "
+                f"bulkhead_machine ({said}): what they share there is not compared.",
+                "Remove bulkhead_machine, or set it to the same value. If the address leads to different machines in "
+                "different networks, waive this finding in each environment.",
                 places(claims),
             )
 
@@ -46,9 +46,9 @@ def two_state_directories(fleet: Fleet) -> Judgement:
             yield Hit(
                 names,
                 "bulkhead_state_directory",
-                f"{listing(names)} are on {machine}, but bulkhead_state_directory differs ({said}): each would have a "
-                "registry and locks of its own, and neither would see the other's domains and databases there.",
-                "Leave bulkhead_state_directory out, or set it in group_vars/all for every environment of the machine.",
+                f"{listing(names)} are on {machine} but differ in bulkhead_state_directory ({said}): each would have "
+                "its own registry and locks, and neither would see the other's domains and databases there.",
+                "Remove bulkhead_state_directory, or set it in group_vars/all for every environment of the machine.",
                 tuple(found.origin("bulkhead_state_directory") for found in directories.values()),
                 machine,
             )

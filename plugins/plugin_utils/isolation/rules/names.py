@@ -54,10 +54,10 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
             yield Hit(
                 (short.prefix, long.prefix),
                 f"prefix {short.prefix}",
-                f"{short.prefix} is the beginning of {long.prefix}: what looks for names that begin with "
-                f"'{short.prefix}_' finds those of {long.prefix} too, and a service '{rest}_db' of {short.prefix} has "
-                f"the name of a service 'db' of {long.prefix}.",
-                f"Choose prefixes of which none begins another, such as {short.prefix} and "
+                f"{short.prefix} is the beginning of {long.prefix}: a search for names that begin with "
+                f"'{short.prefix}_' also finds those of {long.prefix}, and a service '{rest}_db' of {short.prefix} "
+                f"has the same name as a service 'db' of {long.prefix}.",
+                f"Choose prefixes that do not begin with one another, such as {short.prefix} and "
                 f"{short.prefix.rpartition('_')[0] or short.prefix}_{rest.replace('-', '_').replace('_', '')}.",
                 (short.origin("bulkhead_prefix"), long.origin("bulkhead_prefix")),
                 short.machine if short.machine == long.machine else "",
@@ -72,13 +72,13 @@ def shared_container_name(fleet: Fleet) -> Judgement:
         generated = any(claim.attributes.get("generated") for claim in claims)
         if generated and one_project(fleet, prefixes):
             continue  # it is one container, which shared-project reports
-        how = ", which Compose makes of project and service" if generated else ""
+        how = ", which Compose makes from project and service" if generated else ""
         yield Hit(
             prefixes,
             f"container {name}",
-            f"{listing(prefixes)} both use the container name {name}{how} on {machine}: the second fails with a "
+            f"{listing(prefixes)} use the same container name on {machine}, {name}{how}: the second fails with a "
             "conflict after its networks and volumes were created, or replaces the first.",
-            f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or another "
+            f"Set 'container_name: {prefixes[-1]}_<service>' in the Compose file of {prefixes[-1]}, or use another "
             "project name.",
             places(claims),
             machine,
@@ -96,7 +96,7 @@ def confusable_container_name(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(names.values()),
                 f"container {listing(names)}",
-                f"{listing(owners(names.values()))} call containers of {machine} {listing(names)}: for DNS they are "
+                f"{listing(owners(names.values()))} call containers on {machine} {listing(names)}: for DNS they are "
                 "one name.",
                 "Write container names in lower case.",
                 places(names.values()),
@@ -113,9 +113,10 @@ def unsafe_prefix(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"prefix {environment.prefix}",
-                f"The prefix {environment.prefix} holds {listing(map(repr, strange)) or 'no letter first'}: in 'docker "
-                "ps --filter name=' and in every pattern it matches the names of other environments as well.",
-                "Use a-z, 0-9, '_' and '-' only, and begin with a letter.",
+                f"The prefix {environment.prefix} "
+                f"{f'contains {listing(map(repr, strange))}' if strange else 'does not begin with a letter'}: in "
+                "'docker ps --filter name=' and in every pattern it also matches names of other environments.",
+                "Use only a-z, 0-9, '_' and '-', and begin with a letter.",
                 (environment.origin("bulkhead_prefix"),),
                 environment.machine,
             )
@@ -135,10 +136,10 @@ def truncated_name(fleet: Fleet) -> Judgement:
         yield Hit(
             tuple(here),
             f"{what} {short}",
-            f"The {what} {listing(name for name, _where in here.values())} of {listing(here)} is longer than the "
-            f"{len(short.encode())} bytes that are kept: it becomes {short}, "
-            + ("the same for all of them." if several else "like every other that begins so."),
-            "Shorten it, and put what tells environments apart first.",
+            f"The {what}{'s' if several else ''} {listing(name for name, _where in here.values())} of "
+            f"{listing(here)} {'are' if several else 'is'} cut to {len(short.encode())} bytes: {short}, "
+            + ("the same for all of them." if several else "like every other that begins the same way."),
+            "Shorten it, and put what tells the environments apart at the front.",
             tuple(where for _unused, where in here.values()),
             fleet.by_prefix[next(iter(here), "")].machine,
             severity=None if several else Severity.MEDIUM,
@@ -152,9 +153,9 @@ def shared_hostname(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"host name {name}",
-            f"Containers of {listing(owners(claims))} call themselves {name}: in logs, metrics and error reports, and "
-            "as Celery workers, they are one.",
-            f"Leave 'hostname' out, or begin it with the prefix: {owners(claims)[-1]}-{name}.",
+            f"Containers of {listing(owners(claims))} have the same host name, {name}: logs, metrics, error reports "
+            "and Celery do not tell them apart.",
+            f"Remove 'hostname', or begin it with the prefix: {owners(claims)[-1]}-{name}.",
             places(claims),
             machine,
         )

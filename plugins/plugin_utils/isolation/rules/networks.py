@@ -28,11 +28,11 @@ def shared_network(fleet: Fleet) -> Judgement:
         yield Hit(
             makers,
             f"network {name}",
-            f"{listing(makers)} both have the network {name} of {machine}, because they have one Compose project and "
-            "the network has no 'name:': each reaches the other's containers, by address and by name."
+            f"{listing(makers)} share the network {name} on {machine}, because they are one Compose project and the "
+            "network has no 'name:': each reaches the other's containers, by address and by name."
             if by_project
-            else f"{listing(makers)} both declare the network {name} of {machine}. The second joins the first's with a "
-            "warning, and the service names of both are mixed in its DNS.",
+            else f"{listing(makers)} declare the same network, {name}, on {machine}. The second joins the first's "
+            "with only a warning, and DNS there mixes the service names of both.",
             f"Give each network its own name, such as 'name: {makers[-1]}_network' in the Compose file of "
             f"{makers[-1]}.",
             tuple(network.makers[maker] for maker in makers),
@@ -56,11 +56,11 @@ def foreign_network(fleet: Fleet) -> Judgement:
             yield Hit(
                 (member.owner, owner),
                 f"network {name}",
-                f"{member.service} of {member.owner} is on {name}, the network of {owner}. A name that is known on two "
-                "networks is answered from the one whose name sorts first, every time: 'pgbouncer' or 'redis' may be "
-                f"that of {owner}.",
-                f"Take {name} out of 'networks' of {member.service}; what both need to reach goes over a published "
-                "port or a network of its own with nothing else on it.",
+                f"{member.service} of {member.owner} is on {name}, the network of {owner}. Docker answers a name "
+                "that two networks know from the network that sorts first: 'pgbouncer' or 'redis' may be that of "
+                f"{owner}.",
+                f"Remove {name} from 'networks' of {member.service}. What both need belongs on a published port, or "
+                "on a network with nothing else on it.",
                 (member.where,),
                 machine,
             )
@@ -83,11 +83,11 @@ def shared_names(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             f"network {network.name}",
-            f"On the network {network.name} of {network.machine} the name {listing(sorted(doubled))} answers for "
-            f"{listing(prefixes)} alike: about every second connection goes to the wrong one, and all of them when one "
-            "is down.",
-            "Keep these services off the shared network. What has to be on it needs another service name in each "
-            "environment: Compose makes every service name an alias.",
+            f"{listing(prefixes)} answer to the same name on the network {network.name} of {network.machine}: "
+            f"{listing(sorted(doubled))}. About every second connection goes to the wrong one, and all of them while "
+            "one is down.",
+            "Keep these services off the shared network. A service that must be on it needs another name in each "
+            "environment, because Compose makes every service name an alias.",
             tuple(dict.fromkeys(member.where for members in doubled.values() for member in members.values())),
             network.machine,
         )
@@ -105,9 +105,9 @@ def data_on_shared_network(fleet: Fleet) -> Judgement:
         yield Hit(
             (*holders, *others),
             f"network {network.name}",
-            f"{listing(f'{member.service} ({member.owner})' for member in exposed)} can be reached by every container "
-            f"on {network.name}, the network that {listing(network.owners)} share.",
-            f"Take them off {network.name}; only what answers requests from outside belongs there.",
+            f"Every container on {network.name}, the network that {listing(network.owners)} share, can reach "
+            f"{listing(f'{member.service} ({member.owner})' for member in exposed)}.",
+            f"Remove {network.name} from their networks: only what answers requests from outside belongs there.",
             tuple(member.where for member in exposed),
             network.machine,
         )
@@ -133,11 +133,11 @@ def kept_address(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (owner, *others),
                     f"upstream {host}",
-                    f"nginx of {owner} asks for the address of {host} once, on the network {network.name}, which "
-                    f"{listing(others)} shares. When {host} is recreated its old address may go to a container of "
-                    f"{others[0]}, and the requests for {owner} with it.",
-                    "Put nginx and its upstream on a network of the environment's own; or write 'resolver 127.0.0.11 "
-                    "valid=1s' and the upstream in a variable.",
+                    f"The nginx of {owner} looks up the address of {host} once, on the network {network.name}, which "
+                    f"it shares with {listing(others)}. When {host} is recreated, a container of {others[0]} may get "
+                    f"the old address, and the requests for {owner} with it.",
+                    "Put nginx and its upstream on the environment's own network, or write 'resolver 127.0.0.11 "
+                    "valid=1s' and put the upstream into a variable.",
                     (where,),
                     network.machine,
                 )

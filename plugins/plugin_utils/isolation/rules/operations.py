@@ -38,11 +38,11 @@ def prune(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *others),
                     command.text,
-                    f"'{command.text}' of {environment.prefix} works on the whole engine: it deletes {lost} of "
+                    f"'{command.text}' of {environment.prefix} acts on the whole engine: it deletes {lost} of "
                     f"{listing(others)} that are stopped or being redeployed at that moment"
                     + (", data included." if _takes_volumes(call) else "."),
-                    "Remove by exact name, or add '--filter label=com.docker.compose.project=<own project>'. For build "
-                    "cache use 'docker builder prune --filter until=240h'.",
+                    "Remove things by exact name, or add '--filter label=com.docker.compose.project=<own project>'. "
+                    "For the build cache use 'docker builder prune --filter until=240h'.",
                     (command.where,),
                     environment.machine,
                     severity=severity,
@@ -86,10 +86,10 @@ def url_without_port(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, holder),
                         match[0],
-                        f"{match[0]} is port {usual}, which {holder} has; {environment.prefix} is on {published}. The "
-                        f"check sees {holder} and reports {environment.prefix} as healthy.",
-                        f"Ask {scheme}://{match[1]}:{published}, and compare the header that names the environment or "
-                        "the commit.",
+                        f"{match[0]} means port {usual}, where {holder} answers; {environment.prefix} is on "
+                        f"{published}. The check sees {holder} and reports {environment.prefix} as healthy.",
+                        f"Check {scheme}://{match[1]}:{published}, and compare the header that names the environment "
+                        "or the commit.",
                         (where,),
                         environment.machine,
                     )
@@ -121,10 +121,10 @@ def cloned_environment(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(dict.fromkeys((environment.prefix, source, target))),
                     command.text,
-                    f"'{command.text}' makes {target} out of {source}. Names, addresses and secrets of {source} stay "
-                    "where nobody looks (scripts, alert rules, comments of .env that become active, certificates), "
-                    f"and {target} acts on {source} with them.",
-                    f"Declare {target} as an environment of its own, let it be rendered, and give it its own secrets.",
+                    f"'{command.text}' makes {target} a copy of {source}. The names, addresses and secrets of "
+                    f"{source} stay in scripts, alert rules, comments and certificates, and {target} acts on "
+                    f"{source} with them.",
+                    f"Give {target} its own configuration and its own secrets, written for it and not copied.",
                     (command.where,),
                     environment.machine,
                 )
@@ -171,10 +171,10 @@ def removal_by_pattern(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, *others),
                         text[:120],
-                        f"{environment.prefix} removes whatever fits '{pattern or 'everything'}', and what "
-                        f"{listing(others)} has fits too: it is removed with the rest.",
-                        "Print the exact names first, from the label of the environment's own project, and remove "
-                        "those: 'docker compose -p <project> down'.",
+                        f"{environment.prefix} removes everything that matches '{pattern or 'everything'}', and that "
+                        f"includes what belongs to {listing(others)}.",
+                        "List the exact names by the label of the environment's own project, and remove those: "
+                        "'docker compose -p <project> down'.",
                         (pipeline[0].where,),
                         environment.machine,
                     )

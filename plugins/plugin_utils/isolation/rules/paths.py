@@ -46,14 +46,16 @@ def nested_directories(fleet: Fleet) -> Judgement:
         above = owners_of_path(fleet, machine, posixpath.dirname(path)) if path != "/" else []
         if len(here) + len(above) < 2:
             continue
-        how = "is the directory of" if len(here) > 1 else f"of {here[0]} lies in the directory of"
+        what = (
+            f"{path} on {machine} is" if len(here) > 1 else f"The directory of {here[0]}, {path} on {machine}, lies in"
+        )
         yield Hit(
             (*here, *above),
             path,
-            f"{path} on {machine} {how} {listing(here if len(here) > 1 else above)}: deploying one replaces the "
+            f"{what} the directory of {listing(here if len(here) > 1 else above)}: deploying one can replace the "
             f"Compose file, .env and code of {listing((*here, *above))}.",
-            f"Give each environment a directory of its own{worded(fleet, here, ' (bulkhead_directory)', '')} that "
-            "contains no other's.",
+            f"Give each environment its own directory{worded(fleet, here, ' (bulkhead_directory)', '')}, with no "
+            "other's inside it.",
             tuple(fleet.by_prefix[prefix].origin("bulkhead_directory") for prefix in (*here, *above)),
             machine,
         )
@@ -100,8 +102,8 @@ def broad_mount(fleet: Fleet) -> Judgement:
                 (claim.owner, *others),
                 path,
                 f"{claim.owner} {_uses(claim)} {path} of {machine}, and with it {inside}.",
-                "Mount only what the service needs, from inside the environment's own directory. An agent that watches "
-                "the whole machine belongs to no environment.",
+                "Mount only what the service needs, from inside the environment's own directory. Run an agent that "
+                "watches the whole machine from a project that belongs to no environment.",
                 (claim.where,),
                 machine,
                 severity=Severity.LOW if harmless else None,
@@ -127,9 +129,9 @@ def shared_path(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             path,
-            f"{listing(owners(claims))} mount {path}{also} of {machine}: {place.what}",
-            "Give each environment a path of its own, inside its directory, or a volume that begins with its prefix; "
-            "mount what both may only read with ':ro'.",
+            f"{listing(owners(claims))} mount {path}{also} on {machine}: {place.what}",
+            "Give each environment its own path inside its directory, or a volume that begins with its prefix. Mount "
+            "what both only read with ':ro'.",
             places(claims),
             machine,
             severity=place.severity,
@@ -147,9 +149,9 @@ def shared_read_file(fleet: Fleet) -> Judgement:
             yield Hit(
                 names,
                 path,
-                f"{listing(names)} name the file {path} of {machine}, which root reads for them: whoever writes the "
-                "variables of one gets what belongs to the other, such as its private key.",
-                "Give each environment a file of its own. If they share it on purpose, such as a wildcard certificate, "
+                f"{listing(names)} name the file {path} on {machine}, which root reads for them: whoever can write "
+                "the variables of one gets the other's file, such as its private key.",
+                "Give each environment its own file. If they share it on purpose, such as a wildcard certificate, "
                 f"list it in bulkhead_shared of each: {{kind: path, name: {path}, reason: ...}}.",
                 places(reading),
                 machine,
@@ -162,15 +164,15 @@ def _shared_backups(fleet: Fleet, machine: str, path: str, claims: Sequence[Clai
     return Hit(
         owners(claims),
         path,
-        f"{how} in {path} of {machine}"
+        f"{how} in {path} on {machine}"
         + (": " if len(kept) > 1 else f", which {listing(set(owners(claims)) - set(kept))} can write: ")
-        + "what one writes or deletes there, the other loses.",
+        + "each overwrites and deletes the other's files there.",
         worded(
             fleet,
             kept,
-            "Give each environment a directory of its own for backups (bulkhead_backup_directory), such as "
+            "Give each environment its own directory for backups (bulkhead_backup_directory), such as "
             f"{path}/{{{{ bulkhead_prefix }}}}.",
-            f"Give each environment a directory of its own for backups, such as {path}/{kept[0]}.",
+            f"Give each environment its own directory for backups, such as {path}/{kept[0]}.",
         ),
         places(claims),
         machine,
@@ -193,12 +195,12 @@ def home_path(fleet: Fleet) -> Judgement:
                 if not (by_variable or source.startswith("~") or mount.get("x-home")):
                     continue
                 others = mounting(fleet, environment, source)
-                same = f", and for one user it is the directory that {listing(others)} mounts too" if others else ""
+                same = f". For the same user, {listing(others)} mounts it too" if others else ""
                 yield Hit(
                     (environment.prefix, *others),
                     source,
-                    f"{name} of {environment.prefix} mounts {source}: with sudo that is another directory (/root)"
-                    f"{same}.",
+                    f"{name} of {environment.prefix} mounts {source}, below the home directory of whoever deploys: "
+                    f"with sudo that is a different one (/root){same}.",
                     "Write a path inside the environment's directory, such as "
                     f"./{posixpath.basename(source) or 'data'}.",
                     (where,),

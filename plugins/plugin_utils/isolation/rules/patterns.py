@@ -39,11 +39,11 @@ def name_filter(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *others),
                     f"filter {value}",
-                    f"'{' '.join((*call.verb, value))}' of {environment.prefix} finds every name "
-                    f"{'that begins with' if pattern.startswith('^') else 'with'} '{stem}' in it"
+                    f"'{' '.join((*call.verb, value))}' of {environment.prefix} finds every name that "
+                    f"{'begins with' if pattern.startswith('^') else 'contains'} '{stem}'"
                     + (f", those of {listing(others)} included." if others else "."),
-                    f"Look for the exact label: --filter label=com.docker.compose.project={environment.prefix}; or for "
-                    "one exact name: --filter 'name=^/<name>$'.",
+                    f"Filter by the exact label: --filter label=com.docker.compose.project={environment.prefix}; or "
+                    "by one exact name: --filter 'name=^/<name>$'.",
                     (reference.where,),
                     environment.machine,
                     severity=None if others and reference.where.file in acting else Severity.LOW,
@@ -82,11 +82,12 @@ def inexact_environment_test(fleet: Fleet) -> Judgement:
             if not passed:
                 continue
             names = tuple(dict.fromkeys((environment.prefix, *passed)))
+            told = "begins with" if how == "begins" else how
             yield Hit(
                 names if len(passed) > 1 else (environment.prefix,),
                 f"test for '{word}'",
-                f"'{line.strip()[:80]}' of {environment.prefix} is true for every environment whose name {how} '{word}'"
-                + (f": {listing(passed)}." if len(passed) > 1 else ", today only for one."),
+                f"'{line.strip()[:80]}' of {environment.prefix} is true for every environment whose name {told} "
+                f"'{word}'" + (f": {listing(passed)}." if len(passed) > 1 else ", today only for one."),
                 f"Compare the whole name: == '{word}'.",
                 (where,),
                 environment.machine,
@@ -115,8 +116,8 @@ def open_pattern(fleet: Fleet) -> Judgement:
                     f"The pattern '{stem}{end}*' of {environment.prefix} matches every name that begins with "
                     f"{stem}{end}"
                     + (f", those of {listing(others)} included." if others else f", so those of a later {stem}_eu."),
-                    f"End the prefix with a character that no prefix holds: '{own}:*' in Redis, '{own}/*' in a bucket "
-                    "or directory; in SQL compare the whole name ('_' is a wildcard there).",
+                    f"End the prefix with a character that no prefix contains: '{own}:*' in Redis, '{own}/*' in a "
+                    "bucket or directory; in SQL compare the whole name ('_' is a wildcard there).",
                     (where,),
                     environment.machine,
                     severity=None if others else Severity.LOW if end else Severity.MEDIUM,

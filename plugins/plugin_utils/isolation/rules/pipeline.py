@@ -66,11 +66,10 @@ def default_environment(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(environments),
                     f"default {text}",
-                    f"In {listed.document.path}, which deploys {listing(listed.prefixes)}, whatever matches nothing "
-                    f"else falls to {target}: any other branch, a tag, a misspelt name or an unset variable is "
-                    f"deployed to {target}.",
-                    "Write the table out, one line for each environment, and let everything else end the run: "
-                    "'case $REF in …) ;; *) exit 1 ;; esac'.",
+                    f"{listed.document.path}, which deploys {listing(listed.prefixes)}, falls back to {target}: any "
+                    f"other branch, a tag, a misspelt name or an unset variable is deployed to {target}.",
+                    "List every environment explicitly, and let everything else stop the run: 'case $REF in …) ;; *) "
+                    "exit 1 ;; esac'.",
                     (where,),
                     severity=severity,
                 )
@@ -155,14 +154,13 @@ def deployed_from_any_ref(fleet: Fleet) -> Judgement:
             jobs.append(job)
     for listed, known, jobs in found.values():
         names = f"job{'s' if len(jobs) > 1 else ''} {listing(job.id for job in jobs)}"
-        start = "start" if len(known) > 1 else "starts"
         yield Hit(
             listed.prefixes,
             f"{names} of {listed.document.path}",
-            f"{listing(known)} {start} {names} from any branch or tag, and nothing checks which: whoever picks "
-            f"another branch deploys its code to {listing(listed.prefixes)}.",
-            "Give the job 'if: github.ref == 'refs/heads/<branch>'', and the GitHub environment a rule for its "
-            "deployment branches; compare on the server as well.",
+            f"{listing(known)} {'start' if len(known) > 1 else 'starts'} {names} from any branch or tag, and nothing "
+            f"checks which: the code of any branch can be deployed to {listing(listed.prefixes)}.",
+            "Add \"if: github.ref == 'refs/heads/<branch>'\" to the job, and a rule for deployment branches to the "
+            "GitHub environment; compare the branch on the server as well.",
             tuple(job.where for job in jobs),
             # Trying a branch in staging is what staging is for; a GitHub environment may have rules that no file says.
             severity=None
@@ -195,8 +193,8 @@ def branch_pattern(fleet: Fleet) -> Judgement:
             yield Hit(
                 listed.prefixes,
                 f"branches {', '.join(globs)}",
-                f"{listed.document.path} deploys {listing(listed.prefixes)} from every branch that fits "
-                f"{listing(globs)}: a branch of another team or another environment that begins alike is deployed too.",
+                f"{listed.document.path} deploys {listing(listed.prefixes)} from every branch that matches "
+                f"{listing(globs)}: a branch of another team or environment that begins alike is deployed too.",
                 "Name the branch in full: 'branches: [main]'.",
                 (workflow.branches_where,),
             )
@@ -247,9 +245,9 @@ def shared_concurrency(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(places),
                 f"concurrency group {name}",
-                f"{listing(places)} deploy in the concurrency group '{name}' (GitHub ignores case): {harm}.",
-                "Name the group after the environment, without cancel-in-progress, and let a lock on the machine "
-                "order what must not run at once.",
+                f"{listing(places)} deploy in the same concurrency group, '{name}' (GitHub ignores case): {harm}.",
+                "Name the group after the environment, without cancel-in-progress, and take a lock on the machine "
+                "for what must not run at once.",
                 tuple(where for where, _cancel in places.values()),
                 severity=Severity.HIGH if cancels else None,
             )
@@ -287,11 +285,11 @@ def secret_falls_through(fleet: Fleet) -> Judgement:
             yield Hit(
                 listed.prefixes,
                 f"secrets of job {job.id}",
-                f"Job {job.id} reads {listing(names)} in the GitHub environment {job.environment}. One that is missing "
-                "there is taken from the repository or the organisation without a word, and that is often "
-                "production's.",
-                "Keep secrets of an environment out of the repository's own, or begin their names with the "
-                "environment's: what is missing is then empty, and the deployment fails.",
+                f"Job {job.id} reads {listing(names)} in the GitHub environment {job.environment}. GitHub takes a "
+                "secret that is missing there from the repository or the organisation without a word, and that is "
+                "often production's.",
+                "Keep an environment's secrets out of the repository's, or begin their names with the environment's: "
+                "a missing one is then empty, and the deployment fails.",
                 (job.where,),
             )
 
@@ -314,7 +312,9 @@ def job_without_environment(fleet: Fleet) -> Judgement:
         secrets = [name for job in jobs for name in job.secrets if not _COMMON_SECRETS.fullmatch(name)]
         reads = "read" if several else "reads"
         seen = (
-            f" and {reads} {listing(secrets)} of the repository, which every branch's workflow can" if secrets else ""
+            f" and {reads} {listing(secrets)} of the repository, which any branch's workflow can read"
+            if secrets
+            else ""
         )
         yield Hit(
             listed.prefixes,
@@ -358,10 +358,10 @@ def shared_deploy_key(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(members),
                 f"secret {name}",
-                f"Deployments of {listing(members)} log in with the same key {name} of the repository: a workflow of "
-                "one can write into the directory of the other and use its containers.",
-                "Give each environment a key and a user of its own, as a secret of its GitHub environment, and bind "
-                'the key to one command (command="…" in authorized_keys).',
+                f"Deployments of {listing(members)} log in with the same key, the repository's secret {name}: a "
+                "workflow of one can write into the other's directory and use its containers.",
+                "Give each environment its own key and user, as a secret of its GitHub environment, and bind the key "
+                'to one command (command="…" in authorized_keys).',
                 tuple(dict.fromkeys(members.values())),
             )
 
@@ -424,9 +424,9 @@ def shared_runner(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(members),
                 f"runner {', '.join(sorted(labels))}",
-                f"{listing(members)} are deployed by the same self-hosted runner: work directory, Docker login, files "
-                "that a run leaves behind and the engine's socket are shared between them.",
-                "Give each environment a runner of its own with a label for it ('[self-hosted, staging]'), best one "
+                f"The same self-hosted runner deploys {listing(members)}: they share its work directory, its Docker "
+                "login, the files that a run leaves behind and the engine's socket.",
+                "Give each environment its own runner with its own label ('[self-hosted, staging]'), ideally one "
                 "that lives for a single job.",
                 tuple(dict.fromkeys(members.values())),
             )
@@ -457,8 +457,8 @@ def cache_without_environment(fleet: Fleet) -> Judgement:
                     yield Hit(
                         listed.prefixes,
                         f"{action.rpartition('/')[2]} {key}",
-                        f"'{key}' is the same for every branch: what was built for one environment, with its settings "
-                        f"baked in, is deployed to another of {listing(listed.prefixes)}.",
+                        f"The cache key '{key}' is the same for every branch: what was built for one of "
+                        f"{listing(listed.prefixes)}, with its settings baked in, is deployed to another.",
                         "Put the branch or the environment into the key: '${{ github.ref_name }}-…'.",
                         (step.where,),
                     )

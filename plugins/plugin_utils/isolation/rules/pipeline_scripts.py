@@ -36,9 +36,7 @@ def git_wrong_branch(fleet: Fleet) -> Judgement:
             own = bool(set(here) & set(listed.prefixes))
             owner = owner_of_branch(fleet, environment, branch, by_custom=not own) if branch else ""
             if here and not own:
-                message = (
-                    f"{listing(listed.prefixes)} runs 'git {act}' in {directory}, which is the checkout of {here[0]}"
-                )
+                message = f"'git {act}' of {listing(listed.prefixes)} runs in {directory}, the checkout of {here[0]}"
             elif here and owner and owner not in here:
                 message = f"'git {act}' brings branch {branch} of {owner} into {directory}, the checkout of {here[0]}"
             else:
@@ -47,8 +45,8 @@ def git_wrong_branch(fleet: Fleet) -> Judgement:
                 tuple(dict.fromkeys((*listed.prefixes, here[0], *filter(None, (owner,))))),
                 f"git {act} in {directory}",
                 f"{message}: the next build or restart there runs the wrong code.",
-                "Let each environment's job work in its own directory and check out its own branch, by commit: "
-                "'git fetch origin <branch> && git checkout --detach <commit>'.",
+                "Let each environment's job work in its own directory and check out its own branch by commit: 'git "
+                "fetch origin <branch> && git checkout --detach <commit>'.",
                 (command.where,),
                 environment.machine,
             )
@@ -96,9 +94,9 @@ def no_host_lock(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(members),
                 f"deployments on {machine}",
-                f"{listing(members)} are deployed to {machine} by scripts that take no common lock: two pushes at once "
+                f"{listing(members)} are deployed to {machine} by scripts without a common lock: two pushes at once "
                 "build, reload and clean up at the same time.",
-                "Take one lock of the machine around what they share: 'flock /var/lock/deploy-host.lock …'.",
+                "Take one lock on the machine around what they share: 'flock /var/lock/deploy-host.lock …'.",
                 tuple(members.values()),
                 machine,
             )
@@ -124,9 +122,9 @@ def foreign_deploy_file(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (*listed.prefixes, wrong),
                         f"docker compose -f {file} {call.verb[0]}",
-                        f"{listing(listed.prefixes)} runs 'docker compose {call.verb[0]}' with {file}"
-                        f"{f' in {directory}' if directory else ''}, one of which belongs to {wrong}: Compose takes "
-                        "project and .env from there and acts on the other's containers.",
+                        f"'docker compose {call.verb[0]}' of {listing(listed.prefixes)} uses "
+                        f"{file}{f' in {directory}, one of which' if directory else ', which'} belongs to {wrong}: "
+                        f"Compose takes the project and .env from there and acts on the containers of {wrong}.",
                         "Use the environment's own file in its own directory, with '-p' and '--env-file'.",
                         (command.where,),
                         environment.machine,
@@ -151,9 +149,9 @@ def foreign_server_name(fleet: Fleet) -> Judgement:
                     (environment.prefix, *(owner for _name, owner in foreign)),
                     f"server_name {foreign[0][0]}",
                     f"The nginx of {environment.prefix} serves "
-                    f"{listing(f'{name} of {owner}' for name, owner in foreign)}: requests that arrive here are "
-                    "answered with the wrong code and data.",
-                    f"Leave the name to {foreign[0][1]}; make the names of a shared template a variable.",
+                    f"{listing(f'{name} of {owner}' for name, owner in foreign)}: requests that arrive here get the "
+                    "wrong code and data.",
+                    f"Leave the name to {foreign[0][1]}, and make the names in a shared template a variable.",
                     (server.names_where,),
                     environment.machine,
                 )
@@ -189,8 +187,8 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
                     tuple(dict.fromkeys((*listed.prefixes, *others))),
                     command.text,
                     f"If '{command.text}' fails{', or its variable is empty,' if unset else ','} the script of "
-                    f"{listing(listed.prefixes)} goes on where it is, and '{victim.text[:60]}' {harm}, which may be "
-                    f"{listing(others)}'s.",
+                    f"{listing(listed.prefixes)} carries on in the wrong directory: '{victim.text[:60]}' {harm}, "
+                    f"which may belong to {listing(others)}.",
                     "Begin with 'set -euo pipefail', or write 'cd … && …' or 'cd … || exit 1'.",
                     (command.where,),
                     environment.machine,
@@ -198,7 +196,7 @@ def unguarded_cd(fleet: Fleet) -> Judgement:
                 )
 
 
-_DELETES = "deletes files in that place"
+_DELETES = "deletes files there"
 
 
 def _harm(command: Command) -> str:
@@ -207,7 +205,7 @@ def _harm(command: Command) -> str:
     if command.program == "rm" and any(word[:1] not in "/$~" for word in words):
         return _DELETES
     if command.program == "git" and {"reset", "clean", "checkout"} & set(words[:1]):
-        return "changes the checkout in that place"
+        return "changes the checkout there"
     if command.program == "rsync" and any(word.startswith("--del") for word in command.argv):
         return _DELETES
     call = docker_call(command.argv)

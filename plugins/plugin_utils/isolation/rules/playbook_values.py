@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ..facts.playbooks import IDENTITY, Code, each_code, texts, value_text
 from ..model import Severity, Where
 from ..readers.ansible.tasks import is_true
-from ..wording import some
+from ..wording import listing
 from . import Hit, rule
 
 _DEFAULT = re.compile(r"\bdefault\(\s*(['\"])(.+?)\1")
@@ -33,9 +33,9 @@ def environment_value_as_default(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(owner),
                 key,
-                f"{key} has {word} of {owner} as its default: of {some(code.concerned(owner))}, whichever forgets to "
-                f"set it uses what is {owner}'s.",
-                "Have no default for what differs between environments: the run then fails instead.",
+                f"{key} defaults to {word} of {owner}: any of {listing(code.concerned(owner))} that does not set it "
+                f"uses {owner}'s.",
+                "Give no default to what differs between environments: the run then fails instead.",
                 (where,),
             )
 
@@ -68,8 +68,8 @@ def identity_in_role_vars(code: Code) -> Iterator[Hit]:
                 yield Hit(
                     code.concerned(*owners),
                     f"{file.of}.{key}",
-                    f"The role {file.of} sets {key} in its vars. They beat group_vars and reach the roles before it in "
-                    f"the play: each of {some(code.concerned(*owners))} is deployed with this value.",
+                    f"The role {file.of} sets {key} in its vars, which beat group_vars and reach the roles before it "
+                    f"in the play: each of {listing(code.concerned(*owners))} is deployed with this value.",
                     f"Move {key} to group_vars of the environment, or to the role's defaults without a value.",
                     (where,),
                 )
@@ -85,8 +85,8 @@ def shared_password_lookup(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 path,
-                f"The password in {path} is generated once: {some(code.concerned())} get the same secret, so each can "
-                "log in as the other.",
+                f"The password in {path.partition(' ')[0]} is generated once: {listing(code.concerned())} get the "
+                "same secret, so each can log in as the other.",
                 "Put the environment into the path, or keep the secret in the environment's own vault file.",
                 (where,),
             )
@@ -101,8 +101,8 @@ def controller_environment(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 name,
-                f"{where.item or 'A value'} is taken from ${name} of the shell that deploys: what was exported for one "
-                f"of {some(code.concerned())} goes to every other too.",
+                f"{where.item or 'A value'} comes from ${name} of the shell that deploys: what was exported for one "
+                f"of {listing(code.concerned())} reaches the others too.",
                 "Take it from the environment's own vault file, or from a variable with the environment in its name.",
                 (where,),
             )
@@ -134,7 +134,7 @@ def value_of_first_host(code: Code) -> Iterator[Hit]:
                 or len({name for name in code.environments if name == group or name in code.below(group)}) > 1
             ):
                 yield _foreign_value(
-                    code, where, f"groups[{group!r}][0]", "the first host, whichever environment's it is"
+                    code, where, f"groups[{group!r}][0]", "the first host, whichever environment it belongs to"
                 )
         for _quote, host in _HOST_OF.findall(text):
             if host in homes and not _in_group(code, where, homes[host]):
@@ -149,7 +149,7 @@ def _foreign_value(code: Code, where: Where, what: str, whose: str) -> Hit:
     return Hit(
         code.concerned(),
         what,
-        f"{what} is {whose}: a deployment of one of {some(code.concerned())} uses the other's value.",
+        f"{what} is {whose}: a deployment of one of {listing(code.concerned())} uses the value of another.",
         "Use hostvars[inventory_hostname], or the variable itself.",
         (where,),
     )
@@ -170,13 +170,13 @@ def kept_facts(code: Code) -> Iterator[Hit]:
     twice = sorted(host for host, paths in hosts.items() if len(paths) > 1)
     cached = [task for task in code.tasks if is_true(task.arguments.get("cacheable"))]
     if twice or cached:
-        why = f"{some(twice)} is in several inventories" if twice else "facts are set with cacheable"
+        why = f"several inventories name {listing(twice)}" if twice else "facts are set with cacheable"
         yield Hit(
             code.concerned(),
             "fact_caching",
-            f"Facts are kept in {setting[0]} under the host's name alone, and {why}: a run for one of "
-            f"{some(code.concerned())} reads what a run for the other left, passwords included.",
-            "Set fact_caching = memory, or a fact_caching_prefix for each environment; do not cache secrets.",
+            f"Facts are cached in {setting[0]} under the host's name alone, and {why}: a run for one of "
+            f"{listing(code.concerned())} reads what a run for another left, passwords included.",
+            "Set fact_caching = memory, or a fact_caching_prefix for each environment, and do not cache secrets.",
             (setting[1], *(task.where for task in cached)),
         )
 

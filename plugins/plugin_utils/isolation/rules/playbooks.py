@@ -14,7 +14,7 @@ from ..model import Severity, Where
 from ..readers.ansible.commands import INTERRUPTIONS, SERVICE_MODULES
 from ..readers.ansible.inventory import leaves
 from ..readers.ansible.tasks import Play, Task, is_true
-from ..wording import some
+from ..wording import listing
 from . import Hit, rule
 
 #: Modules that change nothing.
@@ -40,9 +40,9 @@ def play_over_all(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 f"hosts: {play.hosts}",
-                f"The play for {play.hosts!r} changes {some(code.concerned())} in one run if -l is forgotten.",
-                "Begin it with an assertion, tagged always, that ansible_limit is exactly one environment; or use "
-                "aiia.bulkhead.deploy, which refuses a run without one.",
+                f"The play for {play.hosts!r} changes {listing(code.concerned())} in one run when -l is forgotten.",
+                "Begin it with an assertion, tagged always, that ansible_limit is exactly one environment, or use "
+                "aiia.bulkhead.deploy, which refuses to run without one.",
                 (play.where,),
             )
 
@@ -64,9 +64,9 @@ def skippable_guard(code: Code) -> Iterator[Hit]:
                 yield Hit(
                     code.concerned(),
                     f"{task.where.file}: {task.module}",
-                    f"The task that refuses a run over {some(code.concerned())} is not tagged always: --tags deploy "
-                    "goes on without it.",
-                    "Give it 'tags: [always]', and repeat it in each role that destroys; --start-at-task skips both, "
+                    f"The task that refuses a run over {listing(code.concerned())} is not tagged always: '--tags "
+                    "deploy' skips it.",
+                    "Tag it 'tags: [always]', and repeat it in each role that destroys. --start-at-task skips both; "
                     "the actions of aiia.bulkhead refuse by themselves.",
                     (task.where,),
                 )
@@ -89,8 +89,8 @@ def run_once(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 f"{task.where.file}: {task.module}",
-                f"With {some(code.concerned())} in one run this task runs only for the first of them, with its values: "
-                "the others are neither migrated nor backed up, and nothing says so.",
+                f"The task has run_once, so in one run it acts only for the first of {listing(code.concerned())}, "
+                "with its values: the others are neither migrated nor backed up, and nothing says so.",
                 "Remove run_once, or limit the play to one environment.",
                 (task.where,),
             )
@@ -109,9 +109,9 @@ def sticky_facts(code: Code) -> Iterator[Hit]:
                     yield Hit(
                         code.concerned(),
                         f"{play.hosts}: {what}",
-                        f"{what} stays with {play.hosts} until the end of the run and beats the variables of the next "
-                        f"play on it: {some(code.concerned())} are mixed in one deployment.",
-                        "Give each environment an inventory name and group_vars of its own.",
+                        f"{what} stays with {play.hosts} until the end of the run and beats the variables of the "
+                        f"next play on it: {listing(code.concerned())} are mixed in one deployment.",
+                        "Give each environment its own inventory name and group_vars.",
                         (task.where, later[0].where),
                     )
 
@@ -141,9 +141,9 @@ def host_wide_task(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 name,
-                f"{name} is one for the whole machine. That a deployment leaves it {state} is felt by "
-                f"{some(code.concerned())} alike, whichever of them is deployed.",
-                f"Move it to a play of the machine, and reload {name} only there; in an environment act on its own "
+                f"{name} serves the whole machine, and a deployment of any of {listing(code.concerned())} leaves it "
+                f"{state} for all of them.",
+                f"Move it to a play of the machine, and only reload {name} there. In an environment, act on its own "
                 "containers.",
                 (task.where,),
             )
@@ -161,9 +161,9 @@ def block_marker(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 path,
-                f"The block in {path} has the same marker for {some(code.concerned())}: deploying one removes the "
+                f"The block in {path} has the same marker for {listing(code.concerned())}: deploying one removes the "
                 "block of the other.",
-                'Put the environment into the marker: marker: "# {mark} {{ bulkhead_prefix }}".',
+                'Put the environment into the marker: marker: "# {mark} <environment>".',
                 (task.where,),
             )
 
@@ -179,8 +179,8 @@ def shared_cron_name(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 task.text("name"),
-                f"The cron job {task.text('name')!r} has one name for {some(code.concerned())}. Ansible finds "
-                "it by that: deploying one turns the job of the other into its own.",
+                f"The cron job {task.text('name')!r} has the same name for {listing(code.concerned())}, and Ansible "
+                "finds it by that name: deploying one turns the job of the other into its own.",
                 "Put the environment into the name.",
                 (task.where,),
             )
@@ -203,8 +203,8 @@ def unanchored_line(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 path,
-                f"The pattern {task.text('regexp')!r} for {path} goes on after the name {shown}: it also finds lines "
-                f"of an environment such as {code.owners[0]}_eu. It concerns {some(code.concerned())}.",
+                f"The pattern {task.text('regexp')!r} for {path} does not end after {shown}: it also finds lines of "
+                f"an environment such as {code.owners[0]}_eu. This affects {listing(code.concerned())}.",
                 r"End the name in the pattern: add \s, $ or \b, and escape the name with regex_escape.",
                 (task.where,),
             )
@@ -223,8 +223,8 @@ def unscoped_destination(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 dest,
-                f"{dest} is written by the deployment of each of {some(code.concerned())}: whichever was deployed last "
-                "has its values there, and the others run with them.",
+                f"{dest} is one file for every environment ({listing(code.concerned())}): whichever was deployed "
+                "last has its values there, and the others run with them.",
                 "Write it below the environment's own directory, or put the prefix into its name.",
                 (task.where,),
             )
@@ -243,9 +243,9 @@ def exclusive_singleton(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(),
                 f"{what} of {user}",
-                f"A deployment sets all {what} of the user {user}, whom {some(code.concerned())} share: it removes "
-                "those that another environment needs.",
-                f"{'Leave exclusive out' if keys else 'Set append: true'}, or give each environment a user of its own.",
+                f"A deployment replaces all {what} of the user {user}, which {listing(code.concerned())} share: it "
+                "removes those that another environment needs.",
+                f"{'Remove exclusive' if keys else 'Set append: true'}, or give each environment its own user.",
                 (task.where,),
             )
 
@@ -263,8 +263,8 @@ def foreign_delegate(code: Code) -> Iterator[Hit]:
             yield Hit(
                 code.concerned(other),
                 f"delegate_to: {target}",
-                f"A task of {some(sorted(here))} runs on {target}, a host of {other}, with the variables of the "
-                f"environment that is deployed. It concerns {some(code.concerned(other))}.",
+                f"A task of {listing(sorted(here))} runs on {target}, a host of {other}, with the variables of the "
+                f"environment that is deployed. This affects {listing(code.concerned(other))}.",
                 "Delegate to a host of the same environment, or to localhost.",
                 (task.where, Where(task.where.file, task.where.line, "delegate_to")),
             )

@@ -42,10 +42,9 @@ def pooler_wildcard(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *dict.fromkeys(others)),
                     "[databases] *",
-                    f"The pooler of {environment.prefix} passes on every database name to {server.identity}, which has "
-                    f"the databases of {listing(others)}: a wrong DB_NAME reaches them through {environment.prefix}'s "
-                    "own pooler.",
-                    f"Replace * by the names of {environment.prefix}'s own databases.",
+                    f"The pooler of {environment.prefix} forwards every database name to {server.identity}, which "
+                    f"holds databases of {listing(others)}: a wrong DB_NAME reaches them.",
+                    f"Replace * with the names of {environment.prefix}'s own databases.",
                     (where,),
                 )
 
@@ -65,10 +64,10 @@ def search_path_pooling(fleet: Fleet) -> Judgement:
                     owners,
                     f"{identity}/{name}: search_path",
                     f"{listing(owners)} share the database {name}. {listing(use.use.key for use in mixing)} of "
-                    f"{listing(use.owner for use in mixing)} selects a schema by search_path, through a pooler that "
-                    "mixes sessions: it drops the option, or hands on a session with the other's schema.",
-                    "Give each environment a database of its own; or a role of its own with ALTER ROLE … SET "
-                    "search_path, and no search_path in the connection.",
+                    f"{listing(use.owner for use in mixing)} selects a schema by search_path, but the pooler mixes "
+                    "sessions: it drops the option, or returns a session with the other's schema.",
+                    "Give each environment its own database. Otherwise give each its own role with ALTER ROLE … SET "
+                    "search_path, and set no search_path in the connection.",
                     tuple(use.use.where for use in mixing),
                 )
 
@@ -107,9 +106,10 @@ def database_capacity(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners,
                 f"{identity}: {wanted} of {limit} connections",
-                f"The pools of {listing(sizes)} may open {wanted} connections to {identity}, which has {limit}: when "
-                f"{unlimited[-1]} is busy, the others are refused.",
-                f"Lower the pools to {limit - _RESERVED} together, or ALTER ROLE {unlimited[-1]} CONNECTION LIMIT n.",
+                f"The pools of {listing(sizes)} may open {wanted} connections to {identity}, which allows {limit}: "
+                f"when {unlimited[-1]} is busy, the others are refused.",
+                f"Lower the pools to {limit - _RESERVED} together, or set ALTER ROLE {unlimited[-1]} CONNECTION "
+                "LIMIT n.",
                 tuple(where for _unused, where in sizes.values()),
             )
 
@@ -118,9 +118,9 @@ def _one_pooler(owners: tuple[str, ...], resource: str, where: tuple[Where, ...]
     return Hit(
         owners,
         resource,
-        f"{listing(owners)} go through one pooler ({resource}): they share its client limit and its pools, and PAUSE, "
+        f"{listing(owners)} use the same pooler ({resource}): they share its client limit and its pools, and PAUSE, "
         "KILL or a restart for one stops the others.",
-        "Give each environment a pooler of its own that lists only its own databases.",
+        "Give each environment its own pooler, which lists only its own databases.",
         where,
     )
 

@@ -34,7 +34,7 @@ def shared_port(fleet: Fleet) -> Judgement:
         yield Hit(
             owners(claims),
             f"port {ports} of {machine}",
-            f"{names} publish port {ports} of {machine}. {_what_happens(fleet, claims)}",
+            f"{names} publish port{'s' if '-' in ports else ''} {ports} on {machine}. " + _what_happens(fleet, claims),
             "Publish another port in all but one: change "
             + worded(fleet, owners(claims), "bulkhead_http_port or bulkhead_https_port, or ", "")
             + f"'ports:' of {listing(map(service_and_file, claims))}. In a file that is merged over another, write "
@@ -50,11 +50,11 @@ def _what_happens(fleet: Fleet, claims: Sequence[Claim]) -> str:
     if len(services) == 1 and one_project(fleet, owners(claims)):
         return (
             f"As they are one Compose project, 'docker compose up' of the second recreates {services.pop()} of the "
-            "first; once they have projects of their own, it fails with 'port is already allocated'."
+            "first; once they have their own projects, it fails with 'port is already allocated'."
         )
     return (
-        "Whichever starts second fails with 'port is already allocated'; a stopped container does not keep its port, "
-        "so after a reboot or during a deployment the other environment may take it."
+        "Whichever starts second fails with 'port is already allocated'. A stopped container does not keep its port: "
+        "after a reboot or during a deployment the other environment can take it."
     )
 
 
@@ -67,8 +67,7 @@ def ephemeral_port(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"port {port['target']} of service {service}",
                 f"{environment.prefix} publishes port {port['target']} of {service} on a random port of "
-                f"{environment.machine} that anybody can reach, and that may be one another environment is about to "
-                "use.",
+                f"{environment.machine}, open to everybody: it can be one that another environment is about to use.",
                 f"Use 'expose: [\"{port['target']}\"]', or say which port: '127.0.0.1:<port>:{port['target']}'.",
                 (where,),
                 environment.machine,
@@ -93,8 +92,8 @@ def exposed_port(fleet: Fleet) -> Judgement:
             f"port {port['published']} of service {service}",
             f"{environment.prefix} publishes {service} on port {port['published']} of "
             f"{'every address' if everywhere else address} of {environment.machine}: {reachable}{outside} "
-            f"{'reach' if others else 'reaches'} it, past ufw, whose rules do not apply to published ports.",
-            f"Leave 'ports' of {service} out ('expose' is enough within the environment's network), or bind it: "
+            f"{'reach' if others else 'reaches'} it, and the rules of ufw do not apply to published ports.",
+            f"Remove 'ports' from {service} ('expose' is enough inside the environment's network), or bind it: "
             f"'127.0.0.1:{port['published']}:{port['target']}'.",
             (where,),
             environment.machine,
@@ -113,13 +112,14 @@ def ipv6_twin(fleet: Fleet) -> Judgement:
         ]
         if open_ports:
             numbers = listing(str(port["published"]) for port, _unused in open_ports)
+            example = f"0.0.0.0:{open_ports[0][0]['published']}:{open_ports[0][0]['target']}"
             yield Hit(
                 (environment.prefix,),
                 f"port {numbers} of {environment.machine}",
-                f"{environment.prefix} publishes port {numbers} on IPv6 as well as on IPv4; a firewall that knows only "
-                "IPv4 does not see it.",
+                f"{environment.prefix} publishes port{'s' if len(open_ports) > 1 else ''} {numbers} on IPv6 as well "
+                "as on IPv4: a firewall with rules for IPv4 alone does not cover that.",
                 "Give the firewall the same rules for IPv6, or publish on one address ("
-                + worded(fleet, [environment.prefix], "bulkhead_bind_address: 0.0.0.0", "'0.0.0.0:80:80'")
+                + worded(fleet, [environment.prefix], "bulkhead_bind_address: 0.0.0.0", f"'{example}'")
                 + ").",
                 tuple(where for _unused, where in open_ports),
                 environment.machine,
@@ -142,9 +142,9 @@ def shared_listener(fleet: Fleet) -> Judgement:
                 (environment.prefix,),
                 f"service {name}",
                 f"{name} of {environment.prefix} runs with network_mode {mode} and SO_REUSEPORT: a second server on "
-                f"the same port ({listing(others) or 'of any environment'}) starts without an error, and the kernel "
-                "gives each of them a part of the connections.",
-                f"Give {name} the environment's own network and no network_mode, or turn the option off at {option}.",
+                f"the same port (of {listing(others) or 'any environment'}) starts without an error, and the kernel "
+                "splits the connections between them.",
+                f"Give {name} the environment's own network and no network_mode, or turn SO_REUSEPORT off at {option}.",
                 (project.where("services", name, "network_mode"), option),
                 environment.machine,
             )
@@ -170,9 +170,9 @@ def probe_of_other_port(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *answering),
                     f"port {port} of {environment.machine}",
-                    f"A check of {environment.prefix} asks port {port} of its machine, which {listing(answering)} "
-                    "answers: it is green while the environment that was deployed is down, and red the other way "
-                    "round.",
+                    f"A check of {environment.prefix} asks port {port} of its machine, where {listing(answering)} "
+                    f"answers: it passes while {environment.prefix} is down, and fails while {environment.prefix} is "
+                    "up.",
                     f"Ask a port that {environment.prefix} publishes, with its own Host header, and compare the "
                     "header that names the environment.",
                     (where,),

@@ -52,10 +52,10 @@ def docker_socket(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix,),
                 f"{name}: {way}",
-                f"{name} of {environment.prefix} gets the engine's socket ({way}). With it, read-only or not, it can "
-                f"stop, change and read every container of {environment.machine}.",
-                "Take the mount away; an agent that needs the engine belongs to the machine, not to an environment, "
-                "behind a proxy that lets only the calls through that it needs.",
+                f"{name} of {environment.prefix} gets the engine's socket ({way}): with it, read-only or not, it can "
+                f"stop, change and read every container on {environment.machine}.",
+                "Remove it. An agent that needs the engine belongs to the machine, not to an environment, behind a "
+                "proxy that allows only the calls it needs.",
                 (where,),
                 environment.machine,
                 severity=Severity.MEDIUM if filtered else None,
@@ -72,7 +72,8 @@ def privileged_container(fleet: Fleet) -> Judgement:
                 f"{name}: {power}",
                 f"{name} of {environment.prefix} runs with {power}: it can leave its container and reach everything "
                 f"else on {environment.machine}.",
-                f"Take {item} away, or grant only the one capability that is needed and is not one over the machine.",
+                f"Remove {item}, or grant only the one capability that is needed, if it gives no power over the "
+                "machine.",
                 (project.where("services", name, item),),
                 environment.machine,
             )
@@ -100,9 +101,9 @@ def host_namespace(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"{name}: {item}: host",
-                    f"{name} of {environment.prefix} uses the machine's own {item} namespace: what it changes there, "
-                    f"it changes for every environment of {environment.machine}.",
-                    f"Take {item}: host away.",
+                    f"{name} of {environment.prefix} uses the machine's own {item} namespace: what it changes there "
+                    f"changes for every environment on {environment.machine}.",
+                    f"Remove '{item}: host'.",
                     (project.where("services", name, item),),
                     environment.machine,
                 )
@@ -115,9 +116,9 @@ def host_namespace(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners,
                 f"cgroup_parent {parent}",
-                f"{listing(owners)} put containers into one resource group, {parent}: limits set on it for "
-                "one are limits of the other, and they take from one budget.",
-                "Give each environment a cgroup_parent of its own.",
+                f"{listing(owners)} put containers into the same cgroup_parent, {parent}: a limit set for one also "
+                "limits the other, and both draw on one budget.",
+                "Give each environment its own cgroup_parent.",
                 tuple(project.where("services", name, "cgroup_parent") for _unused, project, name in members),
                 machine,
             )
@@ -167,7 +168,7 @@ def _joined(fleet: Fleet, item: str, effect: str) -> Iterator[Hit]:
             (environment.prefix, *others[:1]),
             f"{name}: {item}: {mode}",
             f"{name} of {environment.prefix} runs in {whose}: {effect}.",
-            f"Take {item}: {mode} away, or join a service of its own with {item}: service:NAME.",
+            f"Remove '{item}: {mode}', or join one of the environment's own services with '{item}: service:NAME'.",
             (project.where("services", name, item),),
             environment.machine,
         )

@@ -34,7 +34,8 @@ def shared_project(fleet: Fleet) -> Judgement:
             f"{listing(prefixes)} are one Compose project, {name}{why_shared(fleet, claims)}. "
             f"{what_up_does(prefixes, projects)}",
             f"Write 'name: {prefixes[-1]}' at the top of the Compose file of {prefixes[-1]} and "
-            f"COMPOSE_PROJECT_NAME={prefixes[-1]} into its .env; the same for the others, each with its own prefix.",
+            f"COMPOSE_PROJECT_NAME={prefixes[-1]} into its .env; do the same for the others, each with its own "
+            "prefix.",
             places(claims),
             machine,
             hazards=shared_hazards(projects),
@@ -46,10 +47,10 @@ def shared_project(fleet: Fleet) -> Judgement:
             yield Hit(
                 owners(claims),
                 f"project {name}",
-                f"{listing(owners(claims))} are kept apart by the -p of their commands alone: 'docker compose' without "
-                f"it works on one project, {name}, for all of them.",
+                f"Only -p in the commands keeps {listing(owners(claims))} apart: 'docker compose' without it acts on "
+                f"one project, {name}, for all of them.",
                 f"Write 'name: {by_command[0].attributes.get('project')}' at the top of the Compose file of "
-                f"{by_command[0].owner}; the same for the others.",
+                f"{by_command[0].owner}; do the same for the others.",
                 places(claims),
                 machine,
                 severity=Severity.LOW,
@@ -68,11 +69,10 @@ def overridden_project_name(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, owner) if owner else (environment.prefix,),
                 f"project {typed}",
-                f"The project of {environment.prefix} is {declared or project.name}, and COMPOSE_PROJECT_NAME makes it "
-                f"{typed} for whoever types 'docker compose'"
-                + (f", which is the project of {owner}." if owner else ".")
-                + " What .env says wins over 'name:'.",
-                f"Write COMPOSE_PROJECT_NAME={declared or project.name} into .env, or take it out.",
+                f"The project of {environment.prefix} is {declared or project.name}, but COMPOSE_PROJECT_NAME makes "
+                f"it {typed}{f', the project of {owner},' if owner else ''} for whoever types 'docker compose'. .env "
+                "beats 'name:'.",
+                f"Write COMPOSE_PROJECT_NAME={declared or project.name} into .env, or remove it.",
                 (project.where("name"), *settings_of(environment, "COMPOSE_PROJECT_NAME")),
                 environment.machine,
                 severity=Severity.CRITICAL if owner else None,
@@ -129,8 +129,8 @@ def orphans_by_variable(fleet: Fleet, environment: Environment) -> Judgement:
                 (environment.prefix, *touched),
                 f"project {name}",
                 f"COMPOSE_REMOVE_ORPHANS of {environment.prefix} makes every 'up' and 'down' in the project {name} "
-                f"remove the containers of {listing(touched)}; in .env it sleeps until Compose 2.27.",
-                "Take COMPOSE_REMOVE_ORPHANS out.",
+                f"remove the containers of {listing(touched)}. In .env it takes effect from Compose 2.27.",
+                "Remove COMPOSE_REMOVE_ORPHANS.",
                 (where,),
                 environment.machine,
                 hazards=("CP-02",),
@@ -164,8 +164,8 @@ def collapsed_name(fleet: Fleet) -> Judgement:
                     (environment.prefix,),
                     f"${{{used.name}}}",
                     f"{used.name} is {'not set' if used.value is None else 'empty'} in {environment.prefix}, so "
-                    f"{used.where.item or 'the value'} is written without it"
-                    + (": a name that every environment without it shares." if names else "."),
+                    f"{used.where.item or 'the value'} is rendered without it"
+                    + (": every environment that lacks it gets the same name." if names else "."),
                     f"Set {used.name} in .env of {environment.prefix}, and write '${{{used.name}:?}}' so that Compose "
                     "refuses to start without it.",
                     (used.where,),
@@ -186,7 +186,8 @@ def confusable_project(fleet: Fleet) -> Judgement:
             yield Hit(
                 prefixes,
                 f"project {listing(names)}",
-                f"The projects of {listing(prefixes)} are called {listing(names)}: easily typed one for the other.",
+                f"The projects of {listing(prefixes)} are called {listing(names)}, which are easy to mistake for one "
+                "another.",
                 "Choose prefixes that differ in more than '_' and '-'.",
                 places(names.values()),
                 machine,
@@ -197,9 +198,9 @@ def confusable_project(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"project {project.declared_name}",
-                    f"Compose makes 'name: {project.declared_name}' of {environment.prefix} into {project.name}, and "
-                    f"refuses the same spelling after -p.",
-                    "Write project names in a-z, 0-9, '_' and '-', beginning with a letter or digit.",
+                    f"Compose turns 'name: {project.declared_name}' of {environment.prefix} into {project.name}, and "
+                    "refuses the same spelling after -p.",
+                    "Use only a-z, 0-9, '_' and '-' in project names, and begin with a letter or digit.",
                     (project.where("name"),),
                     environment.machine,
                 )
@@ -220,12 +221,13 @@ def two_project_names(fleet: Fleet) -> Judgement:
                         yield Hit(
                             (environment.prefix, owner) if owner else (environment.prefix,),
                             used.where.item,
-                            f"{used.where.item} of {environment.prefix} is made of COMPOSE_PROJECT_NAME, which is "
+                            f"{used.where.item} of {environment.prefix} is made from COMPOSE_PROJECT_NAME, which is "
                             f"{project.bare_name}"
                             + (f", the project of {owner}," if owner else "")
                             + f" while the command "
                             f"says -p {name}. Which of them counts depends on the version of Compose.",
-                            "Write the name out, such as 'name: " + name + "_pgdata', or say the same in both places.",
+                            "Write the name out, such as 'name: " + name + "_pgdata', or use the same project in "
+                            "both places.",
                             (used.where, where),
                             environment.machine,
                         )
@@ -241,7 +243,7 @@ def single_letter_volume(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix,),
                         f"volume {key}",
-                        f"Compose takes '{key}:/…' of {environment.prefix} for a drive of Windows and stops after it "
+                        f"Compose reads '{key}:/…' of {environment.prefix} as a Windows drive, and stops after it "
                         "has created the networks.",
                         f"Give the volume {key} a longer name.",
                         (project.where("volumes", key),),
@@ -270,7 +272,7 @@ def why_shared(fleet: Fleet, claims: Sequence[Claim]) -> str:
     if by_directory:
         return f", because their directories are both called {claims[0].key} and no file says otherwise"
     spellings = {project.declared_name for e in environments for project in e.compose if project.declared_name}
-    return f", because Compose writes {listing(sorted(spellings))} in one way" if len(spellings) > 1 else ""
+    return f", because Compose spells {listing(sorted(spellings))} alike" if len(spellings) > 1 else ""
 
 
 def checkouts(fleet: Fleet, prefix: str) -> frozenset[str]:
@@ -313,8 +315,8 @@ def in_checkouts(fleet: Fleet) -> Iterator[Hit]:
                 f"No file names the Compose projects of {listing(prefixes)}, so Compose names them after their "
                 "directories. If these have the same name, as two clones do, both are one project. "
                 f"{what_up_does(prefixes, [project for _prefix, project in found])}",
-                f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; the same for the others. Or give "
-                "this check each 'compose_project' or 'directory', or each 'machine' if they have one of their own.",
+                f"Write 'name: {prefixes[-1]}' at the top of {found[-1][1].file}; do the same for the others. Or "
+                "give this check 'compose_project' or 'directory' of each, or 'machine' if each has its own.",
                 tuple(Where(project.file) for _prefix, project in found),
                 machine,
                 severity=Severity.MEDIUM,
@@ -334,8 +336,8 @@ def what_up_does(prefixes: Sequence[str], projects: Sequence[ComposeProject]) ->
             "container_name says, and takes over volumes without a name."
         )
     return (
-        f"'docker compose up' or 'down' of {last} with --remove-orphans removes the containers of {first}, because "
-        "they are in its project and not in its file."
+        f"'docker compose up' or 'down' of {last} with --remove-orphans removes the containers of {first}, which are "
+        "in its project but not in its file."
     )
 
 

@@ -38,9 +38,9 @@ def default_bridge(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix,),
                     f"service {name}",
-                    f"{name} of {environment.prefix} is on the default bridge of {environment.machine}; whatever "
-                    f"{reached} has there reaches it by address, and it reaches them.",
-                    f"Take 'network_mode: bridge' out of {name}: without it the service joins the project's own "
+                    f"{name} of {environment.prefix} is on the default bridge of {environment.machine}: it reaches "
+                    f"by address whatever {reached} has there, and is reached by it.",
+                    f"Remove 'network_mode: bridge' from {name}: without it the service joins the project's own "
                     "network.",
                     (project.where("services", name, "network_mode"),),
                     environment.machine,
@@ -56,7 +56,7 @@ def default_bridge(fleet: Fleet) -> Judgement:
                     (environment.prefix,),
                     "docker run",
                     f"A script of {environment.prefix} starts a container on the default bridge of "
-                    f"{environment.machine}, where the containers of {reached} may be reached by address.",
+                    f"{environment.machine}, where it may reach the containers of {reached} by address.",
                     "Add '--network' with a network of the environment, or '--network none'.",
                     (reference.where,),
                     environment.machine,
@@ -92,7 +92,7 @@ def opened_port(fleet: Fleet) -> Judgement:
                         (environment.prefix, other),
                         f"{variable} {entry}",
                         f"{variable} lets {who} of {environment.prefix} reach port {port}, which {other} publishes.",
-                        f"Take {entry} out of {variable}. What both need belongs on a server that neither owns.",
+                        f"Remove {entry} from {variable}. What both need belongs on a server that neither owns.",
                         (environment.origin(variable),),
                         environment.machine,
                     )
@@ -116,9 +116,9 @@ def host_network(fleet: Fleet) -> Judgement:
                     f"service {name}",
                     f"{name} of {environment.prefix} uses the network of {environment.machine} itself: it reaches "
                     f"every container of {listing(others) or 'every other environment'}, published or not, and the "
-                    "ports it opens appear in no 'ports:'.",
-                    f"Give {name} the environment's own network and publish what it serves. An agent that watches the "
-                    "whole machine belongs to no environment: run it from a project of its own.",
+                    "ports it opens are in no 'ports:'.",
+                    f"Give {name} the environment's own network and publish what it serves. Run an agent that "
+                    "watches the whole machine from a project that belongs to no environment.",
                     (project.where("services", name, "network_mode"),),
                     environment.machine,
                 )
@@ -141,7 +141,7 @@ def joined_namespace(fleet: Fleet) -> Judgement:
                     f"{name} of {environment.prefix} runs inside the container {container}"
                     + (f" of {owner}" if owner else "")
                     + f" ({key}): what is local there is local here, and it goes down when {container} does.",
-                    f"Write '{key}: service:<a service of this file>', or leave it out.",
+                    f"Write '{key}: service:<a service of this file>', or remove it.",
                     (project.where("services", name, key),),
                     environment.machine,
                 )
@@ -157,13 +157,13 @@ def name_by_hand(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         for project, name, service in environment.services():
             for key, alias, target, owner in plumbing(fleet, environment, project, service):
-                to = f"a container of {owner}" if owner else "the machine, whose published ports are anybody's"
+                to = f"a container of {owner}" if owner else "the machine, where any environment may publish the port"
                 yield Hit(
                     (environment.prefix, owner) if owner else (environment.prefix,),
                     f"{alias or target} in service {name}",
-                    f"'{alias or target}' in {name} of {environment.prefix} means {target}: {to}. It looks like a "
-                    "service of its own and is not.",
-                    f"Take it out of '{key}' and use the service's name on the environment's own network.",
+                    f"'{alias or target}' in {name} of {environment.prefix} means {target}: {to}. It looks like one "
+                    "of its own services but is not.",
+                    f"Remove it from '{key}', and use the service's name on the environment's own network.",
                     (project.where("services", name, key),),
                     environment.machine,
                     severity=Severity.LOW if alias in _HOST_NAMES and not owner else None,
@@ -189,10 +189,10 @@ def search_domain(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *owners),
                     f"search domain {domain}",
-                    f"A name that {environment.prefix} does not find, such as that of a service that is down, is asked "
-                    f"for again below {domain}. With a wildcard record it leads to the public address of "
+                    f"{environment.prefix} looks up a name that it does not find, such as that of a service that is "
+                    f"down, again below {domain}: with a wildcard record that leads to the public address of "
                     f"{listing(owners)}.",
-                    "Set 'dns_search: .' for the services, and take the search domain out of the machine's "
+                    "Set 'dns_search: .' for the services, and remove the search domain from the machine's "
                     "resolv.conf.",
                     (where,),
                     environment.machine,

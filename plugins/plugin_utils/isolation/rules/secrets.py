@@ -24,7 +24,7 @@ def shared_signing_key(fleet: Fleet) -> Judgement:
         fleet,
         fingerprints.SIGNING,
         "Sessions, password reset links and tokens that one makes are valid in the other",
-        "Give each environment a key of its own, and let SECRET_KEY_FALLBACKS hold only its own old keys",
+        "Give each environment its own key, and keep only its own old keys in SECRET_KEY_FALLBACKS",
     )
 
 
@@ -34,8 +34,8 @@ def shared_jwt_key(fleet: Fleet) -> Judgement:
     yield from _shared(
         fleet,
         fingerprints.JWT,
-        "A token that one issues opens the other",
-        "Give each environment a signing key of its own, and an issuer and an audience of its own",
+        "A token that one issues is valid in the other",
+        "Give each environment its own signing key, issuer and audience",
     )
 
 
@@ -45,8 +45,8 @@ def shared_encryption_key(fleet: Fleet) -> Judgement:
     yield from _shared(
         fleet,
         fingerprints.ENCRYPTION,
-        "Each can decrypt what the other stored, a dump of it included",
-        "Give each environment a key of its own, and encrypt anew what is restored from the other",
+        "Each can decrypt what the other stored, also from a dump",
+        "Give each environment its own key, and encrypt again what is restored from the other",
     )
 
 
@@ -56,9 +56,9 @@ def shared_database_password(fleet: Fleet) -> Judgement:
     yield from _shared(
         fleet,
         fingerprints.DATABASE,
-        "When a name, a network or a port leads one to the other's server by mistake, the login succeeds and it writes "
-        "there; different passwords are the last fuse",
-        "Give each environment's database role a password of its own",
+        "When a name, a network or a port leads one to the other's server by mistake, the login succeeds and it "
+        "writes there",
+        "Give each environment's database role its own password",
     )
 
 
@@ -68,8 +68,8 @@ def shared_secret(fleet: Fleet) -> Judgement:
     yield from _shared(
         fleet,
         fingerprints.OTHER,
-        "Whoever has one environment's secrets has the other's access too, and neither can be locked out alone",
-        "Issue one of its own to each environment, or accept the sharing with a waiver",
+        "Whoever has the secrets of one also has the other's access, and neither can be locked out alone",
+        "Issue a separate one to each environment, or waive the sharing with a reason",
     )
     yield from _of_engine(fleet)
 
@@ -96,10 +96,10 @@ def shared_fingerprint(fleet: Fleet) -> Judgement:
         yield Hit(
             owners,
             listing(dict.fromkeys(name for _owner, name in found)),
-            f"{named} have the same value, as their fingerprints show. Whoever has one environment's secrets has the "
-            "other's access too.",
-            "Give each environment one of its own: aiia.bulkhead.secrets -e bulkhead_secret=rotate "
-            f"-e bulkhead_secret_name={found[-1][1]}.",
+            f"{named} have the same value, as their fingerprints show. Whoever has the secrets of one also has the "
+            "other's access.",
+            f"Give each environment one of its own: ansible-playbook aiia.bulkhead.secrets -l <group of {owners[-1]}> "
+            f"-e bulkhead_secret=rotate -e bulkhead_secret_name={found[-1][1]}",
             tuple(fleet.by_prefix[owner].origin(RECORD) for owner in owners),
             severity=Severity.CRITICAL if worst == fingerprints.SIGNING else None,
         )
@@ -129,8 +129,8 @@ def _of_engine(fleet: Fleet) -> Iterator[Hit]:
             yield Hit(
                 tuple(places),
                 f"secret {name} of {machine}",
-                f"{listing(places)} use the external secret {name}, of which the engine has one: all of them get the "
-                "same value, and with it the same database, account or key.",
+                f"{listing(places)} use the external secret {name}, of which the engine has only one: all of them "
+                "get the same value, and with it the same database, account or key.",
                 f"Create one for each, and name it in the Compose file: 'name: {list(places)[-1]}_{name}' beside "
                 "'external: true'.",
                 tuple(places.values()),

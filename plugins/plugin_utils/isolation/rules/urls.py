@@ -34,8 +34,8 @@ def foreign_url(fleet: Fleet) -> Judgement:
             yield Hit(
                 (prefix, owner),
                 f"{key}: {host}:{port}",
-                f"{key} of {prefix} leads to {owner}: {how}. Links in its mails, redirects after a login and calls "
-                f"from {prefix} end up there.",
+                f"{key} of {prefix} leads to {owner}: {how}. Links in mails, redirects after a login and calls from "
+                f"{prefix} end up there.",
                 f"Use {prefix}'s own domain and port{_own_address(environment)}.",
                 (where,),
                 severity=Severity.MEDIUM if mine else None,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..facts.names_in_text import TokenIndex
 from ..model import Environment, Fleet, Severity
 from ..readers.ansible.inventory import leaves
-from ..wording import some
+from ..wording import listing
 from . import Hit, Judgement, rule
 
 #: Variables that are not searched here: what is deployed is judged as it is deployed, identity and domains have rules
@@ -41,8 +41,8 @@ def foreign_variable(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, owner),
                     name,
-                    f"{name} of {environment.prefix} names {word}, which is of {owner}: {environment.prefix} is built "
-                    f"from it or serves with it, and changes when {owner} does.",
+                    f"{name} of {environment.prefix} names {word if word == owner else f'{word} of {owner}'}: "
+                    f"{environment.prefix} is built from it or serves with it, and changes when {owner} does.",
                     f"Set {name} in group_vars of {environment.prefix} to a value of its own.",
                     (environment.origin(name),),
                     environment.machine,
@@ -75,8 +75,9 @@ def shared_branch(fleet: Fleet) -> Judgement:
             yield Hit(
                 prefixes,
                 f"branch {branch} of {repository}",
-                f"{some(prefixes)} are all deployed from the branch {branch}: what was pushed to try it in one is "
-                "deployed to the others by their next run.",
-                "Give each environment a branch of its own, or set bulkhead_source_shared for those that follow one.",
+                f"{listing(prefixes)} are all deployed from the branch {branch}: what was pushed to try it in one "
+                "reaches the others with their next run.",
+                "Give each environment its own branch, or set bulkhead_source_shared for those that are meant to "
+                "follow one.",
                 tuple(environment.origin("bulkhead_source_branch") for environment in environments),
             )

@@ -33,8 +33,8 @@ def shared_volume(fleet: Fleet) -> Judgement:
         yield Hit(
             prefixes,
             f"volume {name}",
-            f"{listing(prefixes)} use the volume {name} of {machine}{reason}. Compose mounts what is there with no "
-            f"more than a warning: {place.what}",
+            f"{listing(prefixes)} use the same volume, {name}, on {machine}{reason}. Compose mounts what is there "
+            f"with only a warning: {place.what}",
             f"Give each its own: 'name: {prefixes[-1]}_{name.rpartition('_')[2]}' in the Compose file of "
             f"{prefixes[-1]}.",
             tuple(here.values()),
@@ -57,14 +57,14 @@ def foreign_volume(fleet: Fleet) -> Judgement:
                 owner = named
             else:
                 continue
-            warned = "without any warning, because it is external" if external else "with no more than a warning"
+            warned = "without any warning, because it is external" if external else "with only a warning"
             yield Hit(
                 (prefix, owner),
                 f"volume {name}",
                 f"{prefix} mounts {name}, the volume of {owner}, {warned}: it reads and overwrites the data of "
                 f"{owner}.",
-                f"Name a volume of its own: 'external: true' needs 'name: {prefix}_…' beside it, because without a "
-                "name the key is the name.",
+                f"Name its own volume: 'external: true' needs 'name: {prefix}_…' beside it, because without a name "
+                "the key is the name.",
                 (where,),
                 machine,
             )
@@ -85,8 +85,8 @@ def foreign_volumes_from(fleet: Fleet) -> Judgement:
                     (environment.prefix, owner) if owner else (environment.prefix,),
                     f"container {container}",
                     f"{name} of {environment.prefix} mounts every volume of the container {container}"
-                    + (f", which is of {owner}," if owner else "")
-                    + " and may write them.",
+                    + (f", which belongs to {owner}," if owner else "")
+                    + " and can write to them.",
                     "Mount the environment's own volumes by name; within one project write 'volumes_from: "
                     "[<service>:ro]'.",
                     (project.where("services", name, "volumes_from"),),
@@ -111,9 +111,9 @@ def deletes_volumes(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *others),
                 call.text,
-                f"'{call.text}' of {environment.prefix} deletes every volume that is named in its Compose file, "
-                f"without asking whose it is{f'; {listing(shared)} is also of {listing(others)}' if others else ''}.",
-                "Leave -v (remove_volumes) out; declare data volumes 'external: true' and delete them by hand, by "
+                f"'{call.text}' of {environment.prefix} deletes every volume that its Compose file names, without "
+                f"asking whose it is{f'; {listing(shared)} also belongs to {listing(others)}' if others else ''}.",
+                "Leave out -v (remove_volumes), declare data volumes 'external: true', and delete them by hand, by "
                 "name.",
                 (call.where,),
                 environment.machine,
@@ -155,9 +155,9 @@ def shared_user(fleet: Fleet) -> Judgement:
             yield Hit(
                 names,
                 f"user {user}",
-                f"The user {user} of {machine} owns the directories of {listing(names)}: whoever may write as {user} "
-                "for one (a CI key, code in a bind mount) may write the others'.",
-                "Give each environment a user of its own (bulkhead_owner) and directories with mode 0750.",
+                f"The user {user} on {machine} owns the directories of {listing(names)}: whoever can write as {user} "
+                "for one (a CI key, code in a bind mount) can write to the others'.",
+                "Give each environment its own user (bulkhead_owner), and directories with mode 0750.",
                 places(owned),
                 machine,
             )
@@ -174,10 +174,10 @@ def foreign_user(fleet: Fleet) -> Judgement:
             yield Hit(
                 names,
                 f"user {user}",
-                f"{running[0].owner} runs bulkhead_backup_copy_command as {user} of {machine}, who also acts for "
+                f"{running[0].owner} runs bulkhead_backup_copy_command as {user} on {machine}, who also acts for "
                 f"{listing(set(names) - {running[0].owner})}: the command can do there what {user} can, and use the "
                 "credentials in that user's home.",
-                "Give each environment a user of its own (bulkhead_backup_copy_user), or leave it empty to run the "
+                "Give each environment its own user (bulkhead_backup_copy_user), or leave it empty to run the "
                 "command as bulkhead_owner.",
                 places(running),
                 machine,

@@ -46,9 +46,10 @@ def answers_unknown_hosts(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *others),
                 f"unknown host names on port {ports} of the nginx of {environment.prefix}",
-                f"The nginx of {environment.prefix} has no default server that refuses on port {ports}, so the first "
-                f"server answers every host name, those of {listing(others)} on the same machine included: a request "
-                f"for another environment that reaches this port is served by {environment.prefix}.",
+                f"The nginx of {environment.prefix} has no default server that refuses on "
+                f"port{'s' if ' and ' in ports else ''} {ports}: its first server answers every host name, so a "
+                f"request for {listing(others)} on the same machine that arrives there is served by "
+                f"{environment.prefix}.",
                 "Add 'server { listen 80 default_server; return 444; }', and for TLS 'server { listen 443 ssl "
                 "default_server; ssl_reject_handshake on; }', with the ports that this nginx listens on.",
                 tuple(server.where for _listen, server in open_sockets),
@@ -87,10 +88,10 @@ def server_name_pattern(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, *(owner for _domain, owner in taken)),
                         f"server_name {name}",
-                        f"server_name {name} of {environment.prefix} also takes "
-                        f"{listing(f'{domain} of {owner}' for domain, owner in taken)}: requests for it that arrive "
-                        f"here are served by {environment.prefix}.",
-                        "Write the names out, one by one, and leave a wildcard to a default server that refuses.",
+                        f"server_name {name} of {environment.prefix} also matches "
+                        f"{listing(f'{domain} of {owner}' for domain, owner in taken)}: {environment.prefix} serves "
+                        "such requests when they arrive here.",
+                        "Write the names out, one by one, and leave wildcards to a default server that refuses.",
                         (server.names_where,),
                         environment.machine,
                     )
@@ -110,10 +111,9 @@ def untried_server_name(fleet: Fleet) -> Judgement:
                         (environment.prefix,),
                         f"server_name {name}",
                         f"server_name {name} of {environment.prefix} is a regular expression that could run for very "
-                        "long, or that only nginx understands. It was not tried: whether it takes the domain of "
+                        "long, or that only nginx understands. It was not tried: whether it matches the domain of "
                         "another environment is not known.",
-                        "Write the names out, one by one, or without a repetition inside a repetition and without "
-                        "references back.",
+                        "Write the names out, one by one, or without nested repetition and back-references.",
                         (server.names_where,),
                         environment.machine,
                     )
@@ -139,7 +139,7 @@ def duplicate_server_name(fleet: Fleet) -> Judgement:
                     f"server_name {name} on port {port} of {instance}",
                     f"{listing(places)} both have a server {name} on port {port} in {instance}. nginx only warns "
                     f"('conflicting server name … ignored') and serves the file that comes first by name, {files[0]}.",
-                    f"Let one environment alone answer for {name}.",
+                    f"Let only one environment answer for {name}.",
                     tuple(places.values()),
                 )
 
@@ -169,7 +169,7 @@ def shared_nginx_names(fleet: Fleet) -> Judgement:
                 yield Hit(
                     tuple(places),
                     f"{kind} {name} of {instance}",
-                    f"{listing(places)} both give {instance} a {kind} called {name}. nginx refuses the second "
+                    f"{listing(places)} define the same {kind}, {name}, in {instance}. nginx refuses the second "
                     "('duplicate', 'already bound'): the file of one environment keeps the other from reloading, and "
                     "from starting after a reboot.",
                     f"Begin the name with the environment's prefix: {next(iter(places), '')}_{name.lstrip('$')}. A "
@@ -199,12 +199,12 @@ def static_foreign_upstream(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, owner),
                 f"upstream {host}",
-                f"The nginx of {environment.prefix} resolves {host} of {owner} when it starts. While {owner} is down "
-                f"it says 'host not found in upstream' and neither starts nor reloads: {environment.prefix} is down "
-                "with it.",
-                f"Let each environment's own nginx serve its own domains. If this one has to pass requests on to "
-                f"{owner}, put the name into a variable and give a resolver: 'resolver 127.0.0.11 valid=5s; "
-                f"set $other http://{host}; proxy_pass $other;'.",
+                f"The nginx of {environment.prefix} resolves {host} of {owner} when it starts. While {owner} is "
+                f"down, it says 'host not found in upstream' and neither starts nor reloads: {environment.prefix} is "
+                "down too.",
+                "Let each environment's own nginx serve its own domains. If this one must forward requests to "
+                f"{owner}, put the name into a variable and set a resolver: 'resolver 127.0.0.11 valid=5s; set "
+                f"$other http://{host}; proxy_pass $other;'.",
                 (where,),
                 environment.machine,
             )
@@ -264,10 +264,10 @@ def parent_domain(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *(owner for _domain, owner in below)),
                     f"domain {domain}",
-                    f"{listing(f'{name} of {owner}' for name, owner in below)} lies below {domain} of "
-                    f"{environment.prefix}: any cookie with a domain, HSTS with includeSubDomains and any wildcard of "
-                    f"{environment.prefix} reaches it as well.",
-                    f"Keep cookies of both without a domain. A sibling domain ({sibling}) would end the whole class.",
+                    f"The domain {domain} of {environment.prefix} is above "
+                    f"{listing(f'{name} of {owner}' for name, owner in below)}: its cookies with a domain, its HSTS "
+                    "with includeSubDomains and its wildcards reach there too.",
+                    f"Set cookies of both without a domain. A sibling domain ({sibling}) would rule all of this out.",
                     (environment.origin("bulkhead_domains"),),
                 )
 
@@ -303,10 +303,9 @@ def shared_domain(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(prefixes),
                 f"domain {name}",
-                f"{listing(prefixes)} answer for the same host name {name}. A different port is not a different site: "
-                "cookies do not know ports, so a session of one overwrites that of the other, and which of them a user "
-                "reaches depends on a port or on DNS.",
-                f"Give each environment a host name of its own, and leave {name} to one.",
+                f"{listing(prefixes)} answer for the same host name, {name}. Cookies ignore ports, so a session of "
+                "one overwrites that of the other, and a port or DNS decides which of them a user reaches.",
+                f"Give each environment its own host name, and leave {name} to one.",
                 tuple(places) or tuple(fleet.by_prefix[prefix].origin("bulkhead_domains") for prefix in prefixes),
             )
 
@@ -334,10 +333,10 @@ def dns_wildcard(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, *(owner for _domain, owner in others)),
                         f"record *.{zone}",
-                        f"The record {match[1]} answers for every name below {zone}. When the record of "
+                        f"The record {match[1]} answers for every name below {zone}: when the record of "
                         f"{others[0][0]} of {others[0][1]} is missing or mistyped, its visitors reach "
-                        f"{environment.prefix} and tests seem to pass.",
-                        "Write one record for each host name, and none for '*'.",
+                        f"{environment.prefix}, and tests seem to pass.",
+                        "Write one record for each host name, and no '*'.",
                         (Where(document.path, line),),
                     )
 

@@ -31,11 +31,10 @@ def cookie_domain(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *(owner for _domain, owner in covered)),
                     f"cookies for {scope}",
-                    f"{source} of {environment.prefix} makes browsers send its cookies to {hosts} as well: sessions "
-                    f"of {environment.prefix} arrive in the servers and logs of the other, and a cookie of the same "
-                    "name overwrites or shadows the other's, which logs people out, or in as another user.",
-                    f"Leave {source.split()[0]} unset: the cookie then belongs to the host that set it, and to no "
-                    "other.",
+                    f"{source} of {environment.prefix} makes browsers send its cookies to {hosts} too: sessions of "
+                    f"{environment.prefix} reach the servers and logs of the other, and a cookie of the same name "
+                    "overwrites or shadows the other's, which logs people out, or in as another user.",
+                    f"Leave {source.split()[0]} unset: the cookie then belongs only to the host that set it.",
                     (where,),
                 )
 
@@ -72,11 +71,11 @@ def hsts_subdomains(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, *harmed.values()),
                 f"HSTS of {environment.prefix}",
-                f"{environment.prefix} sends HSTS with includeSubDomains. Browsers that have seen it speak TLS to "
-                f"every port of {listing(f'{name} of {owner}' for name, owner in harmed.items())}, which offers plain "
-                "HTTP only: it is dead for everybody who has visited the other.",
-                "Give that environment HTTPS on its own port and let its HTTP port redirect there, or send HSTS "
-                "without includeSubDomains.",
+                f"{environment.prefix} sends HSTS with includeSubDomains: browsers that have seen it use TLS on "
+                f"every port of {listing(f'{name} of {owner}' for name, owner in harmed.items())}, which offers "
+                "plain HTTP only, so visitors of the one cannot reach the other.",
+                "Offer HTTPS there on its own port and redirect its HTTP port to it, or send HSTS without "
+                "includeSubDomains.",
                 tuple(places),
             )
 

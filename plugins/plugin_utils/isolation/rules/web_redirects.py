@@ -60,8 +60,8 @@ def redirect_drops_port(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, victim),
                     f"redirect to {target}",
-                    f"{environment.prefix} redirects to {target}, which is port {usual} of that host and so {victim}: "
-                    f"users of {environment.prefix} end up in {victim} without noticing.",
+                    f"{environment.prefix} redirects to {target}, which is port {usual} of that host and belongs to "
+                    f"{victim}: users of {environment.prefix} end up in {victim} without noticing.",
                     f"Keep the published port: 'return 301 {scheme}://$host:{own or '<port>'}$request_uri;'.",
                     (where,),
                     environment.machine,
@@ -105,9 +105,9 @@ def own_redirect_drops_port(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, victim),
                     f"location {' '.join(directory.args)}",
-                    f"nginx of {environment.prefix} listens on {usual} inside of the container and is published on "
-                    f"{published}. A request for a directory without its slash is redirected to port {usual}, which "
-                    f"is {victim}.",
+                    f"The nginx of {environment.prefix} listens on {usual} inside the container and is published on "
+                    f"{published}. It redirects a request for a directory without the last slash to port {usual}, "
+                    f"which belongs to {victim}.",
                     "Add 'absolute_redirect off;' to the server: nginx then redirects without naming host or port.",
                     (directory.where,),
                     environment.machine,
@@ -139,10 +139,10 @@ def host_without_port(fleet: Fleet) -> Judgement:
             yield Hit(
                 (environment.prefix, victim),
                 f"Host header of {environment.prefix}",
-                f"nginx passes 'Host $host' on, which has no port. The application of {environment.prefix} then makes "
-                f"absolute links (mails, OAuth callbacks, pagination) to port {usual}, which is {victim}, and its CSRF "
-                f"check refuses the real origin on port {published}.",
-                "Pass what the browser sent: 'proxy_set_header Host $http_host;'.",
+                f"The nginx of {environment.prefix} passes on 'Host $host', which has no port. The application then "
+                f"makes absolute links (mails, OAuth callbacks, pagination) to port {usual}, which belongs to "
+                f"{victim}, and its CSRF check refuses the real origin on port {published}.",
+                "Pass on what the browser sent: 'proxy_set_header Host $http_host;'.",
                 tuple(places),
                 environment.machine,
             )

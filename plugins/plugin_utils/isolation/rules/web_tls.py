@@ -37,9 +37,9 @@ def shared_certificate(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(places),
                 f"certificate {path}",
-                f"{listing(places)} serve with the certificate and key of {path}. Whoever gets into one of them has "
-                "the key of the other, and behind one port browsers reuse a connection of the one for the other.",
-                "Issue a certificate for each environment with its own names only, and mount only that one.",
+                f"{listing(places)} serve with the same certificate and key, {path}. Whoever breaks into one has the "
+                "key of the other, and behind one port browsers reuse a connection of the one for the other.",
+                "Issue a certificate for each environment, with its own names only, and mount only that one.",
                 tuple(places.values()),
                 machine,
             )
@@ -74,11 +74,11 @@ def acme_needs_port_80(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, holder),
                     f"certbot {call.verb} of {environment.prefix}",
-                    f"{environment.prefix} wants its certificate proved over HTTP, and the authority always asks port "
-                    f"80, which is {holder}'s nginx: the proof fails, and with --standalone certbot needs port 80 "
-                    f"itself, that is {holder} stopped.",
-                    "Use DNS-01 (--dns-…), or a webroot of the machine that belongs to no environment and that the "
-                    "nginx on port 80 serves for every name.",
+                    f"{environment.prefix} proves its certificate's names over HTTP, and the authority always asks "
+                    f"port 80, where the nginx of {holder} answers: the proof fails, or certbot with --standalone "
+                    f"needs {holder} stopped.",
+                    "Use DNS-01 (--dns-…), or a webroot that belongs to no environment and that the nginx on port 80 "
+                    "serves for every name.",
                     (call.where,),
                     environment.machine,
                 )
@@ -105,9 +105,9 @@ def shared_lineage(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(places),
                 f"certificate {posixpath.basename(path)}",
-                f"{listing(places)} act on the same certificate {path}: one changes its names under the other, or "
+                f"{listing(places)} act on the same certificate, {path}: one changes its names under the other, or "
                 "deletes it while the other's nginx still needs it.",
-                "Give each environment a certificate of its own by '--cert-name' and its own names.",
+                "Give each environment its own certificate ('--cert-name') with its own names.",
                 tuple(places.values()),
                 machine,
             )
@@ -128,10 +128,10 @@ def certbot_foreign_name(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *(owner for _name, owner in foreign)),
                     f"certbot {call.verb} {foreign[0][0]}",
-                    f"{environment.prefix} runs certbot {call.verb} for "
+                    f"{environment.prefix} runs 'certbot {call.verb}' for "
                     f"{listing(f'{name} of {owner}' for name, owner in foreign)}: it rewrites, replaces or removes a "
                     "certificate that the other serves with.",
-                    "Name the environment's own domains only, with '--cert-name' of its own.",
+                    "Name the environment's own domains only, with its own '--cert-name'.",
                     (call.where,),
                     environment.machine,
                 )
@@ -154,10 +154,11 @@ def _hook(environment: Environment, others: list[str], where: Where, what: str) 
     return Hit(
         (environment.prefix, *others),
         f"hook {what}",
-        f"The hook of {environment.prefix} runs whenever any certificate of the machine is renewed, those of "
-        f"{listing(others)} too: it restarts what was not renewed, and what it does not know stays on the old one.",
-        "Let the hook look: 'case \"$RENEWED_LINEAGE\" in */<own domain>) … ;; esac', or renew one certificate by "
-        "'--cert-name' with a '--deploy-hook' of its own.",
+        f"The hook of {environment.prefix} runs whenever any certificate on the machine is renewed, those of "
+        f"{listing(others)} included: it restarts what was not renewed, and leaves what it does not know on the old "
+        "one.",
+        "Let the hook check 'case \"$RENEWED_LINEAGE\" in */<own domain>) … ;; esac', or renew one certificate with "
+        "'--cert-name' and its own '--deploy-hook'.",
         (where,),
         environment.machine,
     )
@@ -179,8 +180,8 @@ def forced_renewal(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *others),
                     f"certbot {call.verb} --force-renewal",
-                    f"{environment.prefix} has a certificate issued at every run. The authority counts by registered "
-                    f"domain: when the quota of {next(iter(parents), '')} is used up, {listing(others)} cannot renew.",
+                    f"{environment.prefix} requests a certificate at every run. The authority counts by registered "
+                    f"domain: once the quota of {next(iter(parents), '')} is used up, {listing(others)} cannot renew.",
                     "Use '--keep-until-expiring', and '--staging' for trials.",
                     (call.where,),
                 )
@@ -197,8 +198,9 @@ def certbot_foreign_webroot(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, owner),
                     f"webroot {root}",
-                    f"certbot of {environment.prefix} writes into {root} of {owner}.",
-                    "Use a webroot of the machine that belongs to no environment, or DNS-01.",
+                    f"certbot of {environment.prefix} writes into {root} of {owner}: it changes files that {owner} "
+                    "serves.",
+                    "Use a webroot that belongs to no environment, or DNS-01.",
                     (call.where,),
                     environment.machine,
                 )

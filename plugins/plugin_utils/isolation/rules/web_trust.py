@@ -49,10 +49,9 @@ def foreign_allowed_host(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, *(owner for _domain, owner in found)),
                         f"{setting.key} {host}",
-                        f"'{host}' in {setting.key} of {environment.prefix} lets it answer for "
-                        f"{listing(f'{domain} of {owner}' for domain, owner in found)}: a request that arrives here by "
-                        "mistake is served instead of refused, with wrong links and poisoned caches. Ports are not "
-                        "looked at.",
+                        f"'{host}' in {setting.key} of {environment.prefix} makes it answer for "
+                        f"{listing(f'{domain} of {owner}' for domain, owner in found)} too: a request that arrives "
+                        "here by mistake is served instead of refused, with wrong links and poisoned caches.",
                         f"List the environment's own host names only: {', '.join(own) or 'its domains'}.",
                         (setting.where,),
                     )
@@ -89,7 +88,7 @@ def foreign_cors_origin(fleet: Fleet) -> Judgement:
         for setting in settings_of(environment, CORS_ORIGINS, CORS_PATTERNS, CORS_ALL):
             for entry, found in _cors(fleet, environment, setting):
                 if found:
-                    yield _trust(environment, setting, entry, found, "lets scripts read its answers from")
+                    yield _trust(environment, setting, entry, found, "opens its answers to scripts from")
 
 
 def _cors(fleet: Fleet, environment: Environment, setting: Setting) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -161,9 +160,10 @@ def _trust(environment: Environment, setting: Setting, entry: str, found: list[t
     return Hit(
         (environment.prefix, *(owner for _origin, owner in found if owner != "a stranger")),
         f"{setting.key} {entry}",
-        f"'{entry}' in {setting.key} of {environment.prefix} {what} {who}: one flaw in the pages over there is a flaw "
-        "here, with the user's session.",
-        "Name the environment's own origins, each in full with its port. An expression needs '^', '$' and '\\.'.",
+        f"'{entry}' in {setting.key} of {environment.prefix} {what} {who}: one flaw in those pages is a flaw here, "
+        "with the user's session.",
+        "List only the environment's own origins, in full and with the port. A regular expression needs '^', '$' and "
+        "'\\.'.",
         (setting.where,),
     )
 
@@ -186,10 +186,10 @@ def proxy_cache(fleet: Fleet) -> Judgement:
                     yield Hit(
                         (environment.prefix, *others),
                         f"proxy_cache_key {' '.join(item.args)}",
-                        f"The cache key of {environment.prefix} does not hold the host: whatever answers "
-                        f"{environment.prefix} caches for a path it also gives to requests for {listing(others)} that "
-                        "arrive here, or that share the cache or a CDN.",
-                        "Use '$scheme$http_host$request_uri', or leave proxy_cache_key out.",
+                        f"The cache key of {environment.prefix} does not contain the host: an answer cached for "
+                        f"{environment.prefix} is also given to requests for {listing(others)} that arrive here, or "
+                        "that share the cache or a CDN.",
+                        "Use '$scheme$http_host$request_uri', or remove proxy_cache_key.",
                         (item.where,),
                         environment.machine,
                         severity=None if _shares_nginx(fleet, environment) else Severity.MEDIUM,
@@ -199,9 +199,9 @@ def proxy_cache(fleet: Fleet) -> Judgement:
             yield Hit(
                 tuple(places),
                 f"cache {path}",
-                f"{listing(places)} cache in the same directory {path}: answers of one are served to users of the "
-                "other, and the cache manager of one deletes what the other still counts on.",
-                "Give each environment a cache directory of its own, best inside its container.",
+                f"{listing(places)} cache in the same directory, {path}: users of one get answers of the other, and "
+                "each cache manager deletes what the other still counts on.",
+                "Give each environment its own cache directory, ideally inside its container.",
                 tuple(places.values()),
                 machine,
             )
@@ -232,8 +232,8 @@ def trusted_proxy_range(fleet: Fleet) -> Judgement:
                     (environment.prefix, *others),
                     f"{what} {text}",
                     f"{environment.prefix} believes X-Forwarded-For and X-Forwarded-Proto from {text}, and publishes "
-                    f"a port. Containers of {listing(others)} reach that port from such an address and can pretend to "
-                    "be any client, and to come by HTTPS.",
+                    f"a port. Containers of {listing(others)} reach that port from such an address and can pose as "
+                    "any client, and as HTTPS.",
                     "Trust the exact address or subnet of the environment's own proxy, and nothing wider.",
                     (where,),
                     environment.machine,
@@ -244,10 +244,10 @@ def trusted_proxy_range(fleet: Fleet) -> Judgement:
                 yield Hit(
                     (environment.prefix, *others),
                     f"{setting.key} of {bare[0]}",
-                    f"{bare[0]} of {environment.prefix} believes the header of {setting.key} and is published itself: "
-                    f"whoever reaches its port past the proxy, {listing(others)} included, can say the request came "
-                    "by HTTPS.",
-                    f"Do not publish {bare[0]}; let only its own nginx reach it.",
+                    f"{bare[0]} of {environment.prefix} believes the header of {setting.key} and is itself "
+                    f"published: whoever reaches its port past the proxy, {listing(others)} included, can claim that "
+                    "a request came over HTTPS.",
+                    f"Do not publish {bare[0]}: let only its own nginx reach it.",
                     (setting.where,),
                     environment.machine,
                 )

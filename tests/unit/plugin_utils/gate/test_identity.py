@@ -59,7 +59,7 @@ def test_the_command_line(tmp_path: Path, value: str, name: str) -> None:
 
 def test_a_mistyped_name_on_the_command_line_is_told_the_right_one(tmp_path: Path) -> None:
     words = refused(fleet(tmp_path), "-l", "staging", "-e", "bulkhead_mange=migrate")
-    assert "did you mean bulkhead_manage?" in words
+    assert "Did you mean bulkhead_manage?" in words
     assert "-e sets" not in words
 
 

@@ -128,14 +128,14 @@ def test_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
 
 def test_a_protected_environment_is_not_proposed(tmp_path: Path) -> None:
     groups = {"production": {**PRODUCTION, "bulkhead_protected": True}, "staging": STAGING}
-    assert "name one environment: -l staging" in refused(fleet(tmp_path, groups))
+    assert "Name one environment: -l staging" in refused(fleet(tmp_path, groups))
 
 
 def test_images_that_an_unknown_environment_vouches_for(tmp_path: Path) -> None:
     groups = {"production": {**PRODUCTION, "bulkhead_promotion_from": "stagin"}, "staging": STAGING}
     words = refused(fleet(tmp_path, groups), "-l", "production")
     assert "bulkhead_promotion_from is stagin, but the inventory has no other environment of that group" in words
-    assert "did you mean staging? The inventory has: staging" in words
+    assert "Did you mean staging? The inventory has: staging" in words
     assert "group_vars/production/main.yml:" in words.replace(" ", "")  # a long path is broken at the screen's width
 
 
@@ -146,12 +146,12 @@ def test_a_group_that_does_not_exist(tmp_path: Path) -> None:
 def test_a_host_in_two_environments_is_refused_whatever_is_named(tmp_path: Path) -> None:
     hosts = {"production": {"hosts": {"server": None}}, "staging": {"hosts": {"server": None}}}
     inventory = fleet(tmp_path, hosts=hosts)
-    assert "host server is in the groups production and staging" in refused(inventory, "-l", "staging")
+    assert "Host server is in the groups production and staging" in refused(inventory, "-l", "staging")
 
 
 def test_a_nested_environment_is_refused(tmp_path: Path) -> None:
     hosts = {"production": {"hosts": {"p": None}, "children": {"staging": {"hosts": {"s": None}}}}}
-    assert "group staging is inside group production" in refused(fleet(tmp_path, hosts=hosts), "-l", "staging")
+    assert "Group staging is inside group production" in refused(fleet(tmp_path, hosts=hosts), "-l", "staging")
 
 
 @pytest.mark.parametrize(

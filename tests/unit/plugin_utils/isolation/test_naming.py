@@ -111,8 +111,8 @@ def test_good_prefixes(prefix: str) -> None:
         ("aiia_-prod", "separate its words"),
         ("aiia___prod", "separate its words"),
         ("a" * 53, "52"),
-        (None, "NoneType"),
-        (12, "int"),
+        (None, "this is empty"),
+        (12, "this is a number"),
     ],
 )
 def test_bad_prefixes_say_why(prefix: object, says: str) -> None:

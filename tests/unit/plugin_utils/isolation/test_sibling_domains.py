@@ -24,4 +24,4 @@ def test_a_name_beside_it(above: str, below: str, sibling: str) -> None:
     fleet = Fleet(tuple(assemble(prefix=f"shop_{name}", domains=[domain]) for name, domain in
                         (("prod", above), ("staging", below))))  # fmt: skip
     (found,) = (finding for finding in judge(fleet) if finding.rule == "parent-domain")
-    assert f"A sibling domain ({sibling}) would end the whole class." in found.fix
+    assert f"A sibling domain ({sibling}) would rule all of this out." in found.fix

@@ -64,7 +64,7 @@ def test_accepted_by_one_of_two_counts() -> None:
     found = by_rule(apply(fleet(None, [WAIVER]), [FOUND], TODAY))
     assert not found["shared-port"].waived
     assert found["incomplete-waiver"].severity is Severity.LOW
-    assert "accepted by aiia_staging and not by aiia_prod" in found["incomplete-waiver"].message
+    assert "accepted by aiia_staging, but not by aiia_prod" in found["incomplete-waiver"].message
 
 
 def test_the_last_day_still_holds_and_the_next_does_not() -> None:
@@ -116,9 +116,9 @@ def test_another_resource_is_not_accepted() -> None:
 @pytest.mark.parametrize(
     ("waivers", "said"),
     [
-        ("all of them", "is str, not a list"),
-        (SEALED, "not a list"),
-        (["shared-port"], "is str, not a mapping"),
+        ("all of them", "must be a list, but is text"),
+        (SEALED, "must be a list"),
+        (["shared-port"], "must be a mapping of rule, resource, reason, until, but is text"),
         ([{**WAIVER, "reason": "  "}], "lacks reason"),
         ([{"rule": "shared-port", "resource": "8080/tcp"}], "lacks reason and until"),
         ([{**WAIVER, "until": "next year"}], "has until: 'next year', which is not a date"),

@@ -27,7 +27,7 @@ def test_least() -> None:
     """A prefix and a file are enough."""
     request = parse({"environments": [PROD]}, Path("/work"))
     (declared,) = request.environments
-    assert (declared.name, declared.machine, declared.directory) == ("aiia_prod", "localhost", "")
+    assert (declared.name, declared.machine, declared.directory) == ("aiia_prod", "the machine", "")
     assert (request.fail_on, request.report_format, request.compose_cli) == (Severity.MEDIUM, "json", "auto")
     assert request.base == Path("/work")
 

@@ -35,7 +35,7 @@ def wrong(*containers: Any, web: dict[str, Any] | None = None) -> list[str]:
 @pytest.mark.parametrize("condition", ["unhealthy", "paused", "restarting", "created (0)", "exited (1)", "exited (0)"])
 def test_what_does_not_serve(condition: str) -> None:
     """A server that was told to stop exits with 0: it is away all the same."""
-    assert wrong(seen(condition)) == [f"container it is {condition}"]
+    assert wrong(seen(condition)) == [f"Container it is {condition}."]
 
 
 @pytest.mark.parametrize("condition", ["healthy", "running", "starting"])
@@ -44,7 +44,7 @@ def test_what_serves(condition: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "expected"), [("exited (0)", []), ("exited (1)", ["container it is exited (1)"])]
+    ("condition", "expected"), [("exited (0)", []), ("exited (1)", ["Container it is exited (1)."])]
 )
 def test_a_service_that_runs_once(condition: str, expected: list[str]) -> None:
     assert wrong(seen(condition), web=service(once=True)) == expected
@@ -57,7 +57,7 @@ def test_one_that_did_its_work_may_be_gone() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("no", []), ("", []), ("on-failure", []), ("unless-stopped", ["container it is exited (0)"])],
+    [("no", []), ("", []), ("on-failure", []), ("unless-stopped", ["Container it is exited (0)."])],
 )
 def test_one_of_a_service_that_nobody_knows(policy: str, expected: list[str]) -> None:
     """The engine's own policy says whether it was to end."""
@@ -66,13 +66,13 @@ def test_one_of_a_service_that_nobody_knows(policy: str, expected: list[str]) ->
 
 
 def test_a_container_that_was_removed() -> None:
-    assert wrong() == ["service web has no container"]
-    assert wrong(seen("healthy", **ONE_OFF)) == ["service web has no container"]
+    assert wrong() == ["Service web has no container."]
+    assert wrong(seen("healthy", **ONE_OFF)) == ["Service web has no container."]
 
 
 def test_one_of_several_that_was_removed() -> None:
     there = [seen("healthy", "web-1"), seen("healthy", "web-2")]
-    assert wrong(*there, web=service(3)) == ["service web has 2 of 3 containers"]
+    assert wrong(*there, web=service(3)) == ["Service web has 2 of 3 containers."]
     assert wrong(*there, web=service(2)) == []
 
 

@@ -164,7 +164,7 @@ def test_a_reader_of_our_files_is_told() -> None:
 def test_the_owner_is_named() -> None:
     """By its prefix, its project and directory, or as nobody's project."""
     for marks, says in (
-        (labels(THEIRS), f"belongs to {THEIRS};"),
+        (labels(THEIRS), f"belongs to {THEIRS}:"),
         ({PROJECT: "shop", DIRECTORY: "/srv/shop"}, "the Compose project shop in /srv/shop"),
         ({}, "belongs to no Compose project"),
     ):

@@ -141,7 +141,7 @@ def test_each_mend_is_shown() -> None:
         )
     ]
     assert [len(group.findings) for group in fold(findings)] == [1, 1, 2]
-    assert "did you mean bulkhead_keep_releases?" in text(findings)
+    assert "Did you mean bulkhead_keep_releases?" in text(findings)
 
 
 def test_a_mend_that_names_its_environment_does_not_part_a_cause() -> None:

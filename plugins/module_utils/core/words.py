@@ -1,0 +1,13 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Words for people."""
+
+from __future__ import annotations
+
+
+def number(count: int, word: str) -> str:
+    """How many there are of what a word names, so that one is no plural."""
+    ending = "es" if word.endswith("s") else "s"
+    return "%d %s%s" % (count, word, "" if count == 1 else ending)
