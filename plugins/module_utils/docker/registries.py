@@ -14,30 +14,16 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from .direct import INTERFACE, UNIX
 from .engine import Engine, EngineError
 from .reference import ImageReference
+from .socket_connection import SocketConnection
 
 #: The limit for one answer to come, in seconds: a registry may be slow, and a layer large.
 _LIMIT = 600
-
-
-class _Socket(http.client.HTTPConnection):
-    """HTTP over the engine's socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_LIMIT)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_LIMIT)
-        self.sock.connect(self._path)
 
 
 class Registries:
@@ -80,7 +66,7 @@ class Registries:
             server = "https://index.docker.io/v1/" if image.registry == "docker.io" else image.registry
             given = {"username": self._user, "password": self._password, "serveraddress": server}
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(given).encode()).decode()
-        connection = _Socket(self._path)
+        connection = SocketConnection(self._path, _LIMIT)
         try:
             connection.request(method, INTERFACE + path, headers=headers)
             answer = connection.getresponse()

@@ -19,7 +19,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from typing import IO, Any, NamedTuple
 from ..core.errors import Failure, last_lines
 from ..core.handles import require_ours
 from ..docker.engine import Engine, EngineError
+from ..docker.socket_connection import SocketConnection
 from ..state.registry import state_directory
 from .cgroup import Cgroup
 from .uplink import STEPS, Uplink
@@ -240,7 +240,7 @@ class Builder:
             time.sleep(0.01)
 
     def _answers(self) -> bool:
-        connection = _Connection(os.path.join(self.run, "docker.sock"))
+        connection = SocketConnection(os.path.join(self.run, "docker.sock"), limit=2)
         try:
             connection.request("GET", "/_ping")
             return connection.getresponse().status == 200
@@ -338,19 +338,6 @@ class Builder:
         # The engine masks passwords: with one, builds need the proxy as a build argument.
         configuration["proxies"] = {option: value for option, value in known.items() if value and "xxxxx" not in value}
         return configuration
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP to a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=2)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(2)
-        self.sock.connect(self._path)
 
 
 def _network_of(pid: int) -> str:
