@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..isolation import waivers
@@ -27,6 +27,7 @@ from . import compose_cli
 from .files import reader
 from .folding import folded
 from .request import Request, RequestedEnvironment
+from .telling import unread
 
 #: The most calls of Docker Compose that run in parallel.
 _AT_ONCE = 4
@@ -53,7 +54,7 @@ def check(request: Request, today: date) -> Report:
         environments=tuple(dict.fromkeys(declared.prefix for declared in declarations)),
         findings=tuple(text.arrange(findings)),
         stopping=tuple(text.stops(findings, request.fail_on)),
-        open=(*request.guesses, *_open(fleet)),
+        open=(*request.guesses, *_open(fleet), *unread(_files(declarations))),
     )
 
 
@@ -100,6 +101,10 @@ def _origins(declared: RequestedEnvironment) -> dict[str, Where]:
     known = {name: Where(place.file, place.line, f"{place.item}.{key}") for name, key in keys.items()}
     first = next(iter(declared.nginx_files), "")
     return {**known, "bulkhead_domains": Where(first) if first else place}
+
+
+def _files(declarations: Iterable[RequestedEnvironment]) -> Iterator[PurePosixPath]:
+    return (PurePosixPath(path) for declared in declarations for path in declared.files)
 
 
 def _open(fleet: Fleet) -> Iterator[str]:

@@ -138,7 +138,7 @@ def discover(root: Path) -> Guess:
         _add_others(root, paths, named)
         sentences += _called(root, told, named)
     left_out = [str(path) for path in compose if not any(str(path) in found.compose_files for found in named.values())]
-    sentences += _told(named, left_out)
+    sentences += [*_told(named, left_out), *telling.unread(known)]
     ordered = sorted(named, key=list(_WORDS).index)
     return Guess({"environments": [_entry(root, name, named[name]) for name in ordered]}, tuple(sentences))
 
@@ -228,7 +228,7 @@ def _place_neutral(root: Path, named: dict[str, _Named], neutral: Sequence[PureP
     if "prod" not in named and (bases or usual):
         main = (bases or sorted(usual, key=lambda path: len(path.parts)))[0]
         named["prod"] = _Named([str(main)])
-        yield f"{main} names no environment, and nothing else is production's."
+        yield f"{main} names no environment. It was taken for production, as nothing else is."
 
 
 def _is_base(path: PurePosixPath) -> bool:
@@ -346,7 +346,8 @@ def _entry(root: Path, name: str, found: _Named) -> dict[str, Any]:
 def _told(named: Mapping[str, _Named], left_out: Sequence[str]) -> Iterator[str]:
     for name, found in named.items():
         others = len(found.env_files) + len(found.nginx_files) + len(found.files)
-        yield f"{_FULL.get(name, name)}: {' and '.join(found.compose_files)}, with {number(others, 'other file')}."
+        more = number(others, "other file") if others else "no other file"
+        yield f"{_FULL.get(name, name)}: {' and '.join(found.compose_files)}, with {more}."
     if left_out:
         yield f"Left out, as no environment's: {listing(left_out)}."
     if len(named) == 1:

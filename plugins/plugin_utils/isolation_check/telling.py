@@ -93,3 +93,19 @@ def project_told(
     if inside.called or inside.project or not found.project:
         return "", ""
     return found.project, next((document.path for document in others if among([document]).project), others[0].path)
+
+
+#: Pipelines of other services than GitHub, whose own syntax is not read.
+_UNREAD = frozenset(
+    (".gitlab-ci.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml", "Jenkinsfile", ".drone.yml", ".woodpecker.yml")
+)
+
+
+def unread(paths: Iterable[PurePosixPath]) -> list[str]:
+    """Say which pipelines were found and not judged, so that their silence is not taken for a proof."""
+    found = [str(path) for path in paths if path.name in _UNREAD]
+    return [
+        f"{path} was not judged: of pipelines, only GitHub's are read. Put its commands into a script, and list that "
+        "in files."
+        for path in dict.fromkeys(found)
+    ]

@@ -40,9 +40,9 @@ def test_filters(name: str, arguments: tuple[str, ...], result: str) -> None:
     ("name", "arguments", "says"),
     [
         ("container_name", ("Aiia", "x"), "must begin with a letter"),
-        ("container_name", ("aiia", 5), "takes strings, not int"),
+        ("container_name", ("aiia", 5), "takes text, but this is a number"),
         ("container_name", ("aiia",), "missing"),
-        ("database_name", (None,), "takes strings, not NoneType"),
+        ("database_name", (None,), "takes text, but this is empty"),
         ("assert_prefixed", ("aiia_staging_db", "aiia_prod"), "another environment"),
         ("assert_prefixed", ("aiia_production", "aiia_prod"), "does not begin with the prefix 'aiia_prod'"),
         ("assert_prefixed", ("aiia_prod", ""), "empty"),

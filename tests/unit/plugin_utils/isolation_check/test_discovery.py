@@ -87,6 +87,22 @@ def test_the_neutral_file_is_production(tmp_path: Path) -> None:
     assert found["production"]["compose_files"] == ["docker-compose.yml"]
 
 
+def test_a_pipeline_that_is_not_read_is_named(tmp_path: Path) -> None:
+    """Guessed or declared: its silence is no proof. A workflow of GitHub is read and needs no word."""
+    pipeline = {".gitlab-ci.yml": "deploy: {script: [docker system prune -af]}\n", "ci/Jenkinsfile": "pipeline {}\n"}
+    root = repository(tmp_path, {"compose.prod.yml": PROJECT, "compose.staging.yml": PROJECT, **pipeline})
+    report = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1))
+    unread = [sentence for sentence in report.open if "was not judged" in sentence]
+    assert [sentence.partition(" ")[0] for sentence in unread] == [".gitlab-ci.yml", "ci/Jenkinsfile"]
+    declared = [{"prefix": "a", "compose_files": ["compose.prod.yml"], "files": [".gitlab-ci.yml"]}]
+    report = check(parse({"environments": declared, "compose_cli": "never"}, root), date(2026, 1, 1))
+    assert [sentence for sentence in report.open if sentence.startswith(".gitlab-ci.yml was not judged")]
+    (root / ".gitlab-ci.yml").unlink()
+    (root / "ci/Jenkinsfile").unlink()
+    report = check(parse({"path": str(root), "compose_cli": "never"}, tmp_path), date(2026, 1, 1))
+    assert not [sentence for sentence in report.open if "was not judged" in sentence]
+
+
 def test_the_guess_can_be_corrected(tmp_path: Path) -> None:
     """The proposal is a configuration that is read instead of guessing again; it says what was guessed."""
     root = repository(tmp_path, {"compose.prod.yml": PROJECT, "compose.staging.yml": PROJECT})

@@ -135,7 +135,7 @@ def test_files_leave_a_protected_environment_only_as_somebody_says(
     assert len(said) == refused
     words = ["-e bulkhead_restore_files=leave", "aiia_prod"]
     if changes.get("files") != "take":
-        words += ["12 files of django", "leave (aiia_staging keeps its own)", "restore_sanitise_files:"]
+        words += ["what django holds (12 files)", "leave (aiia_staging keeps its own)", "restore_sanitise_files:"]
     assert all(word in reason for reason in said for word in words)
 
 
