@@ -312,7 +312,11 @@ class Fleet:
         for environment in self.environments:
             for claim in environment.claims:
                 index.setdefault(claim.namespace, {}).setdefault((claim.scope, claim.key), []).append(claim)
-        return index
+        # Most keys have one claim: a tuple of one takes half of a list's memory.
+        return {
+            namespace: {key: tuple(claims) for key, claims in of_namespace.items()}
+            for namespace, of_namespace in index.items()
+        }
 
     def claims(self, namespace: str) -> Mapping[tuple[str, str], Sequence[Claim]]:
         """The claims of a namespace, grouped by (scope, key)."""

@@ -84,8 +84,8 @@ class TokenIndex:
             (scoped, claim.owner) for scoped, claims in fleet.claims("host-port").items() for claim in claims
         )
 
-        # Cached, as a fleet's files repeat the same words.
-        self._in_word = lru_cache(maxsize=1 << 16)(lambda word: tuple(self._read_word(word)))
+        # Cached, as a fleet's files repeat the same words; an environment's own words are soon of no use.
+        self._in_word = lru_cache(maxsize=1 << 13)(lambda word: tuple(self._read_word(word)))
 
     def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""

@@ -34,6 +34,12 @@ class Server:
     how: str = ""
 
 
+def _lower(name: str) -> str:
+    """A name in small letters; a name that already is so stays the same object, as a large fleet has many."""
+    lowered = name.lower()
+    return name if lowered == name else lowered
+
+
 class Resolver:
     """An index of everything in a fleet that has a name, an address or a port."""
 
@@ -58,16 +64,17 @@ class Resolver:
             self._domains.setdefault(domain.lower(), []).append(environment)
         for project, name, service in environment.services():
             here = (environment.prefix, name)
-            own[name.lower()] = name
-            for container in container_names(project, name, service):
-                own.setdefault(container.lower(), name)
-                self._containers.setdefault(container.lower(), []).append(here)
+            own[_lower(name)] = name
+            containers = [_lower(container) for container in container_names(project, name, service)]
+            for container in containers:
+                own.setdefault(container, name)
+                self._containers.setdefault(container, []).append(here)
             for network, entry in _networks(service).items():
                 real = str((project.networks.get(network) or {}).get("name") or network)
-                for alias in (name, *container_names(project, name, service), *(entry.get("aliases") or ())):
-                    key = (environment.machine, real, str(alias).lower())
-                    self._members.setdefault(key, []).append(here)
-                    own.setdefault(str(alias).lower(), name)
+                aliases = map(_lower, map(str, entry.get("aliases") or ()))
+                for alias in (_lower(name), *containers, *aliases):
+                    self._members.setdefault((environment.machine, real, alias), []).append(here)
+                    own.setdefault(alias, name)
                 for address in (entry.get("ipv4_address"), entry.get("ipv6_address")):
                     if address:
                         self._members.setdefault((environment.machine, "", str(address)), []).append(here)
