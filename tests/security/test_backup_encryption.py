@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import ENCRYPTED, Backups
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.encryption import encrypted_size
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.encryption import Encryption, encrypted_size
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import read_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
@@ -146,6 +146,24 @@ def test_a_machine_without_age(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     # Without a command nothing leaves, so age is not needed.
     made.params["copy_command"] = ""
     assert Backups(made.engine, made.params).make("by hand")["recipients"] == 0
+
+
+@pytest.mark.usefixtures("age")
+def test_every_part_is_encrypted_and_comes_back(folder: Path) -> None:
+    key, one = keys(folder, "first")
+    source, target = folder / "source", folder / "target"
+    source.mkdir()
+    parts = {"postgresql.dump": CANARY + os.urandom(200_000), "media.tar": b"", "manifest.json": CANARY}
+    for name, content in parts.items():
+        (source / name).write_bytes(content)
+    Encryption(Engine(Runner(), SOCKET), [one], 20).encrypt(str(source), str(target))
+    assert not has_canary(target)
+    assert {path.stat().st_mode & 0o777 for path in target.iterdir()} == {0o600}
+    assert {path.stem: decrypt(path, key).stdout for path in target.iterdir()} == parts
+    # A file that was cut short on its way is no backup: age refuses it.
+    dump = target / "postgresql.dump.age"
+    dump.write_bytes(dump.read_bytes()[:-100])
+    assert decrypt(dump, key).returncode
 
 
 @pytest.mark.usefixtures("age")
