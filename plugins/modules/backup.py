@@ -41,7 +41,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backup:
-  description: The new backup, with its C(name), C(path), C(bytes), C(digest) and C(seconds).
+  description: The new backup, with its C(name), C(path), C(bytes), C(digest), C(seconds) and number of C(recipients).
   returned: V(make)
   type: dict
 backups:

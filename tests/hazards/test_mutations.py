@@ -246,6 +246,8 @@ VARIABLES = [
         {"bulkhead_owner": "aiia_prod"},
     ),
     *variable("bulkhead_backup_copy_user", NOBODY, "aiia_staging_offsite"),
+    *variable("bulkhead_backup_recipients", STAGING, ["AGE-SECRET-KEY-1" + "Q" * 58], ["age1" + "q" * 57]),
+    *variable("bulkhead_backup_recipients", NOBODY, [], ["age1" + "q" * 58]),
     *variable("bulkhead_backup_timeout", NOBODY, 60),
     *variable("bulkhead_backup_before_release", NOBODY, "all"),
     *variable("bulkhead_backup_before_restore", NOBODY, False),

@@ -55,10 +55,13 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.makedirs": OURS, "os.chmod": OURS, "os.open": OURS, "os.statvfs": OURS, "os.listdir": OURS,
         "os.mkdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "os.path.getsize": OURS, "os.fsync": OURS,
     },
+    "module_utils/backup/encryption.py": {
+        "os.makedirs": OURS, "os.listdir": OURS, "os.open": OURS, "open": OURS, "tempfile.TemporaryFile": TEMPORARY,
+    },
     "module_utils/backup/files.py": {"tarfile.open": OURS, "open": OURS},
     "module_utils/backup/manifest.py": {
-        "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.listdir": OURS, "os.rename": OURS,
-        "shutil.rmtree": OURS, "open": OURS,
+        "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.path.isfile": OURS,
+        "os.listdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "open": OURS,
     },
     "module_utils/backup/postgresql.py": {"open": OURS},
     "module_utils/backup/recovery.py": {"os.path.lexists": OURS, "os.unlink": OURS},

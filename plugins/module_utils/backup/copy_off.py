@@ -24,6 +24,7 @@ from typing import Any
 
 from ..core.process import home_directory, stream
 from ..docker.engine import PATH, Engine, EngineError
+from .encryption import Encryption
 
 #: Groups whose members can become root, or read root's files. The command runs without them.
 ROOT_GROUPS = (
@@ -62,12 +63,16 @@ class CopyOff:
         self.name: str = params.get("copy_user") or params.get("owner") or ""
         self.variable = "bulkhead_backup_copy_user" if params.get("copy_user") else "bulkhead_owner"
         self.timeout: float = params.get("timeout") or 0
+        recipients: list[str] = (params.get("recipients") or []) if self.command else []
+        self.encryption = Encryption(engine, recipients, self.timeout) if recipients else None
 
     def check(self) -> None:
         """Raise EngineError where the command could not run, or only as root."""
         if not self.command:
             return
         account = self._account()
+        if self.encryption:
+            self.encryption.check()
         if os.getuid() == 0:
             self._groups(account)
             missing = [name for name in ("setpriv", "unshare", "mount") if not self.engine.find(name)]

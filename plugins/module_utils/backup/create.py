@@ -31,6 +31,10 @@ from .sources import backup_directory, files_of, home_of, server_of
 #: Bytes that must stay free on the disk, because a database stops when its disk is full.
 RESERVE = 256 << 20
 
+#: The directory of what is encrypted for the copy command. It is named like an incomplete backup, so that the next
+#: backup removes what a killed run left.
+ENCRYPTED = manifests.PARTIAL + "encrypted"
+
 #: The lock file in the directory of backups: one process writes there at a time. It holds the name of the backup that
 #: the user of bulkhead_backup_copy_command can read at this moment.
 LOCK = ".lock"
@@ -94,6 +98,7 @@ class Backups:
             "parts": manifest["parts"],
             "left_out": left_out,
             "removed": [backup["name"] for backup in removed],
+            "recipients": len(self.copy.encryption.recipients) if self.copy.encryption else 0,
             "seconds": round(time.monotonic() - began, 1),
         }
 
@@ -143,6 +148,8 @@ class Backups:
         for source in sources:
             size, last = source["about"]["size"], last_sizes.get(file_of(source))
             need += size if last is None and size else min(size or last or 0, 2 * (last or 0) + (1 << 20))
+        if self.copy.encryption:
+            need *= 2  # the encrypted copy, until the command has taken it
         disk = os.statvfs(self.directory)
         free = disk.f_bavail * disk.f_frsize
         if free < need + RESERVE:
@@ -207,22 +214,35 @@ class Backups:
         """Run the user's command that copies the backup off the machine."""
         if not self.copy.command:
             return
-        variables = {
-            "BULKHEAD_BACKUP": path,
-            "BULKHEAD_BACKUP_NAME": manifest["name"],
-            "BULKHEAD_PREFIX": manifest["prefix"],
-        }
+        variables = {"BULKHEAD_BACKUP_NAME": manifest["name"], "BULKHEAD_PREFIX": manifest["prefix"]}
         try:
-            with self._locked() as lock:
-                _rewrite(lock, manifest["name"])
-                with self.copy.lent(path):
-                    self.copy.run(path, variables)
+            with self._locked() as lock, self._leaving(path) as leaving:
+                if leaving == path:
+                    _rewrite(lock, manifest["name"])
+                with self.copy.lent(leaving):
+                    self.copy.run(leaving, {**variables, "BULKHEAD_BACKUP": leaving})
                 _rewrite(lock, "")
         except (Failure, OSError) as error:
             why, detail = (error.message, error.detail) if isinstance(error, Failure) else (str(error.strerror), "")
             raise EngineError(
                 "the backup %s is complete, but was not copied off the machine: %s" % (path, why), detail
             ) from error
+
+    @contextlib.contextmanager
+    def _leaving(self, path: str) -> Iterator[str]:
+        """The directory that may leave the machine: the backup, or its encrypted copy, which is removed afterwards."""
+        if not self.copy.encryption:
+            yield path
+            return
+        holder = os.path.join(self.directory, ENCRYPTED)
+        shutil.rmtree(holder, ignore_errors=True)
+        try:
+            encrypted = os.path.join(holder, os.path.basename(path))
+            os.mkdir(holder, 0o700)
+            self.copy.encryption.encrypt(path, encrypted)
+            yield encrypted
+        finally:
+            shutil.rmtree(holder, ignore_errors=True)
 
 
 def _rewrite(file: IO[str], text: str) -> None:

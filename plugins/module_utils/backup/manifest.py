@@ -22,6 +22,7 @@ from ..core.handles import require_ours
 from ..core.json_with_digest import decode_with_digest, encode_with_digest
 from ..core.process import CHUNK
 from ..docker.engine import EngineError
+from .encryption import SUFFIX
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -44,6 +45,11 @@ def read_manifest(directory: str) -> dict[str, Any]:
     require_ours(directory)
     content = read(os.path.join(directory, MANIFEST))
     if content is None:
+        if os.path.isfile(os.path.join(directory, MANIFEST + SUFFIX)):
+            raise EngineError(
+                "%s is encrypted. Decrypt its files where the private key is (age --decrypt; docs/backups.md has the "
+                "line), and copy the result to the machine" % directory
+            )
         raise EngineError(
             "%s is not a complete backup: it has no %s" % (directory, MANIFEST)
             if os.path.isdir(directory)

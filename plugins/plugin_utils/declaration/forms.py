@@ -271,6 +271,16 @@ HOST_KEYS = _form(
     _are_host_keys,
     "write lines of known_hosts, as `ssh-keyscan <host>` prints them, compared with the server's own keys",
 )
+#: A public key that age encrypts for without a plugin. Not shown: a private key could stand there by mistake.
+RECIPIENT = replace(
+    _pattern(
+        "a public key for age",
+        r"age1[02-9ac-hj-np-z]{58}|ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}",
+        "write the public key of age-keygen (age1…), or the first two words of an Ed25519 key's .pub file; the private "
+        "key belongs on no server and in no inventory",
+    ),
+    shown=False,
+)
 NETWORK = _form(
     "the address or network of a load balancer",
     _is_network,
@@ -377,6 +387,7 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_backup_keep": COUNT,
     "bulkhead_backup_schedule": _told(lambda text: times(text, "") and "", "use one of these words"),
     "bulkhead_backup_copy_user": USER,
+    "bulkhead_backup_recipients": RECIPIENT,
     "bulkhead_fingerprints": NAME,
     "bulkhead_secret_name": NAME,
     "bulkhead_secret_file": LINE,

@@ -45,6 +45,7 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "timeout": values["bulkhead_backup_timeout"],
         "copy_command": values["bulkhead_backup_copy_command"],
         "copy_user": values["bulkhead_backup_copy_user"],
+        "recipients": values["bulkhead_backup_recipients"],
         "owner": values["bulkhead_owner"],
         "kinds": list(_BEFORE_RELEASE["all"]),
         "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
@@ -87,7 +88,9 @@ def is_scheduled(prefix: str, observation: Mapping[str, Any], job: ScheduledJob 
 def made(prefix: str, backup: Mapping[str, Any]) -> str:
     """One line about a new backup."""
     gone = f"; {number(len(backup['removed']), 'older one')} removed" if backup["removed"] else ""
-    return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){gone}"
+    for_whom = number(backup["recipients"], "recipient")
+    left = f"; copied off the machine, encrypted for {for_whom}" if backup["recipients"] else ""
+    return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){left}{gone}"
 
 
 def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import create
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.encryption import Encryption
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import rerooted
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import (
     FORMAT,
@@ -207,6 +208,18 @@ def test_what_a_killed_backup_left_counts_for_nothing_and_goes(
     assert names(tmp_path) == []
     made = make()
     assert names(tmp_path) == [made["name"]] and not left.exists()
+
+
+def test_an_encrypted_copy_needs_as_much_room_again(
+    engine: Engine, make: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result([4096, 4096, *[1 << 20] * 8]))  # 4 GiB free
+    monkeypatch.setattr(Encryption, "check", lambda _self: None)
+    engine.size = 3 << 30
+    with pytest.raises(EngineError, match="has 4096 MiB free, but the backup needs about 6145 MiB"):
+        make(copy_command="true", recipients=["age1" + "q" * 58])
+    # Without a command there is no such copy.
+    assert make(recipients=["age1" + "q" * 58])["recipients"] == 0
 
 
 def test_a_backup_tells_of_the_restore_that_it_brought_to_its_end(

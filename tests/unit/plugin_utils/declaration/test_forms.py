@@ -119,6 +119,12 @@ CASES: list[tuple[str, Any, Any]] = [
     ("bulkhead_prepare", [["sh", "a\0b"]], [["sh", "a b", 1]]),
     ("bulkhead_prepare", [[]], [["sh"]]),
     ("bulkhead_backup_copy_command", "a\nb", "a; b"),
+    (
+        "bulkhead_backup_recipients",
+        ["age1" + "b" * 58],
+        ["age1" + "q" * 58, "ssh-ed25519 " + "AAAAC3NzaC1lZDI1NTE5AAAAI" + "q" * 43],
+    ),
+    ("bulkhead_backup_recipients", ["ssh-rsa AAAAB3NzaC1yc2E"], []),
     ("bulkhead_backup_schedule", "* * * * *", "03:30"),
     ("bulkhead_restore", "../other", "/srv/back/aiia_prod-20260725T031500Z"),
     ("bulkhead_restore_from", "aiia prod", "aiia_prod"),

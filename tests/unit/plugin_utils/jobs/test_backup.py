@@ -324,8 +324,10 @@ def test_the_environments_own_database_is_backed_up_once(tmp_path: Path) -> None
 
 def test_what_is_said() -> None:
     part = {"bytes": 3 << 20}
-    backup = {"path": "/b/x", "bytes": 3 << 20, "seconds": 2.0, "removed": ["y"]}
+    backup = {"path": "/b/x", "bytes": 3 << 20, "seconds": 2.0, "removed": ["y"], "recipients": 0}
     assert made("aiia_prod", backup) == "aiia_prod: /b/x (3.0 MiB, read back, 2.0 s); 1 older one removed"
+    encrypted = {**backup, "removed": [], "recipients": 2}
+    assert made("aiia_prod", encrypted).endswith("2.0 s); copied off the machine, encrypted for 2 recipients")
     entry = {"name": "x", "created": "t", "reason": "by hand", "release": "", "parts": [part, part]}
     last = {"succeeded": False, "began": "t", "message": "no\nmore"}
     assert listing("aiia_prod", {"backups": [entry], "last": last}) == [
