@@ -150,7 +150,7 @@ class Door:
             if prefix not in disk and not known:
                 return []
             if prefix in disk:
-                self._tree.remove(self._path(prefix))
+                self._tree.install([], [self._path(prefix)])
                 del disk[prefix]
                 self.write_configuration(self.settings(), disk, self.node())
             if running:

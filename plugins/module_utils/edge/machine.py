@@ -42,8 +42,11 @@ exec haproxy -db -f %(configuration)s/haproxy.cfg
 """
 
 
-def composed(state: str, settings: Settings, image: str, node: str) -> dict[str, Any]:
-    """The door's Compose project, whose one service is named by what it was made from."""
+def composed(state: str, settings: Settings, image: str, node: str, turn: int = 0) -> dict[str, Any]:
+    """The door's Compose project, whose one service is named by what it was made from.
+
+    ``turn`` tells it from earlier ones of the same node, which still end their connections.
+    """
     mounts = [
         (places.configuration(state), places.CONFIGURATION, True),
         (places.run(state), os.path.dirname(places.admin_seen_by_door(state)), False),
@@ -52,7 +55,7 @@ def composed(state: str, settings: Settings, image: str, node: str) -> dict[str,
     script = _SCRIPT % {"admin": places.admin_seen_by_door(state), "configuration": places.CONFIGURATION}
     return {
         "services": {
-            "door-%s" % node: {
+            "door-%s-%d" % (node, turn): {
                 "image": image,
                 "pull_policy": "missing",
                 "entrypoint": ["/bin/sh", "-c", script],
@@ -127,9 +130,10 @@ class Machine:
             raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
         self.door.routes()  # a damaged file is said before anything changes
         node = self._node(check)
-        current = [container for container in running if _node_of(container) == node]
+        current = [container for container in running if _node_of(container) == node and not _is_ending(container)]
+        turn = sum(_node_of(container) == node for container in running if _is_ending(container))
         steps = [] if current else [Step("start", self.image, "front door")]
-        leaving = [container for container in running if _node_of(container) != node]
+        leaving = [container for container in running if _node_of(container) != node and not _is_ending(container)]
         steps += [Step("end", container["Name"].lstrip("/"), "front door") for container in leaving]
         if check:
             return steps
@@ -140,10 +144,10 @@ class Machine:
             if no_links.keep_over_a_boot(self.engine, self.state):
                 steps.append(Step("prepare", "the sockets' directory", "unit", detail="made when the machine starts"))
             before = {name: self._tree.read(name) for name in (SETTINGS, NODE, COMPOSE_FILE)}
-            self._write(node)
+            self._write(node, turn)
             self.door.write_configuration(self.settings, self.door.routes(), node)
             if not current:
-                self._start(node, before)
+                self._start(node, turn, before)
             for container in leaving:
                 self._end(container["Id"])
             for container in containers:
@@ -164,37 +168,43 @@ class Machine:
         made_of = [image, dataclasses.asdict(self.settings), composed(self.state, self.settings, self.image, "")]
         return digest(json.dumps(made_of, sort_keys=True).encode())[:12]
 
-    def _write(self, node: str) -> None:
+    def _write(self, node: str, turn: int) -> None:
         settings = json.dumps(dataclasses.asdict(self.settings), indent=2, sort_keys=True) + "\n"
-        project = json.dumps(composed(self.state, self.settings, self.image, node), indent=2) + "\n"
+        project = json.dumps(composed(self.state, self.settings, self.image, node, turn), indent=2) + "\n"
         for name, text in ((SETTINGS, settings), (NODE, node + "\n"), (COMPOSE_FILE, project), ("edge/.env", "")):
             file = DesiredFile(name, text.encode(), 0o600)
             if self._tree.differs(file):
                 self._tree.write(file)
 
-    def _start(self, node: str, before: dict[str, bytes | None]) -> None:
+    def _start(self, node: str, turn: int, before: dict[str, bytes | None]) -> None:
         """Start a door and wait until it answers. Raises DoorError with the earlier files in place."""
         directory = self._tree.path("edge")
         engine = Engine(
             self.engine.module, self.engine.docker_host, places.project(self.state), directory, "compose.json"
         )
-        code, _output, errors = engine.compose("up", "--detach", "--no-build", "door-%s" % node)
+        code, _output, errors = engine.compose("up", "--detach", "--no-build", "door-%s-%d" % (node, turn))
         deadline = time.monotonic() + _START
         while code == 0 and time.monotonic() < deadline:
             if self._answers(node):
                 return
+            if any(container["RestartCount"] for container in self._started(node)):
+                break
             time.sleep(0.1)
-        for container in engine.containers("%s=%s" % (STATE_LABEL, self.state), "%s=%s" % (NODE_LABEL, node)):
+        for container in self._started(node):
             errors = engine.logs(container["Id"]) or errors
             engine.docker("rm", "--force", container["Id"])
         for name, content in before.items():
             if content is None:
-                self._tree.remove(name)
+                self._tree.install([], [name])
             else:
                 self._tree.write(DesiredFile(name, content, 0o600))
         if before[SETTINGS] is not None:
             self.door.write_configuration(self.door.settings(), self.door.routes(), self.door.node())
         raise DoorError("the new front door does not start; an earlier one goes on as it was", errors)
+
+    def _started(self, node: str) -> list[dict[str, Any]]:
+        labels = ("%s=%s" % (STATE_LABEL, self.state), "%s=%s" % (NODE_LABEL, node))
+        return [container for container in self.engine.containers(*labels) if not _is_ending(container)]
 
     def _answers(self, node: str) -> bool:
         try:
@@ -218,6 +228,11 @@ class Machine:
 def _node_of(container: dict[str, Any]) -> str:
     labels = container["Config"].get("Labels") or {}
     return str(labels.get(NODE_LABEL, ""))
+
+
+def _is_ending(container: dict[str, Any]) -> bool:
+    """Whether a door was told already to end with its last connection."""
+    return bool(container["HostConfig"]["RestartPolicy"]["Name"] == "no")
 
 
 def _without_missing_family(settings: Settings) -> Settings:
