@@ -128,8 +128,13 @@ def settings_problems(settings: Settings) -> list[str]:
                 read(text)
             except ValueError as error:
                 wrong.append("%s: %s" % (name, error))
-    for name in ("connections", "source_connections", "hello_timeout", "idle_timeout"):
-        if not 1 <= getattr(settings, name) <= MOST:
+    for name, value in (
+        ("total_connections", settings.connections),
+        ("source_connections", settings.source_connections),
+        ("hello_timeout", settings.hello_timeout),
+        ("idle_timeout", settings.idle_timeout),
+    ):
+        if not 1 <= value <= MOST:
             wrong.append("bulkhead_edge_%s is not a number from 1 to %d" % (name, MOST))
     return wrong
 

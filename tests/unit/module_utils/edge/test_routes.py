@@ -22,6 +22,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import (
     domain_map,
     parse,
     render,
+    settings_problems,
     taken,
 )
 
@@ -128,3 +129,21 @@ def test_each_state_directory_has_a_door_of_its_own() -> None:
     assert places.project("/var/lib/bulkhead/") == "bulkhead_edge"
     assert places.sockets("/srv/state") == "/srv/state/edge/sockets"
     assert places.project("/srv/state") != places.project("/srv/other")
+
+
+def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
+    assert settings_problems(Settings()) == []
+    wrong = settings_problems(Settings(0, 0, ("localhost",), ("10.0.0.1/8",), 0, -1, 0, 0))
+    for words in (
+        "http_port: 0 is no port",
+        "https_port: 0 is no port",
+        "are both 0",
+        "bulkhead_edge_addresses: 'localhost'",
+        "bulkhead_edge_proxy_protocol_from: 10.0.0.1/8",
+        "bulkhead_edge_total_connections is not a number",
+        "bulkhead_edge_source_connections is not a number",
+        "bulkhead_edge_hello_timeout is not a number",
+        "bulkhead_edge_idle_timeout is not a number",
+    ):
+        assert len([text for text in wrong if words in text]) == 1, words
+    assert "at least one address" in settings_problems(Settings(addresses=()))[0]
