@@ -78,6 +78,7 @@ IMAGES = (
     Image("redis", "bulkhead-demo/redis:8"),
     Image("certbot", "bulkhead-demo/certbot:4"),
     Image("pebble", "bulkhead-test/pebble:2"),
+    Image("haproxy", "bulkhead-demo/haproxy:3.0"),
 )
 
 

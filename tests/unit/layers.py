@@ -47,13 +47,14 @@ MAY_IMPORT |= _below(
         "state": "core ansible.module_utils",
         "probe": "core docker",
         "host": "core docker state",
+        "edge": "core docker host state",
         "image": "core docker host source state",
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker host source state ansible.module_utils",
         "operations": "backup certificates core docker host image probe release/service source state",
         ".": "core state ansible.module_utils",
-        "../modules": ". backup certificates core docker host image operations probe release source state "
+        "../modules": ". backup certificates core docker edge host image operations probe release source state "
         "ansible.module_utils",
     },
     MAY_IMPORT,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import READ_ONLY, permit
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import OF_THE_MACHINE, READ_ONLY, permit
 from ansible_collections.aiia.bulkhead.plugins.module_utils.run_module import answer
 from checkout import ROOT
 
@@ -35,9 +35,25 @@ def modules() -> list[str]:
 
 def test_each_name_of_a_module_that_only_reads_is_one() -> None:
     assert set(modules()) > READ_ONLY
+    assert set(modules()) > OF_THE_MACHINE
 
 
-@pytest.mark.parametrize("name", sorted(set(modules()) - READ_ONLY))
+@pytest.mark.parametrize("name", sorted(OF_THE_MACHINE))
+def test_a_module_of_the_machine_can_name_no_environment(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no permit because there is none of whom it could change anything."""
+    module = importlib.import_module(f"ansible_collections.aiia.bulkhead.plugins.modules.{name}")
+    monkeypatch.setattr(module, "run", lambda _module: {"changed": True, "msg": "at work"})
+    for option in ("prefix", "directory", "token", "owner", "permit"):
+        options = {"image": "x", option: "aiia_staging", "_ansible_module_name": f"aiia.bulkhead.{name}"}
+        with patch_module_args(options), pytest.raises(SystemExit):
+            module.main()
+        said = json.loads(capsys.readouterr().out)
+        assert said["failed"] and "Unsupported parameters" in said["msg"], option
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - READ_ONLY - OF_THE_MACHINE))
 @pytest.mark.parametrize("given", ["", "0" * 64, "another module's", "another environment's", "another run's"])
 def test_a_module_without_its_permit(
     name: str, given: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The front door with a real HAProxy: who is answered by whom, and what survives what."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.admin import ask
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, Settings
+from door import Load, Stage, contexts, free_ports
+
+OTHER = "ba9876543210"
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("door")
+    http, https = free_ports(2)
+    settings = Settings(http, https, ("127.0.0.1", "::1"), hello_timeout=2)
+    tested = Stage(folder / "state", settings, *contexts(folder))
+    try:
+        assert [step.verb for step in tested.machine().bring()] == ["start"]
+        for prefix in ("production", "staging"):
+            tested.stand(prefix)
+            assert tested.door.publish(tested.route(prefix))
+        yield tested
+    finally:
+        tested.end()
+
+
+def ended(tested: Stage, name: str | None) -> bool:
+    """Whether a connection ends without an answer."""
+    try:
+        return not tested.https(name)
+    except OSError:
+        return True
+
+
+def test_each_name_is_answered_by_its_own_environment(tested: Stage) -> None:
+    for name in ("production", "staging"):
+        assert tested.https(f"{name}.test") == f"{name}/0123456789ab 127.0.0.1"
+        assert tested.https(f"{name}.test".upper(), "::1") == f"{name}/0123456789ab ::1"
+        request = (
+            f"GET / HTTP/1.1\r\nHost: {name}.test:{tested.settings.http_port}\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert tested.http(request) == f"{name}/0123456789ab 127.0.0.1"
+    assert tested.door.present()
+    assert tested.door.live() == tested.door.routes()
+
+
+def test_what_has_no_name_of_ours_is_ended(tested: Stage) -> None:
+    assert ended(tested, "unknown.test")
+    assert ended(tested, "a.production.test")
+    assert ended(tested, None)
+    for request in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: production.test\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: unknown.test\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: production.test\r\nHost: staging.test\r\n\r\n",
+        b"\0\1\2 nonsense\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ):
+        assert tested.http(request) == "", request
+    with socket.create_connection(("127.0.0.1", tested.settings.https_port), timeout=8) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: production.test\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert plain.recv(100) == b""
+
+
+def test_a_hello_may_come_in_segments_and_be_long(tested: Stage) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    # 16 KB of protocols: what a browser's key shares and padding come to in the worst case.
+    client.set_alpn_protocols([f"{number:0>200}" for number in range(70)])
+    tls = client.wrap_bio(incoming, outgoing, server_hostname="staging.test")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = outgoing.read()
+    assert 14000 < len(hello) < 16384
+    with socket.create_connection(("127.0.0.1", tested.settings.https_port), timeout=8) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(hello), 3000):
+            plain.sendall(hello[start : start + 3000])
+            time.sleep(0.02)
+        assert plain.recv(1) == b"\x16"  # the environment's own hello
+
+
+def test_a_slow_client_is_ended_and_keeps_nobody_waiting(tested: Stage) -> None:
+    with contextlib.ExitStack() as stack:
+        port = tested.settings.https_port
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _ in range(50)]
+        for one in slow:
+            one.sendall(b"\x16\x03\x01")
+        assert tested.https("production.test").startswith("production")
+        with contextlib.suppress(ConnectionResetError):
+            assert slow[0].recv(1) == b""
+
+
+def test_another_environments_socket_is_not_reached_by_a_link(tested: Stage) -> None:
+    """Staging can write its directory: links there must lead nowhere, whatever they name."""
+    base = Path(places.sockets(str(tested.state)))
+    folder = base / "staging" / OTHER
+    folder.mkdir(mode=0o711)
+    outside = places.admin_seen_by_door(str(tested.state))
+    for target in ("../../production/0123456789ab/https.sock", "/sockets/production/0123456789ab/https.sock", outside):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "https.sock").unlink()
+        (folder / "https.sock").symlink_to(target)
+        tested.door.publish(tested.route("staging", OTHER))
+        assert ended(tested, "staging.test"), target
+    shutil.rmtree(folder)
+    folder.symlink_to("../production/0123456789ab")
+    assert ended(tested, "staging.test")
+    folder.unlink()
+    tested.door.publish(tested.route("staging"))
+    assert tested.https("staging.test").startswith("staging")
+
+
+def test_a_domain_without_its_server_falls_to_nobody(tested: Stage) -> None:
+    state = str(tested.state)
+    for backend in ("http", "https"):
+        ask(state, f"set server {backend}/staging.0123456789ab state maint")
+        assert "deleted" in ask(state, f"del server {backend}/staging.0123456789ab")
+    try:
+        for _ in range(20):
+            assert ended(tested, "staging.test")
+        assert "production" not in tested.http(b"GET / HTTP/1.1\r\nHost: staging.test\r\nConnection: close\r\n\r\n")
+        assert "staging" not in tested.door.live()
+    finally:
+        assert tested.door.publish(tested.route("staging"))
+    assert tested.https("staging.test").startswith("staging")
+
+
+def test_a_flooded_environment_leaves_the_other_its_share(tested: Stage) -> None:
+    tested.door.publish(tested.route("staging", connections=5))
+    with contextlib.ExitStack() as stack:
+        port, hello = tested.settings.https_port, hello_for("staging.test")
+        flood = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _ in range(40)]
+        for one in flood:
+            one.sendall(hello)
+        assert ended(tested, "staging.test")
+        for _ in range(10):
+            assert tested.https("production.test").startswith("production")
+    tested.door.publish(tested.route("staging"))
+
+
+def hello_for(name: str) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def test_a_route_changes_under_load_and_only_its_own(tested: Stage) -> None:
+    before = tested.door.fingerprints()["production"]
+    tested.stand("staging", OTHER)
+    tested.stand("third")
+    with Load(tested, "production.test").running() as production, Load(tested, "staging.test").running() as staging:
+        for _ in range(5):
+            for container in (OTHER, "0123456789ab"):
+                assert tested.door.publish(tested.route("staging", container))
+                assert tested.door.publish(tested.route("staging", container)) == []
+            assert tested.door.publish(tested.route("third", domains=("third.test", "*.third.test")))
+            assert tested.https("a.third.test").startswith("third")
+            assert tested.door.withdraw("third")
+            assert ended(tested, "third.test")
+            assert tested.door.withdraw("third") == []
+    assert (production.failed, staging.failed) == ([], [])
+    assert production.served > 20
+    assert staging.served > 20
+    assert tested.door.fingerprints()["production"] == before
+    with pytest.raises(DoorError, match=r"production\.test is production\.test of production"):
+        tested.door.publish(tested.route("staging", domains=("production.test",)))
+
+
+def test_the_door_is_updated_under_load(tested: Stage) -> None:
+    """A new door takes the open ports over: nobody is refused."""
+    earlier = tested.container()["Id"]
+    with Load(tested, "production.test").running() as production, Load(tested, "staging.test").running() as staging:
+        for seconds in (1800, 3600):
+            assert [step.verb for step in tested.machine(idle_timeout=seconds).bring(check=True)] == ["start", "end"]
+            assert [step.verb for step in tested.machine(idle_timeout=seconds).bring()] == ["start", "end"]
+            assert tested.machine(idle_timeout=seconds).bring() == []
+    assert (production.failed, staging.failed) == ([], [])
+    assert production.served > 20
+    assert tested.container()["Id"] != earlier
+    assert tested.door.live() == tested.door.routes()
+
+
+def test_a_door_that_does_not_start_leaves_the_earlier_one(tested: Stage) -> None:
+    earlier = tested.container()["Id"]
+    broken = tested.machine(idle_timeout=999)
+    broken.image = "bulkhead-demo/redis:8"
+    with pytest.raises(DoorError, match="goes on as it was") as caught:
+        broken.bring()
+    assert "haproxy" in caught.value.detail
+    assert tested.container()["Id"] == earlier
+    assert tested.machine().bring() == []
+    assert tested.https("staging.test").startswith("staging")
+
+
+def test_a_killed_door_serves_again_with_all_routes(tested: Stage) -> None:
+    os.kill(tested.container()["State"]["Pid"], signal.SIGKILL)
+    killed = time.monotonic()
+    while True:
+        with contextlib.suppress(OSError):
+            if tested.https("staging.test", timeout=1).startswith("staging"):
+                break
+        assert time.monotonic() < killed + 10, "it does not come back"
+        time.sleep(0.02)
+    print(f"it served again after {time.monotonic() - killed:.2f} s")
+    assert tested.door.live() == tested.door.routes()
+    assert tested.machine().bring() == []
+
+
+def test_the_door_can_do_little(tested: Stage) -> None:
+    pid = tested.container()["State"]["Pid"]
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    assert status["Uid"].split() == ["99"] * 4
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+    assert status["NoNewPrivs"].strip() == "1"
+    folder = Path(places.run(str(tested.state)))
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o077) == (0, 0)
+
+
+def test_a_taken_port_is_said_before_anything_changes(tested: Stage) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(DoorError, match=rf"port {port} is taken by .*\(pid {os.getpid()}\)"):
+            tested.machine(https_port=port).bring()
+    assert tested.machine().bring() == []
