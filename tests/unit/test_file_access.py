@@ -56,6 +56,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.mkdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "os.path.getsize": OURS, "os.fsync": OURS,
     },
     "module_utils/backup/files.py": {"tarfile.open": OURS, "open": OURS},
+    "module_utils/release/front_door.py": {
+        "os.makedirs": ROOTS, "os.lstat": NO_CONTENT, "os.chmod": ROOTS, "os.path.isdir": NO_CONTENT,
+        "os.listdir": ROOTS, "shutil.rmtree": ROOTS,
+    },
     "module_utils/backup/manifest.py": {
         "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.listdir": OURS, "os.rename": OURS,
         "shutil.rmtree": OURS, "open": OURS,

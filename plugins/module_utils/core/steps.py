@@ -31,6 +31,7 @@ _SENTENCES = {
     "remove": "remove %(kind)s %(target)s",
     "replace": "replace %(target)s without a gap",
     "restore": "restore %(target)s %(detail)s",
+    "route": "lead the front door's requests for %(target)s to %(detail)s",
     "run": "run %(detail)s in %(target)s",
     "take down": "take the %(target)s down",
 }

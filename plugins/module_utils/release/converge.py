@@ -18,6 +18,7 @@ from ..docker.labels import CONFIG_HASH, RELEASE
 from ..state.deployed import save_state
 from ..state.journal import Journal
 from .comparison import Comparison
+from .front_door import make_sockets
 from .inputs import bring
 from .plan import file_steps
 from .preconditions import refuse_foreign, refuse_gaps
@@ -120,6 +121,7 @@ class Converger:
     def _install(self) -> None:
         """Bring files and checkout into force."""
         self.releases.make_mounts(self.comparison.services)
+        make_sockets(self.comparison.services)
         self.progress.begin(file_steps(self.comparison))
         self.tree.sweep(wanted.path for wanted in self.comparison.files)
         bring(self.tree, self.params["compose_file"], self.comparison.files, self.comparison.services)
