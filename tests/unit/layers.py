@@ -47,6 +47,7 @@ MAY_IMPORT |= _below(
         "state": "core ansible.module_utils",
         "probe": "core docker",
         "host": "core docker state",
+        "edge": "core docker state",
         "image": "core docker host source state",
         "backup": "core docker state",
         "release": "core docker host source state ansible.module_utils",

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the front door of a machine keeps what, and what its Compose project is called. Runs on the targets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+DEFAULT_STATE = "/var/lib/bulkhead"
+#: Where the door's container sees these directories.
+SOCKETS = "/sockets"
+CONFIGURATION = "/config"
+
+
+def sockets(state: str) -> str:
+    """The directory in which each environment has one, named by its prefix, for its sockets."""
+    return "/run/bulkhead/edge" if _is_default(state) else os.path.join(state, "edge", "sockets")
+
+
+def routes(state: str) -> str:
+    """The directory of the routes, a file for each environment: ``<prefix>.json``."""
+    return os.path.join(state, "edge", "routes")
+
+
+def configuration(state: str) -> str:
+    """The directory that the door starts from: all of it is generated from the settings and the routes."""
+    return os.path.join(state, "edge", "configuration")
+
+
+def run(state: str) -> str:
+    """The directory of the admin socket, in which root alone can look."""
+    return os.path.join(state, "edge", "run")
+
+
+def admin_socket(state: str) -> str:
+    """The socket by which a running door is asked and told."""
+    return os.path.join(run(state), "admin.sock")
+
+
+def project(state: str) -> str:
+    """The door's Compose project: a state directory of its own has a door of its own."""
+    if _is_default(state):
+        return "bulkhead_edge"
+    return "bulkhead_edge_%s" % hashlib.sha256(os.path.abspath(state).encode()).hexdigest()[:8]
+
+
+def _is_default(state: str) -> bool:
+    return os.path.abspath(state) == DEFAULT_STATE
