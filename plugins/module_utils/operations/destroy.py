@@ -25,6 +25,8 @@ from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
+from ..edge.door import Door
+from ..edge.places import sockets
 from ..host.firewall import Firewall
 from ..host.firewall_rules import FirewallError
 from ..image.builder import Builder, Settings
@@ -76,6 +78,7 @@ class Destruction:
         self.state_directory = state_directory(params["state_directory"])
         self.schedule = Schedule(engine, self.prefix, params["state_directory"])
         self.builder = Builder(engine, params["state_directory"], self.prefix, Settings())
+        self.door = Door(engine, self.state_directory)
         self.survey()
 
     def survey(self) -> None:
@@ -89,6 +92,8 @@ class Destruction:
         self._schedules()
         self.goes += [Thing("container", name_of(container), container["Id"]) for container in own]
         self._strangers()
+        if self.prefix in self.door.routes():
+            self.goes.insert(0, Thing("route", self.prefix))
         self._firewall()
         self._networks()
         self._volumes(own)
@@ -260,6 +265,7 @@ class Destruction:
     def _removal(self, kind: str) -> Callable[[Thing], Any]:
         engine = self.engine
         return {
+            "route": lambda thing: self._withdraw(thing.identity),
             "schedule": self._unschedule,
             "container": lambda thing: engine.docker_ok("rm", "--force", thing.identity),
             "firewall chain": lambda _thing: self._guard().apply(None),
@@ -274,6 +280,13 @@ class Destruction:
             # The step that writes the receipt removes it: as long as anything is left the environment stays registered.
             "registry entry": lambda _thing: None,
         }[kind]
+
+    def _withdraw(self, prefix: str) -> None:
+        """Take the route away, and then the sockets that it led to."""
+        self.door.withdraw(prefix)
+        folder = os.path.join(sockets(self.state_directory), prefix)
+        if os.path.isdir(folder):
+            shutil.rmtree(folder)
 
     def _unschedule(self, thing: Thing) -> None:
         if thing.identity == self.schedule.folder:

@@ -16,6 +16,7 @@ from ..core.directory import DesiredFile, digest
 from ..docker.containers import is_well, labels_of, name_of, started
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
+from ..edge.door import Door
 from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
@@ -23,7 +24,7 @@ from ..state.home import Home
 from ..state.registry import state_directory
 from .containers import Containers
 from .copied import read_source
-from .front_door import FrontDoor, door_of
+from .front_door import FrontDoor
 from .interrupted import unfinished_files, unfinished_releases, unknown_containers
 from .keys import refuse_other_keys
 from .paths import paths_problem
@@ -83,7 +84,7 @@ class Comparison:
             gone_files=_gone_files(tree, state, files),
             outdated_checkout=_outdated(checkout, params["commit"]),
             firewall=_firewall(engine, params, state),
-            door=FrontDoor(door_of(engine, state_directory(params["state_directory"])), params["prefix"]),
+            door=FrontDoor(Door(engine, state_directory(params["state_directory"])), params["prefix"]),
         )
         named = seen._with_releases()
         return replace(seen, files=named, changed_files=[wanted for wanted in named if tree.differs(wanted)])

@@ -14,64 +14,14 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from ..core.steps import Step
-from ..docker.engine import Engine, EngineError
+from ..docker.engine import EngineError
+from ..edge.door import Door
+from ..edge.routes import Route, taken
 from .containers import Containers
 from .service import Service
-
-
-class Way(NamedTuple):
-    """The route of one environment: for which domains, to which sockets (below its own directory), within which limits:
-    connections at once, and new ones a second."""
-
-    prefix: str
-    domains: tuple[str, ...]
-    http: str
-    https: str
-    connections: int
-    rate: int
-
-
-class Door(Protocol):
-    """The front door of a machine, as far as an environment has to do with it."""
-
-    def present(self) -> bool:
-        """Whether the machine has one that runs."""
-
-    def routes(self) -> Mapping[str, Way]:
-        """Its routes, by the environments' prefixes."""
-
-    def publish(self, route: Way) -> object:
-        """Put a route in force; it touches no other."""
-
-    def withdraw(self, prefix: str) -> object:
-        """Remove an environment's route; it touches no other."""
-
-
-class NoDoor:
-    """A machine without a front door."""
-
-    def present(self) -> bool:
-        """There is none."""
-        return False
-
-    def routes(self) -> Mapping[str, Way]:
-        """Nor has it routes."""
-        return {}
-
-    def publish(self, route: Way) -> object:
-        """Raise EngineError."""
-        raise EngineError(missing(route.prefix))
-
-    def withdraw(self, prefix: str) -> object:
-        """There is nothing to remove."""
-
-
-def door_of(_engine: Engine, _state: str) -> Door:
-    """The front door of the machine that has this engine and this state directory."""
-    return NoDoor()
 
 
 def missing(prefix: str) -> str:
@@ -96,35 +46,27 @@ class FrontDoor:
         for service in (service for service in services if service.domains):
             if not self.door.present():
                 found.append(missing(self.prefix))
-            for other, way in sorted(self.door.routes().items()):
-                both = [domain for domain in service.domains if any(covers(domain, one) for one in way.domains)]
-                if other != self.prefix and both:
-                    found.append(
-                        "the front door of this machine sends %s to %s: take it out of bulkhead_domains here, or "
-                        "destroy or redeploy %s without it" % (" and ".join(both), other, other)
-                    )
+            claims = taken(self._route(service, {"Id": ""}), self.door.routes().values())
+            if claims:
+                found.append(
+                    "the front door has one environment for each domain, and these are taken: %s. Take them out of "
+                    "bulkhead_domains of one of the two, and deploy that one first" % "; ".join(claims)
+                )
         return found
 
-    def leads_to(self, service: Service, container: Mapping[str, Any]) -> bool:
-        """Whether requests for a service's domains go to a container, within the limits that are wanted."""
-        return self.door.routes().get(self.prefix) == self._way(service, container)
-
     def is_led_to(self, container: Mapping[str, Any]) -> bool:
-        """Whether any request goes to a container."""
-        way = self.door.routes().get(self.prefix)
-        return bool(way) and way is not None and way.https.startswith(_name(container) + "/")
+        """Whether requests go to a container."""
+        route = self.door.routes().get(self.prefix)
+        return route is not None and route.container == _name(container)
 
     def lead(self, service: Service, container: Mapping[str, Any]) -> bool:
         """Send requests for a service's domains to a container. False where they go there already.
 
         Raises EngineError if it has no sockets: nobody would be answered.
         """
-        if self.leads_to(service, container):
-            return False
         if not has_sockets(service, container):
             raise EngineError("container %s has no sockets for the front door" % _name(container))
-        self.door.publish(self._way(service, container))
-        return True
+        return bool(self.door.publish(self._route(service, container)))
 
     def close(self) -> None:
         """Remove the environment's route, if it has one."""
@@ -136,21 +78,20 @@ class FrontDoor:
         behind = [service for service in services if service.domains]
         for service in behind:
             found = containers.of_service(service)
-            if not found or service in replaced or not self.leads_to(service, found[0]):
-                return [Step("route", ", ".join(service.domains), "domain", detail=service.container)]
+            if not found or service in replaced or not self.door.present():
+                return [_step(service)]
+            if self.door.plan(self._route(service, found[0])):
+                return [_step(service)]
         return [] if behind or self.prefix not in self.door.routes() else [Step("remove", self.prefix, "route")]
 
-    def _way(self, service: Service, container: Mapping[str, Any]) -> Way:
+    def _route(self, service: Service, container: Mapping[str, Any]) -> Route:
         own = _name(container)
         sockets = ("%s/http.sock" % own, "%s/https.sock" % own)
-        return Way(self.prefix, service.domains, *sockets, service.connections, service.rate)
+        return Route(self.prefix, service.domains, *sockets, service.connections, service.rate)
 
 
-def covers(one: str, other: str) -> bool:
-    """Whether two domains mean a name together; a wildcard covers one label."""
-    wild = {domain.partition(".")[2] for domain in (one, other) if domain.startswith("*.")}
-    plain = {domain.partition(".")[2] for domain in (one, other) if not domain.startswith("*.")}
-    return one == other or bool(wild & plain)
+def _step(service: Service) -> Step:
+    return Step("route", ", ".join(service.domains), "domain", detail=service.container)
 
 
 def has_sockets(service: Service, container: Mapping[str, Any]) -> bool:
