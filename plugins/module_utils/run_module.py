@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .core.errors import Failure
 from .core.left_behind import remove_leftovers, remove_own_file
-from .core.permit import READ_ONLY, permit
+from .core.permit import OF_THE_MACHINE, READ_ONLY, permit
 from .state.registry import keep_lease_alive
 
 
@@ -44,7 +44,7 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
 def _require_permit(module: AnsibleModule) -> None:
     """Raise Failure where a module that is not read-only was called without the gate."""
     name = module._name.rpartition(".")[2]
-    if name in READ_ONLY:
+    if name in READ_ONLY | OF_THE_MACHINE:
         return
     params = module.params
     due = permit(name, params["prefix"], params["token"])

@@ -76,6 +76,7 @@ IMAGES = (
     Image("pgbouncer", "bulkhead-demo/pgbouncer:1.24"),
     Image("nginx", "bulkhead-demo/nginx:1.26"),
     Image("redis", "bulkhead-demo/redis:8"),
+    Image("haproxy", "bulkhead-demo/haproxy:3.0"),
 )
 
 

@@ -39,9 +39,10 @@ from .routes import (
 
 #: Labels of the door's containers: whose they are, and the settings and image that they came from.
 STATE_LABEL = "io.bulkhead.edge"
-INPUT_LABEL = "io.bulkhead.edge.input"
+NODE_LABEL = "io.bulkhead.edge.node"
 _ROUTES = os.path.join("edge", "routes")
-_SETTINGS = os.path.join("edge", "settings.json")
+SETTINGS = os.path.join("edge", "settings.json")
+NODE = os.path.join("edge", "node")
 _CONFIGURATION = os.path.join("edge", "configuration")
 
 
@@ -72,7 +73,7 @@ class Door:
 
     def settings(self) -> Settings:
         """The machine's settings of the door, as they were last set up. Raises DoorError where there are none."""
-        content = self._tree.read(_SETTINGS)
+        content = self._tree.read(SETTINGS)
         if content is None:
             raise DoorError("this machine has no front door. Run the playbook aiia.bulkhead.edge on it")
         try:
@@ -81,7 +82,7 @@ class Door:
             return Settings(**values)
         except (ValueError, TypeError, AttributeError) as error:
             raise DoorError(
-                "%s is damaged. Run the playbook aiia.bulkhead.edge again" % self._tree.path(_SETTINGS)
+                "%s is damaged. Run the playbook aiia.bulkhead.edge again" % self._tree.path(SETTINGS)
             ) from error
 
     def live(self) -> dict[str, Route]:
@@ -136,7 +137,7 @@ class Door:
                 self.settings()
                 self._tree.make_directory(_ROUTES)
                 self._tree.write(DesiredFile(self._path(route.prefix), render(route), 0o600))
-                self.write_configuration(self.settings(), self.routes())
+                self.write_configuration(self.settings(), self.routes(), self.node())
                 self._bring(route)
             return steps
 
@@ -145,13 +146,13 @@ class Door:
         with Locks(self.state).machine():
             disk = self.routes()
             running = self.present()
-            known = running and prefix in {entry.split(SEPARATOR)[1] for entry in self._map().values() if "|" in entry}
+            known = running and any(entry.split(SEPARATOR)[1:2] == [prefix] for entry in self._map().values())
             if prefix not in disk and not known:
                 return []
             if prefix in disk:
                 self._tree.remove(self._path(prefix))
                 del disk[prefix]
-                self.write_configuration(self.settings(), disk)
+                self.write_configuration(self.settings(), disk, self.node())
             if running:
                 for domain, entry in self._map().items():
                     if entry.split(SEPARATOR)[1:2] == [prefix]:
@@ -159,14 +160,21 @@ class Door:
                 self._remove_servers(prefix, "")
             return [Step("withdraw", prefix, "route")]
 
-    def write_configuration(self, settings: Settings, routes: Mapping[str, Route]) -> bool:
+    def node(self) -> str:
+        """Which door was set up last: a digest of its settings and image. Raises DoorError where there is none."""
+        content = self._tree.read(NODE)
+        if content is None:
+            raise DoorError("this machine has no front door. Run the playbook aiia.bulkhead.edge on it")
+        return content.decode(errors="replace").strip()
+
+    def write_configuration(self, settings: Settings, routes: Mapping[str, Route], node: str) -> bool:
         """What the door starts from, as these settings and routes have it; whether a file of it changed."""
         self._tree.make_directory(_CONFIGURATION)
-        admin = "/run/%s/admin.sock" % places.project(self.state)
+        admin = places.admin_seen_by_door(self.state)
         changed = False
         for name, text in (
             ("domains.map", domain_map(routes)),
-            ("haproxy.cfg", configuration(routes, settings, admin)),
+            ("haproxy.cfg", configuration(routes, settings, admin, node)),
         ):
             file = DesiredFile(os.path.join(_CONFIGURATION, name), text.encode(), 0o600)
             if self._tree.differs(file):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an observation of a machine says of its front door. Runs on the targets."""
+"""An observation of a machine with its front door. Runs on the targets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.errors import Failure
+from ..docker.engine import Engine
+from ..host import observation
 from .door import STATE_LABEL, Door
 from .routes import digest
+
+
+def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), keep: bool = False) -> dict[str, Any]:
+    """What :func:`..host.observation.observe` sees, and under ``door`` the machine's front door."""
+    seen = observation.observe(engine, state, directories, keep)
+    return {**seen, "door": door_facts(Door(engine, seen["state_directory"]), seen["containers"])}
 
 
 def door_facts(door: Door, containers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

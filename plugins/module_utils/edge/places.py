@@ -40,6 +40,11 @@ def admin_socket(state: str) -> str:
     return os.path.join(run(state), "admin.sock")
 
 
+def admin_seen_by_door(state: str) -> str:
+    """The admin socket in the door's container. The path tells it from another door's: /proc/net/unix lists both."""
+    return "/run/%s/admin.sock" % project(state)
+
+
 def project(state: str) -> str:
     """The door's Compose project: a state directory of its own has a door of its own."""
     if _is_default(state):

@@ -107,6 +107,33 @@ def checked(route: Route) -> Route:
     return route
 
 
+def settings_problems(settings: Settings) -> list[str]:
+    """What is wrong with the machine's settings, all of it."""
+    wrong = []
+    for name, port in (("http", settings.http_port), ("https", settings.https_port)):
+        if not 1 <= port <= 65535:
+            wrong.append("bulkhead_edge_%s_port: %d is no port (1 to 65535)" % (name, port))
+    if settings.http_port == settings.https_port:
+        wrong.append(
+            "bulkhead_edge_http_port and bulkhead_edge_https_port are both %d: give each its own" % settings.http_port
+        )
+    if not settings.addresses:
+        wrong.append("bulkhead_edge_addresses is empty: name at least one address to listen on")
+    for name, texts, read in (
+        ("bulkhead_edge_addresses", settings.addresses, ipaddress.ip_address),
+        ("bulkhead_edge_proxy_protocol_from", settings.trusted, ipaddress.ip_network),
+    ):
+        for text in texts:
+            try:
+                read(text)
+            except ValueError as error:
+                wrong.append("%s: %s" % (name, error))
+    for name in ("connections", "source_connections", "hello_timeout", "idle_timeout"):
+        if not 1 <= getattr(settings, name) <= MOST:
+            wrong.append("bulkhead_edge_%s is not a number from 1 to %d" % (name, MOST))
+    return wrong
+
+
 def render(route: Route) -> bytes:
     """A route as it is kept on disk."""
     return (json.dumps(dataclasses.asdict(route), indent=2, sort_keys=True) + "\n").encode()
@@ -192,9 +219,11 @@ def _lookup(verb: str, name: str) -> str:
 _CONFIGURATION = """# Written by Bulkhead from the machine's settings and the environments' routes; changes are lost.
 global
     log stdout format raw local0 notice
+    node %(node)s
     maxconn %(connections)d
-    user %(user)d
-    group %(user)d
+    hard-stop-after 10m
+    uid %(user)d
+    gid %(user)d
     stats socket %(admin)s mode 600 level admin expose-fd listeners
     stats timeout 30s
     # Browsers' hellos have up to 16 KB, and none may be cut.
@@ -250,10 +279,13 @@ backend %(name)s
 """
 
 
-def configuration(routes: Mapping[str, Route], settings: Settings, admin: str, user: int = 99) -> str:
+def configuration(
+    routes: Mapping[str, Route], settings: Settings, admin: str, node: str = "door", user: int = 99
+) -> str:
     """What HAProxy starts with: it has all routes before it takes a connection.
 
-    ``admin`` is the admin socket as the door sees it, ``user`` whom it works for once its ports are open.
+    ``admin`` is the admin socket as the door sees it, ``node`` how it is told from an earlier one that still ends its
+    connections, ``user`` whom it works for once its ports are open.
     """
     text = _CONFIGURATION % {
         "connections": settings.connections,
@@ -261,6 +293,7 @@ def configuration(routes: Mapping[str, Route], settings: Settings, admin: str, u
         "hello": settings.hello_timeout,
         "idle": settings.idle_timeout,
         "user": user,
+        "node": node,
         "admin": admin,
         "trusted": _trusted(settings),
         "https_binds": _binds(settings, settings.https_port, ""),

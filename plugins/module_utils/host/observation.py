@@ -19,8 +19,6 @@ from ..core.directory import digest
 from ..docker.containers import condition, labels_of, name_of, published_by
 from ..docker.engine import Engine, inspect_objects
 from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
-from ..edge.door import Door
-from ..edge.observed import door_facts
 from ..state.directories import registered_elsewhere
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
@@ -78,7 +76,6 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "schedules": machine.schedules(),
         "parents": machine.compose_files_above(paths),
         "guards": guards(engine),
-        "door": door_facts(Door(engine, place), observed),
     }
 
 

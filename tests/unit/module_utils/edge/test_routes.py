@@ -116,7 +116,7 @@ def test_settings_reach_the_configuration() -> None:
         "sc_conn_cur(0) gt 5 }",
         "inspect-delay 2s",
         "timeout tunnel 60s",
-        "user 7",
+        "uid 7",
         "stats socket /run/x/admin.sock mode 600 level admin",
     ):
         assert line in text

@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Set the front door of a machine up, and replace it without a refused connection. Runs on the targets.
+
+A new door takes the open ports over from the running one through its admin socket; that one then ends the connections
+that it has. A door that does not start leaves the running one as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from typing import Any
+
+from ..core.directory import DesiredFile, Tree, digest
+from ..core.steps import Step
+from ..docker.engine import Engine
+from ..host.sockets import is_own_address, listening, overlap, process_of
+from ..state.locks import Locks
+from . import no_links, places
+from .admin import ask
+from .door import NODE, NODE_LABEL, SETTINGS, STATE_LABEL, Door
+from .routes import DoorError, Settings
+
+COMPOSE_FILE = os.path.join("edge", "compose.json")
+#: Seconds until a new door must answer, and until an earlier one that still has connections is left to end by itself.
+_START, _END = 30.0, 5.0
+
+_SCRIPT = """
+grep -q ' /sockets .*[ ,]nosymfollow' /proc/self/mountinfo || {
+  echo 'links are followed in /sockets: the front door does not start. Run the playbook aiia.bulkhead.edge' >&2
+  exit 1
+}
+if grep -q ' %(admin)s' /proc/net/unix; then
+  exec haproxy -db -x %(admin)s -f %(configuration)s/haproxy.cfg
+fi
+exec haproxy -db -f %(configuration)s/haproxy.cfg
+"""
+
+
+def composed(state: str, settings: Settings, image: str, node: str) -> dict[str, Any]:
+    """The door's Compose project, whose one service is named by what it was made from."""
+    mounts = [
+        (places.configuration(state), places.CONFIGURATION, True),
+        (places.run(state), os.path.dirname(places.admin_seen_by_door(state)), False),
+        (places.sockets(state), places.SOCKETS, False),
+    ]
+    script = _SCRIPT % {"admin": places.admin_seen_by_door(state), "configuration": places.CONFIGURATION}
+    return {
+        "services": {
+            "door-%s" % node: {
+                "image": image,
+                "pull_policy": "missing",
+                "entrypoint": ["/bin/sh", "-c", script],
+                "command": [],
+                "network_mode": "host",
+                "user": "0:0",  # until its ports are open: the worker is nobody's, and has no capability
+                "read_only": True,
+                "cap_drop": ["ALL"],
+                "cap_add": ["NET_BIND_SERVICE", "SETGID", "SETUID"],
+                "security_opt": ["no-new-privileges:true"],
+                "restart": "unless-stopped",
+                "stop_signal": "SIGUSR1",
+                "stop_grace_period": "30s",
+                "ulimits": {"nofile": 2 * settings.connections + 1000},
+                "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+                "labels": {STATE_LABEL: state, NODE_LABEL: node},
+                "volumes": [
+                    {
+                        "type": "bind",
+                        "source": source,
+                        "target": target,
+                        "read_only": read_only,
+                        "bind": {"create_host_path": False},
+                    }
+                    for source, target, read_only in mounts
+                ],
+            }
+        }
+    }
+
+
+def problems(settings: Settings, kept: frozenset[int]) -> list[str]:
+    """Why the door could not listen. Ports in ``kept`` are its own already."""
+    wrong = []
+    for address in settings.addresses:
+        if address not in ("0.0.0.0", "::") and not is_own_address(address):  # noqa: S104 - compared, not bound
+            wrong.append("bulkhead_edge_addresses: %s is no address of this machine" % address)
+    said = set()
+    for address, port, inode in listening():
+        if port not in {settings.http_port, settings.https_port} - kept or port in said:
+            continue
+        if any(overlap(address, own) for own in settings.addresses):
+            said.add(port)
+            wrong.append(
+                "port %d is taken by %s: the front door needs it. An environment that publishes it gets "
+                "bulkhead_edge: true; docs/front-door.md has the way over"
+                % (port, process_of(inode) or "a process that this user may not see")
+            )
+    return wrong
+
+
+class Machine:
+    """Brings the door of a state directory to the wanted image and settings."""
+
+    def __init__(self, engine: Engine, state: str, image: str, settings: Settings) -> None:
+        self.engine = engine
+        self.state = state
+        self.image = image
+        self.settings = _without_missing_family(settings)
+        self.door = Door(engine, state)
+        self._tree = Tree(state, private=True, inner=0o700)
+
+    def bring(self, check: bool = False) -> list[Step]:
+        """What was done, or with ``check`` what would be. Raises DoorError before anything changed, or with the earlier
+        door in place."""
+        if os.geteuid() != 0:
+            raise DoorError("the front door is the machine's: it needs root. Set become: true")
+        containers = self.engine.containers("%s=%s" % (STATE_LABEL, self.state))
+        running = [container for container in containers if container["State"].get("Running")]
+        wrong = problems(self.settings, self._own_ports() if running else frozenset())
+        if wrong:
+            raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
+        self.door.routes()  # a damaged file is said before anything changes
+        node = self._node(check)
+        current = [container for container in running if _node_of(container) == node]
+        steps = [] if current else [Step("start", self.image, "front door")]
+        leaving = [container for container in running if _node_of(container) != node]
+        steps += [Step("end", container["Name"].lstrip("/"), "front door") for container in leaving]
+        if check:
+            return steps
+        with Locks(self.state).machine():
+            for relative in ("edge", "edge/routes", "edge/configuration", "edge/run"):
+                self._tree.make_directory(relative)
+            no_links.mount(places.sockets(self.state))
+            if no_links.keep_over_a_boot(self.engine, self.state):
+                steps.append(Step("prepare", "the sockets' directory", "unit", detail="made when the machine starts"))
+            before = {name: self._tree.read(name) for name in (SETTINGS, NODE, COMPOSE_FILE)}
+            self._write(node)
+            self.door.write_configuration(self.settings, self.door.routes(), node)
+            if not current:
+                self._start(node, before)
+            for container in leaving:
+                self._end(container["Id"])
+            for container in containers:
+                if container not in running:
+                    self.engine.docker("rm", "--force", container["Id"])
+        return steps
+
+    def _own_ports(self) -> frozenset[int]:
+        settings = self.door.settings()
+        return frozenset((settings.http_port, settings.https_port))
+
+    def _node(self, check: bool) -> str:
+        """A digest of everything that a door is made from."""
+        image = self.engine.image_ids([self.image]).get(self.image)
+        if not image and not check:
+            self.engine.docker_ok("pull", "--quiet", self.image)
+            image = self.engine.image_ids([self.image]).get(self.image)
+        made_of = [image, dataclasses.asdict(self.settings), composed(self.state, self.settings, self.image, "")]
+        return digest(json.dumps(made_of, sort_keys=True).encode())[:12]
+
+    def _write(self, node: str) -> None:
+        settings = json.dumps(dataclasses.asdict(self.settings), indent=2, sort_keys=True) + "\n"
+        project = json.dumps(composed(self.state, self.settings, self.image, node), indent=2) + "\n"
+        for name, text in ((SETTINGS, settings), (NODE, node + "\n"), (COMPOSE_FILE, project), ("edge/.env", "")):
+            file = DesiredFile(name, text.encode(), 0o600)
+            if self._tree.differs(file):
+                self._tree.write(file)
+
+    def _start(self, node: str, before: dict[str, bytes | None]) -> None:
+        """Start a door and wait until it answers. Raises DoorError with the earlier files in place."""
+        directory = self._tree.path("edge")
+        engine = Engine(
+            self.engine.module, self.engine.docker_host, places.project(self.state), directory, "compose.json"
+        )
+        code, _output, errors = engine.compose("up", "--detach", "--no-build", "door-%s" % node)
+        deadline = time.monotonic() + _START
+        while code == 0 and time.monotonic() < deadline:
+            if self._answers(node):
+                return
+            time.sleep(0.1)
+        for container in engine.containers("%s=%s" % (STATE_LABEL, self.state), "%s=%s" % (NODE_LABEL, node)):
+            errors = engine.logs(container["Id"]) or errors
+            engine.docker("rm", "--force", container["Id"])
+        for name, content in before.items():
+            if content is None:
+                self._tree.remove(name)
+            else:
+                self._tree.write(DesiredFile(name, content, 0o600))
+        if before[SETTINGS] is not None:
+            self.door.write_configuration(self.door.settings(), self.door.routes(), self.door.node())
+        raise DoorError("the new front door does not start; an earlier one goes on as it was", errors)
+
+    def _answers(self, node: str) -> bool:
+        try:
+            return "node: %s" % node in ask(self.state, "show info").splitlines()
+        except DoorError:
+            return False
+
+    def _end(self, container: str) -> None:
+        """Have an earlier door end when its last connection does, which may be long after this run."""
+        self.engine.docker_ok("update", "--restart", "no", container)
+        self.engine.docker_ok("kill", "--signal", "USR1", container)
+        deadline = time.monotonic() + _END
+        while time.monotonic() < deadline:
+            found = self.engine.inspect([container])
+            if not found or not found[0]["State"].get("Running"):
+                self.engine.docker("rm", "--force", container)
+                return
+            time.sleep(0.2)
+
+
+def _node_of(container: dict[str, Any]) -> str:
+    labels = container["Config"].get("Labels") or {}
+    return str(labels.get(NODE_LABEL, ""))
+
+
+def _without_missing_family(settings: Settings) -> Settings:
+    """Without addresses of IPv6 on a machine that has none."""
+    if os.path.exists("/proc/net/if_inet6"):
+        return settings
+    return dataclasses.replace(settings, addresses=tuple(text for text in settings.addresses if ":" not in text))

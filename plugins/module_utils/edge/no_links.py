@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A mount of the sockets' directory in which the kernel follows no link.
+
+Whoever can write an environment's directory could otherwise lay a link there to another's socket, or to the admin
+socket, and the door would follow it. The engine's bind mount keeps the flag. Runs on the targets.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from ..core.directory import DesiredFile, Tree
+from ..core.errors import last_lines
+from ..docker.engine import Engine
+from . import places
+from .routes import DoorError
+
+_UNITS = "/etc/systemd/system"
+_SYSTEMD = "/run/systemd/system"
+_SCRIPTS = "/etc/bulkhead/edge"
+_BIND, _REMOUNT = 4096, 32
+_NO_SUID, _NO_DEVICES, _NO_PROGRAMS, _NO_LINKS = 2, 4, 8, 256
+
+#: What runs when the machine starts, before the engine: /run is empty then, and mounts are gone.
+_SCRIPT = """#!/usr/bin/env python3
+# Written by Bulkhead; changes made here are lost.
+import ctypes
+import os
+
+BASE, ROUTES = %r, %r
+os.makedirs(BASE, mode=0o711, exist_ok=True)
+for name in os.listdir(ROUTES) if os.path.isdir(ROUTES) else ():
+    if name.endswith(".json") and "/" not in name:
+        os.makedirs(os.path.join(BASE, name[:-5]), mode=0o711, exist_ok=True)
+libc = ctypes.CDLL(None, use_errno=True)
+for source, flags in ((BASE.encode(), %d), (b"none", %d)):
+    if libc.mount(source, BASE.encode(), None, ctypes.c_ulong(flags), None):
+        raise OSError(ctypes.get_errno(), "cannot mount " + BASE)
+"""
+
+_UNIT = """# Written by Bulkhead; changes made here are lost.
+[Unit]
+Description=Sockets of the front door
+RequiresMountsFor=%s
+Before=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/env python3 "%s"
+
+[Install]
+WantedBy=multi-user.target docker.service
+"""
+
+_STRICT = _REMOUNT | _BIND | _NO_LINKS | _NO_SUID | _NO_DEVICES | _NO_PROGRAMS
+
+
+def is_mounted(base: str) -> bool:
+    """Whether the last mount on a directory follows no link."""
+    flags = ""
+    with open("/proc/self/mountinfo") as stream:
+        for line in stream:
+            words = line.split(" ")
+            if words[4] == base:
+                flags = words[5]
+    return "nosymfollow" in flags.split(",")
+
+
+def mount(base: str) -> None:
+    """Mount a directory onto itself so that no link in it is followed. Raises DoorError."""
+    Tree(base, inner=0o711).make_directory()
+    if is_mounted(base):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for source, flags in ((base.encode(), _BIND), (b"none", _STRICT)):
+        if libc.mount(source, base.encode(), None, ctypes.c_ulong(flags), None):
+            raise DoorError(
+                "%s cannot be mounted without following links (%s): a link there could lead to another environment's "
+                "socket. The front door needs root and Linux 5.10 or later" % (base, os.strerror(ctypes.get_errno()))
+            )
+    if not is_mounted(base):
+        raise DoorError("the kernel follows links in %s all the same. The front door needs Linux 5.10 or later" % base)
+
+
+def keep_over_a_boot(engine: Engine, state: str) -> bool:
+    """Have systemd make the directories and the mount before the engine starts; whether anything changed.
+
+    Without systemd nothing is written, and the door refuses to start on a directory that follows links.
+    """
+    if not os.path.isdir(_SYSTEMD):
+        return False
+    name = places.project(state).replace("_", "-")
+    base = places.sockets(state)
+    script = os.path.join(_SCRIPTS, "%s.py" % name)
+    files = {
+        _SCRIPTS: DesiredFile("%s.py" % name, (_SCRIPT % (base, places.routes(state), _BIND, _STRICT)).encode(), 0o700),
+        _UNITS: DesiredFile("bulkhead-%s.service" % name, (_UNIT % (state, script)).encode(), 0o644),
+    }
+    different = {folder: file for folder, file in files.items() if Tree(folder).differs(file)}
+    for folder, file in different.items():
+        Tree(folder).make_directory()
+        Tree(folder).write(file)
+    if different:
+        for command in (["daemon-reload"], ["enable", files[_UNITS].path]):
+            code, output, errors = engine.tool("systemctl", *command)
+            if code != 0:
+                raise DoorError("systemctl %s failed" % " ".join(command), last_lines(errors or output))
+    return bool(different)
