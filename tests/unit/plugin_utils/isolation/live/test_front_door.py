@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.labels import FRONT_DOOR, WORKING_DIRECTORY
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import STATE_LABEL
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import drift
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.machine import machine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probes import plan_probes
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of, strangers
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
-from unit.plugin_utils.isolation.live.observations import observation
+from unit.plugin_utils.isolation.live.observations import container, observation
 
 
 def environment(prefix: str = "aiia_staging", behind: bool = True) -> Environment:
@@ -67,3 +69,12 @@ def test_others_behind_the_same_door_are_not_asked_for_here() -> None:
         ("staging.example.com", "own"),
         ("qa.example.com", "foreign"),
     }
+
+
+def test_the_front_door_is_no_stranger() -> None:
+    """Its directory holds the sockets of all that are behind it."""
+    door = container(
+        "door", {"com.docker.compose.project": "bulkhead_edge", FRONT_DOOR: "/s", WORKING_DIRECTORY: "/s/edge"}
+    )
+    assert list(strangers(observation(containers=[door]), (), "localhost")) == []
+    assert STATE_LABEL == FRONT_DOOR
