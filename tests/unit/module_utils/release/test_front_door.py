@@ -88,8 +88,8 @@ class Behind(Rolled):
 
     def who_serves(self) -> str:
         way = self.door.ways.get("aiia_prod")
-        for found in self.engine.running.values() if way else ():
-            if found["Id"][:12] == way.container and found["State"].get("Health", {}).get("Status"):
+        for found in self.engine.running.values():
+            if way and found["Id"][:12] == way.container and found["State"].get("Health", {}).get("Status"):
                 return str(found["Config"]["Image"]) if found["State"]["Health"]["Status"] == "healthy" else ""
         return ""
 
