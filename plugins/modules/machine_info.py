@@ -43,7 +43,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine
-from ..module_utils.host.observation import observe
+from ..module_utils.edge.observed import observe
 from ..module_utils.run_module import answer
 
 

@@ -77,8 +77,8 @@ from ..module_utils.certificates.store import Store
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine, EngineError
 from ..module_utils.docker.labels import PROJECT, WORKING_DIRECTORY
+from ..module_utils.edge.observed import observe
 from ..module_utils.host.mounts import Mounted, strays
-from ..module_utils.host.observation import observe
 from ..module_utils.probe.prober import Prober, targets
 from ..module_utils.run_module import answer
 

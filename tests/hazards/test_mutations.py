@@ -29,6 +29,9 @@ WILDCARD = {
     "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
 }
 
+#: Behind the front door, on its usual ports.
+BEHIND = {"bulkhead_edge": True, "bulkhead_http_port": 80, "bulkhead_https_port": 443}
+
 
 def variable(name: str, refused: frozenset[str], *changed: Any) -> list[Mutant]:
     """Staging with each of these values of one variable."""
@@ -195,6 +198,32 @@ VARIABLES = [
     *variable("bulkhead_nginx_header_size", NOBODY, "32k"),
     *variable("bulkhead_nginx_streaming", STAGING, ["/ { } location /x"]),
     *variable("bulkhead_nginx_streaming", NOBODY, ["/events/"]),
+    Mutant("bulkhead_edge beside an environment that has the front door's ports", BOTH, BEHIND),
+    Mutant("bulkhead_edge of both", NOBODY, BEHIND, BEHIND),
+    Mutant("bulkhead_edge on other ports", NOBODY, {"bulkhead_edge": True}),
+    Mutant("a domain of another behind the front door", BOTH, {**BEHIND, "bulkhead_domains": ["eduaiia.com"]}, BEHIND),
+    Mutant(
+        "sockets of another environment",
+        BOTH,
+        {**BEHIND, "bulkhead_services": {"nginx": {"volumes": ["/run/bulkhead/edge/aiia_prod:/run/edge"]}}},
+        BEHIND,
+    ),
+    Mutant(
+        "the sockets of all",
+        STAGING,
+        {**BEHIND, "bulkhead_services": {"nginx": {"volumes": ["/run/bulkhead/edge:/run/edge"]}}},
+        BEHIND,
+    ),
+    Mutant(
+        "sockets without bulkhead_edge",
+        STAGING,
+        {"bulkhead_services": {"nginx": {"volumes": ["/run/bulkhead/edge/aiia_staging:/run/edge"]}}},
+    ),
+    Mutant("an address behind the front door", STAGING, {**BEHIND, "bulkhead_bind_address": "127.0.0.1"}, BEHIND),
+    Mutant("bulkhead_edge_connections = 0", STAGING, {**BEHIND, "bulkhead_edge_connections": 0}, BEHIND),
+    Mutant("bulkhead_edge_connections = 10", NOBODY, {**BEHIND, "bulkhead_edge_connections": 10}, BEHIND),
+    Mutant("bulkhead_edge_rate = 'fast'", STAGING, {**BEHIND, "bulkhead_edge_rate": "fast"}, BEHIND),
+    Mutant("bulkhead_edge_rate = 10", NOBODY, {**BEHIND, "bulkhead_edge_rate": 10}, BEHIND),
     *variable("bulkhead_nginx_server", STAGING, "} server { listen 8443;", "load_module /srv/storage/any.so;"),
     *variable("bulkhead_nginx_server", BOTH, "location /old/ { proxy_pass http://aiia_prod_django:8000; }"),
     *variable("bulkhead_nginx_server", NOBODY, "gzip on;\nlocation = /robots.txt { return 404; }"),

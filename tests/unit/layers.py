@@ -51,8 +51,8 @@ MAY_IMPORT |= _below(
         "image": "core docker host source state",
         "backup": "core docker state",
         "certificates": "backup core docker image state",
-        "release": "certificates core docker host source state ansible.module_utils",
-        "operations": "backup certificates core docker host image probe release/service source state",
+        "release": "certificates core docker edge host source state ansible.module_utils",
+        "operations": "backup certificates core docker edge host image probe release/service source state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup certificates core docker edge host image operations probe release source state "
         "ansible.module_utils",

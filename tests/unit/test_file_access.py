@@ -59,6 +59,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.makedirs": OURS, "os.listdir": OURS, "os.open": OURS, "open": OURS, "tempfile.TemporaryFile": TEMPORARY,
     },
     "module_utils/backup/files.py": {"tarfile.open": OURS, "open": OURS},
+    "module_utils/release/front_door.py": {
+        "os.makedirs": ROOTS, "os.lstat": NO_CONTENT, "os.chmod": ROOTS, "os.path.isdir": NO_CONTENT,
+        "os.listdir": ROOTS, "shutil.rmtree": ROOTS,
+    },
     "module_utils/backup/manifest.py": {
         "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.path.isfile": OURS,
         "os.listdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "open": OURS,

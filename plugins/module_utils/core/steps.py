@@ -34,6 +34,7 @@ _SENTENCES = {
     "replace": "replace %(target)s without a gap",
     "restore": "restore %(target)s %(detail)s",
     "retire": "end the earlier passwords of %(target)s, and try that they open nothing",
+    "route": "lead the front door's requests for %(target)s to %(detail)s",
     "run": "run %(detail)s in %(target)s",
     "take down": "take the %(target)s down",
 }

@@ -33,6 +33,10 @@ BUILD_INPUTS = "io.bulkhead.inputs"
 
 PROBE = "io.bulkhead.probe"
 RESTORE = "io.bulkhead.restore"
+#: On the containers of a machine's front door, which belongs to no environment: its state directory.
+FRONT_DOOR = "io.bulkhead.edge"
 
 #: All of ours. Whoever can set one of them could pass something off as another environment's.
-MEANINGFUL = frozenset({APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE})
+MEANINGFUL = frozenset(
+    {APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE, FRONT_DOOR}
+)

@@ -27,6 +27,8 @@ from ..core.steps import Step
 from ..docker.containers import belongs_to, is_own, labels_of, name_of
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX, PROJECT
+from ..edge.door import Door
+from ..edge.places import sockets
 from ..host.firewall import Firewall
 from ..host.firewall_rules import FirewallError
 from ..image.builder import Builder, Settings
@@ -80,6 +82,7 @@ class Destruction:
         own = (engine, self.prefix, params["state_directory"])
         self.schedules = [Schedule(*own), Schedule(*own, CERTIFICATES)]
         self.builder = Builder(engine, params["state_directory"], self.prefix, Settings())
+        self.door = Door(engine, self.state_directory)
         self.survey()
 
     def survey(self) -> None:
@@ -95,6 +98,8 @@ class Destruction:
         if os.path.isdir(self.certificates.folder):
             self.goes.append(Thing("certificates", self.certificates.folder))
         self._strangers()
+        if self.prefix in self.door.routes():
+            self.goes.insert(0, Thing("route", self.prefix))
         self._firewall()
         self._networks()
         self._volumes(own)
@@ -267,6 +272,7 @@ class Destruction:
     def _removal(self, kind: str) -> Callable[[Thing], Any]:
         engine = self.engine
         return {
+            "route": lambda thing: self._withdraw(thing.identity),
             "schedule": self._unschedule,
             "certificates": lambda _thing: self.certificates.remove(),
             "container": lambda thing: engine.docker_ok("rm", "--force", thing.identity),
@@ -282,6 +288,13 @@ class Destruction:
             # The step that writes the receipt removes it: as long as anything is left the environment stays registered.
             "registry entry": lambda _thing: None,
         }[kind]
+
+    def _withdraw(self, prefix: str) -> None:
+        """Take the route away, and then the sockets that it led to."""
+        self.door.withdraw(prefix)
+        folder = os.path.join(sockets(self.state_directory), prefix)
+        if os.path.isdir(folder):
+            shutil.rmtree(folder)
 
     def _unschedule(self, thing: Thing) -> None:
         if thing.identity == self.schedules[0].folder:

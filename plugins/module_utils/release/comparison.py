@@ -16,6 +16,7 @@ from ..core.directory import DesiredFile, digest
 from ..docker.containers import is_well, labels_of, name_of, started
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import CONFIG_HASH, INPUT, ONE_OFF, RELEASE, SERVICE
+from ..edge.door import Door
 from ..host.firewall import Firewall
 from ..source.checkout import Checkout
 from ..state.deployed import load_state
@@ -23,6 +24,7 @@ from ..state.home import Home
 from ..state.registry import state_directory
 from .containers import Containers
 from .copied import read_source
+from .front_door import FrontDoor
 from .interrupted import unfinished_files, unfinished_releases, unknown_containers
 from .keys import refuse_other_keys
 from .overlap import Overlap
@@ -56,6 +58,8 @@ class Comparison:
     outdated_checkout: Checkout | None
     #: The firewall's guard. None where none is wanted or in place: only a guard needs root and iptables.
     firewall: Firewall | None
+    #: What it does at the machine's front door.
+    door: FrontDoor
     changed_files: list[DesiredFile] = field(default_factory=list)
 
     @classmethod
@@ -81,6 +85,7 @@ class Comparison:
             gone_files=_gone_files(tree, state, files),
             outdated_checkout=_outdated(checkout, params["commit"]),
             firewall=_firewall(engine, params, state),
+            door=FrontDoor(Door(engine, state_directory(params["state_directory"])), params["prefix"]),
         )
         named = seen._with_releases()
         return replace(seen, files=named, changed_files=[wanted for wanted in named if tree.differs(wanted)])
@@ -162,7 +167,9 @@ class Comparison:
     def leftovers(self) -> list[str]:
         """The containers that only a deployment needs while it works, and that are there now."""
         names = [name for service in self.services for name in (service.stand_in, service.preparing)]
-        steered = [service.stand_in for service in self.services if is_steered(self.tree, service)]
+        steered = [
+            service.stand_in for service in self.services if not service.domains and is_steered(self.tree, service)
+        ]
         found = [name for name in names if name in steered or self.containers.named(name)]
         return found + [name_of(container) for container in self.abandoned] + unknown_signs(self.tree, self.services)
 

@@ -21,6 +21,7 @@ from ..state.deployed import save_state
 from ..state.journal import Journal
 from .comparison import Comparison
 from .data import refuse_other_data
+from .front_door import make_sockets
 from .inputs import bring
 from .plan import file_steps
 from .preconditions import refuse_foreign, refuse_gaps
@@ -129,6 +130,7 @@ class Converger:
         self.releases.make_mounts(self.comparison.services)
         if self.params.get("acme"):
             Store(self.params["prefix"], self.params["state_directory"]).place(self.tree)
+        make_sockets(self.comparison.services)
         self.progress.begin(file_steps(self.comparison))
         self.tree.sweep(wanted.path for wanted in self.comparison.files)
         bring(self.tree, self.params["compose_file"], self.comparison.files, self.comparison.services)

@@ -83,6 +83,10 @@ def plan(comparison: Comparison) -> list[Step]:
     steps += [Step("clear up", name) for name in comparison.leftovers()]
     if "release_files" not in comparison.params:  # returning to a release prepares nothing
         steps += [_step("prepare again", service, why) for service, why in comparison.unprepared()]
+    replaced = [*comparison.changed, *comparison.broken, *(service for service, _why in down)]
+    replaced += [service for service in running if service.name in comparison.params.get("restart", ())]
+    replaced += [service for service in comparison.stale if comparison.reads_at_start(service)]
+    steps += comparison.door.steps(comparison.services, comparison.containers, replaced)
     if comparison.interrupted and not steps:
         steps.append(Step("finish"))
     if comparison.firewall:

@@ -26,7 +26,7 @@ def refuse_foreign(comparison: Comparison) -> None:
     problems = _foreign_project(comparison) + _foreign_containers(comparison)
     problems += _foreign_objects(comparison, "network", comparison.params["networks"])
     problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])
-    problems += _taken_ports(comparison)
+    problems += _taken_ports(comparison) + comparison.door.problems(comparison.services)
     if problems:
         raise EngineError("%s. Nothing was changed" % "; ".join(problems))
 

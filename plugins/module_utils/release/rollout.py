@@ -16,6 +16,7 @@ from ..docker.containers import is_well, name_of
 from ..docker.engine import EngineError
 from .boot import Serving
 from .dry_run import Foreseen
+from .front_door import forget_sockets
 from .overlap import Overlap
 from .plan import plan, removal
 from .prepare import Preparation
@@ -130,6 +131,16 @@ class Rollout:
         late = [service for service in services if service in stale or service in fresh]
         self.serving.bring_files([service for service in late if service not in early], allowed)
         self.serving.wait(services)
+        self._lead(services)
+
+    def _lead(self, services: list[Service]) -> None:
+        """Let the front door send requests to what serves now, and to nothing where no service is behind it."""
+        behind = [service for service in services if service.domains]
+        for service in behind:
+            self.comparison.door.lead(service, self.run.containers.of_service(service)[0])
+        if not behind:
+            self.comparison.door.close()
+        forget_sockets(behind, self.run.containers)
 
     def _is_missed(self, service: Service, recreated: frozenset[str]) -> bool:
         """Whether the application needs a service that is not there, is not well, or is going to be replaced."""

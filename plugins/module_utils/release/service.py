@@ -71,6 +71,13 @@ class Service(DeclaredService):
     input: str = ""
     #: What stands for its release in the Compose file.
     release: str = ""
+    #: The domains for which the machine's front door sends it requests; none where it is not behind that.
+    domains: tuple[str, ...] = ()
+    #: How many connections at once, and new ones a second, the front door passes on.
+    connections: int = 0
+    rate: int = 0
+    #: The directory on the machine that has its sockets for the front door.
+    sockets: str = ""
     #: The name of the container that serves while it is replaced.
     stand_in: str = ""
     #: The name of the container that prepares it.

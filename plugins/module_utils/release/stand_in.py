@@ -20,6 +20,7 @@ from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
+from .front_door import has_sockets
 from .limits import missing_limits
 from .mounts import refuse_links
 from .service import Service
@@ -92,7 +93,9 @@ class Rolling:
 
     def is_begun(self, service: Service) -> bool:
         """Whether a killed run left a service half replaced."""
-        return bool(self.run.containers.named(service.stand_in)) or is_steered(self.run.tree, service)
+        return bool(self.run.containers.named(service.stand_in)) or (
+            not service.domains and is_steered(self.run.tree, service)
+        )
 
     def serves(self, service: Service) -> bool:
         """Whether a service's own containers are well."""
@@ -102,7 +105,9 @@ class Rolling:
     def _start(self, service: Service) -> None:
         name = service.stand_in
         refuse_links(self.run.tree, [service])
-        code, output, errors = self.engine.compose("run", "--detach", "--no-deps", "--name", name, service.key)
+        # Its own containers find a service behind the front door by the environment's domains.
+        names = ("--use-aliases",) if service.domains else ()
+        code, output, errors = self.engine.compose("run", "--detach", "--no-deps", *names, "--name", name, service.key)
         self.run.refresh()
         self.serving.remove_strangers()
         if code == 0:
@@ -134,7 +139,14 @@ class Rolling:
         )
 
     def _steer(self, service: Service, to_stand_in: bool) -> None:
-        """Send requests there, and wait until nginx does so."""
+        """Send requests there, and wait until nginx, or the front door, does so."""
+        if service.domains:
+            stand_in = self.run.containers.named(service.stand_in)
+            found = [stand_in] if to_stand_in and stand_in else self.run.containers.of_service(service)
+            ready = [one for one in found if is_well(one) and has_sockets(service, one)]
+            if ready and self.run.comparison.door.lead(service, ready[0]):
+                time.sleep(SETTLING)
+            return
         if to_stand_in != is_steered(self.run.tree, service):
             steer(self.run.tree, service, to_stand_in)
             time.sleep(SETTLING)

@@ -16,6 +16,7 @@ from .inputs import bring
 from .overlap import Overlap
 from .rollout import Rollout
 from .run import Run
+from .service import Service
 from .store import Releases
 from .traffic import is_steered
 
@@ -119,6 +120,7 @@ class Undo:
         self.run.refresh()
         new = [container for container in self._started() if labels_of(container).get(SERVICE) not in self._ran_before]
         self.rollout.serving.remove(new)
+        self.comparison.door.close()
         if self.comparison.firewall:
             self.comparison.firewall.apply(None)
         if not self.run.containers:
@@ -129,10 +131,17 @@ class Undo:
         left = " and ".join(sorted(map(name_of, self.run.containers)))
         return "%s. Left running, as it was or replaced: %s" % (said, left) if left else said
 
+    def _is_steered(self, service: Service) -> bool:
+        """Whether requests go to a service's stand-in."""
+        if not service.domains:
+            return is_steered(self.tree, service)
+        stand_in = self.run.containers.named(service.stand_in)
+        return stand_in is not None and self.comparison.door.is_led_to(stand_in)
+
     def _started(self) -> list[dict[str, Any]]:
         """The containers that this run made, without stand-ins that still serve."""
         services = self.comparison.services
-        serving = {service.stand_in for service in services if is_steered(self.tree, service)}
+        serving = {service.stand_in for service in services if self._is_steered(service)}
         return [
             container
             for container in self.run.containers

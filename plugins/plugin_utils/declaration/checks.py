@@ -135,6 +135,14 @@ def _check_image(declaration: Declaration) -> None:
 def _check_addresses(declaration: Declaration) -> None:
     """Note ports and domains that cannot be together."""
     values = declaration.values
+    if values["bulkhead_edge"] and values["bulkhead_bind_address"] and declaration.can_judge("bulkhead_bind_address"):
+        declaration.problem(
+            "invalid-variable",
+            "bulkhead_bind_address",
+            "bulkhead_bind_address has no effect behind the front door: an environment with bulkhead_edge publishes no "
+            "port",
+            "remove it; the front door's own addresses are bulkhead_edge_addresses of its machine",
+        )
     http, https, domains = (values[f"bulkhead_{what}"] for what in ("http_port", "https_port", "domains"))
     if http is not None and http == https and declaration.can_judge("bulkhead_https_port"):
         declaration.problem(

@@ -75,6 +75,10 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 _NOTHING = object()
 
 
+#: The front door's ports, which the URLs of an environment behind it have.
+FRONT_DOOR = {"bulkhead_http_port": 80, "bulkhead_https_port": 443}
+
+
 def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Templates | None = None) -> Declaration:
     """Resolve and check the variables of an environment. Problems are findings, never exceptions."""
     known = specification()
@@ -100,6 +104,10 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
         for name in dict.fromkeys([*NAMES, *known]):
             declaration.values[name] = _resolve(declaration, templates, name, known[name])
         declaration.address = _address(declaration, templates)
+    if declaration.values["bulkhead_edge"] is True:
+        for name, port in FRONT_DOOR.items():
+            if declaration.values[name] is None and name not in raw:
+                declaration.values[name] = port
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine)

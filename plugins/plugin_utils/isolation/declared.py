@@ -48,6 +48,37 @@ def claims_declared(environment: Environment) -> Iterator[Claim]:
             yield _claim(environment, variable, "path", path, kind="read", read_only=True, shared=path in shared)
 
 
+#: Where a machine keeps its state unless an inventory names another directory, and the sockets behind its front door.
+_STATE, _SOCKETS = "/var/lib/bulkhead", "/run/bulkhead/edge"
+
+
+def sockets_directory(prefix: str, state: str = "") -> str:
+    """The directory on the machine in which an environment's nginx has its sockets for the front door."""
+    state = posixpath.normpath(state) if state else _STATE
+    return f"{_SOCKETS if state == _STATE else f'{state}/edge/sockets'}/{prefix}"
+
+
+def own_sockets(environment: Environment) -> str:
+    """The directory of an environment's sockets, if it is behind the front door; else empty."""
+    if environment.variables.get("bulkhead_edge") is not True:
+        return ""
+    state = environment.variables.get("bulkhead_state_directory")
+    return sockets_directory(environment.prefix, state if isinstance(state, str) else "")
+
+
+def is_routed(environment: Environment) -> bool:
+    """Whether requests reach an environment through the machine's front door."""
+    return any(claim.namespace == "route" for claim in environment.claims)
+
+
+def claims_routes(environment: Environment) -> Iterator[Claim]:
+    """A claim for each domain that the machine's front door sends to the environment."""
+    ports = {"http": environment.http_port or 80, "https": environment.https_port or 443}
+    where = environment.origin("bulkhead_domains")
+    for domain in environment.domains if own_sockets(environment) else ():
+        yield Claim("route", environment.machine, domain, environment.prefix, where, False, ports)
+
+
 def _claim(environment: Environment, variable: str, namespace: str, key: str, **attributes: str | bool) -> Claim:
     where = environment.origin(variable)
     return Claim(namespace, environment.machine, key, environment.prefix, where, False, attributes)

@@ -58,6 +58,7 @@ _WORDS = "a list of words, such as [nginx, -t, -q]"
 #: Each key with its check and its shape in words. ``backup_parts.py`` says more of backups.
 KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "backup": (lambda value: isinstance(value, Mapping), "a mapping, such as {kind: files, path: /srv/media}"),
+    "edge": (lambda value: isinstance(value, bool), "true or false"),
     "env": (_is_mapping_of_texts, "a mapping of settings to texts"),
     "files": (
         _is_list_of_files,

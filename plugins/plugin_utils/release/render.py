@@ -30,6 +30,7 @@ from ..declaration.settings import FOR_BULKHEAD, texts
 from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
+from ..isolation.declared import sockets_directory
 from ..isolation.model import SEAL
 from .definitions import FILE, Definition, definitions_of, merge
 from .env_names import with_own_names
@@ -97,6 +98,8 @@ class Release:
     heading: str = ""
     ports: tuple[tuple[str, str, int], ...] = ()
     firewall_ports: tuple[dict[str, str], ...] = ()
+    #: What the machine's front door has to know of the environment; nothing where it is not behind that.
+    route: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -260,6 +263,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         _HEADING.format(prefix=prefix),
         tuple(ports),
         tuple(open_ports),
+        _route(declaration, stack),
     )
 
 
@@ -326,6 +330,7 @@ def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
         "bulkhead_application_image": image,
         "bulkhead_login_role": _login(values),
         "bulkhead_published_ports": [f"{host}{number}:{inside}" for number, inside in published if number is not None],
+        "bulkhead_sockets": sockets_directory(values["bulkhead_prefix"], values["bulkhead_state_directory"]),
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],
@@ -406,6 +411,35 @@ def _settings(
         "COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix"
     )
     return [project, *with_own_names(declaration, list(found.values()))]
+
+
+def _route(declaration: Declaration, stack: Stack) -> dict[str, Any]:
+    """What the front door has to know of an environment behind it; one container has its sockets."""
+    values = declaration.values
+    if values["bulkhead_edge"] is not True:
+        return {}
+    behind = [service for service in stack.services if service.edge]
+    message = ""
+    if len(behind) != 1:
+        names = " and ".join(service.name for service in behind) or "no service"
+        message = f"bulkhead_edge is set, and {names} has the sockets for the front door (x-bulkhead: {{edge: true}})"
+        fix = "let exactly one service have them: nginx of the default stack, or one of your own"
+    elif behind[0].replicas != 1:
+        message = f"{behind[0].name} has {behind[0].replicas} containers, and the front door sends requests to one"
+        fix = f"leave replicas of {behind[0].name} out"
+    elif stack.compose["services"][behind[0].key].get("hostname"):
+        message = (
+            f"{behind[0].name} has a hostname, by which its next container would take over the sockets of this one"
+        )
+        fix = f"leave hostname of {behind[0].name} out"
+    if message:
+        declaration.problem("invalid-variable", "bulkhead_edge", message, fix)
+    return {
+        "domains": tuple(values["bulkhead_domains"]),
+        "connections": values["bulkhead_edge_connections"],
+        "rate": values["bulkhead_edge_rate"],
+        "sockets": sockets_directory(declaration.prefix, values["bulkhead_state_directory"]),
+    }
 
 
 def _check_tls(declaration: Declaration, stack: Stack) -> None:

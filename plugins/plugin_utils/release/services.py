@@ -44,6 +44,7 @@ def _service(release: Release, service: StackService) -> Service:
         declares=tuple(key for key in ("memswap_limit", "cpu_shares") if definition.get(key) is not None),
         input=definition["labels"][INPUT],
         release=definition["labels"][RELEASE],
+        **(release.route if service.edge else {}),
         stand_in=service.host + STAND_IN,
         preparing=service.host + PREPARING,
     )

@@ -55,6 +55,8 @@ class StackService(DeclaredService):
     backup: tuple[Mapping[str, Any], ...] = ()
     manage: tuple[str, ...] = ()
     host: str = ""
+    #: Whether it has the sockets to which the machine's front door sends requests.
+    edge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def build_stack(
                 prepare_status=tuple(map(str, extra.get("prepare_status") or ())),
                 replicas=replicas,
                 host=host,
+                edge=extra.get("edge") is True,
             )
         )
     check_names(part for service in described for part in service.backup)

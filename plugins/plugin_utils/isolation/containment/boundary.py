@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..declared import declared_shares
+from ..declared import declared_shares, own_sockets
 from ..facts.ownership import inside
 from ..model import Environment, Fleet
 from ..naming import owns
@@ -56,6 +56,8 @@ class Boundary:
     aliases: frozenset[str] = frozenset()
     #: Domains of other environments that lie below own ones.
     ceded: frozenset[str] = frozenset()
+    #: The directory of its sockets for the machine's front door; empty where it is not behind that.
+    sockets: str = ""
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -122,6 +124,7 @@ def boundary_of(environment: Environment, ceded: Iterable[str] = ()) -> Boundary
         domains=tuple(domain.lower() for domain in environment.domains),
         ceded=frozenset(ceded),
         shared={kind: frozenset(names) for kind, names in shared.items()},
+        sockets=own_sockets(environment),
         services=frozenset(name for _project, name, _service in environment.services()),
         aliases=frozenset(
             str(alias)

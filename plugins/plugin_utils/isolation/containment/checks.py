@@ -63,7 +63,7 @@ def own_name(kind: str) -> Check:
 
 def mount_source(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
     """Allow binds of own paths; of other mounts the source is a volume of the same file, or an image."""
-    if around.get("type") != "bind":
+    if around.get("type") != "bind" or (boundary.sockets and str(value) == boundary.sockets):
         return ""
     return boundary.outside_path(str(value), bool(around.get("read_only")))
 

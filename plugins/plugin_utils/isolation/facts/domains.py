@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from ..declared import is_routed
 from ..model import Directive, Environment, Fleet
 from ..readers.nginx.meaning import ServerBlock, is_pattern, servers
 from .service_kinds import is_front_door
@@ -179,6 +180,8 @@ def owner_of_port(fleet: Fleet, machine: str, port: int) -> str:
 def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:
     found: dict[tuple[str, int], str] = {}
     for environment in fleet.environments:
+        if is_routed(environment):
+            continue  # these are the front door's
         for port in (environment.http_port, environment.https_port):
             if port:
                 found.setdefault((environment.machine, port), environment.prefix)

@@ -77,6 +77,7 @@ def drift(environment: Environment, observation: Mapping[str, Any]) -> list[Find
             *_files(environment, entry, observation),
             *_containers(environment, entry, observation),
             *_guard(environment, entry, observation),
+            *_route(environment, entry, observation),
         )
     ]
 
@@ -91,6 +92,18 @@ def _guard(
     if now != recorded:
         how = "was changed" if set(now) >= set(recorded) else "is gone"
         yield f"firewall chain {chain}", f"The guard in the firewall (chain {chain}) {how}, by hand or by a reboot,"
+
+
+def _route(
+    environment: Environment, entry: Mapping[str, Any], observation: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    routes = (observation.get("door") or {}).get("routes")
+    if routes is None or not any(claim["namespace"] == "route" for claim in entry.get("claims") or ()):
+        return
+    on_disk, _space, live = str(routes.get(environment.prefix, "none none")).partition(" ")
+    if on_disk != live or on_disk == "none":
+        how = "is gone" if "none" in (on_disk, live) else "was changed"
+        yield f"route {environment.prefix}", f"the route at the machine's front door {how}"
 
 
 def differences(environment: Environment, observation: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ....module_utils.docker.labels import PREFIX
+from ..declared import is_routed
 from ..facts.ownership import inside
 from ..model import Claim, Environment, Finding, Severity, Where
 from ..redaction import redact
@@ -36,6 +37,7 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
         *_identity(environment, observation),
         *_other_directory(environment, observation),
         *_maintenance(environment, observation),
+        *_front_door(environment, observation),
         *capacity(environment, observation),
         *_open_engine(environment, observation),
         *_privileged_owner(environment, observation),
@@ -55,6 +57,34 @@ def _finding(
 ) -> Finding:
     where = (Where(item="seen on the machine"),)
     return Finding(rule, severity, (environment.prefix,), resource, message, fix, where, environment.machine, hazards)
+
+
+def _front_door(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    door = observation.get("door")
+    if door is None or not is_routed(environment):
+        return
+    run = "ansible-playbook aiia.bulkhead.edge for this machine"
+    if not door["present"]:
+        yield _finding(
+            environment,
+            "absent-front-door",
+            Severity.HIGH,
+            "front door",
+            f"{environment.prefix} has bulkhead_edge: true, but the front door is absent on this machine, so nobody "
+            "would reach it",
+            f"run {run} first, or let the environment publish its ports (bulkhead_edge: false)",
+            "PT-01",
+        )
+    elif door["routes"] is None:
+        yield _finding(
+            environment,
+            "absent-front-door",
+            Severity.HIGH,
+            "front door",
+            f"the routes of this machine's front door cannot be read: {door['problem']}",
+            f"run {run}",
+            "PT-01",
+        )
 
 
 def _identity(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ....module_utils.docker.labels import PREFIX
 from .. import naming
+from ..declared import is_routed
 from ..model import Environment, Finding, Severity, Where
 from .health import own_containers, unwell
 from .programs import server_findings
@@ -120,7 +121,9 @@ def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[
 
 def _requests(environment: Environment, others: Iterable[Environment]) -> Iterator[dict[str, Any]]:
     """Request own domains, other environments' domains and an unknown one, on every published web port."""
-    foreign = [domain for other in others for domain in other.domains[:1]]
+    # The front door answers for all that are behind it, as it should.
+    behind = is_routed(environment)
+    foreign = [domain for other in others if not (behind and is_routed(other)) for domain in other.domains[:1]]
     wanted = [(domain, "own") for domain in environment.domains[:3]]
     wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
     bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")

@@ -64,6 +64,7 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
         *_sockets(before, after, target),
         *_files(before, after, known),
         *_guards(before, after, known),
+        *_routes(before, after, known),
     ):
         if difference.expected:
             notes.append(f"{difference.text} ({difference.expected})")
@@ -191,6 +192,17 @@ def _guards(before: Observation, after: Observation, known: set[str]) -> Iterato
         if then.get(chain) != now.get(chain):
             what = "is new" if chain not in then else "is gone" if chain not in now else "changed"
             yield Difference(prefix, f"the guard of {prefix} in the firewall {what}")
+
+
+def _routes(before: Observation, after: Observation, known: set[str]) -> Iterator[Difference]:
+    """Bystanders' routes at the front door, on disk and in the running door, if both observations could read them."""
+    then, now = ((observation.get("door") or {}).get("routes") for observation in (before, after))
+    if then is None or now is None:
+        return
+    for prefix in sorted(known):
+        if then.get(prefix) != now.get(prefix):
+            what = "is new" if prefix not in then else "is gone" if prefix not in now else "changed"
+            yield Difference(prefix, f"the route of {prefix} at the front door {what}")
 
 
 def _directories(*observations: Observation) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ....module_utils.docker.labels import PREFIX, PROJECT, WORKING_DIRECTORY
+from ....module_utils.docker.labels import FRONT_DOOR, PREFIX, PROJECT, WORKING_DIRECTORY
 from ..facts.capacity import reserved
 from ..facts.service_kinds import replicas_of, runs_once
 from ..model import Claim, Environment, Where
@@ -150,6 +150,8 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
     for container in observation["containers"]:
         owner = container["labels"].get(PREFIX) or container["labels"].get(PROJECT) or ""
         where = container["labels"].get(WORKING_DIRECTORY, "")
+        if FRONT_DOOR in container["labels"]:
+            continue  # the machine's own; it serves all
         # Our label counts without a directory too: the prefix alone may be one that must not be beside this one.
         if owner and owner not in known and (where or container["labels"].get(PREFIX)):
             directories[owner] = directories.get(owner) or where

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..declared import claims_declared
+from ..declared import claims_declared, claims_routes
 from ..errors import ReaderError, finding_of
 from ..model import (
     SEAL,
@@ -116,7 +116,7 @@ def assemble(
     )
     claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
     endpoint_claims, endpoint_references = claims_endpoints(environment)
-    claims += [*endpoint_claims, *claims_declared(environment)]
+    claims += [*endpoint_claims, *claims_declared(environment), *claims_routes(environment)]
     references += endpoint_references
     return replace(environment, claims=tuple(claims), references=tuple(references), problems=tuple(assembly.problems))
 

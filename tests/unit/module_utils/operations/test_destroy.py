@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import schedule
@@ -17,6 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery impo
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall
+from ansible_collections.aiia.bulkhead.plugins.module_utils.operations import destroy
 from ansible_collections.aiia.bulkhead.plugins.module_utils.operations.destroy import Destruction, surprises
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
 from ansible_collections.aiia.bulkhead.tests.unit.module_utils.fake_engine import FakeEngine
@@ -120,3 +121,34 @@ def test_issued_certificates_go_with_their_schedule(
     found.apply()
     assert not own.exists() and (other / "client/key.pem").exists()
     assert [path.name for path in (tmp_path / "cron").iterdir()] == [f"bulkhead-{PREFIX}_eu-certificates"]
+
+
+class _Door:
+    """A front door with the route of this environment and of another."""
+
+    ways: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, *_unused: object) -> None:
+        pass
+
+    def routes(self) -> dict[str, str]:
+        return self.ways
+
+    def withdraw(self, prefix: str) -> None:
+        del self.ways[prefix]
+
+
+def test_its_route_and_sockets_go_first_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Firewall, "plan", lambda _self: [])
+    monkeypatch.setattr(destroy, "Door", _Door)
+    monkeypatch.setattr(_Door, "ways", {PREFIX: "a", "aiia_other": "b"})
+    sockets = tmp_path / "state/edge/sockets"
+    for prefix in (PREFIX, "aiia_other"):
+        (sockets / prefix / "0123456789ab").mkdir(parents=True)
+    found = look(tmp_path)
+    assert found.goes[0].text == f"route {PREFIX}"
+    found._removal("route")(found.goes[0])
+    assert set(_Door.ways) == {"aiia_other"}
+    assert [path.name for path in sockets.iterdir()] == ["aiia_other"]
+    found.survey()
+    assert "route" not in {thing.kind for thing in found.goes}

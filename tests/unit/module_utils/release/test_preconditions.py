@@ -61,6 +61,7 @@ def refuse(
         tree=SimpleNamespace(refuse_others=lambda: None),
         containers=[container for container in containers if container["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
         services=[Service("web", "web", "aiia_prod_web")],
+        door=SimpleNamespace(problems=lambda _services: []),
         params={
             "networks": ["aiia_prod_network"],
             "volumes": ["aiia_prod_data"],

@@ -349,3 +349,22 @@ def test_the_guard_of_a_bystander() -> None:
     assert compare(before, machine() | {"guards": None}, OURS).changes == ()
     own = machine() | {"guards": {chain: {"4": "a"}, firewall_chain(OURS): {"4": "new"}}}
     assert compare(before, own, OURS).changes == ()
+
+
+def test_routes_of_others_to_the_byte() -> None:
+    """At the front door each route has a digest, on disk and in the running door; the target's own may change."""
+
+    def seen(**routes: str) -> dict[str, Any]:
+        return machine() | {"door": {"present": True, "routes": routes, "problem": ""}}
+
+    before = seen(aiia_prod="a a", aiia_staging="b b")
+    assert compare(before, seen(aiia_prod="a a", aiia_staging="c c"), OURS).changes == ()
+    for now, what in (("a c", "changed"), ("c c", "changed"), ("a none", "changed")):
+        changed = compare(before, seen(aiia_prod=now, aiia_staging="b b"), OURS).changes
+        assert changed == (f"the route of aiia_prod at the front door {what}",)
+    assert compare(before, seen(aiia_staging="b b"), OURS).changes == (
+        "the route of aiia_prod at the front door is gone",
+    )
+    assert compare(seen(), seen(aiia_prod="a a"), OURS).changes == ("the route of aiia_prod at the front door is new",)
+    unread = machine() | {"door": {"present": True, "routes": None, "problem": "no answer"}}
+    assert compare(before, unread, OURS).changes == ()

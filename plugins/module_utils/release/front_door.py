@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The environment's side of the machine's front door: to which container it sends requests. Runs on the targets.
+
+Each container of a service behind the front door has its sockets below a name of its own, the first twelve digits of
+its id, so that the way from one to the next is one change of the environment's own route.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..core.steps import Step
+from ..docker.engine import EngineError
+from ..edge.door import Door
+from ..edge.routes import Route, taken
+from .containers import Containers
+from .service import Service
+
+
+def missing(prefix: str) -> str:
+    """What to do where an environment needs a front door, and the machine has none."""
+    return (
+        "%s has bulkhead_edge: true, but the front door is absent on this machine, so nobody would reach it. Run "
+        "ansible-playbook aiia.bulkhead.edge for this machine first, or let the environment publish its ports "
+        "(bulkhead_edge: false)" % prefix
+    )
+
+
+class FrontDoor:
+    """What deployments of one environment do at the front door."""
+
+    def __init__(self, door: Door, prefix: str) -> None:
+        self.door = door
+        self.prefix = prefix
+
+    def problems(self, services: Iterable[Service]) -> list[str]:
+        """What stands in the way of a deployment: there is no front door, or a domain is another environment's."""
+        found = []
+        for service in (service for service in services if service.domains):
+            if not self.door.present():
+                found.append(missing(self.prefix))
+            claims = taken(self._route(service, {"Id": ""}), self.door.routes().values())
+            if claims:
+                found.append(
+                    "the front door has one environment for each domain, and these are taken: %s. Take them out of "
+                    "bulkhead_domains of one of the two, and deploy that one first" % "; ".join(claims)
+                )
+        return found
+
+    def is_led_to(self, container: Mapping[str, Any]) -> bool:
+        """Whether requests go to a container."""
+        route = self.door.routes().get(self.prefix)
+        return route is not None and route.container == _name(container)
+
+    def lead(self, service: Service, container: Mapping[str, Any]) -> bool:
+        """Send requests for a service's domains to a container. False where they go there already.
+
+        Raises EngineError if it has no sockets: nobody would be answered.
+        """
+        if not has_sockets(service, container):
+            raise EngineError("container %s has no sockets for the front door" % _name(container))
+        return bool(self.door.publish(self._route(service, container)))
+
+    def close(self) -> None:
+        """Remove the environment's route, if it has one."""
+        if self.prefix in self.door.routes():
+            self.door.withdraw(self.prefix)
+
+    def steps(self, services: Iterable[Service], containers: Containers, replaced: Iterable[Service]) -> list[Step]:
+        """What a deployment will change of the route."""
+        behind = [service for service in services if service.domains]
+        for service in behind:
+            found = containers.of_service(service)
+            if not found or service in replaced or not self.door.present():
+                return [_step(service)]
+            if self.door.plan(self._route(service, found[0])):
+                return [_step(service)]
+        return [] if behind or self.prefix not in self.door.routes() else [Step("remove", self.prefix, "route")]
+
+    def _route(self, service: Service, container: Mapping[str, Any]) -> Route:
+        own = _name(container)
+        sockets = ("%s/http.sock" % own, "%s/https.sock" % own)
+        return Route(self.prefix, service.domains, *sockets, service.connections, service.rate)
+
+
+def _step(service: Service) -> Step:
+    return Step("route", ", ".join(service.domains), "domain", detail=service.container)
+
+
+def has_sockets(service: Service, container: Mapping[str, Any]) -> bool:
+    """Whether a container mounts the directory of the environment's sockets."""
+    mounts = container.get("Mounts") or ()
+    return any(os.path.normpath(str(mount.get("Source"))) == service.sockets for mount in mounts)
+
+
+def make_sockets(services: Iterable[Service]) -> None:
+    """Make the directory of an environment's sockets, which only root can write and the front door can enter."""
+    for directory in (service.sockets for service in services if service.sockets):
+        os.makedirs(directory, 0o711, exist_ok=True)
+        if not stat.S_ISDIR(os.lstat(directory).st_mode):
+            raise EngineError("%s is not a directory: remove it" % directory)
+        os.chmod(directory, 0o711)
+
+
+def forget_sockets(services: Iterable[Service], containers: Containers) -> None:
+    """Remove the sockets of containers that are gone."""
+    known = {_name(container) for container in containers}
+    for directory in (service.sockets for service in services if service.sockets and os.path.isdir(service.sockets)):
+        for name in os.listdir(directory):
+            if name not in known:
+                shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    """What a container calls the directory of its sockets: the name that the engine gives its host."""
+    return str(container["Id"])[:12]

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two environments behind one front door: each answers for itself, and neither notices the other's deployments."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import STATE_LABEL
+from checkout import ROOT
+from guide_stack import IMAGES, self_signed
+from observe import ask, connect, containers
+from support import Place, Site, free_port, only, web
+from test_behind_a_balancer import SERVER
+
+DOOR = "bulkhead-demo/haproxy:3.0"
+
+
+@contextmanager
+def front_door(site: Site, http: int, https: int) -> Iterator[None]:
+    """The machine's front door, as its role sets it up."""
+    state = str(site.directory / "machine-state")
+    wanted = {
+        "state_directory": state,
+        "image": DOOR,
+        "http_port": http,
+        "https_port": https,
+        "addresses": ["127.0.0.1"],
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "adhoc",
+        "localhost",
+        "-m",
+        "aiia.bulkhead.edge",
+        "-a",
+        json.dumps(wanted),
+    ]
+    made = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**site.environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+    )
+    try:
+        assert made.returncode == 0, made.stdout + made.stderr
+        yield
+    finally:
+        label = f"label={STATE_LABEL}={state}"
+        found = subprocess.run(
+            ["docker", "ps", "--all", "--quiet", "--filter", label], check=True, capture_output=True, text=True
+        ).stdout.split()
+        if found:
+            subprocess.run(["docker", "rm", "--force", *found], check=True, capture_output=True)
+        subprocess.run(["umount", places.sockets(state)], check=False, capture_output=True)
+
+
+def behind(site: Site, name: str, http: int, https: int) -> Place:
+    """A small environment behind the front door."""
+    domain = f"{name}.example.com"
+    certificate, key = self_signed([domain])
+    return site.add(
+        name,
+        name,
+        {"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key},
+        app_service="web",
+        services=only(web=web(command=["python3", "-u", "-c", SERVER]), nginx=IMAGES["nginx"]),
+        env={},
+        domains=[domain],
+        edge=True,
+        http_port=http,
+        https_port=https,
+        allow_downtime=False,
+        wait_timeout=90,
+    )
+
+
+class Visitors:
+    """Requests to some environments, one after the other, until they are told to end."""
+
+    def __init__(self, *places: Place) -> None:
+        self.places = places
+        self.failures: list[str] = []
+        self.answers = 0
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._visit, args=(place,)) for place in places]
+
+    def __enter__(self) -> Visitors:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _visit(self, place: Place) -> None:
+        while not self._over.is_set():
+            try:
+                answer = ask(place, "/", timeout=20)
+                assert answer.status == 200 and answer.headers["X-Environment"] == place.prefix, answer.status
+                self.answers += 1
+            except (OSError, AssertionError, http.client.HTTPException) as error:
+                self.failures.append(f"{place.prefix}: {error!r}")
+            time.sleep(0.02)
+
+
+def nginx_of(place: Place) -> str:
+    """The id of an environment's nginx."""
+    return next(found["Id"] for name, found in containers(place.prefix).items() if "nginx" in name)
+
+
+def test_two_environments_behind_one_door(site: Site) -> None:
+    http_port, https_port = free_port(), free_port()
+    one, two = behind(site, "one", http_port, https_port), behind(site, "two", http_port, https_port)
+    refused = one.deploy()
+    assert "absent on this machine" in refused.output and not containers(one.prefix)
+    with front_door(site, http_port, https_port):
+        one.deploy().succeeded()
+        with Visitors(one) as visitors:
+            two.deploy().succeeded()
+            for place in (one, two):
+                answer = ask(place, "/")
+                assert answer.headers["X-Environment"] == place.prefix
+                assert answer.json["x-forwarded-for"] == answer.json["x-real-ip"] == "127.0.0.1"
+                assert (
+                    ask(place, "/", tls=False)
+                    .headers["Location"]
+                    .startswith(f"https://{place.variables['bulkhead_domains'][0]}:{https_port}/")
+                )
+            # By the name in the handshake the door chose this environment: another's host is nobody's here.
+            assert ask(one, "/", host="two.example.com").status == 421
+            link = connect(one, "one.example.com")
+            link.close()
+        assert visitors.failures == [] and visitors.answers
+        with Visitors(one, two) as visitors:
+            before = nginx_of(one)
+            one.variables["bulkhead_services"]["nginx"] = {**IMAGES["nginx"], "environment": {"CHANGED": "1"}}
+            one.deploy().succeeded()
+            assert nginx_of(one) != before
+        assert visitors.failures == [] and visitors.answers > 20

@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Behind the machine's front door: replaced without a gap, whoever is killed when, and no other's route moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import Route, digest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
+from unit.module_utils.deployments import files, roll_back
+from unit.module_utils.fake_engine import service, snapshot
+from unit.module_utils.rolled import ROLLING, Killed, Rolled
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+OTHER = Route("aiia_staging", ("staging.example.com",), "s/http.sock", "s/https.sock", 10, 10)
+
+
+class FakeDoor:
+    """A front door in memory."""
+
+    def __init__(self, machine: Behind) -> None:
+        self.machine = machine
+        self.there = True
+        self.ways: dict[str, Route] = {OTHER.prefix: OTHER}
+        self.changes = 0
+
+    def present(self) -> bool:
+        return self.there
+
+    def routes(self) -> Mapping[str, Route]:
+        return dict(self.ways)
+
+    def plan(self, route: Route) -> list[Step]:
+        there = self.ways.get(route.prefix)
+        return [] if there and digest(there) == digest(route) else [Step("publish", route.prefix)]
+
+    def publish(self, route: Route) -> list[Step]:
+        self.machine.hear("publish")
+        steps = self.plan(route)
+        self.changes += len(steps)
+        self.ways[route.prefix] = route
+        self.machine.hear("published")
+        return steps
+
+    def withdraw(self, prefix: str) -> None:
+        self.machine.hear("withdraw")
+        del self.ways[prefix]
+
+
+class Behind(Rolled):
+    """An environment whose web is behind the front door."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(directory)
+        self.sockets = directory.parent / f"{directory.name}-sockets"
+        self.door = FakeDoor(self)
+        monkeypatch.setattr(comparison, "Door", lambda _engine, _state: self.door)
+        made = self.engine._made
+
+        def with_sockets(*args: Any, **options: Any) -> dict[str, Any]:
+            found: dict[str, Any] = made(*args, **options)
+            if "plain" not in found["Config"]["Image"]:
+                found["Mounts"] = [{"Type": "bind", "Source": str(self.sockets), "Destination": "/run/edge"}]
+            if found["State"]["Running"]:
+                (self.sockets / found["Id"][:12]).mkdir(parents=True, exist_ok=True)
+            return found
+
+        self.engine._made = with_sockets  # type: ignore[method-assign]
+
+    def web(self, **changes: Any) -> list[Any]:
+        behind = {"domains": ["example.com"], "connections": 5, "rate": 6, "sockets": str(self.sockets), **changes}
+        return [service("web", **{**ROLLING, "prepare": [], **behind}), service("db", awaited=True)]
+
+    def params(self, **changes: Any) -> dict[str, Any]:
+        return super().params(**{"services": self.web(), **changes})
+
+    def hear(self, call: str) -> None:
+        self.engine.on_call(call)
+
+    def who_serves(self) -> str:
+        way = self.door.ways.get("aiia_prod")
+        for found in self.engine.running.values():
+            if way and found["Id"][:12] == way.container and found["State"].get("Health", {}).get("Status"):
+                return str(found["Config"]["Image"]) if found["State"]["Health"]["Status"] == "healthy" else ""
+        return ""
+
+
+@pytest.fixture
+def behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Behind:
+    machine = Behind(tmp_path / "env", monkeypatch)
+    machine.deploy()
+    machine.watch()
+    return machine
+
+
+def test_a_route_after_it_is_healthy_and_only_its_own(behind: Behind) -> None:
+    first = behind.engine.ids()["web"]
+    assert behind.door.ways["aiia_prod"] == Route(
+        "aiia_prod", ("example.com",), f"{first}/http.sock", f"{first}/https.sock", 5, 6
+    )
+    assert behind.door.ways["aiia_staging"] is OTHER
+    assert behind.sockets.stat().st_mode & 0o777 == 0o711
+    assert behind.plan() == []
+
+
+def test_replaced_without_a_gap(behind: Behind) -> None:
+    behind.deploy(**files(web="web:2"))
+    assert behind.who_serves() == "web:2" and behind.is_clean()
+    assert behind.door.changes == 3  # the first, the stand-in, the new one
+    assert any("run --detach --no-deps --use-aliases --name" in call for call in behind.engine.calls)
+    # Of the sockets only those of what runs are left.
+    assert sorted(path.name for path in behind.sockets.iterdir()) == sorted(behind.engine.ids().values())
+    assert behind.plan(**files(web="web:2")) == []
+
+
+def test_other_domains_and_limits_are_a_step(behind: Behind) -> None:
+    changed = behind.web(domains=["example.com", "www.example.com"])
+    assert behind.plan(services=changed) == [
+        "lead the front door's requests for example.com, www.example.com to aiia_prod_web"
+    ]
+    behind.deploy(services=changed)
+    assert behind.door.ways["aiia_prod"].domains == ("example.com", "www.example.com")
+    assert behind.plan(services=behind.web(rate=9)) and behind.plan(services=changed) == []
+
+
+def test_a_lost_route_is_put_back(behind: Behind) -> None:
+    behind.engine.on_call = lambda _call: None
+    del behind.door.ways["aiia_prod"]
+    assert behind.plan() == ["lead the front door's requests for example.com to aiia_prod_web"]
+    behind.deploy()
+    assert behind.who_serves() == "web:1"
+
+
+def test_a_new_version_that_does_not_get_healthy_gets_no_request(behind: Behind) -> None:
+    before = behind.door.ways["aiia_prod"]
+    behind.engine.sick["web:2"] = "unhealthy"
+    assert "The previous release serves again" in behind.fails(**files(web="web:2")).message
+    assert behind.door.ways == {"aiia_prod": before, "aiia_staging": OTHER}
+
+
+def test_a_later_step_that_fails_puts_the_route_back(behind: Behind) -> None:
+    behind.engine.sick["db:2"] = "unhealthy"
+    behind.fails(**files(web="web:2", db="db:2"), allow_downtime=True)
+    assert behind.who_serves() == "web:1" and behind.is_clean()
+
+
+def test_a_rollback_has_the_domains_of_its_release(behind: Behind) -> None:
+    behind.deploy(services=behind.web(domains=["other.example.com"]), **files(web="web:2"))
+    roll_back(behind)
+    assert behind.door.ways["aiia_prod"].domains == ("example.com",) and behind.who_serves() == "web:1"
+
+
+def test_killed_at_every_call_and_finished_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Behind(tmp_path / "count", monkeypatch)
+    counted.deploy()
+    counted.watch()
+    counted.deploy(**files(web="web:2"))
+    assert counted.made >= 20
+    monkeypatch.setattr(Releases, "remove", lambda *_args: None)
+    for at in range(1, counted.made + 1):
+        machine = Behind(tmp_path / f"again{at}", monkeypatch)
+        machine.deploy()
+        machine.watch()
+        machine.killed_at = at
+        with pytest.raises(Killed):
+            machine.deploy(**files(web="web:2"))
+        machine.killed_at = 0
+        assert machine.who_serves(), at
+        machine.deploy(**files(web="web:2"))
+        assert (machine.who_serves(), machine.is_clean()) == ("web:2", True), at
+        assert machine.door.ways["aiia_staging"] is OTHER
+
+
+def test_from_published_ports_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What serves on ports of the machine serves until the front door sends requests to the new one."""
+    machine = Behind(tmp_path / "env", monkeypatch)
+    plain = {"services": [service("web", **{**ROLLING, "prepare": []}), service("db", awaited=True)]}
+    machine.deploy(**plain, **files(web="plain:1"))
+    assert "aiia_prod" not in machine.door.ways
+    machine.deploy(**files(web="web:1"))
+    assert machine.who_serves() == "web:1"
+    machine.deploy(**plain, **files(web="plain:1"))
+    assert set(machine.door.ways) == {"aiia_staging"}
+
+
+def test_a_first_deployment_that_fails_leaves_no_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Behind(tmp_path / "env", monkeypatch)
+    machine.engine.sick["db:1"] = "unhealthy"
+    machine.fails()
+    assert machine.door.ways == {"aiia_staging": OTHER}
+
+
+@pytest.mark.parametrize("domain", ["staging.example.com", "*.example.com"])
+def test_a_domain_of_another_fleet_is_refused(behind: Behind, domain: str) -> None:
+    before = (snapshot(behind.directory), behind.door.routes(), behind.engine.ids())
+    error = behind.fails(services=behind.web(domains=["example.com", domain]), **files(web="web:2"))
+    assert f"these are taken: {domain} is staging.example.com of aiia_staging" in error.message
+    assert "Nothing was changed" in error.message
+    assert before == (snapshot(behind.directory), behind.door.routes(), behind.engine.ids())
+
+
+def test_a_machine_without_a_front_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Behind(tmp_path / "env", monkeypatch)
+    machine.door.there = False
+    error = machine.fails()
+    assert "the front door is absent on this machine" in error.message
+    assert "ansible-playbook aiia.bulkhead.edge" in error.message
+    assert machine.engine.running == {}
