@@ -58,14 +58,14 @@ from ..module_utils.core.steps import as_dicts
 from ..module_utils.docker.engine import Engine
 from ..module_utils.edge import places
 from ..module_utils.edge.machine import Machine
-from ..module_utils.edge.routes import DoorError, Settings, settings_problems
+from ..module_utils.edge.routes import DoorError, DoorSettings, settings_problems
 from ..module_utils.run_module import answer
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Bring the door to what is wanted."""
     params = module.params
-    settings = Settings(
+    settings = DoorSettings(
         http_port=params["http_port"],
         https_port=params["https_port"],
         addresses=tuple(params["addresses"]),

@@ -23,7 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import NODE_LABEL, STATE_LABEL, Door
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.machine import Machine
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import Route, Settings
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorSettings, Route
 
 IMAGE = "bulkhead-demo/haproxy:3.0"
 
@@ -116,7 +116,7 @@ class Stage:
     """A door, its settings and what stands behind it."""
 
     state: Path
-    settings: Settings
+    settings: DoorSettings
     context: ssl.SSLContext
     server_context: ssl.SSLContext
     standing: list[Standing] = field(default_factory=list)
@@ -127,7 +127,7 @@ class Stage:
 
     def machine(self, **settings: Any) -> Machine:
         values = {**vars(self.settings), **settings}
-        return Machine(self.engine, str(self.state), IMAGE, Settings(**values))
+        return Machine(self.engine, str(self.state), IMAGE, DoorSettings(**values))
 
     def route(self, prefix: str, container: str = "0123456789ab", **other: Any) -> Route:
         names = other.pop("domains", (f"{prefix}.test",))

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.admin import ask
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, Settings
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, DoorSettings
 from door import Load, Stage, contexts, free_ports
 
 OTHER = "ba9876543210"
@@ -29,7 +29,7 @@ OTHER = "ba9876543210"
 def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("door")
     http, https = free_ports(2)
-    settings = Settings(http, https, ("127.0.0.1", "::1"), hello_timeout=2)
+    settings = DoorSettings(http, https, ("127.0.0.1", "::1"), hello_timeout=2)
     tested = Stage(folder / "state", settings, *contexts(folder))
     try:
         assert [step.verb for step in tested.machine().bring()] == ["start"]

@@ -25,8 +25,8 @@ from .routes import (
     MAP,
     SEPARATOR,
     DoorError,
+    DoorSettings,
     Route,
-    Settings,
     checked,
     configuration,
     digest,
@@ -71,7 +71,7 @@ class Door:
                 found[prefix] = parse(content, prefix)
         return found
 
-    def settings(self) -> Settings:
+    def settings(self) -> DoorSettings:
         """The machine's settings of the door, as they were last set up. Raises DoorError where there are none."""
         content = self._tree.read(SETTINGS)
         if content is None:
@@ -79,7 +79,7 @@ class Door:
         try:
             said = json.loads(content.decode())
             values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
-            return Settings(**values)
+            return DoorSettings(**values)
         except (ValueError, TypeError, AttributeError) as error:
             raise DoorError(
                 "%s is damaged. Run the playbook aiia.bulkhead.edge again" % self._tree.path(SETTINGS)
@@ -167,7 +167,7 @@ class Door:
             raise DoorError("this machine has no front door. Run the playbook aiia.bulkhead.edge on it")
         return content.decode(errors="replace").strip()
 
-    def write_configuration(self, settings: Settings, routes: Mapping[str, Route], node: str) -> bool:
+    def write_configuration(self, settings: DoorSettings, routes: Mapping[str, Route], node: str) -> bool:
         """What the door starts from, as these settings and routes have it; whether a file of it changed."""
         self._tree.make_directory(_CONFIGURATION)
         admin = places.admin_seen_by_door(self.state)

@@ -24,7 +24,7 @@ from ..state.locks import Locks
 from . import no_links, places
 from .admin import ask
 from .door import NODE, NODE_LABEL, SETTINGS, STATE_LABEL, Door
-from .routes import DoorError, Settings
+from .routes import DoorError, DoorSettings
 
 COMPOSE_FILE = os.path.join("edge", "compose.json")
 #: Seconds until a new door must answer, and until an earlier one that still has connections is left to end by itself.
@@ -42,7 +42,7 @@ exec haproxy -db -f %(configuration)s/haproxy.cfg
 """
 
 
-def composed(state: str, settings: Settings, image: str, node: str, turn: int = 0) -> dict[str, Any]:
+def composed(state: str, settings: DoorSettings, image: str, node: str, turn: int = 0) -> dict[str, Any]:
     """The door's Compose project, whose one service is named by what it was made from.
 
     ``turn`` tells it from earlier ones of the same node, which still end their connections.
@@ -87,7 +87,7 @@ def composed(state: str, settings: Settings, image: str, node: str, turn: int = 
     }
 
 
-def problems(settings: Settings, kept: frozenset[int]) -> list[str]:
+def problems(settings: DoorSettings, kept: frozenset[int]) -> list[str]:
     """Why the door could not listen. Ports in ``kept`` are its own already."""
     wrong = []
     for address in settings.addresses:
@@ -110,7 +110,7 @@ def problems(settings: Settings, kept: frozenset[int]) -> list[str]:
 class Machine:
     """Brings the door of a state directory to the wanted image and settings."""
 
-    def __init__(self, engine: Engine, state: str, image: str, settings: Settings) -> None:
+    def __init__(self, engine: Engine, state: str, image: str, settings: DoorSettings) -> None:
         self.engine = engine
         self.state = state
         self.image = image
@@ -235,7 +235,7 @@ def _is_ending(container: dict[str, Any]) -> bool:
     return bool(container["HostConfig"]["RestartPolicy"]["Name"] == "no")
 
 
-def _without_missing_family(settings: Settings) -> Settings:
+def _without_missing_family(settings: DoorSettings) -> DoorSettings:
     """Without addresses of IPv6 on a machine that has none."""
     if os.path.exists("/proc/net/if_inet6"):
         return settings

@@ -71,7 +71,7 @@ class Route:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class DoorSettings:
     """What the machine decides. ``connections`` is the most at a time, ``source_connections`` of these from one
     address (of IPv6: one /64); ``trusted`` are networks that must send the PROXY protocol."""
 
@@ -107,7 +107,7 @@ def checked(route: Route) -> Route:
     return route
 
 
-def settings_problems(settings: Settings) -> list[str]:
+def settings_problems(settings: DoorSettings) -> list[str]:
     """What is wrong with the machine's settings, all of it."""
     wrong = []
     for name, port in (("http", settings.http_port), ("https", settings.https_port)):
@@ -190,7 +190,7 @@ def domain_map(routes: Mapping[str, Route]) -> str:
     )
 
 
-def _binds(settings: Settings, port: int, options: str) -> str:
+def _binds(settings: DoorSettings, port: int, options: str) -> str:
     lines = []
     for text in settings.addresses:
         address = ipaddress.ip_address(text)
@@ -199,7 +199,7 @@ def _binds(settings: Settings, port: int, options: str) -> str:
     return "".join(lines)
 
 
-def _trusted(settings: Settings) -> str:
+def _trusted(settings: DoorSettings) -> str:
     networks = [str(ipaddress.ip_network(text)) for text in settings.trusted]
     return "    tcp-request connection expect-proxy layer4 if { src %s }\n" % " ".join(networks) if networks else ""
 
@@ -285,7 +285,7 @@ backend %(name)s
 
 
 def configuration(
-    routes: Mapping[str, Route], settings: Settings, admin: str, node: str = "door", user: int = 99
+    routes: Mapping[str, Route], settings: DoorSettings, admin: str, node: str = "door", user: int = 99
 ) -> str:
     """What HAProxy starts with: it has all routes before it takes a connection.
 

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import (
     DoorError,
+    DoorSettings,
     Route,
-    Settings,
     checked,
     configuration,
     digest,
@@ -95,7 +95,7 @@ def test_a_domain_is_one_environments() -> None:
 def test_nobody_is_balanced_to() -> None:
     """With any weight, a domain whose server is missing would be answered by another environment."""
     routes = {name: a_route(name, f"{name}.org") for name in ("production", "staging")}
-    text = configuration(routes, Settings(), "/run/bulkhead_edge/admin.sock")
+    text = configuration(routes, DoorSettings(), "/run/bulkhead_edge/admin.sock")
     servers = [line.split() for line in text.splitlines() if line.startswith("    server ")]
     assert len(servers) == 4
     assert all(words[-2:] == ["weight", "0"] and "send-proxy-v2" in words for words in servers)
@@ -107,7 +107,7 @@ def test_nobody_is_balanced_to() -> None:
 
 
 def test_settings_reach_the_configuration() -> None:
-    settings = Settings(8080, 8443, ("127.0.0.1", "::1"), ("10.0.0.0/8",), 40, 5, 2, 60)
+    settings = DoorSettings(8080, 8443, ("127.0.0.1", "::1"), ("10.0.0.0/8",), 40, 5, 2, 60)
     text = configuration({}, settings, "/run/x/admin.sock", user=7)
     for line in (
         "bind ipv4@127.0.0.1:8443",
@@ -121,7 +121,7 @@ def test_settings_reach_the_configuration() -> None:
         "stats socket /run/x/admin.sock mode 600 level admin",
     ):
         assert line in text
-    assert "expect-proxy" not in configuration({}, Settings(), "/run/x/admin.sock")
+    assert "expect-proxy" not in configuration({}, DoorSettings(), "/run/x/admin.sock")
 
 
 def test_each_state_directory_has_a_door_of_its_own() -> None:
@@ -132,8 +132,8 @@ def test_each_state_directory_has_a_door_of_its_own() -> None:
 
 
 def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
-    assert settings_problems(Settings()) == []
-    wrong = settings_problems(Settings(0, 0, ("localhost",), ("10.0.0.1/8",), 0, -1, 0, 0))
+    assert settings_problems(DoorSettings()) == []
+    wrong = settings_problems(DoorSettings(0, 0, ("localhost",), ("10.0.0.1/8",), 0, -1, 0, 0))
     for words in (
         "http_port: 0 is no port",
         "https_port: 0 is no port",
@@ -146,4 +146,4 @@ def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
         "bulkhead_edge_idle_timeout is not a number",
     ):
         assert len([text for text in wrong if words in text]) == 1, words
-    assert "at least one address" in settings_problems(Settings(addresses=()))[0]
+    assert "at least one address" in settings_problems(DoorSettings(addresses=()))[0]
