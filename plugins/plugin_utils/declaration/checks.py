@@ -114,7 +114,8 @@ def _check_values(declaration: Declaration) -> None:
 def _check_image(declaration: Declaration) -> None:
     """Note what does not go together with an image that was built elsewhere."""
     values = declaration.values
-    if values["bulkhead_image"] and values["bulkhead_source_repository"]:
+    known = all(map(declaration.can_judge, ("bulkhead_image", "bulkhead_source_repository")))
+    if known and values["bulkhead_image"] and values["bulkhead_source_repository"]:
         declaration.problem(
             "invalid-variable",
             "bulkhead_image",

@@ -204,7 +204,9 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
         value = _elements(declaration, name, spec["elements"], list(value))
     choices = spec.get("choices")
     if choices and value not in choices:
-        declaration.problem("invalid-variable", name, f"{name} is {value!r}", f"use one of {', '.join(choices)}")
+        declaration.problem(
+            "invalid-variable", name, f"{name} is {value!r}", f"use one of {', '.join(filter(None, choices))}"
+        )
     return plain(value)
 
 

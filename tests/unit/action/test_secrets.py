@@ -135,7 +135,7 @@ def test_a_value_on_the_command_line_is_refused(inventory: Path, options: tuple[
             ("-e", "bulkhead_secret_name=LOG_LEVEL bulkhead_secret_file=/nowhere"),
             "is set by bulkhead_env_shared",
         ),
-        ("show", (), "use one of"),
+        ("show", (), "Use one of init, set"),
         ("", (), "say what to do"),
         ("rotate", ("--check", "-e", "bulkhead_secret_name=all"), "rotate has no check mode"),
     ],

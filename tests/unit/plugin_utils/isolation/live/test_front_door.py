@@ -67,6 +67,7 @@ def test_others_behind_the_same_door_are_not_asked_for_here() -> None:
     asked = plan_probes(environment(), [environment("aiia_prod"), environment("aiia_qa", behind=False)], seen({}))
     assert {(one["host"], one["kind"]) for one in asked.requests if one["kind"] != "unknown"} == {
         ("staging.example.com", "own"),
+        ("staging.example.com", "asset"),
         ("qa.example.com", "foreign"),
     }
 
