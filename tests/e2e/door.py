@@ -122,7 +122,7 @@ class Stage:
     standing: list[Standing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.engine = Engine(Module(), "unix:///var/run/docker.sock")  # type: ignore[arg-type]
+        self.engine = Engine(Module(), "unix:///var/run/docker.sock")
         self.door = Door(self.engine, str(self.state))
 
     def machine(self, **settings: Any) -> Machine:
