@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support import docker, free_port
 
-IMAGE = "bulkhead-test/pebble:2"
+IMAGE = "bulkhead-demo/pebble:2"
 
 
 class Authority:

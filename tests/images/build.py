@@ -77,7 +77,7 @@ IMAGES = (
     Image("nginx", "bulkhead-demo/nginx:1.26"),
     Image("redis", "bulkhead-demo/redis:8"),
     Image("certbot", "bulkhead-demo/certbot:4"),
-    Image("pebble", "bulkhead-test/pebble:2"),
+    Image("pebble", "bulkhead-demo/pebble:2"),
     Image("haproxy", "bulkhead-demo/haproxy:3.0"),
 )
 

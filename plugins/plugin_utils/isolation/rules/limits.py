@@ -53,7 +53,8 @@ def no_process_limit(fleet: Fleet) -> Judgement:
                         (environment.prefix,),
                         listing(name for name, _unused in services),
                         f"{listing(name for name, _where in services)} of {environment.prefix} can use all "
-                        f"{word} of {machine}, which other environments share.",
+                        f"{word} of {machine}, which other environments share: without limits.{what} nothing holds "
+                        "it back.",
                         f"Set deploy.resources.limits.{what}.",
                         tuple(where for _unused, where in services),
                         machine,
