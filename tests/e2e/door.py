@@ -69,7 +69,7 @@ class Standing:
     def _serve(self, listener: socket.socket, tls: bool) -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = listener.accept()
+                connection, _address = listener.accept()
                 threading.Thread(target=self._answer, args=(connection, tls), daemon=True).start()
 
     def _answer(self, connection: socket.socket, tls: bool) -> None:
@@ -199,7 +199,7 @@ class Load:
                 except OSError as error:
                     self.failed.append(repr(error))
 
-        workers = [threading.Thread(target=ask) for _ in range(threads)]
+        workers = [threading.Thread(target=ask) for _round in range(threads)]
         for worker in workers:
             worker.start()
         try:
@@ -227,7 +227,7 @@ def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        sockets = [stack.enter_context(socket.socket()) for _round in range(count)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]

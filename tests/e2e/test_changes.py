@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -96,56 +95,34 @@ def test_a_configuration_that_nginx_refuses(guide: Guide) -> None:
     assert moment(place) == before and healthy(place)
 
 
-def test_a_new_database_password(guide: Guide) -> None:
-    """The database learns it, the application uses it, the old one opens nothing, and the rows are still there."""
+def test_new_passwords(guide: Guide) -> None:
+    """The servers learn them while they run, the application uses them, the old ones open nothing, and data stays."""
     place = guide.staging
     text = secrets.token_hex(8)
     ask(place, "/notes/", "POST", {"text": text})
-    old, new = place.secrets["bulkhead_secrets"]["DB_PASSWORD"], f"new '\"\\$ {secrets.token_hex(8)}"
-    place.secrets["bulkhead_secrets"]["DB_PASSWORD"] = new
-    _run, before, after = deploy(guide)
+    ask(place, "/redis/kept", "PUT", b"still here")
+    words = place.secrets["bulkhead_secrets"]
+    old = dict(words)
+    words["DB_PASSWORD"] = f"new '\"\\$ {secrets.token_hex(8)}"
+    words["REDIS_PASSWORD"] = f"new/@:%'{secrets.token_hex(8)}"
+    run, before, after = deploy(guide)
     assert touched(before, after) == {"django"}
     assert healthy(place)
+    ended = [step for step in sentences(receipt(run)["changed"]) if step.startswith("end the earlier passwords of ")]
+    assert len(ended) == 3
     assert text in [note["text"] for note in ask(place, "/notes/").json["notes"]]
-    for host, port in (("postgresql", 5432), ("pgbouncer", 6432)):
-        assert sign_in(place, place.prefix, new, host, port) == ""
-        assert sign_in(place, place.prefix, old, host, port) != ""
-
-
-def test_a_new_redis_password(guide: Guide) -> None:
-    """Redis is away while it starts anew: that has to be allowed, and is told before and after. It keeps its data; the
-    application uses the new password, and the old one opens nothing."""
-    place = guide.staging
-    ask(place, "/redis/kept", "PUT", b"still here")
-    old, new = place.secrets["bulkhead_secrets"]["REDIS_PASSWORD"], f"new/@:%'{secrets.token_hex(8)}"
-    place.secrets["bulkhead_secrets"]["REDIS_PASSWORD"] = new
-    untouched, redis = moment(place), f"{place.prefix}_redis"
-    place.variables["bulkhead_allow_downtime"] = False
-    try:
-        error = place.deploy(passwords=["staging"]).error
-        shown = place.deploy("--check", "-e", "bulkhead_allow_downtime=true", passwords=["staging"]).succeeded()
-    finally:
-        del place.variables["bulkhead_allow_downtime"]
-    assert "would take these services down until they are healthy, for at most " in error and f"\n  {redis}: " in error
-    assert "Allow it with bulkhead_allow_downtime: true" in error and "_django: " not in error
-    assert moment(place) == untouched
-    steps = sentences(shown.result("converge")["steps"])
-    (announced,) = (step for step in steps if step.startswith(f"recreate {redis}: "))
-    assert announced.startswith(f"recreate {redis}: it is down until it is healthy again, for at most ")
-    run, before, after = deploy(guide)
-    (told,) = (step for step in sentences(receipt(run)["changed"]) if step.startswith(f"recreate {redis}: "))
-    away = re.fullmatch(rf"recreate {redis}: it was down for (\d+\.\d) s", told)
-    assert away and 0 < float(away[1]) < min(run.seconds, 60), told
-    assert touched(before, after) == {"django", "redis"}
-    assert healthy(place)
     assert ask(place, "/redis/kept").body == b"still here"
+    for host, port in (("postgresql", 5432), ("pgbouncer", 6432)):
+        assert sign_in(place, place.prefix, words["DB_PASSWORD"], host, port) == ""
+        assert sign_in(place, place.prefix, old["DB_PASSWORD"], host, port) != ""
     program = (
         "import redis, sys\n"
         "try: print(redis.Redis('redis', password=sys.argv[1]).ping())\n"
         "except redis.RedisError: print('refused')"
     )
     answers = [
-        docker("exec", f"{place.prefix}_django", "python3", "-c", program, password).strip() for password in (new, old)
+        docker("exec", f"{place.prefix}_django", "python3", "-c", program, password).strip()
+        for password in (words["REDIS_PASSWORD"], old["REDIS_PASSWORD"])
     ]
     assert answers == ["True", "refused"]
 

@@ -102,7 +102,7 @@ def test_a_hello_may_come_in_segments_and_be_long(tested: Stage) -> None:
 def test_a_slow_client_is_ended_and_keeps_nobody_waiting(tested: Stage) -> None:
     with contextlib.ExitStack() as stack:
         port = tested.settings.https_port
-        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _ in range(50)]
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _round in range(50)]
         for one in slow:
             one.sendall(b"\x16\x03\x01")
         assert tested.https("production.test").startswith("production")
@@ -136,7 +136,7 @@ def test_a_domain_without_its_server_falls_to_nobody(tested: Stage) -> None:
         ask(state, f"set server {backend}/staging.0123456789ab state maint")
         assert "deleted" in ask(state, f"del server {backend}/staging.0123456789ab")
     try:
-        for _ in range(20):
+        for _round in range(20):
             assert ended(tested, "staging.test")
         assert "production" not in tested.http(b"GET / HTTP/1.1\r\nHost: staging.test\r\nConnection: close\r\n\r\n")
         assert "staging" not in tested.door.live()
@@ -149,11 +149,11 @@ def test_a_flooded_environment_leaves_the_other_its_share(tested: Stage) -> None
     tested.door.publish(tested.route("staging", connections=5))
     with contextlib.ExitStack() as stack:
         port, hello = tested.settings.https_port, hello_for("staging.test")
-        flood = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _ in range(40)]
+        flood = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _round in range(40)]
         for one in flood:
             one.sendall(hello)
         assert ended(tested, "staging.test")
-        for _ in range(10):
+        for _round in range(10):
             assert tested.https("production.test").startswith("production")
     tested.door.publish(tested.route("staging"))
 
@@ -171,7 +171,7 @@ def test_a_route_changes_under_load_and_only_its_own(tested: Stage) -> None:
     tested.stand("staging", OTHER)
     tested.stand("third")
     with Load(tested, "production.test").running() as production, Load(tested, "staging.test").running() as staging:
-        for _ in range(5):
+        for _round in range(5):
             for container in (OTHER, "0123456789ab"):
                 assert tested.door.publish(tested.route("staging", container))
                 assert tested.door.publish(tested.route("staging", container)) == []

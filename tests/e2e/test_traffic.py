@@ -164,8 +164,8 @@ def sign_in(place: Place, database: str, password: str, host: str = "postgresql"
     """Try to connect as the application's role from its own container; returns the error, empty where it works."""
     program = (
         "import psycopg, sys, os\n"
-        f"try: psycopg.connect(host={host!r}, port={port}, dbname={database!r}, user={place.prefix!r}, "
-        f"password={password!r}, connect_timeout=30).execute('SELECT 1')\n"
+        f"try: psycopg.connect(host={host!r}, port={port}, dbname={database!r}, "
+        f"user=os.environ['DB_USER'], password={password!r}, connect_timeout=30).execute('SELECT 1')\n"
         "except psycopg.Error as error: print(error)"
     )
     return docker("exec", f"{place.prefix}_django", "python3", "-c", program).strip()

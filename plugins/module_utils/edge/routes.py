@@ -100,7 +100,7 @@ def checked(route: Route) -> Route:
     if not route.domains or len(set(route.domains)) < len(route.domains):
         wrong.append("domains %r: at least one is needed, and none twice" % (list(route.domains),))
     for counter, value in (("connections", route.connections), ("rate", route.rate)):
-        if type(value) is not int or not 1 <= value <= MOST:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
             wrong.append("%s %r, which is not a number from 1 to %d" % (counter, value, MOST))
     if wrong:
         raise DoorError("the front door takes no such route of %s: %s" % (route.prefix, "; ".join(wrong)))

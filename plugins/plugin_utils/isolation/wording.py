@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...module_utils.core.words import number as number
+from ...module_utils.core import words
+
+#: How many there are of something, as the machines word it too.
+number = words.number
 
 #: Names that one message gives before it counts the rest.
 _NAMED = 3

@@ -64,9 +64,9 @@ class Stage:
 
     def obtain(self, _bundle: str = "") -> bytes:
         self.asked += 1
-        if isinstance(self.next, CertificateError):
-            raise self.next
-        return self.next
+        if isinstance(self.next, bytes):
+            return self.next
+        raise self.next
 
     def presented(self, address: str, port: int, _domain: str) -> bytes:
         """What nginx shows: what it read at its last reload."""
