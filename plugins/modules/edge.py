@@ -30,7 +30,7 @@ options:
     default: []
     description: Addresses and networks that must send the PROXY protocol.
   connections: {type: int, default: 8000, description: The most connections at a time.}
-  source_connections: {type: int, default: 1000, description: "The most connections of one address, and of one /64 of IPv6."}
+  source_connections: {type: int, default: 1000, description: The most connections of one address or /64 of IPv6.}
   hello_timeout: {type: int, default: 5, description: Seconds until a client must have said which name it wants.}
   idle_timeout: {type: int, default: 3600, description: Seconds until a connection without traffic is ended.}
 """
