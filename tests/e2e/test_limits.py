@@ -82,6 +82,6 @@ def test_what_goes_with_the_next_release_is_said(guide: Guide) -> None:
     finally:
         docker("exec", container, "sh", "-c", "cd /srv/storage && rm -r static /tmp/uploads && mv hidden static")
     assert f"{container} keeps /tmp/uploads/a.png in itself" in seen
-    assert "the start page of" in seen and "names /static/notes/style." in seen
+    assert "The start page of" in seen and "names /static/notes/style." in seen
     seen = place.site.play("-l", place.group, playbook="playbooks/verify.yml").succeeded().output
     assert "static-missing" not in seen and "uploads-in-container" not in seen
