@@ -185,7 +185,8 @@ class Writer:
     def _write(self) -> None:
         number = 0
         password = self._place.secrets["bulkhead_secrets"]["DB_PASSWORD"]
-        address = f"host=pgbouncer port=6432 user={self._place.prefix} dbname={self._place.prefix}"
+        user = docker("exec", f"{self._place.prefix}_web", "printenv", "DB_USER").strip()
+        address = f"host=pgbouncer port=6432 user={user} dbname={self._place.prefix}"
         while not self._over.is_set():
             number += 1
             statement = f"INSERT INTO note (text) VALUES ('written {number}')"

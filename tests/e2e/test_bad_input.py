@@ -86,7 +86,7 @@ INVENTORY: dict[str, tuple[dict[str, Any], list[str]]] = {
     "branch": ({"source_repository": "/srv/x.git"}, ["bulkhead_source_branch is not set"]),
     "port": ({"http_port": 70000}, ["bulkhead_http_port is 70000", "1 to 65535"]),
     "domain": ({"domains": ["a.example; include /etc/passwd"]}, ["bulkhead_domains has a.example; include"]),
-    "dollar": ({"services": only(web=web(command=["5$each-day"]))}, ["contains $each", "write '$$' for a dollar"]),
+    "dollar": ({"services": only(web=web(command=["5$each-day"]))}, ["contains $each", "rite '$$' for a dollar"]),
     "directory": ({"directory": "relative"}, ["bulkhead_directory is relative", "absolute path"]),
 }
 

@@ -70,6 +70,11 @@ def targets(
     ]
 
 
+def _unanswered(request: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a request before it has an answer."""
+    return dict(request, status=0, headers={}, cookies=[], error="", certificate="")
+
+
 def first_asset(page: str, below: str) -> str:
     """The path of the first file below a path that a page names; empty if it names none."""
     found = re.search(r"""(?:href|src)=["']?(%s[^"'\s<>?#]+)""" % re.escape(below), page)
@@ -172,7 +177,7 @@ class Prober:
         if request["kind"] != "asset":
             return self._request(request)
         found = first_asset(self._start_page(request), request["path"])
-        return self._request(dict(request, path=found)) if found else dict(request, path="", status=0)
+        return self._request(dict(request, path=found)) if found else _unanswered(dict(request, path=""))
 
     def _start_page(self, request: dict[str, Any]) -> str:
         """The page at ``/``, or where that leads on the same host."""
@@ -188,7 +193,7 @@ class Prober:
         return body.decode("utf-8", "replace") if status == 200 else ""
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        answer = dict(request, status=0, headers={}, cookies=[], error="", certificate="")
+        answer = _unanswered(request)
         try:
             connection = self._connection(request)
             if isinstance(connection.sock, ssl.SSLSocket):
