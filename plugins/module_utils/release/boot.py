@@ -17,7 +17,7 @@ from ..core.words import number
 from ..docker.capabilities import capability_hint
 from ..docker.containers import condition, is_running, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
-from ..docker.readiness import Readiness, answers_wrongly, pauses, restarts_since
+from ..docker.readiness import Readiness, answers_wrongly, restarts_since
 from .dry_run import DryRunError, Foreseen, ask
 from .limits import apply_limits, to_limit
 from .mounts import refuse_links, strangers
@@ -237,14 +237,15 @@ class Serving:
         self, look: Callable[[], tuple[bool, bool]], fail: Callable[[bool], NoReturn], waited: float = 0
     ) -> None:
         deadline = time.monotonic() + self._readiness.limit(self._limit - waited)
-        for pause in pauses():
+        while True:
             waiting, failed = look()
             late = waiting and time.monotonic() > deadline
             if failed or late:
                 fail(late and not failed)
             if not waiting:
                 return
-            time.sleep(pause)
+            # Not sooner: with an engine that was just killed, quicker looks ended a container that nginx still asked.
+            time.sleep(0.3)
             self.run.refresh()
 
     def fail(self, said: str, late: bool = False) -> NoReturn:

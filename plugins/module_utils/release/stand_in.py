@@ -160,5 +160,5 @@ class Rolling:
             if open_now is None:
                 time.sleep(min(limit, _UNSEEN))
             while open_now and time.monotonic() < deadline:
-                time.sleep(0.05)
+                time.sleep(0.2)
                 open_now = sockets.served_by(container["State"].get("Pid") or 0)
