@@ -65,8 +65,8 @@ def test_the_trace_works(traced: Traced) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["there is no -l", "name one environment: -l production"]),
-        (["-l", ""], ["-l is empty", "name one environment: -l production"]),
+        ([], ["there is no -l", "Name one environment: -l production"]),
+        (["-l", ""], ["-l is empty", "Name one environment: -l production"]),
         (["-l", "production:staging"], ["spans 2 environments: production, staging", "Name one at a time"]),
         (["-l", "all"], ["spans 2 environments", "Name one at a time: -l production"]),
         (["-l", "staging-host,production-host"], ["spans 2 environments"]),
@@ -164,7 +164,7 @@ def test_ignored_errors(traced: Traced) -> None:
     run = traced.site.play(playbook=book)
     changing = {task.action: task for task in run.tasks if not task.action.endswith(".verify")}
     assert set(changing) == {
-        f"aiia.bulkhead.{action}" for action in ("plan", "preflight", "source", "backup", "converge")
+        f"aiia.bulkhead.{action}" for action in ("plan", "preflight", "source", "backup", "converge", "certificates")
     }
     for action, task in changing.items():
         assert task.status == "ignored", action

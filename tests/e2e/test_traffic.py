@@ -143,10 +143,12 @@ def query(place: Place, sql: str) -> str:
 
 
 def test_the_applications_role_is_small(guide: Guide) -> None:
-    """The role owns its database and nothing more, and nobody connects who is not named."""
+    """The owner of the database logs in to nothing, its login owns nothing, and nobody connects who is not named."""
     for place in guide.both:
         flags = "rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolcanlogin"
-        assert query(place, f"SELECT {flags} FROM pg_roles WHERE rolname = '{place.prefix}'") == "f|f|f|f|f|t"
+        login = docker("exec", f"{place.prefix}_django", "printenv", "DB_USER").strip()
+        for role, logs_in in ((place.prefix, "f"), (login, "t")):
+            assert query(place, f"SELECT {flags} FROM pg_roles WHERE rolname = '{role}'") == f"f|f|f|f|f|{logs_in}"
         owner = f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{place.prefix}'"
         assert query(place, owner) == place.prefix
         may = query(

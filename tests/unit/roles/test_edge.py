@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import Settings
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorSettings
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/edge"
 DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ def test_the_modules_settings_are_the_roles() -> None:
     (task,) = yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))
     options = task["aiia.bulkhead.edge"]
     names = {"trusted": "proxy_protocol_from"}
-    for name, value in dataclasses.asdict(Settings()).items():
+    for name, value in dataclasses.asdict(DoorSettings()).items():
         variable = re.findall(r"\w+", options[names.get(name, name)])[0]
         default = DEFAULTS[variable]
         assert (tuple(default) if isinstance(default, list) else default) == value, name
