@@ -44,8 +44,10 @@ def earlier_version(directory: Path) -> OtherVersion:
     command = ["git", "archive", EARLIER, "galaxy.yml", *PARTS]
     archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        # Debian 12's own Python is older than the filters; git made this archive here.
-        tar.extractall(made.root, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(made.root, filter="data")
+        else:  # Debian 12's own Python; git has just made this archive
+            tar.extractall(made.root)
     return made
 
 
