@@ -66,7 +66,7 @@ class Stage:
         self.asked += 1
         if isinstance(self.next, bytes):
             return self.next
-        raise self.next
+        raise self.next  # pylint: disable=raising-bad-type
 
     def presented(self, address: str, port: int, _domain: str) -> bytes:
         """What nginx shows: what it read at its last reload."""
