@@ -56,10 +56,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.core.steps import as_dicts
 from ..module_utils.docker.engine import Engine
-from ..module_utils.edge import places
 from ..module_utils.edge.machine import Machine
 from ..module_utils.edge.routes import DoorError, DoorSettings, settings_problems
 from ..module_utils.run_module import answer
+from ..module_utils.state.registry import state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if wrong:
         raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
     engine = Engine(module, params["docker_host"])
-    state = params["state_directory"] or places.DEFAULT_STATE
+    state = state_directory(params["state_directory"])
     steps = Machine(engine, state, params["image"], settings).bring(module.check_mode)
     return {"changed": bool(steps), "steps": as_dicts(steps)}
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..core.directory import DesiredFile, Tree
 from ..core.steps import Step
 from ..docker.engine import Engine
+from ..docker.labels import FRONT_DOOR
 from ..state.locks import Locks
 from . import places
 from .admin import ask
@@ -38,12 +39,10 @@ from .routes import (
 )
 
 #: Labels of the door's containers: whose they are, and the settings and image that they came from.
-STATE_LABEL = "io.bulkhead.edge"
-NODE_LABEL = "io.bulkhead.edge.node"
-_ROUTES = os.path.join("edge", "routes")
-SETTINGS = os.path.join("edge", "settings.json")
-NODE = os.path.join("edge", "node")
-_CONFIGURATION = os.path.join("edge", "configuration")
+STATE_LABEL = FRONT_DOOR
+NODE_LABEL = "%s.node" % FRONT_DOOR
+SETTINGS = os.path.join(places.FOLDER, "settings.json")
+NODE = os.path.join(places.FOLDER, "node")
 
 
 class Door:
@@ -64,9 +63,9 @@ class Door:
     def routes(self) -> dict[str, Route]:
         """The routes on disk by prefix. Raises DoorError where a file is none."""
         found = {}
-        for name in self._tree.names(_ROUTES):
+        for name in self._tree.names(places.ROUTES):
             prefix, dot, extension = name.rpartition(".")
-            content = self._tree.read(os.path.join(_ROUTES, name)) if dot and extension == "json" else None
+            content = self._tree.read(os.path.join(places.ROUTES, name)) if dot and extension == "json" else None
             if content is not None:
                 found[prefix] = parse(content, prefix)
         return found
@@ -126,7 +125,8 @@ class Door:
                 "the front door has one environment for each domain, and for %s these are taken: %s. Take the domain "
                 "out of one of the two" % (route.prefix, "; ".join(claims))
             )
-        same = [there and digest(there) == digest(route) for there in (disk.get(route.prefix), self._live(route))]
+        found = (disk.get(route.prefix), self.live().get(route.prefix))
+        same = [there and digest(there) == digest(route) for there in found]
         return [] if all(same) else [Step("publish", ", ".join(sorted(route.domains)), "route")]
 
     def publish(self, route: Route) -> list[Step]:
@@ -134,10 +134,10 @@ class Door:
         with Locks(self.state).machine():
             steps = self.plan(route)
             if steps:
-                self.settings()
-                self._tree.make_directory(_ROUTES)
+                settings = self.settings()
+                self._tree.make_directory(places.ROUTES)
                 self._tree.write(DesiredFile(self._path(route.prefix), render(route), 0o600))
-                self.write_configuration(self.settings(), self.routes(), self.node())
+                self.write_configuration(settings, self.routes(), self.node())
                 self._bring(route)
             return steps
 
@@ -146,17 +146,16 @@ class Door:
         with Locks(self.state).machine():
             disk = self.routes()
             running = self.present()
-            known = running and any(entry.split(SEPARATOR)[1:2] == [prefix] for entry in self._map().values())
-            if prefix not in disk and not known:
+            own = [domain for domain, entry in self._map().items() if _is_of(entry, prefix)] if running else []
+            if prefix not in disk and not own:
                 return []
             if prefix in disk:
                 self._tree.install([], [self._path(prefix)])
                 del disk[prefix]
                 self.write_configuration(self.settings(), disk, self.node())
             if running:
-                for domain, entry in self._map().items():
-                    if entry.split(SEPARATOR)[1:2] == [prefix]:
-                        self._tell("del map %s %s" % (MAP, domain))
+                for domain in own:
+                    self._tell("del map %s %s" % (MAP, domain))
                 self._remove_servers(prefix, "")
             return [Step("withdraw", prefix, "route")]
 
@@ -169,14 +168,14 @@ class Door:
 
     def write_configuration(self, settings: DoorSettings, routes: Mapping[str, Route], node: str) -> bool:
         """What the door starts from, as these settings and routes have it; whether a file of it changed."""
-        self._tree.make_directory(_CONFIGURATION)
+        self._tree.make_directory(places.GENERATED)
         admin = places.admin_seen_by_door(self.state)
         changed = False
         for name, text in (
             ("domains.map", domain_map(routes)),
             ("haproxy.cfg", configuration(routes, settings, admin, node)),
         ):
-            file = DesiredFile(os.path.join(_CONFIGURATION, name), text.encode(), 0o600)
+            file = DesiredFile(os.path.join(places.GENERATED, name), text.encode(), 0o600)
             if self._tree.differs(file):
                 self._tree.write(file)
                 changed = True
@@ -185,10 +184,7 @@ class Door:
     # ---- the running door -----------------------------------------------------------------------------------------
 
     def _path(self, prefix: str) -> str:
-        return os.path.join(_ROUTES, "%s.json" % prefix)
-
-    def _live(self, route: Route) -> Route | None:
-        return self.live().get(route.prefix)
+        return os.path.join(places.ROUTES, "%s.json" % prefix)
 
     def _map(self) -> dict[str, str]:
         """The running door's domains and where each leads."""
@@ -223,10 +219,10 @@ class Door:
             elif entries[domain] != route.entry:
                 self._tell("set map %s %s %s" % (MAP, domain, route.entry))
         for domain, entry in entries.items():
-            if domain not in route.domains and entry.split(SEPARATOR)[1:2] == [route.prefix]:
+            if domain not in route.domains and _is_of(entry, route.prefix):
                 self._tell("del map %s %s" % (MAP, domain))
         self._remove_servers(route.prefix, route.server)
-        there = self._live(route)
+        there = self.live().get(route.prefix)
         if there is None or digest(there) != digest(route):
             raise DoorError("the front door took the route of %s, and does not show it. Deploy it again" % route.prefix)
 
@@ -243,3 +239,8 @@ class Door:
         answer = ask(self.state, command).strip()
         if answer and "New server registered" not in answer:
             raise DoorError("the front door refused %r: %s" % (command.split(" unix@")[0], answer[:300]))
+
+
+def _is_of(entry: str, prefix: str) -> bool:
+    """Whether an entry of the map leads to an environment."""
+    return entry.split(SEPARATOR)[1:2] == [prefix]

@@ -26,7 +26,7 @@ from .admin import ask
 from .door import NODE, NODE_LABEL, SETTINGS, STATE_LABEL, Door
 from .routes import DoorError, DoorSettings
 
-COMPOSE_FILE = os.path.join("edge", "compose.json")
+COMPOSE_FILE, _DOTENV = (os.path.join(places.FOLDER, name) for name in ("compose.json", ".env"))
 #: Seconds until a new door must answer, and until an earlier one that still has connections is left to end by itself.
 _START, _END = 30.0, 5.0
 
@@ -92,7 +92,7 @@ def problems(settings: DoorSettings, kept: frozenset[int]) -> list[str]:
     wrong = []
     for address in settings.addresses:
         if address not in ("0.0.0.0", "::") and not is_own_address(address):  # noqa: S104 - compared, not bound
-            wrong.append("bulkhead_edge_addresses: %s is no address of this machine" % address)
+            wrong.append("bulkhead_edge_addresses: %s is not an address of this machine" % address)
     said = set()
     for address, port, inode in listening():
         if port not in {settings.http_port, settings.https_port} - kept or port in said:
@@ -101,7 +101,7 @@ def problems(settings: DoorSettings, kept: frozenset[int]) -> list[str]:
             said.add(port)
             wrong.append(
                 "port %d is taken by %s: the front door needs it. An environment that publishes it gets "
-                "bulkhead_edge: true; docs/front-door.md has the way over"
+                "bulkhead_edge: true; docs/behind-the-front-door.md has the way over"
                 % (port, process_of(inode) or "a process that this user may not see")
             )
     return wrong
@@ -138,7 +138,7 @@ class Machine:
         if check:
             return steps
         with Locks(self.state).machine():
-            for relative in ("edge", "edge/routes", "edge/configuration", "edge/run"):
+            for relative in (places.FOLDER, places.ROUTES, places.GENERATED, places.RUN):
                 self._tree.make_directory(relative)
             no_links.mount(places.sockets(self.state))
             if no_links.keep_over_a_boot(self.engine, self.state):
@@ -171,14 +171,15 @@ class Machine:
     def _write(self, node: str, turn: int) -> None:
         settings = json.dumps(dataclasses.asdict(self.settings), indent=2, sort_keys=True) + "\n"
         project = json.dumps(composed(self.state, self.settings, self.image, node, turn), indent=2) + "\n"
-        for name, text in ((SETTINGS, settings), (NODE, node + "\n"), (COMPOSE_FILE, project), ("edge/.env", "")):
+        texts = {SETTINGS: settings, NODE: node + "\n", COMPOSE_FILE: project, _DOTENV: ""}
+        for name, text in texts.items():
             file = DesiredFile(name, text.encode(), 0o600)
             if self._tree.differs(file):
                 self._tree.write(file)
 
     def _start(self, node: str, turn: int, before: dict[str, bytes | None]) -> None:
         """Start a door and wait until it answers. Raises DoorError with the earlier files in place."""
-        directory = self._tree.path("edge")
+        directory = self._tree.path(places.FOLDER)
         engine = Engine(
             self.engine.module, self.engine.docker_host, places.project(self.state), directory, "compose.json"
         )

@@ -16,11 +16,10 @@ import os
 from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..docker.engine import Engine
+from ..host.firewall_boot import SYSTEMD, UNITS
 from . import places
 from .routes import DoorError
 
-_UNITS = "/etc/systemd/system"
-_SYSTEMD = "/run/systemd/system"
 _SCRIPTS = "/etc/bulkhead/edge"
 _BIND, _REMOUNT = 4096, 32
 _NO_SUID, _NO_DEVICES, _NO_PROGRAMS, _NO_LINKS = 2, 4, 8, 256
@@ -92,21 +91,21 @@ def keep_over_a_boot(engine: Engine, state: str) -> bool:
 
     Without systemd nothing is written, and the door refuses to start on a directory that follows links.
     """
-    if not os.path.isdir(_SYSTEMD):
+    if not os.path.isdir(SYSTEMD):
         return False
     name = places.project(state).replace("_", "-")
     base = places.sockets(state)
     script = os.path.join(_SCRIPTS, "%s.py" % name)
     files = {
         _SCRIPTS: DesiredFile("%s.py" % name, (_SCRIPT % (base, places.routes(state), _BIND, _STRICT)).encode(), 0o700),
-        _UNITS: DesiredFile("bulkhead-%s.service" % name, (_UNIT % (state, script)).encode(), 0o644),
+        UNITS: DesiredFile("bulkhead-%s.service" % name, (_UNIT % (state, script)).encode(), 0o644),
     }
     different = {folder: file for folder, file in files.items() if Tree(folder).differs(file)}
     for folder, file in different.items():
         Tree(folder).make_directory()
         Tree(folder).write(file)
     if different:
-        for command in (["daemon-reload"], ["enable", files[_UNITS].path]):
+        for command in (["daemon-reload"], ["enable", files[UNITS].path]):
             code, output, errors = engine.tool("systemctl", *command)
             if code != 0:
                 raise DoorError("systemctl %s failed" % " ".join(command), last_lines(errors or output))

@@ -9,7 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 
-DEFAULT_STATE = "/var/lib/bulkhead"
+from ..state.registry import SYSTEM_STATE
+
+#: What is kept below the state directory: all of the door's, the routes, what it starts from, and the admin socket.
+FOLDER = "edge"
+ROUTES, GENERATED, RUN = (os.path.join(FOLDER, name) for name in ("routes", "configuration", "run"))
 #: Where the door's container sees these directories.
 SOCKETS = "/sockets"
 CONFIGURATION = "/config"
@@ -17,22 +21,22 @@ CONFIGURATION = "/config"
 
 def sockets(state: str) -> str:
     """The directory in which each environment has one, named by its prefix, for its sockets."""
-    return "/run/bulkhead/edge" if _is_default(state) else os.path.join(state, "edge", "sockets")
+    return "/run/bulkhead/edge" if _is_default(state) else os.path.join(state, FOLDER, "sockets")
 
 
 def routes(state: str) -> str:
     """The directory of the routes, a file for each environment: ``<prefix>.json``."""
-    return os.path.join(state, "edge", "routes")
+    return os.path.join(state, ROUTES)
 
 
 def configuration(state: str) -> str:
     """The directory that the door starts from: all of it is generated from the settings and the routes."""
-    return os.path.join(state, "edge", "configuration")
+    return os.path.join(state, GENERATED)
 
 
 def run(state: str) -> str:
     """The directory of the admin socket, in which root alone can look."""
-    return os.path.join(state, "edge", "run")
+    return os.path.join(state, RUN)
 
 
 def admin_socket(state: str) -> str:
@@ -53,4 +57,4 @@ def project(state: str) -> str:
 
 
 def _is_default(state: str) -> bool:
-    return os.path.abspath(state) == DEFAULT_STATE
+    return os.path.abspath(state) == SYSTEM_STATE

@@ -112,7 +112,7 @@ def settings_problems(settings: DoorSettings) -> list[str]:
     wrong = []
     for name, port in (("http", settings.http_port), ("https", settings.https_port)):
         if not 1 <= port <= 65535:
-            wrong.append("bulkhead_edge_%s_port: %d is no port (1 to 65535)" % (name, port))
+            wrong.append("bulkhead_edge_%s_port: %d is not a port (1 to 65535)" % (name, port))
     if settings.http_port == settings.https_port:
         wrong.append(
             "bulkhead_edge_http_port and bulkhead_edge_https_port are both %d: give each its own" % settings.http_port

@@ -54,11 +54,15 @@ class RegistryError(Failure):
     """The registry cannot be read or written."""
 
 
+#: The state directory of machines where root deploys.
+SYSTEM_STATE = "/var/lib/bulkhead"
+
+
 def state_directory(configured: str = "") -> str:
     """The machine's state directory: as configured, else the system's for root and the user's own for others."""
     if configured:
         return configured
-    return "/var/lib/bulkhead" if os.getuid() == 0 else os.path.join(home_directory(), ".local", "state", "bulkhead")
+    return SYSTEM_STATE if os.getuid() == 0 else os.path.join(home_directory(), ".local", "state", "bulkhead")
 
 
 @contextlib.contextmanager

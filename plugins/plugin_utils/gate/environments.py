@@ -16,6 +16,7 @@ from ...module_utils.core.masking import texts_to_hide
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..declaration.settings import texts
+from ..isolation.declared import STATE
 from ..isolation.model import SEAL, SEALED, WORLD, Claim, Environment, Sealed, Where
 from ..isolation.readers.assemble import assemble
 from ..isolation.readers.documents import kind_of
@@ -24,9 +25,6 @@ from ..release.render import Release
 
 #: Kinds of files that configure a server; each setting in them is judged.
 _CONFIGURATIONS = frozenset(("pgbouncer", "postgresql", "redis"))
-
-#: Where a machine keeps its state unless the inventory names another directory.
-DEFAULT_STATE_DIRECTORY = "/var/lib/bulkhead"
 
 
 def build_environment(declaration: Declaration, release: Release | None) -> Environment:
@@ -65,7 +63,7 @@ def _backups(declaration: Declaration, environment: Environment, release: Releas
     values, variable = declaration.values, "bulkhead_backup_directory"
     if release is None or not any(service.backup for service in release.stack.services):
         return
-    state = values["bulkhead_state_directory"] or DEFAULT_STATE_DIRECTORY
+    state = values["bulkhead_state_directory"] or STATE
     path = posixpath.normpath(values[variable] or f"{state}/backups/{declaration.prefix}")
     where = declaration.origins.get(variable) or Where(item=variable)
     yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "backup"})

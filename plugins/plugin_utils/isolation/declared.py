@@ -49,13 +49,13 @@ def claims_declared(environment: Environment) -> Iterator[Claim]:
 
 
 #: Where a machine keeps its state unless an inventory names another directory, and the sockets behind its front door.
-_STATE, _SOCKETS = "/var/lib/bulkhead", "/run/bulkhead/edge"
+STATE, _SOCKETS = "/var/lib/bulkhead", "/run/bulkhead/edge"
 
 
 def sockets_directory(prefix: str, state: str = "") -> str:
     """The directory on the machine in which an environment's nginx has its sockets for the front door."""
-    state = posixpath.normpath(state) if state else _STATE
-    return f"{_SOCKETS if state == _STATE else f'{state}/edge/sockets'}/{prefix}"
+    state = posixpath.normpath(state) if state else STATE
+    return f"{_SOCKETS if state == STATE else f'{state}/edge/sockets'}/{prefix}"
 
 
 def own_sockets(environment: Environment) -> str:

@@ -136,8 +136,8 @@ def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
     assert settings_problems(DoorSettings()) == []
     wrong = settings_problems(DoorSettings(0, 0, ("localhost",), ("10.0.0.1/8",), 0, -1, 0, 0))
     for words in (
-        "http_port: 0 is no port",
-        "https_port: 0 is no port",
+        "http_port: 0 is not a port",
+        "https_port: 0 is not a port",
         "are both 0",
         "bulkhead_edge_addresses: 'localhost'",
         "bulkhead_edge_proxy_protocol_from: 10.0.0.1/8",
