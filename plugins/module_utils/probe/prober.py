@@ -182,18 +182,26 @@ class Prober:
     def _start_page(self, request: dict[str, Any]) -> str:
         """The page at ``/``, or where that leads on the same host."""
         path = "/"
-        for _step in range(_REDIRECTS):
-            asked = self._request(dict(request, path=path))
+        for _step in range(_REDIRECTS + 1):
+            asked, body = self._exchange(dict(request, path=path))
             if asked["status"] not in (301, 302, 303, 307, 308):
-                break
+                return body.decode("utf-8", "replace") if asked["status"] == 200 else ""
             path = same_host(asked["headers"].get("location", ""), request["host"])
             if not path:
-                return ""
-        status, body = self.page(dict(request, path=path))
-        return body.decode("utf-8", "replace") if status == 200 else ""
+                break
+        return ""
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        answer = _unanswered(request)
+        return self._exchange(request, length=0)[0]
+
+    def page(self, request: dict[str, Any]) -> tuple[int, bytes]:
+        """The status and body of the response to one request; ``(0, b"")`` if there is none."""
+        answer, body = self._exchange(request)
+        return (0, b"") if answer["error"] else (answer["status"], body)
+
+    def _exchange(self, request: dict[str, Any], length: int = 1 << 20) -> tuple[dict[str, Any], bytes]:
+        """The answer to a request, and at most ``length`` bytes of its body."""
+        answer, body = _unanswered(request), b""
         try:
             connection = self._connection(request)
             if isinstance(connection.sock, ssl.SSLSocket):
@@ -210,22 +218,11 @@ class Prober:
                 ";".join([value.split("=")[0]] + value.split(";")[1:])
                 for value in response.headers.get_all("Set-Cookie") or ()
             ]
+            body = response.read(length) if length else b""
             connection.close()
         except (OSError, http.client.HTTPException) as error:
             answer["error"] = type(error).__name__
-        return answer
-
-    def page(self, request: dict[str, Any]) -> tuple[int, bytes]:
-        """The status and body of the response to one request; ``(0, b"")`` if there is none."""
-        try:
-            connection = self._connection(request)
-            connection.request("GET", request["path"], headers={"Host": request["host_header"]})
-            response = connection.getresponse()
-            body = response.read(1 << 20)
-            connection.close()
-        except (OSError, http.client.HTTPException):
-            return 0, b""
-        return response.status, body
+        return answer, body
 
     def _connection(self, request: dict[str, Any]) -> http.client.HTTPConnection:
         # A long limit: the first response of a new application is slow, while a closed port refuses at once.
