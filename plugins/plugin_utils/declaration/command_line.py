@@ -21,7 +21,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..isolation.model import Finding, Severity
 from .checks import unknown
-from .settings import plain
+from .settings import one_of, plain
 from .templates import is_template
 from .variables import specification
 
@@ -191,7 +191,7 @@ def _typed(name: str, extra: Mapping[str, Any], declared: Mapping[str, Mapping[s
             given = _threshold(name, extra[name])
         except (ValueError, TypeError):
             choices = specification()[name].get("choices") or ["true", "false"]
-            yield _finding(name, f"-e sets {name} to {extra[name]!r}", f"use one of {', '.join(filter(None, choices))}")
+            yield _finding(name, f"-e sets {name} to {extra[name]!r}", one_of(choices))
             return
         for prefix, values in declared.items():
             if values[name] != given and not _is_stricter(name, given, values[name]):

@@ -13,6 +13,7 @@ from typing import Any
 from .forms import FORMS, Form
 from .inventory import holds_seal
 from .model import Declaration
+from .settings import one_of
 from .variables import optional, specification
 
 #: The longest part of a wrong value that a message shows.
@@ -34,7 +35,7 @@ def check_forms(declaration: Declaration) -> None:
         elif name in FORMS and not options:
             _check_value(declaration, name, value, spec)
         elif spec.get("choices") and not value and "" not in spec["choices"]:
-            fix = f"use one of {', '.join(filter(None, spec['choices']))}"
+            fix = one_of(spec["choices"])
             declaration.problem("invalid-variable", name, f"{name} is empty", fix)
 
 
@@ -98,7 +99,7 @@ def _faults(where: str, name: str, entry: Mapping[Any, Any], options: Mapping[st
                 yield f"{where} has no {key}: {str(spec['description']).strip().rstrip('.')}", f"write {{{shape}}}"
         elif spec.get("choices"):
             if value not in spec["choices"]:
-                yield f"{where}.{key} is {_shown(value)}", f"use one of {', '.join(filter(None, spec['choices']))}"
+                yield f"{where}.{key} is {_shown(value)}", one_of(spec["choices"])
         else:
             form = FORMS[f"{name}.{key}"]
             problem = form.problem(value)

@@ -22,7 +22,7 @@ from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
 from .model import Declaration
 from .scalars import check_scalars
-from .settings import plain, texts
+from .settings import one_of, plain, texts
 from .templates import Omitted, Templates, is_template, sealed
 from .variables import SETTINGS, defaults, purpose, specification
 
@@ -204,9 +204,7 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
         value = _elements(declaration, name, spec["elements"], list(value))
     choices = spec.get("choices")
     if choices and value not in choices:
-        declaration.problem(
-            "invalid-variable", name, f"{name} is {value!r}", f"use one of {', '.join(filter(None, choices))}"
-        )
+        declaration.problem("invalid-variable", name, f"{name} is {value!r}", one_of(choices))
     return plain(value)
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..isolation.wording import in_words
@@ -39,6 +39,11 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def one_of(choices: Sequence[str]) -> str:
+    """The fix for a value that is none of these. An empty choice stands for a variable that is not set."""
+    return f"use one of {', '.join(filter(None, choices))}"
 
 
 def setting_problem(key: str, value: str) -> str:
