@@ -43,20 +43,16 @@ class WebServers:
         before = self.home.read(SERVED)
         try:
             self.home.write(served(text))
-            self._reload()
+            self.reload()
             self._see(text)
         except Failure as error:
             if before is not None:
                 self.home.write(served(before))
                 with contextlib.suppress(Failure):  # what it says is the reason that is told already
-                    self._reload()
+                    self.reload()
             error.message += ". The certificate before serves on"
             raise
         store.keep(text, authority)
-
-    def reload(self) -> None:
-        """Let them take what lies where they read it."""
-        self._reload()
 
     def _containers(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         running = [container for container in self.engine.project_containers() if is_running(container)]
@@ -67,7 +63,8 @@ class WebServers:
             if labels_of(container).get(SERVICE) == server["key"]
         ]
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """Let them take what lies where they read it. Raises CertificateError where one does not."""
         for server, container in self._containers():
             for what, command in (("accept", server["validate"]), ("take", server["on_change"])):
                 code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")

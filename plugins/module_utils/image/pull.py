@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..docker.engine import Engine, EngineError, inspect_objects
-from ..docker.reference import PULLED, parse
+from ..docker.reference import PULLED, ImageReference, parse
 from ..docker.registries import Registries
 from .promotion import Promotion
 from .record import INPUTS, TREE, VOUCHED, ImageRecord, claimed_labels
@@ -38,12 +38,13 @@ def pull_image(engine: Engine, params: dict[str, Any], check: bool) -> dict[str,
         if not any(image["Id"] in promotion.accepted for image in present):
             vouched = promotion.vouched(version, PULLED, name)
     if not present and not check:
-        _fetch(engine, registries, params, digest, name)
+        _fetch(engine, registries, wanted, digest, params, name)
     return {"commit": version, "image": name, "pulled": not present, "promoted": vouched, "digest": digest}
 
 
-def _fetch(engine: Engine, registries: Registries, params: dict[str, Any], digest: str, name: str) -> None:
-    wanted = parse(params["reference"])
+def _fetch(
+    engine: Engine, registries: Registries, wanted: ImageReference, digest: str, params: dict[str, Any], name: str
+) -> None:
     exact = "%s@%s" % (wanted.name, digest)
     known = bool(inspect_objects(engine, "image", [exact]))
     registries.pull(wanted, digest)
