@@ -70,10 +70,10 @@ MAY_IMPORT |= _below(
         "readers/shell": ".",
         "readers/ansible": ". readers/compose readers/shell",
         "readers": ". readers/ansible readers/compose readers/nginx readers/shell",
-        "facts": ". readers readers/ansible readers/compose readers/nginx readers/shell",
+        "facts": ". readers readers/ansible readers/compose readers/nginx readers/shell module_utils/core/addresses",
         "containment": ". facts readers/compose",
         "rules": ". containment facts readers readers/ansible readers/nginx readers/shell",
-        "live": ". facts rules module_utils/core/steps module_utils/docker/labels",
+        "live": ". facts rules module_utils/core/addresses module_utils/core/steps module_utils/docker/labels",
         "report": ". rules",
     },
     MAY_IMPORT,
@@ -112,7 +112,12 @@ MAY_IMPORT |= _below(
 )
 
 #: What the heart shares with the code on the machine: constants and plain data, without any I/O.
-SHARED_DATA = ("module_utils/core/steps.py", "module_utils/core/words.py", "module_utils/docker/labels.py")
+SHARED_DATA = (
+    "module_utils/core/addresses.py",
+    "module_utils/core/steps.py",
+    "module_utils/core/words.py",
+    "module_utils/docker/labels.py",
+)
 
 #: Python's modules that the heart may use: each gives the same answer to the same question, and touches nothing.
 PURE = frozenset(

@@ -16,10 +16,11 @@ import os
 import time
 from typing import Any
 
+from ..core.addresses import overlap
 from ..core.directory import DesiredFile, Tree, digest
 from ..core.steps import Step
 from ..docker.engine import Engine
-from ..host.sockets import is_own_address, listening, overlap, process_of
+from ..host.sockets import is_own_address, listening, process_of
 from ..state.locks import Locks
 from . import no_links, places
 from .admin import ask

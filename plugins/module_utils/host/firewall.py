@@ -15,8 +15,10 @@ of the firewall is left alone. Runs on the targets.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..core.errors import last_lines
 from ..core.steps import Step
@@ -43,6 +45,9 @@ _ROOT = "bulkhead_firewall needs root on the machine: set ansible_become, or set
 #: The files that name the machine's name servers. The engine reads the second where the first names a local one only.
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 _DAEMON = "/etc/docker/daemon.json"
+
+#: How often a change is planned again because somebody else changed the table in between.
+_ATTEMPTS = 20
 
 
 class Table:
@@ -83,12 +88,49 @@ class Table:
         """The chains that jump to an environment's chain."""
         return (INPUT, DOCKER_USER if DOCKER_USER in self.chains else FORWARD)
 
-    def restore(self, text: str) -> None:
-        """Feed iptables-restore, which changes the table completely or not at all."""
-        code, output, errors = self.engine.tool(self.command + "-restore", "-w", "10", "--noflush", data=text)
-        if code != 0:
-            raise FirewallError("%s-restore failed" % self.command, last_lines(errors or output))
-        self.refresh()
+    def change(self, plan: Callable[[Mapping[str, list[str]]], str]) -> bool:
+        """Feed iptables-restore with what ``plan`` makes of the chains; returns whether there was anything to do.
+
+        It changes the table completely or not at all. The engine and other runs change the table as well, and no lock
+        spans reading and writing: where it refuses and the table is not as it was read, the change is planned again.
+        """
+        for _attempt in range(_ATTEMPTS):
+            text = plan(self.chains)
+            if not text:
+                return False
+            read = self.chains
+            code, output, errors = self.engine.tool(self.command + "-restore", "-w", "10", "--noflush", data=text)
+            self.refresh()
+            if code == 0:
+                return True
+            if self.chains == read:
+                break
+        raise FirewallError("%s-restore failed" % self.command, last_lines(errors or output))
+
+
+class _Wanted(NamedTuple):
+    """What one family's table is to have of a guard."""
+
+    table: Table
+    chain: str
+    rules: list[str]
+    jumps: Mapping[str, list[str]]
+
+    @property
+    def text(self) -> str:
+        """The input for iptables-restore; empty if everything is in place."""
+        return self.plan(self.table.chains)
+
+    def plan(self, chains: Mapping[str, list[str]]) -> str:
+        """The input for iptables-restore that brings these chains to what is wanted."""
+        return restore_input(chains, self.chain, self.rules, self.jumps)
+
+    @property
+    def lines(self) -> list[str]:
+        """The rules and jumps, as iptables-restore takes them."""
+        return self.rules + [
+            "-I %s 1 %s" % (parent, jump) for parent in sorted(self.jumps) for jump in self.jumps[parent]
+        ]
 
 
 class Firewall:
@@ -164,11 +206,10 @@ class Firewall:
                 return None
         return self._tables[family]
 
-    def _wanted(self, ports: list[dict[str, str]] | None) -> list[tuple[Table, list[str], str]]:
-        """For each family: its table, the rules of the chain with the jumps, and the input for iptables-restore."""
+    def _wanted(self, ports: list[dict[str, str]] | None) -> list[_Wanted]:
         bridges, _incomplete = self._bridges(ports)
         nameservers = nameservers_of(*map(text_of, RESOLVERS), daemon=text_of(_DAEMON))
-        wanted: list[tuple[Table, list[str], str]] = []
+        wanted: list[_Wanted] = []
         for family, names in sorted(bridges.items()):
             # A network cannot lose its IPv6, and no packet comes from one that is gone: no need to read the table.
             if family == 6 and not names and ports is not None:
@@ -178,9 +219,7 @@ class Firewall:
                 continue
             rules = chain_rules(family, self.chain, self.prefix, names, ports or [], nameservers) if names else []
             wanted_jumps = jumps(self.chain, self.prefix, names, table.parents) if names else {}
-            text = restore_input(table.chains, self.chain, rules, wanted_jumps)
-            heads = ["-I %s 1 %s" % (parent, jump) for parent in sorted(wanted_jumps) for jump in wanted_jumps[parent]]
-            wanted.append((table, rules + heads, text))
+            wanted.append(_Wanted(table, self.chain, rules, wanted_jumps))
         return wanted
 
     def incomplete(self) -> bool:
@@ -193,7 +232,7 @@ class Firewall:
             return []
         try:
             wanted = self._wanted(self.ports)
-            up_to_date = not any(text for _table, _lines, text in wanted) and not self._boot.differs(_sets(wanted))
+            up_to_date = not any(part.text for part in wanted) and not self._boot.differs(_sets(wanted))
             if up_to_date and not self.incomplete():
                 return []
         except FirewallError as error:
@@ -207,10 +246,10 @@ class Firewall:
         """The environment's chain before and after, for a diff."""
         before: list[str] = []
         after: list[str] = []
-        for table, lines, text in [] if self.missing else self._wanted(self.ports):
-            before += table.chains.get(self.chain, [])
-            rules = [line for line in lines if line.startswith("-A")]
-            after += rules if text else table.chains.get(self.chain, [])
+        for part in [] if self.missing else self._wanted(self.ports):
+            present = part.table.chains.get(self.chain, [])
+            before += present
+            after += part.rules if part.text else present
         return "".join("%s\n" % rule for rule in before), "".join("%s\n" % rule for rule in after)
 
     def apply(self, ports: list[dict[str, str]] | None) -> None:
@@ -219,28 +258,26 @@ class Firewall:
             return
         try:
             wanted = self._wanted(ports)
-            for table, _lines, text in wanted:
-                if text:
-                    table.restore(text)
-                    self._sweep(table)
+            for part in wanted:
+                if part.table.change(part.plan):
+                    self._sweep(part.table)
             self._boot.bring(_sets(wanted))
         except FirewallError as error:
             self._miss(error)
 
     def _sweep(self, table: Table) -> None:
         """Remove guards of environments whose networks are gone, and that this machine has not registered."""
-        for chain in dead_guards(table.chains):
-            owner = owner_of(table.chains[chain])
+        chains = table.chains
+        for chain in dead_guards(chains):
+            owner = owner_of(chains[chain])
             if chain == self.chain or not owner or os.path.isdir(os.path.join(self._state, "environments", owner)):
                 continue
-            try:
-                table.restore(restore_input(table.chains, chain, [], {}))
-            except FirewallError:  # another deployment has just removed it
-                table.refresh()
+            with contextlib.suppress(FirewallError):  # not ours: what cannot be removed stays
+                table.change(_Wanted(table, chain, [], {}).plan)
 
 
-def _sets(wanted: list[tuple[Table, list[str], str]]) -> list[RuleSet]:
-    return [RuleSet(table.command, table.parents[1], lines) for table, lines, _text in wanted]
+def _sets(wanted: list[_Wanted]) -> list[RuleSet]:
+    return [RuleSet(part.table.command, part.table.parents[1], part.lines) for part in wanted]
 
 
 def bridge_of(network: dict[str, Any]) -> str:

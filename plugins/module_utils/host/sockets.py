@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import glob
-import ipaddress
 import os
 import socket
 from collections.abc import Iterable
@@ -115,16 +114,3 @@ def is_own_address(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def overlap(first: str, second: str) -> bool:
-    """Whether two listening addresses conflict on one port; the empty one means all addresses."""
-    every = ("", "0.0.0.0", "::")
-    return first in every or second in every or _same(first, second)
-
-
-def _same(first: str, second: str) -> bool:
-    try:
-        return ipaddress.ip_address(first) == ipaddress.ip_address(second)
-    except ValueError:
-        return first == second

@@ -19,13 +19,14 @@ import shlex
 import socket
 from collections.abc import Iterable
 
+from ..core.addresses import overlap
 from ..core.errors import Failure, last_lines
 from ..docker.containers import labels_of, name_of, published
 from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX
 from ..host.firewall import RESOLVERS, Table, text_of
 from ..host.guarded import DNS, GUARDED, is_guarded
-from ..host.sockets import is_own_address, overlap
+from ..host.sockets import is_own_address
 
 #: Addresses for the pairs: a range that is reserved for benchmarks, so that no network of a company has them.
 _PAIRS = ipaddress.IPv4Network("198.18.0.0/16")

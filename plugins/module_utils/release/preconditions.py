@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..core.addresses import overlap
 from ..docker.containers import belongs_to, labels_of, name_of, published, published_by
 from ..docker.engine import EngineError, inspect_objects
 from ..docker.labels import PROJECT, WORKING_DIRECTORY
@@ -98,14 +99,14 @@ def _taken_ports(comparison: Comparison) -> list[str]:
         taken = [
             _holder(container)
             for other, where, container in published(others)
-            if other == port and sockets.overlap(address, where)
+            if other == port and overlap(address, where)
         ]
-        if not taken and not any(port == mine and sockets.overlap(address, where) for mine, where in own):
+        if not taken and not any(port == mine and overlap(address, where) for mine, where in own):
             listening = sockets.listening() if listening is None else listening
             taken = [
                 sockets.process_of(inode) or "a process of another user"
                 for where, number, inode in listening
-                if number == port and sockets.overlap(address, where)
+                if number == port and overlap(address, where)
             ]
         if taken:
             problems.append(

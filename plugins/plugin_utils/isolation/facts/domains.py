@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from ....module_utils.core.addresses import overlap
 from ..declared import is_routed
 from ..model import Directive, Environment, Fleet
 from ..readers.nginx.meaning import ServerBlock, is_pattern, servers
@@ -171,10 +172,21 @@ def neighbours(fleet: Fleet, environment: Environment) -> list[str]:
     return list(islice(others, MOST))
 
 
-def owner_of_port(fleet: Fleet, machine: str, port: int) -> str:
-    """The first environment that publishes a TCP port of a machine, by its claims or declared ports."""
-    claims = fleet.claims("host-port").get((machine, f"{port}/tcp"), ())
-    return claims[0].owner if claims else fleet.derived(_declared_ports).get((machine, port), "")
+def owner_of_port(fleet: Fleet, environment: Environment, port: int) -> str:
+    """Who answers on a TCP port of the addresses at which an environment is reached: the first environment that
+    publishes it there, by its claims or declared ports."""
+    claims = fleet.claims("host-port")
+    taken = claims.get((environment.machine, f"{port}/tcp"), ())
+    if not taken:
+        return fleet.derived(_declared_ports).get((environment.machine, port), "")
+    own = {
+        str(claim.attributes.get("ip") or "")
+        for published in (environment.http_port, environment.https_port)
+        for claim in claims.get((environment.machine, f"{published}/tcp"), ())
+        if claim.owner == environment.prefix
+    }
+    at = ((claim.owner, str(claim.attributes.get("ip") or "")) for claim in taken)
+    return next((owner for owner, address in at if any(overlap(address, mine) for mine in own or {""})), "")
 
 
 def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ....module_utils.core.addresses import overlap
 from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
 from ..facts.ownership import inside
 from ..model import Environment, Finding, Severity, Where
@@ -221,13 +222,13 @@ def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> It
             for container in observation["containers"]
             if container["running"] and container not in ours
             for held in container["ports"]
-            if held["port"] == port and overlapping(address, held["address"])
+            if held["port"] == port and overlap(address, held["address"])
         ]
-        if port not in of_containers and not any(port == mine and overlapping(address, at) for mine, at in own):
+        if port not in of_containers and not any(port == mine and overlap(address, at) for mine, at in own):
             holders += [
                 socket["process"] or "a process that this user cannot see"
                 for socket in observation["sockets"]
-                if socket["port"] == port and overlapping(address, socket["address"])
+                if socket["port"] == port and overlap(address, socket["address"])
             ]
         if holders:
             yield _finding(
@@ -242,9 +243,3 @@ def _taken_ports(environment: Environment, observation: Mapping[str, Any]) -> It
                 "PT-02",
                 "PT-07",
             )
-
-
-def overlapping(address: str, other: str) -> bool:
-    """Whether two sockets on these addresses cannot share a port; an empty address means every address."""
-    every = ("", "0.0.0.0", "::")
-    return address in every or other in every or address.strip("[]").lower() == other.strip("[]").lower()

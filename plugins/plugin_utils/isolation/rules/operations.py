@@ -81,7 +81,7 @@ def url_without_port(fleet: Fleet) -> Judgement:
                 published = environment.https_port if scheme == "https" else environment.http_port
                 if match[1].lower() not in own or match[2] or published in (None, usual):
                     continue
-                holder = owner_of_port(fleet, environment.machine, usual)
+                holder = owner_of_port(fleet, environment, usual)
                 if holder and holder != environment.prefix:
                     yield Hit(
                         (environment.prefix, holder),

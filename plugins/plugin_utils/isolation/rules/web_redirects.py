@@ -22,7 +22,7 @@ _TARGET = re.compile(r"^(https?)://(\$\{?\w+\}?|[A-Za-z0-9.-]+)(:[\w${}]+)?(?=[/
 def _victim(fleet: Fleet, environment: Environment, port: int) -> str:
     """The other environment that a URL without a port leads to: the one on that port, else a neighbour whose ports are
     unknown."""
-    owner = owner_of_port(fleet, environment.machine, port)
+    owner = owner_of_port(fleet, environment, port)
     if owner:
         return "" if owner == environment.prefix else owner
     unknown = (

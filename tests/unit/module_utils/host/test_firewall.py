@@ -420,7 +420,12 @@ def test_a_failed_command_is_told(machine: Machine, monkeypatch: pytest.MonkeyPa
     machine.network()
     planned = machine.guard()
     assert planned.plan()
-    monkeypatch.setattr(machine, "tool", lambda *_a, **_k: (4, "", "line 7: no REJECT here"))
+    tool = machine.tool
+
+    def fails(name: str, *args: str, **more: Any) -> tuple[int, str, str]:
+        return (4, "", "line 7: no REJECT here") if name.endswith("restore") else tool(name, *args, **more)
+
+    monkeypatch.setattr(machine, "tool", fails)
     with pytest.raises(FirewallError, match="iptables-restore failed") as caught:
         planned.apply(PORTS)
     assert "REJECT" in caught.value.detail
@@ -459,6 +464,37 @@ def test_what_dead_environments_left(machine: Machine, monkeypatch: pytest.Monke
     machine.network()
     machine.guard().apply(PORTS)
     assert [chain in machine.saved["iptables"] for chain in (gone, kept, alive, CHAIN)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(("at", "prefix"), [(1, PREFIX), (1, "gone"), (2, "gone"), (2, "other")])
+def test_others_change_the_table_at_the_same_time(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, at: int, prefix: str
+) -> None:
+    """Between reading and writing, another run removes a guard: the one that is put up, or a dead one."""
+    gone, other = firewall_chain("gone"), firewall_chain("other")
+    for chain, owner in ((gone, "gone"), (other, "other"), (CHAIN, PREFIX)):
+        rules = chain_rules(4, chain, owner, [f"br-{owner}"], [])
+        wanted = jumps(chain, owner, [f"br-{owner}"], ("INPUT", "DOCKER-USER"))
+        saved = machine.saved["iptables"]
+        machine.saved["iptables"] = restored(saved, restore_input(parse_save(saved), chain, rules, wanted))
+    monkeypatch.setattr(firewall_module, "_is_interface", lambda name: name == BRIDGE)
+    machine.network()
+    tool, calls = machine.tool, iter(range(1, 99))
+
+    def busy(name: str, *args: str, data: str | None = None) -> tuple[int, str, str]:
+        if name == "iptables-restore" and next(calls) == at:
+            text = restore_input(parse_save(machine.saved["iptables"]), firewall_chain(prefix), [], {})
+            machine.saved["iptables"] = restored(machine.saved["iptables"], text)
+        try:
+            return tool(name, *args, data=data)
+        except (ValueError, KeyError):
+            return 1, "", "iptables-restore: line 16 failed: Bad rule (does a matching rule exist in that chain?)."
+
+    monkeypatch.setattr(machine, "tool", busy)
+    machine.guard().apply(PORTS)
+    chains = parse_save(machine.saved["iptables"])
+    assert [chain in chains for chain in (gone, other, CHAIN)] == [False, False, True]
+    assert machine.guard().plan() == []
 
 
 def test_over_a_reboot(machine: Machine, tmp_path: Path) -> None:

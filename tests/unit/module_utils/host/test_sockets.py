@@ -92,23 +92,3 @@ def test_a_real_socket_is_found_with_its_process(family: socket.AddressFamily, a
 
 def test_a_process_that_may_not_be_seen() -> None:
     assert sockets.process_of("0") == ""
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [
-        ("", "127.0.0.1", True),
-        ("127.0.0.1", "", True),
-        ("0.0.0.0", "10.0.0.1", True),
-        ("::", "10.0.0.1", True),
-        ("127.0.0.1", "127.0.0.1", True),
-        ("127.0.0.1", "127.0.0.2", False),
-        ("127.0.0.1", "::1", False),
-        ("2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001", True),
-        ("2001:DB8::1", "2001:db8::2", False),
-        ("not an address", "127.0.0.1", False),
-    ],
-)
-def test_overlap(first: str, second: str, expected: bool) -> None:
-    for pair in ((first, second), (second, first)):
-        assert sockets.overlap(*pair) is expected
