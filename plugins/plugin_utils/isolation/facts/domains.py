@@ -172,9 +172,9 @@ def neighbours(fleet: Fleet, environment: Environment) -> list[str]:
     return list(islice(others, MOST))
 
 
-def owner_of_port(fleet: Fleet, environment: Environment, port: int) -> str:
+def owner_of_port(fleet: Fleet, environment: Environment, port: int, *, outside: bool = False) -> str:
     """Who answers on a TCP port of the addresses at which an environment is reached: the first environment that
-    publishes it there, by its claims or declared ports."""
+    publishes it there, by its claims or declared ports. With ``outside``, who answers to other machines."""
     claims = fleet.claims("host-port")
     taken = claims.get((environment.machine, f"{port}/tcp"), ())
     if not taken:
@@ -186,7 +186,10 @@ def owner_of_port(fleet: Fleet, environment: Environment, port: int) -> str:
         if claim.owner == environment.prefix
     }
     at = ((claim.owner, str(claim.attributes.get("ip") or "")) for claim in taken)
-    return next((owner for owner, address in at if any(overlap(address, mine) for mine in own or {""})), "")
+    for owner, address in at:
+        if any(overlap(address, mine) for mine in own or {""}) and not (outside and is_loopback(address)):
+            return owner
+    return ""
 
 
 def _declared_ports(fleet: Fleet) -> dict[tuple[str, int], str]:

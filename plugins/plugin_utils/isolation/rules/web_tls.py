@@ -49,7 +49,7 @@ def shared_certificate(fleet: Fleet) -> Judgement:
 def acme_needs_port_80(fleet: Fleet) -> Judgement:
     """Certificates are to be proved over port 80, which is another environment's."""
     for environment in fleet.environments:
-        holder = owner_of_port(fleet, environment, 80)
+        holder = owner_of_port(fleet, environment, 80, outside=True)
         if environment.http_port in (80, None) or not holder or holder == environment.prefix:
             continue
         if environment.variables.get("bulkhead_acme") is True and not environment.variables.get(
