@@ -103,9 +103,7 @@ def _page(rule: Any, of_rule: list[Entry]) -> str:
         case, finding = found
         said = f"> {_line(finding.message)}\n>\n> {_line(finding.fix)}"
         parts += ["## What it finds", f"{_title(case)}:", _yaml(case), said]
-    near = min(
-        (case for entry in of_rule for case in entry.near if entry.rules == (rule.id,)), key=_length, default=None
-    )
+    near = next((case for case in _shortest(of_rule, "near") if not _findings(rule, case)), None)
     if near:
         parts += ["## What it accepts", f"{_title(near)}:", _yaml(near)]
     resource = json.dumps(found[1].resource, ensure_ascii=False) if found else '"…"'
