@@ -28,6 +28,13 @@ PORT = 27180
 TRAFFIC = "/etc/nginx/traffic"
 #: What a tag says beside the commit; the playbook by hand leaves that out.
 INPUTS = re.compile(r"-[0-9a-f]{12}\Z")
+#: Files of ours by what they are called by hand; empty where there is none. Ours hold several passwords, so that they
+#: can be replaced without a failed request.
+BY_HAND_NAMES = {
+    "private/postgresql/init/10-bulkhead.sh": "private/postgresql/init/10-database.sh",
+    "private/postgresql/secrets/logins": "private/postgresql/secrets/app_password",
+    "private/redis/passwords": "",
+}
 SERVICES = ("django", "nginx", "pgbouncer", "postgresql", "redis")
 VARIABLES = {
     "BULKHEAD_DEMO_ROOT": str(HERE / "ours"),
@@ -84,12 +91,13 @@ def directories() -> dict[str, Path]:
 def shape(project: str, directory: Path) -> str:
     """What a deployment leaves, without the names that must differ: files, services, images and mounts."""
     names = [path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()]
-    files = sorted(
-        name.removeprefix(".bulkhead/").replace("10-bulkhead.sh", "10-database.sh")
+    kept = (
+        name.removeprefix(".bulkhead/")
         for name in names
         if not name.startswith(("code/", ".bulkhead/releases/"))
         and name not in (".bulkhead/state.json", ".bulkhead/environment.json")
     )
+    files = sorted(filter(None, (BY_HAND_NAMES.get(name, name) for name in kept)))
     model = yaml.safe_load(compose(directory, project, "config"))
     mounts = {
         name: sorted({mount["target"] for mount in service["volumes"]} - {TRAFFIC})

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from ..model import Finding, Severity, Where
+from ..rules import page_of
 from ..wording import number
 from .text import arrange
 
@@ -25,6 +26,9 @@ _LEVELS = {
 
 #: GitHub code scanning sorts by these scores; each is the middle of one of its severity bands.
 _SCORES = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
+
+#: Where the pages of the rules can be read.
+_REPOSITORY = "https://github.com/aiia/bulkhead/blob/main"
 
 #: Characters that XML 1.0 cannot contain, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -52,6 +56,9 @@ def sarif(findings: Sequence[Finding], summaries: Mapping[str, str], version: st
 
 def _sarif_rule(rule_id: str, text: str, severity: Severity | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": rule_id, "shortDescription": {"text": text}}
+    page = page_of(rule_id)
+    if page:
+        entry["helpUri"] = f"{_REPOSITORY}/{page}"
     if severity is not None:
         entry["defaultConfiguration"] = {"level": _LEVELS[severity]}
         entry["properties"] = {"security-severity": _SCORES[severity], "tags": ["security", "isolation"]}

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..model import Finding, Severity, Where
+from ..rules import page_of
 from ..wording import advice, message, number, some
 
 #: The hazard catalogue's groups in order: those that cause findings of others come first.
@@ -208,6 +209,7 @@ def _block(group: FindingGroup, width: int, colour: bool) -> str:
         ("fix", finding.fix),
         ("at", some(list(map(str, group.where)), "; ")),
         ("waived", finding.waived),
+        ("page", page_of(finding.rule)),
     ]
     return "\n".join([head, *(_row(label, value, width) for label, value in rows if value)])
 

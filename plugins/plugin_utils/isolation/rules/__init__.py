@@ -96,6 +96,11 @@ def rules() -> dict[str, Rule]:
     return dict(sorted(_RULES.items()))
 
 
+def page_of(rule_id: str) -> str:
+    """The page of a rule in the collection's documentation; empty for what the gates say by themselves."""
+    return f"docs/rules/{rule_id}.md" if rule_id in _RULES else ""
+
+
 def all_alone(fleet: Fleet, prefixes: Iterable[str]) -> bool:
     """Whether each environment has a machine of its own, without others to reach.
 
