@@ -13,12 +13,13 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import machine, places
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import machine, no_links, places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.admin import ask
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, DoorSettings
 from door import Load, Stage, answer_of, contexts, free_ports
@@ -334,6 +335,63 @@ def test_a_killed_door_serves_again_with_all_routes(tested: Stage) -> None:
         assert time.monotonic() < killed + 10, "it does not come back"
         time.sleep(0.02)
     print(f"it served again after {time.monotonic() - killed:.2f} s")
+    assert tested.door.live() == tested.door.routes()
+    assert tested.machine().bring() == []
+
+
+class Tools:
+    """An engine that is asked for systemctl alone."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tool(self, *command: str) -> tuple[int, str, str]:
+        self.told.append(" ".join(command))
+        return 0, "", ""
+
+
+def test_a_machine_that_starts_again(tested: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/run is empty then, and mounts are gone. What systemd would run before the engine is run here, for real."""
+    for name, place in (("SYSTEMD", tmp_path), ("UNITS", tmp_path / "units"), ("_SCRIPTS", tmp_path / "scripts")):
+        monkeypatch.setattr(no_links, name, str(place))
+    state, tools = str(tested.state), Tools()
+    assert no_links.keep_over_a_boot(tools, state) and not no_links.keep_over_a_boot(tools, state)
+    unit = f"bulkhead-{places.project(state).replace('_', '-')}.service"
+    assert tools.told == ["systemctl daemon-reload", f"systemctl enable {unit}"]
+    (script,) = (tmp_path / "scripts").iterdir()
+    assert f'"{script}"' in (tmp_path / "units" / unit).read_text()
+
+    container, base = tested.container()["Id"], Path(places.sockets(state))
+    tested.engine.docker_ok("kill", container)  # as the engine does when the machine stops: it is not started again
+    for standing in tested.standing:
+        for listener in standing.sockets:
+            listener.close()
+    tested.standing.clear()
+    subprocess.run(["umount", "--lazy", base], check=True)
+    shutil.rmtree(base)
+    assert tested.engine.docker("start", container)[0] != 0
+    base.mkdir(mode=0o711)
+    tested.engine.docker_ok("start", container)
+    deadline = time.monotonic() + 10
+    while not tested.engine.inspect([container])[0]["RestartCount"]:
+        assert time.monotonic() < deadline, "it starts where links are followed"
+        time.sleep(0.05)
+    assert "links are followed" in tested.engine.logs(container)
+
+    for _round in range(2):  # also where it has run already
+        subprocess.run(["python3", script], check=True)
+    assert no_links.is_mounted(str(base)) and Path("/proc/self/mountinfo").read_text().count(f" {base} ") == 1
+    assert {path.name for path in base.iterdir()} == set(tested.door.routes())
+    assert {path.stat().st_mode & 0o777 for path in (base, *base.iterdir())} == {0o711}
+    for prefix in ("production", "staging"):
+        tested.stand(prefix)
+    while True:  # the first connection that is taken is answered
+        assert time.monotonic() < deadline + 10, "it does not come back"
+        with contextlib.suppress(ConnectionRefusedError):
+            assert tested.https("staging.test").startswith("staging")
+            break
+        time.sleep(0.01)
+    assert tested.https("production.test").startswith("production")
     assert tested.door.live() == tested.door.routes()
     assert tested.machine().bring() == []
 

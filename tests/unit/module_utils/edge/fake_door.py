@@ -103,7 +103,7 @@ class Running:
         self.broken: set[str] = set()
         self.lingering = False
         self._listener: socket.socket | None = None
-        self.door = Door(self, str(state))  # type: ignore[arg-type]
+        self.door = Door(self, str(state))
         monkeypatch.setattr(machine, "Engine", lambda *_args: self)
         monkeypatch.setattr(machine, "_END", 0.3)
         monkeypatch.setattr(machine, "listening", lambda: [])
@@ -113,7 +113,7 @@ class Running:
         monkeypatch.setattr(door, "RETURN", 0.3)
 
     def machine(self, image: str = "haproxy:1", **settings: Any) -> Machine:
-        return Machine(self, str(self.state), image, DoorSettings(**settings))  # type: ignore[arg-type]
+        return Machine(self, str(self.state), image, DoorSettings(**settings))
 
     # ---- HAProxy --------------------------------------------------------------------------------------------------
 

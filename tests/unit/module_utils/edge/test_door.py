@@ -129,14 +129,22 @@ def interrupted(running: Running, at: int, monkeypatch: pytest.MonkeyPatch, work
     count = 0
     write = Tree.write
 
-    def hear(*_args: Any) -> None:
+    def hear() -> None:
         nonlocal count
         count += 1
         if count == at:
             raise Killed
 
-    monkeypatch.setattr(Tree, "write", lambda tree, *args: hear() or write(tree, *args))
-    monkeypatch.setattr(Door, "_tell", lambda door, command: hear() or tell(door, command))
+    def heard_write(*args: Any) -> None:
+        hear()
+        write(*args)
+
+    def heard_tell(*args: Any) -> None:
+        hear()
+        tell(*args)
+
+    monkeypatch.setattr(Tree, "write", heard_write)
+    monkeypatch.setattr(Door, "_tell", heard_tell)
     try:
         work()
     except Killed:
@@ -237,7 +245,7 @@ def test_no_command_is_two(running: Running) -> None:
 
 
 def test_a_machine_without_a_door_is_asked_for_nothing(tmp_path: Path) -> None:
-    door = Door(None, str(tmp_path / "state"))  # type: ignore[arg-type]
+    door = Door(None, str(tmp_path / "state"))
     assert door.routes() == {} and not door.has("staging") and door.withdraw("staging") == []
     with pytest.raises(DoorError, match=r"no front door\. Run the playbook"):
         door.settings()
