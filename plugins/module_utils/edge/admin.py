@@ -27,7 +27,8 @@ class DoorAway(DoorError):
 
 
 def ask(state: str, *commands: str, wait: float = 0.0) -> str:
-    """The answer to commands. A door that starts is waited for, up to ``wait`` seconds. Raises DoorAway."""
+    """The answer to commands. A door that starts is waited for, up to ``wait`` seconds, and one that is killed while it
+    is only asked. Raises DoorAway."""
     for command in commands:
         if ";" in command or "\n" in command or "\\" in command:
             raise DoorError("%r is no single command" % command)
@@ -36,8 +37,8 @@ def ask(state: str, *commands: str, wait: float = 0.0) -> str:
         try:
             return _exchange(state, ";".join(commands) + "\n")
         except OSError as error:
-            starting = isinstance(error, (ConnectionRefusedError, FileNotFoundError))  # so nothing was said to it
-            if starting and time.monotonic() < deadline:
+            unheard = isinstance(error, (ConnectionRefusedError, FileNotFoundError))
+            if (unheard or all(command.startswith("show ") for command in commands)) and time.monotonic() < deadline:
                 time.sleep(0.1)
                 continue
             raise DoorAway(

@@ -135,8 +135,11 @@ class Door(Kept):
             if self.present():
                 try:
                     self._forget(prefix)
-                except DoorAway as error:
-                    away = error
+                except DoorAway:
+                    try:
+                        self._forget(prefix)  # it was killed in between, and starts again from its files
+                    except DoorAway as error:
+                        away = error
             routes = {other: route for other, route in self.routes().items() if other != prefix}
             self.write_configuration(settings, routes, node)
             self._remove_route(prefix)
