@@ -22,16 +22,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "e2e")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import checkout  # noqa: E402
+import checkout
 
 checkout.install()
 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places  # noqa: E402
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorSettings  # noqa: E402
-from door import Stage, contexts, free_ports  # noqa: E402
+from e2e.door import Stage, contexts, free_ports  # noqa: E402
 from measure import Line  # noqa: E402
 from programs import BIN, SCRATCH, Failed, run  # noqa: E402
 
@@ -39,7 +38,7 @@ HERE = SCRATCH / "edge"
 NAME = "bulkhead-bench-edge"
 PREFIX, DOMAIN, CONTAINER = "bench", "bench.test", "0123456789ab"
 #: Seconds of a turn, and who asks: as many processes, with as many connections each that stay open.
-SECONDS, PROCESSES, CONNECTIONS = 2.0, 2, 8
+SECONDS, PROCESSES, CONNECTIONS = 1.0, 2, 8
 
 APPLICATION = """
 def application(environ, start_response):
