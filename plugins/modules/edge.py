@@ -80,7 +80,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
     engine = Engine(module, params["docker_host"])
     state = state_directory(params["state_directory"])
-    steps = Machine(engine, state, params["image"], settings).bring(module.check_mode)
+    machine = Machine(engine, state, params["image"], settings)
+    steps = machine.bring(module.check_mode)
+    for prefix, problem in sorted(machine.door.look().damaged.items()):
+        kept = "goes on with the route" if prefix in machine.door.routes() else "has no route"
+        module.warn("%s. Until then %s %s that the front door had before" % (problem, prefix, kept))
     return {"changed": bool(steps), "steps": as_dicts(steps)}
 
 

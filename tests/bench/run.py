@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import check
+import edge
 import fleet
 import look
 import many
@@ -32,6 +33,7 @@ BENCHES: dict[str, tuple[str, Callable[[int], Iterator[Line | str]]]] = {
     "look": ("one look at a machine", look.lines),
     "fleet": ("the plan gate over a large fleet", fleet.lines),
     "rules": ("the rules over fleets of three sizes", rules.lines),
+    "edge": ("the front door", edge.lines),
     "check": ("isolation_check of two projects", check.lines),
 }
 

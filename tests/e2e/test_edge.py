@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import machine, no_links, places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.admin import ask
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, DoorSettings
-from door import Load, Stage, contexts, free_ports
+from door import Load, Stage, answer_of, contexts, free_ports
 
-OTHER = "ba9876543210"
+OTHER, LATER = "ba9876543210", "fedcba987654"
+#: A machine in front of the door that sends the PROXY protocol.
+BALANCER = "127.0.0.9"
 
 
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("door")
     http, https = free_ports(2)
-    settings = DoorSettings(http, https, ("127.0.0.1", "::1"), hello_timeout=2)
+    settings = DoorSettings(
+        http, https, ("127.0.0.1", "::1"), (BALANCER,), connections=200, source_connections=120, hello_timeout=2
+    )
     tested = Stage(folder / "state", settings, *contexts(folder))
     try:
         assert [step.verb for step in tested.machine().bring()] == ["start"]
@@ -80,16 +86,12 @@ def test_what_has_no_name_of_ours_is_ended(tested: Stage) -> None:
             assert plain.recv(100) == b""
 
 
-def test_a_hello_may_come_in_segments_and_be_long(tested: Stage) -> None:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = ssl.create_default_context()
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+@pytest.mark.parametrize("greased", [False, True], ids=["long", "greased"])
+def test_a_hello_may_come_in_segments_and_be_long(tested: Stage, greased: bool) -> None:
     # 16 KB of protocols: what a browser's key shares and padding come to in the worst case.
-    client.set_alpn_protocols([f"{number:0>200}" for number in range(70)])
-    tls = client.wrap_bio(incoming, outgoing, server_hostname="staging.test")
-    with contextlib.suppress(ssl.SSLWantReadError):
-        tls.do_handshake()
-    hello = outgoing.read()
+    hello = hello_for("staging.test", [f"{number:0>200}" for number in range(70)])
+    if greased:
+        hello = grease(hello)
     assert 14000 < len(hello) < 16384
     with socket.create_connection(("127.0.0.1", tested.settings.https_port), timeout=8) as plain:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -97,6 +99,76 @@ def test_a_hello_may_come_in_segments_and_be_long(tested: Stage) -> None:
             plain.sendall(hello[start : start + 3000])
             time.sleep(0.02)
         assert plain.recv(1) == b"\x16"  # the environment's own hello
+        plain.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            while plain.recv(1 << 16):
+                pass
+
+
+def grease(hello: bytes) -> bytes:
+    """A hello as browsers send it: before the name, extensions that nobody knows, and one that looks like a name that
+    is encrypted (GREASE ECH)."""
+    record, message = hello[:5], hello[5:]
+    at = 4 + 2 + 32
+    at += 1 + message[at]
+    at += 2 + int.from_bytes(message[at : at + 2], "big")
+    at += 1 + message[at]
+    ech = b"\0\0\1\0\1\x2a\0\x20" + os.urandom(32) + b"\0\xd0" + os.urandom(208)
+    added = b"\x0a\x0a\0\0" + b"\xfe\x0d" + len(ech).to_bytes(2, "big") + ech + b"\x1a\x1a\0\1\0"
+    extensions = added + message[at + 2 :]
+    body = message[4:at] + len(extensions).to_bytes(2, "big") + extensions
+    message = message[:1] + len(body).to_bytes(3, "big") + body
+    return record[:3] + len(message).to_bytes(2, "big") + message
+
+
+def from_address(tested: Stage, source: str, before: bytes = b"") -> str:
+    """What a client with an address is answered that says something before its request."""
+    request = b"GET / HTTP/1.1\r\nHost: production.test\r\nConnection: close\r\n\r\n"
+    there = ("127.0.0.1", tested.settings.http_port)
+    with (
+        contextlib.suppress(ConnectionResetError),
+        socket.create_connection(there, timeout=8, source_address=(source, 0)) as connection,
+    ):
+        return answer_of(connection, before + request)
+    return ""
+
+
+def test_the_proxy_protocol_comes_from_the_balancer_alone(tested: Stage) -> None:
+    header = b"PROXY TCP4 203.0.113.9 192.0.2.1 5000 80\r\n"
+    long = b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(15) + b"\1" + bytes(15) + b"\2" + b"\0\1\0\2"
+    assert from_address(tested, BALANCER, header) == "production/0123456789ab 203.0.113.9"
+    assert from_address(tested, BALANCER, long) == "production/0123456789ab ::1"
+    assert from_address(tested, BALANCER) == ""
+    assert from_address(tested, "127.0.0.1", header) == ""
+    assert from_address(tested, "127.0.0.1", long) == ""
+    assert from_address(tested, "127.0.0.1") == "production/0123456789ab 127.0.0.1"
+
+
+def test_one_address_has_its_share(tested: Stage) -> None:
+    most = tested.settings.source_connections
+    with contextlib.ExitStack() as stack:
+        there, source = ("127.0.0.1", tested.settings.https_port), ("127.0.0.7", 0)
+        made = [
+            stack.enter_context(socket.create_connection(there, timeout=8, source_address=source))
+            for _round in range(most + 20)
+        ]
+        deadline = time.monotonic() + 1.5  # later, those that say nothing end as well
+        while len(select.select(made, [], [], 0)[0]) < 20 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(select.select(made, [], [], 0)[0]) == 20
+        assert tested.https("production.test").startswith("production")
+
+
+def test_a_full_connection_table_keeps_clients_waiting_and_ends_nobody(tested: Stage) -> None:
+    """Silent clients of two addresses hold every connection; the next client waits until the first of them is ended."""
+    with contextlib.ExitStack() as stack:
+        there = ("127.0.0.1", tested.settings.https_port)
+        for source in ("127.0.0.5", "127.0.0.6"):
+            for _round in range(110):
+                stack.enter_context(socket.create_connection(there, timeout=8, source_address=(source, 0)))
+        began = time.monotonic()
+        assert tested.https("production.test").startswith("production")
+        assert time.monotonic() - began > 0.5, "the table was not full"
 
 
 def test_a_slow_client_is_ended_and_keeps_nobody_waiting(tested: Stage) -> None:
@@ -158,9 +230,11 @@ def test_a_flooded_environment_leaves_the_other_its_share(tested: Stage) -> None
     tested.door.publish(tested.route("staging"))
 
 
-def hello_for(name: str) -> bytes:
-    outgoing = ssl.MemoryBIO()
-    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+def hello_for(name: str, protocols: Sequence[str] = ()) -> bytes:
+    outgoing, client = ssl.MemoryBIO(), ssl.create_default_context()
+    if protocols:
+        client.set_alpn_protocols(protocols)
+    tls = client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     return outgoing.read()
@@ -202,6 +276,43 @@ def test_the_door_is_updated_under_load(tested: Stage) -> None:
     assert tested.door.live() == tested.door.routes()
 
 
+def test_an_earlier_door_serves_the_connections_that_it_has(tested: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It outlasts its update, and what is published meanwhile is the new one's."""
+    monkeypatch.setattr(machine, "_END", 0.2)
+    plain = socket.create_connection(("127.0.0.1", tested.settings.https_port), timeout=8)
+    with plain, tested.context.wrap_socket(plain, server_hostname="production.test") as connection:
+        earlier = tested.container()["Id"]
+        assert [step.verb for step in tested.machine(idle_timeout=900).bring()] == ["start", "end"]
+        assert len(tested.door.doors()) == 1 and tested.container()["Id"] != earlier
+        tested.stand("staging", LATER)
+        tested.door.publish(tested.route("staging", LATER))
+        for _round in range(10):
+            assert tested.https("staging.test") == f"staging/{LATER} 127.0.0.1"
+        assert tested.machine(idle_timeout=900).bring() == []
+        assert answer_of(connection, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").startswith("production")
+    deadline = time.monotonic() + 8
+    while tested.engine.inspect([earlier])[0]["State"]["Running"]:
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.05)
+    tested.door.publish(tested.route("staging"))
+    assert tested.machine().bring()
+    assert not tested.engine.inspect([earlier])
+
+
+def test_damaged_route_and_a_restart(tested: Stage) -> None:
+    """A door that starts again has what it had, and the others' deployments go on."""
+    path = Path(places.routes(str(tested.state)), "production.json")
+    content = path.read_bytes()
+    path.write_bytes(content[:20])
+    tested.stand("fourth")
+    tested.door.publish(tested.route("fourth"))
+    os.kill(tested.container()["State"]["Pid"], signal.SIGKILL)
+    tested.door.withdraw("fourth")  # waits until it is there again
+    assert tested.https("production.test").startswith("production")
+    path.write_bytes(content)
+    assert tested.door.live() == tested.door.routes()
+
+
 def test_a_door_that_does_not_start_leaves_the_earlier_one(tested: Stage) -> None:
     earlier = tested.container()["Id"]
     broken = tested.machine(idle_timeout=999)
@@ -224,6 +335,63 @@ def test_a_killed_door_serves_again_with_all_routes(tested: Stage) -> None:
         assert time.monotonic() < killed + 10, "it does not come back"
         time.sleep(0.02)
     print(f"it served again after {time.monotonic() - killed:.2f} s")
+    assert tested.door.live() == tested.door.routes()
+    assert tested.machine().bring() == []
+
+
+class Tools:
+    """An engine that is asked for systemctl alone."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tool(self, *command: str) -> tuple[int, str, str]:
+        self.told.append(" ".join(command))
+        return 0, "", ""
+
+
+def test_a_machine_that_starts_again(tested: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/run is empty then, and mounts are gone. What systemd would run before the engine is run here, for real."""
+    for name, place in (("SYSTEMD", tmp_path), ("UNITS", tmp_path / "units"), ("_SCRIPTS", tmp_path / "scripts")):
+        monkeypatch.setattr(no_links, name, str(place))
+    state, tools = str(tested.state), Tools()
+    assert no_links.keep_over_a_boot(tools, state) and not no_links.keep_over_a_boot(tools, state)
+    unit = f"bulkhead-{places.project(state).replace('_', '-')}.service"
+    assert tools.told == ["systemctl daemon-reload", f"systemctl enable {unit}"]
+    (script,) = (tmp_path / "scripts").iterdir()
+    assert f'"{script}"' in (tmp_path / "units" / unit).read_text()
+
+    container, base = tested.container()["Id"], Path(places.sockets(state))
+    tested.engine.docker_ok("kill", container)  # as the engine does when the machine stops: it is not started again
+    for standing in tested.standing:
+        for listener in standing.sockets:
+            listener.close()
+    tested.standing.clear()
+    subprocess.run(["umount", "--lazy", base], check=True)
+    shutil.rmtree(base)
+    assert tested.engine.docker("start", container)[0] != 0
+    base.mkdir(mode=0o711)
+    tested.engine.docker_ok("start", container)
+    deadline = time.monotonic() + 10
+    while not tested.engine.inspect([container])[0]["RestartCount"]:
+        assert time.monotonic() < deadline, "it starts where links are followed"
+        time.sleep(0.05)
+    assert "links are followed" in tested.engine.logs(container)
+
+    for _round in range(2):  # also where it has run already
+        subprocess.run(["python3", script], check=True)
+    assert no_links.is_mounted(str(base)) and Path("/proc/self/mountinfo").read_text().count(f" {base} ") == 1
+    assert {path.name for path in base.iterdir()} == set(tested.door.routes())
+    assert {path.stat().st_mode & 0o777 for path in (base, *base.iterdir())} == {0o711}
+    for prefix in ("production", "staging"):
+        tested.stand(prefix)
+    while True:  # the first connection that is taken is answered
+        assert time.monotonic() < deadline + 10, "it does not come back"
+        with contextlib.suppress(ConnectionRefusedError):
+            assert tested.https("staging.test").startswith("staging")
+            break
+        time.sleep(0.01)
+    assert tested.https("production.test").startswith("production")
     assert tested.door.live() == tested.door.routes()
     assert tested.machine().bring() == []
 

@@ -23,6 +23,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.job import un
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import no_links, places
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.schedules import Times, times
 from observe import eventually, far_away
 from support import ROOT, Place, Site, docker, only, web
@@ -146,7 +147,40 @@ def _last(site: Site, place: Place) -> dict[str, Any]:
     return found
 
 
-def test_systemd_backs_up_says_when_it_fails_and_forgets(site: Site, machine: Machine) -> None:
+def _front_doors_sockets(site: Site, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine with a front door does when it starts: systemd takes the unit, and its script makes the mount."""
+    state = site.directory / "state 50%"
+    routes, made = Path(places.routes(str(state))), site.directory / "units"
+    routes.mkdir(parents=True)
+    (routes / "aiia_staging.json").touch()
+    monkeypatch.setattr(no_links, "SYSTEMD", str(site.directory))
+    monkeypatch.setattr(no_links, "UNITS", str(made))
+    monkeypatch.setattr(no_links, "_SCRIPTS", str(made / "scripts"))
+    assert no_links.keep_over_a_boot(_Tools(), str(state))
+    (unit,) = made.glob("*.service")
+    assert machine.run("systemctl", "enable", "--now", str(unit)).returncode == 0, machine.run(
+        "journalctl", "--unit", unit.name
+    ).stdout
+    mounts = machine.run("cat", "/proc/1/mountinfo").stdout
+    assert [line for line in mounts.splitlines() if "state\\04050%/edge/sockets " in line and "nosymfollow" in line]
+    assert machine.run("ls", places.sockets(str(state))).stdout == "aiia_staging\n"
+    shown = machine.show(unit.name, "Before", "RequiresMountsFor", "ActiveState")
+    assert "docker.service" in shown["Before"].split() and shown["ActiveState"] == "active"
+    assert shown["RequiresMountsFor"].strip('"') == str(state)
+    assert machine.run("systemctl", "disable", "--now", unit.name).returncode == 0
+    machine.run("umount", places.sockets(str(state)))
+
+
+class _Tools:
+    """An engine whose machine runs another systemd."""
+
+    def tool(self, *_command: str) -> tuple[int, str, str]:
+        return 0, "", ""
+
+
+def test_systemd_backs_up_says_when_it_fails_and_forgets(
+    site: Site, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Deployed, due, run, failed, told of, and taken away with nothing left of it."""
     place = _place(site, machine)
     place.deploy().succeeded()
@@ -177,6 +211,7 @@ def test_systemd_backs_up_says_when_it_fails_and_forgets(site: Site, machine: Ma
     assert made.name in listed, listed
     assert re.search(r"the last scheduled backup \(\S+\) failed: .*no container to copy", listed), listed
 
+    _front_doors_sockets(site, machine, monkeypatch)
     place.variables["bulkhead_backup_schedule"] = ""
     place.deploy().succeeded()
     assert machine.units("*bulkhead*") == []

@@ -16,22 +16,35 @@ from . import places
 from .routes import DoorError
 
 _PATIENCE = 10.0
+#: Seconds until a door that was killed is given up: the engine starts it again within one.
+RETURN = 5.0
 #: Bytes of the longest answer: a map of thousands of domains has less than one MB.
 _LONGEST = 16 << 20
 
 
-def ask(state: str, *commands: str) -> str:
-    """The answer to commands. Raises DoorError where nobody answers."""
+class DoorAway(DoorError):
+    """Nobody answers at the admin socket, or not to the end: what was asked for may be done, or not."""
+
+
+def ask(state: str, *commands: str, wait: float = 0.0) -> str:
+    """The answer to commands. A door that starts is waited for, up to ``wait`` seconds, and one that is killed while it
+    is only asked. Raises DoorAway."""
     for command in commands:
         if ";" in command or "\n" in command or "\\" in command:
             raise DoorError("%r is no single command" % command)
-    try:
-        return _exchange(state, ";".join(commands) + "\n")
-    except OSError as error:
-        raise DoorError(
-            "the front door does not answer at its admin socket %s (%s). Run the playbook aiia.bulkhead.edge on this "
-            "machine" % (places.admin_socket(state), error.strerror or error)
-        ) from error
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return _exchange(state, ";".join(commands) + "\n")
+        except OSError as error:
+            unheard = isinstance(error, (ConnectionRefusedError, FileNotFoundError))
+            if (unheard or all(command.startswith("show ") for command in commands)) and time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            raise DoorAway(
+                "the front door does not answer at its admin socket %s (%s). Run the playbook aiia.bulkhead.edge on "
+                "this machine" % (places.admin_socket(state), error.strerror or error)
+            ) from error
 
 
 def _exchange(state: str, line: str) -> str:
@@ -49,6 +62,9 @@ def _exchange(state: str, line: str) -> str:
             while True:
                 part = connection.recv(1 << 16)
                 if not part:
+                    # An answer ends with an empty line: one of a door that is killed meanwhile does not.
+                    if not ("\n" + answer.decode(errors="replace")).endswith("\n\n"):
+                        raise ConnectionResetError(104, "its answer breaks off")
                     return answer.decode(errors="replace")
                 answer += part
                 if len(answer) > _LONGEST or time.monotonic() > deadline:

@@ -4,113 +4,89 @@
 
 """Publish and withdraw routes of a machine's front door: on disk, and in the running HAProxy without a reload.
 
-Only what belongs to the route's own prefix is written to the running door. Runs on the targets.
+Only what belongs to the route's own prefix is written to the running door. Its file is written last: a run that was
+interrupted before is seen as such, and the next one does the same again. Runs on the targets.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
+import contextlib
 from typing import Any
 
-from ..core.directory import DesiredFile, Tree
 from ..core.steps import Step
 from ..docker.engine import Engine
 from ..docker.labels import FRONT_DOOR
 from ..state.locks import Locks
-from . import places
-from .admin import ask
-from .routes import (
-    BACKENDS,
-    MAP,
-    SEPARATOR,
-    DoorError,
-    DoorSettings,
-    Route,
-    checked,
-    configuration,
-    digest,
-    domain_map,
-    parse,
-    render,
-    server,
-    taken,
-)
+from .admin import RETURN, DoorAway, ask
+from .kept import Kept
+from .routes import BACKENDS, MAP, SEPARATOR, DoorError, Route, checked, digest, routes_of, server, taken
 
 #: Labels of the door's containers: whose they are, and the settings and image that they came from.
 STATE_LABEL = FRONT_DOOR
 NODE_LABEL = "%s.node" % FRONT_DOOR
-SETTINGS = os.path.join(places.FOLDER, "settings.json")
-NODE = os.path.join(places.FOLDER, "node")
+#: What stands for the digest of a route whose file cannot be read.
+DAMAGED = "damaged"
 
 
-class Door:
+class Door(Kept):
     """The front door that belongs to a state directory."""
 
     def __init__(self, engine: Engine, state: str) -> None:
+        super().__init__(state)
         self.engine = engine
-        self.state = state
-        self._tree = Tree(state, private=True, inner=0o700)
 
     # ---- looking --------------------------------------------------------------------------------------------------
 
-    def present(self) -> bool:
-        """Whether a container of this door runs."""
+    def doors(self) -> list[dict[str, Any]]:
+        """The containers of this door that take connections: one, or while it is updated two."""
         found = self.engine.containers("%s=%s" % (STATE_LABEL, self.state))
-        return any(container["State"].get("Running") for container in found)
+        return [container for container in found if container["State"].get("Running") and not is_ending(container)]
 
-    def routes(self) -> dict[str, Route]:
-        """The routes on disk by prefix. Raises DoorError where a file is none."""
-        found = {}
-        for name in self._tree.names(places.ROUTES):
-            prefix, dot, extension = name.rpartition(".")
-            content = self._tree.read(os.path.join(places.ROUTES, name)) if dot and extension == "json" else None
-            if content is not None:
-                found[prefix] = parse(content, prefix)
-        return found
-
-    def settings(self) -> DoorSettings:
-        """The machine's settings of the door, as they were last set up. Raises DoorError where there are none."""
-        content = self._tree.read(SETTINGS)
-        if content is None:
-            raise DoorError("this machine has no front door. Run the playbook aiia.bulkhead.edge on it")
-        try:
-            said = json.loads(content.decode())
-            values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
-            return DoorSettings(**values)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise DoorError(
-                "%s is damaged. Run the playbook aiia.bulkhead.edge again" % self._tree.path(SETTINGS)
-            ) from error
+    def present(self) -> bool:
+        """Whether a container of this door takes connections."""
+        return bool(self.doors())
 
     def live(self) -> dict[str, Route]:
-        """The routes of the running door by prefix. One whose server is missing in a backend, or down, is left out."""
+        """The routes of the running door by prefix. One whose server is missing in a backend, or down, is left out.
+        Raises DoorAway."""
         servers = self._servers()
-        domains: dict[str, list[str]] = {}
-        for domain, entry in self._map().items():
-            domains.setdefault(entry, []).append(domain)
-        found: dict[str, Route] = {}
-        for entry, names in domains.items():
-            try:
-                name, prefix, connections, rate = entry.split(SEPARATOR)
-                container = name.rpartition(".")[2]
-                sockets = {backend: "%s/%s.sock" % (container, backend) for backend in BACKENDS}
-                route = checked(
-                    Route(prefix, tuple(sorted(names)), **sockets, connections=int(connections), rate=int(rate))
-                )
-            except (ValueError, DoorError):
-                continue
-            if prefix not in found and all(servers.get((backend, route.server)) for backend in BACKENDS):
-                found[prefix] = route
-        return found
+        found = routes_of(self._map())
+        return {
+            prefix: route
+            for prefix, route in found.items()
+            if all(servers.get((backend, route.server)) for backend in BACKENDS)
+        }
+
+    def has(self, prefix: str) -> bool:
+        """Whether there is anything of an environment's route, on disk or in the running door."""
+        look = self.look()
+        if prefix in look.routes or prefix in look.damaged:
+            return True
+        with contextlib.suppress(DoorError):
+            self.node()  # a machine without a front door is asked for nothing more
+            return self.present() and any(_is_of(entry, prefix) for entry in self._map().values())
+        return False
+
+    def leads_to(self, prefix: str) -> set[str]:
+        """The containers to which requests for an environment go, or will after the door's next start. Two of them
+        where a run was interrupted in between. Raises DoorAway."""
+        found = (self.routes().get(prefix), self.live().get(prefix))
+        return {route.container for route in found if route}
 
     def fingerprints(self) -> dict[str, str]:
         """A digest of each environment's route on disk and in the running door, by prefix, for receipts."""
-        disk = {prefix: digest(route) for prefix, route in self.routes().items()}
+        disk = self.kept_digests()
         live = {prefix: digest(route) for prefix, route in self.live().items()}
         return {
             prefix: "%s %s" % (disk.get(prefix, "none"), live.get(prefix, "none")) for prefix in sorted({*disk, *live})
+        }
+
+    def kept_digests(self) -> dict[str, str]:
+        """A digest of each environment's route on disk, by prefix; ``damaged`` where its file cannot be read."""
+        look = self.look()
+        return {
+            **{prefix: digest(route) for prefix, route in look.routes.items()},
+            **dict.fromkeys(look.damaged, DAMAGED),
         }
 
     # ---- changing -------------------------------------------------------------------------------------------------
@@ -118,78 +94,65 @@ class Door:
     def plan(self, route: Route) -> list[Step]:
         """What :meth:`publish` would do; nothing where the route is in place. Raises DoorError."""
         route = checked(route)
-        disk = self.routes()
-        claims = taken(route, disk.values())
+        look = self.look()
+        claims = taken(route, look.routes.values())
         if claims:
             raise DoorError(
                 "the front door has one environment for each domain, and for %s these are taken: %s. Take the domain "
                 "out of one of the two" % (route.prefix, "; ".join(claims))
             )
-        found = (disk.get(route.prefix), self.live().get(route.prefix))
+        found = (look.routes.get(route.prefix), self.live().get(route.prefix))
         same = [there and digest(there) == digest(route) for there in found]
-        return [] if all(same) else [Step("publish", ", ".join(sorted(route.domains)), "route")]
+        if all(same) and route.prefix not in look.damaged:
+            return []
+        return [Step("publish", ", ".join(sorted(route.domains)), "route")]
 
     def publish(self, route: Route) -> list[Step]:
-        """Have the route on disk and in the running door. Raises DoorError."""
+        """Have the route in the running door and on disk. A door that refuses it keeps the earlier one. Raises
+        DoorError."""
         with Locks(self.state).machine():
             steps = self.plan(route)
             if steps:
-                settings = self.settings()
-                self._tree.make_directory(places.ROUTES)
-                self._tree.write(DesiredFile(self._path(route.prefix), render(route), 0o600))
-                self.write_configuration(settings, self.routes(), self.node())
-                self._bring(route)
+                routes, settings, node = self.routes(), self.settings(), self.node()
+                self._bring(route, routes.get(route.prefix))
+                self.write_configuration(settings, {**routes, route.prefix: route}, node)
+                self._write_route(route)
+                if not self._shows(route):  # it was killed meanwhile, and started again from the earlier files
+                    self._bring(route, route)
+                    if not self._shows(route):
+                        raise DoorError(
+                            "the front door took the route of %s, and does not show it. Deploy it again" % route.prefix
+                        )
             return steps
 
     def withdraw(self, prefix: str) -> list[Step]:
-        """Take an environment's route away, on disk and in the running door if one runs. Raises DoorError."""
+        """Take an environment's route away, in the running door if one runs, and on disk. Raises DoorError: DoorAway
+        where a door runs and does not answer, and then nothing is left on disk, from which it starts again."""
         with Locks(self.state).machine():
-            disk = self.routes()
-            running = self.present()
-            own = [domain for domain, entry in self._map().items() if _is_of(entry, prefix)] if running else []
-            if prefix not in disk and not own:
+            if not self.has(prefix):
                 return []
-            if prefix in disk:
-                self._tree.install([], [self._path(prefix)])
-                del disk[prefix]
-                self.write_configuration(self.settings(), disk, self.node())
-            if running:
-                for domain in own:
-                    self._tell("del map %s %s" % (MAP, domain))
-                self._remove_servers(prefix, "")
+            settings, node, away = self.settings(), self.node(), None
+            if self.present():
+                try:
+                    self._forget(prefix)
+                except DoorAway:
+                    try:
+                        self._forget(prefix)  # it was killed in between, and starts again from its files
+                    except DoorAway as error:
+                        away = error
+            routes = {other: route for other, route in self.routes().items() if other != prefix}
+            self.write_configuration(settings, routes, node)
+            self._remove_route(prefix)
+            if away:
+                raise away
             return [Step("withdraw", prefix, "route")]
 
-    def node(self) -> str:
-        """Which door was set up last: a digest of its settings and image. Raises DoorError where there is none."""
-        content = self._tree.read(NODE)
-        if content is None:
-            raise DoorError("this machine has no front door. Run the playbook aiia.bulkhead.edge on it")
-        return content.decode(errors="replace").strip()
-
-    def write_configuration(self, settings: DoorSettings, routes: Mapping[str, Route], node: str) -> bool:
-        """What the door starts from, as these settings and routes have it; whether a file of it changed."""
-        self._tree.make_directory(places.GENERATED)
-        admin = places.admin_seen_by_door(self.state)
-        changed = False
-        for name, text in (
-            ("domains.map", domain_map(routes)),
-            ("haproxy.cfg", configuration(routes, settings, admin, node)),
-        ):
-            file = DesiredFile(os.path.join(places.GENERATED, name), text.encode(), 0o600)
-            if self._tree.differs(file):
-                self._tree.write(file)
-                changed = True
-        return changed
-
     # ---- the running door -----------------------------------------------------------------------------------------
-
-    def _path(self, prefix: str) -> str:
-        return os.path.join(places.ROUTES, "%s.json" % prefix)
 
     def _map(self) -> dict[str, str]:
         """The running door's domains and where each leads."""
         found = {}
-        for line in ask(self.state, "show map %s" % MAP).splitlines():
+        for line in self._ask("show map %s" % MAP).splitlines():
             words = line.split(" ")
             if len(words) == 3:
                 found[words[1]] = words[2]
@@ -198,15 +161,37 @@ class Door:
     def _servers(self) -> dict[tuple[str, str], bool]:
         """Whether each server of the running door takes connections, by backend and name."""
         found = {}
-        for line in ask(self.state, "show servers state").splitlines():
+        for line in self._ask("show servers state").splitlines():
             words = line.split(" ")
             # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state …
             if len(words) > 6 and words[1] in BACKENDS:
                 found[words[1], words[3]] = words[5] == "2" and words[6] == "0"
         return found
 
-    def _bring(self, route: Route) -> None:
-        """Have the running door know a route: first its servers, then its domains, then without the earlier ones."""
+    def _shows(self, route: Route) -> bool:
+        """Whether the running door has a route; not one that is killed meanwhile."""
+        try:
+            there = self.live().get(route.prefix)
+        except DoorAway:
+            return False
+        return there is not None and digest(there) == digest(route)
+
+    def _bring(self, route: Route, earlier: Route | None) -> None:
+        """Have the running door know a route, or the earlier one again where it refuses. Raises DoorError."""
+        try:
+            self._apply(route)
+        except DoorAway:
+            self._apply(route)  # it was killed in between, and starts again from its files
+        except DoorError:
+            with contextlib.suppress(DoorError):
+                if earlier:
+                    self._apply(earlier)
+                else:
+                    self._forget(route.prefix)
+            raise
+
+    def _apply(self, route: Route) -> None:
+        """First the route's servers, then its domains, then without the earlier ones."""
         servers = self._servers()
         for backend in BACKENDS:
             if (backend, route.server) not in servers:
@@ -222,9 +207,13 @@ class Door:
             if domain not in route.domains and _is_of(entry, route.prefix):
                 self._tell("del map %s %s" % (MAP, domain))
         self._remove_servers(route.prefix, route.server)
-        there = self.live().get(route.prefix)
-        if there is None or digest(there) != digest(route):
-            raise DoorError("the front door took the route of %s, and does not show it. Deploy it again" % route.prefix)
+
+    def _forget(self, prefix: str) -> None:
+        """Have the running door know nothing of an environment."""
+        for domain, entry in self._map().items():
+            if _is_of(entry, prefix):
+                self._tell("del map %s %s" % (MAP, domain))
+        self._remove_servers(prefix, "")
 
     def _remove_servers(self, prefix: str, kept: str) -> None:
         """Take no more connections for an environment's earlier servers. One that still has some stays until the next
@@ -232,11 +221,14 @@ class Door:
         for backend, name in self._servers():
             if name.rpartition(".")[0] == prefix and name != kept:
                 self._tell("set server %s/%s state maint" % (backend, name))
-                ask(self.state, "del server %s/%s" % (backend, name))
+                self._ask("del server %s/%s" % (backend, name))
+
+    def _ask(self, command: str) -> str:
+        return ask(self.state, command, wait=RETURN)
 
     def _tell(self, command: str) -> None:
         """Have the running door do something. Raises DoorError with what it answers."""
-        answer = ask(self.state, command).strip()
+        answer = self._ask(command).strip()
         if answer and "New server registered" not in answer:
             raise DoorError("the front door refused %r: %s" % (command.split(" unix@")[0], answer[:300]))
 
@@ -244,3 +236,8 @@ class Door:
 def _is_of(entry: str, prefix: str) -> bool:
     """Whether an entry of the map leads to an environment."""
     return entry.split(SEPARATOR)[1:2] == [prefix]
+
+
+def is_ending(container: dict[str, Any]) -> bool:
+    """Whether a door was told already to end with its last connection."""
+    return bool(container["HostConfig"]["RestartPolicy"]["Name"] == "no")

@@ -10,6 +10,7 @@ that it has. A door that does not start leaves the running one as it was.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,8 +25,9 @@ from ..host.sockets import is_own_address, listening, process_of
 from ..state.locks import Locks
 from . import no_links, places
 from .admin import ask
-from .door import NODE, NODE_LABEL, SETTINGS, STATE_LABEL, Door
-from .routes import DoorError, DoorSettings
+from .door import NODE_LABEL, STATE_LABEL, Door, is_ending
+from .kept import CONFIGURATION, NODE, SETTINGS
+from .routes import DoorError, DoorSettings, listened
 
 COMPOSE_FILE, _DOTENV = (os.path.join(places.FOLDER, name) for name in ("compose.json", ".env"))
 #: Seconds until a new door must answer, and until an earlier one that still has connections is left to end by itself.
@@ -129,12 +131,11 @@ class Machine:
         wrong = problems(self.settings, self._own_ports() if running else frozenset())
         if wrong:
             raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
-        self.door.routes()  # a damaged file is said before anything changes
         node = self._node(check)
-        current = [container for container in running if _node_of(container) == node and not _is_ending(container)]
-        turn = sum(_node_of(container) == node for container in running if _is_ending(container))
+        current = [container for container in running if _node_of(container) == node and not is_ending(container)]
+        turn = sum(_node_of(container) == node for container in running if is_ending(container))
         steps = [] if current else [Step("start", self.image, "front door")]
-        leaving = [container for container in running if _node_of(container) != node and not _is_ending(container)]
+        leaving = [container for container in running if _node_of(container) != node and not is_ending(container)]
         steps += [Step("end", container["Name"].lstrip("/"), "front door") for container in leaving]
         if check:
             return steps
@@ -147,18 +148,25 @@ class Machine:
             before = {name: self._tree.read(name) for name in (SETTINGS, NODE, COMPOSE_FILE)}
             self._write(node, turn)
             self.door.write_configuration(self.settings, self.door.routes(), node)
+            for container in containers:
+                if container not in running:  # Compose would start it again instead of a new one
+                    self.engine.docker("rm", "--force", container["Id"])
             if not current:
                 self._start(node, turn, before)
             for container in leaving:
                 self._end(container["Id"])
-            for container in containers:
-                if container not in running:
-                    self.engine.docker("rm", "--force", container["Id"])
+            for container in running:
+                if is_ending(container):  # a run that was killed may not have come to say so
+                    self.engine.docker("kill", "--signal", "USR1", container["Id"])
         return steps
 
     def _own_ports(self) -> frozenset[int]:
-        settings = self.door.settings()
-        return frozenset((settings.http_port, settings.https_port))
+        """The ports of the running door: its configuration has them where its settings are damaged."""
+        try:
+            settings = self.door.settings()
+            return frozenset((settings.http_port, settings.https_port))
+        except DoorError:
+            return listened((self._tree.read(CONFIGURATION) or b"").decode(errors="replace"))
 
     def _node(self, check: bool) -> str:
         """A digest of everything that a door is made from."""
@@ -200,13 +208,13 @@ class Machine:
                 self._tree.install([], [name])
             else:
                 self._tree.write(DesiredFile(name, content, 0o600))
-        if before[SETTINGS] is not None:
+        with contextlib.suppress(DoorError):  # there was none, or its settings were damaged: what runs goes on
             self.door.write_configuration(self.door.settings(), self.door.routes(), self.door.node())
         raise DoorError("the new front door does not start; an earlier one goes on as it was", errors)
 
     def _started(self, node: str) -> list[dict[str, Any]]:
         labels = ("%s=%s" % (STATE_LABEL, self.state), "%s=%s" % (NODE_LABEL, node))
-        return [container for container in self.engine.containers(*labels) if not _is_ending(container)]
+        return [container for container in self.engine.containers(*labels) if not is_ending(container)]
 
     def _answers(self, node: str) -> bool:
         try:
@@ -230,11 +238,6 @@ class Machine:
 def _node_of(container: dict[str, Any]) -> str:
     labels = container["Config"].get("Labels") or {}
     return str(labels.get(NODE_LABEL, ""))
-
-
-def _is_ending(container: dict[str, Any]) -> bool:
-    """Whether a door was told already to end with its last connection."""
-    return bool(container["HostConfig"]["RestartPolicy"]["Name"] == "no")
 
 
 def _without_missing_family(settings: DoorSettings) -> DoorSettings:

@@ -17,6 +17,7 @@ from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..docker.engine import Engine
 from ..host.firewall_boot import SYSTEMD, UNITS
+from ..host.mounts import options_of
 from . import places
 from .routes import DoorError
 
@@ -36,7 +37,10 @@ for name in os.listdir(ROUTES) if os.path.isdir(ROUTES) else ():
     if name.endswith(".json") and "/" not in name:
         os.makedirs(os.path.join(BASE, name[:-5]), mode=0o711, exist_ok=True)
 libc = ctypes.CDLL(None, use_errno=True)
-for source, flags in ((BASE.encode(), %d), (b"none", %d)):
+with open("/proc/self/mountinfo") as stream:
+    mounted = [line.split(" ")[5] for line in stream if line.split(" ")[4] == %r]
+steps = ((BASE.encode(), %d), (b"none", %d))
+for source, flags in () if "nosymfollow" in "".join(mounted[-1:]) else steps:
     if libc.mount(source, BASE.encode(), None, ctypes.c_ulong(flags), None):
         raise OSError(ctypes.get_errno(), "cannot mount " + BASE)
 """
@@ -44,7 +48,7 @@ for source, flags in ((BASE.encode(), %d), (b"none", %d)):
 _UNIT = """# Written by Bulkhead; changes made here are lost.
 [Unit]
 Description=Sockets of the front door
-RequiresMountsFor=%s
+RequiresMountsFor="%s"
 Before=docker.service
 
 [Service]
@@ -61,18 +65,12 @@ _STRICT = _REMOUNT | _BIND | _NO_LINKS | _NO_SUID | _NO_DEVICES | _NO_PROGRAMS
 
 def is_mounted(base: str) -> bool:
     """Whether the last mount on a directory follows no link."""
-    flags = ""
-    with open("/proc/self/mountinfo") as stream:
-        for line in stream:
-            words = line.split(" ")
-            if words[4] == base:
-                flags = words[5]
-    return "nosymfollow" in flags.split(",")
+    return "nosymfollow" in options_of(base)
 
 
 def mount(base: str) -> None:
     """Mount a directory onto itself so that no link in it is followed. Raises DoorError."""
-    Tree(base, inner=0o711).make_directory()
+    Tree(os.path.dirname(base), inner=0o711).make_directory(os.path.basename(base))
     if is_mounted(base):
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -97,8 +95,10 @@ def keep_over_a_boot(engine: Engine, state: str) -> bool:
     base = places.sockets(state)
     script = os.path.join(_SCRIPTS, "%s.py" % name)
     files = {
-        _SCRIPTS: DesiredFile("%s.py" % name, (_SCRIPT % (base, places.routes(state), _BIND, _STRICT)).encode(), 0o700),
-        UNITS: DesiredFile("bulkhead-%s.service" % name, (_UNIT % (state, script)).encode(), 0o644),
+        _SCRIPTS: DesiredFile(
+            "%s.py" % name, (_SCRIPT % (base, places.routes(state), _escaped(base), _BIND, _STRICT)).encode(), 0o700
+        ),
+        UNITS: DesiredFile("bulkhead-%s.service" % name, (_UNIT % (state.replace("%", "%%"), script)).encode(), 0o644),
     }
     different = {folder: file for folder, file in files.items() if Tree(folder).differs(file)}
     for folder, file in different.items():
@@ -110,3 +110,8 @@ def keep_over_a_boot(engine: Engine, state: str) -> bool:
             if code != 0:
                 raise DoorError("systemctl %s failed" % " ".join(command), last_lines(errors or output))
     return bool(different)
+
+
+def _escaped(path: str) -> str:
+    """A path as the kernel writes it in its table of mounts."""
+    return "".join("\\%03o" % ord(letter) if letter in " \t\n\\#" else letter for letter in path)

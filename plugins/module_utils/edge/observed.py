@@ -13,7 +13,6 @@ from ..core.errors import Failure
 from ..docker.engine import Engine
 from ..host import observation
 from .door import STATE_LABEL, Door
-from .routes import digest
 
 
 def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), keep: bool = False) -> dict[str, Any]:
@@ -23,13 +22,15 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
 
 
 def door_facts(door: Door, containers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Whether the machine has a front door, and a digest of each environment's route by prefix: on disk, and in the
-    running door (``none`` where it has none). Routes that cannot be read are None, with the reason in ``problem``."""
+    """Whether the machine has a front door, and a digest of each environment's route by prefix: on disk (``damaged``
+    where the file cannot be read; ``damaged`` has the reason by prefix), and in the running door (``none`` where it has
+    none). Where a door does not answer, routes are None, with the reason in ``problem``."""
     present = any(one["running"] and one["labels"].get(STATE_LABEL) == door.state for one in containers)
+    facts: dict[str, Any] = {"present": present, "routes": None, "damaged": {}, "problem": ""}
     try:
+        facts["damaged"] = door.look().damaged
         if present:
-            return {"present": True, "routes": door.fingerprints(), "problem": ""}
-        kept = {prefix: "%s none" % digest(route) for prefix, route in door.routes().items()}
-        return {"present": False, "routes": kept, "problem": ""}
+            return {**facts, "routes": door.fingerprints()}
+        return {**facts, "routes": {prefix: "%s none" % kept for prefix, kept in door.kept_digests().items()}}
     except (Failure, OSError) as error:
-        return {"present": present, "routes": None, "problem": str(error)}
+        return {**facts, "problem": str(error)}

@@ -160,6 +160,33 @@ def parse(content: bytes, prefix: str) -> Route:
     return checked(route)
 
 
+def entries(text: str) -> dict[str, str]:
+    """The domains of a map's file, and where each leads."""
+    words = [line.split(" ") for line in text.splitlines()]
+    return {line[0]: line[1] for line in words if len(line) == 2}
+
+
+def routes_of(entries: Mapping[str, str]) -> dict[str, Route]:
+    """The routes by prefix that a map leads to. An entry that Bulkhead would not write is left out."""
+    domains: dict[str, list[str]] = {}
+    for domain, entry in entries.items():
+        domains.setdefault(entry, []).append(domain)
+    found: dict[str, Route] = {}
+    for entry, names in domains.items():
+        try:
+            name, prefix, connections, rate = entry.split(SEPARATOR)
+            container = name.rpartition(".")[2]
+            sockets = {backend: "%s/%s.sock" % (container, backend) for backend in BACKENDS}
+            route = checked(
+                Route(prefix, tuple(sorted(names)), **sockets, connections=int(connections), rate=int(rate))
+            )
+        except (ValueError, DoorError):
+            continue
+        if route.entry == entry:
+            found.setdefault(prefix, route)
+    return found
+
+
 def digest(route: Route) -> str:
     """A fingerprint of everything in a route."""
     return hashlib.sha256(render(dataclasses.replace(route, domains=tuple(sorted(route.domains))))).hexdigest()
@@ -197,6 +224,11 @@ def _binds(settings: DoorSettings, port: int, options: str) -> str:
         only = " v6only" if address.version == 6 else ""
         lines.append("    bind ipv%d@%s:%d%s%s\n" % (address.version, address, port, only, options))
     return "".join(lines)
+
+
+def listened(configuration: str) -> frozenset[int]:
+    """The ports of :func:`configuration`."""
+    return frozenset(map(int, re.findall(r"^    bind ipv[46]@\S+:(\d+)", configuration, re.M)))
 
 
 def _trusted(settings: DoorSettings) -> str:

@@ -59,6 +59,12 @@ def _is_below(path: str, directory: str) -> bool:
     return (os.path.normpath(path) + os.sep).startswith(os.path.normpath(directory) + os.sep)
 
 
+def options_of(point: str) -> list[str]:
+    """The options of the last mount on a directory; none where nothing is mounted."""
+    found = [fields[5] for fields in _mountinfo("self") if _unescaped(fields[4]) == point]
+    return found[-1].split(",") if found else []
+
+
 def _place_of(path: str) -> Place | None:
     """The place of a directory or file; None where it is not there, or a link of another user's leads there."""
     parent, name = os.path.split(os.path.normpath(path))

@@ -98,7 +98,7 @@ class Destruction:
         if os.path.isdir(self.certificates.folder):
             self.goes.append(Thing("certificates", self.certificates.folder))
         self._strangers()
-        if self.prefix in self.door.routes():
+        if self.door.has(self.prefix):
             self.goes.insert(0, Thing("route", self.prefix))
         self._firewall()
         self._networks()

@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.steps import Step
+from ..docker.containers import name_of
 from ..docker.engine import EngineError
 from ..edge.door import Door
-from ..edge.routes import Route, taken
+from ..edge.routes import DoorError, Route, taken
 from .containers import Containers
 from .service import Service
 
@@ -41,11 +42,11 @@ class FrontDoor:
         self.prefix = prefix
 
     def problems(self, services: Iterable[Service]) -> list[str]:
-        """What stands in the way of a deployment: there is no front door, or a domain is another environment's."""
-        found = []
-        for service in (service for service in services if service.domains):
-            if not self.door.present():
-                found.append(missing(self.prefix))
+        """What stands in the way of a deployment: there is no front door, it does not answer, two of them take
+        connections, or a domain is another environment's."""
+        behind = [service for service in services if service.domains]
+        found = self._absent() if behind else []
+        for service in behind:
             claims = taken(self._route(service, {"Id": ""}), self.door.routes().values())
             if claims:
                 found.append(
@@ -54,10 +55,28 @@ class FrontDoor:
                 )
         return found
 
+    def _absent(self) -> list[str]:
+        doors = self.door.doors()
+        if not doors:
+            return [missing(self.prefix)]
+        if len(doors) > 1:
+            return [
+                "an update of the front door was interrupted: %s take connections, and only the newest would have the "
+                "route of %s. Run ansible-playbook aiia.bulkhead.edge for this machine"
+                % (" and ".join(sorted(map(name_of, doors))), self.prefix)
+            ]
+        try:
+            self.door.live()
+        except DoorError as error:
+            return [str(error)]
+        return []
+
     def is_led_to(self, container: Mapping[str, Any]) -> bool:
-        """Whether requests go to a container."""
-        route = self.door.routes().get(self.prefix)
-        return route is not None and route.container == _name(container)
+        """Whether requests go to a container, or may: where the front door does not answer."""
+        try:
+            return _name(container) in self.door.leads_to(self.prefix)
+        except DoorError:
+            return True
 
     def lead(self, service: Service, container: Mapping[str, Any]) -> bool:
         """Send requests for a service's domains to a container. False where they go there already.
@@ -70,7 +89,7 @@ class FrontDoor:
 
     def close(self) -> None:
         """Remove the environment's route, if it has one."""
-        if self.prefix in self.door.routes():
+        if self.door.has(self.prefix):
             self.door.withdraw(self.prefix)
 
     def steps(self, services: Iterable[Service], containers: Containers, replaced: Iterable[Service]) -> list[Step]:
@@ -82,7 +101,7 @@ class FrontDoor:
                 return [_step(service)]
             if self.door.plan(self._route(service, found[0])):
                 return [_step(service)]
-        return [] if behind or self.prefix not in self.door.routes() else [Step("remove", self.prefix, "route")]
+        return [] if behind or not self.door.has(self.prefix) else [Step("remove", self.prefix, "route")]
 
     def _route(self, service: Service, container: Mapping[str, Any]) -> Route:
         own = _name(container)

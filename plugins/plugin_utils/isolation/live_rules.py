@@ -17,6 +17,7 @@ LIVE_RULES = {
     "compose-file-above": "A Compose file lies above the environment's directory.",
     "cookie-reaches-others": "A cookie is sent to other environments as well.",
     "damaged-registry": "An entry of the machine's registry cannot be used.",
+    "damaged-route": "The file of a route of the machine's front door cannot be read.",
     "disk-filling": "A disk of the machine has less free space or inodes than the alarm asks for.",
     "disk-full": "The machine has too little free disk space.",
     "drift": "Something has changed since the last deployment.",

@@ -102,7 +102,7 @@ def _route(
         return
     on_disk, _space, live = str(routes.get(environment.prefix, "none none")).partition(" ")
     if on_disk != live or on_disk == "none":
-        how = "is gone" if "none" in (on_disk, live) else "was changed"
+        how = "was damaged" if on_disk == "damaged" else "is gone" if "none" in (on_disk, live) else "was changed"
         yield f"route {environment.prefix}", f"the route at the machine's front door {how}"
 
 

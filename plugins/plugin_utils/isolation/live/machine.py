@@ -61,7 +61,20 @@ def _finding(
 
 def _front_door(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     door = observation.get("door")
-    if door is None or not is_routed(environment):
+    if door is None:
+        return
+    for prefix, problem in sorted(door.get("damaged", {}).items()):
+        yield _finding(
+            environment,
+            "damaged-route",
+            Severity.LOW,
+            f"route {prefix}",
+            f"the front door's route of {prefix} is damaged: {problem}. A front door that starts again takes the route "
+            "from its own configuration, and other environments' routes are not affected.",
+            f"Deploy {prefix}: that writes the file anew.",
+            "PT-01",
+        )
+    if not is_routed(environment):
         return
     run = "ansible-playbook aiia.bulkhead.edge for this machine"
     if not door["present"]:

@@ -131,8 +131,8 @@ class _Door:
     def __init__(self, *_unused: object) -> None:
         pass
 
-    def routes(self) -> dict[str, str]:
-        return self.ways
+    def has(self, prefix: str) -> bool:
+        return prefix in self.ways
 
     def withdraw(self, prefix: str) -> None:
         del self.ways[prefix]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import Route, digest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, Route, digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import files, roll_back
@@ -29,12 +29,26 @@ class FakeDoor:
 
     def __init__(self, machine: Behind) -> None:
         self.machine = machine
-        self.there = True
+        self.there, self.silent = 1, False
         self.ways: dict[str, Route] = {OTHER.prefix: OTHER}
         self.changes = 0
 
+    def doors(self) -> list[dict[str, Any]]:
+        return [{"Name": f"/door-{number}"} for number in range(self.there)]
+
     def present(self) -> bool:
-        return self.there
+        return bool(self.there)
+
+    def live(self) -> Mapping[str, Route]:
+        if self.silent:
+            raise DoorError("the front door does not answer")
+        return dict(self.ways)
+
+    def leads_to(self, prefix: str) -> set[str]:
+        return {route.container for key, route in self.live().items() if key == prefix}
+
+    def has(self, prefix: str) -> bool:
+        return prefix in self.ways
 
     def routes(self) -> Mapping[str, Route]:
         return dict(self.ways)
@@ -210,8 +224,38 @@ def test_a_domain_of_another_fleet_is_refused(behind: Behind, domain: str) -> No
 
 def test_a_machine_without_a_front_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Behind(tmp_path / "env", monkeypatch)
-    machine.door.there = False
+    machine.door.there = 0
     error = machine.fails()
     assert "the front door is absent on this machine" in error.message
     assert "ansible-playbook aiia.bulkhead.edge" in error.message
     assert machine.engine.running == {}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("silent", "does not answer"), ("two", "door-0 and door-1 take connections")]
+)
+def test_a_front_door_that_would_not_take_the_route(behind: Behind, how: str, said: str) -> None:
+    """Nothing is started for requests that would not come."""
+    behind.door.silent, behind.door.there = how == "silent", 2 if how == "two" else 1
+    before = (snapshot(behind.directory), behind.door.routes(), behind.engine.ids())
+    error = behind.fails(**files(web="web:2"))
+    assert said in error.message and "Nothing was changed" in error.message
+    assert before == (snapshot(behind.directory), behind.door.routes(), behind.engine.ids())
+
+
+def test_a_door_that_goes_away_in_between_leaves_what_serves(behind: Behind) -> None:
+    """Its next start takes the route of before: that container has to be there still, and so has the stand-in."""
+    behind.engine.on_call = lambda call: setattr(behind.door, "silent", behind.door.silent or "run --detach" in call)
+    publish = behind.door.publish
+
+    def refuse(route: Route) -> list[Step]:
+        behind.door.live()
+        return publish(route)
+
+    behind.door.publish = refuse  # type: ignore[method-assign]
+    before = behind.door.routes()
+    assert "the front door does not answer" in behind.fails(**files(web="web:2")).message
+    assert behind.door.ways == before and behind.who_serves() == "web:1"
+    behind.engine.on_call, behind.door.silent = lambda _call: None, False
+    behind.deploy(**files(web="web:2"))
+    assert behind.who_serves() == "web:2" and behind.is_clean()

@@ -15,7 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.machine import machine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probes import plan_probes
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of, strangers
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 from unit.plugin_utils.isolation.live.observations import container, observation
 
@@ -40,6 +40,16 @@ def test_absent() -> None:
     assert missing(environment(behind=False), seen({}, present=False)) == []
 
 
+def test_a_damaged_route_stops_nobody_and_is_told_by_name() -> None:
+    found = seen({"aiia_prod": "damaged a", "aiia_staging": "a a"})
+    found["door"]["damaged"] = {"aiia_prod": "the file of the route of aiia_prod is no route"}
+    for env in (environment(), environment(behind=False), environment("aiia_prod")):
+        (told,) = [finding for finding in machine(env, found) if finding.rule == "damaged-route"]
+        assert (told.severity, told.resource) == (Severity.LOW, "route aiia_prod")
+        assert "no route" in told.message and "Deploy aiia_prod" in told.fix
+        assert missing(env, found) == []
+
+
 @pytest.mark.parametrize(
     ("routes", "what"),
     [
@@ -48,6 +58,7 @@ def test_absent() -> None:
         ({"aiia_staging": "a none"}, "is gone"),
         ({"aiia_staging": "none a"}, "is gone"),
         ({"aiia_staging": "a b"}, "was changed"),
+        ({"aiia_staging": "damaged a"}, "was damaged"),
         (None, ""),
     ],
 )
