@@ -226,8 +226,8 @@ class CallbackModule(Default):
         if self._display.verbosity or self._foreign or stats.custom or not self._actions:
             super().v2_playbook_on_stats(stats)
         else:
-            seconds = time.monotonic() - self._began
-            self._screen.line("\n" + ending(hosts, seconds, self._screen.width, self._screen.signs))
+            seconds, check = time.monotonic() - self._began, bool(context.CLIARGS.get("check"))
+            self._screen.line("\n" + ending(hosts, seconds, self._screen.width, self._screen.signs, check))
         if self._actions and not self._display.verbosity:
             unreachable = any(counts["unreachable"] for counts in hosts.values())
             failed = self._failed if any(counts["failures"] for counts in hosts.values()) else ""

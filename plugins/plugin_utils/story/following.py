@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .lines import paragraph
@@ -27,6 +28,12 @@ _AFTER = {
     "backups": (("restore", "-e bulkhead_restore=<name>", "goes back to one of them"),),
     "restore": (("verify", "", "probes it"),),
 }
+
+#: What the shell made of ``<(command)``: it is gone with the run, so the password is asked for.
+_PIPE = re.compile(r"/(?:dev|proc/self)/fd/|/dev/stdin\Z")
+_PIPE_OF_ID = re.compile(rf"(?:^|@)(?:{_PIPE.pattern}).*")
+
+_HOME = re.compile(r"[\w.-]+@~/[\w./-]+")
 
 #: What changes what runs: where one of these fails, what runs now is to be looked at.
 _CHANGING = ("converge", "certificates", "rollback", "restore", "service", "maintenance")
@@ -55,18 +62,19 @@ class Typed:
     def options(self) -> str:
         """The options that lead to the same environment."""
         words: list[str] = []
+        files = tuple(file for file in self.password_files if not _PIPE.match(file))
         for option, values in (
             ("-i", self.inventories),
             ("-l", (self.limit,) if self.limit else ()),
-            ("--vault-id", self.vault_ids),
-            ("--vault-password-file", self.password_files),
+            ("--vault-id", tuple(_PIPE_OF_ID.sub("@prompt", value) for value in self.vault_ids)),
+            ("--vault-password-file", files),
         ):
             words += [word for value in values for word in (option, value)]
-        return shlex.join(words + ["-J"] * self.asks_password)
+        return _joined(words + ["-J"] * (self.asks_password or files != self.password_files))
 
     def command(self, playbook: str, more: str = "") -> str:
         """The command that runs a playbook for the same environment."""
-        return " ".join(filter(None, ("ansible-playbook", shlex.quote(playbook), self.options, more)))
+        return " ".join(filter(None, ("ansible-playbook", _joined([playbook]), self.options, more)))
 
     def job(self, actions: Sequence[str]) -> str:
         """Which job this was, by its actions and the name of its playbook."""
@@ -80,7 +88,12 @@ class Typed:
         """The same command without ``--check``."""
         if self.extra or not self.playbooks:
             return "the same command", f"{why}{', without --check' if self.check else ''}"
-        return " ".join(filter(None, ("ansible-playbook", shlex.join(self.playbooks), self.options))), why
+        return " ".join(filter(None, ("ansible-playbook", _joined(self.playbooks), self.options))), why
+
+
+def _joined(words: Iterable[str]) -> str:
+    """The words for a shell. A vault's ``@~/`` stays as it was typed: no shell expands it there."""
+    return " ".join(word if _HOME.fullmatch(word) else shlex.quote(word) for word in words)
 
 
 def following(
@@ -89,15 +102,15 @@ def following(
     """The next commands, each with what it is for. ``actions`` of ours ran; one of them ``failed``."""
     job = typed.job(actions)
     if unreachable:
-        where = shlex.quote(typed.limit or "all")
-        inventories = shlex.join(word for name in typed.inventories for word in ("-i", name))
+        where = _joined([typed.limit or "all"])
+        inventories = _joined(word for name in typed.inventories for word in ("-i", name))
         ping = " ".join(filter(None, ("ansible", where, inventories, "-m ansible.builtin.ping")))
         return [(ping, "says whether Ansible reaches the machine"), typed.again("once it does")]
     if failed:
         looks = [(typed.command("aiia.bulkhead.services"), "shows what runs now")] if failed in _CHANGING else []
         return [*looks, typed.again("once that is mended")]
     if typed.check:
-        return [typed.again("does it")]
+        return [typed.again("does it for real")]
     unnamed = "" if typed.limit else "-l <environment>"
     return [
         (typed.command(f"aiia.bulkhead.{playbook}", " ".join(filter(None, (unnamed, more)))), why)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..isolation.wording import number
@@ -23,8 +23,8 @@ _REPORT = 100
 #: What Ansible puts before a message.
 _FRAME = re.compile(r"^(?:Task failed: |Action failed: )+")
 
-#: What stands in the margin of a report's line: spaces, or a word and spaces.
-_LABEL = re.compile(r"\s*(?:\S{1,10}\s{2,})?")
+#: What stands in the margin of a report's line: spaces, or a short label and spaces.
+_LABEL = re.compile(r"\s*(?:\S(?:\S| (?=\S)){0,10}\s{2,})?")
 
 #: Locales in which a terminal shows ASCII at best. Python sets LC_CTYPE to one of the last two where it is "C".
 _ASCII = ("", "C", "POSIX")
@@ -161,22 +161,22 @@ def is_deliberate(result: Mapping[str, object]) -> bool:
     return isinstance(message, str) and bool(message) and not crashed and not _FRAME.match(message)
 
 
-def ending(hosts: Mapping[str, Mapping[str, int]], seconds: float, width: int, sign: Signs) -> str:
+def ending(hosts: Mapping[str, Mapping[str, int]], seconds: float, width: int, sign: Signs, check: bool = False) -> str:
     """One line for each host: how many steps, how many of them changed something, and whether it failed.
 
-    ``hosts`` have Ansible's counts: ok, changed, unreachable, failures, skipped, rescued, ignored.
+    ``hosts`` have Ansible's counts: ok, changed, unreachable, failures, skipped, rescued, ignored. In check mode
+    nothing was changed: the count is of what would be.
     """
-    return "\n".join(
-        step_line(_sign(counts, sign), f"{host}:", seconds, width, *_counted(counts)) for host, counts in hosts.items()
-    )
+    lines = []
+    for host, counts in hosts.items():
+        bad = counts["failures"] or counts["unreachable"]
+        said = _counted(counts, "would change something" if check else "changed")
+        lines.append(step_line(sign.bad if bad else sign.well, f"{host}:", seconds, width, *said))
+    return "\n".join(lines)
 
 
-def _sign(counts: Mapping[str, int], sign: Signs) -> str:
-    return sign.bad if counts["failures"] or counts["unreachable"] else sign.well
-
-
-def _counted(counts: Mapping[str, int]) -> Sequence[str]:
+def _counted(counts: Mapping[str, int], changed: str) -> list[str]:
     steps = counts["ok"] + counts["failures"] + counts["unreachable"]
-    words = [number(steps, "step"), f"{counts['changed']} changed" if counts["changed"] else "nothing changed"]
+    words = [number(steps, "step"), f"{counts['changed']} {changed}" if counts["changed"] else "nothing changed"]
     words += [f"{counts[name]} {name}" for name in ("unreachable", "rescued", "ignored", "skipped") if counts[name]]
     return [*words, *([f"{counts['failures']} failed"] if counts["failures"] else [])]

@@ -125,6 +125,39 @@ def test_a_refused_deployment(tmp_path: Path) -> None:
     assert run.words.endswith(f"Next: # once that is mended ansible-playbook deploy.yml -i {tmp_path}/inventory")
 
 
+def test_the_screen_of_the_docs(tmp_path: Path) -> None:
+    """The page shows what a refused deployment says, word for word but for the time."""
+    inventory = fleet(tmp_path, {"production": PRODUCTION, "staging": {**STAGING, "bulkhead_http_port": 80}})
+    run = play(inventory, "-l", "staging", COLUMNS="80", **STORY)
+    shown = timeless(run.output.replace(f"{tmp_path}/", "").strip())
+    assert f"```text\n{shown}\n```" in timeless((ROOT / "docs/operations.md").read_text(encoding="utf-8")), shown
+
+
+def timeless(text: str) -> str:
+    """The text without times of steps."""
+    return re.sub(r"\d+(?:\.\d)? s\b", "1.0 s", text)
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        (0, ("-l", "staging", "--list-hosts")),
+        (1, ("-l", "nobody")),
+        (1, ("-l", "staging", "--vault-id", "staging@/nowhere")),
+        (2, ("--no-such-option",)),
+        (4, ("-e", "@{broken}")),
+    ],
+)
+def test_exit_codes_of_the_docs(tmp_path: Path, code: int, options: tuple[str, ...]) -> None:
+    """Those of a refused deployment (2) and of a machine that is away (4) are tested with what they show."""
+    broken = tmp_path / "broken.yml"
+    broken.write_text("a: [\n")
+    run = play(fleet(tmp_path), *(option.format(broken=broken) for option in options), **STORY)
+    table = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert run.code == code, run.output
+    assert re.search(rf"^\| {code} \|", table, re.MULTILINE)
+
+
 def test_a_machine_that_is_away(tmp_path: Path) -> None:
     """Narrow, in ASCII, without colours; a step that takes long says so, and the one before has its time."""
     slow = {"ansible_ssh_common_args": "-o ProxyCommand='sleep 2; false'", "ansible_host": "192.0.2.1"}

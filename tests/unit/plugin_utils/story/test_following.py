@@ -14,7 +14,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.story.following impo
 
 DEPLOYED = ("plan", "preflight", "source", "converge", "certificates", "backup", "verify")
 TYPED = Typed(("deploy.yml",), ("my inventory",), "staging", ("staging@~/.vault/staging",))
-SAME = "-i 'my inventory' -l staging --vault-id 'staging@~/.vault/staging'"
+SAME = "-i 'my inventory' -l staging --vault-id staging@~/.vault/staging"
 
 
 def first(*arguments: object, **options: object) -> str:
@@ -80,6 +80,12 @@ def test_what_was_typed_is_quoted() -> None:
         *("ansible-playbook", "a; rm -rf b.yml", "-i", "$(id)", "-l", "x' y"),
         *("--vault-id", "l@/p q", "--vault-password-file", "/f`id`", "-J"),
     ]
+
+
+def test_a_password_from_a_pipe_is_asked_for() -> None:
+    """What the shell made of <(command) is gone with the run."""
+    typed = Typed(("deploy.yml",), vault_ids=("staging@/dev/fd/63", "a@~/b"), password_files=("/proc/self/fd/12", "/k"))
+    assert typed.options == "--vault-id staging@prompt --vault-id a@~/b --vault-password-file /k -J"
 
 
 def test_commands_are_whole_lines() -> None:

@@ -121,6 +121,7 @@ def test_the_end_counts() -> None:
         "+ a:  3.0 s, 6 steps, 2 changed",
         "x b:  3.0 s, 1 step, nothing changed, 2 ignored, 1 failed",
     ]
+    assert ending({"a": well}, 3, 100, ASCII, check=True) == "+ a:  3.0 s, 6 steps, 2 would change something"
 
 
 def test_widths() -> None:
