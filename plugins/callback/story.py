@@ -51,11 +51,13 @@ import os
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
 from ansible import context
+from ansible.errors import AnsibleError
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.color import ANSIBLE_COLOR
 
@@ -313,8 +315,11 @@ class CallbackModule(Default):
         self._screen.line(text, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
 
     def _annotate(self, message: str) -> None:
-        """Errors for GitHub: the findings that stopped the step, or what it says."""
-        findings: Sequence[Finding] = kept("refusal") or ()
+        """Errors for GitHub: the findings that refused the plan, or what another step says."""
+        findings: Sequence[Finding] = ()
+        if self._failed == "plan":
+            with suppress(AnsibleError):  # another task of the run took them away
+                findings = kept("refusal") or ()
         for text in of_findings(findings, os.environ.get("GITHUB_WORKSPACE", ""), _located):
             self._screen.command(text)
         if not findings:
