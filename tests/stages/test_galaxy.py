@@ -118,8 +118,8 @@ def test_one_line_turns_the_story_on(installed: Path, environment: dict[str, str
     configuration = tmp_path / "ansible.cfg"
     configuration.write_text("[defaults]\nstdout_callback = aiia.bulkhead.story\n", encoding="utf-8")
     variables = {**environment, "ANSIBLE_CONFIG": str(configuration), "LANG": "C.UTF-8"}
-    variables["ANSIBLE_STDOUT_CALLBACK"] = ""  # the tests' own
-    playbook = [tool("ansible-playbook"), "-i", str(inventory)]
+    # The tests name Ansible's own display in a variable, which goes before a configuration.
+    playbook = ["env", "-u", "ANSIBLE_STDOUT_CALLBACK", tool("ansible-playbook"), "-i", str(inventory)]
     output = run_tool("galaxy-story", [*playbook, "aiia.bulkhead.plan"], variables, tmp_path)
     assert re.search(r"^✓ localhost: .*, 1 step, nothing changed$", output, re.MULTILINE), output
     assert "ansible-playbook aiia.bulkhead.deploy" in output
