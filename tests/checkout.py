@@ -18,6 +18,9 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTION = "ansible_collections.aiia.bulkhead"
 
+#: Tests read Ansible's own display. Those of the display that the checkout's ansible.cfg turns on name that one.
+PLAIN_DISPLAY = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+
 
 def _package(name: str, path: list[str]) -> ModuleType:
     """The package of that name with exactly that path, made where there is none."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import checkout  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 checkout.install()
+os.environ.update(checkout.PLAIN_DISPLAY)
 
 # How fast a machine is, and what else it does, decides nothing; where time matters a test says so itself.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..plugin_utils.gate.kept import keep
 from ..plugin_utils.gate.plan import Gate, Verdict
 from ..plugin_utils.isolation.gc_pause import collector_paused
 from ..plugin_utils.isolation.report.text import as_json, text
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):
         deploying = arguments["deploying"]
         Display().display(_summary(verdict, deploying))
         if verdict.stopping:
+            keep("refusal", list(verdict.stopping))
             return {"failed": True, "changed": False, "msg": _refusal(verdict)}
         return {"changed": False, "open": verdict.open, **as_json(verdict.prefixes, verdict.findings)}
 

@@ -38,6 +38,7 @@ def run(command: Sequence[str], variables: Mapping[str, str] | None = None, cwd:
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
         **(variables or {}),
     }
     done = subprocess.run(

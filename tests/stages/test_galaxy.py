@@ -93,8 +93,12 @@ def test_importer(archive: Path, scratch: Path, environment: dict[str, str]) -> 
 
 
 def test_documentation(installed: Path, scratch: Path, environment: dict[str, str]) -> None:
-    """ansible-doc finds every module, and the roles."""
-    for kind, path, pattern in (("module", "plugins/modules", "[a-z]*.py"), ("role", "roles", "[a-z]*")):
+    """ansible-doc finds every module, the roles and the callback."""
+    for kind, path, pattern in (
+        ("module", "plugins/modules", "[a-z]*.py"),
+        ("role", "roles", "[a-z]*"),
+        ("callback", "plugins/callback", "[a-z]*.py"),
+    ):
         command = [tool("ansible-doc"), "--list", "--type", kind, "--json", "aiia.bulkhead"]
         listed = json.loads(run_tool(f"galaxy-doc-{kind}", command, environment, scratch))
         assert set(listed) == {f"aiia.bulkhead.{source.stem}" for source in (REPOSITORY / path).glob(pattern)}
@@ -106,3 +110,18 @@ def test_plan(installed: Path, scratch: Path, environment: dict[str, str]) -> No
     command = [tool("ansible-playbook"), "aiia.bulkhead.plan", "-i", str(inventory)]
     output = run_tool("galaxy-plan", command, environment, scratch)
     assert re.search(r"failed=0 ", output), output
+
+
+def test_one_line_turns_the_story_on(installed: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """In a directory that holds an inventory and nothing else but that line; every playbook is found from there."""
+    inventory = write(Mutant("clean", NOBODY), tmp_path)
+    configuration = tmp_path / "ansible.cfg"
+    configuration.write_text("[defaults]\nstdout_callback = aiia.bulkhead.story\n", encoding="utf-8")
+    variables = {**environment, "ANSIBLE_CONFIG": str(configuration), "LANG": "C.UTF-8"}
+    # The tests name Ansible's own display in a variable, which goes before a configuration.
+    playbook = ["env", "-u", "ANSIBLE_STDOUT_CALLBACK", tool("ansible-playbook"), "-i", str(inventory)]
+    output = run_tool("galaxy-story", [*playbook, "aiia.bulkhead.plan"], variables, tmp_path)
+    assert re.search(r"^✓ localhost: .*, 1 step, nothing changed$", output, re.MULTILINE), output
+    assert "ansible-playbook aiia.bulkhead.deploy" in output
+    names = sorted(f"aiia.bulkhead.{path.stem}" for path in (REPOSITORY / "playbooks").glob("*.yml"))
+    run_tool("galaxy-playbooks", [*playbook, "--syntax-check", *names], variables, tmp_path)

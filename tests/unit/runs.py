@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from checkout import ROOT
+from checkout import PLAIN_DISPLAY, ROOT
 from unit.fleets import PRODUCTION, STAGING, write
 
 #: An address that nobody has (RFC 5737). A run that is not refused says UNREACHABLE.
@@ -44,7 +44,14 @@ def play(inventory: Path, *options: str, playbook: Path | None = None, **variabl
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook or ROOT / "deploy.yml", *options],
         cwd=ROOT,
-        env={**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LANG": "C.UTF-8", "NO_COLOR": "1", **variables},
+        env={
+            **kept,
+            **PLAIN_DISPLAY,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            **variables,
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

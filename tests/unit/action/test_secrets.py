@@ -83,7 +83,7 @@ def test_a_value_from_a_command(inventory: Path) -> None:
 
 
 def test_a_value_that_is_typed(inventory: Path) -> None:
-    """On a terminal, which does not show it."""
+    """On a terminal, which does not show it; no line moves under it."""
     password = inventory.parent / "staging.password"
     arguments = [
         str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(BOOK), "-l", "staging",
@@ -92,7 +92,9 @@ def test_a_value_that_is_typed(inventory: Path) -> None:
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(ROOT)
-        os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+        os.environ.update(
+            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_STDOUT_CALLBACK="aiia.bulkhead.story", TERM="xterm"
+        )
         os.execv(arguments[0], arguments)
     shown, end = b"", time.monotonic() + 120
     while time.monotonic() < end:
