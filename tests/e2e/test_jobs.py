@@ -202,3 +202,21 @@ def test_one_environment_only(pair: Pair, job: str, limit: list[str], word: str)
     run = pair.site.play(*limit, playbook=f"playbooks/{job}.yml")
     assert run.code != 0 and word in run.output
     assert (running(pair.ours.prefix), running(pair.theirs.prefix)) == before
+
+
+def test_status_of_everything(pair: Pair) -> None:
+    """Both on one screen, without the password of a vault and without a change. A container that was stopped shows."""
+    before = running(pair.ours.prefix), moment(pair.theirs)
+    run = pair.site.play("-e", "bulkhead_format=json", playbook="playbooks/status.yml", passwords=[]).succeeded()
+    found = {each["prefix"]: each for each in run.result("status")["environments"]}
+    assert {each["state"] for each in found.values()} == {"deployed"}, run.output
+    assert all(each["healthy"] and each["drift"] == 0 and each["release"] for each in found.values()), run.output
+    assert f'"prefix": "{pair.ours.prefix}"' in run.output and SECRET not in run.output
+    assert (running(pair.ours.prefix), moment(pair.theirs)) == before
+    docker("stop", "--time", "0", f"{pair.ours.prefix}_store")
+    try:
+        run = pair.site.play("-l", pair.ours.group, playbook="playbooks/status.yml").succeeded()
+    finally:
+        docker("start", f"{pair.ours.prefix}_store")
+    assert "UNWELL" in run.output and f"{pair.ours.prefix}_store is exited" in run.output
+    assert pair.theirs.prefix not in run.output

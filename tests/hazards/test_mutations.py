@@ -260,6 +260,7 @@ VARIABLES = [
     *variable("bulkhead_backup_directory", BOTH, f"{BACKUPS}/aiia_prod", f"{BACKUPS}/aiia_prod/staging"),
     *variable("bulkhead_backup_directory", STAGING, "/etc/ssl", "/srv", "/usr/lib/backups"),
     *variable("bulkhead_backup_directory", NOBODY, "/srv/backups/staging", f"{BACKUPS}/aiia_production"),
+    *variable("bulkhead_format", NOBODY, "json"),
     *variable("bulkhead_backup_keep", NOBODY, 2),
     *variable("bulkhead_backup_schedule", NOBODY, "daily"),
     *variable("bulkhead_backup_copy_command", STAGING, "docker system prune --all --force --volumes"),
