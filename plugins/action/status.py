@@ -2,7 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shows the status of all environments, or of those that ``-l`` selects, from the controller. It changes nothing."""
+"""Shows the status of all environments, or of those that ``-l`` selects, from the controller.
+
+It changes nothing but the files for node_exporter of environments that a deployment gave one."""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ from ansible.utils.display import Display
 
 from ..plugin_utils.declaration.command_line import typed
 from ..plugin_utils.gate.plan import Gate
+from ..plugin_utils.isolation.live.metrics import status_metrics
 from ..plugin_utils.isolation.live.status import Status, as_text, closing, status, unreachable
 from ..plugin_utils.isolation.report import text
-from ..plugin_utils.jobs.watch import ask, chosen, places
+from ..plugin_utils.jobs.watch import ask, chosen, places, refresh
 
 
 class ActionModule(ActionBase):
@@ -61,6 +64,10 @@ class ActionModule(ActionBase):
                 prefix = environment.prefix
                 if answer.get("failed"):
                     found[prefix] = unreachable(prefix, answer["msg"])
-                else:
-                    found[prefix] = status(environment, answer["observation"], answer["watched"].get(prefix) or {})
+                    continue
+                watched = answer["watched"].get(prefix) or {}
+                found[prefix] = status(environment, answer["observation"], watched)
+                if watched.get("metrics") and not self._task.check_mode:
+                    now = str(answer["observation"]["engine"].get("time") or "")
+                    refresh(self, place, prefix, status_metrics(found[prefix], watched, now))
         return [found[own.prefix] for own in declarations]

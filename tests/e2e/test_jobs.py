@@ -41,6 +41,7 @@ class Pair:
             services=services,
             env={"SAY": "ours"},
             secrets={"bulkhead_secrets": {"TOKEN": SECRET}},
+            bulkhead_metrics_directory=str(site.directory / "collector"),
         )
         self.theirs = site.small("production", "prod", env={"SAY": "theirs"})
         self.theirs.deploy().succeeded()
@@ -205,7 +206,10 @@ def test_one_environment_only(pair: Pair, job: str, limit: list[str], word: str)
 
 
 def test_status_of_everything(pair: Pair) -> None:
-    """Both on one screen, without the password of a vault and without a change. A container that was stopped shows."""
+    """Both on one screen, without the password of a vault and without a change. A container that was stopped shows, in
+    the file for node_exporter too, which the deployment began."""
+    metrics = pair.site.directory / "collector" / f"bulkhead_{pair.ours.prefix}.prom"
+    assert f'bulkhead_healthy{{prefix="{pair.ours.prefix}"}} 1\n' in metrics.read_text()
     before = running(pair.ours.prefix), moment(pair.theirs)
     run = pair.site.play("-e", "bulkhead_format=json", playbook="playbooks/status.yml", passwords=[]).succeeded()
     found = {each["prefix"]: each for each in run.result("status")["environments"]}
@@ -218,5 +222,8 @@ def test_status_of_everything(pair: Pair) -> None:
         run = pair.site.play("-l", pair.ours.group, playbook="playbooks/status.yml").succeeded()
     finally:
         docker("start", f"{pair.ours.prefix}_store")
+    assert f'bulkhead_healthy{{prefix="{pair.ours.prefix}"}} 0\n' in metrics.read_text()
+    assert f'bulkhead_drift{{prefix="{pair.ours.prefix}"}} 1\n' in metrics.read_text()
+    assert [path.name for path in metrics.parent.iterdir()] == [metrics.name]
     assert "UNWELL" in run.output and f"{pair.ours.prefix}_store is exited" in run.output
     assert pair.theirs.prefix not in run.output

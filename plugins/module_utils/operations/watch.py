@@ -18,6 +18,7 @@ from ..certificates.store import Store
 from ..core.errors import Failure
 from ..docker.engine import Engine
 from ..probe.prober import Prober
+from ..state.metrics import Metrics
 
 #: What is told of a backup.
 _TOLD = ("name", "created", "trigger", "release")
@@ -26,7 +27,8 @@ _TOLD = ("name", "created", "trigger", "release")
 def watched(
     engine: Engine, environments: list[dict[str, Any]], state: str, timeout: float
 ) -> dict[str, dict[str, Any]]:
-    """By prefix: the newest ``backup``, how the last runs on ``schedule`` ended, and the ``certificate``.
+    """By prefix: the newest ``backup``, how the last runs on ``schedule`` ended, the ``certificate``, and
+    whether it has ``metrics``.
 
     Each environment has its ``prefix``, the directory of its ``backups`` (empty: the usual one) and the ``request`` for
     its own domain, if it has one. The engine is not called.
@@ -39,6 +41,7 @@ def watched(
             "schedule": {
                 job.name: Schedule(engine, environment["prefix"], state, job).last() for job in (BACKUP, CERTIFICATES)
             },
+            "metrics": Metrics(environment["prefix"], state).exists,
             "certificate": _certificate(environment["prefix"], state, met.get(environment["prefix"], {})),
         }
         for environment in environments

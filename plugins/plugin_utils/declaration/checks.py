@@ -101,6 +101,7 @@ def _check_values(declaration: Declaration) -> None:
     _check_acme(declaration)
     _check_copy_user(declaration)
     _check_place(declaration)
+    _check_metrics(declaration)
     if len(declaration.hosts) > 1:
         declaration.problem(
             "several-hosts",
@@ -235,6 +236,22 @@ def _check_place(declaration: Declaration) -> None:
                 "environments",
                 "name a directory that holds this environment alone, such as /home/ubuntu/main/ai-ia-backend",
             )
+
+
+def _check_metrics(declaration: Declaration) -> None:
+    """Note a directory of metrics where the environment's owner, or Bulkhead alone, decides what a path leads to."""
+    values, variable = declaration.values, "bulkhead_metrics_directory"
+    if not values[variable] or not declaration.can_judge(variable) or not declaration.can_judge("bulkhead_directory"):
+        return
+    for kept in filter(None, [values["bulkhead_directory"], values["bulkhead_state_directory"], _STATE]):
+        if f"{values[variable]}/".startswith(f"{str(kept).rstrip('/')}/"):
+            declaration.problem(
+                "invalid-variable",
+                variable,
+                f"{variable} is {values[variable]}, below {kept}: root writes there for all environments",
+                "name the directory that node_exporter reads, such as /var/lib/node_exporter/textfile_collector",
+            )
+            return
 
 
 def _check_copy_user(declaration: Declaration) -> None:

@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 
 from ...module_utils.core.steps import Step
 from ...module_utils.docker.labels import PREFIX
+from ..isolation.live.metrics import deployment_metrics
 from ..isolation.live.receipt import BystanderComparison, as_text, compare
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Finding
@@ -67,7 +68,9 @@ class Ending:
         )
         entry = {**entry_of(environment), **release}
         entry = registry_entry(entry, written, session.observation, after, environment.directory)
-        return self._machine.keep(session, written, entry)
+        seen = deployment_metrics(environment, answer, written, session.converged)
+        metrics = {"directory": environment.variables.get("bulkhead_metrics_directory") or "", "known": seen}
+        return self._machine.keep(session, written, entry, metrics=metrics)
 
     def conclude(
         self, session: Session, what: str, steps: Sequence[Mapping[str, Any]], gone: bool = False

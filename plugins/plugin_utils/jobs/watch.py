@@ -18,7 +18,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.utils.display import Display
 
+from ...module_utils.core.permit import permit
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..gate.connection import declared_variables
@@ -102,6 +104,23 @@ def ask(action: Any, place: Place, name: str) -> dict[str, Any]:
     if answer.get("failed") or "observation" not in answer:
         return {"failed": True, "msg": str(answer.get("msg") or "its machine gave no answer").partition("\n")[0]}
     return answer
+
+
+def refresh(action: Any, place: Place, prefix: str, known: Mapping[str, Any]) -> None:
+    """Bring an environment's file for node_exporter up to date. Where it is, only the machine knows."""
+    arguments = {
+        "prefix": prefix,
+        "state_directory": place.values["bulkhead_state_directory"],
+        "metrics": {"known": dict(known)},
+        "permit": permit("record", prefix, ""),
+    }
+    try:
+        answer = module_elsewhere(action, place.variables, place.left, "record", arguments)
+    except AnsibleError as error:
+        answer = {"failed": True, "msg": error.message}
+    problem = answer.get("msg") if answer.get("failed") else answer.get("told")
+    if problem:
+        Display().warning(f"{prefix}: its metrics were not written: {problem}")
 
 
 def _unreadable(own: Declaration) -> str:

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.drift import deployed_containers
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.metrics import (
+    deployment_metrics,
+    status_metrics,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.status import (
     ABSENT,
     DEPLOYED,
@@ -141,3 +145,27 @@ def test_an_unknown_time_has_no_age(then: str, now: str) -> None:
 
 def test_a_clock_that_went_back_makes_nothing_younger_than_now() -> None:
     assert age("2027-01-01T00:00:00Z", NOW) == 0
+
+
+def test_what_a_deployment_and_a_look_say_to_prometheus() -> None:
+    """The newest words of each: a look knows no release, and a deployment no backup."""
+    own = {"kind": "own", "certificate": {"until": 1775000000}}
+    answer = {"observation": observation(containers=[deployed(OURS)]), "answers": [own, {"kind": "own"}]}
+    release = {"release": "20260110T000000Z-1", "commit": "a" * 40}
+    known = deployment_metrics(environment(), answer, {"finished": "2026-01-10T00:00:00Z"}, release)
+    assert known.items() >= {
+        **release,
+        "bulkhead_release_timestamp_seconds": 1768003200,
+        "bulkhead_healthy": 1,
+        "bulkhead_drift": 0,
+        "bulkhead_certificate_expiry_timestamp_seconds": 1775000000,
+    }.items()  # fmt: skip
+    found = status(environment(), seen([deployed(OURS, image="sha256:2", condition="unhealthy")]), WATCHED)
+    assert status_metrics(found, {"certificate": {"until": 5}}, NOW) == {
+        "bulkhead_healthy": 0,
+        "bulkhead_drift": 1,
+        "bulkhead_observed_timestamp_seconds": 1768089600,
+        "bulkhead_backup_timestamp_seconds": 1768078800,
+        "bulkhead_certificate_expiry_timestamp_seconds": 5,
+    }
+    assert "bulkhead_healthy" not in status_metrics(status(environment(), observation(), {}), {}, "")
