@@ -41,7 +41,7 @@ class Pair:
             services=services,
             env={"SAY": "ours"},
             secrets={"bulkhead_secrets": {"TOKEN": SECRET}},
-            bulkhead_metrics_directory=str(site.directory / "collector"),
+            metrics_directory=str(site.directory / "collector"),
         )
         self.theirs = site.small("production", "prod", env={"SAY": "theirs"})
         self.theirs.deploy().succeeded()
