@@ -9,19 +9,17 @@ It changes nothing but the files for node_exporter of environments that a deploy
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
-from ansible import context
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..plugin_utils.declaration.command_line import typed
+from ..plugin_utils.declaration.model import Declaration
 from ..plugin_utils.gate.plan import Gate
 from ..plugin_utils.isolation.live.metrics import status_metrics
 from ..plugin_utils.isolation.live.status import Status, as_text, closing, status, unreachable
-from ..plugin_utils.isolation.report import text
-from ..plugin_utils.jobs.watch import ask, chosen, places, refresh
+from ..plugin_utils.jobs.watch import ask, begin, places, refresh
 
 
 class ActionModule(ActionBase):
@@ -32,30 +30,17 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
 
-    FORMATS: ClassVar = ("text", "json")
-
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ask, judge and show."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        self.task_vars = task_vars or {}
-        gate = Gate(self, self.task_vars)
-        extra = gate.inventory.extra_variables
-        findings = typed(extra)
-        if findings:
-            raise AnsibleActionFail(text.refusal(findings))
-        wanted = str(extra.get("bulkhead_format") or self.FORMATS[0])
-        if wanted not in self.FORMATS:
-            raise AnsibleActionFail(f"bulkhead_format is {wanted!r}: use {' or '.join(self.FORMATS)}")
-        found = self._look(gate)
-        if not found:
-            raise AnsibleActionFail("the inventory declares no environment that -l selects: see bulkhead_environment")
+        gate, declarations, wanted = begin(self, task_vars or {})
+        found = self._look(gate, declarations)
         environments = [each.as_dict() for each in found]
         told = json.dumps({"environments": environments, "summary": closing(found)}, indent=2)
         Display().display(told if wanted == "json" else as_text(found))
         return {**result, "changed": False, "environments": environments}
 
-    def _look(self, gate: Gate) -> list[Status]:
-        declarations = chosen(gate, bool(str(context.CLIARGS.get("subset") or "").strip()))
+    def _look(self, gate: Gate, declarations: Sequence[Declaration]) -> list[Status]:
         asked, lost = places(gate, declarations)
         found = {prefix: unreachable(prefix, why) for prefix, why in lost.items()}
         for place in asked:

@@ -27,6 +27,7 @@ options:
     default: []
     description: The environments to read, each with its C(prefix), the directory of its C(backups) and a C(request).
   timeout: {type: float, default: 0.5, description: Timeout in seconds for each request.}
+  examine: {type: bool, default: false, description: "Also look at what C(doctor) needs: logs, servers and domains."}
   directories: {type: list, elements: str, default: [], description: Additional directories of environments to inspect.}
 """
 
@@ -52,6 +53,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine
 from ..module_utils.edge.observed import observe
+from ..module_utils.operations.examine import examine
 from ..module_utils.operations.watch import watched
 from ..module_utils.run_module import answer
 
@@ -60,11 +62,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Observe the machine once, and what is watched of each environment."""
     params = module.params
     engine = Engine(module, params["docker_host"])
-    return {
-        "changed": False,
-        "observation": observe(engine, params["state_directory"], params["directories"]),
-        "watched": watched(engine, params["environments"], params["state_directory"], params["timeout"]),
-    }
+    wanted, state = params["environments"], params["state_directory"]
+    observation = observe(engine, state, params["directories"])
+    found = {"observation": observation, "watched": watched(engine, wanted, state, params["timeout"])}
+    if params["examine"]:
+        found["examined"] = examine(engine, wanted, observation["containers"], state)
+    return {"changed": False, **found}
 
 
 def main() -> None:
@@ -73,6 +76,7 @@ def main() -> None:
             **MACHINE,
             "environments": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "float", "default": 0.5},
+            "examine": {"type": "bool", "default": False},
             "directories": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

@@ -227,3 +227,22 @@ def test_status_of_everything(pair: Pair) -> None:
     assert [path.name for path in metrics.parent.iterdir()] == [metrics.name]
     assert "UNWELL" in run.output and f"{pair.ours.prefix}_store is exited" in run.output
     assert pair.theirs.prefix not in run.output
+
+
+def test_the_doctor(pair: Pair) -> None:
+    """It finds nothing where nothing is wrong, and the stopped container where one is. It needs no vault and changes
+    nothing; its exit code says whether there is a fault."""
+    run = pair.site.play(playbook="playbooks/doctor.yml", passwords=[]).succeeded()
+    assert "2 examined" in run.output and "no fault was found" in run.output, run.output
+    name, before = f"{pair.ours.prefix}_store", moment(pair.theirs)
+    docker("stop", "--time", "0", name)
+    try:
+        run = pair.site.play("-e", "bulkhead_format=json", playbook="playbooks/doctor.yml", passwords=[])
+    finally:
+        docker("start", name)
+    assert run.code == 2
+    found = run.result("doctor")["results"]
+    faults = [each for each in found if each["kind"] == "fault"]
+    assert [(each["environment"], each["check"]) for each in faults] == [(pair.ours.prefix, "health")], run.output
+    assert name in faults[0]["saw"] and name in faults[0]["next"]
+    assert moment(pair.theirs) == before and SECRET not in run.output

@@ -16,26 +16,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible import context
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
 from ...module_utils.core.permit import permit
+from ..declaration.command_line import typed
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..gate.connection import declared_variables
 from ..gate.environments import build_environment
 from ..gate.plan import Gate
-from ..isolation.live.probes import own_request
+from ..gate.questions import questions
+from ..isolation.live.probes import own_request, own_requests
 from ..isolation.model import Environment
+from ..isolation.report import text
 from .other_machine import connection_variables, module_elsewhere
+
+#: How what was found is shown (``bulkhead_format``).
+FORMATS = ("text", "json")
 
 #: What must be read here to ask for an environment.
 _NEEDED = ("bulkhead_directory", "bulkhead_docker_host", "bulkhead_state_directory")
 
 
 @dataclass
-class Place:
+class AskedPlace:
     """One way to one machine and engine, the environments that are reached by it, and what each is asked."""
 
     variables: dict[str, Any]
@@ -43,6 +50,7 @@ class Place:
     values: Mapping[str, Any]
     environments: list[Environment] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    examine: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -53,7 +61,27 @@ class Place:
             "directories": sorted({environment.directory for environment in self.environments} - {""}),
             "timeout": self.values["bulkhead_probe_timeout"],
             "environments": self.asked,
+            "examine": self.examine,
         }
+
+
+def begin(action: Any, task_vars: Mapping[str, Any]) -> tuple[Gate, list[Declaration], str]:
+    """The gate of a look at many machines, the environments to look at, and the format in which it is shown.
+
+    Raises AnsibleActionFail where ``-e`` sets what it may not, or there is nothing to look at.
+    """
+    gate = Gate(action, task_vars)
+    extra = gate.inventory.extra_variables
+    findings = typed(extra)
+    if findings:
+        raise AnsibleActionFail(text.refusal(findings))
+    wanted = str(extra.get("bulkhead_format") or FORMATS[0])
+    if wanted not in FORMATS:
+        raise AnsibleActionFail(f"bulkhead_format is {wanted!r}: use {' or '.join(FORMATS)}")
+    found = chosen(gate, bool(str(context.CLIARGS.get("subset") or "").strip()))
+    if not found:
+        raise AnsibleActionFail("the inventory declares no environment that -l selects: see bulkhead_environment")
+    return gate, found, wanted
 
 
 def chosen(gate: Gate, limited: bool) -> list[Declaration]:
@@ -62,10 +90,15 @@ def chosen(gate: Gate, limited: bool) -> list[Declaration]:
     return [own for own in gate.declarations if not limited or running & set(own.hosts)]
 
 
-def places(gate: Gate, declarations: Sequence[Declaration]) -> tuple[list[Place], dict[str, str]]:
-    """Where to ask for these environments, and by prefix why one cannot be asked for."""
+def places(
+    gate: Gate, declarations: Sequence[Declaration], examine: bool = False
+) -> tuple[list[AskedPlace], dict[str, str]]:
+    """Where to ask for these environments, and by prefix why one cannot be asked for.
+
+    With ``examine`` their servers and domains are asked as well.
+    """
     shared = _shared(gate)
-    found: dict[str, Place] = {}
+    found: dict[str, AskedPlace] = {}
     lost: dict[str, str] = {}
     for own in declarations:
         why = _unreadable(own)
@@ -81,8 +114,9 @@ def places(gate: Gate, declarations: Sequence[Declaration]) -> tuple[list[Place]
         way = {name: value for name, value in variables.items() if name != "inventory_hostname"}
         way |= {name: own.values[name] for name in _NEEDED[1:]}
         way["machine"] = own.values["bulkhead_machine"]
-        place = found.setdefault(json.dumps(way, sort_keys=True, default=str), Place(variables, left, own.values))
-        environment = build_environment(own, gate.render(own))
+        place = found.setdefault(json.dumps(way, sort_keys=True, default=str), AskedPlace(variables, left, own.values))
+        release = gate.render(own)
+        environment = build_environment(own, release)
         place.environments.append(environment)
         backups = own.values["bulkhead_backup_directory"]
         place.asked.append(
@@ -90,12 +124,14 @@ def places(gate: Gate, declarations: Sequence[Declaration]) -> tuple[list[Place]
                 "prefix": own.prefix,
                 "backups": "" if holds_seal(backups) else backups,
                 "request": own_request(environment) or {},
+                **({"questions": questions(release), "requests": own_requests(environment)} if examine else {}),
             }
         )
+        place.examine = examine
     return list(found.values()), lost
 
 
-def ask(action: Any, place: Place, name: str) -> dict[str, Any]:
+def ask(action: Any, place: AskedPlace, name: str) -> dict[str, Any]:
     """Call a module at a place. Returns its answer, ``failed`` with a ``msg`` where there is none."""
     try:
         answer = module_elsewhere(action, place.variables, place.left, name, place.arguments)
@@ -106,7 +142,7 @@ def ask(action: Any, place: Place, name: str) -> dict[str, Any]:
     return answer
 
 
-def refresh(action: Any, place: Place, prefix: str, known: Mapping[str, Any]) -> None:
+def refresh(action: Any, place: AskedPlace, prefix: str, known: Mapping[str, Any]) -> None:
     """Bring an environment's file for node_exporter up to date. Where it is, only the machine knows."""
     arguments = {
         "prefix": prefix,

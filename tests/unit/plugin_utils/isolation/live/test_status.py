@@ -51,7 +51,7 @@ def seen(containers: list[dict[str, Any]], entry: dict[str, Any] | None = None, 
 WATCHED = {
     "backup": {"created": "2026-01-10T21:00:00Z"},
     "certificate": {"left": 61.4 * 86400, "ends": "2026-03-13 00:00 UTC"},
-    "schedule": {"backup": {"succeeded": True}, "certificate": {}},
+    "schedule": {"backup": {"succeeded": True}, "certificates": {}},
 }
 
 
