@@ -52,7 +52,10 @@ class ActionModule(ActionBase):
                     continue
                 watched = answer["watched"].get(prefix) or {}
                 found[prefix] = status(environment, answer["observation"], watched)
-                if watched.get("metrics") and not self._task.check_mode:
+                entry = answer["observation"]["registry"].get(prefix) or {}
+                # Nothing has proved this inventory: it writes of what it has deployed only.
+                same = entry.get("directory") == environment.directory and entry.get("group") == environment.group
+                if same and watched.get("metrics") and not self._task.check_mode:
                     now = str(answer["observation"]["engine"].get("time") or "")
                     refresh(self, place, prefix, status_metrics(found[prefix], watched, now))
         return [found[own.prefix] for own in declarations]

@@ -12,6 +12,7 @@ as :mod:`other_machine` does: only with what runs nothing here.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,8 +101,9 @@ def places(
     shared = _shared(gate)
     found: dict[str, AskedPlace] = {}
     lost: dict[str, str] = {}
+    prefixes = Counter(own.prefix for own in gate.declarations)
     for own in declarations:
-        why = _unreadable(own)
+        why = "two environments of the inventory have this prefix" if prefixes[own.prefix] > 1 else _unreadable(own)
         if why:
             lost[own.prefix] = why
             continue

@@ -43,7 +43,7 @@ def container(name: str, prefix: str = OURS, running: bool = True) -> dict[str, 
 
 
 def run(engine: Engine, state: Path, observed: list[dict[str, Any]], **more: Any) -> tuple[Any, dict[str, Any]]:
-    found = examine(engine, [{"prefix": OURS, **more}], observed, str(state))  # type: ignore[arg-type]
+    found = examine(engine, [{"prefix": OURS, **more}], observed, str(state))
     return found, found["environments"][OURS]
 
 
@@ -127,10 +127,10 @@ def test_what_is_watched_needs_no_call_to_the_engine(tmp_path: Path) -> None:
     entry = {"format": FORMAT, "name": "b1", "created": "2026-01-10T00:00:00Z", "trigger": "hand", "prefix": OURS}
     write_manifest(str(folder), {**entry, "parts": [], "release": "r1"})
     environments = [{"prefix": OURS, "backups": "", "request": {}}, {"prefix": "aiia_prod"}]
-    found = watched(engine, environments, str(tmp_path), 0.1)  # type: ignore[arg-type]
+    found = watched(engine, environments, str(tmp_path), 0.1)
     assert found[OURS]["backup"]["created"] == "2026-01-10T00:00:00Z" and found[OURS]["unread"] == ""
     assert found["aiia_prod"]["backup"] == {} and found["aiia_prod"]["certificate"] == {}
     assert found[OURS]["schedule"] == {"backup": {}, "certificates": {}} and found[OURS]["metrics"] is False
     Metrics(OURS, str(tmp_path)).bring(str(tmp_path / "collector"), {})
-    assert watched(engine, environments, str(tmp_path), 0.1)[OURS]["metrics"] is True  # type: ignore[arg-type]
+    assert watched(engine, environments, str(tmp_path), 0.1)[OURS]["metrics"] is True
     assert engine.calls == []

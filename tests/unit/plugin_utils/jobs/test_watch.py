@@ -127,3 +127,10 @@ def test_a_machine_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ask(None, place, "status")["failed"]
     monkeypatch.setattr(watch, "module_elsewhere", lambda *_arguments: {"observation": {}, "watched": {}})
     assert "failed" not in ask(None, place, "status")
+
+
+def test_two_of_one_name_are_asked_for_neither(tmp_path: Path) -> None:
+    """What is seen of one would be said of the other, and written to its file for node_exporter."""
+    fleet = gate(tmp_path, {}, {"bulkhead_prefix": "app_prod"})
+    found, lost = places(fleet, fleet.declarations)
+    assert found == [] and lost == {"app_prod": "two environments of the inventory have this prefix"}
