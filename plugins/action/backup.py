@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ..module_utils.core.masking import mask
+from ..plugin_utils.gate.notify import webhook
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
 from ..plugin_utils.release.render import secret_values
@@ -44,6 +45,7 @@ class ActionModule(EnvironmentStep):
                 f"{self.declaration.prefix} has nothing to back up: no service has x-bulkhead.backup (docs/backups.md)"
             )
         given = {"job": job, "backup": arguments, "schedule": wanted if arguments["parts"] else {}}
+        given["notify"] = webhook(values) if given["schedule"] else {}
         answer: dict[str, Any] = mask(self.module("backup", given), secret_values(release))
         if answer.get("failed"):
             return answer

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ..module_utils.backup.job import CERTIFICATES
+from ..plugin_utils.gate.notify import webhook
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs.backup import is_scheduled
@@ -40,6 +41,7 @@ class ActionModule(EnvironmentStep):
                 "certificates": certificate_settings(self.declaration, self.release()),
                 "schedule": renewal_times(self.declaration) if wanted else {},
                 "lenient": deploying,
+                "notify": webhook(self.declaration.values) if wanted else {},
             },
         )
         if answer.get("failed"):

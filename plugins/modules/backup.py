@@ -32,6 +32,7 @@ options:
       - V(schedule) makes the machine create backups as O(ignore:bulkhead_backup_schedule) says, or stops it.
   backup: {type: dict, default: {}, description: What to back up and where to.}
   schedule: {type: dict, default: {}, description: When the machine makes backups on its own. Empty means never.}
+  notify: {type: dict, default: {}, description: The webhook that is told when a scheduled run fails.}
 """
 
 EXAMPLES = r"""
@@ -78,7 +79,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     engine = Engine(module, params["docker_host"])
     schedule = Schedule(engine, params["prefix"], params["state_directory"])
     if params["job"] == "schedule":
-        wanted = params["schedule"] and dict(params["schedule"], backup=params["backup"])
+        wanted = params["schedule"] and dict(params["schedule"], backup=params["backup"], notify=params["notify"])
         steps = schedule.bring(wanted, change=not module.check_mode)
         return {"changed": bool(steps), "steps": as_dicts(steps)}
     backups = Backups(engine, params["backup"])
@@ -99,6 +100,7 @@ def main() -> None:
             "job": {"type": "str", "default": "make", "choices": ["make", "list", "schedule"]},
             "backup": {"type": "dict", "default": {}},
             "schedule": {"type": "dict", "default": {}},
+            "notify": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )

@@ -33,6 +33,7 @@ options:
       - V(renew) renews what is due, and fails where that fails.
   certificates: {type: dict, default: {}, description: What to ask for. Empty ends the renewal.}
   schedule: {type: dict, default: {}, description: When the machine looks whether a renewal is due.}
+  notify: {type: dict, default: {}, description: The webhook that is told when a scheduled run fails.}
   lenient: {type: bool, default: false, description: Whether a failure is only returned as RV(told).}
 """
 
@@ -89,7 +90,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             told = "its certificate could not %s: %s" % (what, error.message)
         state = wanted.state()
     schedule = Schedule(engine, params["prefix"], params["state_directory"], JOB)
-    timed = settings and dict(params["schedule"], certificates=settings)
+    timed = settings and dict(params["schedule"], certificates=settings, notify=params["notify"])
     steps += schedule.bring(timed, change=not module.check_mode)
     return {"changed": bool(steps), "steps": as_dicts(steps), "told": told, "state": state}
 
@@ -101,6 +102,7 @@ def main() -> None:
             "job": {"type": "str", "default": "renew", "choices": ["deploy", "renew"]},
             "certificates": {"type": "dict", "default": {}},
             "schedule": {"type": "dict", "default": {}},
+            "notify": {"type": "dict", "default": {}, "no_log": True},
             "lenient": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

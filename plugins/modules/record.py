@@ -25,6 +25,12 @@ options:
   receipt: {type: dict, default: {}, description: The receipt. Empty writes none.}
   gone: {type: bool, default: false, description: Remove the environment from the registry. Keep its receipts.}
   state_directory: {type: str, default: "", description: Where the machine keeps its registry.}
+  metrics:
+    type: dict
+    default: {}
+    description: >-
+      What is C(known) for node_exporter, and the C(directory) of the file. An empty one removes the file. Without
+      one it stays where it is, and without any of this nothing is written.
 """
 
 EXAMPLES = r"""
@@ -36,6 +42,10 @@ RETURN = r"""
 path:
   description: The path of the receipt.
   returned: when a receipt was written
+  type: str
+told:
+  description: Why the file for node_exporter could not be written.
+  returned: when it could not
   type: str
 tried:
   description: The steps that a killed deployment had begun.
@@ -55,6 +65,7 @@ from ..module_utils.core.layout import KEPT
 from ..module_utils.run_module import answer
 from ..module_utils.state.journal import Journal
 from ..module_utils.state.locks import Locks
+from ..module_utils.state.metrics import Metrics
 from ..module_utils.state.registry import Registry, state_directory
 
 
@@ -82,10 +93,23 @@ def run(module: AnsibleModule) -> dict[str, Any]:
                     result["path"] = registry.write(params["prefix"], params["entry"], receipt, params["owner"])
             if params["entry"]:
                 locks.refuse_older(params["prefix"])
+        told = _metrics(params)
+        if told:
+            result["told"] = told
     finally:
         if params["token"]:
             locks.release(params["prefix"], params["token"])
     return result
+
+
+def _metrics(params: dict[str, Any]) -> str:
+    """Bring the file for node_exporter up to date. Returns why that failed; a run does not fail for it."""
+    metrics, given = Metrics(params["prefix"], params["state_directory"]), params["metrics"]
+    if params["gone"]:
+        return metrics.remove()
+    if "directory" in given:
+        return metrics.bring(given["directory"], given["known"])
+    return metrics.note(**given["known"]) if given else ""
 
 
 def main() -> None:
@@ -98,6 +122,7 @@ def main() -> None:
             "entry": {"type": "dict", "default": {}},
             "receipt": {"type": "dict", "default": {}},
             "gone": {"type": "bool", "default": False},
+            "metrics": {"type": "dict", "default": {}},
             "state_directory": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

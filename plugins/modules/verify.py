@@ -67,12 +67,11 @@ replies:
   elements: dict
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.certificates.pem import CertificateError, moment, read
+from ..module_utils.certificates.pem import dates
 from ..module_utils.certificates.store import Store
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine, EngineError
@@ -102,24 +101,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "changed": False,
         "observation": observation,
         "inside": prober.inside(own, ask) if params["resolve"] or connect else [],
-        "answers": [dict(given, certificate=_dates(given["certificate"])) for given in answers],
+        "answers": [dict(given, certificate=dates(given["certificate"])) for given in answers],
         "renewal": Store(params["prefix"], params["state_directory"]).last() if params["prefix"] else {},
         "replies": prober.execute(params["questions"]),
-    }
-
-
-def _dates(text: str) -> dict[str, Any]:
-    """How long a certificate (PEM) is valid, in seconds by this machine's clock; empty if it cannot be read."""
-    try:
-        found = read(text.encode())
-    except CertificateError:
-        return {}
-    return {
-        "ends": moment(found.ends),
-        "left": found.ends - time.time(),
-        "life": found.ends - found.begins,
-        "names": list(found.names),
-        "self_signed": found.self_signed,
     }
 
 

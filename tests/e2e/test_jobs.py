@@ -41,6 +41,7 @@ class Pair:
             services=services,
             env={"SAY": "ours"},
             secrets={"bulkhead_secrets": {"TOKEN": SECRET}},
+            metrics_directory=str(site.directory / "collector"),
         )
         self.theirs = site.small("production", "prod", env={"SAY": "theirs"})
         self.theirs.deploy().succeeded()
@@ -202,3 +203,46 @@ def test_one_environment_only(pair: Pair, job: str, limit: list[str], word: str)
     run = pair.site.play(*limit, playbook=f"playbooks/{job}.yml")
     assert run.code != 0 and word in run.output
     assert (running(pair.ours.prefix), running(pair.theirs.prefix)) == before
+
+
+def test_status_of_everything(pair: Pair) -> None:
+    """Both on one screen, without the password of a vault and without a change. A container that was stopped shows, in
+    the file for node_exporter too, which the deployment began."""
+    metrics = pair.site.directory / "collector" / f"bulkhead_{pair.ours.prefix}.prom"
+    assert f'bulkhead_healthy{{prefix="{pair.ours.prefix}"}} 1\n' in metrics.read_text()
+    before = running(pair.ours.prefix), moment(pair.theirs)
+    run = pair.site.play("-e", "bulkhead_format=json", playbook="playbooks/status.yml", passwords=[]).succeeded()
+    found = {each["prefix"]: each for each in run.result("status")["environments"]}
+    assert {each["state"] for each in found.values()} == {"deployed"}, run.output
+    assert all(each["healthy"] and each["drift"] == 0 and each["release"] for each in found.values()), run.output
+    assert f'"prefix": "{pair.ours.prefix}"' in run.output and SECRET not in run.output
+    assert (running(pair.ours.prefix), moment(pair.theirs)) == before
+    docker("stop", "--time", "0", f"{pair.ours.prefix}_store")
+    try:
+        run = pair.site.play("-l", pair.ours.group, playbook="playbooks/status.yml").succeeded()
+    finally:
+        docker("start", f"{pair.ours.prefix}_store")
+    assert f'bulkhead_healthy{{prefix="{pair.ours.prefix}"}} 0\n' in metrics.read_text()
+    assert f'bulkhead_drift{{prefix="{pair.ours.prefix}"}} 1\n' in metrics.read_text()
+    assert [path.name for path in metrics.parent.iterdir()] == [metrics.name]
+    assert "UNWELL" in run.output and f"{pair.ours.prefix}_store is exited" in run.output
+    assert pair.theirs.prefix not in run.output
+
+
+def test_the_doctor(pair: Pair) -> None:
+    """It finds nothing where nothing is wrong, and the stopped container where one is. It needs no vault and changes
+    nothing; its exit code says whether there is a fault."""
+    run = pair.site.play(playbook="playbooks/doctor.yml", passwords=[]).succeeded()
+    assert "2 examined" in run.output and "no fault was found" in run.output, run.output
+    name, before = f"{pair.ours.prefix}_store", moment(pair.theirs)
+    docker("stop", "--time", "0", name)
+    try:
+        run = pair.site.play("-e", "bulkhead_format=json", playbook="playbooks/doctor.yml", passwords=[])
+    finally:
+        docker("start", name)
+    assert run.code == 2
+    found = run.result("doctor")["results"]
+    faults = [each for each in found if each["kind"] == "fault"]
+    assert [(each["environment"], each["check"]) for each in faults] == [(pair.ours.prefix, "health")], run.output
+    assert name in faults[0]["saw"] and name in faults[0]["next"]
+    assert moment(pair.theirs) == before and SECRET not in run.output

@@ -17,10 +17,12 @@ import time
 from collections.abc import Collection, Iterator
 from typing import IO, Any, BinaryIO
 
+from ..core import timestamps
 from ..core.errors import Failure
 from ..core.layout import DATABASE
 from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
+from ..state.metrics import Metrics
 from . import manifest as manifests
 from .copy_off import CopyOff, take_back
 from .files import listing
@@ -89,6 +91,8 @@ class Backups:
         except OSError as error:
             raise EngineError("no backup was made: %s: %s" % (error.filename or "", error.strerror)) from error
         path = os.path.join(self.directory, manifest["name"])
+        made = timestamps.seconds(manifest["created"])
+        Metrics(self.params["prefix"], self.params["state_directory"]).note(bulkhead_backup_timestamp_seconds=made)
         self._copy(path, manifest)
         return {
             "name": manifest["name"],

@@ -207,10 +207,12 @@ class Schedule:
             "docker_host": wanted["docker_host"],
             self.job.name: dict(wanted[self.job.name], state_directory=self.state),
         }
+        if wanted.get("notify"):
+            settings["notify"] = wanted["notify"]
         texts = {"prefix": self.prefix, "title": self.job.title, "cron": wanted["cron"], "calendar": wanted["calendar"]}
         found = {
             os.path.join(self.folder, self.job.program): DesiredFile(self.job.program, program(self.job), 0o700),
-            os.path.join(self.folder, SETTINGS): DesiredFile(SETTINGS, dump(settings), 0o600),
+            os.path.join(self.folder, SETTINGS): DesiredFile(SETTINGS, dump(settings), 0o600, sensitive=True),
         }
         if os.path.isdir(SYSTEMD):
             texts["command"] = " ".join(_unit_word(word) for word in command)

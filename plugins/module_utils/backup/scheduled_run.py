@@ -23,6 +23,7 @@ from typing import Any
 from ..core.directory import DesiredFile, Tree, read
 from ..core.errors import Failure
 from ..core.json_with_digest import dump
+from ..core.notice import deliver
 from ..docker.engine import Engine
 from ..state.locks import Locks
 from .create import Backups
@@ -88,6 +89,26 @@ def run(folder: str) -> str:
         return str(backups.make("on schedule", trigger="schedule")["path"])
 
 
+def _tell(folder: str, began: str) -> str:
+    """Tell the webhook of the settings that a run failed. Returns why it was not told; empty where there is none."""
+    try:
+        to = read_settings(folder).get("notify") or {}
+    except (Failure, ValueError):
+        return ""
+    if not to.get("url"):
+        return ""
+    job = os.path.basename(os.path.dirname(folder))
+    payload = {
+        "event": "ended",
+        "environment": os.path.basename(folder),
+        "action": {"schedules": "backup", "certificates": "renewal"}.get(job, job),
+        "outcome": "failed",
+        "by": "schedule",
+        "at": began,
+    }
+    return deliver({"url": to["url"], "headers": to.get("headers")}, payload)
+
+
 def end(job: Callable[[str], str]) -> int:
     """Do a scheduled job in the directory of its program, print the outcome and record it in ``last.json``. Returns the
     exit code."""
@@ -107,6 +128,10 @@ def end(job: Callable[[str], str]) -> int:
         "message": message,
     }
     Tree(folder).write(DesiredFile(LAST, dump(last), 0o600))
+    if code:
+        untold = _tell(folder, str(last["began"]))
+        if untold:
+            sys.stderr.write("bulkhead_notify was not told: %s\n" % untold)
     (sys.stderr if code else sys.stdout).write("%s: %s\n" % (os.path.basename(folder), message))
     return code
 

@@ -101,6 +101,22 @@ def moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
+def dates(text: str) -> dict[str, Any]:
+    """How long a certificate (PEM) is valid, in seconds by this machine's clock; empty if it cannot be read."""
+    try:
+        found = read(text.encode())
+    except CertificateError:
+        return {}
+    return {
+        "ends": moment(found.ends),
+        "until": found.ends,
+        "left": found.ends - time.time(),
+        "life": found.ends - found.begins,
+        "names": list(found.names),
+        "self_signed": found.self_signed,
+    }
+
+
 def first(text: bytes) -> bytes:
     """The first certificate of a PEM text in binary form; empty if there is none."""
     blocks = _blocks(text, _CERTIFICATE)

@@ -19,7 +19,9 @@ from ..core.directory import DesiredFile, Tree
 from ..core.json_with_digest import dump
 from ..core.layout import ACME
 from ..state.home import Home
+from ..state.metrics import Metrics
 from ..state.registry import state_directory
+from .pem import dates
 
 #: Where all environments' are, below the state directory.
 FOLDER = "certificates"
@@ -36,6 +38,7 @@ class Store:
 
     def __init__(self, prefix: str, state: str = "") -> None:
         self.prefix = prefix
+        self._state = state
         self.folder = os.path.join(state_directory(state), FOLDER, prefix)
         self.tree = Tree(self.folder, private=True, inner=0o700)
 
@@ -61,6 +64,9 @@ class Store:
         """Keep a certificate with its key."""
         self.tree.write(DesiredFile(ABOUT, dump({"authority": authority}), 0o600))
         self.tree.write(DesiredFile(LIVE, text, 0o600, sensitive=True))
+        ends = dates(text.decode("ascii", "replace")).get("until")
+        if ends:
+            Metrics(self.prefix, self._state).note(bulkhead_certificate_expiry_timestamp_seconds=ends)
 
     def last(self) -> dict[str, Any]:
         """How the last attempt ended; empty if there was none."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
 
 #: Where root keeps what it knows of all environments.
 _STATE = "/var/lib/bulkhead"
+
+#: The address of a webhook, and the value of a header for it.
+_WEBHOOK = re.compile(r"https://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:[/?][!-~]*)?", re.ASCII)
+_VALUE = re.compile(r"[ -~]*")
 
 #: The template of nginx's configuration that is ours.
 _NGINX = "nginx.conf.j2"
@@ -101,6 +106,8 @@ def _check_values(declaration: Declaration) -> None:
     _check_acme(declaration)
     _check_copy_user(declaration)
     _check_place(declaration)
+    _check_metrics(declaration)
+    _check_notify(declaration)
     if len(declaration.hosts) > 1:
         declaration.problem(
             "several-hosts",
@@ -235,6 +242,36 @@ def _check_place(declaration: Declaration) -> None:
                 "environments",
                 "name a directory that holds this environment alone, such as /home/ubuntu/main/ai-ia-backend",
             )
+
+
+def _check_metrics(declaration: Declaration) -> None:
+    """Note a directory of metrics where the environment's owner, or Bulkhead alone, decides what a path leads to."""
+    values, variable = declaration.values, "bulkhead_metrics_directory"
+    if not values[variable] or not declaration.can_judge(variable) or not declaration.can_judge("bulkhead_directory"):
+        return
+    for kept in filter(None, [values["bulkhead_directory"], values["bulkhead_state_directory"], _STATE]):
+        if f"{values[variable]}/".startswith(f"{str(kept).rstrip('/')}/"):
+            declaration.problem(
+                "invalid-variable",
+                variable,
+                f"{variable} is {values[variable]}, below {kept}: root writes there for all environments",
+                "name the directory that node_exporter reads, such as /var/lib/node_exporter/textfile_collector",
+            )
+            return
+
+
+def _check_notify(declaration: Declaration) -> None:
+    """Note a receiver of notifications that is neither one webhook nor a command, and headers that break out."""
+    words, headers = declaration.values["bulkhead_notify"], declaration.values["bulkhead_notify_headers"]
+    if words and declaration.can_judge("bulkhead_notify") and not holds_seal(words):
+        fix = "write [https://host/path], or a command as a list of words, such as [notify-team, --channel, ops]"
+        if not words[0] or ("://" in words[0] and (len(words) > 1 or not _WEBHOOK.fullmatch(words[0]))):
+            message = "bulkhead_notify is neither the https address of a webhook alone nor a command"
+            declaration.problem("invalid-variable", "bulkhead_notify", message, fix)
+    for name, value in headers.items():
+        if not holds_seal(value) and not _VALUE.fullmatch(str(value)):
+            message = f"bulkhead_notify_headers.{name} is not the value of a header, which is one line of ASCII"
+            declaration.problem("invalid-variable", "bulkhead_notify_headers", message, "write one line of ASCII")
 
 
 def _check_copy_user(declaration: Declaration) -> None:

@@ -49,6 +49,7 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_fail_on": TypedAs.STRICTER,
     "bulkhead_fail_on_bystanders": TypedAs.STRICTER,
     "bulkhead_follow": TypedAs.INPUT,
+    "bulkhead_format": TypedAs.INPUT,
     "bulkhead_input_file": TypedAs.INPUT,
     "bulkhead_lines": TypedAs.INPUT,
     "bulkhead_lock_takeover": TypedAs.PERMISSION,

@@ -385,6 +385,14 @@ FORMS: Mapping[str, Form] = {
     **dict.fromkeys(("bulkhead_pgbouncer_pool_size", "bulkhead_pgbouncer_max_clients"), POSITIVE),
     **dict.fromkeys(("bulkhead_shared.name", "bulkhead_shared.reason"), LINE),
     "bulkhead_backup_directory": DIRECTORY,
+    "bulkhead_notify": replace(WORD, shown=False),
+    "bulkhead_notify_headers": HEADER,
+    "bulkhead_metrics_directory": _form(
+        "the directory of a collector",
+        _is_own_directory,
+        "name the directory that node_exporter's --collector.textfile.directory names, outside the system's own (/etc, "
+        "/usr, /run), such as /var/lib/node_exporter/textfile_collector",
+    ),
     "bulkhead_backup_keep": COUNT,
     "bulkhead_backup_schedule": _told(lambda text: times(text, "") and "", "use one of these words"),
     "bulkhead_backup_copy_user": USER,

@@ -14,10 +14,12 @@ from ansible.utils.display import Display
 
 from ...module_utils.core.steps import Step
 from ...module_utils.docker.labels import PREFIX
+from ..isolation.live.metrics import deployment_metrics
 from ..isolation.live.receipt import BystanderComparison, as_text, compare
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Finding
 from .machine_calls import MachineCalls
+from .notify import Notifications
 from .proof import Surroundings
 from .receipts import outcome, receipt, registry_entry, write_receipt
 from .session import Session
@@ -32,13 +34,20 @@ class Ending:
     """Ends jobs on one environment. ``step`` is the action that runs; in check mode nothing is recorded."""
 
     def __init__(
-        self, machine: MachineCalls, surroundings: Surroundings, receipt_path: str, step: str, check_mode: bool
+        self,
+        machine: MachineCalls,
+        surroundings: Surroundings,
+        receipt_path: str,
+        step: str,
+        check_mode: bool,
+        notifications: Notifications,
     ) -> None:
         self._machine = machine
         self._surroundings = surroundings
         self._receipt_path = receipt_path
         self._step = step
         self._check_mode = check_mode
+        self._notifications = notifications
 
     def record(
         self,
@@ -67,7 +76,11 @@ class Ending:
         )
         entry = {**entry_of(environment), **release}
         entry = registry_entry(entry, written, session.observation, after, environment.directory)
-        return self._machine.keep(session, written, entry)
+        seen = deployment_metrics(environment, answer, written, session.converged)
+        metrics = {"directory": environment.variables.get("bulkhead_metrics_directory") or "", "known": seen}
+        written = self._machine.keep(session, written, entry, metrics=metrics)
+        self._notifications.ended(session, self._step, written)
+        return written
 
     def conclude(
         self, session: Session, what: str, steps: Sequence[Mapping[str, Any]], gone: bool = False
@@ -88,6 +101,7 @@ class Ending:
         if keep:
             write_receipt(self._receipt_path, written)
             Display().display(as_text(written))
+        self._notifications.ended(session, self._step, {**ended, **written})
         if compared.changes:
             raise AnsibleActionFail(
                 f"{session.prefix}: {what} is done. {_words(compared.changes)}",
@@ -104,7 +118,9 @@ class Ending:
         session.end()
         tried = bool(session.steps) or self._step in _DEPLOYING
         if refusing or not tried or not session.observation or self._check_mode:
-            return _added(self._give_up(session))
+            added = _added(self._give_up(session))
+            self._notifications.ended(session, self._step, self._failed(result))
+            return added
         after: Mapping[str, Any] = {}
         try:
             after = self._machine.observe()
@@ -120,6 +136,7 @@ class Ending:
             write_receipt(self._receipt_path, written)
         except AnsibleError as error:  # the lock was lost, or the machine is gone: the lock expires by itself
             Display().warning(f"{session.prefix}: this run leaves no receipt: {error}")
+        self._notifications.ended(session, self._step, written)
         return {**_added(compared.changes), "receipt": as_text(written)}
 
     def _failed(self, result: Mapping[str, Any]) -> dict[str, Any]:

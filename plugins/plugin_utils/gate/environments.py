@@ -48,7 +48,12 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
     )
-    claims = (*environment.claims, *_backups(declaration, environment, release), *_address(declaration))
+    claims = (
+        *environment.claims,
+        *_backups(declaration, environment, release),
+        *_metrics(declaration, environment),
+        *_address(declaration),
+    )
     if not declaration.sealed:
         return replace(environment, claims=claims)
     return replace(
@@ -67,6 +72,16 @@ def _backups(declaration: Declaration, environment: Environment, release: Releas
     path = posixpath.normpath(values[variable] or f"{state}/backups/{declaration.prefix}")
     where = declaration.origins.get(variable) or Where(item=variable)
     yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "backup"})
+
+
+def _metrics(declaration: Declaration, environment: Environment) -> Iterator[Claim]:
+    """The claim on the file that root writes for node_exporter, if there is one."""
+    variable = "bulkhead_metrics_directory"
+    directory = declaration.values[variable]
+    if directory and not holds_seal(directory):
+        where = declaration.origins.get(variable) or Where(item=variable)
+        path = posixpath.join(posixpath.normpath(directory), f"bulkhead_{declaration.prefix}.prom")
+        yield Claim("path", environment.machine, path, environment.prefix, where, False, {"kind": "metrics"})
 
 
 def _address(declaration: Declaration) -> Iterator[Claim]:

@@ -23,6 +23,7 @@ from ..isolation.report.text import arrange, stops, text
 from ..isolation.rules import judge
 from .ending import Ending
 from .machine_calls import MachineCalls
+from .notify import Notifications
 from .plan import Gate, surroundings
 from .proof import Surroundings
 from .session import Note, Session, begun, now
@@ -67,7 +68,13 @@ class LiveGate:
         """How a job ends."""
         step = str(self._action._task.action.rpartition(".")[2])
         check_mode = bool(self._action._task.check_mode)
-        return Ending(self.machine, self.around, self.values["bulkhead_receipt"], step, check_mode)
+        path = self.values["bulkhead_receipt"]
+        return Ending(self.machine, self.around, path, step, check_mode, self.notifications)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """Who is told of what this run does."""
+        return Notifications(self.declaration.prefix, self.values, bool(self._action._task.check_mode))
 
     @property
     def environment(self) -> Environment:

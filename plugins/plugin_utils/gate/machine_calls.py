@@ -110,11 +110,16 @@ class MachineCalls:
         return self._checked(self._module("verify", arguments))
 
     def keep(
-        self, session: Session, receipt: Mapping[str, Any], entry: Mapping[str, Any], gone: bool = False
+        self,
+        session: Session,
+        receipt: Mapping[str, Any],
+        entry: Mapping[str, Any],
+        gone: bool = False,
+        metrics: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Keep receipt and registry entry on the machine unless they are empty, and release the lock in any case.
 
-        Returns the receipt with its ``path`` on the machine.
+        ``metrics`` is what a deployment knows for node_exporter. Returns the receipt with its ``path`` on the machine.
         """
         arguments = {
             "prefix": session.prefix,
@@ -124,10 +129,13 @@ class MachineCalls:
             "entry": dict(entry),
             "receipt": dict(receipt),
             "gone": gone,
+            "metrics": dict(metrics or {}),
         }
         written = self._module("record", arguments)
         session.end()
         self._checked(written)
+        if written.get("told"):
+            Display().warning(str(written["told"]))
         known = {name: written[name] for name in ("tried",) if name in written}
         return {**receipt, "path": written.get("path", ""), **known} if receipt else {}
 

@@ -88,6 +88,7 @@ class EnvironmentStep(EnvironmentAction):
         self.session = self.live.ensure(self.JUDGES)
         with self.live.during(self.session, result):
             require_same(self.session, self.gate.render(self.declaration))
+            self.live.notifications.started(self.session, str(self._task.action.rpartition(".")[2]))
             result.update(self.act(given))
         if self._task.check_mode:
             foreseen = as_foreseen(self.declaration.prefix, result, self._task.diff)

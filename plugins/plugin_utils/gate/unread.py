@@ -21,6 +21,7 @@ _SHARED_SPACE = """
     bulkhead_machine bulkhead_directory bulkhead_state_directory bulkhead_docker_host bulkhead_domains
     bulkhead_http_port bulkhead_https_port bulkhead_bind_address bulkhead_nginx_template bulkhead_source_branch
     bulkhead_database_name bulkhead_backup_directory bulkhead_firewall_allow
+    bulkhead_metrics_directory
 """
 _SERVICES = ("bulkhead_services", "bulkhead_compose")
 

@@ -154,6 +154,13 @@ def own_request(environment: Environment) -> dict[str, Any] | None:
     )
 
 
+def own_requests(environment: Environment) -> list[dict[str, Any]]:
+    """Requests for the environment's own domains, and for the first static file of its start page."""
+    requests = [request for request in _requests(environment, ()) if request["kind"] == "own"]
+    page = own_request(environment)
+    return [*requests, *([{**page, "kind": "asset", "path": _STATIC}] if page else [])]
+
+
 def judge_probes(
     environment: Environment,
     others: Iterable[Environment],

@@ -24,7 +24,7 @@ from . import Hit, Judgement, owners, places, rule, worded
 
 #: Kinds of path claims that read or write content. The Compose file rules judge env_file, the image rules build
 #: contexts, and another rule directories.
-MOUNTS = frozenset({"bind", "device", "config", "backup"})
+MOUNTS = frozenset({"bind", "device", "config", "backup", "metrics"})
 
 #: System directories that contain something of every environment.
 EVERYBODYS = frozenset(
@@ -281,7 +281,8 @@ def witness(known: list[Claim], claim: Claim) -> None:
 
 
 def _uses(claim: Claim) -> str:
-    return "keeps its backups in" if claim.attributes.get("kind") == "backup" else "mounts"
+    words = {"backup": "keeps its backups in", "metrics": "has root write"}
+    return words.get(str(claim.attributes.get("kind")), "mounts")
 
 
 def writes(claim: Claim) -> bool:

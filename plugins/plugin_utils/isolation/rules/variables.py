@@ -22,6 +22,7 @@ ELSEWHERE = frozenset(
     bulkhead_database_admin bulkhead_database_login bulkhead_database_name bulkhead_database_user
     bulkhead_directory bulkhead_domains
     bulkhead_env bulkhead_env_shared bulkhead_environment bulkhead_firewall_allow bulkhead_machine bulkhead_manage
+    bulkhead_metrics_directory
     bulkhead_prefix bulkhead_prepare bulkhead_project bulkhead_promotion_from bulkhead_receipt bulkhead_report
     bulkhead_restore bulkhead_restore_from bulkhead_restore_readers bulkhead_secrets bulkhead_services
     bulkhead_shared bulkhead_source_branch bulkhead_state_directory bulkhead_tls_certificate bulkhead_tls_key

@@ -43,6 +43,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import ba
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import save_state
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.metrics import Metrics
 
 DUMP = b"PGDMP and more"
 
@@ -170,7 +171,10 @@ def test_a_backup_says_what_it_is_and_is_for_its_user_alone(
 ) -> None:
     home = Home(str(tmp_path / "home"), "aiia_prod", str(tmp_path / "state"))
     save_state(home, {"release": "r1", "commit": "abc"})
+    metrics = Metrics("aiia_prod", str(tmp_path / "state"))
+    metrics.bring(str(tmp_path / "collector"), {})
     made = make()
+    assert "bulkhead_backup_timestamp_seconds{" in (tmp_path / "collector/bulkhead_aiia_prod.prom").read_text()
     found = read_manifest(made["path"])
     assert (found["prefix"], found["protected"], found["trigger"]) == ("aiia_prod", True, "hand")
     assert (found["release"], found["commit"]) == ("r1", "abc")

@@ -215,6 +215,53 @@ def test_a_schedule_that_went_meanwhile_is_not_run_and_leaves_nothing(
     assert json.loads((state / "locks/aiia_prod.json").read_text())["token"] == ""
 
 
+@pytest.mark.parametrize(
+    ("notify", "count"),
+    [
+        ({"url": "https://hooks.example.com/x", "headers": {"X-Token": "t"}}, 1),
+        ({}, 0),
+        ({"command": ["touch", "/tmp/owned"]}, 0),
+    ],
+)
+def test_a_scheduled_backup_that_fails_tells_the_webhook_and_runs_no_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], notify: Any, count: int
+) -> None:
+    """Whether it hears or not, the run ends as it would have, and says what it would have said."""
+
+    def deliver(to: dict[str, Any], payload: dict[str, Any]) -> str:
+        told.append((to, payload))
+        return "it answered 503"
+
+    def fail(_folder: str) -> str:
+        raise EngineError("the disk is full")
+
+    told: list[Any] = []
+    folder = tmp_path / "schedules/aiia_prod"
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps({"notify": notify}))
+    monkeypatch.setattr(sys, "argv", [str(folder / "backup.pyz")])
+    monkeypatch.setattr(scheduled_run, "deliver", deliver)
+    assert scheduled_run.end(fail) == 1
+    said = capsys.readouterr().err
+    assert "aiia_prod: the disk is full" in said and ("was not told: it answered 503" in said) == bool(count)
+    assert json.loads((folder / "last.json").read_text())["message"] == "the disk is full"
+    assert len(told) == count
+    for to, payload in told:
+        assert to == notify
+        assert (payload["environment"], payload["action"], payload["outcome"]) == ("aiia_prod", "backup", "failed")
+        assert "disk" not in json.dumps(payload)
+    assert scheduled_run.end(lambda _folder: "fine") == 0 and len(told) == count
+
+
+def test_the_webhook_is_kept_for_root_alone(machine: Path, schedule: Schedule) -> None:
+    schedule.bring({**WANTED, "notify": {"url": "https://hooks.example.com/x", "headers": {}}})
+    settings = machine / "state/schedules/aiia_prod/settings.json"
+    assert json.loads(settings.read_text())["notify"]["url"] == "https://hooks.example.com/x"
+    assert settings.stat().st_mode & 0o777 == 0o600
+    schedule.bring({**WANTED, "notify": {}})
+    assert "notify" not in json.loads(settings.read_text())
+
+
 def test_how_the_last_one_went(machine: Path, schedule: Schedule) -> None:
     assert schedule.last() == {}
     schedule.bring(WANTED)

@@ -54,7 +54,14 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "Schedule", FakeSchedule)
 
     def call(lenient: bool, check_mode: bool = False) -> dict[str, Any]:
-        given = {"certificates": SETTINGS, "schedule": {}, "lenient": lenient, "docker_host": "", "directory": "/srv/p"}
+        given = {
+            "certificates": SETTINGS,
+            "schedule": {},
+            "lenient": lenient,
+            "notify": {},
+            "docker_host": "",
+            "directory": "/srv/p",
+        }
         params = {**given, "prefix": "p", "state_directory": "/srv/s"}
         return module.run(SimpleNamespace(params=params, check_mode=check_mode))
 

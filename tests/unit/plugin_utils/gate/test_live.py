@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ import pytest
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import READ_ONLY, permit
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import kept
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import kept, notify
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.machine_calls import call_module, in_words
@@ -210,6 +212,7 @@ def test_a_step_that_raises_leaves_a_receipt(live: Build) -> None:
     owner = gate.values["bulkhead_owner"]
     assert written == {
         "prefix": OURS, "token": session.token, "state_directory": "/state", "owner": owner, "entry": {}, "gone": False,
+        "metrics": {},
     }  # fmt: skip
     said = {key: receipt[key] for key in ("outcome", "step", "error", "tried", "put_back", "changed", "bystanders")}
     assert said == {
@@ -452,6 +455,113 @@ def test_a_deployment_is_recorded(live: Build, stopping: tuple[str, ...], outcom
     if stopping:
         assert written["error"] == "what was seen afterwards is not as proved: foreign-mount"
     assert written["path"] == "/var/lib/bulkhead/receipts/1.json" and session.over
+
+
+# ---- who is told -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> tuple[list[str], Callable[[int], list[dict[str, Any]]]]:
+    """A command that keeps each event that it gets, and what it got once there are so many."""
+    program = tmp_path / "keep.py"
+    program.write_text(
+        "import os, sys, time, uuid\n"
+        f"part = os.path.join({str(tmp_path)!r}, uuid.uuid4().hex)\n"
+        "open(part, 'w').write(sys.stdin.read())\n"
+        "os.rename(part, f'{part}.event')\n"
+    )
+
+    def got(count: int) -> list[dict[str, Any]]:
+        end = time.monotonic() + 20
+        while len(list(tmp_path.glob("*.event"))) < count and time.monotonic() < end:
+            time.sleep(0.02)
+        events = [json.loads(path.read_text()) for path in tmp_path.glob("*.event")]
+        return sorted(events, key=lambda event: event["event"], reverse=True)
+
+    return [sys.executable, str(program)], got
+
+
+Told = tuple[list[str], Callable[[int], list[dict[str, Any]]]]
+
+
+def test_begin_and_end_of_a_deployment_are_told(live: Build, told: Told) -> None:
+    command, got = told
+    machine, gate = live("verify", bulkhead_notify=command)
+    session = ready(machine, gate)
+    for step in ("source", "converge", "certificates"):
+        gate.notifications.started(session, step)
+    answer, findings = gate.verify()
+    session.has_converged({"commit": "c1", "release": "r1"})
+    gate.ending.record(session, gate.environment, answer, findings)
+    begin, end = got(2)
+    assert (begin["event"], begin["action"], begin["environment"], begin["outcome"]) == (
+        "started",
+        "deploy",
+        OURS,
+        None,
+    )
+    assert (end["event"], end["action"], end["outcome"], end["commit"], end["release"]) == (
+        "ended", "deploy", "done", "c1", "r1",
+    )  # fmt: skip
+    assert end["receipt"] == "/var/lib/bulkhead/receipts/1.json" and "@" in end["by"] and end["at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("begun_by", "step", "action"),
+    [("rollback", "rollback", "rollback"), ("", "backup", "backup"), ("", "certificates", "renewal")],
+)
+def test_a_failure_is_told_without_its_error(live: Build, told: Told, begun_by: str, step: str, action: str) -> None:
+    """An error may quote what a program printed; the receipt on the machine has it."""
+    command, got = told
+    machine, gate = live(step, bulkhead_notify=command)
+    session = ready(machine, gate)
+    if begun_by:
+        gate.notifications.started(session, begun_by)
+    with pytest.raises(AnsibleActionFail, match="a secret"), gate.during(session):
+        session.steps.append(step)
+        raise AnsibleActionFail("it said: a secret")
+    *_begin, end = got(1 + bool(begun_by))
+    assert (end["action"], end["outcome"], end["step"]) == (action, "failed", step)
+    assert "secret" not in json.dumps(end)
+
+
+def test_check_mode_and_other_jobs_tell_nobody(live: Build, told: Told, tmp_path: Path) -> None:
+    """Control: the same restart tells once a restore has begun."""
+    command, got = told
+    machine, gate = live("restore", check_mode=True, bulkhead_notify=command)
+    gate.notifications.started(ready(machine, gate), "restore")
+    machine, gate = live("service", bulkhead_notify=command)
+    session = ready(machine, gate)
+    gate.notifications.started(session, "service")
+    gate.notifications.ended(session, "service", {"outcome": "failed"})
+    assert not list(tmp_path.glob("notify-*"))
+    gate.notifications.started(session, "restore")
+    gate.notifications.ended(session, "service", {"outcome": "done"})
+    assert [event["action"] for event in got(2)] == ["restore", "restore"]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "words"),
+    [
+        (["/nonexistent/program"], "it cannot be run"),
+        ([sys.executable, "-c", "import time; time.sleep(8)"], "there is no answer yet"),
+        (["https://127.0.0.1:1/hook-of-ours"], "it cannot be reached"),
+    ],
+)
+def test_a_receiver_that_is_dead_or_slow_delays_and_fails_nothing(
+    live: Build, capsys: pytest.CaptureFixture[str], receiver: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "_LAST_WAIT", 5.0 if words != "there is no answer yet" else 0.2)
+    machine, gate = live("restore", bulkhead_notify=receiver, bulkhead_notify_headers={"X-Token": "t0ken"})
+    session = ready(machine, gate)
+    began = time.monotonic()
+    gate.notifications.started(session, "restore")
+    assert time.monotonic() - began < 2
+    gate.ending.conclude(session, "restore", [STARTED])
+    assert time.monotonic() - began < 7
+    shown = " ".join("".join(capsys.readouterr()).split())
+    assert f"{OURS}: bulkhead_notify was not told: {words}" in shown
+    assert "t0ken" not in shown and "hook-of-ours" not in shown
 
 
 # ---- a release that was kept -----------------------------------------------------------------------------------------
