@@ -65,7 +65,7 @@ class Ending:
             findings=[finding.as_dict() for finding in findings],
             **release,
         )
-        entry = {**entry_of(environment), **release}
+        entry = {**entry_of(environment), **release, **({"plan": session.plan} if session.plan else {})}
         entry = registry_entry(entry, written, session.observation, after, environment.directory)
         return self._machine.keep(session, written, entry)
 
