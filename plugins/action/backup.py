@@ -30,6 +30,10 @@ class ActionModule(EnvironmentStep):
         """A list needs no lock."""
         return bool(given["job"] == "list")
 
+    def ships(self, given: Mapping[str, Any]) -> bool:
+        """A schedule runs a command of the inventory."""
+        return bool(given["job"] == "schedule")
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Do the job and show its result."""
         job, values = given["job"], self.declaration.values

@@ -27,6 +27,10 @@ class ActionModule(EnvironmentStep):
     #: It concerns the environment's own certificate, which is needed most when something is wrong.
     JUDGES: ClassVar = False
 
+    def ships(self, given: Mapping[str, Any]) -> bool:
+        """Of a deployment; a renewal brings nothing new."""
+        return bool(given["job"] == "deploy")
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Do the job and show its result."""
         deploying, prefix = given["job"] == "deploy", self.declaration.prefix

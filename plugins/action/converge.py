@@ -21,6 +21,10 @@ from ..plugin_utils.release.render import secret_values
 class ActionModule(EnvironmentStep):
     """Render the whole tree of an environment and ship it in one module call."""
 
+    def ships(self, given: Mapping[str, Any]) -> bool:
+        """Always."""
+        return True
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Render, call the module on the host, and mask secrets in its answer."""
         commit = self.session.commit

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.kept import keep
-from ..plugin_utils.gate.plan import Gate, Verdict
+from ..plugin_utils.gate.plan import Gate, Verdict, write_plan
 from ..plugin_utils.isolation.gc_pause import collector_paused
 from ..plugin_utils.isolation.report.text import as_json, text
 from ..plugin_utils.isolation.wording import number
@@ -31,14 +31,21 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the gate."""
         super().run(tmp, task_vars)
-        specification = {"deploying": {"type": "bool", "default": True}, "report": {"type": "path", "default": ""}}
+        specification = {
+            "deploying": {"type": "bool", "default": True},
+            "approval": {"type": "bool", "default": False},
+            "report": {"type": "path", "default": ""},
+        }
         _result, arguments = self.validate_argument_spec(specification)
+        demanded = arguments["approval"] and not self._task.check_mode
         with collector_paused():
-            verdict = Gate(self, task_vars or {}).prove(arguments["deploying"], arguments["report"])
+            gate = Gate(self, task_vars or {})
+            verdict = gate.prove(arguments["deploying"], arguments["report"], demanded)
+            plan = "" if arguments["deploying"] or verdict.stopping else write_plan(gate)
             # This process ends with the task, so a last garbage collection of the whole fleet would be wasted.
             gc.freeze()
         deploying = arguments["deploying"]
-        Display().display(_summary(verdict, deploying))
+        Display().display("\n".join(filter(None, [_summary(verdict, deploying), plan])))
         if verdict.stopping:
             keep("refusal", list(verdict.stopping))
             return {"failed": True, "changed": False, "msg": _refusal(verdict)}
@@ -55,6 +62,7 @@ def _summary(verdict: Verdict, deploying: bool) -> str:
         points = number(len(advice), "point")
         hint = f" (advice on {points}: ansible-playbook aiia.bulkhead.plan)" if advice else ""
         lines.append(f"{verdict.proved}{aim}{hint}")
+        lines += map(str, verdict.approved.values())
     return "\n".join([*lines, *(verdict.open if not deploying else ())])
 
 

@@ -13,6 +13,8 @@ description:
     judges all of them together. Contacts no host and changes nothing.
   - Works without the secrets of other environments; locked vaults count as sealed.
   - Reports all findings at once and fails if one of them stops the run (O(ignore:bulkhead_fail_on)).
+  - With C(-e bulkhead_plan=plan.json), it writes the plan of one environment for a person to approve
+    (O(deploying=false)), or refuses a deployment that is not exactly as planned.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
@@ -27,6 +29,12 @@ options:
       - Also refuse what may not be deployed, such as a run without C(-l) or over several environments, and record the
         proof for the other actions of this run.
       - With V(false), the whole fleet is judged and every finding counts.
+  approval:
+    type: bool
+    default: false
+    description:
+      - Refuse an environment that asks for a signed plan (C(bulkhead_plan_signers)) where C(-e bulkhead_plan) gives
+        none. Check mode does not ask for it.
   report:
     type: path
     default: ""

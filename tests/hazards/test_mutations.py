@@ -29,6 +29,9 @@ WILDCARD = {
     "bulkhead_tls_key_path": "/etc/tls/eduaiia.key",
 }
 
+#: Somebody who approves deployments.
+SIGNER = {"principal": "a@example.com", "key": f"ssh-ed25519 {'A' * 68}", "until": "2099-01-31"}
+
 #: Behind the front door, on its usual ports.
 BEHIND = {"bulkhead_edge": True, "bulkhead_http_port": 80, "bulkhead_https_port": 443}
 
@@ -248,6 +251,13 @@ VARIABLES = [
     *variable("bulkhead_fail_on_bystanders", NOBODY, True),
     *variable("bulkhead_allow_many", NOBODY, True),
     *variable("bulkhead_report", NOBODY, ""),
+    *variable("bulkhead_plan", STAGING, "plan.json"),
+    *variable("bulkhead_plan", NOBODY, ""),
+    *variable("bulkhead_plan_group", STAGING, "staging"),
+    *variable("bulkhead_plan_expires", STAGING, 0),
+    *variable("bulkhead_plan_expires", NOBODY, 24),
+    *variable("bulkhead_plan_signers", STAGING, [SIGNER | {"key": "ssh-dss AAAA"}], [SIGNER | {"principal": "a b"}]),
+    *variable("bulkhead_plan_signers", NOBODY, [SIGNER]),
     *variable("bulkhead_waivers", STAGING, "all", [{"rule": "shared-port"}]),
     *variable("bulkhead_waivers", NOBODY, []),
     *variable("bulkhead_release", NOBODY, "20261123T113114Z-749e121a"),

@@ -92,8 +92,9 @@ MAY_IMPORT |= _below(
         "module_utils/source/values ansible yaml",
         "secrets": "declaration isolation isolation/readers ansible cryptography yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
-        "secrets module_utils/core/errors module_utils/core/masking module_utils/core/notice module_utils/core/permit "
-        "module_utils/core/steps module_utils/core/timestamps module_utils/docker/labels ansible cryptography",
+        "secrets module_utils/core/errors module_utils/core/json_with_digest module_utils/core/masking "
+        "module_utils/core/notice module_utils/core/permit module_utils/core/steps module_utils/core/timestamps "
+        "module_utils/docker/labels module_utils/source/values ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/live isolation/report release module_utils/backup/postgresql "
         "module_utils/core/layout module_utils/core/permit module_utils/core/steps "
         "module_utils/backup/job module_utils/source/values ansible",

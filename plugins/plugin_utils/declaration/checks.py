@@ -37,6 +37,10 @@ def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
     _check_unknown(declaration, mine)
     _check_required(declaration)
     _check_values(declaration)
+    for name in ("bulkhead_plan", "bulkhead_plan_group"):
+        if mine.get(name) and declaration.can_judge(name):
+            message = f"{name} belongs to one run, and the inventory sets it, where it has no effect"
+            declaration.problem("invalid-variable", name, message, f"give it to the run: -e {name}=…")
 
 
 def unknown(name: str) -> tuple[str, str]:

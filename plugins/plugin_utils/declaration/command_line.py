@@ -57,6 +57,8 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_lock_wait": TypedAs.INPUT,
     "bulkhead_maintenance": TypedAs.INPUT,
     "bulkhead_manage": TypedAs.INPUT,
+    "bulkhead_plan": TypedAs.INPUT,
+    "bulkhead_plan_group": TypedAs.INPUT,
     "bulkhead_receipt": TypedAs.INPUT,
     "bulkhead_release": TypedAs.INPUT,
     "bulkhead_report": TypedAs.INPUT,

@@ -15,6 +15,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from ...module_utils.docker.reference import reference_problem
@@ -106,6 +107,13 @@ def _is_network(value: Any) -> bool:
 
 #: Locations that our own nginx configuration has itself.
 _OWN_LOCATIONS = ("/", "/static/", "/media/")
+
+
+def _is_day(value: Any) -> bool:
+    try:
+        return len(str(value)) == 10 and bool(date.fromisoformat(str(value)))
+    except ValueError:
+        return False
 
 
 def _is_location(value: Any) -> bool:
@@ -417,7 +425,19 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_prepare_timeout": TIMEOUT,
     **dict.fromkeys(("bulkhead_waivers.rule", "bulkhead_waivers.resource"), LINE),
     **dict.fromkeys(("bulkhead_waivers.reason", "bulkhead_waivers.until"), LINE),
-    **dict.fromkeys(("bulkhead_report", "bulkhead_receipt"), LINE),
+    **dict.fromkeys(("bulkhead_report", "bulkhead_receipt", "bulkhead_plan"), LINE),
+    "bulkhead_plan_group": GROUP,
+    "bulkhead_plan_expires": POSITIVE,
+    "bulkhead_plan_signers.principal": _pattern(
+        "a name", r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}", "write a mail address or another name without blanks"
+    ),
+    "bulkhead_plan_signers.key": _pattern(
+        "a public key that may sign",
+        r"(?:(?:sk-)?ssh-ed25519(?:@openssh\.com)?|(?:sk-)?ecdsa-sha2-nistp(?:256|384|521)(?:@openssh\.com)?)"
+        r" +[A-Za-z0-9+/]{40,}={0,2}(?: [^\x00-\x1f\x7f]*)?",
+        "write the line of the person's .pub file, of an Ed25519 or ECDSA key, without options before it",
+    ),
+    "bulkhead_plan_signers.until": _form("a day", _is_day, "write the last day on which it counts, as '2027-01-31'"),
     "bulkhead_lock_wait": WAIT,
     "bulkhead_probe_timeout": TIMEOUT,
     "bulkhead_firewall": _form(

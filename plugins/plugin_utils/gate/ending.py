@@ -74,7 +74,7 @@ class Ending:
             findings=[finding.as_dict() for finding in findings],
             **release,
         )
-        entry = {**entry_of(environment), **release}
+        entry = {**entry_of(environment), **release, **({"plan": session.plan} if session.plan else {})}
         entry = registry_entry(entry, written, session.observation, after, environment.directory)
         seen = deployment_metrics(environment, answer, written, session.converged)
         metrics = {"directory": environment.variables.get("bulkhead_metrics_directory") or "", "known": seen}

@@ -25,7 +25,7 @@ from .ending import Ending
 from .machine_calls import MachineCalls
 from .notify import Notifications
 from .plan import Gate, surroundings
-from .proof import Surroundings
+from .proof import Surroundings, read_proof
 from .session import Note, Session, begun, now
 from .verification import Verification, counts
 
@@ -98,12 +98,29 @@ class LiveGate:
         session.permissions = self.declaration.permissions
         self.machine.take_lock(session)
         with self.during(session, refusing=True):
+            self._apply_plan(session)
             findings = self._accepted(preflight(self.environment, self.around.read, session.observation))
             if judge:
                 self._refuse(findings, "refused on the machine, and nothing was changed")
             session.notes += [Note(finding.message, finding.rule) for finding in findings if finding.rule in _TOLD]
             session.save()
         return session
+
+    def _apply_plan(self, session: Session) -> None:
+        """Note the plan that this run applies, and refuse one that is older than what was deployed since."""
+        approval = read_proof().approved.get(self.declaration.group)
+        if not approval:
+            return
+        entry = session.observation["registry"].get(session.prefix) or {}
+        deployed = str(entry.get("deployed") or "")
+        if entry.get("plan") != approval.digest and deployed > approval.made:
+            raise AnsibleActionFail(
+                f"{session.prefix}: the plan was made at {approval.made}, and another deployment or a rollback ended "
+                f"at {deployed}: the plan knows nothing of it. Make the plan anew, have it approved, and deploy with "
+                "that one. Nothing was changed"
+            )
+        session.plan = approval.digest
+        session.notes.append(Note(str(approval)))
 
     def judge_release(self, session: Session, entry: Mapping[str, Any]) -> None:
         """Judge the claims of a kept release against the environments of the inventory and of the machine.

@@ -44,9 +44,11 @@ from ..isolation.rules.containment import shared_on_purpose
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
 from ..release.render import Release, Renderer, with_commit
+from .approval import Approval, approve, how_to_sign, write
 from .environments import build_environment
 from .kept import write_private
-from .proof import Surroundings, around, read_proof, write_proof
+from .paper import Unplannable, document, shown
+from .proof import Surroundings, around, read_proof, require_approval, write_proof
 from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerprints
 from .session import Session
 from .unread import is_unread, shown_seals, still_needed, undeclared, unread_values, unreadable_names
@@ -66,8 +68,8 @@ _REPORTS = {".md": "markdown", ".sarif": "sarif", ".xml": "junit"}
 @dataclass
 class Verdict:
     """What the plan gate found. ``targets`` are the prefixes of the environments to deploy, ``unread`` those of
-    bystanders of which something that others could run into is sealed here, ``sealed`` those of which any value is, and
-    ``shared`` is what several declare as shared."""
+    bystanders of which something that others could run into is sealed here, ``sealed`` those of which any value is,
+    ``shared`` is what several declare as shared, and ``approved`` are the plans that the run applies, by groups."""
 
     prefixes: list[str]
     targets: list[str]
@@ -78,6 +80,7 @@ class Verdict:
     unread: list[str] = field(default_factory=list)
     sealed: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
+    approved: dict[str, Approval] = field(default_factory=dict)
 
     @property
     def proved(self) -> str:
@@ -123,6 +126,7 @@ class Gate:
         self.task_vars = task_vars
         self.fleet: Fleet | None = None
         self.unread: tuple[str, ...] = ()
+        self._action = action
         self._loader = action._loader
         self._playbook = str(task_vars.get("playbook_dir") or self._loader.get_basedir())
         self._proof = read_proof()
@@ -198,12 +202,30 @@ class Gate:
         return declare(self.inventory.environment(group, live), self.inventory.loader, templates)
 
     @collector_paused()
-    def prove(self, deploying: bool, report_to: str = "") -> Verdict:
+    def prove(self, deploying: bool, report_to: str = "", approval: bool = False) -> Verdict:
         """Judge the whole fleet. With ``deploying``, also what ``-l`` selects, and that no variable was rewritten.
 
-        ``report_to`` is a path for a report, beside those of ``bulkhead_report``.
+        ``report_to`` is a path for a report, beside those of ``bulkhead_report``. With ``approval``, an environment
+        that asks for a signed plan (``-e bulkhead_plan``) is refused without.
         """
         option = self._options()
+        verdict, targets = self._judge_fleet(deploying, option)
+        if deploying:
+            meant = {prefix: declaration for prefix, (declaration, _found) in targets.items()}
+            verdict.approved, refused = approve(self.plan_file, meant, approval, self.document)
+            verdict.findings[:0] = refused
+            verdict.stopping[:0] = refused
+        for path in map(Path, filter(None, [*option["report"].split(","), report_to])):
+            write_private(path, self._report(path, verdict).encode())
+        if deploying and not verdict.stopping and self.fleet is not None:
+            shipped = [(declaration, found) for declaration, found in targets.values() if found]
+            write_proof(self.fleet, shipped, self.unread, verdict.approved)
+        return verdict
+
+    def _judge_fleet(
+        self, deploying: bool, option: Mapping[str, Any]
+    ) -> tuple[Verdict, dict[str, tuple[Declaration, Release | None]]]:
+        """Judge the whole fleet. Returns the verdict, and the environments to deploy by their prefixes."""
         meant, findings = self._meant(deploying, option["allow_many"])
         findings += typed(self.inventory.extra_variables, option["thresholds"])
         check_promotion(self.declarations)
@@ -222,13 +244,46 @@ class Gate:
         findings += [*untrue, *self._of_secrets(selected)]
         findings += self._declared(meant)
         findings += [finding for declaration, found in targets.values() for finding in shown_seals(declaration, found)]
-        verdict = self._judged(self.fleet, findings, list(targets), option)
-        for path in map(Path, filter(None, [*option["report"].split(","), report_to])):
-            write_private(path, self._report(path, verdict).encode())
-        if deploying and not verdict.stopping:
-            shipped = [(declaration, found) for declaration, found in targets.values() if found]
-            write_proof(self.fleet, shipped, self.unread)
-        return verdict
+        return self._judged(self.fleet, findings, list(targets), option), targets
+
+    @property
+    def plan_file(self) -> str:
+        """The file of the plan that a run writes or applies; empty if there is none."""
+        return str(self.inventory.extra_variables.get("bulkhead_plan") or "")
+
+    def document(self, group: str) -> dict[str, Any]:
+        """The plan of an environment, as everybody reads it: without secrets and lookups, whatever this run has.
+
+        Raises Unplannable where it would not say what is deployed.
+        """
+        paper = Gate(self._action, {**self.task_vars, "ansible_play_hosts_all": []})
+        paper.__dict__.update(inventory=self.inventory, renderer=self.renderer, selected=frozenset())
+        verdict, _targets = paper._judge_fleet(False, paper._options())
+        own = paper._declaration(group)
+        return document(
+            own,
+            paper.render(own),
+            paper.fleet or Fleet(()),
+            [finding for finding in verdict.findings if finding.rule != "extra-variable"],
+            self.inventory,
+            template_directories(self._playbook, self.task_vars["ansible_inventory_sources"]),
+        )
+
+    def group_to_plan(self) -> str:
+        """The group whose plan a run writes: that of ``-l``, of ``-e bulkhead_plan_group``, or the only one.
+
+        Raises Unplannable where that is not one.
+        """
+        named = str(self.inventory.extra_variables.get("bulkhead_plan_group") or "")
+        groups = [group for group in self.groups if self.inventory.hosts_of(group)]
+        meant = {named} if named else self.selected or set(groups)
+        if len(meant) != 1 or not meant <= {*groups} or (self.selected and meant != self.selected):
+            which = f"bulkhead_plan_group is {named}" if named else f"this run means {len(meant)} environments"
+            raise Unplannable(
+                f"a plan is for one environment, and {which}: give -e bulkhead_plan_group=<group>, one of "
+                f"{', '.join(groups) or 'none'}"
+            )
+        return next(iter(meant))
 
     def _of_secrets(self, selected: Mapping[str, Declaration]) -> list[Finding]:
         """Findings on vault files and their passwords, and on the secrets of the selected environments."""
@@ -369,6 +424,18 @@ def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:
     )
 
 
+def write_plan(gate: Gate) -> str:
+    """Write the plan of one environment where ``-e bulkhead_plan`` asks for it. Returns it in words.
+
+    Raises AnsibleActionFail where no plan would say what is deployed, or it cannot be written.
+    """
+    if not gate.plan_file:
+        return ""
+    path = Path(gate.plan_file)
+    plan = write(path, gate.document(gate.group_to_plan()))
+    return f"{shown(plan)}\n{how_to_sign(path)}"
+
+
 def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
     """What the live gate needs of the fleet, from this process or from the proof of this run.
 
@@ -385,19 +452,22 @@ def surroundings(gate: Gate, declaration: Declaration) -> Surroundings:
     return Surroundings(environment, neighbours, proof.prefixes, proof.claims, proof.unread)
 
 
-def require_proof(gate: Gate, declaration: Declaration) -> None:
+def require_proof(gate: Gate, declaration: Declaration, ships: bool = False) -> None:
     """Make sure that this run has proved this very environment among its fleet; prove it now where it has not.
 
-    Raises AnsibleActionFail with the findings when the proof fails, or where the environment changed since.
+    A step that ``ships`` something also needs the plan that the environment asks for. Raises AnsibleActionFail with the
+    findings when the proof fails, or where the environment changed since.
     """
     release = gate.render(declaration)
     proved = read_proof().proved.get(declaration.group)
     if proved is None:
-        verdict = gate.prove(deploying=True)
+        verdict = gate.prove(deploying=True, approval=ships)
         if verdict.stopping or declaration.prefix not in verdict.targets:
             raise AnsibleActionFail(verdict.text)
     elif release is None or proved.release.digest != release.digest:
         raise AnsibleActionFail(f"{declaration.prefix} {_CHANGED}")
+    if ships:
+        require_approval(declaration)
 
 
 def require_same(session: Session, release: Release | None) -> None:

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from ansible.errors import AnsibleActionFail
 
 from ..declaration.model import Declaration
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Fleet
 from ..release.render import Release
+from .approval import Approval, is_demanded
 from .kept import keep, kept
 
 _NAME = "proof"
@@ -31,12 +34,14 @@ class Proved:
 @dataclass(frozen=True)
 class Proof:
     """What a run has proved. ``prefixes`` and ``claims`` are those of the whole fleet, ``unread`` those of its
-    environments that could not be read in full; ``proved`` are the environments to deploy, by their groups."""
+    environments that could not be read in full; ``proved`` are the environments to deploy, and ``approved`` the plans
+    that are applied to them, by their groups."""
 
     prefixes: tuple[str, ...] = ()
     claims: int = 0
     unread: tuple[str, ...] = ()
     proved: dict[str, Proved] = field(default_factory=dict)
+    approved: dict[str, Approval] = field(default_factory=dict)
 
     def of_host(self, host: str) -> Proved | None:
         """The environment of a host, if it was proved."""
@@ -64,7 +69,12 @@ class Surroundings:
         return (self.environment.prefix, *(neighbour.prefix for neighbour in self.neighbours))
 
 
-def write_proof(fleet: Fleet, targets: Collection[tuple[Declaration, Release]], unread: Collection[str]) -> None:
+def write_proof(
+    fleet: Fleet,
+    targets: Collection[tuple[Declaration, Release]],
+    unread: Collection[str],
+    approved: Mapping[str, Approval],
+) -> None:
     """Keep the proof, with what later steps need of the fleet, so that they evaluate nothing again."""
     proved = {
         declaration.group: Proved(
@@ -75,13 +85,26 @@ def write_proof(fleet: Fleet, targets: Collection[tuple[Declaration, Release]], 
         for declaration, release in targets
     }
     prefixes = tuple(environment.prefix for environment in fleet.environments)
-    keep(_NAME, Proof(prefixes, _claims(fleet), tuple(unread), proved))
+    keep(_NAME, Proof(prefixes, _claims(fleet), tuple(unread), proved, dict(approved)))
 
 
 def read_proof() -> Proof:
     """What this run has proved; empty where it has proved nothing, or the file is not this run's."""
     found = kept(_NAME)
     return found if isinstance(found, Proof) else Proof()
+
+
+def require_approval(declaration: Declaration) -> None:
+    """Make sure that a run applies a signed plan where the environment asks for one.
+
+    Raises AnsibleActionFail otherwise.
+    """
+    approval = read_proof().approved.get(declaration.group)
+    if is_demanded(declaration) and not (approval and approval.signer):
+        raise AnsibleActionFail(
+            f"{declaration.prefix} is deployed with an approved plan only (bulkhead_plan_signers), and this run has "
+            "none: ansible-playbook deploy.yml -l <environment> -e bulkhead_plan=plan.json. Nothing was changed"
+        )
 
 
 def around(environment: Environment, fleet: Fleet, unread: Collection[str] = ()) -> Surroundings:

@@ -38,7 +38,7 @@ class Session:
     entry with the kept release that this job returns to, ``digest`` that of the release that was judged on the machine.
     ``steps`` are the modules called, ``changed`` is what they did, as :meth:`Step.as_dict` has it. ``commit`` is what
     was checked out, ``converged`` the commit and the release that are in force since this run, ``permissions`` what
-    ``-e`` permits it.
+    ``-e`` permits it, ``plan`` the digest of the plan that it applies.
     """
 
     prefix: str
@@ -54,6 +54,7 @@ class Session:
     commit: str = ""
     converged: dict[str, str] = field(default_factory=dict)
     permissions: dict[str, Any] = field(default_factory=dict)
+    plan: str = ""
 
     def save(self) -> None:
         """Keep the session for the next step of this run."""

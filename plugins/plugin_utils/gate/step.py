@@ -83,7 +83,7 @@ class EnvironmentStep(EnvironmentAction):
             self.session = Session(self.declaration.prefix, "", now())
             result.update(self.act(given))
             return result
-        require_proof(self.gate, self.declaration)
+        require_proof(self.gate, self.declaration, self.ships(given) and not self._task.check_mode)
         self.live = LiveGate(self, self.task_vars, self.gate, self.declaration)
         self.session = self.live.ensure(self.JUDGES)
         with self.live.during(self.session, result):
@@ -101,6 +101,11 @@ class EnvironmentStep(EnvironmentAction):
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """Whether a step with these options changes nothing, and so needs neither proof nor lock."""
+        return False
+
+    def ships(self, given: Mapping[str, Any]) -> bool:
+        """Whether a step with these options brings what the inventory says to the machine, for which an environment may
+        ask for a signed plan."""
         return False
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:

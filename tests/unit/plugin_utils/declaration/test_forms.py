@@ -51,6 +51,10 @@ def test_the_defaults_have_the_form_of_their_variables() -> None:
     assert judged > 20
 
 
+#: Somebody who approves deployments, and a security key of theirs.
+SIGNER = {"principal": "a@example.com", "key": f"ssh-ed25519 {'A' * 68}", "until": "2099-01-31"}
+SK = f"sk-ssh-ed25519@openssh.com {'A' * 90}= a@example.com"
+
 #: Values that were seen to pass, or that say more than their variable stands for, each with a near miss.
 CASES: list[tuple[str, Any, Any]] = [
     ("bulkhead_directory", "/srv/app\nroot", "/srv/app root"),
@@ -132,6 +136,12 @@ CASES: list[tuple[str, Any, Any]] = [
     ("bulkhead_service", "-it", "web"),
     ("bulkhead_promotion_from", "a:b", "staging"),
     ("bulkhead_report", "a\tb", "reports/a b.json"),
+    ("bulkhead_plan_expires", 0, 24),
+    ("bulkhead_plan_signers", [{**SIGNER, "until": "tomorrow"}], [SIGNER]),
+    ("bulkhead_plan_signers", [{**SIGNER, "until": "2099-02-30"}], [{**SIGNER, "until": "2099-02-28"}]),
+    ("bulkhead_plan_signers", [{**SIGNER, "key": "ssh-rsa AAAA"}], [{**SIGNER, "key": f"{SIGNER['key']} a@b"}]),
+    ("bulkhead_plan_signers", [{**SIGNER, "key": f"{SIGNER['key']}\n*"}], [{**SIGNER, "key": SK}]),
+    ("bulkhead_plan_signers", [{**SIGNER, "principal": "a,*"}], [{**SIGNER, "principal": "alice"}]),
     ("bulkhead_firewall", "sometimes", "Auto"),
     ("bulkhead_firewall_allow", ["25;"], ["25", "8125/udp", "10.0.0.5:25"]),
     ("bulkhead_firewall_allow", ["169.254.169.254:80"], ["169.254.169.254:53"]),

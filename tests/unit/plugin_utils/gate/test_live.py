@@ -20,9 +20,11 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.permit import READ_ONLY, permit
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import kept, notify
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.approval import Approval
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live import LiveGate
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.machine_calls import call_module, in_words
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.proof import Proof
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.session import Session, begun
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
@@ -179,6 +181,32 @@ def test_where_it_is_not_judged_the_same_stops_nothing(live: Build) -> None:
     machine.answers["preflight"] = [{"observation": seen(containers=taken), "note": ""}]
     gate.ensure(judge=False)
     assert machine.names == ["preflight"]
+
+
+def test_a_plan_that_is_older_than_what_was_deployed_since(live: Build) -> None:
+    """A signed plan is no way back to the version that it was made for; to deploy the same one again is no way back."""
+    made, after = "2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z"
+    approval = Approval("f" * 64, made, "alice@example.com")
+    for entry, applied in (
+        ({}, True),
+        ({"deployed": "2026-01-01T09:00:00Z"}, True),
+        ({"deployed": after, "plan": "f" * 64}, True),
+        ({"deployed": after}, False),
+        ({"deployed": after, "plan": "e" * 64}, False),
+    ):
+        machine, gate = live()
+        kept.keep("proof", Proof(approved={"staging": approval}))
+        known = {OURS: {**entry_of(gate.environment), **entry}} if entry else {}
+        machine.answers["preflight"] = [{"observation": seen(registry=known), "note": ""}]
+        if applied:
+            session = gate.ensure()
+            assert session.plan == "f" * 64
+            assert f"as planned at {made} (sha256 {'f' * 16}, signed by alice@example.com)" in map(str, session.notes)
+            session.end()
+        else:
+            with pytest.raises(AnsibleActionFail, match=rf"made at {made}, and another deployment .* ended at {after}"):
+                gate.ensure()
+            assert machine.names == ["preflight", "give up"] and begun(OURS) is None
 
 
 def test_a_module_that_broke_says_so(live: Build) -> None:
