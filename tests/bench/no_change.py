@@ -50,7 +50,9 @@ VAULT = ("--vault-id", f"staging@{HERE}/passwords/staging.vault-password")
 def prepare() -> None:
     """Two inventories, their secrets, and the application's repository."""
     shutil.copytree(
-        ROOT / "inventories" / "demo", HERE / "inventory", ignore=shutil.ignore_patterns("vault.yml", "own.yml")
+        ROOT / "inventories" / "demo",
+        HERE / "inventory",
+        ignore=shutil.ignore_patterns("vault.yml", "fingerprints.yml", "own.yml"),
     )
     everyone = HERE / "inventory/group_vars/all/main.yml"
     text = everyone.read_text(encoding="utf-8")
@@ -61,7 +63,7 @@ def prepare() -> None:
     run([str(BIN / "python"), "tests/images/build.py"])
     run([str(BIN / "python"), "tests/app/make_repository.py", str(HERE / "ours/origin.git")])
     (HERE / "origin.git").symlink_to(HERE / "ours/origin.git")
-    run([str(BIN / "ansible-playbook"), "-i", "localhost,", "tests/setup/demo_secrets.yml"], VARIABLES)
+    run([str(BIN / "python"), "tests/setup/demo_secrets.py"], VARIABLES)
     shutil.copy(
         HERE / "inventory/group_vars/staging/vault.yml", HERE / "inventory-by-hand/group_vars/staging/vault.yml"
     )

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
-import shutil
 import ssl
 import subprocess
 import urllib.error
@@ -18,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
+from debian import have_programs
 from guide_stack import self_signed
 from observe import eventually
 from support import docker, free_port
@@ -49,21 +47,10 @@ class ContainerRegistry:
         return known.partition("@")[2]
 
 
-def have_programs() -> None:
-    """Install what is missing, where root runs the tests; else skip, and say why."""
-    missing = [package for name, package in PROGRAMS.items() if not shutil.which(name)]
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "install", "--yes", "--no-install-recommends"]
-        subprocess.run([*install, *missing], capture_output=True, check=False)
-    missing = [name for name in PROGRAMS if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"not installed, and could not be installed: {', '.join(missing)}")
-
-
 @contextlib.contextmanager
 def container_registry(directory: Path) -> Iterator[ContainerRegistry]:
     """A registry that runs as long as it is needed."""
-    have_programs()
+    have_programs(**PROGRAMS)
     directory.mkdir()
     password, port = secrets.token_urlsafe(24), free_port()
     certificate, key = self_signed(["localhost"])

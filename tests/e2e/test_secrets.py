@@ -6,19 +6,16 @@
 
 from __future__ import annotations
 
-import base64
 import http.server
 import json
-import os
 import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import yaml
+from canaries import forms, holds
 from guide_stack import Guide
 from observe import ProcessArguments, containers, eventually
 from support import Place, Site, docker, only, web
@@ -89,29 +86,6 @@ def test_files_on_the_machine(guide: Guide) -> None:
                 closed = (path, kept if path.is_relative_to(kept) else place.directory / ".bulkhead")
                 assert any(there.stat().st_mode & 0o077 == 0 for there in closed), path
         assert holding >= len(meant)
-
-
-def forms(text: str) -> list[bytes]:
-    """A secret as it is, and as JSON and base64 have it."""
-    return [text.encode(), json.dumps(text)[1:-1].encode(), base64.b64encode(text.encode())[:-4]]
-
-
-def holds(path: Path, forms_of_secrets: Sequence[bytes]) -> bool:
-    """Whether a file holds one of these texts. A build engine's disk has 20 GiB, nearly all of them holes."""
-    chunk, overlap = 16 << 20, max(map(len, forms_of_secrets))
-    with path.open("rb") as file:
-        size, end = os.fstat(file.fileno()).st_size, 0
-        while end < size:
-            try:
-                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
-            except OSError:  # only a hole is left
-                return False
-            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            for offset in range(start, end, chunk):
-                text = os.pread(file.fileno(), min(chunk, end - offset) + overlap, offset)
-                if any(form in text for form in forms_of_secrets):
-                    return True
-    return False
 
 
 def test_everything_that_is_left(guide: Guide) -> None:

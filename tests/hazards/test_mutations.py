@@ -90,6 +90,10 @@ VARIABLES = [
     ),
     *variable("bulkhead_env_names", NOBODY, {"SECRET_KEY": "DJANGO_SECRET_KEY", "DATABASE_URL": "DATABASE_URL"}),
     *variable("bulkhead_env_names", STAGING, {"SECRET_KEY": "DB_NAME"}, {"REDIS": "X"}, {"REDIS_URL": "COMPOSE_FILE"}),
+    *variable("bulkhead_secret_files", NOBODY, {"SECRET_KEY": ["django"]}),
+    *variable(
+        "bulkhead_secret_files", STAGING, {"SECRET_KEY": ["djagno"]}, {"SECRET_KEY": "django"}, {"A-B": ["django"]}
+    ),
     *variable("bulkhead_image", STAGING, "shop/app:1.4"),  # beside a repository
     *variable("bulkhead_image_user", STAGING, "a\nb"),
     *variable("bulkhead_image_user", NOBODY, "pipeline"),

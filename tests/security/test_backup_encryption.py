@@ -20,6 +20,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest impo
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
 from attackers import public_directory
+from debian import have_programs
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="running as another user needs root")
 
@@ -40,12 +41,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def age() -> None:
     """age, from Debian's package where it is missing."""
-    if not shutil.which("age"):
-        subprocess.run(
-            ["apt-get", "install", "--yes", "--no-install-recommends", "-qq", "age"], check=False, capture_output=True
-        )
-    if not shutil.which("age"):
-        pytest.skip("age is neither installed nor in this system's packages")
+    have_programs(age="age")
 
 
 def keys(folder: Path, name: str) -> tuple[Path, str]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import belongings
-import demo
+import demo_secrets
 from belongings import Environment, NotOurs
 from steps import REPOSITORY
 
@@ -64,8 +64,13 @@ def demo_paths() -> list[Path]:
     return [
         *(directory.parent for directory in belongings.demo_directories().values()),
         belongings.demo_root() / "origin.git",
-        demo.secrets_directory(),
-        *(inventory / group / "vault.yml" for group in belongings.demo_directories()),
+        demo_secrets.secrets_directory(),
+        demo_secrets.certificates(),
+        *(
+            inventory / group / name
+            for group in belongings.demo_directories()
+            for name in ("vault.yml", "fingerprints.yml")
+        ),
         inventory / "all/own.yml",
     ]
 

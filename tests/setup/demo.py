@@ -5,40 +5,32 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
 
 from belongings import demo_directories, demo_root
+from demo_secrets import PLAYBOOK, password_file
 from steps import REPOSITORY, StepFailed, Steps
 
 VENV = REPOSITORY / ".venv/bin"
 PYTHON = str(VENV / "python")
-PLAYBOOK = str(VENV / "ansible-playbook")
-
-
-def secrets_directory() -> Path:
-    return Path(os.environ.get("BULKHEAD_DEMO_SECRETS") or REPOSITORY / ".demo-secrets")
 
 
 def deploy_command(group: str) -> list[str]:
     """Each environment is deployed with its own vault password, and with no other."""
-    password = secrets_directory() / f"{group}.vault-password"
-    return [PLAYBOOK, "deploy.yml", "-l", group, "--vault-id", f"{group}@{password}"]
+    return [PLAYBOOK, "deploy.yml", "-l", group, "--vault-id", f"{group}@{password_file(group)}"]
 
 
 def main() -> int:
     began = time.monotonic()
-    quiet = {"ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false", "ANSIBLE_LOCALHOST_WARNING": "false"}
     groups = list(demo_directories())
     steps = Steps(4 + len(groups))
     try:
         steps.run("Images of the stack, from Debian packages", [PYTHON, "tests/images/build.py"])
         repository = str(demo_root() / "origin.git")
         steps.run("The application's repository", [PYTHON, "tests/app/make_repository.py", repository])
-        secrets = [PLAYBOOK, "--inventory=localhost,", "tests/setup/demo_secrets.yml"]
-        steps.run("Secrets of the demo", secrets, quiet | {"ANSIBLE_DISPLAY_OK_HOSTS": "false"})
+        steps.run("Secrets of the demo", [PYTHON, "tests/setup/demo_secrets.py"])
         for group in groups:
             steps.run(f"Deploy {group}", deploy_command(group))
         steps.run("What runs where", [PYTHON, "tests/setup/demo_summary.py"])

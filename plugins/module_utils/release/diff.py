@@ -13,6 +13,7 @@ from ..core.env_file import unescape
 from ..core.masking import HIDDEN, mask, possible_secrets, texts_to_hide
 from ..core.steps import Step, sentence
 from .comparison import Comparison
+from .paths import SETTINGS
 
 #: A setting as a deployment writes it: on one line, with line ends escaped.
 _SETTING = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="(.*)"')
@@ -41,13 +42,15 @@ def _secrets_in_force(comparison: Comparison) -> tuple[set[str], set[str]]:
     """
     gone: set[str] = set()
     kept: set[str] = set()
-    names = comparison.params.get("secret_names")
+    secret_names = comparison.params.get("secret_names")
     for wanted in comparison.files:
         if not wanted.sensitive:
             continue
         text = (comparison.tree.read(wanted.path) or b"").decode("utf-8", "replace")
         content = wanted.content.decode("utf-8", "replace")
         before, after = settings_of(text), settings_of(content) or {}
+        # The names are those of .env; what is secret in other files of settings nobody says.
+        names = secret_names if wanted.path == SETTINGS else None
         if before is None:
             (kept if text == content else gone).update({text}, possible_secrets([text], ""))
             continue

@@ -344,7 +344,7 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_source_repository": _told(repository_problem, "write git@host:path or https://host/path"),
     "bulkhead_source_branch": _told(branch_problem, "write the name of a branch, such as main or release/1.2"),
     "bulkhead_source_commit": _told(commit_problem, "write the id of a commit, or a tag"),
-    "bulkhead_env_names": SETTING,
+    **dict.fromkeys(("bulkhead_env_names", "bulkhead_secret_files"), SETTING),
     "bulkhead_image": _told(reference_problem, "write registry.example.com/shop/app@sha256:…"),
     "bulkhead_image_user": LINE,
     **dict.fromkeys(("bulkhead_build_dockerfile", "bulkhead_build_context"), INSIDE),

@@ -109,7 +109,7 @@ def make_inert(environment: Any, refuse: Refuse) -> None:
     environment.filters = _Allowed("filter", filters, refuse)
     environment.tests = _Allowed("test", _chosen(environment.tests, _TESTS, _OUR_TESTS, refuse), refuse)
     found = {name: environment.globals[name] for name in _GLOBALS}
-    replaced = {name: _refusing(f"{name}()", refuse) for name in _REPLACED}
+    replaced = {name: _refusing(f"{name}()", refuse, environment.globals.get(name)) for name in _REPLACED}
     environment.globals.clear()
     environment.globals.update(found, **replaced)
     environment.loader = _NoFiles(refuse)
@@ -132,10 +132,12 @@ def _only_sandboxed(environment: Any, allowed: Callable[..., bool], refuse: Refu
     return is_safe
 
 
-def _refusing(what: str, refuse: Refuse) -> Callable[..., NoReturn]:
+def _refusing(what: str, refuse: Refuse, replaced: Any) -> Callable[..., NoReturn]:
     def refused(*_arguments: Any, **_options: Any) -> NoReturn:
         refuse(what)
 
+    # By these ansible-core knows what it may call with an undefined value, as in `default=undef()`.
+    vars(refused).update(getattr(replaced, "__dict__", {}))
     return refused
 
 

@@ -38,6 +38,7 @@ from .extras import check_extras
 from .login import check_logins, login_role
 from .program_settings import check_program_settings
 from .proved import check_files, check_project, check_services
+from .secret_files import with_secret_files
 from .stack import (
     Stack,
     StackFile,
@@ -100,6 +101,8 @@ class Release:
     firewall_ports: tuple[dict[str, str], ...] = ()
     #: What the machine's front door has to know of the environment; nothing where it is not behind that.
     route: Mapping[str, Any] = field(default_factory=dict)
+    #: Every secret, those that no setting holds included.
+    secrets: tuple[str, ...] = field(default=(), compare=False, repr=False)
     evaluation: Evaluation | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -234,6 +237,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     definitions = definitions_of(default, values["bulkhead_services"])
     if not check_extras(declaration, definitions):
         raise _Refused
+    definitions = with_secret_files(declaration, definitions, texts(values["bulkhead_secrets"]))
     secrets = _needed_secrets(declaration, definitions, texts(values["bulkhead_secrets"]))
     settings = _settings(declaration, definitions, secrets)
     hidden = {*secrets, *(setting.key for setting in settings if setting.secret)}
@@ -264,6 +268,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         tuple(ports),
         tuple(open_ports),
         _route(declaration, stack),
+        tuple(text for text in secrets.values() if text and SEAL not in text),
     )
 
 
@@ -459,6 +464,6 @@ def _check_tls(declaration: Declaration, stack: Stack) -> None:
 def secret_values(release: Release) -> list[str]:
     """Every text of a release that must not be shown, as :func:`mask` takes them."""
     files = [file for file in release.files if file.secret]
-    secrets = {setting.value for setting in release.settings if setting.secret}
+    secrets = {*release.secrets, *(setting.value for setting in release.settings if setting.secret)}
     secrets |= {file.content for file in files if file.path.endswith(("key.pem", "password"))}
     return texts_to_hide(secrets, (file.content for file in files))

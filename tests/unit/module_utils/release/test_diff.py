@@ -74,3 +74,21 @@ def test_the_secret_in_force_is_not_shown_after_a_rotation(machine: Machine, nam
     assert "old-" not in shown["before"] and "key ******** (before);" in shown["before"]
     assert shown["before"].endswith("; ********\n") and shown["after"].endswith("; ********\n")
     assert ("listen 8000" in shown["before"]) == (names is not None)
+
+
+def test_a_secret_of_another_file_of_settings(machine: Machine) -> None:
+    """The names of secrets are those of .env: in a file that a service brings along, each value may be one."""
+
+    def files(secret: str) -> dict[str, Any]:
+        brought = file("own/app.env", f'TOKEN="{secret}"\n', "0600")
+        return {
+            "files": [machine.params()["files"][0], file("web.conf", f"key {secret}\n")],
+            "secret_files": [file(".env", 'KEY="another-one"\n', "0600"), brought],
+            "secret_names": ["KEY"],
+        }
+
+    services = [service("web", **WEB, env_files=[".env", "own/app.env"]), service("db")]
+    machine.deploy(**files("old-secret"), services=services)
+    looked = machine.look(**files("new-secret"), services=services)
+    (shown,) = [change for change in difference(looked, []) if change["after_header"].endswith("/web.conf")]
+    assert shown["before"] == "key ******** (before)\n"

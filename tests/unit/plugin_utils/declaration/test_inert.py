@@ -75,6 +75,8 @@ def test_what_only_computes_is_available(tmp_path: Path, written: str, expected:
     [
         ("{{ lookup('pipe', 'touch MARKER') }}", "lookup()"),
         ("{{ lookup('pipe', 'touch MARKER') | default('x') }}", "lookup()"),
+        ("{{ lookup('env', 'MARKER', default=undef()) }}", "lookup()"),
+        ("{{ query('vars', nothing_of_this_name) }}", "query()"),
         ("{{ query('ansible.builtin.pipe', 'touch MARKER') is defined }}", "query()"),
         ("{{ q('file', '/etc/hostname') | first }}", "q()"),
         ("{% set f = lookup %}{{ f('pipe', 'touch MARKER') }}", "lookup()"),
