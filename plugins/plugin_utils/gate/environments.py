@@ -15,7 +15,8 @@ from typing import Any
 from ...module_utils.core.masking import texts_to_hide
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
-from ..declaration.settings import texts
+from ..declaration.settings import MAX_SETTING, texts
+from ..declaration.variables import SETTINGS
 from ..isolation.declared import STATE
 from ..isolation.model import SEAL, SEALED, WORLD, Claim, Environment, Sealed, Where
 from ..isolation.readers.assemble import assemble
@@ -43,7 +44,8 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
         https_port=values["bulkhead_https_port"],
         protected=values["bulkhead_protected"],
         variables={
-            name: SEALED if name in declaration.sealed else mark_sealed(value) for name, value in values.items()
+            name: SEALED if name in declaration.sealed else mark_sealed(value, name in SETTINGS)
+            for name, value in values.items()
         },
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
@@ -139,7 +141,7 @@ def _commands(declaration: Declaration, release: Release) -> Iterator[tuple[str,
 
 def _setting(value: str) -> str | Sealed:
     """The text of a setting. A URL with a sealed password stays readable: it names the server."""
-    return SEALED if SEAL in value and "://" not in value else value
+    return SEALED if (SEAL in value and "://" not in value) or len(value) >= MAX_SETTING else value
 
 
 def _source(declaration: Declaration, variable: str, key: str) -> Where:
@@ -148,12 +150,16 @@ def _source(declaration: Declaration, variable: str, key: str) -> Where:
     return Where(origin.file, origin.line, f"{variable}.{key}" if variable in declaration.values else key)
 
 
-def mark_sealed(value: Any) -> Any | Sealed:
-    """Return a value with :data:`SEALED` in place of everything that is locked here."""
+def mark_sealed(value: Any, settings: bool = False) -> Any | Sealed:
+    """Return a value with :data:`SEALED` in place of everything that is locked here.
+
+    Of ``settings`` also in place of those that no process can have: they are refused already, and reading a text of
+    any length would take any time.
+    """
     if isinstance(value, str):
-        return SEALED if SEAL in value else value
+        return SEALED if SEAL in value or (settings and len(value) >= MAX_SETTING) else value
     if isinstance(value, Mapping):
-        return {key: mark_sealed(item) for key, item in value.items()}
+        return {key: mark_sealed(item, settings) for key, item in value.items()}
     if isinstance(value, list):
-        return [mark_sealed(item) for item in value]
+        return [mark_sealed(item, settings) for item in value]
     return value

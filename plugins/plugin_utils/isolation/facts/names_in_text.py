@@ -35,7 +35,10 @@ _PART_END = re.compile(r"(?<=[A-Za-z0-9])(?=[_-]|\Z)")
 _PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
 _PATH = re.compile(r"(?<![\w.~:/-])/[\w.@+-]+(?:/[\w.@+-]+)+/?")
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
-_URL_PORT = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)")
+#: The scheme is bounded, or each letter of a long word would be tried as its beginning.
+_URL_PORT = re.compile(
+    r"[a-z][a-z0-9+.-]{0,31}://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)"
+)
 _MACHINE_ITSELF = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "host.docker.internal", "172.17.0.1"})
 
 #: What an account or bucket without separators holds, after whose it is.

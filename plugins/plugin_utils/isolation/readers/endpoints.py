@@ -69,7 +69,7 @@ _PARTS = _by_word(
 )
 
 _PART = re.compile(rf"(.+?)_?({'|'.join(sorted(_PARTS, key=len, reverse=True))})\Z")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'`<>{}\[\]|;\\]+(?:\[[0-9a-f:.]+\][^\s\"'`<>{}|;\\]*)?", re.I)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^\s\"'`<>{}\[\]|;\\]+(?:\[[0-9a-f:.]+\][^\s\"'`<>{}|;\\]*)?", re.I)
 _NEXT_URL = re.compile(r",(?=[a-z][a-z0-9+.-]*://)", re.I)
 _KEYWORD = re.compile(r"(?:^|\s)(host|hostaddr|port|dbname|user|password|options)\s*=\s*('[^']*'|\S+)")
 

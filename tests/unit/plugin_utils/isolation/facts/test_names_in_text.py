@@ -82,6 +82,13 @@ def test_what_several_own_is_nobodys() -> None:
     assert index.owners_in("/srv/app https://eduaiia.com http://localhost:80", "aiia_staging") == []
 
 
+def test_a_long_word_beside_a_url() -> None:
+    """A scheme is short: not every letter of a word is the beginning of one."""
+    started = time.process_time()
+    assert INDEX.is_free("canary" * 100_000 + " redis://elsewhere:6379", "aiia_staging")
+    assert time.process_time() - started < 20
+
+
 def test_long_texts_and_large_fleets() -> None:
     """One pass over the text, one look-up for a word."""
     fleet = Fleet(tuple(Environment(prefix=f"aiia_e{n}", domains=(f"e{n}.example",)) for n in range(5000)))
