@@ -175,6 +175,37 @@ def test_a_machine_that_is_away(tmp_path: Path) -> None:
     assert f"ansible staging -i {inventory} -m ansible.builtin.ping" in run.output
 
 
+def test_each_result_has_its_own_name(tmp_path: Path) -> None:
+    """With strategy free a slow host is at its first task while another one is at the second."""
+    slow, fast = ({"ansible_ssh_common_args": f"-o ProxyCommand='sleep {seconds}; false'"} for seconds in (3, 0))
+    hosts = {"production": {"hosts": {"production-host": slow}}, "staging": {"hosts": {"staging-host": fast}}}
+    inventory = fleet(tmp_path, hosts=hosts)
+    tasks = [{"name": name, "aiia.bulkhead.verify": None, "ignore_unreachable": True} for name in ("First", "Second")]
+    run = play(inventory, playbook=book(tmp_path / "book.yml", *tasks, strategy="free"), **STORY)
+    ends = re.findall(r"^✗ (First|Second)  .* s, unreachable, (\S+)$", run.output, re.MULTILINE)
+    assert sorted(ends) == [
+        (name, host) for name in ("First", "Second") for host in ("production-host", "staging-host")
+    ]
+
+
+def test_nobody_reads(tmp_path: Path) -> None:
+    """A reader that goes, as head does, ends no run: its exit code is its own."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", fleet(tmp_path), ROOT / "deploy.yml"],
+        cwd=ROOT,
+        env={**kept, **STORY, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LANG": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 2 and b"BrokenPipe" not in done.stderr and b"Traceback" not in done.stderr, done.stderr
+
+
 def on_terminal(inventory: Path, *options: str, columns: int = 60, **variables: str) -> Run:
     """Run a deployment on a terminal of that width. The output is what the terminal gets."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
