@@ -99,8 +99,8 @@ class CallbackModule(Default):
         self._foreign = False
         self._untold_play: Any = None
         self._running: dict[tuple[str, str], float] = {}
-        self._told_hosts: set[str] = set()
-        self._name = ""
+        self._hosts: set[str] = set()
+        self._task = self._name = ""
         self._headed = False
         self._folded = False
 
@@ -133,7 +133,7 @@ class CallbackModule(Default):
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Note when a host began."""
         self._running[task._uuid, host.get_name()] = time.monotonic()
-        self._told_hosts.add(host.get_name())
+        self._hosts.add(host.get_name())
         super().v2_runner_on_start(host, task)
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
@@ -265,8 +265,7 @@ class CallbackModule(Default):
             self._tell_play(ours=False)
             return True
         self._tell_play(ours=True)
-        self._name = " ".join(clean(task.name or task.get_name()).split())
-        self._told_hosts = set()
+        self._task, self._name = task._uuid, _name(task)
         self._headed = False
         self._folded = self._screen.github and self._actions[-1] in _FOLDED
         if self._folded:
@@ -288,8 +287,9 @@ class CallbackModule(Default):
         if not any(task == result.task._uuid for task, _host in self._running):
             self._leave()
         self._screen.before = None
-        label = self.host_label(result) if len(self._told_hosts) > 1 else ""
-        name = "" if self._headed else self._name
+        label = self.host_label(result) if len(self._hosts) > 1 else ""
+        # With strategy free, another task may have begun on another host meanwhile.
+        name = "" if self._headed and result.task._uuid == self._task else _name(result.task)
         text = step_line(sign, name, time.monotonic() - began, self._screen.width, *more, label)
         self._screen.line(text, color=color)
 
@@ -324,6 +324,11 @@ class CallbackModule(Default):
             self._screen.command(text)
         if not findings:
             self._screen.command(annotation(message, title="bulkhead"))
+
+
+def _name(task: Any) -> str:
+    """What a step is called, on one line: its own name, without that of its role."""
+    return " ".join(clean(task.name or task.get_name()).split())
 
 
 def _typed() -> Typed:

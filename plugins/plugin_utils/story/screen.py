@@ -12,7 +12,8 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from .clean import clean
@@ -22,6 +23,17 @@ from .lines import folded, moving_line, paragraph, signs, usable
 _PICTURE, _LOOK = 0.2, 0.5
 
 _ERASE = "\r\x1b[K"
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Whoever read the output may have gone, as ``| head`` does. No deployment ends half-way because of that."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class Screen:
@@ -85,7 +97,8 @@ class Screen:
         self.before = None
         with self._lock:
             self._step, self._wraps = "", False
-            self._erase()
+            with _heard():
+                self._erase()
 
     def close(self) -> None:
         """End for good: the interpreter must not end under a thread that writes."""
@@ -107,7 +120,7 @@ class Screen:
         self._write(folded(text, self.width) if self._wraps else text, *arguments, **options)
 
     def _write(self, text: str, *arguments: Any, **options: Any) -> None:
-        with self._lock:
+        with self._lock, _heard():
             self._erase()
             self._say(text, *arguments, **options)
             sys.stdout.flush()
@@ -120,7 +133,7 @@ class Screen:
 
     def _run(self) -> None:
         while not self._ended.wait(_PICTURE if self.moves else _LOOK):
-            with self._lock:
+            with self._lock, _heard():
                 if self._step:
                     self._move(time.monotonic())
 

@@ -23,7 +23,7 @@ from checkout import ROOT
 from unit.fleets import PRODUCTION, STAGING, write
 from unit.runs import NOWHERE, Run, book, fleet, play
 
-STORY = {"ANSIBLE_STDOUT_CALLBACK": "aiia.bulkhead.story"}
+STORY: dict[str, Any] = {"ANSIBLE_STDOUT_CALLBACK": "aiia.bulkhead.story"}
 #: What a host says of itself, and what a variable may hold: it must act on nothing.
 HOSTILE = "::error::forged\n::add-mask::x\n##[error]old\nbell\x07 \x1b]0;title\x07 \x1b[2Jcleared\rhidden"
 SECRET = "the-secret-of-this-test"
@@ -106,7 +106,16 @@ def test_what_runs_nothing(tmp_path: Path) -> None:
 def test_ad_hoc(sink: tuple[Path, Path]) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     variables = {**kept, **STORY, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    command = [Path(sys.executable).parent / "ansible", "one", "-i", sink[0], "-m", "debug", "-a", "msg=hello"]
+    command = [
+        str(Path(sys.executable).parent / "ansible"),
+        "one",
+        "-i",
+        str(sink[0]),
+        "-m",
+        "debug",
+        "-a",
+        "msg=hello",
+    ]
     done = subprocess.run(command, cwd=ROOT, env={**variables, "LANG": "C.UTF-8"}, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"hello" in done.stdout and b"Next:" not in done.stdout
@@ -162,7 +171,7 @@ def test_a_machine_that_is_away(tmp_path: Path) -> None:
     """Narrow, in ASCII, without colours; a step that takes long says so, and the one before has its time."""
     slow = {"ansible_ssh_common_args": "-o ProxyCommand='sleep 2; false'", "ansible_host": "192.0.2.1"}
     inventory = write(tmp_path / "inventory", {"production": PRODUCTION, "staging": STAGING}, None, slow)
-    narrow = {"COLUMNS": "40", "LANG": "C", "BULKHEAD_STORY_INTERVAL": "0.6"}
+    narrow: dict[str, Any] = {"COLUMNS": "40", "LANG": "C", "BULKHEAD_STORY_INTERVAL": "0.6"}
     run = play(inventory, "-l", "staging", **STORY, **narrow)
     assert run.code == 4
     assert "\x1b" not in run.output and "\r" not in run.output
@@ -173,6 +182,37 @@ def test_a_machine_that_is_away(tmp_path: Path) -> None:
     assert re.search(r"^x Take the lock", run.output, re.MULTILINE)
     assert "Task failed" not in run.output
     assert f"ansible staging -i {inventory} -m ansible.builtin.ping" in run.output
+
+
+def test_each_result_has_its_own_name(tmp_path: Path) -> None:
+    """With strategy free a slow host is at its first task while another one is at the second."""
+    slow, fast = ({"ansible_ssh_common_args": f"-o ProxyCommand='sleep {seconds}; false'"} for seconds in (3, 0))
+    hosts = {"production": {"hosts": {"production-host": slow}}, "staging": {"hosts": {"staging-host": fast}}}
+    inventory = fleet(tmp_path, hosts=hosts)
+    tasks = [{"name": name, "aiia.bulkhead.verify": None, "ignore_unreachable": True} for name in ("First", "Second")]
+    run = play(inventory, playbook=book(tmp_path / "book.yml", *tasks, strategy="free"), **STORY)
+    ends = re.findall(r"^✗ (First|Second)  .* s, unreachable, (\S+)$", run.output, re.MULTILINE)
+    assert sorted(ends) == [
+        (name, host) for name in ("First", "Second") for host in ("production-host", "staging-host")
+    ]
+
+
+def test_nobody_reads(tmp_path: Path) -> None:
+    """A reader that goes, as head does, ends no run: its exit code is its own."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", fleet(tmp_path), ROOT / "deploy.yml"],
+        cwd=ROOT,
+        env={**kept, **STORY, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LANG": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 2 and b"BrokenPipe" not in done.stderr and b"Traceback" not in done.stderr, done.stderr
 
 
 def on_terminal(inventory: Path, *options: str, columns: int = 60, **variables: str) -> Run:
@@ -217,7 +257,8 @@ def shown(output: str) -> str:
 
 @pytest.mark.parametrize("plain", [False, True], ids=["colours", "NO_COLOR"])
 def test_on_a_terminal(tmp_path: Path, plain: bool) -> None:
-    run = on_terminal(fleet(tmp_path), "-l", "staging", **({"NO_COLOR": "1"} if plain else {}))
+    variables: dict[str, Any] = {"NO_COLOR": "1"} if plain else {}
+    run = on_terminal(fleet(tmp_path), "-l", "staging", **variables)
     assert run.code == 4
     moving = re.findall(r"\r\x1b\[K([^\r\n\x1b]*  \d+ s)", run.output)
     assert moving and all(re.match(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (Prove|Take)", line) and len(line) < 60 for line in moving)
@@ -235,7 +276,7 @@ def test_in_github_actions(tmp_path: Path) -> None:
     """Findings are annotations, steps fold, and no text of others is a command."""
     groups = {"production": PRODUCTION, "staging": {**STAGING, "bulkhead_http_prot": 80}}
     inventory = fleet(tmp_path, groups)
-    runner = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path), **STORY}
+    runner: dict[str, Any] = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path), **STORY}
     run = play(inventory, "-l", "staging", **runner)
     assert run.code == 2
     errors = [line for line in run.output.splitlines() if line.startswith("::")]

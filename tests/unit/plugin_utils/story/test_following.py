@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.story.following import Typed, following, wording
@@ -17,8 +18,8 @@ TYPED = Typed(("deploy.yml",), ("my inventory",), "staging", ("staging@~/.vault/
 SAME = "-i 'my inventory' -l staging --vault-id staging@~/.vault/staging"
 
 
-def first(*arguments: object, **options: object) -> str:
-    return following(*arguments, **options)[0][0]  # type: ignore[arg-type]
+def first(*arguments: Any) -> str:
+    return following(*arguments)[0][0]
 
 
 def test_after_a_deployment() -> None:
