@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from guide_stack import Guide
@@ -25,19 +24,16 @@ def production_untouched(guide: Guide) -> Iterator[None]:
     assert moment(guide.production, without=()) == before
 
 
-def faults(guide: Guide) -> list[dict[str, Any]]:
-    """What the doctor finds wrong with staging without the password of a vault, but for the backup that nobody made."""
+def hops(guide: Guide) -> list[str]:
+    """Where the doctor says that staging's PostgreSQL fails, asked without the password of a vault."""
     run = guide.site.play("-e", "bulkhead_format=json", playbook="playbooks/doctor.yml", passwords=[])
-    assert run.code == 2, run.output
     found = run.result("doctor")["results"]
+    assert run.code == (2 if any(each["kind"] == "fault" for each in found) else 0), run.output
     assert [each for each in found if each["kind"] == "not checked"] == []
     domains = [domain for place in guide.both for domain in place.variables["bulkhead_domains"]]
     assert domains and not any(domain in json.dumps(found) for domain in domains)
-    return [
-        each
-        for each in found
-        if each["kind"] == "fault" and each["environment"] == guide.staging.prefix and each["check"] != "backups"
-    ]
+    said = [each["saw"] for each in found if each["environment"] == guide.staging.prefix]
+    return [saw for saw in said if saw.startswith("hop postgresql")]
 
 
 def well(guide: Guide) -> bool:
@@ -48,13 +44,13 @@ def well(guide: Guide) -> bool:
 
 
 def test_a_stopped_database_is_the_hop_that_fails(guide: Guide) -> None:
-    """Control: before, there is no fault."""
-    assert faults(guide) == []
+    """Control: before, it is none."""
+    assert hops(guide) == []
     name = f"{guide.staging.prefix}_postgresql"
     docker("stop", "--time", "5", name)
     try:
-        first = faults(guide)[0]
+        first = hops(guide)[0]
     finally:
         docker("start", name)
-    assert first["check"] == "database connection" and first["saw"].startswith(f"hop postgresql: {name} is exited")
+    assert first.startswith(f"hop postgresql: {name} is exited")
     assert eventually(lambda: well(guide))
