@@ -280,7 +280,7 @@ VARIABLES = [
     *variable("bulkhead_notify", STAGING, ["http://hooks.example.com/x"], ["https://hooks.example.com/x", "more"]),
     *variable("bulkhead_notify", BOTH, ["https://hooks.example.com/aiia_prod"]),
     *variable("bulkhead_notify", NOBODY, ["https://hooks.example.com/x?key=1"], ["notify-team", "--channel", "ops"]),
-    *variable("bulkhead_notify_headers", STAGING, {"X-Token\r\nHost": "x"}, {"X-Token": "a\nb"}),
+    *variable("bulkhead_notify_headers", STAGING, {"X-Token\r\nHost": "x"}, {"X-Token": "a\nb"}, {"X-Token": ["a"]}),
     *variable("bulkhead_notify_headers", NOBODY, {"X-Channel": "ops"}),
     *variable("bulkhead_metrics_directory", NOBODY, "/var/lib/node_exporter/textfile_collector"),
     *variable("bulkhead_backup_keep", NOBODY, 2),

@@ -29,7 +29,7 @@ from ..state.registry import state_directory
 
 #: Signs of trouble in logs, by name.
 SIGNS = {
-    "pool-full": r"no more connections allowed|query_wait_timeout|max_client_conn",
+    "pool-full": r"no more connections allowed|(?:FATAL|ERROR|error|because): +query_wait_timeout",
     "slots-full": r"too many clients already|remaining connection slots are reserved",
     "credentials": r"password authentication failed|SASL authentication failed|WRONGPASS|NOAUTH",
     "name": r"could not translate host name|[Nn]ame or service not known|name resolution|host not found in upstream"

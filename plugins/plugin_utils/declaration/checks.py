@@ -273,7 +273,7 @@ def _check_notify(declaration: Declaration) -> None:
             message = "bulkhead_notify is neither the https address of a webhook alone nor a command"
             declaration.problem("invalid-variable", "bulkhead_notify", message, fix)
     for name, value in headers.items():
-        if not holds_seal(value) and not _VALUE.fullmatch(str(value)):
+        if not holds_seal(value) and not (isinstance(value, (str, int)) and _VALUE.fullmatch(str(value))):
             message = f"bulkhead_notify_headers.{name} is not the value of a header, which is one line of ASCII"
             declaration.problem("invalid-variable", "bulkhead_notify_headers", message, "write one line of ASCII")
 

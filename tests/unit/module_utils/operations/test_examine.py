@@ -64,6 +64,7 @@ def test_only_own_running_containers_are_asked_whatever_the_inventory_names(tmp_
     [
         ("ERROR no more connections allowed (max_client_conn)", "pool-full"),
         ("FATAL: query_wait_timeout", "pool-full"),
+        ("WARNING C-0x55: app/app@172.18.0.5:4242 pooler error: query_wait_timeout", "pool-full"),
         ("FATAL:  sorry, too many clients already", "slots-full"),
         ('FATAL:  password authentication failed for user "ann"', "credentials"),
         ("redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair", "credentials"),
@@ -85,7 +86,10 @@ def test_signs_of_trouble_are_counted_and_no_line_leaves_the_machine(tmp_path: P
     found, own = run(engine, tmp_path, [container("web")])
     assert own["logs"]["web"][sign] >= 2
     assert line[:20] not in json.dumps(found)
-    engine.log = "GET / 200\nlistening on 0.0.0.0:8000\ndatabase system is ready to accept connections\n"
+    engine.log = (
+        "GET / 200\nlistening on 0.0.0.0:8000\ndatabase system is ready to accept connections\n"
+        "kernel file descriptor limit: 1048576 (hard: 1048576); max_client_conn: 500, max expected fd use: 552\n"
+    )
     assert run(engine, tmp_path, [container("web")])[1]["logs"] == {"web": {}}
 
 
