@@ -85,7 +85,7 @@ def _kind(container: Mapping[str, Any]) -> str:
     if re.search(r"worker|celery|beat|rq|queue", key):
         return "worker"
     aliases = {"postgres": "postgresql", "db": "postgresql"}
-    word = key.split("_")[0]
+    word = key.split("_", maxsplit=1)[0]
     return aliases.get(word, word) if aliases.get(word, word) in _KINDS else "application"
 
 
