@@ -115,9 +115,9 @@ class Notifications:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            assert process.stdin is not None
-            with process.stdin as stream:
-                stream.write(given)
+            if process.stdin is not None:  # it is always there; types do not know
+                with process.stdin as stream:
+                    stream.write(given)
         except OSError as error:
             Path(result).write_text(f"the process that tells it cannot be started: {error.strerror}", encoding="utf-8")
         return result
