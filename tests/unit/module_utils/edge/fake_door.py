@@ -163,7 +163,7 @@ class Running:
     def logs(self, identifier: str) -> str:
         return f"last words of {identifier}"
 
-    def docker(self, *args: str) -> tuple[int, str, str]:
+    def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         call = " ".join(args)
         self.calls.append(call)
         self.on_call(call)
@@ -176,10 +176,10 @@ class Running:
             self.made.remove(found)
         return 0, "", ""
 
-    def docker_ok(self, *args: str) -> str:
+    def docker_ok(self, *args: str, **_options: Any) -> str:
         return self.docker(*args)[1]
 
-    def compose(self, *args: str) -> tuple[int, str, str]:
+    def compose(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         self.calls.append(f"compose {' '.join(args)}")
         self.on_call(self.calls[-1])
         said = json.loads((self.state / machine.COMPOSE_FILE).read_text(encoding="utf-8"))
