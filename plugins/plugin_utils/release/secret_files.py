@@ -112,7 +112,9 @@ def _mounted(compose: Mapping[str, Any]) -> Iterator[str]:
         if _is_there(str(found)):
             yield "volumes"
     places = compose.get("tmpfs") or ()
-    if any(_is_there(str(place).split(":", maxsplit=1)[0]) for place in ([places] if isinstance(places, str) else places)):
+    if any(
+        _is_there(str(place).split(":", maxsplit=1)[0]) for place in ([places] if isinstance(places, str) else places)
+    ):
         yield "tmpfs"
 
 
