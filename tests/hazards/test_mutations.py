@@ -278,6 +278,7 @@ VARIABLES = [
     *variable("bulkhead_metrics_directory", BOTH, "/home/ubuntu/main/ai-ia-backend/metrics"),
     *variable("bulkhead_metrics_directory", STAGING, "/etc/cron.d", "/home/ubuntu/staging/ai-ia-backend/metrics"),
     *variable("bulkhead_notify", STAGING, ["http://hooks.example.com/x"], ["https://hooks.example.com/x", "more"]),
+    *variable("bulkhead_notify", STAGING, "notify-team --channel ops", ["notify-team", "two\nlines"]),
     *variable("bulkhead_notify", BOTH, ["https://hooks.example.com/aiia_prod"]),
     *variable("bulkhead_notify", NOBODY, ["https://hooks.example.com/x?key=1"], ["notify-team", "--channel", "ops"]),
     *variable("bulkhead_notify_headers", STAGING, {"X-Token\r\nHost": "x"}, {"X-Token": "a\nb"}, {"X-Token": ["a"]}),

@@ -269,7 +269,12 @@ def _check_notify(declaration: Declaration) -> None:
     words, headers = declaration.values["bulkhead_notify"], declaration.values["bulkhead_notify_headers"]
     if words and declaration.can_judge("bulkhead_notify") and not holds_seal(words):
         fix = "write [https://host/path], or a command as a list of words, such as [notify-team, --channel, ops]"
-        if not words[0] or ("://" in words[0] and (len(words) > 1 or not _WEBHOOK.fullmatch(words[0]))):
+        # A whole command as one text would be the name of a program with spaces in it.
+        if (
+            not words[0]
+            or re.search(r"\s", words[0])
+            or ("://" in words[0] and (len(words) > 1 or not _WEBHOOK.fullmatch(words[0])))
+        ):
             message = "bulkhead_notify is neither the https address of a webhook alone nor a command"
             declaration.problem("invalid-variable", "bulkhead_notify", message, fix)
     for name, value in headers.items():

@@ -393,7 +393,7 @@ FORMS: Mapping[str, Form] = {
     **dict.fromkeys(("bulkhead_pgbouncer_pool_size", "bulkhead_pgbouncer_max_clients"), POSITIVE),
     **dict.fromkeys(("bulkhead_shared.name", "bulkhead_shared.reason"), LINE),
     "bulkhead_backup_directory": DIRECTORY,
-    "bulkhead_notify": replace(WORD, shown=False),
+    "bulkhead_notify": replace(LINE, shown=False),
     "bulkhead_notify_headers": HEADER,
     "bulkhead_metrics_directory": _form(
         "the directory of a collector",
