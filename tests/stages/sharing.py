@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -45,7 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """End-to-end tests come after all others, in the order of their units."""
     for item in items:
         if turn(item.nodeid) > 1 and "guide" in getattr(item, "fixturenames", ()):
-            raise pytest.UsageError(f"{item.nodeid} uses the guide's environments: name its file in stages/sharing.py")
+            # An error here would end the workers of pytest-xdist without a word, so the test fails instead.
+            why = f"{item.nodeid} uses the guide's environments: name its file in stages/sharing.py"
+            item.setup = functools.partial(pytest.fail, why, pytrace=False)  # type: ignore[method-assign]
     items.sort(key=lambda item: turn(item.nodeid))
 
 
