@@ -25,7 +25,7 @@ DOMAINS, CONFIGURATION = (os.path.join(places.GENERATED, name) for name in ("dom
 _NONE = "this machine has no front door. Run the playbook aiia.bulkhead.edge on it"
 
 
-class Look(NamedTuple):
+class RoutesOnDisk(NamedTuple):
     """The routes by prefix, and what is wrong with the files of those that are ``damaged``. Of these, ``routes`` has
     what a door starts with; one that a door would not know either is left out."""
 
@@ -40,9 +40,9 @@ class Kept:
         self.state = state
         self._tree = Tree(state, private=True, inner=0o700)
 
-    def look(self) -> Look:
+    def look(self) -> RoutesOnDisk:
         """Every route that is kept."""
-        found = Look({}, {})
+        found = RoutesOnDisk({}, {})
         for name in self._tree.names(places.ROUTES):
             prefix, dot, extension = name.rpartition(".")
             if dot and extension == "json":
