@@ -32,7 +32,7 @@ GROUPS = {
 }
 # What `make check` runs: it needs no engine, and not much longer than it takes to read the change again.
 QUICK = ("lint", "unit", "hazards")
-LEFT_TO_FULL = "full"
+LEFT_TO_FULL, LEFT_OF_QUICK = "full", "slow"
 # End-to-end tests mostly wait for one engine and one disk: more workers would only wait for each other.
 WORKERS = 2
 
@@ -55,6 +55,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     selection = [] if options.full else ["-m", f"not {LEFT_TO_FULL}"]
+    if options.only is QUICK:
+        selection[-1] += f" and not {LEFT_OF_QUICK}"
     venv = REPOSITORY / ".venv/bin"
     environment = {
         **os.environ,

@@ -20,10 +20,21 @@ from stages.tools import last_line
 
 SLOW_SECONDS = 5.0
 PULSE_SECONDS = 50.0
-LEFT_TO_FULL = "full"
+
+#: Markers of tests that are left out of some runs, and the command that runs them; the last one counts.
+LEFT_TO = {"slow": "make test", "full": "make test-full"}
+#: The most tests that are named where they were left out.
+NAMED = 30
 
 #: The property under which a test records what is worth reading although it passes.
 REPORT = "report"
+
+
+def left_out(items: Sequence[pytest.Item]) -> dict[str, str]:
+    """The command that runs each test that was left out because of its marker."""
+    return {
+        item.nodeid: command for item in items for mark, command in LEFT_TO.items() if item.get_closest_marker(mark)
+    }
 
 
 def group_of(nodeid: str) -> str:
@@ -54,7 +65,7 @@ class Progress:
         self._to_come: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._running: dict[str, float] = {}
-        self._left_out: dict[str, None] = {}
+        self._left_out: dict[str, str] = {}
 
     def _say(self, line: str, *more: str) -> None:
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -91,12 +102,12 @@ class Progress:
         self._say(f"    … {', '.join(running) or 'ending'}{f'; {said}' if said else ''}; since the start")
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        self._left_out |= {item.nodeid: None for item in items if item.get_closest_marker(LEFT_TO_FULL)}
+        self._left_out |= left_out(items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Only workers choose; each has left out the same."""
-        self._left_out |= dict.fromkeys(getattr(node, "workeroutput", {}).get("left out", ()))
+        self._left_out |= getattr(node, "workeroutput", {}).get("left out", {})
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._running[nodeid] = time.monotonic()
@@ -135,10 +146,12 @@ class Progress:
 
     def pytest_terminal_summary(self) -> None:
         self._over.set()
-        if self._left_out:
-            self._say(f"left to `make test-full`: {len(self._left_out)} tests")
-            for nodeid in self._left_out:
-                self._say(f"    {nodeid}")
+        for command in LEFT_TO.values():
+            names = [nodeid for nodeid, of in self._left_out.items() if of == command]
+            if names:
+                self._say(f"left to `{command}`: {len(names)} tests")
+            for name in names if len(names) <= NAMED else sorted({nodeid.partition("::")[0] for nodeid in names}):
+                self._say(f"    {name}")
 
 
 class Silent:
@@ -148,8 +161,7 @@ class Silent:
         self._output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        left_out = [item.nodeid for item in items if item.get_closest_marker(LEFT_TO_FULL)]
-        self._output["left out"] = [*self._output.get("left out", ()), *left_out]
+        self._output["left out"] = {**self._output.get("left out", {}), **left_out(items)}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -22,6 +22,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets.vault import
 from checkout import ROOT
 from unit.runs import Run, play
 
+pytestmark = pytest.mark.slow
+
 BOOK = ROOT / "playbooks" / "secrets.yml"
 CANARY = "canary-Zx9k3mQ7vB2nL5tR8wY1cF4gH6jD0s"
 

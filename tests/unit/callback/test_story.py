@@ -23,6 +23,8 @@ from checkout import ROOT
 from unit.fleets import PRODUCTION, STAGING, write
 from unit.runs import NOWHERE, Run, book, fleet, play
 
+pytestmark = pytest.mark.slow
+
 STORY: dict[str, Any] = {"ANSIBLE_STDOUT_CALLBACK": "aiia.bulkhead.story"}
 #: What a host says of itself, and what a variable may hold: it must act on nothing.
 HOSTILE = "::error::forged\n::add-mask::x\n##[error]old\nbell\x07 \x1b]0;title\x07 \x1b[2Jcleared\rhidden"

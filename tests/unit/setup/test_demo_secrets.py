@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from ansible.parsing.vault import VaultSecret
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets.editing import SecretsText
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets.vault import opened
@@ -35,6 +36,7 @@ def files(directory: Path) -> dict[Path, tuple[bytes, int]]:
     return {path: (path.read_bytes(), path.stat().st_mode & 0o777) for path in directory.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_once_and_for_both_environments(tmp_path: Path) -> None:
     """The plan of one environment accepts them; a second run changes nothing; a lost password is refused."""
     ignored = shutil.ignore_patterns("vault.yml", "fingerprints.yml", "own.yml")

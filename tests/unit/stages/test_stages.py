@@ -143,12 +143,13 @@ def test_a_worker_tells_what_it_left_out() -> None:
     config: Any = SimpleNamespace(workeroutput={})
     silent = progress.Silent(config)
 
-    def chosen(name: str, marker: object) -> Any:
-        return SimpleNamespace(nodeid=name, get_closest_marker=lambda _name: marker)
+    def chosen(name: str, *markers: str) -> Any:
+        return SimpleNamespace(nodeid=name, get_closest_marker=lambda marker: marker in markers)
 
-    silent.pytest_deselected([chosen("a::b", True), chosen("a::d", None)])
-    silent.pytest_deselected([chosen("a::e", True)])
-    assert config.workeroutput == {"left out": ["a::b", "a::e"]}
+    silent.pytest_deselected([chosen("a::b", "full"), chosen("a::d")])
+    silent.pytest_deselected([chosen("a::e", "slow"), chosen("a::f", "slow", "full")])
+    to_full = dict.fromkeys(("a::b", "a::f"), "make test-full")
+    assert config.workeroutput == {"left out": {**to_full, "a::e": "make test"}}
 
 
 def test_units() -> None:

@@ -288,6 +288,7 @@ def test_everybody_makes_the_same_plan(tmp_path: Path) -> None:
     assert (tmp_path / "plan.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_a_deployment_by_its_plan(tmp_path: Path, people: tuple[Person, Person]) -> None:
     """Signed: accepted. Unsigned, without a plan, with another -e, of another environment: refused, with the reason."""
     alice, _bob = people

@@ -25,6 +25,8 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules impo
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
 from unit.fleets import environment, inline, read, secrets, write
 
+pytestmark = pytest.mark.slow
+
 #: Words of Python, and of our own word for what is sealed, that nobody should have to read.
 PYTHON = (
     "NoneType",
