@@ -37,9 +37,11 @@ def hops(guide: Guide) -> list[str]:
 
 
 def well(guide: Guide) -> bool:
-    """Whether the application answers, with its database."""
+    """Whether the application answers, with its database, and the engine knows that all are healthy: what other files
+    of the guide begin with."""
+    names = docker("ps", "--filter", f"name=^{guide.staging.prefix}_", "--format", "{{.Status}}").splitlines()
     with suppress(OSError, ValueError, KeyError):
-        return bool(ask(guide.staging, "/health/").json["healthy"])
+        return all("(healthy)" in status for status in names) and ask(guide.staging, "/health/").json["healthy"] is True
     return False
 
 
