@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup packages engine demo check test test-full lint bench clean
+.PHONY: help setup packages engine demo check test test-full lint bench docs clean
 
 help: ## show this list
 	@echo "make <target>:"
@@ -34,6 +34,9 @@ lint: packages ## ruff, mypy, yamllint, ansible-lint
 
 bench: setup ## print the ratios that the design promises
 	@$(VENV)/python tests/bench/run.py
+
+docs: packages ## the documentation as a site, with the reference of every module, filter, test, role and playbook
+	@$(VENV)/python tests/setup/docs.py
 
 clean: packages ## remove what the demo made, and only that
 	@$(VENV)/python tests/setup/clean.py

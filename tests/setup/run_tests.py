@@ -25,6 +25,7 @@ GROUPS = {
     "differential": ["tests/differential"],
     "sanity": ["tests/stages/test_sanity.py"],
     "galaxy": ["tests/stages/test_galaxy.py"],
+    "docs": ["tests/stages/test_docs.py"],
     "browser": ["tests/browser"],
     "molecule": ["tests/stages/test_molecule.py"],
     "e2e": ["tests/e2e"],
