@@ -54,7 +54,7 @@ class Serving:
         if not self._trusted:
             return Foreseen()
         try:
-            return ask(self.engine, self.run.params)
+            return ask(self.engine)
         except DryRunError:
             self._trusted = False
             raise

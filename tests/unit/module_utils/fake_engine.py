@@ -133,14 +133,15 @@ class FakeEngine:
         if args[1:2] == ("inspect",):
             return 0, json.dumps([item for item in self.objects[args[0]] if item["Name"] in args[2:]]), ""
         known = [*self.running.values(), *self.strangers]
+        label = "label=com.docker.compose.project="
+        for project in (argument.removeprefix(label) for argument in args if argument.startswith(label)):
+            known = [item for item in known if item["Config"]["Labels"].get(label[6:-1]) == project]
         return 0, "\n".join(map(self._row, known) if "--format" in args else [item["Id"] for item in known]), ""
 
     @staticmethod
     def _row(container: dict[str, Any]) -> str:
-        """A container as `docker ps` lists it: id, name, project, prefix."""
-        labels = container["Config"]["Labels"]
-        of = [labels.get(label, "") for label in ("com.docker.compose.project", "io.bulkhead.prefix")]
-        return "\t".join([container["Id"], container["Name"].lstrip("/"), *of])
+        """A container as `docker ps` lists it: id, name."""
+        return "\t".join([container["Id"], container["Name"].lstrip("/")])
 
     def docker_ok(self, *args: str, **options: Any) -> str:
         code, output, errors = self.docker(*args, **options)
