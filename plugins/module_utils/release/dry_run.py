@@ -42,8 +42,7 @@ def ask(engine: Engine) -> Foreseen:
     """
     before = _listed(engine)
     code, output, errors = engine.compose("--dry-run", "up", "--no-start", "--no-build", "--quiet-pull")
-    after = _listed(engine)
-    replaced = sorted({name for _identifier, name in before ^ after})
+    replaced = sorted({line.partition("\t")[2] for line in before ^ _listed(engine)})
     if replaced:
         raise DryRunError(
             "docker compose --dry-run, which must not change anything, has replaced containers for real: %s. Install "
@@ -61,11 +60,11 @@ def _foreseen(said: str) -> Foreseen:
     return Foreseen(frozenset(_RECREATE.findall(said)), frozenset(left), len(left) == len(lines))
 
 
-def _listed(engine: Engine) -> set[tuple[str, str]]:
-    """All containers of the project, running or not: id and name."""
+def _listed(engine: Engine) -> set[str]:
+    """All containers of the project, running or not: a line each with id, tab and name."""
     of_project = "label=%s=%s" % (PROJECT, engine.project)
-    output = engine.docker_ok("ps", "--all", "--no-trunc", "--filter", of_project, "--format", "{{.ID}}\t{{.Names}}")
-    return {(line.split("\t")[0], line.split("\t")[1]) for line in output.splitlines() if "\t" in line}
+    listed = engine.docker_ok("ps", "--all", "--no-trunc", "--filter", of_project, "--format", "{{.ID}}\t{{.Names}}")
+    return set(listed.splitlines())
 
 
 def _version(engine: Engine) -> str:
