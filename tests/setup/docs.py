@@ -35,7 +35,7 @@ def linked(text: str, folder: Path) -> str:
     def target(match: re.Match[str]) -> str:
         path = Path(os.path.normpath(folder / match[1]))
         if path.suffix == ".md" and path.parts[:1] == ("docs",):
-            return os.path.relpath(path, folder) if folder.parts[:1] == ("docs",) else str(path.relative_to("docs"))
+            return os.path.relpath(path, folder if folder.parts else "docs")
         if not (REPOSITORY / path).exists():
             raise StepFailed(f"{folder}: the link to {match[1]} leads nowhere.")
         return f"{FILES}/{path}"
@@ -63,7 +63,9 @@ def gather() -> None:
         target = SOURCE / page.relative_to(REPOSITORY / "docs")
         target.parent.mkdir(exist_ok=True)
         folder = page.parent.relative_to(REPOSITORY)
-        target.write_text(linked(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
+        # The table of rules leads to their pages. Side bars with all of them would take most of the time.
+        head = "---\norphan: true\n---\n\n" if folder.name == "rules" and page.name != "README.md" else ""
+        target.write_text(head + linked(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (SOURCE / "start.md").write_text(linked(readme, Path()), encoding="utf-8")
     (SOURCE / "playbooks.md").write_text(playbooks(), encoding="utf-8")
