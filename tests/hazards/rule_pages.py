@@ -10,7 +10,6 @@ python tests/hazards/rule_pages.py --check    exit with 1 if they do not match t
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ if __name__ == "__main__":
 
 from checkout import ROOT, install
 from hazards.cases import Case, Entry, catalogue, entries, fleet_of
+from hazards.pages import cell, keep_folder, options
 
 PAGES = ROOT / "docs" / "rules"
 COMMAND = "python tests/hazards/rule_pages.py --write"
@@ -83,7 +83,7 @@ def pages() -> Mapping[str, str]:
     known = rules()
     titles = {"README.md": _INDEX.format(count=len(known), command=COMMAND)}
     titles["README.md"] += "".join(
-        f"| [{name}]({name}.md) | {rule.severity.label} | {_cell(rule.summary)} |\n" for name, rule in known.items()
+        f"| [{name}]({name}.md) | {rule.severity.label} | {cell(rule.summary)} |\n" for name, rule in known.items()
     )
     by_rule: dict[str, list[Entry]] = {name: [] for name in known}
     for entry in entries():
@@ -181,32 +181,11 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cell(text: str) -> str:
-    return _line(text).replace("|", "\\|")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Write the pages, or check whether they are out of date."""
-    parser = argparse.ArgumentParser(description="Generate docs/rules from the rules and their cases.")
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="write the pages")
-    action.add_argument("--check", action="store_true", help="exit with 1 if a page is out of date")
-    given = parser.parse_args(arguments)
+    given = options("Generate docs/rules from the rules and their cases.")[0].parse_args(arguments)
     install()
-    wanted = pages()
-    present = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")}
-    if given.write:
-        PAGES.mkdir(exist_ok=True)
-        for name in present.keys() - wanted.keys():
-            (PAGES / name).unlink()
-        for name, text in wanted.items():
-            (PAGES / name).write_text(text, encoding="utf-8")
-        return 0
-    if present != wanted:
-        stale = sorted(name for name in present.keys() | wanted.keys() if present.get(name) != wanted.get(name))
-        print(f"docs/rules is out of date ({', '.join(stale[:5])}): run {COMMAND}", file=sys.stderr)
-        return 1
-    return 0
+    return keep_folder(PAGES, pages(), given.write, COMMAND)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ python tests/hazards/table.py --check    exit with 1 if the page does not match 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,7 @@ if __name__ == "__main__":
 
 from checkout import ROOT, install
 from hazards.cases import OUTCOMES, Entry, Hazard, broken, catalogue, entries
-from hazards.pages import keep
+from hazards.pages import cell, keep, options
 
 PAGE = ROOT / "docs" / "hazards.md"
 
@@ -95,24 +94,15 @@ def page() -> str:
 
 def _row(hazard: Hazard, entry: Entry | None) -> str:
     if entry is None:
-        return f"| {hazard.id} | {_cell(hazard.name)} | {hazard.severity} | no entry | | |"
+        return f"| {hazard.id} | {cell(hazard.name)} | {hazard.severity} | no entry | | |"
     shown = ", ".join(f"`{name}`" for name in entry.rules or entry.tests)
     words = OUTCOMES[entry.outcome]
-    return f"| {hazard.id} | {_cell(hazard.name)} | {hazard.severity} | {words} | {shown} | {_cell(entry.reason)} |"
-
-
-def _cell(text: str) -> str:
-    """Format a text as a table cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return f"| {hazard.id} | {cell(hazard.name)} | {hazard.severity} | {words} | {shown} | {cell(entry.reason)} |"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or check whether it is out of date."""
-    parser = argparse.ArgumentParser(description="Generate docs/hazards.md from the cases in tests/hazards.")
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="write the page")
-    action.add_argument("--check", action="store_true", help="exit with 1 if the page is out of date")
-    given = parser.parse_args(arguments)
+    given = options("Generate docs/hazards.md from the cases in tests/hazards.")[0].parse_args(arguments)
     install()
     if broken():
         print("\n".join(broken()), file=sys.stderr)

@@ -11,7 +11,6 @@ python tests/hazards/precision/tally.py --second FILE   write a third of the fin
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections import Counter
@@ -25,7 +24,7 @@ if __name__ == "__main__":
 
 import yaml
 from checkout import ROOT
-from hazards.pages import keep
+from hazards.pages import keep, options
 
 HERE = Path(__file__).resolve().parent
 TALLY = HERE / "tally.yml"
@@ -187,10 +186,7 @@ def questions() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, check whether it is out of date, or write the list for a second reader."""
-    parser = argparse.ArgumentParser(description="Generate docs/precision.md from tests/hazards/precision/tally.yml.")
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="write the page")
-    action.add_argument("--check", action="store_true", help="exit with 1 if the page is out of date")
+    parser, action = options("Generate docs/precision.md from tests/hazards/precision/tally.yml.")
     action.add_argument("--second", metavar="FILE", type=Path, help="write the list for a second reader")
     given = parser.parse_args(arguments)
     if given.second:
