@@ -56,34 +56,25 @@ containers:
   type: dict
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.backup.copy_off import CopyOff
-from ..module_utils.backup.create import Backups
 from ..module_utils.core.arguments import ENVIRONMENT
-from ..module_utils.core.errors import Failure
-from ..module_utils.core.steps import Step, as_dicts, backup_step
+from ..module_utils.core.steps import as_dicts
 from ..module_utils.docker.containers import condition, name_of
 from ..module_utils.docker.engine import Engine
 from ..module_utils.release.adoption import take_over
 from ..module_utils.release.arguments import converge_arguments
 from ..module_utils.release.comparison import Comparison
-from ..module_utils.release.converge import Converger
-from ..module_utils.release.data import refuse_other_data
 from ..module_utils.release.diff import difference
 from ..module_utils.release.drift_repair import mend, mending_steps
-from ..module_utils.release.plan import foreseen, measured, plan
-from ..module_utils.release.preconditions import refuse_foreign, refuse_gaps
+from ..module_utils.release.plan import foreseen, plan
 from ..module_utils.release.rollback import as_kept, check_images
 from ..module_utils.release.store import Releases
 from ..module_utils.run_module import answer
 from ..module_utils.source.checkout import Checkout
 from ..module_utils.state.home import Home
-from ..module_utils.state.locks import Locks
-from ..module_utils.state.registry import state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -113,43 +104,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if module._diff:
         result["diff"] = difference(comparison, steps)
     if steps:
-        refuse_foreign(comparison)
-        refuse_other_data(comparison, comparison.images, ". Nothing was changed")
-        refuse_gaps(comparison)
-        CopyOff(engine, params["backup"]).check()
-    if mended and not planned and not module.check_mode:
-        mend(engine, params["mend"])
-    if planned and not module.check_mode:
-        converger = Converger(comparison, releases, back_up(comparison))
+        from ..module_utils.operations import applying  # only here: see there
 
-        def mend_first() -> None:
-            for step in mended:
-                converger.progress.tell(step)
+        applying.refuse(comparison)
+        if planned and not module.check_mode:
+            applied = applying.apply(comparison, releases, returning)
+            containers = applied.pop("containers")
+            result.update(applied)
+        elif not module.check_mode:
             mend(engine, params["mend"])
-
-        try:
-            result["release"] = converger.apply(returning, mend_first)
-        except Failure as error:
-            error.steps = converger.progress.tried
-            raise
-        if params["token"]:
-            Locks(state_directory(params["state_directory"])).refuse_older(params["prefix"])
-        result["steps"] = as_dicts(measured(converger.progress.tried, converger.serving.downtime))
-        containers = converger.run.containers
     if comparison.firewall and comparison.firewall.missing:
         result["unguarded"] = comparison.firewall.missing
     result["containers"] = {name_of(container): condition(container) for container in containers}
     return result
-
-
-def back_up(comparison: Comparison) -> Callable[[str], Step | None]:
-    """What makes a backup before data may change, and says so as a step; empty where none is wanted."""
-    arguments, state = comparison.params["backup"], comparison.state
-    if not arguments:
-        return lambda _reason: None
-    backups = Backups(comparison.engine, arguments)
-    release, commit = state.get("release", ""), state.get("commit", "")
-    return lambda reason: backup_step(backups.make(reason, release=release, commit=commit, trigger="release"))
 
 
 def main() -> None:

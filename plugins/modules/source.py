@@ -105,7 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.docker.engine import Engine
-from ..module_utils.image.build import build, image_is_there, promote_image
+from ..module_utils.image.present import image_is_there
 from ..module_utils.image.tag import image_tag
 from ..module_utils.release.adoption import take_over
 from ..module_utils.release.store import deployed_commits
@@ -139,13 +139,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         engine = Engine(module, params["docker_host"])
         image = "%s:%s" % (params["image"], image_tag(commit, params["inputs"]))
         result["image"] = image
-        if params["promotion"]:
-            result["promoted"] = promote_image(engine, checkout, params, commit, image, check=module.check_mode)
-            result["changed"] |= bool(result["promoted"])
-        elif not image_is_there(engine, image, params):
-            result["changed"] = result["built"] = True
-            if not module.check_mode:
-                result["shared"] = build(engine, checkout, params, commit, image)
+        if params["promotion"] or not image_is_there(engine, image, params):
+            # Only here: a machine compiles what a module imports each time, and most deployments build nothing.
+            from ..module_utils.image.build import build, promote_image
+
+            if params["promotion"]:
+                result["promoted"] = promote_image(engine, checkout, params, commit, image, check=module.check_mode)
+                result["changed"] |= bool(result["promoted"])
+            else:
+                result["changed"] = result["built"] = True
+                if not module.check_mode:
+                    result["shared"] = build(engine, checkout, params, commit, image)
     return result
 
 

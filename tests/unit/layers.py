@@ -52,7 +52,7 @@ MAY_IMPORT |= _below(
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
-        "operations": "backup certificates core docker edge host image probe release/service source state",
+        "operations": "backup certificates core docker edge host image probe release source state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup certificates core docker edge host image operations probe release source state "
         "ansible.module_utils",

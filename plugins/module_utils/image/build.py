@@ -19,13 +19,11 @@ from ..core.errors import last_lines
 from ..docker.engine import TIMED_OUT, Engine, EngineError, inspect_objects
 from ..docker.labels import BUILD_INPUTS, COMMIT, PREFIX
 from ..source.checkout import Checkout
-from ..state.registry import Registry, state_directory
 from .build_files import build_files
 from .builder import Builder, Settings, Unavailable, check_room
 from .dockerfile import foreign_frontend, frontend, images_of, unclear
-from .evidence import deployed_images
 from .promotion import Promotion
-from .record import INPUTS, ImageRecord, claimed_labels
+from .record import ImageRecord, claimed_labels
 
 _TARGET = "image"
 
@@ -35,23 +33,6 @@ _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"}
 #: Separates cache mounts in an engine that several environments share.
 _CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
-
-
-def image_is_there(engine: Engine, image: str, params: dict[str, Any]) -> bool:
-    """Whether the image exists and was built here from the same inputs.
-
-    Earlier versions kept no record of that. Their image is taken if it is in force here; where another environment may
-    take it too, it is built once more.
-    """
-    found = inspect_objects(engine, "image", [image])
-    if not found:
-        return False
-    identity = found[0]["Id"]
-    facts = ImageRecord(params["state_directory"], params["prefix"]).facts(identity)
-    if facts or params["vouches"]:
-        return bool(facts.get(INPUTS) == params["inputs"])
-    entries = Registry(state_directory(params["state_directory"])).entries()
-    return identity in deployed_images(entries.get(params["prefix"], {}))
 
 
 # ---- the description: pure -------------------------------------------------------------------------------------------

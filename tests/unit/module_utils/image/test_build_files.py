@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.image.build import image_is_there
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.build_files import inside
+from ansible_collections.aiia.bulkhead.plugins.module_utils.image.present import image_is_there
 from ansible_collections.aiia.bulkhead.plugins.module_utils.image.record import ImageRecord
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry
 
