@@ -185,8 +185,9 @@ def test_the_administrators_password_stays_out_of_env(tmp_path: Path) -> None:
     assert release.file(f"{PRIVATE}/postgresql/secrets/admin_password").content == "administrator-password-of-prod"
 
 
-def test_what_is_for_git_stays_out_of_the_application(tmp_path: Path) -> None:
+def test_what_is_for_bulkhead_itself_stays_out_of_the_application(tmp_path: Path) -> None:
     keys = {"BULKHEAD_DEPLOY_KEY": "the private key", "BULKHEAD_DEPLOY_KEY_PUBLIC": "the public key"}
+    keys["BULKHEAD_BACKUP_IDENTITY"] = "the private key of backups"
     release = rendered(tmp_path, bulkhead_secrets={**PRODUCTION["bulkhead_secrets"], **keys})
     assert not set(keys) & set(settings(release)) and "SECRET_KEY" in settings(release)
     assert not [file.path for file in release.files if "the private key" in file.content]
