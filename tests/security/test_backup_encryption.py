@@ -152,7 +152,9 @@ def test_a_faulty_age_lets_nothing_leave(folder: Path, monkeypatch: pytest.Monke
 def test_a_machine_without_age(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "find", lambda _engine, name: "" if name == "age" else shutil.which(name))
     made = backups(folder, "age1" + "q" * 58)
-    with pytest.raises(EngineError, match=r"this machine has no age .* \(apt-get install age, or aiia\.bulkhead\.provision\)"):
+    with pytest.raises(
+        EngineError, match=r"this machine has no age .* \(apt-get install age, or aiia\.bulkhead\.provision\)"
+    ):
         made.make("by hand")
     assert made.complete() == []
     # Without a command nothing leaves, so age is not needed.
