@@ -118,7 +118,7 @@ def test_a_key_is_replaced_without_a_fetch_that_fails(server: Server, tmp_path: 
     server.accept(old["K_PUBLIC"])
     commit = server.commit()
     assert checkout(server, tmp_path, old["K"]).fetch() == commit
-    with pytest.raises(GitError, match="Permission denied"):
+    with pytest.raises(GitError, match=r"(?s)Permission denied.*[Rr]egister its public half there"):
         checkout(server, tmp_path, new["K"]).fetch()
     server.accept(old["K_PUBLIC"], new["K_PUBLIC"])
     for key in (old, new):
@@ -144,7 +144,7 @@ def test_another_server_gets_no_key(server: Server, tmp_path: Path) -> None:
     server.accept(key["K_PUBLIC"])
     server.commit()
     other = server.known_hosts[:-10] + ("AAAAAAAAA\n" if server.known_hosts[-10:] != "AAAAAAAAA\n" else "BBBBBBBBB\n")
-    with pytest.raises(GitError, match=r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED"):
+    with pytest.raises(GitError, match=r"is none of bulkhead_source_known_hosts"):
         checkout(server, tmp_path, key["K"], other).fetch()
     assert checkout(server, tmp_path, key["K"]).fetch()
 
