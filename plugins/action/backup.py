@@ -18,7 +18,7 @@ from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
 from ..plugin_utils.release.render import secret_values
 from ..plugin_utils.secrets.editing import SecretsProblem
-from ..plugin_utils.secrets.identity import backup_identity
+from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
 
 class ActionModule(EnvironmentStep):
@@ -53,9 +53,11 @@ class ActionModule(EnvironmentStep):
         given = {"job": job, "backup": arguments, "schedule": wanted if arguments["parts"] else {}}
         given["notify"] = webhook(values) if given["schedule"] else {}
         hidden = secret_values(release)
-        if job == "list" and values["bulkhead_restore_identity"]:
+        if job == "list" and values[VARIABLE]:
             try:
-                given["identity"] = backup_identity(self.declaration, self._loader._vault.secrets or ())
+                given["identity"] = backup_identity(
+                    self.declaration, self.typed(VARIABLE), self._loader._vault.secrets or ()
+                )
             except SecretsProblem as problem:
                 raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
             hidden = [*hidden, *texts_to_hide([given["identity"]])]

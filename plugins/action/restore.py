@@ -21,7 +21,7 @@ from ..plugin_utils.jobs.restore import Intention, another, reader, refusals, re
 from ..plugin_utils.jobs.restore_scripts import read_scripts
 from ..plugin_utils.release.render import secret_values
 from ..plugin_utils.secrets.editing import SecretsProblem
-from ..plugin_utils.secrets.identity import backup_identity
+from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
 
 class ActionModule(EnvironmentStep):
@@ -63,7 +63,7 @@ class ActionModule(EnvironmentStep):
                 "aiia.bulkhead.backups lists"
             )
         try:
-            identity = backup_identity(self.declaration, self._loader._vault.secrets or ())
+            identity = backup_identity(self.declaration, self.typed(VARIABLE), self._loader._vault.secrets or ())
         except SecretsProblem as problem:
             raise AnsibleActionFail(f"{prefix}: {problem}. Nothing was changed") from None
         call = {

@@ -20,17 +20,24 @@ from .editing import SecretsProblem
 _KEY = re.compile(r"^(AGE-SECRET-KEY-1[0-9A-Z]{58}|-----BEGIN (OPENSSH|RSA) PRIVATE KEY-----)\s*$", re.MULTILINE)
 _LOCKED = re.compile(r"^(age-encryption\.org/|-----BEGIN AGE ENCRYPTED FILE)", re.MULTILINE)
 
+#: The variable of a run that names the file with the key.
+VARIABLE = "bulkhead_restore_identity"
+
 _NEITHER = "has neither a line AGE-SECRET-KEY-1… as age-keygen writes it, nor an ssh private key"
 
 
-def backup_identity(declaration: Declaration, passwords: Sequence[tuple[str, Any]]) -> str:
-    """The private key of a run: that of ``bulkhead_restore_identity``, or else of the environment's secrets; empty
-    where neither is set.
+def backup_identity(declaration: Declaration, typed: str, passwords: Sequence[tuple[str, Any]]) -> str:
+    """The private key of a run: that of the file that ``-e bulkhead_restore_identity`` names, or else of the
+    environment's secrets; empty where neither is given.
 
     Raises :class:`SecretsProblem`, without a word of the key, where it cannot be one. ``passwords`` are the run's vault
     secrets: the file may be encrypted with the environment's own.
     """
-    typed = str(declaration.values["bulkhead_restore_identity"] or "")
+    if declaration.values["bulkhead_restore_identity"] and not typed:
+        raise SecretsProblem(
+            "bulkhead_restore_identity is set in the inventory, and whoever writes there would choose which file of "
+            f"this controller goes to the machine. Type it: -e bulkhead_restore_identity=<file>; or set {BACKUP_IDENTITY}"
+        )
     if not typed:
         stored = str(declaration.values["bulkhead_secrets"].get(BACKUP_IDENTITY) or "")
         return _checked(stored, f"the secret {BACKUP_IDENTITY}") if stored else ""

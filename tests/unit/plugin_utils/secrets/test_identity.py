@@ -26,8 +26,8 @@ def of_file(tmp_path: Path, text: str, **secrets: str) -> str:
     path = tmp_path / "backup.key"
     path.write_text(text)
     words = {name: value.format("prod") for name, value in SECRETS.items()}
-    declaration = declared(tmp_path, bulkhead_restore_identity=str(path), bulkhead_secrets={**words, **secrets})
-    return backup_identity(declaration, [("production", PASSWORD)])
+    declaration = declared(tmp_path, bulkhead_secrets={**words, **secrets})
+    return backup_identity(declaration, str(path), [("production", PASSWORD)])
 
 
 @pytest.mark.parametrize("text", [FILE, SSH, KEY])
@@ -45,11 +45,11 @@ def test_a_file_that_ansible_vault_encrypted(tmp_path: Path) -> None:
 
 def test_the_vault(tmp_path: Path) -> None:
     declaration = declared(tmp_path, bulkhead_secrets={"BULKHEAD_BACKUP_IDENTITY": KEY})
-    assert backup_identity(declaration, []) == f"{KEY}\n"
+    assert backup_identity(declaration, "", []) == f"{KEY}\n"
 
 
 def test_none(tmp_path: Path) -> None:
-    assert backup_identity(declared(tmp_path), []) == ""
+    assert backup_identity(declared(tmp_path), "", []) == ""
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,25 @@ def test_what_is_no_key(tmp_path: Path, text: str, said: str) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(SecretsProblem, match=r"there is no file .*/nowhere"):
-        backup_identity(declared(tmp_path, bulkhead_restore_identity=str(tmp_path / "nowhere")), [])
+        backup_identity(declared(tmp_path), str(tmp_path / "nowhere"), [])
 
 
 def test_a_key_that_is_typed_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(SecretsProblem, match="is no longer secret") as refused:
-        backup_identity(declared(tmp_path, bulkhead_restore_identity=KEY), [])
+        backup_identity(declared(tmp_path), KEY, [])
     assert KEY[20:40] not in str(refused.value)
 
 
 def test_the_vaults_key_may_be_none(tmp_path: Path) -> None:
     with pytest.raises(SecretsProblem, match="the secret BULKHEAD_BACKUP_IDENTITY has neither"):
-        backup_identity(declared(tmp_path, bulkhead_secrets={"BULKHEAD_BACKUP_IDENTITY": "age1qqq"}), [])
+        backup_identity(declared(tmp_path, bulkhead_secrets={"BULKHEAD_BACKUP_IDENTITY": "age1qqq"}), "", [])
+
+
+def test_the_inventory_does_not_choose_a_file_of_the_controller(tmp_path: Path) -> None:
+    """Whoever writes an environment's variables would get any private key of whoever restores it."""
+    path = tmp_path / "id_ed25519"
+    path.write_text(SSH)
+    declaration = declared(tmp_path, bulkhead_restore_identity=str(path))
+    with pytest.raises(SecretsProblem, match="is set in the inventory"):
+        backup_identity(declaration, "", [])
+    assert backup_identity(declaration, str(path), []) == SSH
