@@ -54,10 +54,9 @@ class ActionModule(EnvironmentStep):
         given["notify"] = webhook(values) if given["schedule"] else {}
         hidden = secret_values(release)
         if job == "list" and values[VARIABLE]:
+            passwords = self._loader._vault.secrets or ()
             try:
-                given["identity"] = backup_identity(
-                    self.declaration, self.typed(VARIABLE), self._loader._vault.secrets or ()
-                )
+                given["identity"] = backup_identity(self.declaration, self.typed(VARIABLE), passwords)
             except SecretsProblem as problem:
                 raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
             hidden = [*hidden, *texts_to_hide([given["identity"]])]

@@ -36,7 +36,8 @@ def backup_identity(declaration: Declaration, typed: str, passwords: Sequence[tu
     if declaration.values["bulkhead_restore_identity"] and not typed:
         raise SecretsProblem(
             "bulkhead_restore_identity is set in the inventory, and whoever writes there would choose which file of "
-            f"this controller goes to the machine. Type it: -e bulkhead_restore_identity=<file>; or set {BACKUP_IDENTITY}"
+            "this controller goes to the machine. Type it: -e bulkhead_restore_identity=<file>, or keep the key as the "
+            f"secret {BACKUP_IDENTITY}"
         )
     if not typed:
         stored = str(declaration.values["bulkhead_secrets"].get(BACKUP_IDENTITY) or "")
