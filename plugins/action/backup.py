@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ..module_utils.core.masking import mask
+from ..module_utils.core.masking import mask, texts_to_hide
 from ..plugin_utils.gate.notify import webhook
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
 from ..plugin_utils.release.render import secret_values
+from ..plugin_utils.secrets.editing import SecretsProblem
+from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
 
 class ActionModule(EnvironmentStep):
@@ -50,7 +52,15 @@ class ActionModule(EnvironmentStep):
             )
         given = {"job": job, "backup": arguments, "schedule": wanted if arguments["parts"] else {}}
         given["notify"] = webhook(values) if given["schedule"] else {}
-        answer: dict[str, Any] = mask(self.module("backup", given), secret_values(release))
+        hidden = secret_values(release)
+        if job == "list" and values[VARIABLE]:
+            passwords = self._loader._vault.secrets or ()
+            try:
+                given["identity"] = backup_identity(self.declaration, self.typed(VARIABLE), passwords)
+            except SecretsProblem as problem:
+                raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
+            hidden = [*hidden, *texts_to_hide([given["identity"]])]
+        answer: dict[str, Any] = mask(self.module("backup", given), hidden)
         if answer.get("failed"):
             return answer
         shown = backup.listing(self.declaration.prefix, answer) if job == "list" else []

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ..module_utils.core.masking import mask
+from ..module_utils.core.masking import mask, texts_to_hide
 from ..module_utils.core.steps import Step, as_dicts, sentence
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation.wording import number
@@ -20,6 +20,8 @@ from ..plugin_utils.jobs import backup
 from ..plugin_utils.jobs.restore import Intention, another, reader, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
 from ..plugin_utils.release.render import secret_values
+from ..plugin_utils.secrets.editing import SecretsProblem
+from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
 
 class ActionModule(EnvironmentStep):
@@ -60,13 +62,18 @@ class ActionModule(EnvironmentStep):
                 f"{prefix}: bulkhead_restore is empty. Name the backup: -e bulkhead_restore=latest, or a name that "
                 "aiia.bulkhead.backups lists"
             )
+        try:
+            identity = backup_identity(self.declaration, self.typed(VARIABLE), self._loader._vault.secrets or ())
+        except SecretsProblem as problem:
+            raise AnsibleActionFail(f"{prefix}: {problem}. Nothing was changed") from None
         call = {
             "wanted": values["bulkhead_restore"],
             "origin": origin,
             "place": self._place(origin),
             "backup": arguments,
+            "identity": identity,
         }
-        hidden = secret_values(release)
+        hidden = [*secret_values(release), *texts_to_hide([identity])]
         looked: dict[str, Any] = mask(self.module("restore", {**call, "look": True}), hidden)
         if looked.get("failed"):
             return {**looked, "msg": f"{looked['msg']}{another(values['bulkhead_restore'], origin)}"}

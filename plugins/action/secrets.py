@@ -23,12 +23,13 @@ from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.release.definitions import definitions_of
 from ..plugin_utils.secrets import files, jobs
 from ..plugin_utils.secrets.editing import SecretsProblem
+from ..plugin_utils.secrets.opening import directories
 
 #: The rules whose findings ``audit`` shows.
 _AUDITED = frozenset(
-    """foreign-vault-id shared-vault-password plain-secret placeholder-secret weak-secret test-key reused-secret
-    stale-fingerprint missing-fingerprint shared-fingerprint shared-secret shared-signing-key shared-jwt-key
-    shared-encryption-key shared-database-password shared-mail-account live-payments""".split()  # noqa: SIM905
+    """foreign-vault-id damaged-vault shared-vault-password plain-secret placeholder-secret weak-secret test-key
+    reused-secret stale-fingerprint missing-fingerprint shared-fingerprint shared-secret shared-signing-key
+    shared-jwt-key shared-encryption-key shared-database-password shared-mail-account live-payments""".split()  # noqa: SIM905
 )
 
 _ASKED = "aiia.bulkhead.secrets takes no value from the command line"
@@ -130,9 +131,7 @@ class ActionModule(ActionBase):
 
     def _directory(self, group: str) -> Path:
         """The directory of the environment's variables in the inventory. Raises :class:`SecretsProblem`."""
-        sources = [Path(source) for source in self.gate.inventory.manager._sources]
-        bases = list(dict.fromkeys(path if path.is_dir() else path.parent for path in sources if path.exists()))
-        found = [base / "group_vars" / group for base in bases]
+        found = [base / "group_vars" / group for base in directories(self.gate.inventory.manager._sources)]
         there = [directory for directory in found if directory.is_dir()]
         if len(there) > 1 or not found:
             said = f"is in several inventories: {', '.join(map(str, there))}" if there else "is in no file or directory"

@@ -48,22 +48,24 @@ ansible.cfg: |
 """
 
 import os
+import sys
 import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible import constants as C
 from ansible import context
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, ExitCode
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.color import ANSIBLE_COLOR
 
 from ..module_utils.core.steps import sentences
 from ..plugin_utils.gate.kept import kept
 from ..plugin_utils.isolation.model import Finding
+from ..plugin_utils.secrets.opening import of_play
 from ..plugin_utils.story.clean import GROUP_ENDS, annotation, clean, group, of_findings
 from ..plugin_utils.story.following import Typed, following, wording
 from ..plugin_utils.story.lines import ending, folded, is_deliberate, paragraph, step_line, without_frame
@@ -117,8 +119,21 @@ class CallbackModule(Default):
         self._leave()
         self._tell_play(ours=False)
         self._play, self._untold_play = play, play
+        locked = of_play(play, bool(context.CLIARGS.get("subset")))
+        if locked:
+            self._end_run(locked)
         if self._display.verbosity:
             self._tell_play(ours=False)
+
+    def _end_run(self, why: str) -> NoReturn:
+        """End the run before Ansible does so itself, in words that say neither which file nor whose it is."""
+        self._tell_play(ours=True)
+        self._error(why)
+        if self._screen.github:
+            self._screen.command(annotation(why, "bulkhead"))
+        self._screen.close()
+        # Ansible makes a warning of any error of a callback. Its own clean-up follows, and the exit code is its own.
+        sys.exit(ExitCode.PARSER_ERROR)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Begin a step."""

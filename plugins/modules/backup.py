@@ -31,6 +31,10 @@ options:
       - V(list) lists the complete backups.
       - V(schedule) makes the machine create backups as O(ignore:bulkhead_backup_schedule) says, or stops it.
   backup: {type: dict, default: {}, description: What to back up and where to.}
+  identity:
+    type: str
+    default: ""
+    description: The private key that opens encrypted backups, for V(list). It stays in memory.
   schedule: {type: dict, default: {}, description: When the machine makes backups on its own. Empty means never.}
   notify: {type: dict, default: {}, description: The webhook that is told when a scheduled run fails.}
 """
@@ -50,6 +54,11 @@ backups:
   returned: V(list)
   type: list
   elements: dict
+sealed:
+  description: The names of encrypted backups that O(identity) does not open.
+  returned: V(list)
+  type: list
+  elements: str
 last:
   description: The result of the last scheduled backup.
   returned: V(list)
@@ -66,6 +75,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.backup.create import Backups
+from ..module_utils.backup.decryption import Identity
 from ..module_utils.backup.schedule import Schedule
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.steps import Step, as_dicts
@@ -84,7 +94,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": bool(steps), "steps": as_dicts(steps)}
     backups = Backups(engine, params["backup"])
     if params["job"] == "list":
-        return {"changed": False, "backups": backups.complete(), "last": schedule.last()}
+        identity = Identity(engine, params["identity"], params["backup"]["timeout"]) if params["identity"] else None
+        found = {"backups": backups.complete(identity), "sealed": backups.sealed(identity)}
+        return {"changed": False, **found, "last": schedule.last()}
     if module.check_mode:
         return {"changed": True, "steps": as_dicts([Step("back up", backups.directory, "directory")])}
     made = backups.make("by hand", trigger="hand")
@@ -100,6 +112,7 @@ def main() -> None:
             "job": {"type": "str", "default": "make", "choices": ["make", "list", "schedule"]},
             "backup": {"type": "dict", "default": {}},
             "schedule": {"type": "dict", "default": {}},
+            "identity": {"type": "str", "default": "", "no_log": True},
             "notify": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,

@@ -33,6 +33,10 @@ options:
     type: str
     default: ""
     description: The shell script to run on another environment's files.
+  identity:
+    type: str
+    default: ""
+    description: The private key that opens an encrypted backup. It stays in memory.
   backup_first: {type: bool, default: true, description: Back up the current data first.}
   backup: {type: dict, default: {}, description: "What to back up of the environment, and where to."}
 """
@@ -72,7 +76,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Restore a backup, or only look at it."""
     params = module.params
     engine = Engine(module, params["docker_host"])
-    restore = Restore(engine, params["backup"], params["wanted"], params["origin"], params["place"])
+    names = [params[key] for key in ("wanted", "origin", "place", "identity")]
+    restore = Restore(engine, params["backup"], *names)
     if params["look"] or module.check_mode:
         return dict(restore.look(), changed=False)
     options = {key: params[key] for key in ("sanitise", "sanitise_files", "foreign", "files", "backup_first")}
@@ -91,6 +96,7 @@ def main() -> None:
             "sanitise": {"type": "str", "default": "", "no_log": True},
             "files": {"type": "bool", "default": True},
             "sanitise_files": {"type": "str", "default": "", "no_log": True},
+            "identity": {"type": "str", "default": "", "no_log": True},
             "backup_first": {"type": "bool", "default": True},
             "backup": {"type": "dict", "default": {}},
         },

@@ -30,8 +30,9 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
 from attackers import public_directory
+from debian import have_programs
 from guide_stack import IMAGES
-from observe import cron_file, eventually, may_schedule, moment, say
+from observe import ProcessArguments, cron_file, eventually, may_schedule, moment, say
 from support import Place, Run, Site, docker, remove_project, web
 
 MEDIA = "/srv/storage/media"
@@ -478,6 +479,54 @@ def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:
     assert look["manifest"]["path"] == str(elsewhere) and look["seen"]["postgresql"]["stamp"] == pair.staging.prefix
     with pytest.raises(Failure, match="was not copied off the machine"):
         made(pair.staging, copy_command="exit 4")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="running the copy command as another user needs root")
+def test_an_encrypted_copy_is_restored_with_its_key(pair: Pair, tmp_path: Path) -> None:
+    """By the playbook, as loud as it gets. A wrong key and none change nothing; the key is nowhere afterwards."""
+    have_programs(age="age")
+    place, key, other = pair.staging, tmp_path / "backup.key", tmp_path / "other.key"
+    for path in (key, other):
+        subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
+    recipient = subprocess.run(["age-keygen", "-y", key], check=True, capture_output=True, text=True).stdout.strip()
+    sql(place, "DELETE FROM note; INSERT INTO note (text) SELECT 'canary ' || n FROM generate_series(1, 20000) n")
+    rows, files = sql(place, ROWS), media(place)
+    with public_directory() as folder:
+        target = folder / "target"
+        target.mkdir()
+        target.chmod(0o777)
+        command = f'cp -r "$BULKHEAD_BACKUP" {shlex.quote(str(target))}/'
+        copied = made(place, copy_command=command, recipients=[recipient])
+        back = pair.site.directory / "back" / copied["name"]
+        shutil.copytree(target / copied["name"], back, copy_function=shutil.copyfile)
+    for path in (back.parent, back):
+        path.chmod(0o700)
+    shutil.rmtree(copied["path"])
+    sql(place, "DELETE FROM note WHERE id % 2 = 0")
+    put(place, "rm -r a && echo late > late")
+    before = whole(place)
+    wanted = ["-e", f"bulkhead_restore={back}"]
+    assert "is encrypted. Name the file" in restore(pair, *wanted).error
+    wrong = restore(pair, *wanted, "-e", f"bulkhead_restore_identity={other}").error
+    assert "does not open" in wrong and "was encrypted for others" in wrong
+    foreseen = restore(pair, *wanted, "--check", "-e", f"bulkhead_restore_identity={key}").succeeded()
+    assert foreseen.changed and whole(place) == before
+    private = key.read_text().splitlines()[-1]
+    with ProcessArguments([private]) as arguments:
+        run = restore(pair, "-vvv", *wanted, "-e", f"bulkhead_restore_identity={key}").succeeded()
+    assert sql(place, ROWS) == rows and media(place) == files
+    assert arguments.rounds > 5 and arguments.seen == set()
+    assert private not in run.output
+    left = [path for path in pair.site.directory.rglob("*") if path.is_file() and private.encode() in path.read_bytes()]
+    assert left == []
+    # In the directory of backups it is listed, and with its key like any other.
+    shutil.move(back, Path(copied["path"]))
+    book = {"playbook": "playbooks/backups.yml"}
+    listed = pair.site.play("-l", "staging", **book).succeeded().output
+    assert f"{copied['name']}  encrypted: -e bulkhead_restore_identity=<file>" in listed
+    listed = pair.site.play("-l", "staging", "-e", f"bulkhead_restore_identity={key}", **book).succeeded().output
+    assert f"{copied['name']}  20" in listed and "encrypted" not in listed
+    shutil.rmtree(copied["path"])
 
 
 def test_the_machine_backs_up_by_itself_and_no_more(pair: Pair) -> None:

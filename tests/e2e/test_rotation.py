@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +72,43 @@ def opens_database(place: Place, user: str, password: str, server: str = "pgboun
         env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return said.stdout.strip() == "1"
+
+
+def django(place: Place, script: str, *arguments: str) -> str:
+    """What a line of Python says in the application as it runs, with its settings."""
+    command = ["env", "DJANGO_SETTINGS_MODULE=config.settings", "python3", "-c", script, *arguments]
+    return docker("exec", f"{place.prefix}_django", *command).strip()
+
+
+def signed(place: Place) -> str:
+    """Something that the application signed, as it signs sessions and links in mails."""
+    return django(place, "from django.core import signing; print(signing.dumps('somebody'))")
+
+
+def accepts(place: Place, token: str) -> bool:
+    """Whether the application accepts what it signed earlier."""
+    script = """
+import sys
+from django.core import signing
+try:
+    print(signing.loads(sys.argv[1]))
+except signing.BadSignature:
+    print("refused")
+"""
+    return django(place, script, token) == "somebody"
+
+
+def served(place: Place) -> str:
+    """The certificate with which the environment answers."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    address = ("127.0.0.1", place.variables["bulkhead_https_port"])
+    domain = place.variables["bulkhead_domains"][0]
+    with (
+        socket.create_connection(address, 10) as connection,
+        trusting.wrap_socket(connection, server_hostname=domain) as client,
+    ):
+        return ssl.DER_cert_to_PEM_cert(client.getpeercert(binary_form=True) or b"")
 
 
 def opens_redis(place: Place, password: str) -> bool:
@@ -135,7 +174,12 @@ def test_a_run_that_is_killed(guide: Guide, step: str) -> None:
     """While old and new containers run, or when only the new one does: no request fails, the next run finishes."""
     place = guide.staging
     user, earlier = settings(place)["DB_USER"], dict(place.secrets["bulkhead_secrets"])
+    token = signed(place)
     rotate(place)
+    certificates = [place.secrets["bulkhead_tls_certificate"]]
+    certificate, key = self_signed(["killed.example.com", *place.variables["bulkhead_domains"]])
+    certificates.append(certificate)
+    place.secrets |= {"bulkhead_tls_certificate": certificate, "bulkhead_tls_key": key}
     name = f"{place.prefix}_django"
 
     def there() -> dict[str, str]:
@@ -147,10 +191,17 @@ def test_a_run_that_is_killed(guide: Guide, step: str) -> None:
         now = there()
         return f"{name}_next" in now if step == "both" else now.get(name, serving) != serving
 
-    with without_a_failure(place):
+    with without_a_failure(place, *certificates):
         with started(place.site, "-l", place.group) as process:
             eventually(lambda: reached() or process.poll() is not None, 120, pause=0.03)
             assert process.poll() is None, (place.site.directory / "killed.log").read_text()
         assert opens_database(place, user, earlier["DB_PASSWORD"])
         place.deploy(passwords=["staging"]).succeeded()
     assert_alone(place, user, place.secrets["bulkhead_secrets"], earlier)
+    assert served(place).split() == certificate.split()
+    # What the old key signed is valid until that key is retired, and then no longer.
+    assert accepts(place, token)
+    del place.secrets["bulkhead_secrets"]["SECRET_KEY_FALLBACKS"]
+    with without_a_failure(place):
+        place.deploy(passwords=["staging"]).succeeded()
+    assert not accepts(place, token) and accepts(place, signed(place))

@@ -306,6 +306,7 @@ VARIABLES = [
     *variable("bulkhead_backup_before_restore", NOBODY, False),
     *variable("bulkhead_restore", NOBODY, "latest"),
     *variable("bulkhead_restore_from", NOBODY, "aiia_prod"),
+    *variable("bulkhead_restore_identity", NOBODY, "~/backup.key"),
     *variable("bulkhead_restore_readers", NOBODY, [{"prefix": "aiia_qa"}]),
     *variable("bulkhead_restore_sanitise", NOBODY, "sanitise.sql"),
     *variable("bulkhead_restore_files", NOBODY, "leave"),

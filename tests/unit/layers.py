@@ -106,7 +106,7 @@ MAY_IMPORT |= _below(
         "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
         "release scaffold secrets module_utils/backup/job module_utils/core/masking module_utils/core/steps "
         "module_utils/source/values ansible",
-        "../callback": "gate/kept isolation story module_utils/core/steps ansible",
+        "../callback": "gate/kept isolation secrets/opening story module_utils/core/steps ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",

@@ -25,6 +25,7 @@ from ..state.deployed import load_state
 from ..state.metrics import Metrics
 from . import manifest as manifests
 from .copy_off import CopyOff, take_back
+from .decryption import Identity, StoredFile
 from .files import listing
 from .naming import file_of, new_name
 from .recovery import recover
@@ -51,9 +52,13 @@ class Backups:
         self.directory = backup_directory(params)
         self.copy = CopyOff(engine, params)
 
-    def complete(self) -> list[dict[str, Any]]:
-        """The manifests of the complete backups, oldest first."""
-        return manifests.complete_backups(self.directory, self.params["prefix"])
+    def complete(self, identity: Identity | None = None) -> list[dict[str, Any]]:
+        """The manifests of the complete backups, oldest first; with an identity, of those encrypted for it too."""
+        return manifests.complete_backups(self.directory, self.params["prefix"], identity)
+
+    def sealed(self, identity: Identity | None = None) -> list[str]:
+        """The names of encrypted backups here that the identity, if there is one, does not open."""
+        return manifests.sealed_backups(self.directory, identity)
 
     def make(
         self, reason: str, release: str = "", commit: str = "", trigger: str = "", spare: Collection[str] = ()
@@ -185,7 +190,7 @@ class Backups:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         _sync(self.directory)
-        return dict(manifest, digest=manifests.digest_of(os.path.join(self.directory, name, "manifest.json")))
+        return dict(manifest, digest=StoredFile(os.path.join(self.directory, name, manifests.MANIFEST)).digest())
 
     def _write_part(self, folder: str, source: dict[str, Any]) -> dict[str, Any]:
         """Write one part, read it back from the disk, and return its entry for the manifest."""
@@ -196,7 +201,7 @@ class Backups:
             with _new_file(path) as target:
                 source["server"].dump(source["database"], target)
             about = {key: source["about"][key] for key in ("server", "size", "stamp", "roles")}
-            seen = source["server"].read_back(path)
+            seen = source["server"].read_back(StoredFile(path))
             if seen["database"] != source["database"]:
                 raise EngineError("the dump of %s contains database %s" % (source["database"], seen["database"]))
             part.update(about, database=source["database"], user=source["user"], rows=seen["rows"])
@@ -205,7 +210,7 @@ class Backups:
                 part["absent"] = not source["files"].archive(target)
             part["path"] = source["path"]
             part.update({"files": 0, "size": 0} if part["absent"] else listing(path))
-        return dict(part, bytes=os.path.getsize(path), digest=manifests.digest_of(path))
+        return dict(part, bytes=os.path.getsize(path), digest=StoredFile(path).digest())
 
     def _prune(self, spare: Collection[str]) -> list[dict[str, Any]]:
         """Remove the backups beyond bulkhead_backup_keep. Returns their manifests."""

@@ -36,7 +36,8 @@ class Encryption:
         if not self.engine.find("age"):
             raise EngineError(
                 "bulkhead_backup_recipients is set, but this machine has no age to encrypt backups with. Install it "
-                "(apt-get install age), or empty the list: backups then leave the machine unencrypted"
+                "(apt-get install age, or aiia.bulkhead.provision), or empty the list: backups then leave the machine "
+                "unencrypted"
             )
         for number, recipient in enumerate(self.recipients, 1):
             try:

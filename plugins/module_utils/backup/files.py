@@ -21,6 +21,7 @@ from ..core.process import CHUNK, StreamError
 from ..docker.containers import labels_of
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import ONE_OFF, OURS, PROJECT, RESTORE, WORKING_DIRECTORY
+from .decryption import StoredFile
 
 #: The prefix of all directories that a restore makes beside the files: for restored files, and for previous ones.
 _OURS = ".bulkhead-"
@@ -155,12 +156,12 @@ class ContainerFiles:
         fields = output.splitlines()[-1].split() if code == 0 and output.strip() else []
         return int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
 
-    def stage(self, path: str, stamp: str, script: str = "") -> None:
+    def stage(self, file: StoredFile, stamp: str, script: str = "") -> None:
         """Unpack an archive beside the files in use, where the container's own user cannot see it.
 
         The user's ``script``, if any, runs over the files first. Raises Failure.
         """
-        with open(path, "rb") as archive:
+        with file.opened() as archive:
             if script:
                 self._sanitise(archive, stamp, script)
             else:

@@ -10,7 +10,6 @@ backup with an intact manifest is complete.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterable
@@ -20,9 +19,8 @@ from ..core.directory import read
 from ..core.errors import Failure
 from ..core.handles import require_ours
 from ..core.json_with_digest import decode_with_digest, encode_with_digest
-from ..core.process import CHUNK
 from ..docker.engine import EngineError
-from .encryption import SUFFIX
+from .decryption import Identity, StoredFile
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -40,16 +38,19 @@ def write_manifest(directory: str, manifest: dict[str, Any]) -> None:
         os.fsync(stream.fileno())
 
 
-def read_manifest(directory: str) -> dict[str, Any]:
-    """Read the manifest of a backup and add its ``path``. Raises EngineError if there is no complete backup."""
+def read_manifest(directory: str, identity: Identity | None = None) -> dict[str, Any]:
+    """Read the manifest of a backup and add its ``path``; with ``identity`` also of one that is encrypted.
+
+    Raises EngineError if there is no complete backup, or it stays encrypted.
+    """
     require_ours(directory)
-    content = read(os.path.join(directory, MANIFEST))
+    stored = StoredFile(os.path.join(directory, MANIFEST), identity)
+    if stored.is_encrypted:
+        with stored.opened() as stream:
+            content = stream.read()
+    else:
+        content = read(stored.path)
     if content is None:
-        if os.path.isfile(os.path.join(directory, MANIFEST + SUFFIX)):
-            raise EngineError(
-                "%s is encrypted. Decrypt its files where the private key is (age --decrypt; docs/backups.md has the "
-                "line), and copy the result to the machine" % directory
-            )
         raise EngineError(
             "%s is not a complete backup: it has no %s" % (directory, MANIFEST)
             if os.path.isdir(directory)
@@ -58,7 +59,7 @@ def read_manifest(directory: str) -> dict[str, Any]:
     try:
         manifest = decode_with_digest(content)
     except ValueError as error:
-        raise EngineError("%s cannot be trusted: %s" % (os.path.join(directory, MANIFEST), error)) from None
+        raise EngineError("%s cannot be trusted: %s" % (stored.path, error)) from None
     if manifest.get("format") != FORMAT:
         raise EngineError(
             "%s has format %s; this version of Bulkhead reads format %s" % (directory, manifest.get("format"), FORMAT)
@@ -66,19 +67,38 @@ def read_manifest(directory: str) -> dict[str, Any]:
     return dict(manifest, path=directory)
 
 
-def complete_backups(directory: str, prefix: str) -> list[dict[str, Any]]:
-    """The manifests of one environment's complete backups in a directory, oldest first."""
+def complete_backups(directory: str, prefix: str, identity: Identity | None = None) -> list[dict[str, Any]]:
+    """The manifests of one environment's complete backups in a directory, oldest first.
+
+    Encrypted ones are left out unless ``identity`` opens them.
+    """
     manifests = []
-    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-        if name.startswith("."):
-            continue
+    for name in _names(directory):
         try:
-            manifest = read_manifest(os.path.join(directory, name))
+            manifest = read_manifest(os.path.join(directory, name), identity)
         except Failure:
             continue
         if manifest["prefix"] == prefix and manifest["name"] == name:
             manifests.append(manifest)
     return sorted(manifests, key=_order)
+
+
+def sealed_backups(directory: str, identity: Identity | None = None) -> list[str]:
+    """The names of encrypted backups in a directory that ``identity`` does not open; all of them without one."""
+    sealed = []
+    for name in _names(directory):
+        if StoredFile(os.path.join(directory, name, MANIFEST)).is_encrypted:
+            try:
+                read_manifest(os.path.join(directory, name), identity)
+            except Failure:
+                sealed.append(name)
+    return sealed
+
+
+def _names(directory: str) -> list[str]:
+    """The names in a directory of backups that may be backups."""
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    return [name for name in names if not name.startswith(".")]
 
 
 def _order(manifest: dict[str, Any]) -> tuple[int, str, str]:
@@ -117,12 +137,3 @@ def remove_partial(directory: str) -> list[str]:
     for name in partial:
         shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
     return partial
-
-
-def digest_of(path: str) -> str:
-    """SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for chunk in iter(lambda: stream.read(CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -17,6 +17,7 @@ from typing import IO, Any, BinaryIO
 from ..core.errors import last_lines
 from ..core.process import CHUNK
 from ..docker.engine import Engine, EngineError
+from .decryption import StoredFile
 
 #: The setting of a database that names its environment. Every dump carries it.
 STAMP = "bulkhead.prefix"
@@ -158,37 +159,37 @@ class PostgreSQLServer:
             target=target, limit=self.limit,
         )  # fmt: skip
 
-    def read_back(self, path: str) -> dict[str, Any]:
+    def read_back(self, file: StoredFile) -> dict[str, Any]:
         """Read a dump to its end. Returns its :meth:`head`, and the number of ``rows`` of each table.
 
         Raises ArchiveError or StreamError if it is damaged, or newer than this server.
         """
-        return dict(self.head(path), rows=self._restore(path, "--data-only", "--file=-", read=rows_of))
+        return dict(self.head(file), rows=self._restore(file, "--data-only", "--file=-", read=rows_of))
 
-    def head(self, path: str) -> dict[str, str]:
+    def head(self, file: StoredFile) -> dict[str, str]:
         """The ``database`` of a dump, the version of the ``server`` that wrote it, and its environment's ``stamp``."""
-        listing = self._restore(path, "--list", read=lambda output: output.read().decode("utf-8", "replace"))
+        listing = self._restore(file, "--list", read=lambda output: output.read().decode("utf-8", "replace"))
         head = {"database": "", "server": ""}
         for line in listing.splitlines():
             for key, pattern in _LISTED.items():
                 match = pattern.match(line)
                 if match and not head[key]:
                     head[key] = match.group(1)
-        head["stamp"] = self._restore(path, "--create", "--schema-only", "--file=-", read=_stamp_of)
+        head["stamp"] = self._restore(file, "--create", "--schema-only", "--file=-", read=_stamp_of)
         return head
 
-    def _restore(self, path: str, *options: str, **streams: Any) -> Any:
-        with open(path, "rb") as source:
+    def _restore(self, file: StoredFile, *options: str, **streams: Any) -> Any:
+        with file.opened() as source:
             return self.engine.stream(
-                "pg_restore of %s" % path,
+                "pg_restore of %s" % file.path,
                 "exec", "--interactive", self.container, "pg_restore", *options,
                 source=source, limit=self.limit, **streams,
             )  # fmt: skip
 
-    def load(self, path: str, database: str) -> None:
+    def load(self, file: StoredFile, database: str) -> None:
         """Load a dump into an empty database, completely or not at all."""
         self._restore(
-            path, "--username", self.admin, "--dbname", database, "--no-password", "--exit-on-error",
+            file, "--username", self.admin, "--dbname", database, "--no-password", "--exit-on-error",
             "--single-transaction",
         )  # fmt: skip
 

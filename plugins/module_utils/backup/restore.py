@@ -19,8 +19,9 @@ from ..state.deployed import forget_prepared
 from . import recovery
 from .create import RESERVE, Backups
 from .database_swap import DatabaseSwap, swap_all, swap_all_back, swaps_by_server
+from .decryption import Identity, StoredFile
 from .files import ContainerFiles
-from .manifest import complete_backups, digest_of, read_manifest
+from .manifest import complete_backups, read_manifest, sealed_backups
 from .postgresql import PostgreSQLServer
 from .sources import default_directory, files_of, home_of, server_of
 from .staged_database import StagedDatabase, stamp_now
@@ -32,16 +33,22 @@ PREPARE_AGAIN = (
 )
 
 
-def find_backup(wanted: str, directory: str, prefix: str) -> dict[str, Any]:
-    """The manifest of a backup, given its path, its name or ``latest``. Raises EngineError if there is none."""
+def find_backup(wanted: str, directory: str, prefix: str, identity: Identity | None = None) -> dict[str, Any]:
+    """The manifest of a backup, given its path, its name or ``latest``. Raises EngineError if there is none.
+
+    ``identity`` opens encrypted backups; where there is one that it does not open, ``latest`` would be a guess.
+    """
     if wanted.startswith("/"):
-        return read_manifest(os.path.normpath(wanted))
-    backups = complete_backups(directory, prefix)
+        return read_manifest(os.path.normpath(wanted), identity)
+    sealed = sealed_backups(directory, identity) if identity and wanted == "latest" else []
+    if sealed:
+        read_manifest(os.path.join(directory, sealed[-1]), identity)
+    backups = complete_backups(directory, prefix, identity)
     matching = [backup for backup in backups if wanted in ("latest", backup["name"])]
     if matching:
         return matching[-1]
     if os.sep not in wanted and os.path.isdir(os.path.join(directory, wanted)) and not wanted.startswith("."):
-        return read_manifest(os.path.join(directory, wanted))
+        return read_manifest(os.path.join(directory, wanted), identity)
     names = ", ".join(backup["name"] for backup in backups[-10:]) or "none"
     raise EngineError("there is no backup %s of %s in %s; complete backups: %s" % (wanted, prefix, directory, names))
 
@@ -51,17 +58,20 @@ class Restore:
 
     ``wanted`` names the backup (see :func:`find_backup`), ``origin`` is the prefix of the environment that made it if
     it is another one, and ``place`` the directory to look in. ``pairs`` are the backup's parts, each with the
-    environment's own part that it replaces.
+    environment's own part that it replaces. ``private`` is the key that opens an encrypted backup.
     """
 
-    def __init__(self, engine: Engine, params: dict[str, Any], wanted: str, origin: str = "", place: str = "") -> None:
+    def __init__(
+        self, engine: Engine, params: dict[str, Any], wanted: str, origin: str = "", place: str = "", private: str = ""
+    ) -> None:
         self.engine = engine
         self.params = params
         self.backups = Backups(engine, params)
         prefix = origin or params["prefix"]
         own = self.backups.directory if prefix == params["prefix"] else ""
         place = place or own or default_directory(params["state_directory"], prefix)
-        self.manifest = find_backup(wanted, place, prefix)
+        self.identity = Identity(engine, private, params["timeout"]) if private else None
+        self.manifest = find_backup(wanted, place, prefix, self.identity)
         self.pairs = [
             (part, own_part)
             for part in self.manifest["parts"]
@@ -78,7 +88,7 @@ class Restore:
             if part["kind"] == DATABASE:
                 server = server_of(self.engine, self.params, own)
                 here = server.value("postgres", "SHOW server_version;")
-                seen[part["name"]] = dict(server.head(self._path(part)), here=here)
+                seen[part["name"]] = dict(server.head(self._file(part)), here=here)
         return {"manifest": self.manifest, "seen": seen}
 
     def run(
@@ -129,7 +139,7 @@ class Restore:
             for staged, part, own in databases:
                 self._fill(staged, part, own, sanitise if foreign else "", foreign)
             for place, part in incoming:
-                place.stage(self._path(part), stamp, script)
+                place.stage(self._file(part), stamp, script)
             # Before the swap: preparing once too often is harmless, whatever the outcome.
             unprepared = forget_prepared(home_of(self.params))
             self._swap(swaps, all_files, stamp)
@@ -163,15 +173,14 @@ class Restore:
                 place.rearrange("clean", stamp)
         return {"kept": [staged.previous_name for staged in databases], "removed": removed, "notes": notes}
 
-    def _path(self, part: dict[str, Any]) -> str:
-        return os.path.join(str(self.manifest["path"]), os.path.basename(part["file"]))
+    def _file(self, part: dict[str, Any]) -> StoredFile:
+        path = os.path.join(str(self.manifest["path"]), os.path.basename(part["file"]))
+        return StoredFile(path, self.identity)
 
     def _check_sizes(self) -> None:
         for part in self.manifest["parts"]:
-            path = self._path(part)
-            size = os.path.getsize(path) if os.path.isfile(path) else None
-            if size != part["bytes"]:
-                problem = "is missing" if size is None else "has %s bytes" % size
+            problem = self._file(part).problem(part["bytes"])
+            if problem:
                 raise EngineError(
                     "the backup %s is damaged: %s %s, but the manifest says %d bytes. Restore another backup"
                     % (self.manifest["path"], part["file"], problem, part["bytes"])
@@ -180,7 +189,7 @@ class Restore:
     def _check_digests(self) -> None:
         self._check_sizes()
         for part in self.manifest["parts"]:
-            if digest_of(self._path(part)) != part["digest"]:
+            if self._file(part).digest() != part["digest"]:
                 raise EngineError(
                     "the backup %s is damaged: the digest of %s differs from the manifest's. Restore another backup"
                     % (self.manifest["path"], part["file"])
@@ -217,7 +226,7 @@ class Restore:
     ) -> None:
         """Load a dump into the new database, check it, and make it the environment's own."""
         staged.create(part["roles"])
-        staged.fill(self._path(part))
+        staged.fill(self._file(part))
         staged.check(part["rows"])
         if sanitise:
             staged.sanitise(sanitise, own["name"])

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 
 from ..docker.engine import EngineError
+from .decryption import StoredFile
 from .postgresql import STAMP, PostgreSQLServer, identifier, literal
 
 #: PostgreSQL's limit on the length of a name, in bytes.
@@ -98,9 +99,9 @@ class StagedDatabase:
             + "".join(_temporary_role(role) for role in sorted(set(roles)))
         )
 
-    def fill(self, path: str) -> None:
-        """Load the dump at ``path``."""
-        self.server.load(path, self.staged_name)
+    def fill(self, dump: StoredFile) -> None:
+        """Load a dump."""
+        self.server.load(dump, self.staged_name)
 
     def check(self, rows: dict[str, int]) -> None:
         """Compare each table's number of rows with the dump's. Raises EngineError if they differ."""

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from .errors import Failure, last_lines
@@ -51,17 +51,52 @@ def stream(
     program in errors, ``directory`` is where it runs. Neither it nor what it started outlives this call where that is
     stopped. Raises StreamError if it fails or exceeds ``limit`` seconds.
     """
+    streams = {"stdin": subprocess.PIPE if write else source or subprocess.DEVNULL}
+    streams["stdout"] = subprocess.PIPE if read else target or subprocess.DEVNULL
+    result = None
+    with _running(command, what, limit, (0,), cwd=directory, **streams) as process:
+        if write and process.stdin:
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                write(process.stdin)
+        if read and process.stdout:
+            with process.stdout:
+                result = read(process.stdout)
+    return result
+
+
+@contextlib.contextmanager
+def output_of(command: list[str], what: str, given: bytes, limit: float = 0) -> Iterator[IO[bytes]]:
+    """Run a program and yield its output. ``given`` is its whole input, which reaches no disk and no argument.
+
+    The block may leave the rest of the output unread. Raises StreamError if the program fails or exceeds ``limit``
+    seconds; that goes before an error of the block, which only saw where the output ended.
+    """
+    error: Exception | None = None
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with _running(command, what, limit, (0, -signal.SIGPIPE), **streams) as process:
+        if process.stdin and process.stdout:
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(given)
+            try:
+                with process.stdout:
+                    yield process.stdout
+            except Exception as raised:
+                error = raised
+    if error:
+        raise error
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str], what: str, limit: float, good: tuple[int, ...], **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program while the block does, and until it ends. Raises StreamError unless its exit code is a good one."""
     late = threading.Event()
     with tempfile.TemporaryFile() as errors:
         try:
             # AnsibleModule.run_command would hold all output in memory.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                command,
-                stdin=subprocess.PIPE if write else source or subprocess.DEVNULL,
-                stdout=subprocess.PIPE if read else target or subprocess.DEVNULL,
-                stderr=errors,
-                cwd=directory,
-                start_new_session=True,
+                command, stderr=errors, start_new_session=True, **options
             )
         except OSError as error:
             raise StreamError("%s: %s cannot be run: %s" % (what, command[0], error.strerror)) from error
@@ -73,14 +108,8 @@ def stream(
         timer = threading.Timer(limit or threading.TIMEOUT_MAX, stop)
         timer.daemon = True
         timer.start()
-        result = None
         try:
-            if write and process.stdin:
-                with contextlib.suppress(BrokenPipeError), process.stdin:
-                    write(process.stdin)
-            if read and process.stdout:
-                with process.stdout:
-                    result = read(process.stdout)
+            yield process
             code = process.wait()
         finally:
             timer.cancel()
@@ -89,13 +118,12 @@ def stream(
                 process.wait()
         if late.is_set():
             raise StreamError("%s was stopped after %d s (bulkhead_backup_timeout)" % (what, limit))
-        if code != 0:
+        if code not in good:
             size = errors.seek(0, 2)
             errors.seek(max(0, size - _STDERR_LIMIT))
             raise StreamError(
                 "%s failed (exit code %d)" % (what, code), last_lines(errors.read().decode("utf-8", "replace"))
             )
-        return result
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

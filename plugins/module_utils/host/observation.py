@@ -76,6 +76,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "schedules": machine.schedules(),
         "parents": machine.compose_files_above(paths),
         "guards": guards(engine),
+        "programs": {"age": bool(engine.find("age"))},
     }
 
 

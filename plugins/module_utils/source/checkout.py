@@ -88,7 +88,9 @@ class Checkout:
     def _reason(self, errors: str, count: int = 3) -> str:
         """Why git could not read a repository, and what to do about it on this machine, without credentials."""
         who = self.owner or pwd.getpwuid(os.getuid()).pw_name
-        advice = remedy(errors, self.repository, who, self._home())
+        key = self._credentials if isinstance(self._credentials, DeployKey) else None
+        hosts = bool(key and key.known_hosts)
+        advice = remedy(errors, self.repository, who, self._home(), bool(key), hosts)
         said = without_credentials(last_lines(errors, count))
         return "%s\n%s" % (said, advice[:1].upper() + advice[1:]) if advice else said
 

@@ -66,14 +66,39 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
 )
 
+#: The same where the environment has a deploy key, which the user's own files have no part in; and where it names the
+#: host keys as well.
+_WITH_KEY: tuple[tuple[str, str], ...] = (
+    (
+        r"Permission denied \((?:publickey|.*password)",
+        "%(host)s does not accept the environment's deploy key: register its public half there, read-only. The secret "
+        "BULKHEAD_DEPLOY_KEY_PUBLIC has it",
+    ),
+    (r"Load key .*(?:Permission|invalid|libcrypto)", "ssh cannot read the secret BULKHEAD_DEPLOY_KEY: set it anew"),
+)
+_WITH_HOSTS: tuple[tuple[str, str], ...] = (
+    (
+        r"HOST IDENTIFICATION HAS CHANGED|Host key verification failed",
+        "the key of %(host)s is none of bulkhead_source_known_hosts, so the deploy key was not used. Compare the "
+        "fingerprint of what answers (ssh-keyscan %(host)s | ssh-keygen -lf -) with the one that it publishes, before "
+        "you write another line there",
+    ),
+)
+
 _HOST = re.compile(r"(?:[a-z+]+://(?:[^/@\s]+@)?|[^/@\s]+@)(\[[^\]]+\]|[^/:\s]+)")
 
 
-def remedy(errors: str, repository: str, who: str, home: str) -> str:
-    """What mends a failure of git, as a sentence; empty where its words are not known."""
+def remedy(
+    errors: str, repository: str, who: str, home: str, deploy_key: bool = False, known_hosts: bool = False
+) -> str:
+    """What mends a failure of git, as a sentence; empty where its words are not known.
+
+    ``deploy_key`` and ``known_hosts`` say that the environment has its own.
+    """
     host = _HOST.match(repository)
     names = {"who": who, "home": home.rstrip("/"), "host": host.group(1) if host else "the repository"}
-    for pattern, words in _REMEDIES:
+    own = (_WITH_KEY if deploy_key else ()) + (_WITH_HOSTS if known_hosts else ())
+    for pattern, words in own + _REMEDIES:
         if re.search(pattern, errors, re.MULTILINE):
             return words % names
     return ""

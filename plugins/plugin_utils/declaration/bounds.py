@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -22,6 +23,14 @@ _OPENERS = ("[", "{", "- ", "-\t", "? ", "?\t")
 
 #: C code where PyYAML has it. Both read event by event, and so are not nested themselves.
 _EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: The marks that git leaves in a file.
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
+
+
+def has_conflict(text: str) -> bool:
+    """Whether a text has the marks of a merge conflict."""
+    return bool(_CONFLICT.search(text))
 
 
 def room_after(value: Any, room: int, depth: int = DEEPEST) -> int:

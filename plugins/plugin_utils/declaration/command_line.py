@@ -65,6 +65,7 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_restore": TypedAs.INPUT,
     "bulkhead_restore_files": TypedAs.INPUT,
     "bulkhead_restore_from": TypedAs.INPUT,
+    "bulkhead_restore_identity": TypedAs.INPUT,
     "bulkhead_secret": TypedAs.INPUT,
     "bulkhead_secret_file": TypedAs.INPUT,
     "bulkhead_secret_kind": TypedAs.INPUT,

@@ -415,6 +415,7 @@ FORMS: Mapping[str, Form] = {
     ),
     **dict.fromkeys(("bulkhead_restore_from", "bulkhead_restore_readers.prefix"), PREFIX),
     **dict.fromkeys(("bulkhead_restore_sanitise", "bulkhead_restore_sanitise_files"), LINE),
+    "bulkhead_restore_identity": replace(LINE, shown=False),
     "bulkhead_wait_timeout": TIMEOUT,
     "bulkhead_readiness_delay": WAIT,
     "bulkhead_drain_timeout": WAIT,

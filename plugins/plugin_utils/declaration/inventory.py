@@ -20,7 +20,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.inventory.group import Group
 from ansible.inventory.manager import InventoryManager
-from ansible.parsing.vault import AnsibleVaultError, EncryptedString, VaultHelper
+from ansible.parsing.vault import AnsibleVaultError, AnsibleVaultFormatError, EncryptedString, VaultHelper
 from ansible.plugins.loader import vars_loader
 from ansible.vars.manager import VariableManager
 from ansible.vars.plugins import _plugin_should_run, get_vars_from_inventory_sources, get_vars_from_path
@@ -41,12 +41,15 @@ def seal(value: Any, opened: bool = True, name: str = "") -> Any:
     A sealed value is a template that refuses to be evaluated; see :mod:`templates`. ``name`` is what it is called.
     """
     if isinstance(value, EncryptedString):
+        damage = ""
         try:
             if opened:
                 return str(value)
         except AnsibleVaultError:
             pass
-        refusing = sealed(_encrypted(value, name))
+        except AnsibleVaultFormatError:
+            damage = "; it is damaged: cut short, or changed by hand"
+        refusing = sealed(_encrypted(value, name, damage))
         origin = Origin.get_tag(value) if Origin is not None else None
         return origin.tag(refusing) if origin else refusing
     if isinstance(value, dict):
@@ -58,13 +61,13 @@ def seal(value: Any, opened: bool = True, name: str = "") -> Any:
     return value
 
 
-def _encrypted(value: EncryptedString, name: str) -> str:
-    """An encrypted value in words: its name, where it was written, and its vault id."""
+def _encrypted(value: EncryptedString, name: str, damage: str = "") -> str:
+    """An encrypted value in words: its name, where it was written, its vault id, and what is wrong with it."""
     header = VaultHelper.get_ciphertext(value, with_tags=False).partition("\n")[0].split(";")
     identity = header[3].strip() if len(header) > 3 else "default"
     where = place(value, "")
     written = f"{where.file}:{where.line}, " if where.file else ""
-    return f"{name or 'an encrypted value'} ({written}vault id {identity})"
+    return f"{name or 'an encrypted value'} ({written}vault id {identity}{damage})"
 
 
 def _holds_encrypted(value: Any) -> bool:

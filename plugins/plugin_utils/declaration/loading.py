@@ -14,7 +14,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import AnsibleVaultError
 
-from .bounds import LONGEST, yaml_problem
+from .bounds import LONGEST, has_conflict, yaml_problem
 from .inert import Exhausted, in_memory, in_time
 
 #: The prefixes of variables that each name a file of a host's variables: a locked one, or one that is not read.
@@ -72,7 +72,7 @@ class OthersLoader(SealingLoader):
         return self._FILE_CACHE[path]
 
     def _read(self, path: str, *arguments: Any, **options: Any) -> Any:
-        load = super().load_from_file
+        load, text = super().load_from_file, ""
         try:
             if not Path(path).is_file():
                 raise AnsibleError("it is not a file")
@@ -89,7 +89,7 @@ class OthersLoader(SealingLoader):
             why = "reading it takes too long"
         except Exception as error:  # whatever it is must not stop the deployment of another environment
             why = str(getattr(error, "message", None) or error or type(error).__name__).strip().splitlines()[0]
-        return _note(path, why)
+        return _note(path, "it has the marks of a merge conflict" if has_conflict(text) else why)
 
 
 def _note(path: str, why: str) -> dict[str, tuple[str, str]]:

@@ -23,8 +23,10 @@ RESERVED = ("COMPOSE_", "DOCKER_")
 #: The secrets with the environment's own ssh key for its repository, and with the password for the registry of
 #: ``bulkhead_image``.
 DEPLOY_KEY, REGISTRY_PASSWORD = "BULKHEAD_DEPLOY_KEY", "REGISTRY_PASSWORD"
+#: The secret with the private key that opens the environment's encrypted backups.
+BACKUP_IDENTITY = "BULKHEAD_BACKUP_IDENTITY"
 #: Secrets that Bulkhead itself uses, and that no application gets.
-FOR_BULKHEAD = (DEPLOY_KEY, f"{DEPLOY_KEY}_PUBLIC", REGISTRY_PASSWORD)
+FOR_BULKHEAD = (DEPLOY_KEY, f"{DEPLOY_KEY}_PUBLIC", REGISTRY_PASSWORD, BACKUP_IDENTITY)
 
 
 def plain(value: Any) -> Any:

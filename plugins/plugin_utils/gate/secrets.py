@@ -25,8 +25,9 @@ from ..isolation.model import Environment, Finding, Severity, Where
 from ..isolation.readers.fingerprints import RECORD, recorded, salt_of
 from ..isolation.wording import listing
 from ..secrets.audit import weaknesses
+from ..secrets.editing import SecretsProblem
 from ..secrets.fingerprints import fingerprints, is_salt, record
-from ..secrets.vault import label_of, openers, opens
+from ..secrets.vault import label_of, openers, opens, whole
 
 #: How many vault files of others a password is tried on in one run: 7 ms each. ``audit`` tries all.
 TRIED = 25
@@ -51,6 +52,7 @@ class Vaults:
         """Yield vault files under another environment's id, and passwords that open two environments' files."""
         for group, own in self.of.items():
             for where, text in own.items():
+                yield from self._damaged(group, where, text)
                 other = label_of(text)
                 if other in self.prefixes and other != group:
                     yield Finding(
@@ -66,6 +68,22 @@ class Vaults:
                     )
         for group in selected:
             yield from self._shared(group, passwords, tried)
+
+    def _damaged(self, group: str, where: str, text: str) -> Iterator[Finding]:
+        """A text that no password opens. Of an environment that is not deployed, nothing else would say so."""
+        try:
+            whole(text)
+        except SecretsProblem as problem:
+            yield Finding(
+                "damaged-vault",
+                Severity.MEDIUM,
+                (self.prefixes[group],),
+                where,
+                f"{where} of {self.prefixes[group]} cannot be opened with any password: "
+                f"{str(problem).partition('. ')[0]}. {self.prefixes[group]} cannot be deployed until that is mended",
+                "take the last whole version (git log -p shows it), and set again what was changed since",
+                (Where(where),),
+            )
 
     def _shared(self, group: str, passwords: Sequence[tuple[str, Any]], tried: int) -> Iterator[Finding]:
         own = list(self.of.get(group, {}).values())[:tried]

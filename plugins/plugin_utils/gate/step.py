@@ -117,6 +117,10 @@ class EnvironmentStep(EnvironmentAction):
         self.session.steps.append(name)
         return call_module(self, self.task_vars, name, {**self.common(), **arguments})
 
+    def typed(self, name: str) -> str:
+        """What ``-e`` sets a variable to; empty where only the inventory sets it."""
+        return str(self.gate.inventory.extra_variables.get(name) or "")
+
     def confirm(self, what: str) -> None:
         """Demand the prefix as ``-e bulkhead_confirm`` before an irreversible step in a protected environment.
 

@@ -32,6 +32,7 @@ LIVE_RULES = {
     "kernel-limit": "A kernel resource that all environments share runs out.",
     "linked-checkout": "The environment's checkout is a link out of its directory.",
     "memory-full": "A server of the environment refused writes or dropped keys, because its memory was full.",
+    "missing-age": "The machine has no age, with which the environment's backups are to be encrypted.",
     "moved-checkout": "A checkout is not at the commit that was deployed.",
     "no-live-restore": "A restart of the engine stops every container.",
     "not-saved": "A server of the environment could not write its data to its volume.",

@@ -100,6 +100,8 @@ def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
         total = size(sum(part["bytes"] for part in backup["parts"]))
         release = f", release {backup['release']}" if backup["release"] else ""
         lines.append(f"  {backup['name']}  {backup['created']}  {total}  {backup['reason']}{release}")
+    for name in answer.get("sealed") or ():
+        lines.append(f"  {name}  encrypted: -e bulkhead_restore_identity=<file> opens it with its private key")
     last = answer.get("last")
     if last and not last["succeeded"]:
         lines.append(f"  the last scheduled backup ({last['began']}) failed: {last['message'].splitlines()[0]}")

@@ -39,6 +39,7 @@ from .login import check_logins, login_role
 from .program_settings import check_program_settings
 from .proved import check_files, check_project, check_services
 from .secret_files import with_secret_files
+from .secret_lines import LinesFile, check_lines
 from .stack import (
     Stack,
     StackFile,
@@ -256,7 +257,11 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     }
     _check_shape(compose)
     stack = Stack(compose, stack.services)
-    brought = [_file(file, text_of) for service in stack.services for file in service.brings]
+    brings = [(service.name, file, _file(file, text_of)) for service in stack.services for file in service.brings]
+    brought = [made for _name, _wanted, made in brings]
+    needed = {service.name: service.secrets for service in definitions}
+    overlap = (LinesFile(name, needed[name], made.path, made.content) for name, file, made in brings if file.overlap)
+    check_lines(declaration, overlap, secrets)
     _check_tls(declaration, stack)
     ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
     return Release(
@@ -399,16 +404,21 @@ def _settings(
         found.update({key: DotenvLine(key, text, False, variable) for key, text in texts(values[variable]).items()})
     private = {*FOR_BULKHEAD, *(name for service in definitions for name in service.private)}
     for key, value in secrets.items():
-        if key in private:
-            continue
-        if key in found and found[key].variable != f"bulkhead_services.{key}":
+        # A service that keeps a secret to itself may give the application a setting of that name. Of secrets in files,
+        # with_secret_files says what is twice.
+        if (
+            key in found
+            and key not in values["bulkhead_secret_files"]
+            and not (key in private and found[key].variable.startswith("bulkhead_services."))
+        ):
             declaration.problem(
                 "setting-twice",
                 key,
                 f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
                 "keep it in one of the two",
             )
-        found[key] = DotenvLine(key, value, True, "bulkhead_secrets")
+        if key not in private:
+            found[key] = DotenvLine(key, value, True, "bulkhead_secrets")
     for setting in found.values():
         if setting.variable.startswith("bulkhead_services"):
             check_setting(declaration, setting.variable, setting.key, setting.value)

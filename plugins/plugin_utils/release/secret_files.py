@@ -18,6 +18,7 @@ from typing import Any
 from ..declaration.forms import SETTING
 from ..declaration.model import Declaration
 from ..declaration.settings import FOR_BULKHEAD
+from ..declaration.variables import SETTINGS
 from ..isolation.model import SEAL
 from ..isolation.wording import in_words
 from .definitions import Definition
@@ -74,12 +75,12 @@ def _check_room(declaration: Declaration, definition: Definition, names: Collect
     """Note what stands in a service where the files and their settings are to be."""
     settings = {
         f"bulkhead_services.{definition.name}.environment": _names(definition.compose.get("environment")),
-        **{variable: _names(declaration.values[variable]) for variable in ("bulkhead_env", "bulkhead_env_shared")},
+        **{variable: _names(declaration.values[variable]) for variable in SETTINGS},
     }
     for name in names:
         for variable, taken in settings.items():
             for key in (name, f"{name}_FILE"):
-                if key in taken:
+                if key in taken and (key, variable) != (name, "bulkhead_secrets"):
                     declaration.problem(
                         "setting-twice",
                         VARIABLE,

@@ -30,6 +30,25 @@ class SecretsProblem(ValueError):
     """What keeps a job on secrets from its work, in words for its user and without any value."""
 
 
+def variables_of(text: str) -> yaml.MappingNode | None:
+    """The node of the variables that a plain text holds; None where it is empty.
+
+    Raises :class:`SecretsProblem` where it is not YAML, or holds no variables.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:  # its own text would quote the file
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1} of its plain text" if mark else ""
+        said = getattr(error, "problem", None) or "it is not YAML"
+        raise SecretsProblem(f"it cannot be read{place}: {said}. Correct it with ansible-vault edit") from None
+    if isinstance(root, yaml.ScalarNode) and _plain(root) is None:
+        return None
+    if root is not None and not isinstance(root, yaml.MappingNode):
+        raise SecretsProblem("it holds no variables. Correct it with ansible-vault edit")
+    return root
+
+
 class SecretsText:
     """The plain text of a vault file with its secrets.
 
@@ -38,18 +57,7 @@ class SecretsText:
 
     def __init__(self, text: str = "") -> None:
         self.text = text or _HEADING
-        try:
-            root = yaml.compose(self.text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError as error:  # its own text would quote the file
-            mark = getattr(error, "problem_mark", None)
-            place = f" in line {mark.line + 1} of its plain text" if mark else ""
-            said = getattr(error, "problem", None) or "it is not YAML"
-            raise SecretsProblem(f"it cannot be read{place}: {said}. Correct it with ansible-vault edit") from None
-        if isinstance(root, yaml.ScalarNode) and _plain(root) is None:
-            root = None
-        if root is not None and not isinstance(root, yaml.MappingNode):
-            raise SecretsProblem("it holds no variables. Correct it with ansible-vault edit")
-        self._root = root
+        self._root = variables_of(self.text)
         self._node = self._mapping()
         self.values = {key.value: _value(node) for key, node in self._entries()}
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible.parsing.vault import AnsibleVaultError, VaultLib
 
+from ..declaration.bounds import has_conflict
 from .editing import SecretsProblem
 
 #: How a file that is encrypted begins.
@@ -29,8 +29,6 @@ UNNAMED = "default"
 
 #: The id under which ``rekey`` gets the password that is to come.
 NEW = "new"
-
-_CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 
 def label_of(text: str) -> str:
@@ -49,7 +47,7 @@ def opened(text: str, secrets: Sequence[tuple[str, Any]], group: str) -> tuple[s
 
     Raises :class:`SecretsProblem` where it is damaged, another environment's, or locked to this run.
     """
-    _check_whole(text)
+    whole(text)
     label = label_of(text)
     if label not in ("", group, UNNAMED):
         raise SecretsProblem(
@@ -59,17 +57,24 @@ def opened(text: str, secrets: Sequence[tuple[str, Any]], group: str) -> tuple[s
     own = candidates(secrets, group)
     if not own:
         raise SecretsProblem(f"this run has no password for the vault id {group}: add --vault-id {group}@prompt")
-    for identity, secret in own:
+    for _identity, secret in own:
         try:
-            return VaultLib([(identity, secret)]).decrypt(text.encode()).decode(), secret
+            return decrypted(text, secret), secret
         except AnsibleVaultError:
             continue
-        except UnicodeDecodeError:
-            raise SecretsProblem("its plain text is not UTF-8. Correct it with ansible-vault edit") from None
     raise SecretsProblem(
         f"the password of {group} does not open it: it is another one (perhaps another environment's), or the file is "
         "damaged (git log -p shows earlier versions)"
     )
+
+
+def decrypted(text: str, secret: Any) -> str:
+    """The plain text of an encrypted one. Raises AnsibleVaultError where the password is another one, and
+    :class:`SecretsProblem` where it is not text."""
+    try:
+        return str(VaultLib([(UNNAMED, secret)]).decrypt(text.encode()).decode())
+    except UnicodeDecodeError:
+        raise SecretsProblem("its plain text is not UTF-8. Correct it with ansible-vault edit") from None
 
 
 def closed(plain: str, secret: Any, group: str) -> str:
@@ -93,9 +98,9 @@ def openers(text: str, secrets: Sequence[tuple[str, Any]]) -> Iterator[tuple[str
     return ((identity, secret) for identity, secret in secrets if secret and opens(text, secret))
 
 
-def _check_whole(text: str) -> None:
+def whole(text: str) -> None:
     """Raise :class:`SecretsProblem` where a vault file is not whole, or not encrypted."""
-    if _CONFLICT.search(text):
+    if has_conflict(text):
         raise SecretsProblem(
             "it has the marks of a merge conflict, and two encrypted texts cannot be merged. Take one side whole (git "
             "checkout --ours or --theirs), and set what the other changed again"

@@ -17,6 +17,7 @@ echo "swarm=$(answer docker info --format '{{.Swarm.LocalNodeState}}' | grep -xE
 echo "package=$(for name in docker-ce docker.io; do installed $name && echo $name && break; done)"
 echo "pinned=$(grep -lsw docker.io /etc/apt/preferences.d/zz-bulkhead-engine)"
 echo "docker_source=$(grep -rlsF -- "$ENGINE_DOCKER_REPOSITORY" /etc/apt/sources.list /etc/apt/sources.list.d | head -n 1)"
+echo "age=$(command -v age)"
 echo "validates=$(dockerd --help 2>/dev/null | grep -o -m 1 -- --validate)"
 pid=$(cat /var/run/docker.pid 2>/dev/null || pidof -s dockerd)
 echo "pid=$pid"

@@ -173,3 +173,20 @@ def test_audit(inventory: Path) -> None:
     assert job(inventory, "rotate", "-e", "bulkhead_secret_name=API_TOKEN").code == 0
     good = job(inventory, "audit")
     assert good.code == 0 and "nothing wrong with them" in good.words, good.output
+
+
+def test_another_vault_password(inventory: Path) -> None:
+    """Of an environment of its own: the new password opens the file for every run, and the one before for none."""
+    fresh = shutil.copytree(inventory, inventory.parent / "rekeyed" / "inventory")
+    password, new = (fresh.parent / f"{name}.password" for name in ("staging", "new"))
+    password.write_text("password of staging\n")
+    new.write_text("the next password\n")
+    before = values(fresh)
+    done = job(fresh, "rekey", "--vault-id", f"new@{new}")
+    assert done.code == 0 and "rotate the secrets too" in done.words, done.output
+    refused = job(fresh, "show-names")
+    assert refused.code != 0 and "Decryption failed" in refused.output
+    password.write_text(new.read_text())
+    opened_again = job(fresh, "show-names")
+    assert opened_again.code == 0 and "SECRET_KEY" in opened_again.words, opened_again.output
+    assert values(fresh) == before

@@ -36,6 +36,7 @@ BARE = (
     "docker_source",
     "flags",
     "config",
+    "age",
 )
 
 
@@ -150,6 +151,20 @@ def test_settings_of_the_user_are_kept_and_only_differences_are_written() -> Non
     machine = Machine("Debian", "13.1", "13", {"config": same}, engine_daemon_options={"mtu": 1500, "debug": True})
     assert machine.value("_engine_changed_settings") == ["mtu", "debug"]
     assert machine.value("_engine_waiting") == ["mtu"]
+
+
+@pytest.mark.parametrize(
+    ("found", "variables", "lacks"),
+    [
+        ("", {}, False),
+        ("", {"bulkhead_backup_recipients": []}, False),
+        ("", {"bulkhead_backup_recipients": ["age1q"]}, True),
+        ("", {"engine_age": True}, True),
+        ("/usr/local/bin/age", {"bulkhead_backup_recipients": ["age1q"]}, False),
+    ],
+)
+def test_age_is_installed_where_backups_are_encrypted(found: str, variables: dict[str, Any], lacks: bool) -> None:
+    assert Machine("Debian", "13.1", "13", {"age": found}, **variables).value("_engine_lacks_age") is lacks
 
 
 def test_argument_specs_and_defaults_agree() -> None:

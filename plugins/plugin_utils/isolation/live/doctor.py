@@ -64,6 +64,7 @@ _FINDINGS = {
     "uploads-in-container": ("static and media", "uploads are lost with the next release"),
     "collation-changed": ("database content", "indexes on texts may miss rows"),
     "setting-waits": ("database content", "the setting is not in force"),
+    "missing-age": ("backup encryption", "no backup leaves the machine"),
 }
 #: Rules of low severity there that are faults for somebody who looks for one.
 _FAULTS = ("out-of-memory", "memory-full", "not-saved", "static-missing", "renewal-failed")
@@ -95,6 +96,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("domain routing", _named("domain routing")),
     ("static and media", _named("static and media")),
     ("database content", _named("database content")),
+    ("backup encryption", _named("backup encryption")),
     ("backups", checks.backups),
     ("timers", checks.timers),
     ("drift", checks.drifted),

@@ -18,6 +18,7 @@ from ..model import Claim, Environment, Finding, Severity, Where
 from ..redaction import redact
 from ..wording import some
 from .capacity import capacity
+from .encryption import encryption
 from .registered import is_there
 
 #: The port on which a Docker engine listens without authentication.
@@ -39,6 +40,7 @@ def machine(environment: Environment, observation: Mapping[str, Any]) -> list[Fi
         *_maintenance(environment, observation),
         *_front_door(environment, observation),
         *capacity(environment, observation),
+        *encryption(environment, observation),
         *_open_engine(environment, observation),
         *_privileged_owner(environment, observation),
         *_parents(environment, observation),

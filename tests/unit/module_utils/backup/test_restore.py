@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import files as media
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import recovery
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import restore as restores
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.decryption import StoredFile
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import Restore
@@ -178,7 +179,7 @@ def backup(tmp_path: Path) -> str:
 def test_a_script_sees_a_volume_of_its_own_and_its_result_is_put_beside(backup: str) -> None:
     """Nothing is mounted by a path that the service's container could redirect."""
     engine = Engine()
-    ContainerFiles(engine, WEB, "/srv/media", 60).stage(backup, STAMP, "rm x")
+    ContainerFiles(engine, WEB, "/srv/media", 60).stage(StoredFile(backup), STAMP, "rm x")
     (create,) = [call for call in engine.calls if call[0] == "create"]
     assert "/host/v" not in " ".join(create) and "type=volume,target=/files,volume-nocopy" in create
     assert engine.scripts == ["rm x"] and not any("rm x" in " ".join(call) for call in engine.calls)
@@ -193,14 +194,14 @@ def test_a_script_that_fails_puts_nothing_beside(backup: str, how: str) -> None:
     engine = Engine()
     engine.fails = how
     with pytest.raises(StreamError) as caught:
-        ContainerFiles(engine, WEB, "/srv/media").stage(backup, STAMP, "false")
+        ContainerFiles(engine, WEB, "/srv/media").stage(StoredFile(backup), STAMP, "false")
     assert caught.value.message == f"bulkhead_restore_sanitise_files on the files of /srv/media {how}"
     assert "web:/srv" not in engine.held and engine.calls[-1] == ("rm", "--force", "--volumes", "alone")
 
 
 def test_without_a_script_files_are_only_put_beside(backup: str) -> None:
     engine = Engine()
-    ContainerFiles(engine, WEB, "/srv/media").stage(backup, STAMP)
+    ContainerFiles(engine, WEB, "/srv/media").stage(StoredFile(backup), STAMP)
     assert engine.held == {"web:/srv": {f"media/.bulkhead-restore-{STAMP}/one": "secret"}}
     assert not any(call[0] == "create" for call in engine.calls)
 
@@ -217,7 +218,7 @@ def test_files_that_another_user_could_exchange_are_left_alone(tmp_path: Path, b
         mount = {"Type": "bind", "Source": str(place / "media"), "Destination": "/srv"}
         files = ContainerFiles(engine, {**WEB, "Mounts": [mount]}, "/srv/media")
         work = (
-            lambda files=files: files.stage(backup, STAMP),
+            lambda files=files: files.stage(StoredFile(backup), STAMP),
             lambda files=files: files.rearrange("swap", STAMP),
             lambda files=files: files.archive(io.BytesIO()),
         )

@@ -51,5 +51,21 @@ def test_the_host_is_named_as_in_the_url(repository: str, host: str) -> None:
     assert f"cannot resolve {host}." in remedy("Could not resolve host", repository, "root", "/root")
 
 
+@pytest.mark.parametrize(
+    ("said", "own", "advised"),
+    [
+        ("git@x: Permission denied (publickey).", (True, True), "register its public half there"),
+        ("git@x: Permission denied (publickey).", (True, False), "register its public half there"),
+        ("git@x: Permission denied (publickey).", (False, False), "put a deploy key in /home/ubuntu/.ssh"),
+        ("Host key verification failed.", (True, True), "is none of bulkhead_source_known_hosts"),
+        ("Host key verification failed.", (True, False), "ssh-keyscan git.example.com >>/home/ubuntu/.ssh/known_hosts"),
+        ('Load key "/proc/7/fd/3": error in libcrypto', (True, True), "the secret BULKHEAD_DEPLOY_KEY: set it anew"),
+        ("Connection refused", (True, True), "is not reached from this machine"),
+    ],
+)
+def test_with_a_deploy_key_the_users_own_files_have_no_part(said: str, own: tuple[bool, bool], advised: str) -> None:
+    assert advised in remedy(said, "git@git.example.com:app.git", "ubuntu", "/home/ubuntu", *own)
+
+
 def test_what_is_not_known_gets_no_advice() -> None:
     assert remedy("fatal: bad object HEAD", "/srv/app.git", "root", "/root") == ""

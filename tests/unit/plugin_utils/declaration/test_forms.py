@@ -132,6 +132,7 @@ CASES: list[tuple[str, Any, Any]] = [
     ("bulkhead_backup_schedule", "* * * * *", "03:30"),
     ("bulkhead_restore", "../other", "/srv/back/aiia_prod-20260725T031500Z"),
     ("bulkhead_restore_from", "aiia prod", "aiia_prod"),
+    ("bulkhead_restore_identity", "a\nb", "~/.age/backup key"),
     ("bulkhead_release", "../1", "previous"),
     ("bulkhead_service", "-it", "web"),
     ("bulkhead_promotion_from", "a:b", "staging"),

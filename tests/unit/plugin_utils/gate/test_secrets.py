@@ -190,6 +190,17 @@ def test_a_file_under_anothers_id(tmp_path: Path) -> None:
     assert ("shared-vault-password", "vault.yml") in of_vaults(directory, ["staging"], ("any", PRODUCTIONS))
 
 
+def test_a_file_that_nobody_can_open(tmp_path: Path) -> None:
+    """Also of an environment that is not deployed; a whole one, however locked, is none."""
+    directory = locked(tmp_path, {"A": ONE}, {"A": TWO})
+    vault = directory / "group_vars/staging/vault.yml"
+    whole = vault.read_text()
+    vault.write_text(whole[:-40])
+    assert of_vaults(directory, ["production"]) == [("damaged-vault", "vault.yml")]
+    vault.write_text(whole)
+    assert of_vaults(directory, ["production"]) == []
+
+
 def test_a_copy_of_productions_vault_does_not_stop_production(tmp_path: Path) -> None:
     """Whoever writes staging's variables can copy what is in the repository; the finding is staging's alone."""
     directory = locked(tmp_path, {"A": ONE}, {"A": TWO})

@@ -185,11 +185,56 @@ def test_the_administrators_password_stays_out_of_env(tmp_path: Path) -> None:
     assert release.file(f"{PRIVATE}/postgresql/secrets/admin_password").content == "administrator-password-of-prod"
 
 
-def test_what_is_for_git_stays_out_of_the_application(tmp_path: Path) -> None:
+def test_what_is_for_bulkhead_itself_stays_out_of_the_application(tmp_path: Path) -> None:
     keys = {"BULKHEAD_DEPLOY_KEY": "the private key", "BULKHEAD_DEPLOY_KEY_PUBLIC": "the public key"}
+    keys["BULKHEAD_BACKUP_IDENTITY"] = "the private key of backups"
     release = rendered(tmp_path, bulkhead_secrets={**PRODUCTION["bulkhead_secrets"], **keys})
     assert not set(keys) & set(settings(release)) and "SECRET_KEY" in settings(release)
     assert not [file.path for file in release.files if "the private key" in file.content]
+
+
+def wrong(tmp_path: Path, **variables: Any) -> list[tuple[str, str]]:
+    """Rule and resource of what is wrong with an environment, declaration and release."""
+    declaration = declared(tmp_path, **variables)
+    Renderer(read(tmp_path / "inventory").loader).render(declaration)
+    return problems(declaration)
+
+
+@pytest.mark.parametrize("name", ["DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"])
+@pytest.mark.parametrize("value", ["canary-one\n", "\ncanary-one", "canary-one\ncanary two", "canary\r", "\n"])
+def test_a_password_of_several_lines_would_be_several_passwords(tmp_path: Path, name: str, value: str) -> None:
+    """In Redis each line opens the server, an empty one too; in PostgreSQL each is a login."""
+    words = {**PRODUCTION["bulkhead_secrets"], name: value}
+    assert wrong(tmp_path, bulkhead_secrets=words) == [("invalid-setting", f"bulkhead_secrets.{name}")]
+
+
+def test_a_secret_of_several_lines_that_no_file_of_lines_has(tmp_path: Path) -> None:
+    more = {"SECRET_KEY": "one\ntwo", "JWT_PRIVATE_KEY": "-----BEGIN\nkey\n", "NOTHING": "\n"}
+    assert wrong(tmp_path, bulkhead_secrets={**PRODUCTION["bulkhead_secrets"], **more}) == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "setting"),
+    [
+        ("PORT", {"bulkhead_env": {"PORT": "8000"}}),
+        ("PORT", {"bulkhead_env_shared": {"PORT": "8000"}}),
+        ("PORT", {}),
+        ("DB_USER", {}),
+        ("REDIS_URL", {}),
+        ("DB_PASSWORD", {"bulkhead_env": {"DB_PASSWORD": "in plain text"}}),
+        ("POSTGRES_PASSWORD", {"bulkhead_env": {"POSTGRES_PASSWORD": "in plain text"}}),
+        ("BULKHEAD_DEPLOY_KEY", {"bulkhead_env": {"BULKHEAD_DEPLOY_KEY": "in plain text"}}),
+    ],
+)
+def test_a_secret_with_the_name_of_a_setting(tmp_path: Path, secret: str, setting: dict[str, Any]) -> None:
+    """The user's own, one that a service of the stack gives, and one of a secret that no application gets."""
+    words = {secret: "canary-of-the-secret", **PRODUCTION["bulkhead_secrets"]}
+    assert wrong(tmp_path, bulkhead_secrets=words, **setting) == [("setting-twice", secret)]
+
+
+def test_a_setting_with_a_name_of_its_own(tmp_path: Path) -> None:
+    words = {**PRODUCTION["bulkhead_secrets"], "STRIPE_KEY": "canary-of-the-secret"}
+    assert wrong(tmp_path, bulkhead_secrets=words, bulkhead_env={"STRIPE_URL": "https://example.com"}) == []
 
 
 def test_an_ill_tempered_password_reaches_every_file(tmp_path: Path) -> None:

@@ -98,6 +98,12 @@ PLACE = {"worker": {**WORKER, "environment": {"TOKEN_FILE": "/elsewhere"}}}
             "bulkhead_env sets TOKEN_FILE",
         ),
         ({"TOKEN": ["worker"]}, {"bulkhead_env": {"TOKEN": "x"}}, "setting-twice", "bulkhead_env sets TOKEN;"),
+        (
+            {"TOKEN": ["worker"]},
+            {"bulkhead_secrets": {**WORDS, "TOKEN": TOKEN, "TOKEN_FILE": "/x"}},
+            "setting-twice",
+            "bulkhead_secrets sets TOKEN_FILE",
+        ),
         *(
             ({"TOKEN": ["worker"]}, {"bulkhead_services": {"worker": {**WORKER, **key}}}, "invalid-variable", said)
             for key, said in (

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -87,7 +88,23 @@ def shell(directory: Path) -> Iterator[Store]:
     yield Store(lookup % "APP_TOKEN", lookup % "APP_ABSENT", {"APP_TOKEN": TOKEN})
 
 
-@pytest.fixture(params=[password_store, age, shell], ids=lambda made: made.__name__)
+def sops(directory: Path) -> Iterator[Store]:
+    """Files that sops encrypted for a key of age's. Debian 12 has no package of it, so its program must be there."""
+    if not shutil.which("sops"):
+        pytest.skip("sops is not installed, and Debian has no package of it")
+    have_programs(**{"age-keygen": "age"})
+    key = directory / "key"
+    run("age-keygen", "-o", str(key))
+    public = subprocess.run(["age-keygen", "-y", key], check=True, capture_output=True, text=True).stdout.strip()
+    (directory / "plain.yaml").write_text(f"token: {TOKEN}\n")
+    run("sops", "encrypt", "--age", public, "--output", str(directory / "token.yaml"), str(directory / "plain.yaml"))
+    assert TOKEN not in (directory / "token.yaml").read_text()
+    options = f"age_keyfile='{key}', extract='[\"token\"]'"
+    lookup = f"{{{{ lookup('community.sops.sops', '{directory}/%s.yaml', {options}) }}}}"
+    yield Store(lookup % "token", lookup % "absent", {})
+
+
+@pytest.fixture(params=[password_store, age, shell, sops], ids=lambda made: made.__name__)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     yield from request.param(tmp_path)
 

@@ -141,5 +141,6 @@ def observation(**more: Any) -> dict[str, Any]:
         "schedules": [],
         "parents": [],
         "guards": {},
+        "programs": {"age": False},
         **more,
     }

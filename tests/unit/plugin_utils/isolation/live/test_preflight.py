@@ -140,6 +140,26 @@ NEAR: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("programs", "recipients", "command", "found"),
+    [
+        ({"age": False}, ["age1q"], "rclone", ["missing-age"]),
+        ({"age": True}, ["age1q"], "rclone", []),
+        ({"age": False}, [], "rclone", []),
+        ({"age": False}, ["age1q"], "", []),
+        ({}, ["age1q"], "rclone", []),
+    ],
+)
+def test_backups_that_cannot_be_encrypted(
+    programs: dict[str, bool], recipients: list[str], command: str, found: list[str]
+) -> None:
+    """Before a deployment, and not in the first night; nothing where no backup is encrypted, or leaves the machine."""
+    wanted = {"bulkhead_backup_recipients": recipients, "bulkhead_backup_copy_command": command}
+    findings = machine(replace(environment(), variables=wanted), observation(programs=programs))
+    assert [finding.rule for finding in findings] == found
+    assert all("aiia.bulkhead.provision" in finding.fix and finding.severity == 3 for finding in findings)
+
+
 @pytest.mark.parametrize(("users", "found"), [(["ubuntu"], ["privileged-owner"]), (["other"], []), ([], [])])
 def test_an_owner_who_may_use_the_engine(users: list[str], found: list[str]) -> None:
     """He is root on the machine: nothing keeps him out of other environments."""
