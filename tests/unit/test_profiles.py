@@ -56,7 +56,9 @@ def test_a_profile_is_proved(name: str, tmp_path: Path) -> None:
     for declaration in made.declarations:
         release = made.render(declaration)
         assert {service.name for service in release.stack.services} == PROFILES[name].services
-        [application] = [one for one in release.stack.services if one.name == declaration.values["bulkhead_app_service"]]
+        [application] = [
+            one for one in release.stack.services if one.name == declaration.values["bulkhead_app_service"]
+        ]
         assert application.application and application.rolling
         assert any(part["kind"] == "files" for part in application.backup) or name == "Go"
 
