@@ -82,15 +82,12 @@ def inside(root: str, context: str, dockerfile: str, commit: str) -> tuple[str, 
     return folder, recipe
 
 
+_PIP = "pip install --no-cache-dir -r requirements.txt"
+
 #: A minimal Dockerfile by a file that tells what an application is: its image, how it is built, and what it runs.
 _MINIMAL = (
-    (
-        "manage.py",
-        "python:3.13-slim",
-        "pip install --no-cache-dir -r requirements.txt",
-        "gunicorn -b :8000 config.wsgi",
-    ),
-    ("requirements.txt", "python:3.13-slim", "pip install --no-cache-dir -r requirements.txt", "python3 main.py"),
+    ("manage.py", "python:3.13-slim", _PIP, "gunicorn -b :8000 config.wsgi"),
+    ("requirements.txt", "python:3.13-slim", _PIP, "python3 main.py"),
     ("Gemfile", "ruby:3.4-slim", "bundle install", "bin/rails server -b 0.0.0.0"),
     ("package.json", "node:22-slim", "npm ci --omit=dev", "node server.js"),
     ("go.mod", "golang:1.25", "go build -o /usr/local/bin/app .", "app"),
@@ -112,9 +109,8 @@ def _missing(root: str, dockerfile: str, commit: str) -> str:
         others += sorted(os.path.relpath(path, root) for path in found if os.path.isfile(path))
     if others:
         return "%s. It has %s" % (said, ", ".join(others[:5]))
-    _sign, image, build, command = next(
-        row for row in _MINIMAL if not row[0] or os.path.isfile(os.path.join(root, row[0]))
-    )
+    there = {"", *os.listdir(root)}
+    _sign, image, build, command = next(row for row in _MINIMAL if row[0] in there)
     lines = ["FROM %s" % image, "WORKDIR %s" % ("/var/www/html" if "php" in image else "/app"), "COPY . ."]
     lines += ["RUN %s" % build] if build else []
     lines += ["CMD [%s]" % ", ".join('"%s"' % word for word in command.split())]
