@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The example of a pipeline, run as it is written: its steps' commands and variables, against a real engine.
+"""The examples of pipelines, run as they are written: their commands and variables, against a real engine.
 
 The three actions of others have stand-ins: the checkout is a clone, Python is that of the tests, the upload reads
 the file.
@@ -124,18 +124,43 @@ class Pipeline:
             for name, text in step.get("env", {}).items()
         }
         assert "${{" not in step["run"]
+        return self._shell(step["run"], checkout, {"GITHUB_STEP_SUMMARY": str(self.home / "summary.md"), **given})
+
+    def _shell(self, script: str, checkout: Path, given: dict[str, str]) -> tuple[int, str]:
+        """Run a script as a runner does: in a checkout, with a home of its own and nothing of the tests' variables."""
         variables = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "PIP_NO_INDEX": "1",
             "ANSIBLE_HOME": str(self.home / "ansible"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections"),
-            "GITHUB_STEP_SUMMARY": str(self.home / "summary.md"),
             "LANG": "C.UTF-8",
             **given,
         }
-        done = without_terminal(["bash", "-e", "-c", step["run"]], checkout, variables)
+        done = without_terminal(["bash", "-e", "-c", script], checkout, variables)
         return done.returncode, done.stdout
+
+    def run_gitlab(self, name: str, sha: str, place: Place | None = None) -> tuple[int, str]:
+        """What GitLab's runner does with a job: all its lines in one shell, and variables of type File as files."""
+        pipeline = yaml.safe_load((ROOT / "examples/gitlab/.gitlab-ci.yml").read_text())
+        job = {**pipeline.get(pipeline[name].get("extends"), {}), **pipeline[name]}
+        checkout = self.home / "gitlab"
+        shutil.rmtree(checkout, ignore_errors=True)
+        subprocess.run(["git", "clone", "--quiet", str(self.repository), str(checkout)], check=True)
+        subprocess.run(["git", "-C", str(checkout), "checkout", "--quiet", sha], check=True)
+        given = {"CI_COMMIT_SHA": sha}
+        if place:
+            given["CI_ENVIRONMENT_NAME"] = job["environment"]["name"]
+            files = {
+                "SSH_KEY": self.key,
+                "KNOWN_HOSTS": "example.com ssh-ed25519 AAAA",
+                "VAULT_PASSWORD": place.password,
+            }
+            for variable, content in files.items():
+                path = self.home / f"gitlab-{variable}"
+                path.write_text(content)
+                given[variable] = str(path)
+        return self._shell("\n".join([*pipeline["default"]["before_script"], *job["script"]]), checkout, given)
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +209,16 @@ def test_a_pull_request_shows_the_plan(pipeline: Pipeline) -> None:
     code, said = pipeline.run("plan.yml", "refs/pull/1/merge", bad)
     assert code != 0 and re.search(r"uploaded [1-9]", said), said
     assert "### Isolation: refused" in (pipeline.home / "summary.md").read_text()
+
+
+def test_gitlab(pipeline: Pipeline) -> None:
+    """A merge request gets the plan as a test report, and a push to staging deploys that commit and nothing else."""
+    sha = pipeline.push("staging", "of gitlab")
+    code, said = pipeline.run_gitlab("plan", sha)
+    assert code == 0 and "<testsuite" in (pipeline.home / "gitlab/plan.xml").read_text(), said
+    before = moment(pipeline.production)
+    code, said = pipeline.run_gitlab("deploy staging", sha, pipeline.staging)
+    assert code == 0, said
+    assert say(pipeline.staging.prefix) == "of staging" and moment(pipeline.production) == before
+    assert pipeline.staging.directory.joinpath("code/release").read_text() == "of gitlab"
+    assert pipeline.staging.password not in said and pipeline.key.splitlines()[1] not in said

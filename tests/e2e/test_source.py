@@ -277,6 +277,7 @@ def test_kept_releases_and_their_images(sourced: Sourced) -> None:
         ["*", third, sourced.new[:12], short(kept[third])],
         [second, kept[second].partition(":")[2][:12], short(kept[second])],
     ]
+    assert re.search(r"^ +Third \(Demo Developer\), deployed by \S+@\S+$", run.output, re.MULTILINE), run.output
     place.deploy("-e", f"bulkhead_release={second}", playbook="playbooks/rollback.yml").succeeded()
     assert (sourced.image, inside(place, "/srv/release")) == (kept[second], "second")
     assert tags(repository) == {*kept.values(), mine}

@@ -80,6 +80,11 @@ IMAGES = (
     Image("pebble", "bulkhead-demo/pebble:2"),
     Image("haproxy", "bulkhead-demo/haproxy:3.0"),
 )
+#: Only few tests need them, and ask for them by name.
+ON_DEMAND = (
+    Image("node", "bulkhead-demo/node:20"),
+    Image("php", "bulkhead-demo/php:8.4"),
+)
 
 
 def run(command: list[str], seconds: int, hint: str) -> str:
@@ -203,7 +208,7 @@ def alone() -> Iterator[None]:
 
 
 def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list[str]:
-    """Build what is missing or out of date; returns the tags that were built."""
+    """Build what is missing or out of date, of all that the stack needs or of those named; returns the tags built."""
     run(
         ["docker", "version", "--format", "{{.Server.Version}}"],
         30,
@@ -211,7 +216,7 @@ def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list
     )
     with alone():
         base = ensure_base(force)
-        wanted = [image for image in IMAGES if not only or image.directory in only]
+        wanted = [image for image in (*IMAGES, *ON_DEMAND) if image.directory in only] if only else IMAGES
         inputs = {image: digest(image, base) for image in wanted}
         stale = [image for image in wanted if force or built_digest(image.tag) != inputs[image]]
         # Two at a time: one unpacks while the other downloads.
@@ -224,7 +229,9 @@ def ensure_images(only: list[str] | None = None, *, force: bool = False) -> list
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the images of the stack from Debian packages.")
-    parser.add_argument("--only", nargs="+", choices=[image.directory for image in IMAGES], metavar="NAME")
+    parser.add_argument(
+        "--only", nargs="+", choices=[image.directory for image in (*IMAGES, *ON_DEMAND)], metavar="NAME"
+    )
     parser.add_argument("--force", action="store_true", help="build even what is present, with today's packages")
     options = parser.parse_args()
     started = time.monotonic()

@@ -36,7 +36,7 @@ def test_digest_is_stable_and_follows_every_input(image: build.Image) -> None:
 
 
 def test_every_image_has_its_directory_and_tag() -> None:
-    for image in (build.BASE, *build.IMAGES):
+    for image in (build.BASE, *build.IMAGES, *build.ON_DEMAND):
         assert (image.context / "Dockerfile").read_text().count("ARG BASE\nFROM ${BASE}\n") == 1
         assert image.tag.startswith(f"bulkhead-demo/{image.directory}:")
 

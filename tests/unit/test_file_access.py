@@ -103,7 +103,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/image/build.py": {"open": BUILD},
     "module_utils/image/build_files.py": {
         "os.makedirs": OURS, "os.listdir": OURS, "tempfile.mkdtemp": OURS, "shutil.rmtree": OURS, "open": OURS,
-        "os.mkdir": OURS, "os.path.isdir": BUILD, "os.path.isfile": BUILD,
+        "os.mkdir": OURS, "os.path.isdir": BUILD, "os.path.isfile": BUILD, "os.scandir": BUILD,
     },
     "module_utils/image/builder.py": {
         "os.makedirs": OURS, "os.open": OURS, "open": OURS, "os.stat": OURS, "os.statvfs": OURS, "os.scandir": OURS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -74,11 +75,46 @@ def inside(root: str, context: str, dockerfile: str, commit: str) -> tuple[str, 
         raise EngineError("commit %s has no directory %s (bulkhead_build_context)" % (commit[:12], context))
     recipe = _resolved(root, dockerfile, "bulkhead_build_dockerfile", commit)
     if not os.path.isfile(recipe):
-        raise EngineError("commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], dockerfile))
+        raise EngineError(_missing(root, dockerfile, commit))
     beside = os.path.relpath("%s.dockerignore" % recipe, root)
     for ignored in (os.path.relpath(os.path.join(folder, ".dockerignore"), root), beside):
         _resolved(root, ignored, "the files that the build leaves out", commit)
     return folder, recipe
+
+
+_PIP = "pip install --no-cache-dir -r requirements.txt"
+
+#: A minimal Dockerfile by a file that tells what an application is: its image, how it is built, and what it runs.
+_MINIMAL = (
+    ("manage.py", "python:3.13-slim", _PIP, "gunicorn -b :8000 config.wsgi"),
+    ("requirements.txt", "python:3.13-slim", _PIP, "python3 main.py"),
+    ("Gemfile", "ruby:3.4-slim", "bundle install", "bin/rails server -b 0.0.0.0"),
+    ("package.json", "node:22-slim", "npm ci --omit=dev", "node server.js"),
+    ("go.mod", "golang:1.25", "go build -o /usr/local/bin/app .", "app"),
+    ("composer.json", "php:8.4-apache", "", "apache2-foreground"),
+    ("index.php", "php:8.4-apache", "", "apache2-foreground"),
+    ("", "<image>", "", "<command>"),
+)
+
+#: A Dockerfile of another name, such as Dockerfile.prod or web.dockerfile.
+_OTHER = re.compile(r"[\w.-]*dockerfile(?!.*ignore)[\w.-]*", re.IGNORECASE | re.ASCII)
+
+
+def _missing(root: str, dockerfile: str, commit: str) -> str:
+    """That a commit has no such Dockerfile: with those that it has, or a minimal one for what it seems to be."""
+    said = "commit %s has no %s (bulkhead_build_dockerfile)" % (commit[:12], dockerfile)
+    others = []
+    for folder in [root, *sorted(entry.path for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))]:
+        found = (entry.path for entry in os.scandir(folder) if _OTHER.fullmatch(entry.name))
+        others += sorted(os.path.relpath(path, root) for path in found if os.path.isfile(path))
+    if others:
+        return "%s. It has %s" % (said, ", ".join(others[:5]))
+    there = {"", *os.listdir(root)}
+    _sign, image, build, command = next(row for row in _MINIMAL if row[0] in there)
+    lines = ["FROM %s" % image, "WORKDIR %s" % ("/var/www/html" if "php" in image else "/app"), "COPY . ."]
+    lines += ["RUN %s" % build] if build else []
+    lines += ["CMD [%s]" % ", ".join('"%s"' % word for word in command.split())]
+    return "%s. A minimal one, to be committed:\n%s" % (said, "\n".join(lines))
 
 
 def _resolved(root: str, path: str, what: str, commit: str) -> str:

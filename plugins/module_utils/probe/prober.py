@@ -21,6 +21,7 @@ import ssl
 import sys
 import tarfile
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,9 +90,13 @@ def same_host(location: str, host: str) -> str:
     return target.path + ("?" + target.query if target.query else "")
 
 
-def uploads(changes: str) -> list[str]:
-    """The files among a container's changes, as ``docker diff`` prints them, that somebody seems to have uploaded."""
-    found = sorted(match.group(1) for match in map(_UPLOADS.match, changes.splitlines()) if match)
+def uploads(changes: str, kept: Sequence[str] = ()) -> list[str]:
+    """The files among a container's changes, as ``docker diff`` prints them, that somebody seems to have uploaded.
+
+    ``kept`` are directories that hold such files whatever they are called.
+    """
+    below = tuple("A %s/" % path.rstrip("/") for path in kept)
+    found = sorted(line[2:] for line in changes.splitlines() if _UPLOADS.match(line) or line.startswith(below))
     directories = {os.path.dirname(path) for path in found}
     return [path for path in found if path not in directories and "." in os.path.basename(path)]
 
@@ -249,7 +254,7 @@ class Prober:
     def _execute_one(self, question: dict[str, Any]) -> dict[str, Any]:
         if question["kind"] == LAYER:
             code, output, errors = self.engine.docker("diff", question["container"], limit=_LIMIT)
-            output = "\n".join(uploads(output))
+            output = "\n".join(uploads(output, question.get("kept") or ()))
         else:
             code, output, errors = self.engine.docker("exec", question["container"], *question["command"], limit=_LIMIT)
         asked = {key: question[key] for key in ("container", "kind")}

@@ -108,6 +108,7 @@ def _check_values(declaration: Declaration) -> None:
     _check_image(declaration)
     _check_addresses(declaration)
     _check_acme(declaration)
+    _check_storage(declaration)
     _check_copy_user(declaration)
     _check_place(declaration)
     _check_metrics(declaration)
@@ -120,6 +121,22 @@ def _check_values(declaration: Declaration) -> None:
             "an environment lives on one machine: on two, each would have its own database",
             f"keep one host in group {declaration.group}, or declare a second environment",
         )
+
+
+def _check_storage(declaration: Declaration) -> None:
+    """Note a directory that the volume does not hold: nginx has nothing but the volume, and so has a backup."""
+    storage = str(declaration.values["bulkhead_storage_path"])
+    for name in ("bulkhead_static_root", "bulkhead_media_root"):
+        root = str(declaration.values[name])
+        known = storage and root and all(map(declaration.can_judge, ("bulkhead_storage_path", name)))
+        if known and not f"{root}/".startswith(f"{storage}/"):
+            declaration.problem(
+                "invalid-variable",
+                name,
+                f"{name} is {root}, which is not on the volume at {storage} (bulkhead_storage_path): nginx cannot "
+                "serve files that only the application's container has, and the next release takes them away",
+                f"name a directory below {storage}, or leave {name} empty if the application serves these files itself",
+            )
 
 
 def _check_image(declaration: Declaration) -> None:

@@ -14,7 +14,7 @@ from .forms import FORMS, Form
 from .inventory import holds_seal
 from .model import Declaration
 from .settings import one_of
-from .variables import optional, specification
+from .variables import made_of, optional, specification
 
 #: The longest part of a wrong value that a message shows.
 _SHOWN = 80
@@ -28,6 +28,8 @@ def check_forms(declaration: Declaration) -> None:
     for name, spec in specification().items():
         if not declaration.can_judge(name) or (name == "bulkhead_prefix" and not _is_named(declaration)):
             continue
+        if name not in declaration.origins and not all(map(declaration.can_judge, made_of(name))):
+            continue  # It is as wrong as what it is made of, which is noted.
         value = declaration.values[name]
         options = spec.get("options")
         if options and name != _WAIVERS:

@@ -257,6 +257,17 @@ NGINX_PATH = _pattern(
     r"(?!.*/\.\.?(?:/|\Z))(?:/[A-Za-z0-9._@+=~-]+)+/?",
     "write the whole path in the container, without spaces, quotes or ';', such as /srv/acme",
 )
+#: Compose splits a volume at colons, and nginx reads the path as one word.
+CONTAINER_PATH = _pattern(
+    "a directory in the container",
+    r"(?!.*/\.\.?(?:/|\Z))(?:/[A-Za-z0-9._@+=~-]+)+",
+    "write its whole path, without spaces and without '/' at the end, such as /srv/storage",
+)
+CONTAINER_USER = _pattern(
+    "a user in the container",
+    r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}|\d{1,10})(?::(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}|\d{1,10}))?",
+    "write a name that the image knows or a number, such as 1000:1000",
+)
 EMAIL = _pattern(
     "an e-mail address",
     r"[A-Za-z0-9_][A-Za-z0-9._%+=-]*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}",
@@ -381,6 +392,8 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_cpu_weight": _number("a weight", 0, 262144),
     "bulkhead_app_service": SERVICE,
     "bulkhead_health_path": URL_PATH,
+    "bulkhead_app_user": CONTAINER_USER,
+    **dict.fromkeys(("bulkhead_storage_path", "bulkhead_static_root", "bulkhead_media_root"), CONTAINER_PATH),
     "bulkhead_nginx_header_size": NGINX_HEADER_SIZE,
     **dict.fromkeys(("bulkhead_nginx_streaming", "bulkhead_nginx_locations.path"), LOCATION),
     **dict.fromkeys(("bulkhead_nginx_server", "bulkhead_nginx_locations.directives"), DIRECTIVES),

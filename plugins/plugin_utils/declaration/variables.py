@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,14 @@ ROLE = Path(__file__).resolve().parents[3] / "roles" / "environment"
 
 #: The variables that hold settings: names with their texts.
 SETTINGS = ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets")
+
+_VARIABLE = re.compile(r"\bbulkhead_\w+")
+
+#: What an empty value switches off.
+_MAY_BE_EMPTY = (
+    *("bulkhead_environment_header", "bulkhead_prepare", "bulkhead_prepare_status"),
+    *("bulkhead_static_root", "bulkhead_media_root"),
+)
 
 
 @cache
@@ -32,9 +41,21 @@ def specification() -> Mapping[str, Mapping[str, Any]]:
 @cache
 def optional() -> frozenset[str]:
     """The variables that may be empty: those that are by default, those without a default, and headers to leave out."""
-    written: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
-    unset = {name for name in specification() if written.get(name) in (None, "", [], {})}
-    return frozenset({*unset, "bulkhead_environment_header", "bulkhead_prepare", "bulkhead_prepare_status"})
+    unset = {name for name in specification() if _written().get(name) in (None, "", [], {})}
+    return frozenset({*unset, *_MAY_BE_EMPTY})
+
+
+@cache
+def made_of(name: str) -> frozenset[str]:
+    """The variables of which a variable is made as long as the inventory does not set it."""
+    return frozenset(_VARIABLE.findall(str(_written().get(name, "")))) & specification().keys()
+
+
+@cache
+def _written() -> Mapping[str, Any]:
+    """The role's defaults as they are written."""
+    found: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    return found
 
 
 def defaults(loader: DataLoader) -> dict[str, Any]:

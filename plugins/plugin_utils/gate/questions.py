@@ -22,13 +22,15 @@ def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -
     claims = (entry or {}).get("claims") or ()
     there = {claim["key"] for claim in claims if claim["namespace"] == "container"}
     wanted = release.stack.services if release else ()
+    # What is backed up is meant to stay: a container without that volume loses what it writes there.
+    kept = sorted({part["path"] for service in wanted for part in service.backup if part.get("kind") == "files"})
     services = [service for service in wanted if service.container in there or not claims]
     return [
         {"kind": service.question_kind, "container": service.container, "command": list(service.question)}
         for service in services
         if service.question
     ] + [
-        {"kind": "layer", "container": service.container, "command": []}
+        {"kind": "layer", "container": service.container, "command": [], "kept": kept}
         for service in services
         if service.application and service.replicas == 1
     ]

@@ -344,8 +344,19 @@ def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],
+        "bulkhead_served": {name: served(values, name) for name in ("static", "media")},
         "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], values["bulkhead_app_service"]),
     }
+
+
+#: Where nginx of the default stack has the volume whose place in the application is ``bulkhead_storage_path``.
+_SERVED_FROM = "/srv/storage"
+
+
+def served(values: Mapping[str, Any], name: str) -> str:
+    """The directory from which nginx serves the application's ``static`` or ``media`` root; empty if it does not."""
+    root, storage = str(values[f"bulkhead_{name}_root"]), str(values["bulkhead_storage_path"])
+    return f"{_SERVED_FROM}{root.removeprefix(storage)}" if root else ""
 
 
 def _login(values: Mapping[str, Any]) -> str:

@@ -91,8 +91,12 @@ bulkhead_env_shared:
 bulkhead_health_path: /health/
 """
     return f"""{text}
-# The application's container, behind nginx. The image is built from the repository's Dockerfile.
+# The application's container, behind nginx. The image is built from the repository's Dockerfile. Complete variables for
+# Rails, Node, Go and PHP, with a database and a worker: docs/profiles.md of Bulkhead.
 bulkhead_app_service: web
+# The application itself answers every path, /static/ and /media/ as well.
+bulkhead_static_root: ""
+bulkhead_media_root: ""
 bulkhead_prepare: []
 bulkhead_prepare_status: []
 bulkhead_services:

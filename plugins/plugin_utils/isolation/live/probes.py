@@ -314,6 +314,7 @@ def _answers(
 def _asset(environment: Environment, url: str, answer: Mapping[str, Any]) -> Iterator[Finding]:
     if answer["status"] != 404:
         return
+    root = environment.variables.get("bulkhead_static_root")
     yield _finding(
         environment,
         "static-missing",
@@ -321,8 +322,10 @@ def _asset(environment: Environment, url: str, answer: Mapping[str, Any]) -> Ite
         url,
         f"the start page of {environment.prefix} names {answer['path']}, and {url}{answer['path']} answers 404: pages "
         "look broken although every request for a page succeeds",
-        "let the application collect its static files below /srv/storage/static, which is STATIC_ROOT of the default "
-        "stack (bulkhead_prepare), or serve them itself (bulkhead_nginx_template)",
+        f"let the application collect its static files in {root} (bulkhead_prepare), or serve them itself "
+        '(bulkhead_static_root: "")'
+        if root
+        else "let the application serve that file: nginx passes these requests to it (bulkhead_static_root is empty)",
     )
 
 

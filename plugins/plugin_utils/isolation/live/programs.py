@@ -80,13 +80,20 @@ def _database(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Fi
 def _uploads(environment: Environment, reply: Mapping[str, Any]) -> Finding:
     first, name, more = reply["lines"][0], reply["container"], len(reply["lines"]) - 1
     others = f" and {number(more, 'more file')}" if more else ""
+    variables = environment.variables
+    services = variables.get("bulkhead_services")
+    kept = variables.get("bulkhead_media_root") or variables.get("bulkhead_storage_path")
+    if isinstance(services, Mapping) and services.get("django", kept) is None:
+        kept = ""  # It has no service with the default stack's volume.
+    below = (
+        f"let the application write uploads below {kept}, which is on the default stack's volume, or " if kept else ""
+    )
     return _finding(
         environment,
         "uploads-in-container",
         f"container {name}",
         f"{name} keeps {first}{others} in itself, on no volume: the next release takes that away, and no backup has it",
-        "copy it out (docker cp), then let the application write uploads below /srv/storage/media, the volume of the "
-        "default stack, or mount a volume where it writes them (bulkhead_services)",
+        f"copy it out (docker cp), then {below}mount a volume where it writes them (bulkhead_services)",
     )
 
 

@@ -7,19 +7,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..facts.ownership import one_project
 from ..model import SEAL, Claim, Environment, Fleet, Severity, Where
 from ..naming import DNS_LABEL, IDENTIFIER_BYTES
 from ..wording import listing
-from . import Hit, Judgement, owners, places, rule, worded
+from . import Hit, Judgement, owners, places, rule
 
 
 def _where_named(environment: Environment) -> Where:
     """Where an environment's prefix was set, or what it is made of."""
     made_of = environment.origins.get("bulkhead_environment")
     return environment.origins.get("bulkhead_prefix") or made_of or environment.origin("bulkhead_prefix")
+
+
+#: What two environments never have in common.
+_IDENTITY = (
+    *("bulkhead_environment", "bulkhead_prefix", "bulkhead_directory", "bulkhead_source_branch", "bulkhead_domains"),
+    *("bulkhead_http_port", "bulkhead_https_port"),
+)
+
+
+def _told_apart(here: Sequence[Environment]) -> str:
+    """What to change in groups with one prefix; nothing for environments that have no variables."""
+    first, *others = here
+    if not all(environment.variables for environment in here):
+        return ""
+    alike = [
+        name
+        for name in _IDENTITY
+        if name in first.origins
+        and SEAL not in str(first.variables[name])
+        and all(first.variables[name] == other.variables[name] for other in others)
+    ]
+    return (
+        f"Give group {others[-1].group} or {first.group} its own {', '.join(alike) or 'bulkhead_prefix'}, and whatever "
+        "else names the environment. aiia.bulkhead.new writes a group like another one, with all of that made "
+        "different (-e bulkhead_new=… -e bulkhead_like=…)."
+    )
 
 
 @rule("prefix-of-prefix", "NM-01", "NM-02", "NM-10", severity=Severity.CRITICAL)
@@ -44,7 +70,7 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
                 f"prefix {here[0].prefix}",
                 f"{len(here)} environments have the prefix {here[0].prefix} ({names}): every container, volume and "
                 f"network of one is the other's{both}.",
-                f"Give each environment its own {worded(fleet, [here[0].prefix], 'bulkhead_prefix', 'prefix')}.",
+                _told_apart(here) or "Give each environment its own prefix.",
                 tuple(_where_named(environment) for environment in here),
                 here[0].machine,
             )

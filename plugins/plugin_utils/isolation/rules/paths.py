@@ -44,8 +44,8 @@ def nested_directories(fleet: Fleet) -> Judgement:
     """The directory of an environment is, or lies in, another's."""
     for (machine, path), here in directories(fleet).items():
         above = owners_of_path(fleet, machine, posixpath.dirname(path)) if path != "/" else []
-        if len(here) + len(above) < 2:
-            continue
+        if len({*here, *above}) < 2:
+            continue  # of two with one prefix, prefix-of-prefix says all that is to be said
         what = (
             f"{path} on {machine} is" if len(here) > 1 else f"The directory of {here[0]}, {path} on {machine}, lies in"
         )

@@ -86,6 +86,35 @@ def test_files_outside(root: Path, name: str, leads_to: str, words: str) -> None
         inside(str(root), "app", dockerfile, "c" * 40)
 
 
+@pytest.mark.parametrize(
+    ("sign", "lines"),
+    [
+        ("package.json", ["FROM node:22-slim", "RUN npm ci --omit=dev", 'CMD ["node", "server.js"]']),
+        ("manage.py", ["FROM python:3.13-slim", 'CMD ["gunicorn", "-b", ":8000", "config.wsgi"]']),
+        ("index.php", ["FROM php:8.4-apache", "WORKDIR /var/www/html", 'CMD ["apache2-foreground"]']),
+        ("README", ["FROM <image>", "COPY . .", 'CMD ["<command>"]']),
+    ],
+)
+def test_a_minimal_dockerfile_is_shown(tmp_path: Path, sign: str, lines: list[str]) -> None:
+    """Of what the repository seems to be. A file that only sounds like one, and a link, are none."""
+    (tmp_path / sign).touch()
+    (tmp_path / "Dockerfile.dockerignore").touch()
+    (tmp_path / "elsewhere").symlink_to("/")
+    with pytest.raises(EngineError) as caught:
+        inside(str(tmp_path), ".", "Dockerfile", "c" * 40)
+    first, *shown = str(caught.value).splitlines()
+    assert first == "commit cccccccccccc has no Dockerfile (bulkhead_build_dockerfile). A minimal one, to be committed:"
+    assert [line for line in lines if line not in shown] == []
+
+
+def test_dockerfiles_of_another_name_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    for name in ("Dockerfile.prod", "docker/web.Dockerfile", "docker/notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(EngineError, match=r"\. It has Dockerfile\.prod, docker/web\.Dockerfile\Z"):
+        inside(str(tmp_path), ".", "Dockerfile", "c" * 40)
+
+
 @pytest.mark.parametrize("context", ["app/Dockerfile", "none"])
 def test_no_directory(root: Path, context: str) -> None:
     with pytest.raises(EngineError, match=f"commit cccccccccccc has no directory {context}"):

@@ -116,3 +116,12 @@ A /app/multimedia/z.txt
     assert uploads(changes) == [
         "/app/media/2026-a.png", "/app/media/2026/photo of x.jpg", "/app/user_files/.keep",
     ]  # fmt: skip
+
+
+def test_uploads_in_a_directory_that_is_kept() -> None:
+    """Whatever it is called, and nothing beside it."""
+    changes = (
+        "A /rails/storage\nA /rails/storage/ab\nA /rails/storage/ab/x.1\nA /rails/storages/y.1\nC /rails/storage/z.1"
+    )
+    assert uploads(changes) == []
+    assert uploads(changes, ["/rails/storage/"]) == ["/rails/storage/ab/x.1"]

@@ -43,6 +43,13 @@ def test_every_server_is_asked(tmp_path: Path) -> None:
     assert questions(None) == []
 
 
+def test_what_is_backed_up_is_looked_for_in_every_container(tmp_path: Path) -> None:
+    """A worker without the volume loses what it writes there."""
+    release, _entry = rendered(tmp_path, worker={"command": ["work"]})
+    layers = {one["container"]: one["kept"] for one in questions(release) if one["kind"] == "layer"}
+    assert layers == {"app_prod_django": ["/srv/storage/media"], "app_prod_worker": ["/srv/storage/media"]}
+
+
 def test_a_server_that_the_release_in_force_has_not_is_not_asked(tmp_path: Path) -> None:
     """Such as after a rollback to the time before it came."""
     _release, before = rendered(tmp_path / "before")

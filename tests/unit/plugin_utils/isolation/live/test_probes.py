@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,3 +252,31 @@ NEAR: dict[str, dict[str, Any]] = {
 def test_good_answers(case: str) -> None:
     """What only looks bad."""
     assert judged(**NEAR[case]) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "static", "uploads"),
+    [
+        (
+            {"bulkhead_static_root": "/app/s/static", "bulkhead_media_root": "/app/s/m", "bulkhead_services": {}},
+            "static files in /app/s/static (bulkhead_prepare)",
+            "uploads below /app/s/m, on",
+        ),
+        (
+            {"bulkhead_static_root": "", "bulkhead_media_root": "", "bulkhead_storage_path": "/app/s"},
+            "(bulkhead_static_root is empty)",
+            "uploads below /app/s, on",
+        ),
+        (
+            {"bulkhead_storage_path": "/app/s", "bulkhead_services": {"django": None, "web": {}}},
+            "(bulkhead_static_root is empty)",
+            "then mount a volume",
+        ),
+    ],
+)
+def test_the_mend_names_the_environment_s_own_directories(variables: Any, static: str, uploads: str) -> None:
+    """Those that its variables say, and none where the application has no volume of the default stack."""
+    own = replace(ours(), variables={**ours().variables, **variables})
+    result = {"inside": [], "answers": [{**ASSET, "status": 404}], "replies": [LAYER], "observation": machine()}
+    found = {finding.rule: finding.fix for finding in judge_probes(own, [], planned(), result, services_of(own))}
+    assert static in found["static-missing"] and uploads in found["uploads-in-container"]

@@ -1,0 +1,2 @@
+<?php
+(require 'database.php')->query('SELECT 1');

@@ -1,0 +1,1 @@
+<link rel="stylesheet" href="/static/style.css">

@@ -1,0 +1,2 @@
+<?php
+file_put_contents(getenv('UPLOADS') . '/a.txt', 'kept');
