@@ -19,30 +19,15 @@ import pytest
 import steady_client
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import STATE_LABEL
-from checkout import ROOT
 from filter_table import COMMANDS, WAIT, unable
 from guide_stack import IMAGES, self_signed
 from observe import containers, eventually
 from sabotage import started
-from support import Place, Site, docker, free_port, only, web
+from support import Place, Run, Site, docker, free_port, only, web
 
 pytestmark = pytest.mark.skipif(bool(unable()), reason=f"rules cannot be changed here: {unable()}")
 
 DOOR = "bulkhead-demo/haproxy:3.0"
-
-
-@dataclass
-class Answer:
-    """What the module said."""
-
-    code: int
-    output: str
-
-    @property
-    def steps(self) -> list[str]:
-        """The steps, each as its verb."""
-        assert self.code == 0, self.output
-        return [step["verb"] for step in json.loads(self.output.partition("=>")[2])["steps"]]
 
 
 @dataclass
@@ -55,6 +40,11 @@ class Moved:
     outside: str
 
     def __post_init__(self) -> None:
+        self.site.everyone = {
+            "bulkhead_edge_image": DOOR,
+            "bulkhead_edge_http_port": self.http,
+            "bulkhead_edge_https_port": self.https,
+        }
         self.state = str(self.site.directory / "machine-state")
         self.production = self.published("production", self.http, self.https)
         self.staging = self.published("staging", free_port(), free_port())
@@ -82,24 +72,14 @@ class Moved:
         """What a person changes in the inventory."""
         place.variables.update(bulkhead_edge=True, bulkhead_http_port=self.http, bulkhead_https_port=self.https)
 
-    def edge(self, move: bool, *more: str) -> Answer:
-        """Run the role's module."""
-        wanted = {
-            "state_directory": self.state,
-            "image": DOOR,
-            "http_port": self.http,
-            "https_port": self.https,
-            "move": move,
-        }
-        adhoc = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "aiia.bulkhead.edge", *more, "-a"]
-        done = subprocess.run(
-            [*adhoc, json.dumps(wanted)],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**self.site.environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-        )
-        return Answer(done.returncode, done.stdout + done.stderr)
+    def edge(self, move: bool, *more: str) -> Run:
+        """Run the playbook of the front door, as a person does."""
+        moves = ["-e", "bulkhead_edge_move=true"] if move else []
+        return self.site.play("-l", "production", *moves, *more, playbook="playbooks/edge.yml")
+
+    def steps(self, move: bool, *more: str) -> list[str]:
+        """What it did, or would do, each by its verb."""
+        return [step["verb"] for step in self.edge(move, *more).succeeded().result("edge")["steps"]]
 
     def targets(self, place: Place, port: int) -> list[list[Any]]:
         """An environment by a port at both loopback addresses, and at one that is no loopback."""
@@ -207,9 +187,9 @@ def test_environment_by_environment_without_a_failed_request(machine: Moved) -> 
     assert "bulkhead_edge_move: true" in refused.output
     everyone = machine.targets(production, machine.https) + machine.targets(staging, machine.earlier)
     with Visits(machine, everyone) as visits:
-        assert machine.edge(True, "--check").steps == ["start", "begin the move"]
-        assert machine.edge(move=True).steps == ["start", "begin the move"]
-        assert machine.edge(move=True).steps == [] == machine.rules
+        assert machine.steps(True, "--check") == ["start", "begin the move"]
+        assert machine.steps(move=True) == ["start", "begin the move"]
+        assert machine.steps(move=True) == [] == machine.rules
         # One that fails once production is behind the door: it goes back to its own ports.
         machine.behind(production)
         production.variables["bulkhead_services"]["bad"] = web(command=["false"], restart="no")
@@ -231,17 +211,17 @@ def test_environment_by_environment_without_a_failed_request(machine: Moved) -> 
     everyone += machine.targets(staging, machine.https)
     with Visits(machine, everyone) as visits:
         # Without its rules, as after a flush by somebody else, the machine's own door is put in order by its role.
-        assert machine.edge(True, "--check").steps == ["start", "end", "lead"]
-        assert machine.edge(move=True).steps == ["start", "end", "lead"]
-        assert machine.edge(move=True).steps == []
+        assert machine.steps(True, "--check") == ["start", "end", "lead"]
+        assert machine.steps(move=True) == ["start", "end", "lead"]
+        assert machine.steps(move=True) == []
     visits.none_failed()
     assert not [line for line in machine.rules if f"--dport {machine.https} " in line]
     with Visits(
         machine, machine.targets(production, machine.https) + machine.targets(staging, machine.https)
     ) as visits:
-        assert machine.edge(False, "--check").steps == ["end the move"]
-        assert machine.edge(move=False).steps == ["end the move"]
-        assert machine.edge(move=False).steps == [] == machine.rules
+        assert machine.steps(False, "--check") == ["end the move"]
+        assert machine.steps(move=False) == ["end the move"]
+        assert machine.steps(move=False) == [] == machine.rules
     visits.none_failed()
     with pytest.raises(ConnectionRefusedError):
         steady_client.ask("127.0.0.1", machine.earlier, "staging.example.com")

@@ -283,7 +283,8 @@ defaults
     timeout server %(idle)ds
     timeout tunnel %(idle)ds
     timeout client-fin 30s
-    timeout server-fin 30s
+    # A client that is gone is waited for no longer: the environment would still be counted its connection.
+    timeout server-fin 5s
     timeout http-request %(hello)ds
     timeout http-keep-alive 15s
     retries 2

@@ -115,8 +115,8 @@ def test_a_mistyped_variable_is_told_the_right_name(tmp_path: Path, mistyped: st
 def test_an_inventory_has_the_front_doors_variables_too(tmp_path: Path) -> None:
     mine: dict[str, Any] = {"bulkhead_edge_image": "haproxy:3.0", "bulkhead_edge_addresses": ["127.0.0.1"]}
     assert set(mine) <= set(of_machines()) and not set(of_machines()) & set(specification())
-    assert declared(tmp_path, **mine).problems == []
-    found = only(declared(tmp_path, bulkhead_edge_adresses=["127.0.0.1"]).problems)
+    assert declared(tmp_path / "right", **mine).problems == []
+    found = only(declared(tmp_path / "wrong", bulkhead_edge_adresses=["127.0.0.1"]).problems)
     assert found.fix == "did you mean bulkhead_edge_addresses?"
 
 
