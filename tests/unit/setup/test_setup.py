@@ -62,6 +62,7 @@ def test_another_checkouts_packages_are_left_alone(tmp_path: Path, monkeypatch: 
         setup.make_venv()
     assert calls == [] and (theirs / ".requirements").read_text() == "kept"
     (tmp_path / ".venv").unlink()
+    (tmp_path / ".venv").mkdir()
     setup.make_venv()
     assert len(calls) == 2
 
