@@ -156,7 +156,9 @@ class Machine:
         node = self._node(check)
         current = [container for container in running if _node_of(container) == node and not is_ending(container)]
         turn = sum(_node_of(container) == node for container in running if is_ending(container))
-        steps = [] if current else [Step("start", self.image, "front door")]
+        meanwhile = [port for port in (self.settings.http_meanwhile, self.settings.https_meanwhile) if port]
+        where = "on port %s until its own are free" % " and ".join(map(str, meanwhile)) if meanwhile else ""
+        steps = [] if current else [Step("start", self.image, "front door", detail=where)]
         leaving = [container for container in running if _node_of(container) != node and not is_ending(container)]
         steps += [Step("end", container["Name"].lstrip("/"), "front door") for container in leaving]
         moving = self.door.moving
@@ -208,12 +210,9 @@ class Machine:
                 earlier = self.door.settings()
         taken = {port for _address, port, _inode in listening()}
         free = (port for port in _MEANWHILE if port not in taken)
-        chosen = {
-            "http_meanwhile": (self.settings.http_port, earlier.http_meanwhile),
-            "https_meanwhile": (self.settings.https_port, earlier.https_meanwhile),
-        }
-        ports = {name: (kept or next(free)) if port in publishers else 0 for name, (port, kept) in chosen.items()}
-        self.settings = dataclasses.replace(self.settings, **ports)
+        http = earlier.http_meanwhile or next(free) if self.settings.http_port in publishers else 0
+        https = earlier.https_meanwhile or next(free) if self.settings.https_port in publishers else 0
+        self.settings = dataclasses.replace(self.settings, http_meanwhile=http, https_meanwhile=https)
 
     def _own_ports(self) -> frozenset[int]:
         """The ports of the running door: its configuration has them where its settings are damaged."""
