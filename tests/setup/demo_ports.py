@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 import belongings
 from demo_secrets import front_door
@@ -32,10 +32,13 @@ def wanted(behind: bool) -> tuple[int, ...]:
     return (80, 443) if behind else (80, 443, 8080, 8443)
 
 
-def chosen(ports: Iterable[int], taken: Callable[[int], str]) -> tuple[int, list[str]]:
-    """The first offset at which every port is free, and who has those of the ones before. Raises StepFailed."""
+def chosen(
+    ports: Iterable[int], taken: Callable[[int], str], own: Container[int] = frozenset()
+) -> tuple[int, list[str]]:
+    """The offset that the demo has already, else the first at which every port is free, and who has those of the ones
+    before. ``own`` are the demo's ports. Raises StepFailed."""
     ports, reasons = tuple(ports), []
-    for offset in OFFSETS:
+    for offset in sorted(OFFSETS, key=lambda offset: not all(port + offset in own for port in ports)):
         holders = [f"port {port + offset} is taken by {by}" for port in ports if (by := taken(port + offset))]
         if not holders:
             return offset, reasons
@@ -66,7 +69,7 @@ def choose() -> None:
     if os.environ.get(VARIABLE):
         return
     has = own()
-    offset, reasons = chosen(wanted(front_door()), lambda port: "" if port in has else holder(port))
+    offset, reasons = chosen(wanted(front_door()), lambda port: "" if port in has else holder(port), has)
     for reason in reasons:
         print(f"    {reason}", flush=True)
     if offset:
