@@ -17,9 +17,13 @@ from typing import Any
 
 import pytest
 import steady_client
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import STATE_LABEL
-from filter_table import COMMANDS, WAIT, unable
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.moving import Moving
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorSettings
+from door import Module
+from filter_table import COMMANDS, unable
 from guide_stack import IMAGES, self_signed
 from observe import containers, eventually
 from sabotage import started
@@ -104,13 +108,7 @@ class Moved:
             if ids:
                 docker("rm", "--force", *ids)
         subprocess.run(["umount", places.sockets(self.state)], check=False, capture_output=True)
-        for command in COMMANDS:
-            saved = subprocess.run([f"{command}-save", "-t", "nat"], capture_output=True, text=True, check=True).stdout
-            chain = f"BULKHEAD-EDGE-{places.project(self.state).rpartition('_')[2]}"
-            jumps = [line for line in saved.splitlines() if line.endswith(f"-j {chain}")]
-            text = ["*nat", *(f"-D{line[2:]}" for line in jumps), f"-F {chain}", f"-X {chain}", "COMMIT", ""]
-            if f":{chain} " in saved:
-                subprocess.run([f"{command}-restore", *WAIT, "--noflush"], input="\n".join(text), text=True, check=True)
+        Moving(Engine(Module(), "unix:///var/run/docker.sock"), self.state).bring(DoorSettings(), False)
 
 
 #: The ends of a cable to a network of its own, in which a client is that comes to this machine from outside.
