@@ -33,6 +33,14 @@ options:
   source_connections: {type: int, default: 1000, description: The most connections of one address or /64 of IPv6.}
   hello_timeout: {type: int, default: 5, description: Seconds until a client must have said which name it wants.}
   idle_timeout: {type: int, default: 3600, description: Seconds until a connection without traffic is ended.}
+  move:
+    type: bool
+    default: false
+    description:
+      - Whether environments that publish ports are being moved behind the front door. While one still publishes
+        O(http_port) or O(https_port), the front door listens on other ports, and a deployment that moves an environment
+        leads what it published there.
+      - When it is false again, nothing is led there any more.
 """
 
 EXAMPLES = r"""
@@ -80,7 +88,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
     engine = Engine(module, params["docker_host"])
     state = state_directory(params["state_directory"])
-    machine = Machine(engine, state, params["image"], settings)
+    machine = Machine(engine, state, params["image"], settings, params["move"])
     steps = machine.bring(module.check_mode)
     for prefix, problem in sorted(machine.door.look().damaged.items()):
         kept = "goes on with the route" if prefix in machine.door.routes() else "has no route"
@@ -101,6 +109,7 @@ def main() -> None:
             "source_connections": {"type": "int", "default": 1000},
             "hello_timeout": {"type": "int", "default": 5},
             "idle_timeout": {"type": "int", "default": 3600},
+            "move": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -41,6 +41,7 @@ VARIABLES = {
     "BULKHEAD_DEMO_PORT_OFFSET": str(PORT_OFFSET),
     "BULKHEAD_DEMO_INVENTORY": str(HERE / "inventory"),
     "BULKHEAD_DEMO_SECRETS": str(HERE / "passwords"),
+    "BULKHEAD_DEMO_EDGE": "false",  # each publishes its ports, as the one by hand does
     "BENCH_ROOT": str(HERE),
     "BENCH_PORT": str(PORT),
 }
@@ -57,8 +58,9 @@ def prepare() -> None:
     everyone = HERE / "inventory/group_vars/all/main.yml"
     text = everyone.read_text(encoding="utf-8")
     # Registry, locks and receipts of its own, too: a measurement leaves nothing on the machine.
-    own = f"bulkhead_project: benchours\nbulkhead_state_directory: {HERE}/state"
-    everyone.write_text(text.replace("bulkhead_project: aiia", own), encoding="utf-8")
+    own = f"bulkhead_state_directory: {HERE}/state"
+    text = text.replace('bulkhead_state_directory: "{{ demo_root }}/machine-state"', own)
+    everyone.write_text(text.replace("bulkhead_project: aiia", "bulkhead_project: benchours"), encoding="utf-8")
     shutil.copytree(HAND / "inventory", HERE / "inventory-by-hand")
     run([str(BIN / "python"), "tests/images/build.py"])
     run([str(BIN / "python"), "tests/app/make_repository.py", str(HERE / "ours/origin.git")])

@@ -14,7 +14,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import STATE_LABEL
 from checkout import ROOT
@@ -26,36 +28,32 @@ from test_behind_a_balancer import SERVER
 DOOR = "bulkhead-demo/haproxy:3.0"
 
 
-@contextmanager
-def front_door(site: Site, http: int, https: int) -> Iterator[None]:
-    """The machine's front door, as its role sets it up."""
-    state = str(site.directory / "machine-state")
+def set_up(site: Site, http: int, https: int, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """Set the machine's front door up, or update it, as its role does."""
     wanted = {
-        "state_directory": state,
+        "state_directory": str(site.directory / "machine-state"),
         "image": DOOR,
         "http_port": http,
         "https_port": https,
         "addresses": ["127.0.0.1"],
+        **settings,
     }
-    command = [
-        sys.executable,
-        "-m",
-        "ansible",
-        "adhoc",
-        "localhost",
-        "-m",
-        "aiia.bulkhead.edge",
-        "-a",
-        json.dumps(wanted),
-    ]
-    made = subprocess.run(
-        command,
+    adhoc = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "aiia.bulkhead.edge", "-a"]
+    return subprocess.run(
+        [*adhoc, json.dumps(wanted)],
         check=False,
         capture_output=True,
         text=True,
         env={**site.environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )
+
+
+@contextmanager
+def front_door(site: Site, http: int, https: int) -> Iterator[None]:
+    """The machine's front door, as its role sets it up."""
+    state = str(site.directory / "machine-state")
     try:
+        made = set_up(site, http, https)
         assert made.returncode == 0, made.stdout + made.stderr
         yield
     finally:
@@ -152,4 +150,33 @@ def test_two_environments_behind_one_door(site: Site) -> None:
             one.variables["bulkhead_services"]["nginx"] = {**IMAGES["nginx"], "environment": {"CHANGED": "1"}}
             one.deploy().succeeded()
             assert nginx_of(one) != before
+            updated = set_up(site, http_port, https_port, idle_timeout=1800)
+            assert updated.returncode == 0 and "CHANGED" in updated.stdout, updated.stdout + updated.stderr
         assert visitors.failures == [] and visitors.answers > 20
+        with Visitors(one) as visitors:  # the other one goes, and comes again
+            destroyed = site.play("-l", "two", "-e", f"bulkhead_confirm={two.prefix}", playbook="playbooks/destroy.yml")
+            destroyed.succeeded()
+            assert not containers(two.prefix)
+            two.deploy().succeeded()
+        assert visitors.failures == [] and visitors.answers > 20
+        assert ask(two, "/").headers["X-Environment"] == two.prefix
+
+
+@pytest.mark.full
+def test_twenty_deployments_and_not_one_failed_request(site: Site) -> None:
+    """One of two environments is deployed twenty times, each with another nginx; the door is updated in between."""
+    http_port, https_port = free_port(), free_port()
+    one, two = behind(site, "one", http_port, https_port), behind(site, "two", http_port, https_port)
+    with front_door(site, http_port, https_port):
+        for place in (one, two):
+            place.deploy().succeeded()
+        with Visitors(one, two) as visitors:
+            for number in range(20):
+                before = nginx_of(two)
+                two.variables["bulkhead_services"]["nginx"] = {**IMAGES["nginx"], "environment": {"TURN": str(number)}}
+                two.deploy().succeeded()
+                assert nginx_of(two) != before
+                if number % 5 == 0:
+                    assert set_up(site, http_port, https_port, idle_timeout=1800 + number).returncode == 0
+        print(f"{visitors.answers} answers while one was deployed 20 times and the door was updated 4 times")
+        assert visitors.failures == [] and visitors.answers > 1000

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -228,6 +229,36 @@ def test_a_flooded_environment_leaves_the_other_its_share(tested: Stage) -> None
         for _round in range(10):
             assert tested.https("production.test").startswith("production")
     tested.door.publish(tested.route("staging"))
+
+
+def test_clients_that_are_gone_are_not_counted_for_long(tested: Stage) -> None:
+    """They end in the midst of the handshake with an environment that answers nobody. Some of them the door only sees
+    end, not break off, and waits for the environment."""
+    folder = Path(places.sockets(str(tested.state)), "mute", LATER)
+    folder.mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        for name in ("http", "https"):
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            with contextlib.chdir(folder):
+                listener.bind(f"{name}.sock")
+            (folder / f"{name}.sock").chmod(0o666)
+            listener.listen(100)
+        for place in (folder, folder.parent):
+            place.chmod(0o711)
+        tested.door.publish(tested.route("mute", LATER))
+        hello = hello_for("mute.test")
+        for number in range(40):
+            client = socket.create_connection(("127.0.0.1", tested.settings.https_port), timeout=8)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(hello)
+            time.sleep(number % 8 / 2000)
+            client.close()
+        gone = time.monotonic()
+        while f"srv=mute.{LATER}" in ask(str(tested.state), "show sess"):
+            assert time.monotonic() < gone + 8, "they are still counted"
+            time.sleep(0.1)
+        tested.door.withdraw("mute")
+    shutil.rmtree(folder.parent)
 
 
 def hello_for(name: str, protocols: Sequence[str] = ()) -> bytes:

@@ -21,6 +21,8 @@ PREFIX_LABEL = "io.bulkhead.prefix"
 ENVIRONMENT_LABEL = "io.bulkhead.environment"
 IMAGES_LABEL = "io.bulkhead.demo=images"
 IMAGES_REPOSITORY = "bulkhead-demo/"
+#: On the containers of a front door: its state directory.
+DOOR_LABEL = "io.bulkhead.edge"
 
 
 def demo_root() -> Path:
@@ -33,6 +35,23 @@ def demo_directories() -> dict[str, Path]:
         "production": demo_root() / "main/ai-ia-backend",
         "staging": demo_root() / "staging/ai-ia-backend",
     }
+
+
+def state() -> Path:
+    """The demo's own registry, locks and front door."""
+    return demo_root() / "machine-state"
+
+
+def door() -> list[dict[str, Any]]:
+    """The containers of the demo's front door."""
+    return inspect(names("container", "ls", "--all", "--quiet", "--no-trunc", **{DOOR_LABEL: str(state())}))
+
+
+def door_settings() -> dict[str, Any]:
+    """The ports and addresses of the demo's front door; empty where it has none."""
+    path = state() / "edge/settings.json"
+    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return settings
 
 
 @dataclass

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import checkout
 
 checkout.install()
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.image.record import ImageRecord  # noqa: E402
-from ansible_collections.aiia.bulkhead.plugins.module_utils.state.registry import Registry, state_directory  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.no_links import boot_files, is_mounted  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.places import sockets  # noqa: E402
 
 
 def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:
@@ -38,7 +39,6 @@ def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:
 
 def remove_environment(environment: Environment) -> list[str]:
     print(f"{environment.prefix} ({environment.directory})", flush=True)
-    forget(environment)
     return [
         *remove("container", [container["Id"] for container in environment.containers], "--force", "--volumes"),
         *remove("network", environment.networks),
@@ -47,15 +47,18 @@ def remove_environment(environment: Environment) -> list[str]:
     ]
 
 
-def forget(environment: Environment) -> None:
-    """Take the environment out of the machine's registry, where it is registered from the demo's directory, and remove
-    its build cache and the record of its images."""
-    registry = Registry(state_directory())
-    entry = registry.entries().get(environment.prefix, {})
-    if entry.get("directory") == str(environment.directory):
-        registry.remove(environment.prefix)
-        shutil.rmtree(Path(state_directory(), "builders", environment.prefix), ignore_errors=True)
-        Path(state_directory(), ImageRecord.FOLDER, f"{environment.prefix}.json").unlink(missing_ok=True)
+def remove_door() -> list[str]:
+    """Remove the demo's front door, what makes its sockets' directory when the machine starts, and the mount of it."""
+    print("front door", flush=True)
+    complaints = remove("container", [container["Id"] for container in belongings.door()], "--force")
+    script, unit = map(Path, boot_files(str(belongings.state())))
+    if unit.exists():
+        subprocess.run(["systemctl", "disable", unit.name], check=False, capture_output=True)
+    for path in (script, unit):
+        path.unlink(missing_ok=True)
+    if is_mounted(sockets(str(belongings.state()))):
+        subprocess.run(["umount", sockets(str(belongings.state()))], check=True)
+    return complaints
 
 
 def demo_paths() -> list[Path]:
@@ -64,6 +67,7 @@ def demo_paths() -> list[Path]:
     return [
         *(directory.parent for directory in belongings.demo_directories().values()),
         belongings.demo_root() / "origin.git",
+        belongings.state(),
         demo_secrets.secrets_directory(),
         demo_secrets.certificates(),
         *(
@@ -94,6 +98,7 @@ def main() -> int:
         print(f"error: {exc}", file=sys.stderr)
         return 1
     complaints = [line for environment in environments for line in remove_environment(environment)]
+    complaints += remove_door()
     print("images of the stack", flush=True)
     complaints += remove("image", belongings.stack_images())
     remove_paths(demo_paths())

@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import demo_ports
 from belongings import demo_directories, demo_root
-from demo_secrets import PLAYBOOK, password_file
+from demo_secrets import PLAYBOOK, front_door, password_file
 from steps import REPOSITORY, StepFailed, Steps
 
 VENV = REPOSITORY / ".venv/bin"
@@ -25,12 +26,15 @@ def deploy_command(group: str) -> list[str]:
 def main() -> int:
     began = time.monotonic()
     groups = list(demo_directories())
-    steps = Steps(4 + len(groups))
+    steps = Steps(4 + front_door() + len(groups))
     try:
+        demo_ports.choose()
         steps.run("Images of the stack, from Debian packages", [PYTHON, "tests/images/build.py"])
         repository = str(demo_root() / "origin.git")
         steps.run("The application's repository", [PYTHON, "tests/app/make_repository.py", repository])
         steps.run("Secrets of the demo", [PYTHON, "tests/setup/demo_secrets.py"])
+        if front_door():
+            steps.run("The front door of both", [PLAYBOOK, "playbooks/edge.yml", "-l", groups[0]])
         for group in groups:
             steps.run(f"Deploy {group}", deploy_command(group))
         steps.run("What runs where", [PYTHON, "tests/setup/demo_summary.py"])

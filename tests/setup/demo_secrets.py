@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 from belongings import demo_directories, demo_root
@@ -23,11 +24,13 @@ from certificate import self_signed
 
 PLAYBOOK = str(REPOSITORY / ".venv/bin/ansible-playbook")
 
+LOCAL_ENGINE = "unix:///var/run/docker.sock"
+
 #: What the environment's variables of the shell set in the inventory.
 CHOICES = {
     "demo_root": "BULKHEAD_DEMO_ROOT",
     "demo_port_offset": "BULKHEAD_DEMO_PORT_OFFSET",
-    "bulkhead_bind_address": "BULKHEAD_DEMO_ADDRESS",
+    "demo_address": "BULKHEAD_DEMO_ADDRESS",
     "bulkhead_docker_host": "DOCKER_HOST",
 }
 
@@ -52,10 +55,19 @@ def password_file(group: str) -> Path:
     return secrets_directory() / f"{group}.vault-password"
 
 
+def front_door() -> bool:
+    """Whether both environments are behind a front door: it needs root, and an engine of this machine's own."""
+    wanted = os.environ.get("BULKHEAD_DEMO_EDGE", "true") == "true"
+    return wanted and os.geteuid() == 0 and os.environ.get("DOCKER_HOST", LOCAL_ENGINE) == LOCAL_ENGINE
+
+
 def write_choices() -> None:
     """Have the directory, ports and engine that were chosen as plain text: others' values may need no lookup."""
-    chosen = {name: os.environ.get(variable, "") for name, variable in CHOICES.items()}
-    text = yaml.safe_dump({name: value for name, value in chosen.items() if value})
+    chosen: dict[str, Any] = {name: os.environ.get(variable, "") for name, variable in CHOICES.items()}
+    chosen = {name: value for name, value in chosen.items() if value}
+    if not front_door():
+        chosen["bulkhead_edge"] = False
+    text = yaml.safe_dump(chosen)
     (inventory() / "group_vars/all/own.yml").write_text(f"---\n{text}", encoding="utf-8")
 
 

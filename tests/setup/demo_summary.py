@@ -71,16 +71,27 @@ def answer(name: str, address: str, port: int) -> str:
     return f"{response.status}{f' from {said}' if said else ''}"
 
 
+def reached(environment: Environment) -> list[tuple[str, int]]:
+    """(address, port) where HTTPS requests for the environment are taken: by its nginx, or by the front door."""
+    own = [
+        (address, port)
+        for container in environment.containers
+        for address, port, inside in published(container)
+        if inside == "443"
+    ]
+    door = belongings.door_settings()
+    found = own or [(address, door["https_port"]) for address in door.get("addresses", ())]
+    return [
+        ("127.0.0.1" if address in ("", "0.0.0.0") else address, port) for address, port in found if ":" not in address
+    ]
+
+
 def urls(environment: Environment) -> Iterator[tuple[str, str, str]]:
     """(URL, how to call it from this machine, what it answers)."""
-    for container in environment.containers:
-        for address, port, inside in published(container):
-            if inside != "443" or ":" in address:
-                continue
-            address = "127.0.0.1" if address in ("", "0.0.0.0") else address
-            for name in domains(environment)[:1]:
-                url = f"https://{name}/" if port == 443 else f"https://{name}:{port}/"
-                yield url, f"curl -k --resolve {name}:{port}:{address} {url}", answer(name, address, port)
+    for address, port in reached(environment):
+        for name in domains(environment)[:1]:
+            url = f"https://{name}/" if port == 443 else f"https://{name}:{port}/"
+            yield url, f"curl -k --resolve {name}:{port}:{address} {url}", answer(name, address, port)
 
 
 def describe(environment: Environment) -> Iterator[str]:
@@ -104,6 +115,11 @@ def main() -> int:
     for environment in environments:
         print()
         print("\n".join(describe(environment)))
+    for container in belongings.door():
+        settings = belongings.door_settings()
+        ports = "  ".join(f"{settings['addresses'][0]}:{settings[name]}" for name in ("http_port", "https_port"))
+        image = container["Config"]["Image"]
+        print(f"\nfront door of both\n  {container['Name'].lstrip('/'):<26} {state(container):<10} {image:<36} {ports}")
     return 0
 
 

@@ -56,6 +56,11 @@ def ensure_venv_module() -> None:
 
 def make_venv() -> None:
     """Build the virtual environment; the stamp goes last, so that a broken-off run is done again."""
+    if VENV.is_symlink():
+        raise StepFailed(
+            f"{VENV} is a link to {VENV.resolve()}, which may be another checkout's: making it anew would empty that."
+            f" Remove the link (`rm {VENV}`), then run this command again."
+        )
     ensure_venv_module()
     STAMP.unlink(missing_ok=True)
     call_quietly([sys.executable, "-m", "venv", "--clear", str(VENV)])

@@ -20,6 +20,7 @@ _SENTENCES = {
     "guard": "guard other environments' ports from %(detail)s (%(kind)s %(target)s)",
     "keep": "keep the earlier %(kind)s as %(target)s",
     "kill": "killed %(target)s",
+    "lead": "lead the port %(target)s to %(detail)s",
     "leave": "the %(kind)s of %(target)s stay as they are",
     "limit": "limit %(target)s to %(detail)s",
     "make": "make the %(kind)s %(target)s",

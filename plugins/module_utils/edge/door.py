@@ -11,6 +11,7 @@ interrupted before is seen as such, and the next one does the same again. Runs o
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from ..core.steps import Step
@@ -19,6 +20,8 @@ from ..docker.labels import FRONT_DOOR
 from ..state.locks import Locks
 from .admin import RETURN, DoorAway, ask
 from .kept import Kept
+from .moving import Moving
+from .redirects import Redirect
 from .routes import BACKENDS, MAP, SEPARATOR, DoorError, Route, checked, digest, routes_of, server, taken
 
 #: Labels of the door's containers: whose they are, and the settings and image that they came from.
@@ -34,6 +37,7 @@ class Door(Kept):
     def __init__(self, engine: Engine, state: str) -> None:
         super().__init__(state)
         self.engine = engine
+        self.moving = Moving(engine, state)
 
     # ---- looking --------------------------------------------------------------------------------------------------
 
@@ -60,7 +64,7 @@ class Door(Kept):
     def has(self, prefix: str) -> bool:
         """Whether there is anything of an environment's route, on disk or in the running door."""
         look = self.look()
-        if prefix in look.routes or prefix in look.damaged:
+        if prefix in look.routes or prefix in look.damaged or self.moving.has(prefix):
             return True
         with contextlib.suppress(DoorError):
             self.node()  # a machine without a front door is asked for nothing more
@@ -132,6 +136,7 @@ class Door(Kept):
             if not self.has(prefix):
                 return []
             settings, node, away = self.settings(), self.node(), None
+            self.moving.forget(prefix, settings)
             if self.present():
                 try:
                     self._forget(prefix)
@@ -146,6 +151,18 @@ class Door(Kept):
             if away:
                 raise away
             return [Step("withdraw", prefix, "route")]
+
+    def take_over(self, redirects: Sequence[Redirect]) -> bool:
+        """While the machine moves, lead ports that an environment publishes to the door, for new connections: it has
+        the route already. Whether anything changed. Raises DoorError."""
+        with Locks(self.state).machine():
+            return self.moving.lead(redirects, self.settings())
+
+    def give_back(self, prefix: str) -> bool:
+        """Lead an environment's ports to the door no longer: what publishes them has them again. Whether anything
+        changed. Raises DoorError."""
+        with Locks(self.state).machine():
+            return self.moving.has(prefix) and self.moving.forget(prefix, self.settings())
 
     # ---- the running door -----------------------------------------------------------------------------------------
 

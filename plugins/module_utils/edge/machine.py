@@ -15,12 +15,15 @@ import dataclasses
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ..core.addresses import overlap
 from ..core.directory import DesiredFile, Tree, digest
 from ..core.steps import Step
+from ..docker.containers import labels_of, name_of, published
 from ..docker.engine import Engine
+from ..docker.labels import PREFIX
 from ..host.sockets import is_own_address, listening, process_of
 from ..state.locks import Locks
 from . import no_links, places
@@ -32,6 +35,10 @@ from .routes import DoorError, DoorSettings, listened
 COMPOSE_FILE, _DOTENV = (os.path.join(places.FOLDER, name) for name in ("compose.json", ".env"))
 #: Seconds until a new door must answer, and until an earlier one that still has connections is left to end by itself.
 _START, _END = 30.0, 5.0
+#: Seconds in which a connection that was on its way to a port has arrived there.
+_SETTLING = 2.0
+#: The ports to choose from while environments still publish the door's. Below those that the kernel gives to clients.
+_MEANWHILE = range(18080, 18180)
 
 _SCRIPT = """
 grep -q ' /sockets .*[ ,]nosymfollow' /proc/self/mountinfo || {
@@ -90,34 +97,46 @@ def composed(state: str, settings: DoorSettings, image: str, node: str, turn: in
     }
 
 
-def problems(settings: DoorSettings, kept: frozenset[int]) -> list[str]:
-    """Why the door could not listen. Ports in ``kept`` are its own already."""
+def problems(
+    settings: DoorSettings, kept: frozenset[int], publishers: Mapping[int, str] | None = None, moves: bool = False
+) -> list[str]:
+    """Why the door could not listen. Ports in ``kept`` are its own already; ``publishers`` are the containers of
+    environments that publish its ports, which are no hindrance where the machine ``moves`` behind it."""
+    publishers = publishers or {}
     wrong = []
     for address in settings.addresses:
         if address not in ("0.0.0.0", "::") and not is_own_address(address):  # noqa: S104 - compared, not bound
             wrong.append("bulkhead_edge_addresses: %s is not an address of this machine" % address)
-    said = set()
+    wanted = {settings.http_port, settings.https_port}
+    holders = {} if moves else {port: "container %s" % publishers[port] for port in publishers}
     for address, port, inode in listening():
-        if port not in {settings.http_port, settings.https_port} - kept or port in said:
-            continue
-        if any(overlap(address, own) for own in settings.addresses):
-            said.add(port)
-            wrong.append(
-                "port %d is taken by %s: the front door needs it. An environment that publishes it gets "
-                "bulkhead_edge: true; docs/behind-the-front-door.md has the way over"
-                % (port, process_of(inode) or "a process that this user may not see")
-            )
+        free = port in holders or port in publishers or port in kept
+        if port in wanted and not free and any(overlap(address, own) for own in settings.addresses):
+            holders[port] = process_of(inode) or "a process that this user may not see"
+    wrong += [_taken(port, holders[port], port in publishers) for port in sorted(holders)]
     return wrong
+
+
+def _taken(port: int, by: str, by_environment: bool) -> str:
+    way = (
+        "to let that environment move behind it without a refused connection, run the playbook with "
+        "bulkhead_edge_move: true (docs/behind-the-front-door.md)"
+        if by_environment
+        else "stop what holds it, or choose another port with bulkhead_edge_http_port and bulkhead_edge_https_port"
+    )
+    return "port %d is taken by %s: the front door needs it; %s" % (port, by, way)
 
 
 class Machine:
     """Brings the door of a state directory to the wanted image and settings."""
 
-    def __init__(self, engine: Engine, state: str, image: str, settings: DoorSettings) -> None:
+    def __init__(self, engine: Engine, state: str, image: str, settings: DoorSettings, moves: bool = False) -> None:
+        """``moves``: whether environments that publish ports are being moved behind the door."""
         self.engine = engine
         self.state = state
         self.image = image
         self.settings = _without_missing_family(settings)
+        self.moves = moves
         self.door = Door(engine, state)
         self._tree = Tree(state, private=True, inner=0o700)
 
@@ -128,20 +147,29 @@ class Machine:
             raise DoorError("the front door is the machine's: it needs root. Set become: true")
         containers = self.engine.containers("%s=%s" % (STATE_LABEL, self.state))
         running = [container for container in containers if container["State"].get("Running")]
-        wrong = problems(self.settings, self._own_ports() if running else frozenset())
+        own = self._own_ports() if running else frozenset()
+        publishers = self._publishers()
+        wrong = problems(self.settings, own, publishers, self.moves)
         if wrong:
             raise DoorError("the front door was not changed: %s" % "; ".join(wrong))
+        self._listen_meanwhile(publishers, bool(running))
         node = self._node(check)
         current = [container for container in running if _node_of(container) == node and not is_ending(container)]
         turn = sum(_node_of(container) == node for container in running if is_ending(container))
-        steps = [] if current else [Step("start", self.image, "front door")]
+        meanwhile = [port for port in (self.settings.http_meanwhile, self.settings.https_meanwhile) if port]
+        where = "on port %s until its own are free" % " and ".join(map(str, meanwhile)) if meanwhile else ""
+        steps = [] if current else [Step("start", self.image, "front door", detail=where)]
         leaving = [container for container in running if _node_of(container) != node and not is_ending(container)]
         steps += [Step("end", container["Name"].lstrip("/"), "front door") for container in leaving]
+        moving = self.door.moving
+        led = moving.plan(self.settings, self.moves)
         if check:
-            return steps
+            return steps + led
         with Locks(self.state).machine():
             for relative in (places.FOLDER, places.ROUTES, places.GENERATED, places.RUN):
                 self._tree.make_directory(relative)
+            if self.moves:
+                moving.begin()
             no_links.mount(places.sockets(self.state))
             if no_links.keep_over_a_boot(self.engine, self.state):
                 steps.append(Step("prepare", "the sockets' directory", "unit", detail="made when the machine starts"))
@@ -153,6 +181,9 @@ class Machine:
                     self.engine.docker("rm", "--force", container["Id"])
             if not current:
                 self._start(node, turn, before)
+            steps += led
+            if moving.bring(self.settings, self.moves) and leaving:
+                time.sleep(_SETTLING)  # a connection that was on its way to the earlier door is taken by it
             for container in leaving:
                 self._end(container["Id"])
             for container in running:
@@ -160,11 +191,33 @@ class Machine:
                     self.engine.docker("kill", "--signal", "USR1", container["Id"])
         return steps
 
+    def _publishers(self) -> dict[int, str]:
+        """The containers of environments that publish the door's ports, by port."""
+        running = (one for one in self.engine.containers() if one["State"].get("Running"))
+        return {
+            port: name_of(container)
+            for port, address, container in published(running)
+            if port in (self.settings.http_port, self.settings.https_port)
+            and labels_of(container).get(PREFIX)
+            and any(overlap(address, own) for own in self.settings.addresses)
+        }
+
+    def _listen_meanwhile(self, publishers: Mapping[int, str], running: bool) -> None:
+        """Choose other ports for those that environments still publish; a running door keeps its own."""
+        earlier = DoorSettings()
+        if running:
+            with contextlib.suppress(DoorError):
+                earlier = self.door.settings()
+        taken = {port for _address, port, _inode in listening()}
+        free = (port for port in _MEANWHILE if port not in taken)
+        http = earlier.http_meanwhile or next(free) if self.settings.http_port in publishers else 0
+        https = earlier.https_meanwhile or next(free) if self.settings.https_port in publishers else 0
+        self.settings = dataclasses.replace(self.settings, http_meanwhile=http, https_meanwhile=https)
+
     def _own_ports(self) -> frozenset[int]:
         """The ports of the running door: its configuration has them where its settings are damaged."""
         try:
-            settings = self.door.settings()
-            return frozenset((settings.http_port, settings.https_port))
+            return frozenset(self.door.settings().listens.values())
         except DoorError:
             return listened((self._tree.read(CONFIGURATION) or b"").decode(errors="replace"))
 

@@ -84,6 +84,12 @@ def mount(base: str) -> None:
         raise DoorError("the kernel follows links in %s all the same. The front door needs Linux 5.10 or later" % base)
 
 
+def boot_files(state: str) -> tuple[str, str]:
+    """The script and the unit of systemd that make the sockets' directory of a state directory's door."""
+    name = places.project(state).replace("_", "-")
+    return os.path.join(_SCRIPTS, "%s.py" % name), os.path.join(UNITS, "bulkhead-%s.service" % name)
+
+
 def keep_over_a_boot(engine: Engine, state: str) -> bool:
     """Have systemd make the directories and the mount before the engine starts; whether anything changed.
 
@@ -91,14 +97,12 @@ def keep_over_a_boot(engine: Engine, state: str) -> bool:
     """
     if not os.path.isdir(SYSTEMD):
         return False
-    name = places.project(state).replace("_", "-")
     base = places.sockets(state)
-    script = os.path.join(_SCRIPTS, "%s.py" % name)
+    script, unit = boot_files(state)
+    text = _SCRIPT % (base, places.routes(state), _escaped(base), _BIND, _STRICT)
     files = {
-        _SCRIPTS: DesiredFile(
-            "%s.py" % name, (_SCRIPT % (base, places.routes(state), _escaped(base), _BIND, _STRICT)).encode(), 0o700
-        ),
-        UNITS: DesiredFile("bulkhead-%s.service" % name, (_UNIT % (state.replace("%", "%%"), script)).encode(), 0o644),
+        _SCRIPTS: DesiredFile(os.path.basename(script), text.encode(), 0o700),
+        UNITS: DesiredFile(os.path.basename(unit), (_UNIT % (state.replace("%", "%%"), script)).encode(), 0o644),
     }
     different = {folder: file for folder, file in files.items() if Tree(folder).differs(file)}
     for folder, file in different.items():

@@ -73,7 +73,8 @@ class Route:
 @dataclasses.dataclass(frozen=True)
 class DoorSettings:
     """What the machine decides. ``connections`` is the most at a time, ``source_connections`` of these from one
-    address (of IPv6: one /64); ``trusted`` are networks that must send the PROXY protocol."""
+    address (of IPv6: one /64); ``trusted`` are networks that must send the PROXY protocol. ``http_meanwhile`` and
+    ``https_meanwhile`` are the ports on which the door listens while an environment still has its own (0: none has)."""
 
     http_port: int = 80
     https_port: int = 443
@@ -83,6 +84,13 @@ class DoorSettings:
     source_connections: int = 1000
     hello_timeout: int = 5
     idle_timeout: int = 3600
+    http_meanwhile: int = 0
+    https_meanwhile: int = 0
+
+    @property
+    def listens(self) -> dict[str, int]:
+        """The ports on which the door listens now, by backend."""
+        return {"http": self.http_meanwhile or self.http_port, "https": self.https_meanwhile or self.https_port}
 
 
 def checked(route: Route) -> Route:
@@ -275,7 +283,8 @@ defaults
     timeout server %(idle)ds
     timeout tunnel %(idle)ds
     timeout client-fin 30s
-    timeout server-fin 30s
+    # A client that is gone is waited for no longer: the environment would still be counted its connection.
+    timeout server-fin 5s
     timeout http-request %(hello)ds
     timeout http-keep-alive 15s
     retries 2
@@ -333,8 +342,8 @@ def configuration(
         "node": node,
         "admin": admin,
         "trusted": _trusted(settings),
-        "https_binds": _binds(settings, settings.https_port, ""),
-        "http_binds": _binds(settings, settings.http_port, " proto h1"),
+        "https_binds": _binds(settings, settings.listens["https"], ""),
+        "http_binds": _binds(settings, settings.listens["http"], " proto h1"),
         "by_sni": _lookup("tcp-request content", "req.ssl_sni,lower"),
         "by_host": _lookup("http-request", "req.hdr(host),host_only,lower"),
     }

@@ -27,6 +27,7 @@ from .firewall_boot import BootGuard, RuleSet
 from .firewall_rules import (
     CHAINS,
     DOCKER_USER,
+    FILTER,
     FORWARD,
     INPUT,
     FirewallError,
@@ -51,11 +52,12 @@ _ATTEMPTS = 20
 
 
 class Table:
-    """The filter table of one address family, accessed by the same command that the engine uses."""
+    """A table of one address family, by default the filter table, accessed by the same command that the engine uses."""
 
-    def __init__(self, engine: Engine, family: int) -> None:
+    def __init__(self, engine: Engine, family: int, kind: str = FILTER) -> None:
         self.engine = engine
         self.family = family
+        self.kind = kind
         self.command = ""
         self.chains: dict[str, list[str]] = {}
         for name in _COMMANDS[family]:
@@ -72,16 +74,18 @@ class Table:
                 "bulkhead_firewall needs %s on the machine: install iptables, or set bulkhead_firewall to false"
                 % _COMMANDS[family][0]
             )
+        if kind != FILTER:
+            self.refresh()
 
-    def _load(self, name: str) -> dict[str, list[str]]:
-        code, output, errors = self.engine.tool(name + "-save", "-t", "filter")
+    def _load(self, name: str, kind: str = FILTER) -> dict[str, list[str]]:
+        code, output, errors = self.engine.tool(name + "-save", "-t", kind)
         if code != 0:
             raise FirewallError("%s-save failed" % name, last_lines(errors))
         return parse_save(output)
 
     def refresh(self) -> None:
         """Read the table again."""
-        self.chains = self._load(self.command)
+        self.chains = self._load(self.command, self.kind)
 
     @property
     def parents(self) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..docker.engine import Engine
-from .firewall_rules import DOCKER_USER, FirewallError
+from .firewall_rules import DOCKER_USER, FILTER, FirewallError
 
 #: Where systemd says that it runs, where its units are, and where cron's files are.
 SYSTEMD = "/run/systemd/system"
@@ -33,13 +33,13 @@ _SCRIPT = """#!/bin/sh
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
-# Put up the guard with one family's command, as one transaction, whether or not it is up.
+# Put up the rules in one table with one family's command, as one transaction, whether or not they are up.
 put_up() {
-    if [ "$2" = %(docker_user)s ]; then "$1" -w 30 -N %(docker_user)s 2>/dev/null; fi
+    if [ "$3" = %(docker_user)s ]; then "$1" -w 30 -N %(docker_user)s 2>/dev/null; fi
     {
-        echo "*filter"
+        echo "*$2"
         echo ":%(chain)s - [0:0]"
-        "$1-save" -t filter | sed -n '/ -j %(chain)s$/s/^-A/-D/p'
+        "$1-save" -t "$2" | sed -n '/ -j %(chain)s$/s/^-A/-D/p'
         cat
         echo COMMIT
     } | "$1-restore" -w 30 --noflush || failed=1
@@ -49,7 +49,7 @@ failed=0
 %(calls)sexit "$failed"
 """
 
-_CALL = """put_up %(command)s %(parent)s <<'RULES'
+_CALL = """put_up %(command)s %(table)s %(parent)s <<'RULES'
 %(rules)s
 RULES
 """
@@ -57,7 +57,7 @@ RULES
 # firewalld, ufw and others replace the table when they start: the guard comes after them.
 _UNIT = """# %(prefix)s: written by Bulkhead; changes made here are lost with the next deployment.
 [Unit]
-Description=Firewall guard of %(prefix)s
+Description=Firewall rules of %(prefix)s
 After=local-fs.target firewalld.service ufw.service nftables.service iptables.service netfilter-persistent.service
 Before=docker.service
 
@@ -82,10 +82,11 @@ class RuleSet(NamedTuple):
     command: str
     parent: str
     lines: Sequence[str]
+    table: str = FILTER
 
 
 class BootGuard:
-    """What puts up one environment's guard when its machine starts."""
+    """What puts up one environment's guard when its machine starts, or what else has a chain (``prefix`` names it)."""
 
     def __init__(self, engine: Engine, prefix: str, chain: str) -> None:
         self.engine = engine
@@ -149,7 +150,13 @@ class BootGuard:
 def script(prefix: str, chain: str, sets: Sequence[RuleSet]) -> str:
     """The shell script that puts up a guard."""
     calls = [
-        _CALL % {"command": part.command, "parent": part.parent, "rules": "\n".join(part.lines)}
+        _CALL
+        % {
+            "command": part.command,
+            "table": part.table,
+            "parent": part.parent,
+            "rules": "\n".join(part.lines),
+        }
         for part in sets
         if part.lines
     ]

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from ..core.errors import Failure
 from .guarded import DNS, GUARDED, is_guarded
 
+#: The table of the guards.
+FILTER = "filter"
 #: The prefix of every environment's chain.
 CHAINS = "BULKHEAD-"
 #: The chains that jump to it. FORWARD only without DOCKER-USER (with an engine that uses nftables itself).
@@ -101,9 +103,13 @@ def jumps(chain: str, prefix: str, bridges: Iterable[str], parents: Iterable[str
 
 
 def restore_input(
-    existing: Mapping[str, list[str]], chain: str, rules: list[str], wanted_jumps: Mapping[str, list[str]]
+    existing: Mapping[str, list[str]],
+    chain: str,
+    rules: list[str],
+    wanted_jumps: Mapping[str, list[str]],
+    table: str = FILTER,
 ) -> str:
-    """The input for iptables-restore that puts these rules and jumps into the table; empty if they are in place.
+    """The input for iptables-restore that puts these rules and jumps into a table; empty if they are in place.
 
     Without rules and jumps the chain is removed.
     """
@@ -118,7 +124,7 @@ def restore_input(
         present and comparable(existing[chain]) == comparable(rules) and _same_jumps(existing, own, wanted_jumps, chain)
     ):
         return ""
-    lines = ["*filter", ":%s - [0:0]" % chain]
+    lines = ["*%s" % table, ":%s - [0:0]" % chain]
     lines += rules
     for printed in own.values():
         lines += ["-D" + rule[len("-A") :] for rule in printed]

@@ -13,16 +13,23 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..core.addresses import overlap
 from ..core.steps import Step
 from ..docker.containers import name_of
 from ..docker.engine import EngineError
 from ..edge.door import Door
+from ..edge.redirects import redirects_of, uncovered
 from ..edge.routes import DoorError, Route, taken
 from .containers import Containers
 from .service import Service
+
+#: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
+#: that a name had (``resolver … valid=1s``).
+SETTLING = 1.5
 
 
 def missing(prefix: str) -> str:
@@ -41,11 +48,13 @@ class FrontDoor:
         self.door = door
         self.prefix = prefix
 
-    def problems(self, services: Iterable[Service]) -> list[str]:
+    def problems(self, services: Iterable[Service], containers: Containers) -> list[str]:
         """What stands in the way of a deployment: there is no front door, it does not answer, two of them take
-        connections, or a domain is another environment's."""
+        connections, a domain is another environment's, or it does not listen where these containers do."""
         behind = [service for service in services if service.domains]
         found = self._absent() if behind else []
+        if behind and not found:
+            found = self._unheard(container for service in behind for container in containers.of_service(service))
         for service in behind:
             claims = taken(self._route(service, {"Id": ""}), self.door.routes().values())
             if claims:
@@ -54,6 +63,18 @@ class FrontDoor:
                     "bulkhead_domains of one of the two, and deploy that one first" % "; ".join(claims)
                 )
         return found
+
+    def _unheard(self, containers: Iterable[Mapping[str, Any]]) -> list[str]:
+        """What these containers publish where the front door does not listen, so that it cannot be led there."""
+        if not self.door.moving.look().open:
+            return []
+        found = [one for container in containers for one in redirects_of(container, self.prefix)]
+        return [
+            "%s publishes port %d on %s, where the front door does not listen, so its requests cannot be led there. "
+            "Add that to bulkhead_edge_addresses, and run ansible-playbook aiia.bulkhead.edge"
+            % (one.prefix, one.port, one.address or "all addresses")
+            for one in uncovered(found, self.door.settings().addresses)
+        ]
 
     def _absent(self) -> list[str]:
         doors = self.door.doors()
@@ -87,8 +108,29 @@ class FrontDoor:
             raise EngineError("container %s has no sockets for the front door" % _name(container))
         return bool(self.door.publish(self._route(service, container)))
 
+    def take_over(self, containers: Iterable[Mapping[str, Any]]) -> bool:
+        """While the machine moves behind the front door: lead what these containers publish there, for new connections.
+        Whether anything changed."""
+        found = [one for container in containers for one in redirects_of(container, self.prefix)]
+        return bool(found) and self.door.take_over(found)
+
+    def give_back(self) -> bool:
+        """Let the containers that publish the environment's ports have them again; whether they had not."""
+        return self.door.give_back(self.prefix)
+
+    def led_away(self, port: int, address: str) -> list[str]:
+        """Whose requests to a port of the machine go to the front door, other than the environment's own."""
+        return [
+            "the front door, to which it leads while %s moves behind it (ansible-playbook aiia.bulkhead.edge without "
+            "bulkhead_edge_move ends that)" % one.prefix
+            for one in self.door.moving.look().redirects
+            if one.port == port and one.prefix != self.prefix and overlap(one.address, address)
+        ]
+
     def close(self) -> None:
-        """Remove the environment's route, if it has one."""
+        """Remove the environment's route, if it has one, once nothing is on its way there."""
+        if self.give_back():
+            time.sleep(SETTLING)
         if self.door.has(self.prefix):
             self.door.withdraw(self.prefix)
 

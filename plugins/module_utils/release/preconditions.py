@@ -27,7 +27,7 @@ def refuse_foreign(comparison: Comparison) -> None:
     problems = _foreign_project(comparison) + _foreign_containers(comparison)
     problems += _foreign_objects(comparison, "network", comparison.params["networks"])
     problems += _foreign_objects(comparison, "volume", comparison.params["volumes"])
-    problems += _taken_ports(comparison) + comparison.door.problems(comparison.services)
+    problems += _taken_ports(comparison) + comparison.door.problems(comparison.services, comparison.containers)
     if problems:
         raise EngineError("%s. Nothing was changed" % "; ".join(problems))
 
@@ -100,7 +100,7 @@ def _taken_ports(comparison: Comparison) -> list[str]:
             _holder(container)
             for other, where, container in published(others)
             if other == port and overlap(address, where)
-        ]
+        ] or comparison.door.led_away(port, address)
         if not taken and not any(port == mine and overlap(address, where) for mine, where in own):
             listening = sockets.listening() if listening is None else listening
             taken = [

@@ -20,15 +20,11 @@ from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
-from .front_door import has_sockets
+from .front_door import SETTLING, has_sockets
 from .limits import missing_limits
 from .mounts import refuse_links
 from .service import Service
 from .traffic import is_steered, steer, unknown_signs
-
-#: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
-#: that a name had (``resolver … valid=1s``).
-SETTLING = 1.5
 
 #: Seconds to wait where open connections cannot be seen.
 _UNSEEN = 5
@@ -71,6 +67,10 @@ class Rolling:
     def dismiss(self, service: Service) -> None:
         """Send requests to the service's own containers, and remove its stand-in."""
         self._steer(service, False)
+        self.end(service)
+
+    def end(self, service: Service) -> None:
+        """Remove a service's stand-in, to which no requests go any more."""
         stand_in = self.run.containers.named(service.stand_in)
         if stand_in:
             self._drain([stand_in])
@@ -144,7 +144,13 @@ class Rolling:
             stand_in = self.run.containers.named(service.stand_in)
             found = [stand_in] if to_stand_in and stand_in else self.run.containers.of_service(service)
             ready = [one for one in found if is_well(one) and has_sockets(service, one)]
-            if ready and self.run.comparison.door.lead(service, ready[0]):
+            door = self.run.comparison.door
+            changed = bool(ready) and door.lead(service, ready[0])
+            if ready and to_stand_in:
+                changed |= door.take_over(self.run.containers.of_service(service))
+            elif not ready and any(map(is_well, found)):  # they publish its ports, and a killed run led those away
+                changed |= door.give_back()
+            if changed:
                 time.sleep(SETTLING)
             return
         if to_stand_in != is_steered(self.run.tree, service):

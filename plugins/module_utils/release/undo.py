@@ -69,6 +69,10 @@ class Undo:
         names = self._misled | {service.name for service in self.rollout.serving.brought}
         stale = [service for service in services if service.name in names]
         self.rollout.serve(services, stale, allowed=True)
+        kept_apart = {service.stand_in for service in services if service.rolling}
+        for service in self.comparison.services:  # nothing leads to the stand-in of what was not behind the front door
+            if service.rolling and service.stand_in not in kept_apart:
+                self.rollout.rolling.end(service)
         self.rollout.end_overlap(overlap, services, stale)
         if self.comparison.firewall:
             self.comparison.firewall.look_again()

@@ -23,7 +23,7 @@ from ..isolation.model import Finding, Severity
 from .checks import unknown
 from .settings import one_of, plain
 from .templates import is_template
-from .variables import specification
+from .variables import of_machines, specification
 
 
 class TypedAs(Enum):
@@ -174,7 +174,13 @@ def ingredients(extra: Iterable[str], variables: Mapping[str, Any]) -> list[Find
 
 
 def _typed(name: str, extra: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    if name not in specification():
+    if name in of_machines():
+        yield _finding(
+            name,
+            f"-e sets {name}, which only the front door's own role reads",
+            f"set {name} in group_vars/all, or give it to ansible-playbook aiia.bulkhead.edge",
+        )
+    elif name not in specification():
         message, fix = unknown(name)
         yield Finding("unknown-variable", Severity.HIGH, (), name, message, fix)
     elif name not in MAY_SET:

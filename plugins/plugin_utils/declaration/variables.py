@@ -32,7 +32,17 @@ _MAY_BE_EMPTY = (
 @cache
 def specification() -> Mapping[str, Mapping[str, Any]]:
     """The public variables with type and requirement, from the role's ``argument_specs.yml``."""
-    text = (ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    return _options(ROLE)
+
+
+@cache
+def of_machines() -> Mapping[str, Mapping[str, Any]]:
+    """The variables of the front door's role, which an inventory has beside those of its environments."""
+    return _options(ROLE.parent / "edge")
+
+
+def _options(role: Path) -> dict[str, dict[str, Any]]:
+    text = (role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     options: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)["argument_specs"]["main"]["options"]
     return options

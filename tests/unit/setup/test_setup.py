@@ -20,6 +20,7 @@ sys.path.insert(0, str(SETUP))
 import belongings  # noqa: E402
 import engine_state  # noqa: E402
 import run_tests  # noqa: E402
+import setup  # noqa: E402
 import steps  # noqa: E402
 from engine_state import EngineState  # noqa: E402
 
@@ -46,6 +47,24 @@ def test_ready_needs_engine_compose_and_buildx() -> None:
         READY._replace(buildx=""),
     ):
         assert not state.ready, state
+
+
+def test_another_checkouts_packages_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to them, as a second work tree may have it: what makes them anew would empty what it leads to."""
+    theirs, calls = tmp_path / "theirs", list[object]()
+    theirs.mkdir()
+    (theirs / ".requirements").write_text("kept")
+    (tmp_path / ".venv").symlink_to(theirs)
+    monkeypatch.setattr(setup, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(setup, "STAMP", tmp_path / ".venv/.requirements")
+    monkeypatch.setattr(setup, "call_quietly", calls.append)
+    with pytest.raises(steps.StepFailed, match=r"is a link to .*Remove the link"):
+        setup.make_venv()
+    assert calls == [] and (theirs / ".requirements").read_text() == "kept"
+    (tmp_path / ".venv").unlink()
+    (tmp_path / ".venv").mkdir()
+    setup.make_venv()
+    assert len(calls) == 2
 
 
 def test_a_client_alone_is_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def beside_front_door(fleet: Fleet) -> Judgement:
                 f"{listing(owners(routed))}: one port has one listener, so whichever starts second fails, after a "
                 "reboot perhaps the front door with every environment behind it.",
                 f"Set bulkhead_edge: true for {listing(owners(claims))} too, or publish another port. To move over "
-                "environment by environment, let the front door begin on other ports (docs/behind-the-front-door.md).",
+                "environment by environment, begin with the one that has these ports (docs/behind-the-front-door.md).",
                 places((*claims, *routed)),
                 machine,
             )

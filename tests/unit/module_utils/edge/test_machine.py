@@ -16,6 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import no_links
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.kept import NODE, SETTINGS
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.machine import composed, problems
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, DoorSettings
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.containers import Containers
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.front_door import FrontDoor
 from unit.module_utils.edge.fake_door import Killed, Running, a_route, running
 from unit.module_utils.fake_engine import service
@@ -131,7 +132,7 @@ def test_killed_at_every_call_and_finished_by_the_next_run(running: Running) -> 
             running.on_call = lambda _call: None
         if len(running.taking()) == 2:  # the new one has the routes, and the old one takes connections as well
             web = service("web", domains=["staging.test"], connections=1, rate=1)
-            (problem,) = FrontDoor(running.door, "staging").problems([web])
+            (problem,) = FrontDoor(running.door, "staging").problems([web], Containers(()))
             assert "an update of the front door was interrupted" in problem and "aiia.bulkhead.edge" in problem
         running.machine(idle_timeout=100 + at).bring()
         assert len(running.taking()) == 1, at

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
-from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, Route, digest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.redirects import Move, Redirect
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, DoorSettings, Route, digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import files, roll_back
@@ -32,6 +33,9 @@ class FakeDoor:
         self.there, self.silent = 1, False
         self.ways: dict[str, Route] = {OTHER.prefix: OTHER}
         self.changes = 0
+        #: Whether the machine moves behind it, what is led there, and where it listens.
+        self.move = Move()
+        self.addresses: tuple[str, ...] = ("0.0.0.0", "::")
 
     def doors(self) -> list[dict[str, Any]]:
         return [{"Name": f"/door-{number}"} for number in range(self.there)]
@@ -65,8 +69,33 @@ class FakeDoor:
         self.machine.hear("published")
         return steps
 
+    @property
+    def moving(self) -> FakeDoor:
+        return self
+
+    def look(self) -> Move:
+        return self.move
+
+    def settings(self) -> DoorSettings:
+        return DoorSettings(addresses=self.addresses)
+
+    def take_over(self, redirects: Sequence[Redirect]) -> bool:
+        self.machine.hear("take over")
+        if not self.move.open or {*redirects} <= {*self.move.redirects}:
+            return False
+        self.move = self.move._replace(redirects=(*self.move.redirects, *redirects))
+        self.machine.hear("taken over")
+        return True
+
+    def give_back(self, prefix: str) -> bool:
+        before, self.move = self.move, self.move.without(prefix)
+        if before != self.move:
+            self.machine.hear("given back")
+        return before != self.move
+
     def withdraw(self, prefix: str) -> None:
         self.machine.hear("withdraw")
+        assert self.move.without(prefix) == self.move, "it would be led to nobody"
         del self.ways[prefix]
 
 
@@ -84,6 +113,8 @@ class Behind(Rolled):
             found: dict[str, Any] = made(*args, **options)
             if "plain" not in found["Config"]["Image"]:
                 found["Mounts"] = [{"Type": "bind", "Source": str(self.sockets), "Destination": "/run/edge"}]
+            elif "plain" in found["Config"]["Image"]:
+                found["NetworkSettings"] = {"Ports": {"443/tcp": [{"HostIp": "", "HostPort": "443"}]}}
             if found["State"]["Running"]:
                 (self.sockets / found["Id"][:12]).mkdir(parents=True, exist_ok=True)
             return found
@@ -106,6 +137,18 @@ class Behind(Rolled):
             if way and found["Id"][:12] == way.container and found["State"].get("Health", {}).get("Status"):
                 return str(found["Config"]["Image"]) if found["State"]["Health"]["Status"] == "healthy" else ""
         return ""
+
+
+class Moving(Behind):
+    """One that publishes its port, on a machine that moves behind the front door."""
+
+    def who_serves(self) -> str:
+        """Who answers at the port that was published: the front door where that is led there."""
+        if self.door.move.redirects:
+            return super().who_serves()
+        running = [found for found in self.engine.running.values() if found["State"]["Running"]]
+        publishing = [found for found in running if "plain" in found["Config"]["Image"]]
+        return str(publishing[0]["Config"]["Image"]) if publishing else ""
 
 
 @pytest.fixture
@@ -204,6 +247,63 @@ def test_from_published_ports_and_back(tmp_path: Path, monkeypatch: pytest.Monke
     assert machine.who_serves() == "web:1"
     machine.deploy(**plain, **files(web="plain:1"))
     assert set(machine.door.ways) == {"aiia_staging"}
+
+
+#: What publishes its port.
+PLAIN = [service("web", **{**ROLLING, "prepare": []}), service("db", awaited=True)]
+
+
+def moving(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Moving:
+    machine = Moving(directory, monkeypatch)
+    machine.deploy(services=PLAIN, **files(web="plain:1"))
+    machine.watch()
+    machine.door.move = Move(open=True)
+    return machine
+
+
+def test_while_the_machine_moves_its_port_is_never_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is killed, fails or comes to its end."""
+    counted = moving(tmp_path / "count", monkeypatch)
+    counted.deploy(**files(web="web:1"))
+    assert counted.made >= 20
+    assert counted.door.move == Move(True, (Redirect("aiia_prod", "", 443, "https"),))
+    assert counted.who_serves() == "web:1" and counted.is_clean()
+
+    failing = moving(tmp_path / "fails", monkeypatch)
+    failing.engine.sick["db:2"] = "unhealthy"
+    failing.fails(**files(web="web:1", db="db:2"), allow_downtime=True)
+    assert failing.door.move == Move(open=True) and failing.who_serves() == "plain:1" and failing.is_clean()
+    assert "aiia_prod" not in failing.door.ways
+
+    monkeypatch.setattr(Releases, "remove", lambda *_args: None)
+    for at in range(1, counted.made + 1):
+        machine = moving(tmp_path / f"again{at}", monkeypatch)
+        machine.killed_at = at
+        with pytest.raises(Killed):
+            machine.deploy(**files(web="web:1"))
+        machine.killed_at = 0
+        assert machine.who_serves(), at
+        machine.deploy(**files(web="web:1"))
+        assert (machine.who_serves(), machine.is_clean()) == ("web:1", True), at
+
+
+def test_where_the_front_door_does_not_listen_nothing_is_led(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = moving(tmp_path / "env", monkeypatch)
+    machine.door.addresses = ("127.0.0.1",)
+    error = machine.fails(**files(web="web:1"))
+    assert "aiia_prod publishes port 443 on all addresses, where the front door does not listen" in error.message
+    assert machine.who_serves() == "plain:1"
+    machine.door.addresses = ("0.0.0.0", "::")
+    machine.deploy(**files(web="web:1"))
+
+
+def test_a_port_that_is_led_to_the_front_door_is_taken(behind: Behind) -> None:
+    behind.door.move = Move(True, (Redirect("aiia_staging", "", 8443, "https"),))
+    wanted = [{"port": 8443, "address": "", "service": "web"}]
+    error = behind.fails(ports=wanted, **files(web="web:2"))
+    assert "port 8443 of service web is taken by the front door, to which it leads while aiia_staging" in error.message
+    behind.door.move = Move(True, (Redirect("aiia_prod", "", 8443, "https"),))
+    behind.deploy(ports=wanted, **files(web="web:2"))
 
 
 def test_a_first_deployment_that_fails_leaves_no_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,12 @@ def test_an_unknown_name_is_told_the_right_one() -> None:
     assert (found.rule, found.fix) == ("unknown-variable", "did you mean bulkhead_manage?")
 
 
+def test_what_the_front_doors_role_reads_is_no_deployments() -> None:
+    found = only(typed({"bulkhead_edge_image": "haproxy:3.0"}))
+    assert (found.rule, found.resource) == ("extra-variable", "bulkhead_edge_image")
+    assert found.fix.endswith("ansible-playbook aiia.bulkhead.edge")
+
+
 def test_a_malformed_threshold_of_the_inventory_stops_at_everything(tmp_path: Path) -> None:
     inventory = read(write(tmp_path / "inventory", {"staging": {**STAGING, "bulkhead_fail_on": "hgih"}}))
     assert declare(next(inventory.environments()), inventory.loader).fail_on.label == "low"

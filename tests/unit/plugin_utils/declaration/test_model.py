@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.checks import check_promotion
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import holds_seal
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import specification
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import of_machines, specification
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
 from unit.fleets import declarations, declared, environment, only, problems, read, write
 
@@ -110,6 +110,14 @@ def test_a_mistyped_variable_is_told_the_right_name(tmp_path: Path, mistyped: st
     assert (found.rule, found.resource, found.fix) == ("unknown-variable", mistyped, f"did you mean {right}?")
     assert found.where[0].file.endswith("group_vars/production/main.yml")
     assert found.where[0].line > 0
+
+
+def test_an_inventory_has_the_front_doors_variables_too(tmp_path: Path) -> None:
+    mine: dict[str, Any] = {"bulkhead_edge_image": "haproxy:3.0", "bulkhead_edge_addresses": ["127.0.0.1"]}
+    assert set(mine) <= set(of_machines()) and not set(of_machines()) & set(specification())
+    assert declared(tmp_path / "right", **mine).problems == []
+    found = only(declared(tmp_path / "wrong", bulkhead_edge_adresses=["127.0.0.1"]).problems)
+    assert found.fix == "did you mean bulkhead_edge_addresses?"
 
 
 def test_two_names_are_not_alike_because_both_are_ours(tmp_path: Path) -> None:
