@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from ..plugin_utils.adoption import moving
 from ..plugin_utils.adoption.whole import GUIDE, Adoption, adoption, clean
 from ..plugin_utils.gate.machine_calls import call_module
 from ..plugin_utils.gate.plan import Gate
+from ..plugin_utils.isolation.model import Finding
+from ..plugin_utils.isolation.report import text as report
 from ..plugin_utils.scaffold.files import Unusable, remove, write_all
 from ..plugin_utils.secrets import vault
 from ..plugin_utils.secrets.editing import SecretsProblem
@@ -44,6 +47,7 @@ class ActionModule(ActionBase):
                 "mode": {"type": "str", "choices": ["look", "apply"], "default": "look"},
                 "directory": {"type": "path", "default": "inventory"},
                 "projects": {"type": "list", "elements": "str", "default": []},
+                "homes": {"type": "path", "default": "/srv"},
                 "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             }
         )
@@ -58,7 +62,7 @@ class ActionModule(ActionBase):
                     "directory, -e bulkhead_inventory=<directory>. Nothing was written, and the server was not looked "
                     "at"
                 )
-            found = adoption(self._look(variables, arguments), _machine(variables), str(directory))
+            found = adoption(self._look(variables, arguments), _machine(variables), str(directory), arguments["homes"])
             if not found.planned:
                 raise Unusable(_nothing(found, arguments["projects"]))
             return self._write(variables, found, directory) if writes else self._show(variables, found, directory)
@@ -94,9 +98,7 @@ class ActionModule(ActionBase):
         with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as place:
             password = VaultSecret(secrets.token_bytes(16))
             write_all(Path(place) / "inventory", {**files, **_locked(found, lambda _group: password)})
-            proved = self._proved(task_vars, Path(place) / "inventory").replace(
-                str(Path(place) / "inventory"), str(directory)
-            )
+            proved = self._proved(task_vars, Path(place) / "inventory", directory)
         return self._result(found, directory, {**files, GUIDE: found.guide(proved)}, proved, False)
 
     def _write(self, task_vars: dict[str, Any], found: Adoption, directory: Path) -> dict[str, Any]:
@@ -123,12 +125,16 @@ class ActionModule(ActionBase):
             )
         return given[0][1]
 
-    def _proved(self, task_vars: dict[str, Any], directory: Path) -> str:
-        """What the plan says of the inventory."""
-        gate = Gate(self, {**task_vars, "ansible_inventory_sources": [str(directory)]})
+    def _proved(self, task_vars: dict[str, Any], place: Path, shown: Path | None = None) -> str:
+        """What the plan says of the inventory in a place, as if it were where it is ``shown``."""
+        gate = Gate(self, {**task_vars, "ansible_inventory_sources": [str(place)]})
         gate.inventory.extra_variables = {}
         verdict = gate.prove(deploying=False)
-        return verdict.text if verdict.findings else verdict.proved
+        if not verdict.findings:
+            return verdict.proved
+        findings = [_shown(finding, place, shown or place) for finding in verdict.findings]
+        stopping = [_shown(finding, place, shown or place) for finding in verdict.stopping]
+        return report.text(findings, stopping=stopping)
 
     def _result(
         self,
@@ -159,6 +165,16 @@ class ActionModule(ActionBase):
             "diff": diff if self._task.diff else [],
             "msg": "\n".join(lines),
         }
+
+
+def _shown(finding: Finding, place: Path, shown: Path) -> Finding:
+    """A finding on files in one place, as one on the same files in another."""
+    where = []
+    for found in finding.where:
+        path = Path(found.file).resolve() if found.file else Path()
+        inside = found.file and path.is_relative_to(place.resolve())
+        where.append(replace(found, file=str(shown / path.relative_to(place.resolve()))) if inside else found)
+    return replace(finding, where=tuple(where))
 
 
 def _names(found: Adoption) -> list[str]:

@@ -34,6 +34,12 @@ options:
     elements: str
     default: []
     description: The Compose projects to adopt. Empty means all that Bulkhead has not deployed.
+  homes:
+    type: path
+    default: /srv
+    description: >-
+      Where on the server the environments get their directories, such as C(/srv/shop/prod). The directories of now stay
+      as they are, as the way back.
   docker_host:
     type: str
     default: unix:///var/run/docker.sock

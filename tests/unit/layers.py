@@ -106,8 +106,8 @@ MAY_IMPORT |= _below(
         "story": "isolation",
         ".": "",
         "../action": "adoption declaration gate isolation isolation/facts isolation/live isolation/report "
-        "isolation_check jobs release scaffold secrets module_utils/backup/job module_utils/core/masking module_utils/core/steps "
-        "module_utils/source/values ansible",
+        "isolation_check jobs release scaffold secrets module_utils/backup/job module_utils/core/masking "
+        "module_utils/core/steps module_utils/source/values ansible",
         "../callback": "gate/kept isolation story module_utils/core/steps ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",

@@ -33,6 +33,7 @@ _LARGEST, _LONGEST = 256 << 10, 32 << 10
 
 _ORIGIN = re.compile(r"^\[remote \"origin\"\]\n(?:[ \t].*\n)*?[ \t]+url[ \t]*=[ \t]*(\S.*)$", re.MULTILINE)
 _ENV = re.compile(r"\.env(?:\.[\w.-]+)?\Z|[\w-]+\.env\Z")
+_NGINX = (".conf", ".template")
 _SITES = ("/etc/nginx/conf.d", "/etc/nginx/sites-enabled")
 
 
@@ -215,7 +216,7 @@ def _files(inspected: Iterable[dict[str, Any]], working: Iterable[str]) -> Itera
         for mount in item.get("Mounts") or ():
             target, source = str(mount.get("Destination")), str(mount.get("Source"))
             if mount.get("Type") == "bind" and target.startswith("/etc/nginx"):
-                for path in _configurations(source):
+                for path in _configurations(source, target):
                     found.setdefault(path, "nginx")
     for directory in working:
         for name in _names(directory):
@@ -226,10 +227,10 @@ def _files(inspected: Iterable[dict[str, Any]], working: Iterable[str]) -> Itera
     return ((kind, path) for path, kind in found.items())
 
 
-def _configurations(source: str) -> list[str]:
-    """The files of nginx that a bind mount brings: the file itself, or those of the directory."""
-    names = [name for name in _names(source) if name.endswith((".conf", ".template"))]
-    return [os.path.join(source, name) for name in names] if names else [source]
+def _configurations(source: str, target: str) -> list[str]:
+    """The files of nginx that a bind mount brings: those of the directory, or the file itself. Not its certificates."""
+    inside = [os.path.join(source, name) for name in _names(source) if name.endswith(_NGINX)]
+    return inside or [source] * target.endswith(_NGINX)
 
 
 def _names(directory: str) -> list[str]:

@@ -94,6 +94,7 @@ class Handmade:
     directory: str
     files: tuple[str, ...]
     containers: tuple[Container, ...]
+    homes: str = "/srv"
     said: list[str] = field(default_factory=list)
 
     @property
@@ -104,7 +105,7 @@ class Handmade:
     @property
     def home(self) -> str:
         """Its directory under Bulkhead: a new one, so that what is there stays as the way back."""
-        return f"/srv/{self.project}/{self.environment}"
+        return f"{self.homes.rstrip('/')}/{self.project}/{self.environment}"
 
     def part(self, name: str) -> Container | None:
         """The container that plays a part of the default stack; of several, the first."""

@@ -21,9 +21,10 @@ _COUNTING, _REMOVING, _JUDGING, _BUILDING, _STARTING, _MIGRATING, _COPYING = 15,
 
 #: Prints, for each table of a database, its name and how many rows it has.
 _ROWS = (
-    "SELECT format('SELECT %L, count(*) FROM %I.%I', table_schema || '.' || table_name, table_schema, table_name) "
-    "FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', "
-    "'information_schema') ORDER BY 1 \\gexec"
+    "SELECT format($$SELECT %L, count(*) FROM %I.%I$$, table_schema || $$.$$ || table_name, table_schema, table_name) "
+    "FROM "
+    "information_schema.tables WHERE table_type = $$BASE TABLE$$ AND table_schema NOT IN ($$pg_catalog$$, "
+    "$$information_schema$$) ORDER BY 1 \\gexec"
 )
 
 

@@ -39,7 +39,7 @@ class Stack:
     app_service: str = "django"
     app_port: int = 8000
     health_path: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
+    backup: str = ""
 
 
 def stack_of(
@@ -93,9 +93,8 @@ def _application(
     found.app_service = "django" if django else _key(container, own)
     definition: dict[str, Any] = _program(container)
     mounts = _mounts(found, own, container, volumes, claimed)
-    if django and [mount.partition(":")[0] for mount in mounts] in ([], ["storage"]):
-        # nginx of the default stack serves what lies on this volume.
-        mounts = mounts or ["storage:/srv/storage"]
+    if django:
+        mounts = _storage(found, own, container, mounts)
     if mounts:
         definition["volumes"] = mounts
     if not behind_nginx:
@@ -126,8 +125,36 @@ def _application(
         if behind_nginx:
             definition["x-bulkhead"] = {"rolling": True}
         found.services["django"] = None
+    if found.backup:
+        definition["x-bulkhead"] = {"backup": {"kind": "files", "path": found.backup}}
     if definition:
         found.services[found.app_service] = definition
+
+
+def _storage(found: Stack, own: Handmade, container: Container, mounts: list[str]) -> list[str]:
+    """The mounts of the application where the volume that its nginx serves from is called ``storage``, as in the default
+    stack. Its parts ``static`` and ``media`` are expected there."""
+    nginx = own.part("nginx")
+    served = {mount["source"] for mount in nginx.seen["mounts"] if mount["type"] == "volume"} if nginx else set()
+    both = [mount for mount in container.seen["mounts"] if mount["type"] == "volume" and mount["source"] in served]
+    key = next((key for mount in both for key, name in found.adopted.items() if name == mount["source"]), "")
+    if not key:
+        if nginx and mounts:
+            own.say(
+                f"{container.name} and nginx of {own.prefix} share no volume, and Bulkhead's nginx serves /static/ and "
+                "/media/ "
+                "from the volume storage: mount it in both (bulkhead_services), with static and media in it."
+            )
+        return mounts
+    found.adopted = {"storage" if name == key else name: volume for name, volume in found.adopted.items()}
+    if both[0]["target"] != "/srv/storage":
+        own.say(
+            f"{container.name} of {own.prefix} has its files at {both[0]['target']}. Backups take all of it; nginx "
+            "serves "
+            "static and media below it."
+        )
+        found.backup = both[0]["target"]
+    return [mount.replace(f"{key}:", "storage:", 1) if mount.startswith(f"{key}:") else mount for mount in mounts]
 
 
 def _other(

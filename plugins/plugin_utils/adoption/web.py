@@ -93,7 +93,7 @@ def application(own: Handmade, web: Web) -> Container | None:
 
 
 def _take(found: Web, own: Handmade, nginx: Container | None, server: Directive, target: tuple[str, int]) -> None:
-    for directive in _all(server.children):
+    for directive in _all(server.block):
         name, words = directive.name, directive.args
         if name == "server_name":
             for word in words:
@@ -128,14 +128,12 @@ def _take(found: Web, own: Handmade, nginx: Container | None, server: Directive,
 def _target(server: Directive, every: Sequence[Directive]) -> tuple[str, int]:
     """Where a server sends requests: the host and the port of its first ``proxy_pass``, upstreams resolved."""
     upstreams = {
-        directive.args[0]: next(
-            (line.args[0] for line in directive.children if line.name == "server" and line.args), ""
-        )
+        directive.args[0]: next((line.args[0] for line in directive.block if line.name == "server" and line.args), "")
         for directive in _all(every)
         if directive.name == "upstream" and directive.args
     }
-    values = {line.args[0]: line.args[1] for line in _all(server.children) if line.name == "set" and len(line.args) > 1}
-    for directive in _all(server.children):
+    values = {line.args[0]: line.args[1] for line in _all(server.block) if line.name == "set" and len(line.args) > 1}
+    for directive in _all(server.block):
         if directive.name == "proxy_pass" and directive.args:
             text = directive.args[0]
             for name, value in values.items():
@@ -151,11 +149,9 @@ def _target(server: Directive, every: Sequence[Directive]) -> tuple[str, int]:
 
 def _servers(directives: Sequence[Directive]) -> Iterator[Directive]:
     for directive in _all(directives):
-        if directive.name == "server" and directive.children:
+        if directive.name == "server" and directive.block:
             yield directive
 
 
-def _all(directives: Sequence[Directive]) -> Iterator[Directive]:
-    for directive in directives:
-        yield directive
-        yield from _all(directive.children)
+def _all(directives: Sequence[Directive] | None) -> Iterator[Directive]:
+    return (below for directive in directives or () for below in directive.walk())

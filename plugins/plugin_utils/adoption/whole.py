@@ -138,9 +138,12 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def adoption(seen: Mapping[str, Any], machine: str, inventory: str) -> Adoption:
-    """What would be made of a machine. ``inventory`` is where the files are going to be written."""
+def adoption(seen: Mapping[str, Any], machine: str, inventory: str, homes: str = "/srv") -> Adoption:
+    """What would be made of a machine. ``inventory`` is where the files are going to be written, ``homes`` where on the
+    machine the environments get their directories."""
     found, said = environments(seen)
+    for own in found:
+        own.homes = homes
     volumes = {volume["name"]: volume for volume in seen["volumes"]}
     planned = tuple(_planned(own, found, seen, volumes) for own in found)
     said += list(_left(seen, found, volumes))

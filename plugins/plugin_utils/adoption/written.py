@@ -108,9 +108,9 @@ def hosts(planned: Sequence[Planned], connection: Mapping[str, Any]) -> str:
     groups = {
         plan.own.group: {"hosts": {plan.own.prefix.replace("_", "-"): dict(connection) or None}} for plan in planned
     }
-    return "# One server: each environment has its own group with its own host.\n---\n" + dumped(
-        {"all": {"children": groups}}
-    ).replace(" null", "")
+    # The connection is ours and the administrator's; nothing of it came from the server.
+    text: str = yaml.safe_dump({"all": {"children": groups}}, sort_keys=False, width=1000).replace(" null", "")
+    return f"# One server: each environment has its own group with its own host.\n---\n{text}"
 
 
 def everyone(planned: Sequence[Planned]) -> str:
