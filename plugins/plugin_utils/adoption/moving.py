@@ -51,7 +51,7 @@ def gap(plan: Planned) -> list[tuple[str, int]]:
         parts.append(("the database stops", max(60, int(server.seen["stop_seconds"]))))
     parts.append(("containers and networks are removed", _REMOVING))
     if stack.copied:
-        parts.append(("directories are copied, more for each GB", _COPYING))
+        parts.append(("files are copied, more for each GB", _COPYING))
     parts.append(("the deployment looks, and fetches the source", _JUDGING))
     if "bulkhead_image" not in plan.source:
         parts.append(("the image is built, longer if its build is", _BUILDING))
@@ -123,7 +123,7 @@ def _steps(
         yield Step(
             "Stop the database; it has a minute to write everything.",
             "server",
-            (_docker("stop", "--time", "60", server.name),),
+            (_docker("stop", "-t", "60", server.name),),
             True,
         )
     removed = [_docker("rm", *(container.name for container in own.containers))]
@@ -139,10 +139,13 @@ def _steps(
     )
     if stack.copied:
         yield Step(
-            "Copy the directories that the application writes to.",
+            "Copy what lies in the old directory and is needed in the new one.",
             "server",
             tuple(
-                f"mkdir -p {shlex.quote(posixpath.dirname(there))} && cp -a {shlex.quote(here)} {shlex.quote(there)}"
+                f"mkdir -p {shlex.quote(posixpath.dirname(there))} && "
+                # A certificate is usually a link to the newest one.
+                f"cp {'-aL' if here in (plan.web.certificate, plan.web.key) else '-a'} {shlex.quote(here)} "
+                f"{shlex.quote(there)}"
                 for here, there in sorted(stack.copied.items())
             ),
             True,

@@ -132,7 +132,7 @@ def _application(
 
 
 def _storage(found: Stack, own: Handmade, container: Container, mounts: list[str]) -> list[str]:
-    """The mounts of the application where the volume that its nginx serves from is called ``storage``, as in the default
+    """The mounts of the application, where the volume that nginx serves from is called ``storage``, as in the default
     stack. Its parts ``static`` and ``media`` are expected there."""
     nginx = own.part("nginx")
     served = {mount["source"] for mount in nginx.seen["mounts"] if mount["type"] == "volume"} if nginx else set()

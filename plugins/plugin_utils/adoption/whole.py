@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ..secrets import fingerprints
 from . import moving
 from .conflicts import conflicts
 from .grouping import environments
-from .model import Container, Handmade
+from .model import Container, Handmade, is_below
 from .services import stack_of
 from .settings import is_django, settings_of
 from .web import application, web_of
@@ -165,6 +166,10 @@ def _planned(
     settings = settings_of(own, container, django)
     claimed = {name: other.prefix for other in found if other is not own for name in _volumes_of(other.containers)}
     stack = stack_of(own, container, django, volumes, claimed, settings, web.target[1] if own.part("nginx") else 0)
+    for path in (web.certificate, web.key):
+        # The old directory is the way back, and may carry the name of what another environment still runs as.
+        if path and own.directory and is_below(path, own.directory):
+            stack.copied[path] = posixpath.join(own.home, posixpath.relpath(path, own.directory))
     builds = _build(own, container, seen["files"])
     source = source_of(own, seen["checkouts"], builds, container.image if container else {})
     if own.part("nginx") and not (web.certificate and web.key):

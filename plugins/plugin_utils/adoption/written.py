@@ -37,8 +37,10 @@ class Planned:
 
     @property
     def certificate(self) -> tuple[str, str]:
-        """The files of its certificate and key; empty where they are not on the machine."""
-        return (self.web.certificate, self.web.key) if self.web.certificate and self.web.key else ("", "")
+        """The files of its certificate and key under Bulkhead; empty where they are not on the machine."""
+        copied = self.stack.copied
+        both = [copied.get(path, path) for path in (self.web.certificate, self.web.key)]
+        return (both[0], both[1]) if all(both) else ("", "")
 
 
 class _Dumper(yaml.SafeDumper):
