@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import subprocess
@@ -19,6 +20,7 @@ import yaml
 from certificate import self_signed
 from make_repository import make_repository
 from support import IMAGE, Run, Site, docker, free_port, without_terminal
+from work_repository import Repository
 
 #: A line that pgbouncer's image needs to be told by a file, as the guide's people do it.
 _POOLER = """\
@@ -46,6 +48,7 @@ class Handwork:
     http_port: int
     domain: str
     database: tuple[str, str, str] = ("", "", "")
+    https_port: int = 0
 
     def up(self) -> None:
         """What the guide types: cd to the directory, and up."""
@@ -57,6 +60,20 @@ class Handwork:
         """Ask the database."""
         server, user, name = self.database
         return docker("exec", container or server, "psql", "-U", user, "-d", name, "-XAtqc", query).strip()
+
+    def wait_for(self, query: str) -> None:
+        """Wait until the database answers ``t``: an application prepares it when it starts."""
+        for _attempt in range(120):
+            if self.sql(query) == "t":
+                return
+            time.sleep(0.5)
+        raise AssertionError(f"{self.names[0]} was not prepared: {docker('logs', '--tail', '20', self.names[1])}")
+
+    def asked(self) -> str:
+        """What the environment answers over TLS."""
+        command = ["curl", "--silent", "--insecure", "--max-time", "10", "--location"]
+        where = ["--connect-to", f"{self.domain}:443:127.0.0.1:{self.https_port}", f"https://{self.domain}/"]
+        return subprocess.run([*command, *where], capture_output=True, text=True, check=False).stdout
 
     def remove(self) -> None:
         """Remove what the hand made, whatever is left of it, by name."""
@@ -74,14 +91,17 @@ class Server:
     directory: Path
     environments: dict[str, Handwork] = field(default_factory=dict)
 
-    def play(self, name: str, *arguments: str, inventory: str = "localhost,") -> Run:
+    def play(
+        self, name: str, *arguments: str, inventory: str = "localhost,", passwords: list[str] | None = None
+    ) -> Run:
         """Run one of the collection's playbooks as an administrator does, on an inventory of theirs."""
         site = Site(self.directory / "admin", "unused")
-        passwords = []
+        every = []
         for group in self.environments:
             path = self.directory / f"{group}.password"
             path.write_text(f"the vault password of {group}")
-            passwords += ["--vault-id", f"{group}@{path}"]
+            every += ["--vault-id", f"{group}@{path}"]
+        passwords = every if passwords is None else passwords
         local = ["-c", "local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"]
         record = self.directory / "record.jsonl"
         command = ["ansible-playbook", f"aiia.bulkhead.{name}", "-i", inventory, *passwords, *arguments]
@@ -92,7 +112,7 @@ class Server:
         )
         return Run(done.returncode, done.stdout, [], time.monotonic() - began)
 
-    def adopt(self, *arguments: str) -> Run:
+    def adopt(self, *arguments: str, passwords: list[str] | None = None) -> Run:
         """Adopt the environments of this server, and nothing else that the machine runs."""
         projects = sorted({own.project for own in self.environments.values()})
         return self.play(
@@ -101,6 +121,7 @@ class Server:
             "-e", f"bulkhead_inventory={self.inventory}",
             "-e", f"bulkhead_adopt_homes={self.directory / 'srv'}",
             *arguments,
+            passwords=passwords,
         )  # fmt: skip
 
     @property
@@ -118,11 +139,6 @@ class Server:
             **variables,
         }
         path.write_text(yaml.safe_dump(given))
-
-    def change(self, group: str, **variables: Any) -> None:
-        """Decide what the adoption left to a person."""
-        path = self.inventory / "group_vars" / group / "tests.yml"
-        path.write_text(yaml.safe_dump({f"bulkhead_{name}": value for name, value in variables.items()}))
 
     def remove(self) -> None:
         """Remove what the hands made."""
@@ -170,7 +186,6 @@ class Outage:
     """Asks an environment ten times a second, and knows for how long it did not answer."""
 
     def __init__(self, own: Handwork) -> None:
-        self._url = f"https://{own.domain}:{own.https_port}/" if hasattr(own, "https_port") else ""
         self._own = own
         self.down: list[float] = []
         self._ended = threading.Event()
@@ -229,6 +244,7 @@ def guide_server(directory: Path, word: str) -> Server:
             http,
             domains[0],
             (f"{word}_{name}_postgresql", word, f"{word}_{name}"),
+            https,
         )
     return server
 
@@ -334,4 +350,88 @@ def _write_guide(home: Path, word: str, name: str, port: int, ports: tuple[int, 
     (home / f"docker-compose.{name}.yml").write_text(yaml.safe_dump(compose, sort_keys=False))
 
 
-__all__ = ("IMAGE", "Handwork", "Outage", "Server", "guide_server", "sections", "shell", "stated")
+_ORDERS = """
+import http.server, os
+import psycopg
+def rows():
+    names = {"host": "HOST", "dbname": "DB", "user": "USER", "password": "PASSWORD"}
+    with psycopg.connect(**{key: os.environ["POSTGRES_" + name] for key, name in names.items()}) as connection:
+        return connection.execute("SELECT count(*) FROM orders").fetchone()[0]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = (b"up" if self.path == "/up" else ("%d orders of %s" % (rows(), os.environ["SHOP"])).encode())
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+
+
+def orders_server(directory: Path, word: str) -> Server:
+    """A server with other names and no Django: one environment, its database in a directory, nginx's files "
+    "elsewhere."""
+    server = Server(directory)
+    repository = Repository(directory / "shop.git-work")
+    dockerfile = f'FROM {IMAGE}\nCOPY server.py /srv/server.py\nCMD ["python3", "-u", "/srv/server.py"]\n'
+    repository.commit({"Dockerfile": dockerfile, "server.py": _ORDERS})
+    home, sites = directory / "opt/orders", directory / "etc/web/sites"
+    home.mkdir(parents=True)
+    sites.mkdir(parents=True)
+    subprocess.run(["git", "clone", "--quiet", str(repository), str(home / "src")], check=True)
+    domain, http, https = f"{word}.example.org", free_port(), free_port()
+    certificate, private = self_signed([domain])
+    (directory / "etc/web/tls").mkdir()
+    (directory / "etc/web/tls/shop.crt").write_text(certificate)
+    (directory / "etc/web/tls/shop.key").write_text(private)
+    (sites / "shop.conf").write_text(
+        f"upstream shop {{ server backend:8080; }}\nserver "
+        f"{{\n  listen 80;\n  listen 443 ssl;\n  server_name {domain};\n"
+        "  ssl_certificate /etc/web-tls/shop.crt;\n  ssl_certificate_key /etc/web-tls/shop.key;\n"
+        "  location / { proxy_pass http://shop; }\n}\n"
+    )
+    password = secrets.token_urlsafe(24)
+    (home / "pg").mkdir()
+    os.chown(home / "pg", 999, 999)
+    health = "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/up')"
+    services = {
+        "backend": {
+            "build": {"context": "./src"},
+            "environment": {
+                "POSTGRES_HOST": "db", "POSTGRES_DB": "orders", "POSTGRES_USER": "orders", "SHOP": word,
+                "POSTGRES_PASSWORD": password, "CACHE_URL": f"redis://:{password}-c@cache:6379/1",
+            },
+            "healthcheck": {"test": ["CMD", "python3", "-c", health], "interval": "1s", "retries": 60},
+            "depends_on": {"db": {"condition": "service_healthy"}},
+            "stop_grace_period": "2s",
+        },
+        "db": {
+            "image": "bulkhead-demo/postgresql:17",
+            "environment": {"POSTGRES_USER": "orders", "POSTGRES_PASSWORD": password},
+            "user": "postgres",
+            "volumes": ["./pg:/var/lib/postgresql/data"],
+            "healthcheck": {
+                "test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "orders"], "interval": "1s", "retries": 60,
+            },
+        },
+        "cache": {
+            "image": "bulkhead-demo/redis:8",
+            "command": ["redis-server", "--requirepass", f"{password}-c"],
+            "environment": {"REDIS_PASSWORD": f"{password}-c"},
+            "volumes": ["cache:/data"],
+        },
+        "web": {
+            "image": "bulkhead-demo/nginx:1.26",
+            "ports": [f"127.0.0.1:{http}:80", f"127.0.0.1:{https}:443"],
+            "volumes": [f"{sites}:/etc/nginx/conf.d:ro", f"{directory}/etc/web/tls:/etc/web-tls:ro"],
+            "depends_on": {"backend": {"condition": "service_healthy"}},
+        },
+    }  # fmt: skip
+    (home / "compose.yml").write_text(yaml.safe_dump({"name": word, "services": services, "volumes": {"cache": {}}}))
+    names = [f"{word}-{service}-1" for service in services]
+    server.environments["production"] = Handwork(
+        word, home, "compose.yml", names, [f"{word}_cache"], http, domain, (f"{word}-db-1", "orders", "orders"), https
+    )
+    return server
+
+
+__all__ = ("Handwork", "Outage", "Server", "guide_server", "orders_server", "sections", "shell", "stated")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption import moving
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.whole import Adoption, adoption, clean
+from unit.plugin_utils.adoption.adopting_page import PAGE, with_example
 from unit.plugin_utils.adoption.servers import SECRET, bind, container, file, guide, port, seen, volume
 
 PG = "/var/lib/postgresql/data"
@@ -225,3 +226,9 @@ def test_a_network_that_others_use_is_left() -> None:
     other = container("x", "x", "other", "x", "/srv/x", networks={"proxy": []})
     lines = [line for step in adopted(seen(mine, other)).moves["shop_prod"] for line in step.lines]
     assert "docker network rm shop_default" in lines
+
+
+def test_the_example_of_the_page() -> None:
+    """`.venv/bin/python tests/unit/plugin_utils/adoption/adopting_page.py` writes it anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert with_example(text) == text
