@@ -209,6 +209,8 @@ def way_back(plan: Planned) -> list[str]:
         "and leaves the volumes. Then, on the server:",
         f"`cd {shlex.quote(own.directory)} && docker compose -p {shlex.quote(own.compose_project)} {names} up -d`",
     ]
+    if "redis_data" in plan.stack.adopted:
+        found.append("Redis then reads its dump, if it has one: what came after the move is in its append-only file.")
     if "POSTGRES_PASSWORD" in plan.settings.made or "DB_PASSWORD" in plan.settings.made:
         found.append(
             "The database then has the passwords of the vault. Give the roles their earlier ones back in psql, with "
