@@ -429,7 +429,15 @@ def orders_server(directory: Path, word: str) -> Server:
     (home / "compose.yml").write_text(yaml.safe_dump({"name": word, "services": services, "volumes": {"cache": {}}}))
     names = [f"{word}-{service}-1" for service in services]
     server.environments["production"] = Handwork(
-        word, home, "compose.yml", names, [f"{word}_cache"], http, domain, (f"{word}-db-1", "orders", "orders"), https
+        word,
+        home,
+        "compose.yml",
+        names,
+        [f"{word}_cache", f"{word}_prod_pgdata_moved"],
+        http,
+        domain,
+        (f"{word}-db-1", "orders", "orders"),
+        https,
     )
     return server
 

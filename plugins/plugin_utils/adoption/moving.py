@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..isolation.wording import listing
-from .model import Container
+from .model import DATA, Container
 from .written import Planned, database_name
 
 #: Seconds that a step takes at the most on a small server. What is built and migrated decides; the rest is measured.
@@ -126,6 +126,14 @@ def _steps(
             (_docker("stop", "-t", "60", server.name),),
             True,
         )
+        if stack.dumped:
+            yield Step(
+                "Restore the copy into a new volume, as a whole or not at all, and compare: its rows are those of "
+                "before.",
+                "server",
+                tuple(_copied(plan, server, admin, database, rows)),
+                True,
+            )
     removed = [_docker("rm", *(container.name for container in own.containers))]
     own_networks = {name for container in own.containers for name in container.seen["networks"]} - set(shared)
     known = {network["name"] for network in networks if network["labels"]}
@@ -152,37 +160,14 @@ def _steps(
         )
     yield Step("Deploy.", "here", (base.format("deploy"),), True)
     if server:
-        yield from _after(plan, server, rows, base)
+        yield from _after(plan, server, rows)
     yield Step("Deploy once more: nothing changes.", "here", (base.format("deploy"),))
 
 
-def _after(plan: Planned, server: Container, rows: str, base: str) -> Iterator[Step]:
+def _after(plan: Planned, server: Container, rows: str) -> Iterator[Step]:
     own = plan.own
     admin, database = server.seen["settings"].get("POSTGRES_USER") or "postgres", database_name(plan)
-    new, user = f"{own.prefix}_postgresql", plan.settings.user
-    owner = user if user and user != admin else own.prefix
-    if plan.stack.dumped:
-        application = f"{own.prefix}_{plan.stack.app_service}"
-        inside = ("exec", "-i", new, "pg_restore", "-U", admin, "-d", database, "--no-owner", f"--role={owner}")
-        yield Step(
-            "Restore the copy, as a whole or not at all.",
-            "server",
-            (
-                f"sha256sum --check /root/{own.prefix}.dump.sha256",
-                _docker("stop", application),
-                f"printf 'DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION \"{owner}\"' | "
-                f"{_docker('exec', '-i', new, 'psql', '-U', admin, '-d', database, '-X', '-q')}",
-                f"{_docker(*inside, '--single-transaction', '--exit-on-error')} < /root/{own.prefix}.dump",
-                _docker("start", application),
-            ),
-            True,
-        )
-        if plan.django:
-            yield Step(
-                "Run the migrations on it.",
-                "here",
-                (f"{base.format('manage')} -e bulkhead_manage='migrate --noinput'",),
-            )
+    new = f"{own.prefix}_postgresql"
     yield Step(
         "Count again. Every line of before has to be there; only tables of new migrations may be more.",
         "server",
@@ -217,6 +202,25 @@ def way_back(plan: Planned) -> list[str]:
             r"`\password`."
         )
     return found
+
+
+def _copied(plan: Planned, server: Container, admin: str, database: str, rows: str) -> Iterator[str]:
+    """Restore the dump with the server's own image, out of reach of everybody. The deployment sets the passwords."""
+    name, volume = f"{plan.own.prefix}_copy", plan.stack.adopted["pgdata"]
+    dump = f"/root/{plan.own.prefix}.dump"
+    yield _docker("volume", "create", volume)
+    given = ("-e", f"POSTGRES_USER={admin}", "-e", f"POSTGRES_DB={database}", "-e", "POSTGRES_PASSWORD")
+    run = ("run", "--detach", "--name", name, "--network", "none", *given, "-v", f"{volume}:{DATA['postgresql']}")
+    yield f"POSTGRES_PASSWORD=$(openssl rand -hex 24) {_docker(*run, str(server.seen['image']))}"
+    asked = _docker("exec", name, "pg_isready", "-q", "-h", "127.0.0.1", "-U", admin, "-d", database)
+    yield f"until {asked}; do sleep 1; done"
+    yield f"sha256sum --check {dump}.sha256"
+    restore = ("exec", "-i", name, "pg_restore", "-U", admin, "-d", database, "--no-owner")
+    yield f"{_docker(*restore, '--single-transaction', '--exit-on-error')} < {dump}"
+    yield f"{_count(name, admin, database)} > {rows}.copied"
+    yield f"cmp {rows}.before {rows}.copied"
+    yield _docker("stop", "-t", "60", name)
+    yield _docker("rm", name)
 
 
 def _append_only(redis: Container) -> Iterator[str]:
@@ -254,8 +258,8 @@ def written(plan: Planned, every: Sequence[Step]) -> str:
         + ".",
         "",
     ]
-    if plan.stack.adopted:
-        adopted = listing(f"{name} (as {key})" for key, name in plan.stack.adopted.items())
+    if plan.stack.kept:
+        adopted = listing(f"{name} (as {key})" for key, name in plan.stack.kept.items())
         lines += [f"Taken over by name, with what they hold: {adopted}.", ""]
     for number, step in enumerate(every, 1):
         where = "on the server, as root" if step.where == "server" else "here"

@@ -29,7 +29,7 @@ class Stack:
     """The services of an environment under Bulkhead.
 
     ``adopted`` are volumes to take over: key in the stack, name on the machine. ``copied`` are directories to copy:
-    from, to. ``dumped`` says why the database moves as a copy instead; empty where its volume is taken over.
+    from, to. ``dumped`` says why the database moves as a copy, into a new volume; empty where its own is taken over.
     """
 
     services: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +40,11 @@ class Stack:
     app_port: int = 8000
     health_path: str = ""
     backup: str = ""
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The volumes that are there now and are taken over; that of a copied database is new."""
+        return {key: name for key, name in self.adopted.items() if not (self.dumped and key == VOLUMES["postgresql"])}
 
 
 def stack_of(
@@ -243,6 +248,7 @@ def _data(
         found.adopted[VOLUMES[part]] = mount["source"]
     elif part == "postgresql":
         found.dumped = f"{container.name} {why}"
+        found.adopted[VOLUMES[part]] = f"{own.prefix}_pgdata_moved"
     else:
         own.say(
             f"{container.name} of {own.prefix} {why}: what it holds is not taken over, and starts empty. If it is more "
@@ -251,7 +257,7 @@ def _data(
         )
 
 
-def _entry(container: Container) -> list[str]:
+def _entry(container: Container) -> Any:
     return container.seen["entrypoint"] or container.image.get("entrypoint", [])
 
 

@@ -128,7 +128,9 @@ def _take(found: Web, own: Handmade, nginx: Container | None, server: Directive,
 def _target(server: Directive, every: Sequence[Directive]) -> tuple[str, int]:
     """Where a server sends requests: the host and the port of its first ``proxy_pass``, upstreams resolved."""
     upstreams = {
-        directive.args[0]: next((line.args[0] for line in directive.block if line.name == "server" and line.args), "")
+        directive.args[0]: next(
+            (line.args[0] for line in directive.block or () if line.name == "server" and line.args), ""
+        )
         for directive in _all(every)
         if directive.name == "upstream" and directive.args
     }

@@ -78,7 +78,7 @@ class Adoption:
                 f"{own.compose_project} in {own.directory or 'an unknown directory'}"
             )
             yield f"  domains: {', '.join(plan.web.domains) or 'none was found'}"
-            for key, name in plan.stack.adopted.items():
+            for key, name in plan.stack.kept.items():
                 yield f"  takes over the volume {name} as {key}"
             for here, there in plan.stack.copied.items():
                 yield f"  copies {here} to {there}"

@@ -42,8 +42,8 @@ def adopted_volumes(environment: Environment) -> dict[str, str]:
 def claims_declared(environment: Environment) -> Iterator[Claim]:
     """The claims on users, on volumes that are taken over, and on files of the machine that root reads; ``shared`` says
     that they are declared so."""
-    for key, name in adopted_volumes(environment).items():
-        yield _claim(environment, "bulkhead_adopted_volumes", "volume", name, volume=key, adopted=True)
+    for key, volume in adopted_volumes(environment).items():
+        yield _claim(environment, "bulkhead_adopted_volumes", "volume", volume, volume=key, adopted=True)
     shared = {name for kind, name in declared_shares(environment) if kind == "path"}
     for variable, kind in _USERS.items():
         name = environment.variables.get(variable)

@@ -151,16 +151,16 @@ def test_a_database_whose_volume_does_not_fit_moves_as_a_checked_copy(mounts: li
     found = adopted(seen(web(), postgresql("shop-db-1", mounts=mounts)))
     plan, lines = found.planned[0], "\n".join(line for step in found.moves["shop_prod"] for line in step.lines)
     assert plan.stack.dumped.startswith(f"shop-db-1 {why}") if why else not plan.stack.dumped
-    assert ("pgdata" in plan.stack.adopted) is not bool(why)
+    assert plan.stack.adopted["pgdata"] == ("shop_prod_pgdata_moved" if why else "shop_pg")
     for command in ("pg_dump", "sha256sum --check", "pg_restore", "--single-transaction"):
         assert (command in lines) is bool(why), command
-    assert lines.count("format($$SELECT %L, count(*)") == 2
+    assert lines.count("format($$SELECT %L, count(*)") == (3 if why else 2)
 
 
 def test_one_volume_of_two_environments_is_taken_over_by_none() -> None:
     other = container("x-db", "postgres:17.5", "other", "db", "/srv/other", mounts=[volume("shop_pg", PG)])
     found = adopted(seen(web(), postgresql("shop-db-1"), other))
-    assert [plan.stack.adopted for plan in found.planned] == [{}, {}]
+    assert [plan.stack.kept for plan in found.planned] == [{}, {}]
     assert "which other_prod mounts as well" in found.planned[1].stack.dumped
 
 
