@@ -68,6 +68,8 @@ class ActionModule(ActionBase):
             return self._write(variables, found, directory) if writes else self._show(variables, found, directory)
         except (Unusable, SecretsProblem) as error:
             raise AnsibleActionFail(clean(str(error))) from None
+        except OSError as error:
+            raise AnsibleActionFail(f"{directory} cannot be used: {error.strerror}. Nothing was written") from None
 
     def _look(self, task_vars: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What the machine says. The answer holds secrets: no verbose output may have it."""

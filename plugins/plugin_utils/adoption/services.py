@@ -16,6 +16,7 @@ from ...module_utils.docker.labels import COMPOSE
 from ..isolation.facts.service_kinds import FRONT, words_of
 from ..isolation.readers.fingerprints import use_of
 from .model import DATA, VOLUMES, Container, Handmade, is_below
+from .programs import literal, program
 from .settings import Settings
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -79,7 +80,7 @@ def stack_of(
         found.services["django"] = None
         own.say(f"{own.prefix} has no container of an application: add its service to bulkhead_services.")
     else:
-        _application(found, own, application, django, volumes, claimed, "nginx" in taken)
+        _application(found, own, application, django, volumes, claimed, settings, "nginx" in taken)
     for container in own.parts("app"):
         if container is not application:
             _other(found, own, container, volumes, claimed, settings, application)
@@ -93,10 +94,11 @@ def _application(
     django: bool,
     volumes: Mapping[str, Mapping[str, Any]],
     claimed: Mapping[str, str],
+    settings: Settings,
     behind_nginx: bool,
 ) -> None:
     found.app_service = "django" if django else _key(container, own)
-    definition: dict[str, Any] = _program(container)
+    definition = program(container, settings)
     mounts = _mounts(found, own, container, volumes, claimed)
     if django:
         mounts = _storage(found, own, container, mounts)
@@ -118,7 +120,7 @@ def _application(
         definition["expose"] = [str(found.app_port)]
         definition["networks"] = {"default": {"aliases": [f"{own.prefix}_{found.app_service}"]}}
         definition["healthcheck"] = {
-            "test": [_literal(word) for word in test]
+            "test": [literal(word) for word in test]
             if test[:1] in (["CMD"], ["CMD-SHELL"])
             else ["CMD-SHELL", f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{found.app_port}'"],
             "interval": "15s",
@@ -179,7 +181,7 @@ def _other(
             "routes by (labels, the engine's socket) reaches other environments. Its routes become bulkhead_domains."
         )
         return
-    definition = _program(container)
+    definition = program(container, settings)
     same = application is not None and container.seen["image_id"] == application.seen["image_id"]
     if same:
         if not container.differs("health"):
@@ -192,7 +194,7 @@ def _other(
                 settings.secret[name] = value
                 given[name] = f"${{{name}}}"
             else:
-                given[name] = _literal(value)
+                given[name] = literal(value)
         if given:
             definition["environment"] = given
     mounts = _mounts(found, own, container, volumes, claimed)
@@ -207,17 +209,6 @@ def _other(
             "it."
         )
     found.services[_key(container, own)] = definition
-
-
-def _program(container: Container) -> dict[str, Any]:
-    """What a container starts, where it is something else than its image does."""
-    keys = {"command": "command", "entrypoint": "entrypoint"}
-    found: dict[str, Any] = {
-        key: [_literal(word) for word in container.seen[seen]] for key, seen in keys.items() if container.differs(seen)
-    }
-    if container.differs("user"):
-        found["user"] = container.seen["user"]
-    return found
 
 
 def _data(
@@ -345,8 +336,3 @@ def _listens(container: Container | None) -> int:
         return 8000
     targets = [port["target"] for port in container.seen["ports"]]
     return int(next(iter([*targets, *container.seen["exposed"], 8000])))
-
-
-def _literal(text: str) -> str:
-    """A text that Compose does not take for one with variables."""
-    return text.replace("$", "$$")

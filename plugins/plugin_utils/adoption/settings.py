@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..declaration.settings import setting_problem
 from ..isolation.readers.fingerprints import SIGNING, use_of
+from ..isolation.redaction import redact
 from ..secrets.fingerprints import STRONG, bits
 from ..secrets.generate import generate, kind_of
 from .model import Container, Handmade
@@ -68,7 +69,7 @@ def settings_of(own: Handmade, application: Container | None, django: bool) -> S
         elif use_of(name) == SIGNING and django and "SECRET_KEY" not in found.names:
             found.call("SECRET_KEY", name)
             found.secret["SECRET_KEY"] = value
-        elif use_of(name) or _has_password(value):
+        elif use_of(name) or _has_password(value) or redact(value) != value:
             found.secret[name] = value
         else:
             found.plain[name] = value

@@ -232,3 +232,19 @@ def test_the_example_of_the_page() -> None:
     """`.venv/bin/python tests/unit/plugin_utils/adoption/adopting_page.py` writes it anew."""
     text = PAGE.read_text(encoding="utf-8")
     assert with_example(text) == text
+
+
+def test_passwords_in_commands_go_into_the_vault() -> None:
+    """Compose fills them in from .env; a word that is none stays."""
+    worker = container(
+        "shop-worker-1", "other", "shop", "worker",
+        command=["work", "--password", SECRET, f"--api-token={SECRET}2", "--level", "info", "-v", f"redis://:{SECRET}@x/"],
+    )  # fmt: skip
+    found = adopted(seen(web(ports=[port(80, 80)], settings={"KEYS_AT": "ghp_" + SECRET}), worker))
+    words = variables(found, "production")["bulkhead_services"]["worker"]["command"]
+    assert words == [
+        "work", "--password", "${WORKER_PASSWORD}", "--api-token=${WORKER_API_TOKEN}", "--level", "info", "-v",
+        "${WORKER_COMMAND}",
+    ]  # fmt: skip
+    assert SECRET not in "\n".join([said(found), found.guide(""), *found.files({}).values()])
+    assert found.planned[0].settings.secret["WORKER_API_TOKEN"] == f"{SECRET}2"
