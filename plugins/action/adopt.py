@@ -19,7 +19,7 @@ from ansible.parsing.vault import VaultSecret
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.adoption import moving
-from ..plugin_utils.adoption.whole import GUIDE, Adoption, adoption, clean
+from ..plugin_utils.adoption.whole import GUIDE, Adoption, adoption, clean, refusal
 from ..plugin_utils.gate.machine_calls import call_module
 from ..plugin_utils.gate.plan import Gate
 from ..plugin_utils.isolation.model import Finding
@@ -83,15 +83,9 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             raise Unusable(f"{answer.get('msg')}. {answer.get('detail', '')}".strip())
         seen: dict[str, Any] = answer["seen"]
-        if seen["engine"]["rootless"]:
-            raise Unusable(
-                f"the engine at {arguments['docker_host']} runs rootless, under a user of its own. Its containers "
-                "reach no "
-                "firewall and its volumes belong to that user: give the address of its socket as bulkhead_docker_host "
-                "in "
-                "the inventory that new writes (ansible-playbook aiia.bulkhead.new), and move the data with a dump. "
-                "Nothing was written"
-            )
+        why = refusal(seen, arguments["docker_host"])
+        if why:
+            raise Unusable(why)
         return seen
 
     def _show(self, task_vars: dict[str, Any], found: Adoption, directory: Path) -> dict[str, Any]:

@@ -139,6 +139,18 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def refusal(seen: Mapping[str, Any], docker_host: str) -> str:
+    """Why nothing of a machine can be adopted; empty if it can."""
+    if not seen["engine"]["rootless"]:
+        return ""
+    return (
+        f"the engine at {docker_host} runs rootless, as a user of its own: its volumes belong to that user, and no "
+        "firewall "
+        "of the machine guards its containers. It cannot be adopted as it is. Write an inventory with ansible-playbook "
+        "aiia.bulkhead.new, and move the data with a dump. Nothing was written"
+    )
+
+
 def adoption(seen: Mapping[str, Any], machine: str, inventory: str, homes: str = "/srv") -> Adoption:
     """What would be made of a machine. ``inventory`` is where the files are going to be written, ``homes`` where on the
     machine the environments get their directories."""

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption import moving
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.whole import Adoption, adoption, clean
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.adoption.whole import (
+    Adoption,
+    adoption,
+    clean,
+    refusal,
+)
 from unit.plugin_utils.adoption.adopting_page import PAGE, with_example
 from unit.plugin_utils.adoption.servers import SECRET, bind, container, file, guide, port, seen, volume
 
@@ -248,3 +253,8 @@ def test_passwords_in_commands_go_into_the_vault() -> None:
     ]  # fmt: skip
     assert SECRET not in "\n".join([said(found), found.guide(""), *found.files({}).values()])
     assert found.planned[0].settings.secret["WORKER_API_TOKEN"] == f"{SECRET}2"
+
+
+def test_a_rootless_engine_is_refused() -> None:
+    assert refusal(seen(), "unix:///x") == ""
+    assert "unix:///x runs rootless" in refusal(seen(engine={"rootless": True}), "unix:///x")
