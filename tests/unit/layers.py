@@ -101,11 +101,13 @@ MAY_IMPORT |= _below(
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         "scaffold": "declaration yaml",
+        "adoption": "declaration isolation isolation/facts isolation/readers isolation/readers/nginx isolation/report "
+        "isolation/rules isolation_check secrets module_utils/docker/labels module_utils/source/values yaml",
         "story": "isolation",
         ".": "",
-        "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
-        "release scaffold secrets module_utils/backup/job module_utils/core/masking module_utils/core/steps "
-        "module_utils/source/values ansible",
+        "../action": "adoption declaration gate isolation isolation/facts isolation/live isolation/report "
+        "isolation_check jobs release scaffold secrets module_utils/backup/job module_utils/core/masking "
+        "module_utils/core/steps module_utils/source/values ansible",
         "../callback": "gate/kept isolation secrets/opening story module_utils/core/steps ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",

@@ -18,7 +18,7 @@ _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(
         ("branch", "compose_file", "firewall_chain", "image_repository", "name", "project", "repository"), ""
     ),
-    **dict.fromkeys(("files", "firewall_ports", "networks", "ports", "restart", "services", "volumes"), []),
+    **dict.fromkeys(("adopted", "files", "firewall_ports", "networks", "ports", "restart", "services", "volumes"), []),
     **dict.fromkeys(("acme", "backup", "environment", "mend"), {}),
     **dict.fromkeys(("allow_downtime", "firewall"), False),
     **{

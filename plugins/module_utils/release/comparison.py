@@ -181,7 +181,8 @@ class Comparison:
 
     def volumes_made(self) -> list[str]:
         """When each of the environment's volumes was made: a new one has to be filled anew."""
-        volumes = inspect_objects(self.engine, "volume", self.params["volumes"])
+        names = [*self.params["volumes"], *(self.params.get("adopted") or ())]
+        volumes = inspect_objects(self.engine, "volume", names)
         return sorted("%s %s" % (volume["Name"], volume.get("CreatedAt", "")) for volume in volumes)
 
     def has_data(self) -> bool:

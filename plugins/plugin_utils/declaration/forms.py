@@ -387,6 +387,7 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_hsts_max_age": _number("a number of seconds", 0, 2**31 - 1),
     "bulkhead_services": SERVICE,
     "bulkhead_compose": SECTION,
+    "bulkhead_adopted_volumes": NAME,
     **dict.fromkeys(("bulkhead_machine_memory", "bulkhead_reserved_memory", "bulkhead_reserved_disk"), SIZE),
     "bulkhead_disk_alarm": _number("a percentage", 0, 99),
     "bulkhead_cpu_weight": _number("a weight", 0, 262144),

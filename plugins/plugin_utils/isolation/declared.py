@@ -32,8 +32,18 @@ def declared_shares(environment: Environment) -> Iterator[tuple[str, str]]:
             yield str(entry.get("kind")), str(entry.get("name"))
 
 
+def adopted_volumes(environment: Environment) -> dict[str, str]:
+    """The volumes that were there before the environment (``bulkhead_adopted_volumes``): key in the stack, name."""
+    declared = environment.variables.get("bulkhead_adopted_volumes")
+    found = declared.items() if isinstance(declared, Mapping) else ()
+    return {str(key): name for key, name in found if isinstance(name, str) and name}
+
+
 def claims_declared(environment: Environment) -> Iterator[Claim]:
-    """The claims on users, and on files of the machine that root reads; ``shared`` says that they are declared so."""
+    """The claims on users, on volumes that are taken over, and on files of the machine that root reads; ``shared`` says
+    that they are declared so."""
+    for key, volume in adopted_volumes(environment).items():
+        yield _claim(environment, "bulkhead_adopted_volumes", "volume", volume, volume=key, adopted=True)
     shared = {name for kind, name in declared_shares(environment) if kind == "path"}
     for variable, kind in _USERS.items():
         name = environment.variables.get(variable)

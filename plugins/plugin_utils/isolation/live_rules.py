@@ -9,6 +9,7 @@ from __future__ import annotations
 #: Each rule's id and what a finding of it means.
 LIVE_RULES = {
     "absent-front-door": "The machine has no front door, or one that does not answer, and the environment needs it.",
+    "adopted-volume": "A volume that the environment takes over is not there, or is another environment's.",
     "answers-foreign-host": "The environment answers a host that is not its own.",
     "application-superuser": "The application's database role is a superuser.",
     "away-on-network": "A container of the environment is on another environment's network.",

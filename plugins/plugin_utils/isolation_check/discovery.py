@@ -192,6 +192,11 @@ def _words(path: PurePosixPath) -> list[str]:
     return list(dict.fromkeys(_NAMES[word] for part in parts for word in _split(part) if word in _NAMES))
 
 
+def environments_in(text: str) -> list[str]:
+    """The short names of the environments that a path or a name speaks of, the nearest word first."""
+    return _words(PurePosixPath(text))
+
+
 def _one_project(root: Path, named: dict[str, _Named]) -> Iterator[str]:
     """Keep one project of each environment: that of the highest directory, and its first file that is complete."""
     for name, found in named.items():

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...module_utils.core.steps import Step, sentence
 from ...module_utils.source.values import split_credentials
+from ..declaration.settings import texts
 from ..gate.session import Note, holder
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
@@ -63,6 +64,7 @@ def release_arguments(step: EnvironmentStep, release: Release) -> dict[str, Any]
     return {
         "networks": own_names(release.stack.compose, "networks"),
         "volumes": own_names(release.stack.compose, "volumes"),
+        "adopted": sorted(texts(step.declaration.values["bulkhead_adopted_volumes"]).values()),
         "firewall_ports": list(release.firewall_ports),
         # What is secret comes last: the order is part of the digest by which a machine knows a release again.
         "files": [asdict(file) for file in sorted(release.files, key=lambda file: file.secret)],

@@ -10,7 +10,9 @@ says what belongs to whom.
 
 from __future__ import annotations
 
+import difflib
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +22,8 @@ from ..declaration.model import Declaration
 from ..isolation.containment.x_bulkhead import X_BULKHEAD
 from ..isolation.model import SEAL
 from .stack import Stack
+
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 #: Keys by which Compose reads more than the file that was proved, each with what to do instead.
 _READS_MORE = {
@@ -83,6 +87,30 @@ def check_project(declaration: Declaration, more: Mapping[str, Any]) -> None:
             file = str(entry.get("file") or "") if isinstance(entry, Mapping) else ""
             if file and _in_checkout(declaration, file):
                 _note_file(declaration, where, file, "a commit decides what it is, or makes it a link")
+
+
+def check_adopted(declaration: Declaration, compose: Mapping[str, Any]) -> None:
+    """Note volumes to take over that no service of the stack mounts: their data would be left behind silently."""
+    known = sorted(compose.get("volumes") or {})
+    for key, name in declaration.values["bulkhead_adopted_volumes"].items():
+        if not isinstance(name, str) or not _VOLUME.match(name):
+            declaration.problem(
+                "invalid-variable",
+                "bulkhead_adopted_volumes",
+                f"bulkhead_adopted_volumes.{key} is {name!r}, which is not the name of a volume",
+                "write the name that docker volume ls shows",
+                resource=f"bulkhead_adopted_volumes.{key}",
+            )
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, 1)
+            declaration.problem(
+                "unknown-volume",
+                "bulkhead_adopted_volumes",
+                f"bulkhead_adopted_volumes takes over a volume as {key}, and no service mounts one of that name: its "
+                f"data would be left behind.{f' Did you mean {close[0]}?' if close else ''}",
+                f"name a volume of the stack ({', '.join(known) or 'none'}), or mount {key} in bulkhead_services",
+                resource=f"bulkhead_adopted_volumes.{key}",
+            )
 
 
 def check_files(declaration: Declaration, stack: Stack, compose_file: str) -> None:

@@ -37,7 +37,7 @@ from .env_names import with_own_names
 from .extras import check_extras
 from .login import check_logins, login_role
 from .program_settings import check_program_settings
-from .proved import check_files, check_project, check_services
+from .proved import check_adopted, check_files, check_project, check_services
 from .secret_files import with_secret_files
 from .secret_lines import LinesFile, check_lines
 from .stack import (
@@ -246,7 +246,9 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     check_logins(declaration, definitions, _login(values), lines)
     variables = ComposeVariables(declaration, {setting.key: setting.value for setting in settings}, hidden)
     filled, more = [*map(variables.service, definitions)], variables.sections(values["bulkhead_compose"])
-    stack = build_stack(filled, default.get("networks") or {}, **names)
+    adopted = texts(values["bulkhead_adopted_volumes"])
+    stack = build_stack(filled, default.get("networks") or {}, adopted=adopted, **names)
+    check_adopted(declaration, stack.compose)
     check_services(declaration, default, values["bulkhead_services"])
     check_project(declaration, more)
     check_files(declaration, stack, f"docker-compose.{environment}.yml")

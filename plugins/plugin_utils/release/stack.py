@@ -79,9 +79,12 @@ def build_stack(
     prefix: str,
     project: str,
     environment: str,
+    adopted: Mapping[str, str] | None = None,
 ) -> Stack:
     """Make the Compose project of an environment, from its services and the networks beside the default one.
 
+    ``adopted`` are volumes that were there before (``bulkhead_adopted_volumes``): they keep their names, and Compose
+    neither makes nor removes them.
     Raises ``ValueError`` with a message for the user when a definition has a shape that Compose cannot mean.
     """
     keys = {definition.name: definition.key for definition in definitions}
@@ -97,7 +100,7 @@ def build_stack(
         elif extra.get("rolling"):
             _give_alias(complete, host)
         _rename_references(complete, keys)
-        volumes.update(_named_volumes(complete, prefix, environment))
+        volumes.update(_named_volumes(complete, prefix, environment, adopted or {}))
         compose_services[definition.key] = complete
         described.append(
             StackService(
@@ -131,7 +134,8 @@ def build_stack(
     }
     if volumes:
         for volume in volumes.values():
-            volume["labels"] = labels(project, environment, prefix)
+            if not volume.get("external"):
+                volume["labels"] = labels(project, environment, prefix)
         compose["volumes"] = volumes
     for key, service in compose_services.items():
         own = {**labels(project, environment, prefix), INPUT: _digest(service), RELEASE: release_of(key)}
@@ -199,10 +203,17 @@ def _rename_references(service: dict[str, Any], keys: Mapping[str, str]) -> None
             service[key] = f"service:{keys[name]}"
 
 
-def _named_volumes(service: Mapping[str, Any], prefix: str, environment: str) -> dict[str, Any]:
+def _named_volumes(
+    service: Mapping[str, Any], prefix: str, environment: str, adopted: Mapping[str, str]
+) -> dict[str, Any]:
     """The named volumes that a service mounts, each with its name on the machine."""
     sources = filter(None, map(named_volume, service.get("volumes") or ()))
-    return {source: {"name": naming.volume_name(prefix, environment, source)} for source in sources}
+    return {
+        source: {"name": str(adopted[source]), "external": True}
+        if source in adopted
+        else {"name": naming.volume_name(prefix, environment, source)}
+        for source in sources
+    }
 
 
 def named_volume(mount: Any) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..declared import declared_shares, own_sockets
+from ..declared import adopted_volumes, declared_shares, own_sockets
 from ..facts.ownership import inside
 from ..model import Environment, Fleet
 from ..naming import owns
@@ -56,6 +56,8 @@ class Boundary:
     aliases: frozenset[str] = frozenset()
     #: Domains of other environments that lie below own ones.
     ceded: frozenset[str] = frozenset()
+    #: The volumes that were there before the environment, and that it takes over under their names.
+    adopted: frozenset[str] = frozenset()
     #: The directory of its sockets for the machine's front door; empty where it is not behind that.
     sockets: str = ""
 
@@ -67,6 +69,10 @@ class Boundary:
     def shares(self, kind: str, name: str) -> bool:
         """Whether the environment declares that it shares this on purpose."""
         return name in self.shared.get(kind, frozenset())
+
+    def takes_over(self, kind: str, name: str) -> bool:
+        """Whether the environment declares that this was there before, and is now its own."""
+        return kind == "volume" and name in self.adopted
 
     def owns_name(self, name: str) -> bool:
         """Whether a name begins with the prefix, at a token's border."""
@@ -124,6 +130,7 @@ def boundary_of(environment: Environment, ceded: Iterable[str] = ()) -> Boundary
         domains=tuple(domain.lower() for domain in environment.domains),
         ceded=frozenset(ceded),
         shared={kind: frozenset(names) for kind, names in shared.items()},
+        adopted=frozenset(adopted_volumes(environment).values()),
         sockets=own_sockets(environment),
         services=frozenset(name for _project, name, _service in environment.services()),
         aliases=frozenset(

@@ -50,11 +50,11 @@ _BRIDGE_OPTIONS = frozenset(
 
 
 def own_name(kind: str) -> Check:
-    """Allow names that begin with the prefix, and those of this kind that are shared on purpose."""
+    """Allow names that begin with the prefix, and those of this kind that are shared or taken over on purpose."""
 
     def check(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
         name = str(value)
-        if boundary.owns_name(name) or boundary.shares(kind, name):
+        if boundary.owns_name(name) or boundary.shares(kind, name) or boundary.takes_over(kind, name):
             return ""
         return f"{name} does not begin with {boundary.prefix}"
 

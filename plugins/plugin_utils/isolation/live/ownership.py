@@ -12,6 +12,7 @@ from typing import Any
 
 from ....module_utils.core.addresses import overlap
 from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
+from ..declared import adopted_volumes
 from ..facts.ownership import inside
 from ..model import Environment, Finding, Severity, Where
 
@@ -32,6 +33,7 @@ def ownership(environment: Environment, observation: Mapping[str, Any]) -> list[
     """Find others' objects that use this environment's names, files, networks or ports, and its own on others'."""
     return [
         *_foreign_names(environment, observation),
+        *_adopted_volumes(environment, observation),
         *_foreign_project(environment, observation),
         *_zombies(environment, observation),
         *_unknown_service(environment, observation),
@@ -57,9 +59,9 @@ def _project(environment: Environment) -> str:
 
 def _foreign_names(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers, networks and volumes that have a name of this environment and another project's label."""
-    project = _project(environment)
+    project, adopted = _project(environment), set(adopted_volumes(environment).values())
     for kind, hazard in (("container", "NM-03"), ("network", "NW-01"), ("volume", "VP-01")):
-        names = _own_names(environment, kind)
+        names = _own_names(environment, kind) - (adopted if kind == "volume" else set())
         for item in observation[f"{kind}s"]:
             if item["name"] in names and item["labels"].get(PROJECT) != project:
                 yield _finding(
@@ -72,6 +74,25 @@ def _foreign_names(environment: Environment, observation: Mapping[str, Any]) -> 
                     f"Rename or remove that {kind}, or declare it external if {environment.prefix} is to share it.",
                     hazard,
                 )
+
+
+def _adopted_volumes(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
+    """Volumes that this environment takes over, and that are not there or are another environment's."""
+    there = {volume["name"]: volume["labels"].get(PREFIX, "") for volume in observation["volumes"]}
+    for key, name in adopted_volumes(environment).items():
+        owner = there.get(name)
+        if owner is None:
+            message = (
+                f"{environment.prefix} takes over the volume {name} as {key}, and the machine has no such volume: the "
+                "environment cannot start, and would have no data."
+            )
+            fix = f"Write the name that docker volume ls shows, or remove {key} from bulkhead_adopted_volumes."
+        elif owner not in ("", environment.prefix):
+            message = f"{environment.prefix} takes over the volume {name} as {key}, and {owner} has made it for itself."
+            fix = f"Remove {key} from bulkhead_adopted_volumes of {environment.prefix}."
+        else:
+            continue
+        yield _finding(environment, "adopted-volume", Severity.CRITICAL, f"volume {name}", message, fix, "VP-01")
 
 
 def _real(observation: Mapping[str, Any], path: str) -> str:

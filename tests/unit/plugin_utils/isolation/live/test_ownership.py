@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.declared import claims_declared
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.ownership import ownership
 from unit.plugin_utils.isolation.live.observations import (
     DIRECTORY,
@@ -170,3 +172,27 @@ def test_the_owner_is_named() -> None:
     ):
         findings = ownership(environment(), observation(volumes=[volume(f"{OURS}_data", marks)]))
         assert says in findings[0].message
+
+
+def adopting(name: str) -> Any:
+    """An environment that takes over a volume, with the claim that its declaration makes."""
+    found = environment(OURS, variables={"bulkhead_adopted_volumes": {"pgdata": name}})
+    return replace(found, claims=(*found.claims, *claims_declared(found)))
+
+
+@pytest.mark.parametrize(
+    ("name", "volumes", "containers", "rule"),
+    [
+        ("gone", [], [], "adopted-volume"),
+        ("theirs", [volume("theirs", labels(THEIRS))], [], "adopted-volume"),
+        ("old", [volume("old")], [container("x", mounts=[["/data", "volume", "old", True]])], "foreign-mount"),
+        ("old", [volume("old", {PROJECT: "shop"})], [], ""),
+        ("old", [volume("old"), volume("theirs", labels(THEIRS))], [], ""),
+    ],
+)
+def test_a_volume_that_is_taken_over(
+    name: str, volumes: list[dict[str, Any]], containers: list[dict[str, Any]], rule: str
+) -> None:
+    """It has to be there, be nobody else's, and be mounted by nobody else; whose project made it does not matter."""
+    found = ownership(adopting(name), observation(volumes=volumes, containers=containers))
+    assert [finding.rule for finding in found] == ([rule] if rule else [])
