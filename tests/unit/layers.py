@@ -52,7 +52,8 @@ MAY_IMPORT |= _below(
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
-        "operations": "backup certificates core docker edge host image probe release/service source state",
+        "operations": "backup certificates core docker edge host image probe release/service release/store source "
+        "state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup certificates core docker edge host image operations probe release source state "
         "ansible.module_utils",
@@ -74,7 +75,7 @@ MAY_IMPORT |= _below(
         "containment": ". facts readers/compose",
         "rules": ". containment facts readers readers/ansible readers/nginx readers/shell",
         "live": ". facts rules module_utils/core/addresses module_utils/core/steps module_utils/docker/labels",
-        "report": ". rules",
+        "report": ". live rules",
     },
     MAY_IMPORT,
 )
