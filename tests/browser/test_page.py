@@ -63,11 +63,17 @@ def said(made: Environment, number: int) -> Seen:
     ]  # fmt: skip
     days = range(1, 29)
     runs = [
-        {"finished": f"2026-01-{day:02}T10:00:00Z", "by": f"ann@{LONG}", "outcome": "failed" if day % 9 == 0 else "done",
-         "step": "converge", "release": RELEASE, "changed": day,
-         "gaps": [{"target": f"{made.prefix}_{LONG}", "seconds": 4.25}] if day % 7 == 0 else []}
+        {
+            "finished": f"2026-01-{day:02}T10:00:00Z",
+            "by": f"ann@{LONG}",
+            "outcome": "failed" if day % 9 == 0 else "done",
+            "step": "converge",
+            "release": RELEASE,
+            "changed": day,
+            "gaps": [{"target": f"{made.prefix}_{LONG}", "seconds": 4.25}] if day % 7 == 0 else [],
+        }
         for day in days
-    ]  # fmt: skip
+    ]
     backups = [
         {"name": f"202601{day:02}T040000Z", "created": f"2026-01-{day:02}T04:00:00Z", "trigger": "schedule",
          "release": RELEASE, "bytes": 10**day % 10**12} for day in days

@@ -81,8 +81,6 @@ def test_what_a_call_shows_comes_with_its_answer(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Display, "display", lambda _self, text, **_options: shown.append(text))
 
     def show() -> int:
-        Display._final_q = None
-        Display().verbosity = 4
         Display()._final_q.send_display("display", "told")  # as its proxies do
         return 7
 
