@@ -37,6 +37,8 @@ class ActionModule(ActionBase):
         verdict = gate.prove(False, arguments["path"], seen=found)
         said = [summary(verdict, deploying=False)]
         said += [closing([each.status for each in found.values()])] if found else []
+        written = arguments["path"] or str(gate.inventory.extra_variables.get("bulkhead_report") or "")
+        said += [f"written: {written}"] if written else []
         Display().display("\n".join(said))
         stops = {"failed": True, "msg": refusal(verdict)} if verdict.stopping else {}
         environments = {prefix: each.status.as_dict() for prefix, each in found.items()}

@@ -27,8 +27,8 @@ dt { color: var(--quiet); font-size: .9rem; }
 dd { margin: 0 0 .5rem; }
 .verdict { padding: .75rem 1rem; border-left: .4rem solid var(--good); background: var(--panel); }
 .verdict.refused { border-color: var(--bad); }
-.hull { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: .5rem;
-  padding: .5rem; border: .25rem solid var(--wall); border-radius: .5rem .5rem 3rem 3rem; }
+.hull { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: .5rem;
+  padding: .5rem; border: .25rem solid var(--wall); border-radius: .5rem .5rem 1rem 1rem; }
 .compartment { padding: .75rem; border: .15rem solid var(--wall); background: var(--panel); min-width: 0; }
 .compartment ul { list-style: none; padding: 0; }
 .mark { padding: 0 .4rem; border: 1px solid var(--line); border-radius: .3rem; font-size: .8rem; font-weight: normal; }
