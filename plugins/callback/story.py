@@ -15,7 +15,8 @@ description:
   - Shows each gate and step of this collection with its time, what it changed, errors once and in full, and at the end
     the next command to type.
   - While a step runs, a line on the terminal shows which one and for how long. Where the output is no terminal, a plain
-    line says so every 20 seconds (O(interval)).
+    line says so every 20 seconds (O(interval)). Both also say what the step does, such as which step of a build, how
+    much of a backup is written, or which container is waited for and what it logged last.
   - Tasks, plays and results of anything else are shown as P(ansible.builtin.default#callback) shows them, and so is
     everything with C(-v).
   - In GitHub Actions (E(GITHUB_ACTIONS) is V(true)) steps are folded and findings become annotations.
@@ -63,6 +64,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 
 from ..module_utils.core.steps import sentences
 from ..plugin_utils.gate.kept import kept
+from ..plugin_utils.gate.meanwhile import LINES
 from ..plugin_utils.isolation.model import Finding
 from ..plugin_utils.story.clean import GROUP_ENDS, annotation, clean, group, of_findings
 from ..plugin_utils.story.following import Typed, following, wording
@@ -73,6 +75,9 @@ _OURS = "aiia.bulkhead."
 
 #: Actions whose texts GitHub's log folds. What the others show is what the run is for.
 _FOLDED = ("preflight", "source", "converge", "certificates")
+
+#: Seconds between two readings of what a step does, on a terminal.
+_PAUSE = 2.0
 
 #: Actions that show what programs say, line by line.
 _VERBATIM = ("service",)
@@ -108,7 +113,12 @@ class CallbackModule(Default):
         """Options are known: from here on all texts go through the screen."""
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
         if not hasattr(self, "_screen"):
-            self._screen = Screen(self._display, os.environ, self.get_option("interval"), bool(ANSIBLE_COLOR))
+            interval = self.get_option("interval")
+            self._screen = Screen(self._display, os.environ, interval, bool(ANSIBLE_COLOR), LINES.newest)
+            # Before the first fork. Where only a line now and then is shown, there is no need to read more often.
+            LINES.pause = (
+                0.0 if self._display.verbosity else _PAUSE if self._screen.moves else max(_PAUSE, interval / 2)
+            )
 
     # Plays and tasks.
 

@@ -31,12 +31,12 @@ from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..gate.connection import declared_variables
 from ..gate.environments import build_environment
+from ..gate.forks import in_parallel
 from ..gate.plan import Gate
 from ..gate.questions import questions
 from ..isolation.live.probes import own_request, own_requests
 from ..isolation.model import Environment
 from ..isolation.report import text
-from .forks import in_parallel
 from .other_machine import connection_variables, module_elsewhere
 
 #: How what was found is shown (``bulkhead_format``).

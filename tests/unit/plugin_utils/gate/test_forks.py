@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.forks import in_parallel
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.forks import in_parallel
 
 
 def slow(answer: Any, seconds: float) -> Any:
