@@ -173,3 +173,10 @@ def test_audit(inventory: Path) -> None:
     assert job(inventory, "rotate", "-e", "bulkhead_secret_name=API_TOKEN").code == 0
     good = job(inventory, "audit")
     assert good.code == 0 and "nothing wrong with them" in good.words, good.output
+
+
+def test_a_secret_of_a_kind_that_is_named(inventory: Path) -> None:
+    """The form of the documentation."""
+    made = job(inventory, "init", "-e", "bulkhead_secret_name=JWT_PRIVATE_KEY", "-e", "bulkhead_secret_kind=ed25519")
+    assert made.code == 0 and "JWT_PRIVATE_KEY: made (ed25519)" in made.output, made.output
+    assert values(inventory)["JWT_PRIVATE_KEY"].startswith("-----BEGIN")
