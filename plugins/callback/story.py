@@ -53,7 +53,6 @@ import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
@@ -67,9 +66,10 @@ from ..plugin_utils.gate.kept import kept
 from ..plugin_utils.gate.meanwhile import LINES
 from ..plugin_utils.isolation.model import Finding
 from ..plugin_utils.story.clean import GROUP_ENDS, annotation, clean, group, of_findings
-from ..plugin_utils.story.following import Typed, following, wording
+from ..plugin_utils.story.following import following, wording
 from ..plugin_utils.story.lines import ending, folded, is_deliberate, paragraph, step_line, without_frame
 from ..plugin_utils.story.screen import Screen
+from ..plugin_utils.story.typed import located, typed
 
 _OURS = "aiia.bulkhead."
 
@@ -243,7 +243,7 @@ class CallbackModule(Default):
         if self._actions and not self._display.verbosity:
             unreachable = any(counts["unreachable"] for counts in hosts.values())
             failed = self._failed if any(counts["failures"] for counts in hosts.values()) else ""
-            next_commands = following(_typed(), self._actions, failed, unreachable)
+            next_commands = following(typed(), self._actions, failed, unreachable)
             if next_commands:
                 self._screen.line(wording(next_commands, self._screen.width))
         self._screen.close()
@@ -330,7 +330,7 @@ class CallbackModule(Default):
         if self._failed == "plan":
             with suppress(AnsibleError):  # another task of the run took them away
                 findings = kept("refusal") or ()
-        for text in of_findings(findings, os.environ.get("GITHUB_WORKSPACE", ""), _located):
+        for text in of_findings(findings, os.environ.get("GITHUB_WORKSPACE", ""), located):
             self._screen.command(text)
         if not findings:
             self._screen.command(annotation(message, title="bulkhead"))
@@ -339,31 +339,3 @@ class CallbackModule(Default):
 def _name(task: Any) -> str:
     """What a step is called, on one line: its own name, without that of its role."""
     return " ".join(clean(task.name or task.get_name()).split())
-
-
-def _typed() -> Typed:
-    """What was typed, as Ansible has it. Inventories and passwords' files of its configuration were not."""
-    given = context.CLIARGS
-    inventories = tuple(given.get("inventory") or ())
-    return Typed(
-        playbooks=tuple(map(_short, given.get("args") or ())),
-        inventories=() if inventories == tuple(C.DEFAULT_HOST_LIST) else tuple(map(_short, inventories)),
-        limit=given.get("subset") or "",
-        vault_ids=tuple(given.get("vault_ids") or ()),
-        password_files=tuple(map(_short, given.get("vault_password_files") or ())),
-        asks_password=bool(given.get("ask_vault_pass")),
-        check=bool(given.get("check")),
-        extra=bool(given.get("extra_vars")),
-    )
-
-
-def _located(file: str) -> str:
-    """The whole path of a file of the controller, or nothing."""
-    path = Path(file).absolute()
-    return os.path.normpath(path) if path.is_file() else ""
-
-
-def _short(path: str) -> str:
-    """A path below the working directory without it."""
-    relative = os.path.relpath(path) if Path(path).is_absolute() else path
-    return path if relative.startswith("..") else relative

@@ -103,7 +103,7 @@ MAY_IMPORT |= _below(
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         "scaffold": "declaration yaml",
-        "story": "isolation",
+        "story": "isolation ansible",
         ".": "",
         "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
         "release scaffold secrets module_utils/backup/job module_utils/core/masking module_utils/core/steps "
