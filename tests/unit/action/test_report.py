@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook of the report, on machines that do not exist: by itself it contacts none, and one that is away is said."""
+"""The playbook of the report, on machines that do not exist: it contacts none unasked, and says which one is away."""
 
 from __future__ import annotations
 
