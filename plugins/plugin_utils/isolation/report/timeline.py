@@ -10,7 +10,7 @@ The drawing is for the eye alone. Each mark in it is a row of the table, which a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -155,7 +155,7 @@ def _table(found: Sequence[Event]) -> str:
     return table(caption, ("When (UTC)", "What"), rows)
 
 
-def _row(event: Event) -> Iterable[str]:
+def _row(event: Event) -> Sequence[str]:
     what = plain(event.what[0].upper() + event.what[1:])
     what = f'<strong class="bad">{what}</strong>' if event.failed else what
     return [_minute(event.when), f"{what}{f'<br>{plain(event.more)}' if event.more else ''}"]
