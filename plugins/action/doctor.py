@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.isolation.live.doctor import as_dict, as_text, closing, diagnose
-from ..plugin_utils.isolation.live.look import FAULT, Look, Result
-from ..plugin_utils.jobs.watch import ask, begin, places
+from ..plugin_utils.isolation.live.look import FAULT, Look
+from ..plugin_utils.jobs.watch import Answer, begin, look
 
 
 class ActionModule(ActionBase):
@@ -30,23 +30,9 @@ class ActionModule(ActionBase):
         """Ask, diagnose and show."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         gate, declarations, wanted = begin(self, task_vars or {})
-        asked, lost = places(gate, declarations, examine=True)
+        answers, lost = look(self, gate, declarations, examine=True)
         known = [own.prefix for own in gate.declarations]
-        found: dict[str, list[Result]] = {}
-        for place in asked:
-            began = time.time()
-            answer = ask(self, place, "status")
-            for environment in place.environments:
-                prefix = environment.prefix
-                if answer.get("failed"):
-                    lost[prefix] = str(answer["msg"])
-                    continue
-                examined = answer["examined"]
-                # The machine looked at its clock at some moment in between.
-                now = min(max(float(examined["clock"]), began), time.time())
-                watched = answer["watched"].get(prefix) or {}
-                look = Look(environment, answer["observation"], watched, examined, now, known)
-                found[prefix] = diagnose(look)
+        found = {answer.prefix: diagnose(_seen(answer, known)) for answer in answers}
         told = as_dict(found, lost)
         Display().display(json.dumps(told, indent=2) if wanted == "json" else as_text(found, lost))
         faulty = any(each.kind == FAULT for results in found.values() for each in results)
@@ -55,3 +41,10 @@ class ActionModule(ActionBase):
             if wanted != "json":
                 told = {}  # the screen has it, and callbacks would show it once more
         return {**result, "changed": False, **told}
+
+
+def _seen(answer: Answer, known: Sequence[str]) -> Look:
+    examined = answer.said["examined"]
+    # The machine looked at its clock at some moment in between.
+    now = min(max(float(examined["clock"]), answer.began), answer.ended)
+    return Look(answer.environment, answer.observation, answer.watched, examined, now, known)

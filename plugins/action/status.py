@@ -9,17 +9,14 @@ It changes nothing but the files for node_exporter of environments that a deploy
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..plugin_utils.declaration.model import Declaration
-from ..plugin_utils.gate.plan import Gate
 from ..plugin_utils.isolation.live.metrics import status_metrics
 from ..plugin_utils.isolation.live.status import Status, as_text, closing, status, unreachable
-from ..plugin_utils.jobs.watch import ask, begin, places, refresh
+from ..plugin_utils.jobs.watch import Answer, begin, look, refresh
 
 
 class ActionModule(ActionBase):
@@ -34,28 +31,25 @@ class ActionModule(ActionBase):
         """Ask, judge and show."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         gate, declarations, wanted = begin(self, task_vars or {})
-        found = self._look(gate, declarations)
+        answers, lost = look(self, gate, declarations)
+        seen = {prefix: unreachable(prefix, why) for prefix, why in lost.items()}
+        seen |= {answer.prefix: status(answer.environment, answer.observation, answer.watched) for answer in answers}
+        found = [seen[own.prefix] for own in declarations]
+        if not self._task.check_mode:
+            refresh(self, [(answer, _known(answer, seen[answer.prefix])) for answer in answers if _is_watched(answer)])
         environments = [each.as_dict() for each in found]
         told = json.dumps({"environments": environments, "summary": closing(found)}, indent=2)
         Display().display(told if wanted == "json" else as_text(found))
         return {**result, "changed": False, "environments": environments}
 
-    def _look(self, gate: Gate, declarations: Sequence[Declaration]) -> list[Status]:
-        asked, lost = places(gate, declarations)
-        found = {prefix: unreachable(prefix, why) for prefix, why in lost.items()}
-        for place in asked:
-            answer = ask(self, place, "status")
-            for environment in place.environments:
-                prefix = environment.prefix
-                if answer.get("failed"):
-                    found[prefix] = unreachable(prefix, answer["msg"])
-                    continue
-                watched = answer["watched"].get(prefix) or {}
-                found[prefix] = status(environment, answer["observation"], watched)
-                entry = answer["observation"]["registry"].get(prefix) or {}
-                # Nothing has proved this inventory: it writes of what it has deployed only.
-                same = entry.get("directory") == environment.directory and entry.get("group") == environment.group
-                if same and watched.get("metrics") and not self._task.check_mode:
-                    now = str(answer["observation"]["engine"].get("time") or "")
-                    refresh(self, place, prefix, status_metrics(found[prefix], watched, now))
-        return [found[own.prefix] for own in declarations]
+
+def _is_watched(answer: Answer) -> bool:
+    """Whether an environment has a file for node_exporter. Nothing has proved this inventory: it writes of what it has
+    deployed only."""
+    environment, entry = answer.environment, answer.observation["registry"].get(answer.prefix) or {}
+    same = entry.get("directory") == environment.directory and entry.get("group") == environment.group
+    return bool(same and answer.watched.get("metrics"))
+
+
+def _known(answer: Answer, found: Status) -> dict[str, float]:
+    return status_metrics(found, answer.watched, str(answer.observation["engine"].get("time") or ""))

@@ -15,7 +15,8 @@ description:
   - Shows each gate and step of this collection with its time, what it changed, errors once and in full, and at the end
     the next command to type.
   - While a step runs, a line on the terminal shows which one and for how long. Where the output is no terminal, a plain
-    line says so every 20 seconds (O(interval)).
+    line says so every 20 seconds (O(interval)). Both also say what the step does, such as which step of a build, how
+    much of a backup is written, or which container is waited for and what it logged last.
   - Tasks, plays and results of anything else are shown as P(ansible.builtin.default#callback) shows them, and so is
     everything with C(-v).
   - In GitHub Actions (E(GITHUB_ACTIONS) is V(true)) steps are folded and findings become annotations.
@@ -53,7 +54,6 @@ import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible import constants as C
@@ -64,17 +64,22 @@ from ansible.utils.color import ANSIBLE_COLOR
 
 from ..module_utils.core.steps import sentences
 from ..plugin_utils.gate.kept import kept
+from ..plugin_utils.gate.meanwhile import LINES
 from ..plugin_utils.isolation.model import Finding
 from ..plugin_utils.secrets.opening import of_play
 from ..plugin_utils.story.clean import GROUP_ENDS, annotation, clean, group, of_findings
-from ..plugin_utils.story.following import Typed, following, wording
+from ..plugin_utils.story.following import following, wording
 from ..plugin_utils.story.lines import ending, folded, is_deliberate, paragraph, step_line, without_frame
 from ..plugin_utils.story.screen import Screen
+from ..plugin_utils.story.typed import located, typed
 
 _OURS = "aiia.bulkhead."
 
 #: Actions whose texts GitHub's log folds. What the others show is what the run is for.
 _FOLDED = ("preflight", "source", "converge", "certificates")
+
+#: Seconds between two readings of what a step does, on a terminal.
+_PAUSE = 2.0
 
 #: Actions that show what programs say, line by line.
 _VERBATIM = ("service",)
@@ -110,7 +115,12 @@ class CallbackModule(Default):
         """Options are known: from here on all texts go through the screen."""
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
         if not hasattr(self, "_screen"):
-            self._screen = Screen(self._display, os.environ, self.get_option("interval"), bool(ANSIBLE_COLOR))
+            interval = self.get_option("interval")
+            self._screen = Screen(self._display, os.environ, interval, bool(ANSIBLE_COLOR), LINES.newest)
+            # Before the first fork. Where only a line now and then is shown, there is no need to read more often.
+            LINES.pause = (
+                0.0 if self._display.verbosity else _PAUSE if self._screen.moves else max(_PAUSE, interval / 2)
+            )
 
     # Plays and tasks.
 
@@ -248,7 +258,7 @@ class CallbackModule(Default):
         if self._actions and not self._display.verbosity:
             unreachable = any(counts["unreachable"] for counts in hosts.values())
             failed = self._failed if any(counts["failures"] for counts in hosts.values()) else ""
-            next_commands = following(_typed(), self._actions, failed, unreachable)
+            next_commands = following(typed(), self._actions, failed, unreachable)
             if next_commands:
                 self._screen.line(wording(next_commands, self._screen.width))
         self._screen.close()
@@ -335,7 +345,7 @@ class CallbackModule(Default):
         if self._failed == "plan":
             with suppress(AnsibleError):  # another task of the run took them away
                 findings = kept("refusal") or ()
-        for text in of_findings(findings, os.environ.get("GITHUB_WORKSPACE", ""), _located):
+        for text in of_findings(findings, os.environ.get("GITHUB_WORKSPACE", ""), located):
             self._screen.command(text)
         if not findings:
             self._screen.command(annotation(message, title="bulkhead"))
@@ -344,31 +354,3 @@ class CallbackModule(Default):
 def _name(task: Any) -> str:
     """What a step is called, on one line: its own name, without that of its role."""
     return " ".join(clean(task.name or task.get_name()).split())
-
-
-def _typed() -> Typed:
-    """What was typed, as Ansible has it. Inventories and passwords' files of its configuration were not."""
-    given = context.CLIARGS
-    inventories = tuple(given.get("inventory") or ())
-    return Typed(
-        playbooks=tuple(map(_short, given.get("args") or ())),
-        inventories=() if inventories == tuple(C.DEFAULT_HOST_LIST) else tuple(map(_short, inventories)),
-        limit=given.get("subset") or "",
-        vault_ids=tuple(given.get("vault_ids") or ()),
-        password_files=tuple(map(_short, given.get("vault_password_files") or ())),
-        asks_password=bool(given.get("ask_vault_pass")),
-        check=bool(given.get("check")),
-        extra=bool(given.get("extra_vars")),
-    )
-
-
-def _located(file: str) -> str:
-    """The whole path of a file of the controller, or nothing."""
-    path = Path(file).absolute()
-    return os.path.normpath(path) if path.is_file() else ""
-
-
-def _short(path: str) -> str:
-    """A path below the working directory without it."""
-    relative = os.path.relpath(path) if Path(path).is_absolute() else path
-    return path if relative.startswith("..") else relative

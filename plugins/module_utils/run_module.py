@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .core.errors import Failure
 from .core.left_behind import remove_leftovers, remove_own_file
+from .core.meanwhile import telling
 from .core.permit import OF_THE_MACHINE, READ_ONLY, permit
-from .state.registry import keep_lease_alive
+from .state.registry import keep_lease_alive, state_directory
 
 
 def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]], leased: bool = True) -> None:
@@ -29,7 +30,7 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
     try:
         remove_leftovers(str(module._remote_tmp or ""))
         _require_permit(module)
-        with keep_lease_alive(module) if leased else nullcontext():
+        with keep_lease_alive(module) if leased else nullcontext(), _telling(module):
             result = run(module)
     except Failure as error:
         prefix = module.params.get("prefix")
@@ -39,6 +40,13 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
         module.fail_json(msg=message, **detail, **error.facts())
 
     module.exit_json(**result)
+
+
+def _telling(module: AnsibleModule) -> AbstractContextManager[None]:
+    """Let those who watch the run see what the module does. In check mode nothing is written or told."""
+    params = module.params
+    token = "" if module.check_mode else str(params.get("token") or "")
+    return telling(state_directory(params.get("state_directory") or ""), str(params.get("prefix") or ""), token)
 
 
 def _require_permit(module: AnsibleModule) -> None:

@@ -35,13 +35,6 @@ options:
     description:
       - Refuse an environment that asks for a signed plan (C(bulkhead_plan_signers)) where C(-e bulkhead_plan) gives
         none. Check mode does not ask for it.
-  report:
-    type: path
-    default: ""
-    description:
-      - A file on the controller for a report, beside those of C(bulkhead_report). The ending decides its format.
-      - C(.html) is one page that needs no network and no script, C(.sarif) is for code scanning, C(.xml) for test
-        reports, C(.md) for the summary of a pipeline; anything else is JSON.
 """
 
 EXAMPLES = r"""

@@ -28,6 +28,7 @@ options:
     description: The environments to read, each with its C(prefix), the directory of its C(backups) and a C(request).
   timeout: {type: float, default: 0.5, description: Timeout in seconds for each request.}
   examine: {type: bool, default: false, description: "Also look at what C(doctor) needs: logs, servers and domains."}
+  history: {type: bool, default: false, description: "Also read kept releases, receipts and backups, for C(report)."}
   directories: {type: list, elements: str, default: [], description: Additional directories of environments to inspect.}
 """
 
@@ -54,6 +55,7 @@ from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine
 from ..module_utils.edge.observed import observe
 from ..module_utils.operations.examine import examine
+from ..module_utils.operations.history import history
 from ..module_utils.operations.watch import watched
 from ..module_utils.run_module import answer
 
@@ -67,6 +69,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     found = {"observation": observation, "watched": watched(engine, wanted, state, params["timeout"])}
     if params["examine"]:
         found["examined"] = examine(engine, wanted, observation["containers"], state)
+    if params["history"]:
+        found["history"] = history(wanted, state)
     return {"changed": False, **found}
 
 
@@ -77,6 +81,7 @@ def main() -> None:
             "environments": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "float", "default": 0.5},
             "examine": {"type": "bool", "default": False},
+            "history": {"type": "bool", "default": False},
             "directories": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

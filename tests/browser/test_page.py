@@ -10,6 +10,7 @@ from pathlib import Path
 
 import browser
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.status import Status, unreachable
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
     Claim,
     Environment,
@@ -19,8 +20,10 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
     Where,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import JudgedFleet, page
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.present import Seen
 
 LONG = "a" * 90
+RELEASE = "20260128T100000Z-aaaaaaaa"
 
 
 def fleet(count: int) -> Fleet:
@@ -44,8 +47,44 @@ def environment(prefix: str, machine: str) -> Environment:
     )
 
 
-def text(count: int, refused: bool) -> str:
-    """A page with findings that stop, are waived, and only advise."""
+def said(made: Environment, number: int) -> Seen:
+    """What a machine says of an environment: well, unwell with drift, not deployed, and not reached."""
+    if number % 4 == 3:
+        return Seen(unreachable(made.prefix, f"{LONG} cannot be asked"))
+    if number % 4 == 2:
+        return Seen(Status(made.prefix, "not deployed"))
+    bad = number % 4 == 1
+    judged = Status(made.prefix, "deployed", (f"Container {LONG} is exited (1).",) if bad else (), RELEASE, "c" * 40,
+                    "2026-02-01T10:00:00Z", f"ann@{LONG}", not bad, bad, int(bad), (f"file {LONG}",) if bad else (),
+                    "2026-02-01T04:00:00Z", 90000.0, 61.5)  # fmt: skip
+    running = [
+        {"name": f"{made.prefix}_{name}", "condition": "healthy", "running": True, "started": "2026-02-01T10:00:00Z",
+         "restarts": int(bad), "image": "sha256:" + "a" * 64} for name in ("django", "nginx", LONG)
+    ]  # fmt: skip
+    days = range(1, 29)
+    runs = [
+        {
+            "finished": f"2026-01-{day:02}T10:00:00Z",
+            "by": f"ann@{LONG}",
+            "outcome": "failed" if day % 9 == 0 else "done",
+            "step": "converge",
+            "release": RELEASE,
+            "changed": day,
+            "gaps": [{"target": f"{made.prefix}_{LONG}", "seconds": 4.25}] if day % 7 == 0 else [],
+        }
+        for day in days
+    ]
+    backups = [
+        {"name": f"202601{day:02}T040000Z", "created": f"2026-01-{day:02}T04:00:00Z", "trigger": "schedule",
+         "release": RELEASE, "bytes": 10**day % 10**12} for day in days
+    ]  # fmt: skip
+    releases = [{"release": RELEASE, "commit": "c" * 40, "subject": f"<b>{LONG}</b>", "author": LONG, "by": "ann"}]
+    past = {"receipts": runs, "backups": backups, "releases": releases, "unread": {}}
+    return Seen(judged, running, past, ("somebody_else",), "2026-02-02T04:00:00Z")
+
+
+def text(count: int, refused: bool, live: bool = False) -> str:
+    """A page with findings that stop, are waived, and only advise; ``live`` also with what the machines say."""
     made = fleet(count)
     names = [item.prefix for item in made.environments]
     stops = Finding("shared-port", Severity.HIGH, tuple(names[:2]), "8080/tcp", f"Both have {LONG}.", "Choose another.",
@@ -57,18 +96,31 @@ def text(count: int, refused: bool) -> str:
     findings = [waived, advice, *([stops] if refused else [])]
     return page(
         JudgedFleet(
-            made, findings, [stops] if refused else [], ["A secret was not compared."], names[-1:], "Made today."
+            made,
+            findings,
+            [stops] if refused else [],
+            ["A secret was not compared."],
+            names[-1:],
+            "Made today.",
+            seen={own.prefix: said(own, number) for number, own in enumerate(made.environments)} if live else {},
         )
     )
 
 
 @pytest.mark.parametrize(
-    ("count", "refused", "width", "dark"),
-    [(2, False, 360, False), (20, True, 1280, True), (20, True, 360, True), (100, False, 360, False)],
+    ("count", "refused", "width", "dark", "live"),
+    [
+        (2, False, 360, False, False),
+        (20, True, 1280, True, False),
+        (20, True, 360, True, True),
+        (100, False, 360, False, False),
+        (4, False, 1280, False, True),
+        (100, False, 360, False, True),
+    ],
 )
-def test_everybody_can_read_it(tmp_path: Path, count: int, refused: bool, width: int, dark: bool) -> None:
+def test_everybody_can_read_it(tmp_path: Path, count: int, refused: bool, width: int, dark: bool, live: bool) -> None:
     """axe-core finds nothing, nothing scrolls sideways, and nothing is fetched."""
-    found = browser.judged(tmp_path, text(count, refused), width, dark)
+    found = browser.judged(tmp_path, text(count, refused, live), width, dark)
     assert found["violations"] == [] and found["passes"] > 15
     assert found["width"] <= width and found["needed"] <= found["width"]
     assert found["dark"] is dark and found["requests"] == 0
@@ -84,5 +136,6 @@ def test_the_judge_sees_faults(tmp_path: Path) -> None:
 
 def test_a_picture_of_it(tmp_path: Path) -> None:
     """Light and dark look different, and neither is empty."""
-    pictures = [browser.screenshot(tmp_path, text(2, True), 800, dark).read_bytes() for dark in (False, True)]
+    page = text(2, True, live=True)
+    pictures = [browser.screenshot(tmp_path, page, 800, dark).read_bytes() for dark in (False, True)]
     assert len(set(pictures)) == 2 and all(len(picture) > 10_000 for picture in pictures)

@@ -267,6 +267,7 @@ VARIABLES = [
     *variable("bulkhead_fail_on_bystanders", NOBODY, True),
     *variable("bulkhead_allow_many", NOBODY, True),
     *variable("bulkhead_report", NOBODY, ""),
+    *variable("bulkhead_report_live", NOBODY, True),
     *variable("bulkhead_plan", STAGING, "plan.json"),
     *variable("bulkhead_plan", NOBODY, ""),
     *variable("bulkhead_plan_group", STAGING, "staging"),

@@ -107,6 +107,8 @@ def test_no_run_leaves_a_secret_anywhere(story: Story) -> None:
         story.run("back up", playbook="backup.yml")  # it has no data: the error that says so
         story.run("verify", playbook="verify.yml").succeeded()
         story.run("plan", "-e", f"bulkhead_report={page}", playbook="plan.yml").succeeded()
+        seen, live = directory / "seen.html", "bulkhead_report_live=true"
+        story.run("look", "-e", f"bulkhead_report={seen}", "-e", live, playbook="report.yml").succeeded()
         place.password = "another one"
         story.site.write()
         (directory / f"{place.group}.password").write_text("a wrong one")
@@ -114,7 +116,7 @@ def test_no_run_leaves_a_secret_anywhere(story: Story) -> None:
 
     assert failed.code != 0 and "TOKEN=********" in failed.output and "********" in failed.error, failed.output
     assert wrong.code != 0 and "Traceback" not in wrong.output
-    assert page.is_file() and report.is_file() and receipt.is_file()
+    assert page.is_file() and report.is_file() and receipt.is_file() and "The machines now" in seen.read_text()
     told = {what: [text for text in coded if text in said.encode()] for what, said in story.said.items()}
     assert not any(told.values()), {what: len(found) for what, found in told.items() if found}
     assert arguments.rounds > 50 and arguments.seen == set()

@@ -17,7 +17,9 @@ def _files(*names: str) -> frozenset[str]:
 
 TOGETHER = {
     # They share the guide's two environments, which take a minute to deploy. The longest group: it comes first.
-    "guide": _files("changes", "doctor", "guide", "limits", "releases", "repeat", "rotation", "secrets", "traffic"),
+    "guide": _files(
+        "changes", "doctor", "guide", "limits", "releases", "repeat", "report", "rotation", "secrets", "traffic"
+    ),
     # They change the machine's filter table, and look at what others have in it.
     "filtering": _files("destroy", "firewall"),
     # They look at the whole engine for what probes leave behind, and probe with containers of their own.

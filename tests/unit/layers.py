@@ -74,7 +74,7 @@ MAY_IMPORT |= _below(
         "containment": ". facts readers/compose",
         "rules": ". containment facts readers readers/ansible readers/nginx readers/shell",
         "live": ". facts rules module_utils/core/addresses module_utils/core/steps module_utils/docker/labels",
-        "report": ". rules",
+        "report": ". live rules",
     },
     MAY_IMPORT,
 )
@@ -93,7 +93,8 @@ MAY_IMPORT |= _below(
         "secrets": "declaration isolation isolation/readers ansible cryptography yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
         "secrets module_utils/core/errors module_utils/core/json_with_digest module_utils/core/masking "
-        "module_utils/core/notice module_utils/core/permit module_utils/core/steps module_utils/core/timestamps "
+        "module_utils/core/meanwhile module_utils/core/notice module_utils/core/permit module_utils/core/steps "
+        "module_utils/core/timestamps "
         "module_utils/docker/labels module_utils/source/values ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/live isolation/report release module_utils/backup/postgresql "
         "module_utils/core/layout module_utils/core/permit module_utils/core/steps "
@@ -103,12 +104,12 @@ MAY_IMPORT |= _below(
         "scaffold": "declaration yaml",
         "adoption": "declaration isolation isolation/facts isolation/readers isolation/readers/nginx isolation/report "
         "isolation/rules isolation_check secrets module_utils/docker/labels module_utils/source/values yaml",
-        "story": "isolation",
+        "story": "isolation ansible",
         ".": "",
         "../action": "adoption declaration gate isolation isolation/facts isolation/live isolation/report "
         "isolation_check jobs release scaffold secrets module_utils/backup/job module_utils/core/masking "
         "module_utils/core/steps module_utils/source/values ansible",
-        "../callback": "gate/kept isolation secrets/opening story module_utils/core/steps ansible",
+        "../callback": "gate/kept gate/meanwhile isolation secrets/opening story module_utils/core/steps ansible",
         "../filter": "isolation ansible",
         "../test": "isolation ansible",
         "../doc_fragments": "",

@@ -20,6 +20,7 @@ from typing import IO, Any, BinaryIO
 from ..core import timestamps
 from ..core.errors import Failure
 from ..core.layout import DATABASE
+from ..core.meanwhile import size, watching
 from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
 from ..state.metrics import Metrics
@@ -198,7 +199,7 @@ class Backups:
         path = os.path.join(folder, name)
         part = {**{key: source[key] for key in ("kind", "service", "name")}, "file": name}
         if source["kind"] == DATABASE:
-            with _new_file(path) as target:
+            with _new_file(path) as target, watching(lambda: told("dumping %s" % source["database"], target)):
                 source["server"].dump(source["database"], target)
             about = {key: source["about"][key] for key in ("server", "size", "stamp", "roles")}
             seen = source["server"].read_back(StoredFile(path))
@@ -206,7 +207,7 @@ class Backups:
                 raise EngineError("the dump of %s contains database %s" % (source["database"], seen["database"]))
             part.update(about, database=source["database"], user=source["user"], rows=seen["rows"])
         else:
-            with _new_file(path) as target:
+            with _new_file(path) as target, watching(lambda: told("copying %s" % source["path"], target)):
                 part["absent"] = not source["files"].archive(target)
             part["path"] = source["path"]
             part.update({"files": 0, "size": 0} if part["absent"] else listing(path))
@@ -252,6 +253,11 @@ class Backups:
             yield encrypted
         finally:
             shutil.rmtree(holder, ignore_errors=True)
+
+
+def told(what: str, target: IO[bytes]) -> str:
+    """How much of a part is on the disk."""
+    return "%s: %s" % (what, size(os.fstat(target.fileno()).st_size))
 
 
 def _rewrite(file: IO[str], text: str) -> None:

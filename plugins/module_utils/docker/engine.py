@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Failure, last_lines
+from ..core.meanwhile import hearing
 from ..core.process import home_directory, run_command, stream
 from . import direct
 from .labels import PROJECT
@@ -107,7 +108,7 @@ class Engine:
         """Run docker. Returns (exit code, output, errors).
 
         Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, ``limit`` in seconds, and open
-        files ``pass_fds``.
+        files ``pass_fds``, and ``telling`` what it does, to those who watch the run.
         """
         client = self.docker_path()
         said = None if options else direct.read(self.docker_host, args)
@@ -116,10 +117,14 @@ class Engine:
         bounded = []
         if options.get("limit") and self.find("timeout"):
             bounded = ["timeout", "--kill-after=5", str(options["limit"])]
-        command = self._argv([*bounded, client, *args])
         given = {"data": options.get("data"), "binary_data": bool(options.get("binary")), "cwd": options.get("cwd")}
         given["pass_fds"] = options.get("pass_fds", ())
-        return run_command(self.module, "docker", command, EngineError, **given)
+        if not options.get("telling"):
+            return run_command(self.module, "docker", self._argv([*bounded, client, *args]), EngineError, **given)
+        with hearing(options["telling"]) as heard:
+            command = self._argv([*(heard.prefix() if heard else ()), *bounded, client, *args])
+            code, output, errors = run_command(self.module, "docker", command, EngineError, **given)
+            return code, output, heard.text() if heard else errors
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:
         """Run docker with input or output that is too large for memory; see :func:`process.stream`."""

@@ -14,9 +14,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ..core.meanwhile import is_told, of_registry, tell
 from .direct import INTERFACE, UNIX
 from .engine import Engine, EngineError
 from .reference import ImageReference
@@ -70,7 +72,7 @@ class Registries:
         try:
             connection.request(method, INTERFACE + path, headers=headers)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, b"".join(_told(iter(answer.readline, b"")))
         except (OSError, http.client.HTTPException) as error:
             raise EngineError("the Docker engine at unix://%s cannot be reached: %s" % (self._path, error)) from error
         finally:
@@ -85,6 +87,15 @@ class Registries:
         said = str(answer.get("message") or (answer.get("errorDetail") or {}).get("message") or "no reason was given")
         mend = _mend(said, image, self._user)
         return EngineError("%s cannot be had from %s (bulkhead_image): %s" % (shown(image), image.registry, mend), said)
+
+
+def _told(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of an answer, which a pull writes while it works: who watches the run sees them."""
+    for line in lines:
+        said = of_registry(line) if is_told() else ""
+        if said:
+            tell("pulling: %s" % said)
+        yield line
 
 
 def shown(image: ImageReference) -> str:

@@ -162,7 +162,7 @@ def _built(engine: Engine, params: dict[str, Any], commit: str, image: str, labe
 
 def _bake(engine: Engine, described: str, commit: str, limit: int) -> None:
     command = ("buildx", "bake", "--builder", "default", "--progress", "plain", "--file", "-", _TARGET)
-    code, output, errors = engine.docker(*command, data=described, limit=limit)
+    code, output, errors = engine.docker(*command, data=described, limit=limit, telling="building")
     if code == 0:
         return
     engine.check_reachable(errors)

@@ -10,7 +10,6 @@ What programs wrote is not returned, because it may be personal: only which know
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -25,7 +24,7 @@ from ..docker.engine import Engine
 from ..docker.labels import PREFIX
 from ..probe.prober import Prober
 from ..state.journal import Journal
-from ..state.registry import state_directory
+from ..state.registry import Registry, state_directory
 
 #: Signs of trouble in logs, by name.
 SIGNS = {
@@ -127,14 +126,8 @@ def _left(prefix: str, state: str) -> list[str]:
 
 
 def _restored(prefix: str, state: str) -> bool:
-    folder = os.path.join("environments", prefix, "receipts")
-    tree = Tree(state_directory(state), private=True, inner=0o700)
-    for name in tree.names(folder):
-        content = tree.read(os.path.join(folder, name))
-        receipt = json.loads(content.decode()) if content else {}
-        if receipt.get("what") == "restore" and receipt.get("outcome") == "done":
-            return True
-    return False
+    receipts = Registry(state_directory(state)).receipts(prefix)
+    return any(receipt.get("what") == "restore" and receipt.get("outcome") == "done" for receipt in receipts)
 
 
 def _logs(engine: Engine, containers: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from ..core.decisive import is_decisive
 from ..core.errors import last_lines
+from ..core.meanwhile import is_told, tell
 from ..core.steps import Step
 from ..core.words import number
 from ..docker.capabilities import capability_hint
@@ -26,6 +27,9 @@ from .service import Service
 
 #: The exit code of ``on_change`` that asks for a start (EX_TEMPFAIL of sysexits.h).
 _NEEDS_START = 75
+
+#: Seconds between two looks at the log of a container that is waited for, where somebody watches.
+_TELL = 3
 
 #: The exit code of a program that was killed.
 _KILLED = 137
@@ -43,6 +47,8 @@ class Serving:
         self.brought: list[Service] = []
         #: Seconds of downtime of services that cannot be replaced without a gap, by container.
         self.downtime: dict[str, float] = {}
+        #: The containers that are waited for, as the last look found them.
+        self._waiting: list[dict[str, Any]] = []
         #: Whether Compose's dry runs change nothing.
         self._trusted = True
         #: Whether the engine sets limits on running containers.
@@ -81,7 +87,9 @@ class Serving:
         if not missing:
             return
         keys = [service.key for service in missing]
-        code, output, errors = self.engine.compose("pull", "--quiet", *keys, directory=directory)
+        # Where somebody watches, Compose says how far it is.
+        quiet = () if is_told() else ("--quiet",)
+        code, output, errors = self.engine.compose("pull", *quiet, *keys, directory=directory, telling="pulling")
         if code != 0:
             self.engine.check_reachable(errors)
             names = sorted({service.image for service in missing})
@@ -98,7 +106,7 @@ class Serving:
         refuse_links(self.run.tree, services)
         began, before = time.monotonic(), set(self.run.before)
         command = ("up", "--detach", "--no-build", "--quiet-pull", *arguments)
-        code, output, errors = self.engine.compose(*command, limit=self._limit)
+        code, output, errors = self.engine.compose(*command, limit=self._limit, telling="starting")
         took = time.monotonic() - began
         self.run.refresh()
         self.remove_strangers()
@@ -209,6 +217,8 @@ class Serving:
                 waiting = waiting or not found
                 for container in found:
                     how = self.judge(container, service.one_shot)
+                    if how == "waiting":
+                        self._waiting.append(container)
                     waiting, failed = waiting or how == "waiting", failed or how == "failed"
             return waiting, failed
 
@@ -220,6 +230,7 @@ class Serving:
         def look() -> tuple[bool, bool]:
             found = self.run.containers.named(container)
             how = self.judge(found) if found else "failed"
+            self._waiting += [found] if found and how == "waiting" else []
             return how == "waiting", how == "failed"
 
         self._until(look, lambda _late: fail(self.run.containers.named(container)))
@@ -236,8 +247,11 @@ class Serving:
     def _until(
         self, look: Callable[[], tuple[bool, bool]], fail: Callable[[bool], NoReturn], waited: float = 0
     ) -> None:
-        deadline = time.monotonic() + self._readiness.limit(self._limit - waited)
+        began = time.monotonic()
+        deadline = began + self._readiness.limit(self._limit - waited)
+        told = began
         while True:
+            self._waiting.clear()
             waiting, failed = look()
             late = waiting and time.monotonic() > deadline
             if failed or late:
@@ -247,6 +261,17 @@ class Serving:
             # Not sooner: with an engine that was just killed, quicker looks ended a container that nginx still asked.
             time.sleep(0.3)
             self.run.refresh()
+            if is_told() and time.monotonic() - told >= _TELL:
+                self._tell_waiting()
+                told = time.monotonic()
+
+    def _tell_waiting(self) -> None:
+        """Who watches the run sees which containers are waited for, and what the first of them logged last."""
+        if not self._waiting:
+            return
+        names = ", ".join(name_of(container) for container in self._waiting)
+        log = self.engine.docker("logs", "--tail", "1", self._waiting[0]["Id"])
+        tell("waiting for %s: %s" % (names, (log[2] or log[1]).strip()))
 
     def fail(self, said: str, late: bool = False) -> NoReturn:
         """Raise EngineError with every container that is not as it should be, and its last lines.

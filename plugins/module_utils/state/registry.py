@@ -192,6 +192,20 @@ class Registry:
             self._tree.unlink(os.path.join(receipts, old))
         return self._tree.path(os.path.join(receipts, name))
 
+    def receipts(self, prefix: str) -> list[dict[str, Any]]:
+        """The kept receipts of an environment, the oldest first. One that cannot be read is left out."""
+        found = []
+        for folder in ("attempted", "environments"):
+            below = os.path.join(folder, prefix, "receipts")
+            for name in self._tree.names(below):
+                try:
+                    receipt = json.loads((self._tree.read(os.path.join(below, name)) or b"").decode())
+                except (ValueError, Failure):
+                    continue
+                if isinstance(receipt, dict):
+                    found.append(receipt)
+        return sorted(found, key=lambda receipt: str(receipt.get("finished")))
+
     def _write(self, prefix: str, entry: dict[str, Any]) -> None:
         self._tree.write(
             DesiredFile(os.path.join("environments", prefix, "environment.json"), encode_with_digest(entry), 0o600)

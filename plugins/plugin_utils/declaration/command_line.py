@@ -62,6 +62,7 @@ MAY_SET: Mapping[str, TypedAs] = {
     "bulkhead_receipt": TypedAs.INPUT,
     "bulkhead_release": TypedAs.INPUT,
     "bulkhead_report": TypedAs.INPUT,
+    "bulkhead_report_live": TypedAs.INPUT,
     "bulkhead_restore": TypedAs.INPUT,
     "bulkhead_restore_files": TypedAs.INPUT,
     "bulkhead_restore_from": TypedAs.INPUT,

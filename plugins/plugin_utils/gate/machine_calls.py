@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -15,18 +15,29 @@ from ansible.utils.display import Display
 from ...module_utils.core.errors import last_lines
 from ...module_utils.core.permit import READ_ONLY, permit
 from ..isolation.live.probes import Probes
+from .meanwhile import shown_meanwhile
 from .proof import Surroundings
 from .sending import send_by_stdin
 from .session import Note, Session, holder
 
 
-def call_module(action: Any, task_vars: dict[str, Any], name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Call a module of this collection on the machine, with the permit that it asks for."""
+def call_module(
+    action: Any,
+    task_vars: dict[str, Any],
+    name: str,
+    arguments: Mapping[str, Any],
+    hide: Callable[[str], str] | None = None,
+) -> dict[str, Any]:
+    """Call a module of this collection on the machine, with the permit that it asks for.
+
+    With ``hide``, which takes secrets out of a line, whoever watches sees what it does while it works.
+    """
     send_by_stdin(action, task_vars)
     given = dict(arguments)
     if name not in READ_ONLY:
         given["permit"] = permit(name, given["prefix"], given["token"])
-    answer: dict[str, Any] = action._execute_module(f"aiia.bulkhead.{name}", given, task_vars=task_vars)
+    with shown_meanwhile(action, name, given, hide):
+        answer: dict[str, Any] = action._execute_module(f"aiia.bulkhead.{name}", given, task_vars=task_vars)
     return in_words(name, answer)
 
 

@@ -38,6 +38,7 @@ from ..isolation.readers.fingerprints import sealed_of
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
 from ..isolation.report.page import JudgedFleet, page
+from ..isolation.report.present import Seen
 from ..isolation.report.proved import Scope, proved
 from ..isolation.rules import judge, rules
 from ..isolation.rules.containment import shared_on_purpose
@@ -202,11 +203,14 @@ class Gate:
         return declare(self.inventory.environment(group, live), self.inventory.loader, templates)
 
     @collector_paused()
-    def prove(self, deploying: bool, report_to: str = "", approval: bool = False) -> Verdict:
+    def prove(
+        self, deploying: bool, report_to: str = "", approval: bool = False, seen: Mapping[str, Seen] | None = None
+    ) -> Verdict:
         """Judge the whole fleet. With ``deploying``, also what ``-l`` selects, and that no variable was rewritten.
 
         ``report_to`` is a path for a report, beside those of ``bulkhead_report``. With ``approval``, an environment
-        that asks for a signed plan (``-e bulkhead_plan``) is refused without.
+        that asks for a signed plan (``-e bulkhead_plan``) is refused without. ``seen`` is what machines said of their
+        environments, by prefix, for the page.
         """
         option = self._options()
         verdict, targets = self._judge_fleet(deploying, option)
@@ -216,7 +220,7 @@ class Gate:
             verdict.findings[:0] = refused
             verdict.stopping[:0] = refused
         for path in map(Path, filter(None, [*option["report"].split(","), report_to])):
-            write_private(path, self._report(path, verdict).encode())
+            write_private(path, self._report(path, verdict, seen or {}).encode())
         if deploying and not verdict.stopping and self.fleet is not None:
             shipped = [(declaration, found) for declaration, found in targets.values() if found]
             write_proof(self.fleet, shipped, self.unread, verdict.approved)
@@ -294,14 +298,15 @@ class Gate:
             findings += weak_secrets(declaration, plain_names(self.inventory, declaration.group))
         return findings
 
-    def _report(self, path: Path, verdict: Verdict) -> str:
+    def _report(self, path: Path, verdict: Verdict, seen: Mapping[str, Seen]) -> str:
         """The text of a report file; its ending decides the format."""
         if path.suffix != ".html":
             return verdict.rendered(_REPORTS.get(path.suffix, "json"))
-        made = f"Made by aiia.bulkhead on {date.today()}, from the inventory alone: no machine was contacted."
-        fleet = self.fleet or Fleet(())
+        asked = "and from what its machines said then" if seen else "alone: no machine was contacted"
+        made = f"Made by aiia.bulkhead on {date.today()}, from the inventory {asked}."
+        fleet, found = self.fleet or Fleet(()), verdict.findings
         return page(
-            JudgedFleet(fleet, verdict.findings, verdict.stopping, verdict.open, verdict.unread, made, verdict.proved)
+            JudgedFleet(fleet, found, verdict.stopping, verdict.open, verdict.unread, made, verdict.proved, seen)
         )
 
     def _declared(self, meant: list[str]) -> list[Finding]:

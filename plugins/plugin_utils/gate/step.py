@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ...module_utils.core.masking import mask
 from ...module_utils.core.steps import sentences
 from ..declaration.command_line import identity
 from ..declaration.model import Declaration
 from ..isolation.model import Severity
 from ..isolation.report import text
-from ..release.render import Release
+from ..release.render import Release, secret_values
 from .connection import require_declared_machine
 from .live import LiveGate
 from .machine_calls import call_module
@@ -115,7 +116,12 @@ class EnvironmentStep(EnvironmentAction):
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a module of this collection on the machine."""
         self.session.steps.append(name)
-        return call_module(self, self.task_vars, name, {**self.common(), **arguments})
+        return call_module(self, self.task_vars, name, {**self.common(), **arguments}, self._hider())
+
+    def _hider(self) -> Callable[[str], str] | None:
+        """What takes the environment's secrets out of a line that is shown meanwhile; None if they are not known."""
+        release = self.gate.render(self.declaration)
+        return (lambda line: str(mask(line, secret_values(release)))) if release else None
 
     def typed(self, name: str) -> str:
         """What ``-e`` sets a variable to; empty where only the inventory sets it."""

@@ -12,11 +12,14 @@ as :mod:`other_machine` does: only with what runs nothing here.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -28,6 +31,7 @@ from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..gate.connection import declared_variables
 from ..gate.environments import build_environment
+from ..gate.forks import in_parallel
 from ..gate.plan import Gate
 from ..gate.questions import questions
 from ..isolation.live.probes import own_request, own_requests
@@ -37,6 +41,9 @@ from .other_machine import connection_variables, module_elsewhere
 
 #: How what was found is shown (``bulkhead_format``).
 FORMATS = ("text", "json")
+
+#: Seconds that a machine has for its answer, its connection included.
+_PATIENCE = 300
 
 #: What must be read here to ask for an environment.
 _NEEDED = ("bulkhead_directory", "bulkhead_docker_host", "bulkhead_state_directory")
@@ -51,7 +58,7 @@ class AskedPlace:
     values: Mapping[str, Any]
     environments: list[Environment] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
-    examine: bool = False
+    more: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -62,8 +69,43 @@ class AskedPlace:
             "directories": sorted({environment.directory for environment in self.environments} - {""}),
             "timeout": self.values["bulkhead_probe_timeout"],
             "environments": self.asked,
-            "examine": self.examine,
+            **self.more,
         }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a machine said of one environment.
+
+    ``began`` and ``ended`` are when it was asked and had answered, in seconds since 1970 by the controller's clock.
+    """
+
+    place: AskedPlace
+    environment: Environment
+    said: Mapping[str, Any]
+    began: float
+    ended: float
+
+    @property
+    def prefix(self) -> str:
+        """The environment's prefix."""
+        return self.environment.prefix
+
+    @property
+    def observation(self) -> Mapping[str, Any]:
+        """The machine's observation."""
+        found: Mapping[str, Any] = self.said["observation"]
+        return found
+
+    @property
+    def watched(self) -> Mapping[str, Any]:
+        """What is watched of the environment."""
+        return self.said["watched"].get(self.prefix) or {}
+
+    @property
+    def history(self) -> Mapping[str, Any]:
+        """What became of the environment over time, if that was asked for."""
+        return (self.said.get("history") or {}).get(self.prefix) or {}
 
 
 def begin(action: Any, task_vars: Mapping[str, Any]) -> tuple[Gate, list[Declaration], str]:
@@ -85,18 +127,62 @@ def begin(action: Any, task_vars: Mapping[str, Any]) -> tuple[Gate, list[Declara
     return gate, found, wanted
 
 
+def live_report(gate: Gate) -> bool:
+    """Whether ``-e bulkhead_report_live`` asks for what the machines say. Raises AnsibleActionFail for another word."""
+    wanted = gate.inventory.extra_variables.get("bulkhead_report_live", False)
+    try:
+        return bool(boolean(wanted))
+    except TypeError:
+        raise AnsibleActionFail(f"bulkhead_report_live is {str(wanted)!r}: use true or false") from None
+
+
 def chosen(gate: Gate, limited: bool) -> list[Declaration]:
     """The environments that ``-l`` selects; without it all of the inventory."""
     running = set(gate.task_vars.get("ansible_play_hosts_all") or ())
     return [own for own in gate.declarations if not limited or running & set(own.hosts)]
 
 
+def look(
+    action: Any, gate: Gate, declarations: Sequence[Declaration], **more: bool
+) -> tuple[list[Answer], dict[str, str]]:
+    """Ask every machine of these environments once, several at a time. Returns the answers, in the order of the
+    environments, and by prefix why there is none.
+
+    ``more`` are options of module ``status``: ``examine`` and ``history``.
+    """
+    asked, lost = places(gate, declarations, **more)
+    found: dict[str, Answer] = {}
+    for place, (answer, began, ended) in zip(asked, _ask_all(action, asked), strict=True):
+        for environment in place.environments:
+            if answer.get("failed"):
+                lost[environment.prefix] = str(answer["msg"])
+            else:
+                found[environment.prefix] = Answer(place, environment, answer, began, ended)
+    return [found[own.prefix] for own in declarations if own.prefix in found], lost
+
+
+def _ask_all(action: Any, asked: Sequence[AskedPlace]) -> list[tuple[dict[str, Any], float, float]]:
+    def timed(place: AskedPlace) -> tuple[dict[str, Any], float, float]:
+        began = time.time()
+        answer = ask(action, place, "status")
+        return answer, began, time.time()
+
+    silent = {"failed": True, "msg": f"its machine gave no answer within {_PATIENCE} s"}
+    answers = in_parallel([partial(timed, place) for place in asked], _at_once(), _PATIENCE)
+    return [answer or (silent, 0.0, 0.0) for answer in answers]
+
+
+def _at_once() -> int:
+    """How many machines are asked at the same time: as many as Ansible would."""
+    return int(context.CLIARGS.get("forks") or C.DEFAULT_FORKS)
+
+
 def places(
-    gate: Gate, declarations: Sequence[Declaration], examine: bool = False
+    gate: Gate, declarations: Sequence[Declaration], examine: bool = False, history: bool = False
 ) -> tuple[list[AskedPlace], dict[str, str]]:
     """Where to ask for these environments, and by prefix why one cannot be asked for.
 
-    With ``examine`` their servers and domains are asked as well.
+    With ``examine`` their servers and domains are asked as well, with ``history`` what became of them over time.
     """
     shared = _shared(gate)
     found: dict[str, AskedPlace] = {}
@@ -129,7 +215,7 @@ def places(
                 **({"questions": questions(release), "requests": own_requests(environment)} if examine else {}),
             }
         )
-        place.examine = examine
+        place.more = {"examine": examine, "history": history}
     return list(found.values()), lost
 
 
@@ -144,8 +230,18 @@ def ask(action: Any, place: AskedPlace, name: str) -> dict[str, Any]:
     return answer
 
 
-def refresh(action: Any, place: AskedPlace, prefix: str, known: Mapping[str, Any]) -> None:
-    """Bring an environment's file for node_exporter up to date. Where it is, only the machine knows."""
+def refresh(action: Any, wanted: Iterable[tuple[Answer, Mapping[str, Any]]]) -> None:
+    """Bring environments' files for node_exporter up to date. Where each is, only its machine knows."""
+    calls = {answer.prefix: partial(_record, action, answer, known) for answer, known in wanted}
+    answers = in_parallel(list(calls.values()), _at_once(), _PATIENCE)
+    for prefix, problem in zip(calls, answers, strict=True):
+        if problem != "":
+            Display().warning(f"{prefix}: its metrics were not written: {problem or 'its machine gave no answer'}")
+
+
+def _record(action: Any, answer: Answer, known: Mapping[str, Any]) -> str:
+    """Record what is known. Returns why that failed, if it did."""
+    place, prefix = answer.place, answer.prefix
     arguments = {
         "prefix": prefix,
         "state_directory": place.values["bulkhead_state_directory"],
@@ -153,12 +249,10 @@ def refresh(action: Any, place: AskedPlace, prefix: str, known: Mapping[str, Any
         "permit": permit("record", prefix, ""),
     }
     try:
-        answer = module_elsewhere(action, place.variables, place.left, "record", arguments)
+        said = module_elsewhere(action, place.variables, place.left, "record", arguments)
     except AnsibleError as error:
-        answer = {"failed": True, "msg": error.message}
-    problem = answer.get("msg") if answer.get("failed") else answer.get("told")
-    if problem:
-        Display().warning(f"{prefix}: its metrics were not written: {problem}")
+        return str(error.message)
+    return str((said.get("msg") if said.get("failed") else said.get("told")) or "")
 
 
 def _unreadable(own: Declaration) -> str:

@@ -130,11 +130,13 @@ def step_line(sign: str, name: str, seconds: float, width: int, *more: str) -> s
     return paragraph("  ".join(filter(None, (name, facts))), width, "  ", f"{sign} ")
 
 
-def moving_line(sign: str, name: str, seconds: float, columns: int) -> str:
-    """A step that runs, on one line that leaves the last column free."""
+def moving_line(sign: str, name: str, seconds: float, columns: int, detail: str = "") -> str:
+    """A step that runs, on one line that leaves the last column free; what it does, as far as there is room."""
     time = f"  {duration(int(seconds)) if seconds >= 10 else f'{int(seconds)} s'}"
     room = max(columns - 1 - len(time) - cells(sign) - 1, 0)
-    return f"{sign} {fitting(name, room)}{time}"
+    line = f"{sign} {fitting(name, room)}{time}"
+    left = columns - 1 - cells(line) - 2
+    return f"{line}  {fitting(detail, left)}" if detail and left > 0 else line
 
 
 def fitting(text: str, room: int) -> str:

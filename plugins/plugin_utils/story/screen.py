@@ -43,12 +43,21 @@ class Screen:
     does anything. The line is drawn under the display's own lock, which Ansible holds while it forks.
     """
 
-    def __init__(self, display: Any, environment: Mapping[str, str], interval: float, colours: bool) -> None:
+    def __init__(
+        self,
+        display: Any,
+        environment: Mapping[str, str],
+        interval: float,
+        colours: bool,
+        detail: Callable[[float], str] = lambda _since: "",
+    ) -> None:
         self.github = environment.get("GITHUB_ACTIONS") == "true"
         self.moves = sys.stdout.isatty() and environment.get("TERM", "dumb") != "dumb" and not self.github
         self.signs = signs(getattr(sys.stdout, "encoding", None) or "", environment)
         #: Called before the first text of a step is shown.
         self.before: Callable[[], None] | None = None
+        #: What the step does at the moment, as far as it was said since it began: somebody else's text.
+        self._detail = detail
         self._interval = interval
         self._colours = colours
         self._narrow = self.moves or "COLUMNS" in environment
@@ -141,13 +150,19 @@ class Screen:
         seconds = now - self._began
         if self.moves:
             tick = int(seconds / _PICTURE)
-            sys.stdout.write(_ERASE + moving_line(self.signs.frame(tick), self._step, seconds, self.columns))
+            line = moving_line(self.signs.frame(tick), self._step, seconds, self.columns, self._meanwhile())
+            sys.stdout.write(_ERASE + line)
             self._drawn = True
         elif now - self._told >= self._interval:
             self._told = now
-            words = f"{self.signs.waits} {self._step}: {seconds:.0f} s"
+            detail = self._meanwhile()
+            words = f"{self.signs.waits} {self._step}: {seconds:.0f} s{f', {detail}' if detail else ''}"
             self._say(clean(paragraph(words, self.width, "  ", ""), github=self.github))
         sys.stdout.flush()
+
+    def _meanwhile(self) -> str:
+        """What the step does, on one line, without anything that acts on a terminal."""
+        return " ".join(clean(self._detail(self._began), github=self.github).split())
 
     def _erase(self) -> None:
         if self._drawn:

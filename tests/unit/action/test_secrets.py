@@ -190,3 +190,10 @@ def test_another_vault_password(inventory: Path) -> None:
     opened_again = job(fresh, "show-names")
     assert opened_again.code == 0 and "SECRET_KEY" in opened_again.words, opened_again.output
     assert values(fresh) == before
+
+
+def test_a_secret_of_a_kind_that_is_named(inventory: Path) -> None:
+    """The form of the documentation."""
+    made = job(inventory, "init", "-e", "bulkhead_secret_name=JWT_PRIVATE_KEY", "-e", "bulkhead_secret_kind=ed25519")
+    assert made.code == 0 and "JWT_PRIVATE_KEY: made (ed25519)" in made.output, made.output
+    assert values(inventory)["JWT_PRIVATE_KEY"].startswith("-----BEGIN")

@@ -150,7 +150,7 @@ class FakeEngine:
             raise EngineError("docker failed", errors)
         return output
 
-    def compose(self, *args: str, directory: str = "", limit: int = 0) -> tuple[int, str, str]:
+    def compose(self, *args: str, directory: str = "", limit: int = 0, telling: str = "") -> tuple[int, str, str]:
         call = f"compose {' '.join(args)}"
         self.calls.append(call)
         try:

@@ -10,12 +10,13 @@ It needs no network and no script, and shows no value of a setting. The style is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, field
 
 from ..model import SEAL, Claim, Environment, Finding, Fleet, Severity
 from ..wording import listing, number
+from .markup import code_list, names, plain
 from .page_style import STYLE
+from .present import Seen, present
 from .text import FindingGroup, arrange, fold
 
 #: The shared namespaces in a reader's order: how each is called, and who sees that two names in it are one thing.
@@ -47,7 +48,8 @@ _LEFT_OUT = ("bare-project",)
 class JudgedFleet:
     """A fleet and what was said of it. ``unread`` are prefixes of environments that were not proved, ``open`` sentences
     on what was not judged, ``made`` says when and by what the page was made. ``proved`` is what was proved, in one line
-    that knows what is waived and shared."""
+    that knows what is waived and shared. ``seen`` is what the machines said of environments, by prefix, if they were
+    asked."""
 
     fleet: Fleet
     findings: Sequence[Finding]
@@ -56,6 +58,7 @@ class JudgedFleet:
     unread: Sequence[str] = ()
     made: str = ""
     proved: str = ""
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
 
 def page(judged: JudgedFleet) -> str:
@@ -67,6 +70,7 @@ def page(judged: JudgedFleet) -> str:
         _verdict(judged),
         _findings(judged, "To mend", judged.stopping),
         *(_machine(judged, machine, list(members)) for machine, members in fleet.machines.items()),
+        present(fleet, judged.seen) if judged.seen else "",
         _why(fleet),
         _findings(judged, "Advice and waivers", [found for found in judged.findings if found not in judged.stopping]),
         _not_proved(judged),
@@ -84,9 +88,9 @@ def page(judged: JudgedFleet) -> str:
             "</head>",
             "<body>",
             "<main>",
-            *parts,
+            *filter(None, parts),
             "</main>",
-            f"<footer><p>{_text(judged.made)}</p></footer>" if judged.made else "",
+            f"<footer><p>{plain(judged.made)}</p></footer>" if judged.made else "",
             "</body>",
             "</html>",
             "",
@@ -100,9 +104,9 @@ def _verdict(judged: JudgedFleet) -> str:
         kind = "refused"
         said = f"Refused: {number(len(judged.stopping), 'finding')} to mend before anything is deployed."
     else:
-        left = f" Not proved: {_names(judged.unread)}." if judged.unread else ""
+        left = f" Not proved: {names(judged.unread)}." if judged.unread else ""
         kind = "proved"
-        said = _text(judged.proved) or (
+        said = plain(judged.proved) or (
             f"Proved on paper: of {number(claims, 'name')} in namespaces that environments share, none has two owners."
             f"{left}"
         )
@@ -126,16 +130,16 @@ def _group(group: FindingGroup, stops: bool) -> str:
     finding = group.first
     times = f" ({len(group.findings)} times)" if len(group.findings) > 1 else ""
     notes = [
-        ("Environments", _names(group.environments)),
-        ("What to do", _text(finding.fix)),
-        ("Where", ", ".join(f"<code>{_text(str(place))}</code>" for place in group.where)),
-        ("Waived", _text(finding.waived)),
-        ("Rule", f"<code>{_text(finding.rule)}</code> {_text(', '.join(finding.hazards))}"),
+        ("Environments", names(group.environments)),
+        ("What to do", plain(finding.fix)),
+        ("Where", ", ".join(f"<code>{plain(str(place))}</code>" for place in group.where)),
+        ("Waived", plain(finding.waived)),
+        ("Rule", f"<code>{plain(finding.rule)}</code> {plain(', '.join(finding.hazards))}"),
     ]
     listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in notes if text)
     return (
         f'<li class="{"stops" if stops else "told"}"><p><span class="severity">{finding.severity.label}</span> '
-        f"{_text(finding.message)}{times}</p><dl>{listed}</dl></li>"
+        f"{plain(finding.message)}{times}</p><dl>{listed}</dl></li>"
     )
 
 
@@ -152,7 +156,7 @@ def _machine(judged: JudgedFleet, machine: str, members: Sequence[Environment]) 
     return "\n".join(
         [
             f'<section aria-labelledby="{identifier}">',
-            f'<h2 id="{identifier}">Machine <code>{_text(machine)}</code></h2>',
+            f'<h2 id="{identifier}">Machine <code>{plain(machine)}</code></h2>',
             f'<div class="hull">\n{hull}\n</div>',
             *_crossing(judged.fleet, own, crossing),
             "</section>",
@@ -167,10 +171,10 @@ def _compartment(environment: Environment, unread: bool) -> str:
     for namespace in _DRAWN:
         keys = _keys(environment, namespace)
         if keys:
-            rows.append(f"<dt>{_NAMESPACES[namespace][0]}</dt><dd>{_list(keys)}</dd>")
-    directory = f"<p><code>{_text(environment.directory)}</code></p>" if environment.directory else ""
+            rows.append(f"<dt>{_NAMESPACES[namespace][0]}</dt><dd>{code_list(keys)}</dd>")
+    directory = f"<p><code>{plain(environment.directory)}</code></p>" if environment.directory else ""
     return (
-        f'<article class="compartment"><h3><code>{_text(environment.prefix)}</code>{shown}</h3>'
+        f'<article class="compartment"><h3><code>{plain(environment.prefix)}</code>{shown}</h3>'
         f"{directory}<dl>{''.join(rows)}</dl></article>"
     )
 
@@ -187,8 +191,8 @@ def _crossing(fleet: Fleet, own: set[str], findings: Sequence[Finding]) -> Itera
         yield f'<p class="between">Shared on purpose:</p>\n<ul>{"".join(f"<li>{line}</li>" for line in shared)}</ul>'
     if findings:
         lines = "".join(
-            f'<li class="{"told" if finding.waived else "stops"}">{_names(finding.environments)}: '
-            f"<code>{_text(finding.resource)}</code> ({_text(finding.rule)})</li>"
+            f'<li class="{"told" if finding.waived else "stops"}">{names(finding.environments)}: '
+            f"<code>{plain(finding.resource)}</code> ({plain(finding.rule)})</li>"
             for finding in findings
         )
         yield f'<p class="between">What crosses:</p>\n<ul class="findings">{lines}</ul>'
@@ -204,8 +208,8 @@ def _shared(fleet: Fleet, own: set[str]) -> Iterator[str]:
                 key = (str(item.get("kind", "")), str(item.get("name", "")))
                 found.setdefault(key, {})[environment.prefix] = str(item.get("reason", ""))
     for (kind, name), reasons in found.items():
-        why = _text("; ".join(dict.fromkeys(filter(None, reasons.values()))))
-        yield f"{_text(kind)} <code>{_text(name)}</code>, by {_names(reasons)}: {why}"
+        why = plain("; ".join(dict.fromkeys(filter(None, reasons.values()))))
+        yield f"{plain(kind)} <code>{plain(name)}</code>, by {names(reasons)}: {why}"
 
 
 def _why(fleet: Fleet) -> str:
@@ -225,10 +229,10 @@ def _why(fleet: Fleet) -> str:
 
 
 def _namespace(namespace: str, claims: Mapping[str, Sequence[Claim]]) -> str:
-    title, seen_by = _NAMESPACES.get(namespace, (_text(namespace.replace("-", " ").capitalize()), "the machine"))
+    title, seen_by = _NAMESPACES.get(namespace, (plain(namespace.replace("-", " ").capitalize()), "the machine"))
     count = sum(len({(claim.scope, claim.key) for claim in owned}) for owned in claims.values())
     rows = "\n".join(
-        f'<tr><th scope="row"><code>{_text(owner)}</code></th><td>{_list(_shown(owned))}</td></tr>'
+        f'<tr><th scope="row"><code>{plain(owner)}</code></th><td>{code_list(_shown(owned))}</td></tr>'
         for owner, owned in claims.items()
     )
     return (
@@ -248,7 +252,7 @@ def _not_proved(judged: JudgedFleet) -> str:
         )
     if not sentences:
         return ""
-    listed = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
+    listed = "".join(f"<li>{plain(sentence)}</li>" for sentence in sentences)
     return f'<section aria-labelledby="open">\n<h2 id="open">What was not judged</h2>\n<ul>{listed}</ul>\n</section>'
 
 
@@ -258,16 +262,3 @@ def _keys(environment: Environment, namespace: str) -> list[str]:
 
 def _shown(claims: Iterable[Claim]) -> list[str]:
     return list(dict.fromkeys("sealed" if SEAL in claim.key else claim.key for claim in claims))
-
-
-def _list(keys: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li><code>{_text(key)}</code></li>' for key in keys)}</ul>"
-
-
-def _names(prefixes: Iterable[str]) -> str:
-    return ", ".join(f"<code>{_text(prefix)}</code>" for prefix in prefixes) or "all environments"
-
-
-def _text(text: str) -> str:
-    """A text that the page shows as it is."""
-    return escape("".join(char if char.isprintable() else "\ufffd" for char in text))

@@ -27,8 +27,8 @@ dt { color: var(--quiet); font-size: .9rem; }
 dd { margin: 0 0 .5rem; }
 .verdict { padding: .75rem 1rem; border-left: .4rem solid var(--good); background: var(--panel); }
 .verdict.refused { border-color: var(--bad); }
-.hull { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: .5rem;
-  padding: .5rem; border: .25rem solid var(--wall); border-radius: .5rem .5rem 3rem 3rem; }
+.hull { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: .5rem;
+  padding: .5rem; border: .25rem solid var(--wall); border-radius: .5rem .5rem 1rem 1rem; }
 .compartment { padding: .75rem; border: .15rem solid var(--wall); background: var(--panel); min-width: 0; }
 .compartment ul { list-style: none; padding: 0; }
 .mark { padding: 0 .4rem; border: 1px solid var(--line); border-radius: .3rem; font-size: .8rem; font-weight: normal; }
@@ -46,6 +46,22 @@ caption { text-align: left; color: var(--quiet); padding-bottom: .25rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0; border-top: 1px solid var(--line); }
 th:first-child { width: 35%; }
 td ul { list-style: none; padding: 0; }
+.good { color: var(--good); }
+.bad { color: var(--bad); }
+.seen > summary span { font-weight: normal; margin-left: .5rem; }
+h4 { margin: 1rem 0 .25rem; font-size: 1rem; }
+.problems { color: var(--bad); margin-bottom: .5rem; }
+.facts { margin: .25rem 0; display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0 1rem; }
+.facts dd { margin: 0; }
+.facts ul { list-style: none; padding: 0; }
+.lanes { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0 .75rem; align-items: center;
+  font-size: .9rem; padding: .5rem 0; }
+.lanes svg { display: block; }
+.lanes > svg { overflow: hidden; }
+.lanes line { stroke: var(--line); }
+.lanes .done { fill: var(--ink); }
+.lanes .failed { stroke: var(--bad); stroke-width: 3; fill: none; }
+.lanes p { display: flex; justify-content: space-between; margin: 0; color: var(--quiet); }
 @media (max-width: 30rem) { .findings dl { grid-template-columns: minmax(0, 1fr); } }
 @media print {
   :root { --ground: #fff; --ink: #000; --panel: #fff; --quiet: #333; --good: #000; --bad: #000; }

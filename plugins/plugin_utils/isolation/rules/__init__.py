@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ..gc_pause import collector_paused
 from ..model import Claim, Finding, Fleet, Severity, Where
 from ..redaction import redact
+from ..refusals import REFUSALS
 
 #: What a rule function yields: a finding without the rule's identity, which :func:`judge` fills in.
 Judgement = Iterable["Hit"]
@@ -97,8 +98,11 @@ def rules() -> dict[str, Rule]:
 
 
 def page_of(rule_id: str) -> str:
-    """The page of a rule in the collection's documentation; empty for what the gates say by themselves."""
-    return f"docs/rules/{rule_id}.md" if rule_id in _RULES else ""
+    """Where the collection's documentation explains a finding: the page of its rule, or its part of the page on what
+    the gates say by themselves. Empty if neither knows it."""
+    if rule_id in _RULES:
+        return f"docs/rules/{rule_id}.md"
+    return f"docs/refusals.md#{rule_id}" if rule_id in REFUSALS else ""
 
 
 def all_alone(fleet: Fleet, prefixes: Iterable[str]) -> bool:

@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.utils.display import Display
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.templates import Templates
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.plan import Gate
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import watch
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.watch import ask, chosen, places
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.watch import Answer, ask, chosen, look, places
 from unit.fleets import PRODUCTION, STAGING, declarations, read, write
 
 
@@ -134,3 +137,56 @@ def test_two_of_one_name_are_asked_for_neither(tmp_path: Path) -> None:
     fleet = gate(tmp_path, {}, {"bulkhead_prefix": "app_prod"})
     found, lost = places(fleet, fleet.declarations)
     assert found == [] and lost == {"app_prod": "two environments of the inventory have this prefix"}
+
+
+def test_all_are_asked_and_one_that_is_away_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers come in the order of the environments, whichever machine is faster."""
+    fleet = gate(tmp_path, {"ansible_host": "app1"}, {"ansible_host": "app2"})
+    away = {"app1"}
+
+    def answer(_action: Any, variables: Any, _left: Any, name: str, arguments: Any) -> dict[str, Any]:
+        if variables["ansible_host"] in away:
+            raise AnsibleConnectionFailure("no route to host")
+        assert (name, arguments["history"], arguments["examine"]) == ("status", True, False)
+        prefix = arguments["environments"][0]["prefix"]
+        return {"observation": {}, "watched": {}, "history": {prefix: {"of": prefix}}}
+
+    monkeypatch.setattr(watch, "module_elsewhere", answer)
+    monkeypatch.setattr(watch, "build_environment", lambda own, _release: Environment(own.prefix))
+    answers, lost = look(None, fleet, fleet.declarations, history=True)
+    assert [each.prefix for each in answers] == ["app_staging"] and lost == {"app_prod": "no route to host"}
+    assert answers[0].history == {"of": "app_staging"} and 0 < answers[0].began <= answers[0].ended
+    away.clear()
+    answers, lost = look(None, fleet, fleet.declarations, history=True)
+    assert [each.prefix for each in answers] == ["app_prod", "app_staging"] and lost == {}
+
+
+def test_a_machine_that_is_silent_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = gate(tmp_path, {}, {}, {"ansible_host": "app1"})
+    monkeypatch.setattr(watch, "_PATIENCE", 0.5)
+    monkeypatch.setattr(watch, "module_elsewhere", lambda *_arguments: time.sleep(60))
+    _answers, lost = look(None, fleet, fleet.declarations)
+    assert set(lost) == {"app_prod", "app_staging"} and "no answer within 0.5 s" in lost["app_prod"]
+
+
+def test_metrics_that_were_not_written_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: one that was written says nothing."""
+    fleet = gate(tmp_path, {}, {}, {"ansible_host": "app1"})
+    (place,), _lost = places(fleet, fleet.declarations)
+    warned: list[str] = []
+    monkeypatch.setattr(Display, "warning", lambda _self, text, **_options: warned.append(text))
+    said = {"app_prod": {"told": ""}, "app_staging": {"failed": True, "msg": "the disk is full"}}
+    monkeypatch.setattr(watch, "module_elsewhere", lambda *arguments: said[arguments[-1]["prefix"]])
+    wanted = [(Answer(place, Environment(prefix), {}, 0, 0), {}) for prefix in said]
+    watch.refresh(None, wanted)
+    assert warned == ["app_staging: its metrics were not written: the disk is full"]
+
+
+@pytest.mark.parametrize(("said", "wanted"), [(None, False), (True, True), ("true", True), ("no", False)])
+def test_whether_the_report_asks_the_machines(said: object, wanted: bool) -> None:
+    extra = {} if said is None else {"bulkhead_report_live": said}
+    asked = cast(Gate, SimpleNamespace(inventory=SimpleNamespace(extra_variables=extra)))
+    assert watch.live_report(asked) is wanted
+    extra["bulkhead_report_live"] = "perhaps"
+    with pytest.raises(AnsibleActionFail, match="bulkhead_report_live is 'perhaps': use true or false"):
+        watch.live_report(asked)

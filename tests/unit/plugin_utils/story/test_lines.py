@@ -61,11 +61,18 @@ def test_durations(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
 
 
-@given(st.text(max_size=120), st.floats(0, 10**5), st.integers(20, 120))
-def test_the_moving_line_fits(name: str, seconds: float, columns: int) -> None:
+@given(st.text(max_size=120), st.floats(0, 10**5), st.integers(20, 120), st.text(max_size=200))
+def test_the_moving_line_fits(name: str, seconds: float, columns: int, detail: str) -> None:
     """Were it as wide as the screen, it would wrap, and could not be taken back."""
-    name = " ".join(name.split())
-    assert cells(moving_line("|", name, seconds, columns)) < columns
+    name, detail = " ".join(name.split()), " ".join(detail.split())
+    assert cells(moving_line("|", name, seconds, columns, detail)) < columns
+
+
+def test_what_a_step_does_has_the_room_that_is_left() -> None:
+    """The step and its time are never cut for it."""
+    assert moving_line("|", "Converge", 3, 40, "waiting for web") == "| Converge  3 s  waiting for web"
+    assert moving_line("|", "Converge", 3, 24, "waiting for web") == "| Converge  3 s  waitin"
+    assert moving_line("|", "Converge", 3, 18, "waiting for web") == "| Converge  3 s"
 
 
 def test_the_moving_line_counts_wide_signs_twice() -> None:

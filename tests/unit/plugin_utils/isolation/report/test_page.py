@@ -31,7 +31,7 @@ PROD = environment("app_prod", ("domain", "example.com"), ("volume", "app_prod_d
 STAGING = environment("app_staging", ("domain", "staging.example.com"))
 
 
-class _Read(HTMLParser):
+class Read(HTMLParser):
     """The texts of a page, and the tags that are open at its end."""
 
     def __init__(self, text: str) -> None:
@@ -43,7 +43,7 @@ class _Read(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        if tag != "meta":
+        if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -60,7 +60,7 @@ class _Read(HTMLParser):
 
 def test_nothing_crosses() -> None:
     """Verdict, compartments and, for each namespace, who owns what."""
-    read = _Read(page(JudgedFleet(Fleet((PROD, STAGING)), [], [], made="Made today.")))
+    read = Read(page(JudgedFleet(Fleet((PROD, STAGING)), [], [], made="Made today.")))
     assert read.open == []
     assert "Proved on paper: of 4 names in namespaces that environments share, none has two owners." in read.text
     assert "Machine one" in read.text and "Nothing crosses from one of them to another." in read.text
@@ -70,7 +70,7 @@ def test_nothing_crosses() -> None:
 
 def test_what_was_proved() -> None:
     """With its own line, which knows what is waived, the page says nothing else."""
-    read = _Read(page(JudgedFleet(Fleet((PROD, STAGING)), [], [], proved="proved on paper: all but <one>, waived")))
+    read = Read(page(JudgedFleet(Fleet((PROD, STAGING)), [], [], proved="proved on paper: all but <one>, waived")))
     assert "proved on paper: all but <one>, waived" in read.text and "has two owners" not in read.text
 
 
@@ -79,7 +79,7 @@ def test_what_crosses() -> None:
     shared = [{"kind": "network", "name": "monitoring", "reason": "one Prometheus"}]
     fleet = Fleet((environment("app_prod", shared=shared), environment("app_staging", shared=shared)))
     stops = Finding("shared-port", Severity.HIGH, ("app_prod", "app_staging"), "80/tcp", "Both have 80.", "Change one.")
-    read = _Read(page(JudgedFleet(fleet, [stops], [stops], ["A token was not compared."], ["app_staging"])))
+    read = Read(page(JudgedFleet(fleet, [stops], [stops], ["A token was not compared."], ["app_staging"])))
     assert "Refused: 1 finding to mend before anything is deployed." in read.text
     assert read.text.index("Both have 80.") < read.text.index("Machine one") < read.text.index("What crosses:")
     assert "network monitoring , by app_prod , app_staging : one Prometheus" in read.text
@@ -89,7 +89,7 @@ def test_what_crosses() -> None:
 
 def test_alone_on_a_machine() -> None:
     """There is nobody to meet."""
-    read = _Read(page(JudgedFleet(Fleet((PROD, environment("other_prod", machine="two"))), [], [])))
+    read = Read(page(JudgedFleet(Fleet((PROD, environment("other_prod", machine="two"))), [], [])))
     assert read.text.count("It is alone on its machine.") == 2
 
 
@@ -105,7 +105,7 @@ def test_no_value_writes_into_the_page() -> None:
     text = page(
         JudgedFleet(Fleet((odd, environment("b", machine=HOSTILE))), [found], [found], [HOSTILE], [HOSTILE], HOSTILE)
     )
-    read = _Read(text)
+    read = Read(text)
     assert read.open == [] and "script" not in read.tags
     assert SEAL not in text and "\x1b" not in text and "\u202e" not in text
     assert "sealed" in read.text and "<script>alert(1)</script>" in read.text
