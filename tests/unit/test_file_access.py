@@ -57,21 +57,21 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.makedirs": OURS, "os.chmod": OURS, "os.open": OURS, "os.statvfs": OURS, "os.listdir": OURS,
         "os.mkdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "os.path.getsize": OURS, "os.fsync": OURS,
     },
+    "module_utils/backup/decryption.py": {"open": OURS, "os.path.getsize": OURS, "os.path.isfile": OURS},
     "module_utils/backup/encryption.py": {
         "os.makedirs": OURS, "os.listdir": OURS, "os.open": OURS, "open": OURS, "tempfile.TemporaryFile": TEMPORARY,
     },
-    "module_utils/backup/files.py": {"tarfile.open": OURS, "open": OURS},
+    "module_utils/backup/files.py": {"tarfile.open": OURS},
     "module_utils/release/front_door.py": {
         "os.makedirs": ROOTS, "os.lstat": NO_CONTENT, "os.chmod": ROOTS, "os.path.isdir": NO_CONTENT,
         "os.listdir": ROOTS, "shutil.rmtree": ROOTS,
     },
     "module_utils/backup/manifest.py": {
-        "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.path.isfile": OURS,
-        "os.listdir": OURS, "os.rename": OURS, "shutil.rmtree": OURS, "open": OURS,
+        "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.listdir": OURS, "os.rename": OURS,
+        "shutil.rmtree": OURS,
     },
-    "module_utils/backup/postgresql.py": {"open": OURS},
     "module_utils/backup/recovery.py": {"os.path.lexists": OURS, "os.unlink": OURS},
-    "module_utils/backup/restore.py": {"os.path.getsize": OURS, "os.path.isfile": OURS, "os.path.isdir": OURS},
+    "module_utils/backup/restore.py": {"os.path.isdir": OURS},
     "module_utils/backup/schedule.py": {
         "os.path.lexists": ROOTS, "os.unlink": ROOTS, "os.path.exists": ROOTS, "os.path.isdir": ROOTS,
         "os.access": ROOTS,

@@ -25,6 +25,9 @@ from .decryption import Identity, StoredFile
 FORMAT = 2
 MANIFEST = "manifest.json"
 
+#: The longest manifest that is decrypted, in bytes.
+_LONGEST = 64 << 20
+
 #: The prefix of the directory of an incomplete backup.
 PARTIAL = ".partial-"
 
@@ -45,11 +48,7 @@ def read_manifest(directory: str, identity: Identity | None = None) -> dict[str,
     """
     require_ours(directory)
     stored = StoredFile(os.path.join(directory, MANIFEST), identity)
-    if stored.is_encrypted:
-        with stored.opened() as stream:
-            content = stream.read()
-    else:
-        content = read(stored.path)
+    content = _decrypted(stored) if stored.is_encrypted else read(stored.path)
     if content is None:
         raise EngineError(
             "%s is not a complete backup: it has no %s" % (directory, MANIFEST)
@@ -65,6 +64,15 @@ def read_manifest(directory: str, identity: Identity | None = None) -> dict[str,
             "%s has format %s; this version of Bulkhead reads format %s" % (directory, manifest.get("format"), FORMAT)
         )
     return dict(manifest, path=directory)
+
+
+def _decrypted(stored: StoredFile) -> bytes:
+    """An encrypted manifest. Raises EngineError; whoever has the public key can encrypt anything of any length."""
+    with stored.opened() as stream:
+        content = stream.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise EngineError("%s is longer than a manifest can be" % stored.path)
+    return content
 
 
 def complete_backups(directory: str, prefix: str, identity: Identity | None = None) -> list[dict[str, Any]]:
