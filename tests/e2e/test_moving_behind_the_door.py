@@ -8,6 +8,7 @@ killed meanwhile."""
 from __future__ import annotations
 
 import json
+import random
 import secrets
 import subprocess
 import sys
@@ -112,7 +113,8 @@ class Moved:
 
 
 #: The ends of a cable to a network of its own, in which a client is that comes to this machine from outside.
-GATEWAY, CLIENT, MASK = "10.213.78.1", "10.213.78.2", 30
+_NETWORK = f"10.213.{random.randrange(100, 250)}"
+GATEWAY, CLIENT, MASK = f"{_NETWORK}.1", f"{_NETWORK}.2", 30
 
 
 @pytest.fixture(scope="module")

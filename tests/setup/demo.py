@@ -18,9 +18,9 @@ VENV = REPOSITORY / ".venv/bin"
 PYTHON = str(VENV / "python")
 
 
-def deploy_command(group: str) -> list[str]:
+def deploy_command(group: str, playbook: str = "deploy.yml") -> list[str]:
     """Each environment is deployed with its own vault password, and with no other."""
-    return [PLAYBOOK, "deploy.yml", "-l", group, "--vault-id", f"{group}@{password_file(group)}"]
+    return [PLAYBOOK, playbook, "-l", group, "--vault-id", f"{group}@{password_file(group)}"]
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         steps.run("The application's repository", [PYTHON, "tests/app/make_repository.py", repository])
         steps.run("Secrets of the demo", [PYTHON, "tests/setup/demo_secrets.py"])
         if front_door():
-            steps.run("The front door of both", [PLAYBOOK, "playbooks/edge.yml", "-l", groups[0]])
+            steps.run("The front door of both", deploy_command(groups[0], "playbooks/edge.yml"))
         for group in groups:
             steps.run(f"Deploy {group}", deploy_command(group))
         steps.run("What runs where", [PYTHON, "tests/setup/demo_summary.py"])

@@ -37,7 +37,8 @@ def chosen(
 ) -> tuple[int, list[str]]:
     """The offset that the demo has already, else the first at which every port is free, and who has those of the ones
     before. ``own`` are the demo's ports. Raises StepFailed."""
-    ports, reasons = tuple(ports), []
+    ports = tuple(ports)
+    reasons: list[str] = []
     for offset in sorted(OFFSETS, key=lambda offset: not all(port + offset in own for port in ports)):
         holders = [f"port {port + offset} is taken by {by}" for port in ports if (by := taken(port + offset))]
         if not holders:

@@ -87,7 +87,7 @@ def tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tables:
 
 @pytest.fixture
 def moving(tables: Tables, tmp_path: Path) -> Moving:
-    return Moving(tables, str(tmp_path / "state"))  # type: ignore[arg-type]
+    return Moving(tables, str(tmp_path / "state"))
 
 
 def test_led_there_and_given_back(moving: Moving, tables: Tables, tmp_path: Path) -> None:
