@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
     """Reads what Ansible takes literally as plain text."""
 
 
-_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+_Loader.add_constructor("!unsafe", lambda _loader, node: str(node.value))
 
 
 def adopted(observation: dict[str, Any]) -> Adoption:
