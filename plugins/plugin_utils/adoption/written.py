@@ -77,8 +77,9 @@ def source_of(
     if repository and not repository_problem(repository):
         if credentials:
             own.say(
-                f"The checkout {path} has a password in its repository's address. It was left out: put it into "
-                "bulkhead_secrets as SOURCE_CREDENTIALS (docs/source.md), and withdraw the one that lies there."
+                f"The checkout {path} has a password in its repository's address. It was left out. If the repository is "
+                "private, put the address with a new token into the vault, as bulkhead_source_repository "
+                "(docs/source.md), and withdraw the one that lies on the server."
             )
         if not known["branch"]:
             own.say(f"The checkout {path} is at no branch, so bulkhead_source_branch is a guess: {own.environment}.")
