@@ -77,7 +77,8 @@ def source_of(
     if repository and not repository_problem(repository):
         if credentials:
             own.say(
-                f"The checkout {path} has a password in its repository's address. It was left out. If the repository is "
+                f"The checkout {path} has a password in its repository's address. It was left out. If the repository "
+                "is "
                 "private, put the address with a new token into the vault, as bulkhead_source_repository "
                 "(docs/source.md), and withdraw the one that lies on the server."
             )
