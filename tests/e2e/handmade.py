@@ -223,7 +223,8 @@ def guide_server(directory: Path, word: str) -> Server:
     ``word`` stands for ``aiia`` in every name, so that nobody else has them.
     """
     server = Server(directory)
-    repository = directory / "origin.git"
+    # Its repository is called like the directories, as it is in the guide.
+    repository = directory / f"{word}-backend.git"
     make_repository(repository)
     for group, name, branch, port, domains in (
         ("production", "prod", "main", 8000, [f"{word}.example.com", f"www.{word}.example.com"]),
@@ -234,7 +235,7 @@ def guide_server(directory: Path, word: str) -> Server:
         subprocess.run(["git", "clone", "--quiet", "--branch", branch, str(repository), str(home / "code")], check=True)
         http, https = free_port(), free_port()
         _write_guide(home, word, name, port, (http, https), domains)
-        volumes = [f"{base}_{name}_{word}" for base in ("storage", "pgdata", "redis_data")]
+        volumes = [f"{word}-backend_{base}_{name}" for base in ("storage", "pgdata", "redis_data")]
         server.environments[group] = Handwork(
             f"{word}-backend",
             home,
@@ -343,9 +344,7 @@ def _write_guide(home: Path, word: str, name: str, port: int, ports: tuple[int, 
     compose = {
         "services": services,
         "networks": {network: {"name": network}},
-        "volumes": {
-            f"{base}_{name}": {"name": f"{base}_{name}_{word}"} for base in ("storage", "pgdata", "redis_data")
-        },
+        "volumes": {f"{base}_{name}": {} for base in ("storage", "pgdata", "redis_data")},
     }
     (home / f"docker-compose.{name}.yml").write_text(yaml.safe_dump(compose, sort_keys=False))
 

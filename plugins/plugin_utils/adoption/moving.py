@@ -29,7 +29,7 @@ _ROWS = (
 
 
 @dataclass(frozen=True)
-class Step:
+class MoveStep:
     """A step: what it does, where it is typed (``server`` or ``here``), the lines, and whether nothing answers then."""
 
     title: str
@@ -66,7 +66,9 @@ def seconds(plan: Planned) -> int:
     return sum(part for _why, part in gap(plan))
 
 
-def steps(plan: Planned, networks: Sequence[Mapping[str, Any]], shared: Sequence[str], inventory: str) -> list[Step]:
+def steps(
+    plan: Planned, networks: Sequence[Mapping[str, Any]], shared: Sequence[str], inventory: str
+) -> list[MoveStep]:
     """The steps of an environment's move. ``networks`` are those of the machine, ``shared`` those of which another
     environment's containers are on as well, ``inventory`` is where the files were written."""
     return list(_steps(plan, networks, shared, inventory))
@@ -74,27 +76,27 @@ def steps(plan: Planned, networks: Sequence[Mapping[str, Any]], shared: Sequence
 
 def _steps(
     plan: Planned, networks: Sequence[Mapping[str, Any]], shared: Sequence[str], inventory: str
-) -> Iterator[Step]:
+) -> Iterator[MoveStep]:
     own, stack = plan.own, plan.stack
     server = own.part("postgresql")
     others = [container.name for container in own.containers if container is not server]
     base = (
         f"ansible-playbook aiia.bulkhead.{{}} -i {shlex.quote(inventory)} -l {own.group} --vault-id {own.group}@prompt"
     )
-    yield Step(
+    yield MoveStep(
         "Prove the inventory. No server is contacted.",
         "here",
         (f"ansible-playbook aiia.bulkhead.plan -i {shlex.quote(inventory)}",),
     )
     redis = own.part("redis")
     if redis and "redis_data" in stack.adopted:
-        yield Step(
+        yield MoveStep(
             "Let Redis write what it holds as an append-only file: Bulkhead's Redis reads that one and no dump.",
             "server",
             tuple(_append_only(redis)),
         )
     if others:
-        yield Step(
+        yield MoveStep(
             "Stop everything but the database. From here on nothing answers.",
             "server",
             (_docker("stop", *others),),
@@ -103,14 +105,14 @@ def _steps(
     rows = f"/root/{own.prefix}.rows"
     if server:
         admin, database = server.seen["settings"].get("POSTGRES_USER") or "postgres", database_name(plan)
-        yield Step(
+        yield MoveStep(
             "Count the rows of each table.",
             "server",
             (f"{_count(server.name, admin, database)} > {rows}.before",),
             True,
         )
         if stack.dumped:
-            yield Step(
+            yield MoveStep(
                 f"Copy the database, because {stack.dumped}. Its checksum shows later that this very copy was "
                 "restored.",
                 "server",
@@ -120,14 +122,14 @@ def _steps(
                 ),
                 True,
             )
-        yield Step(
+        yield MoveStep(
             "Stop the database; it has a minute to write everything.",
             "server",
             (_docker("stop", "-t", "60", server.name),),
             True,
         )
         if stack.dumped:
-            yield Step(
+            yield MoveStep(
                 "Restore the copy into a new volume, as a whole or not at all, and compare: its rows are those of "
                 "before.",
                 "server",
@@ -139,14 +141,14 @@ def _steps(
     known = {network["name"] for network in networks if network["labels"]}
     if own_networks & known:
         removed.append(_docker("network", "rm", *sorted(own_networks & known)))
-    yield Step(
+    yield MoveStep(
         "Remove the stopped containers, which would start again with the machine, and their networks. Volumes stay.",
         "server",
         tuple(removed),
         True,
     )
     if stack.copied:
-        yield Step(
+        yield MoveStep(
             "Copy what lies in the old directory and is needed in the new one.",
             "server",
             tuple(
@@ -158,17 +160,17 @@ def _steps(
             ),
             True,
         )
-    yield Step("Deploy.", "here", (base.format("deploy"),), True)
+    yield MoveStep("Deploy.", "here", (base.format("deploy"),), True)
     if server:
         yield from _after(plan, server, rows)
-    yield Step("Deploy once more: nothing changes.", "here", (base.format("deploy"),))
+    yield MoveStep("Deploy once more: nothing changes.", "here", (base.format("deploy"),))
 
 
-def _after(plan: Planned, server: Container, rows: str) -> Iterator[Step]:
+def _after(plan: Planned, server: Container, rows: str) -> Iterator[MoveStep]:
     own = plan.own
     admin, database = server.seen["settings"].get("POSTGRES_USER") or "postgres", database_name(plan)
     new = f"{own.prefix}_postgresql"
-    yield Step(
+    yield MoveStep(
         "Count again. Every line of before has to be there; only tables of new migrations may be more.",
         "server",
         (
@@ -247,7 +249,7 @@ def _docker(*words: str) -> str:
     return shlex.join(["docker", *words])
 
 
-def written(plan: Planned, every: Sequence[Step]) -> str:
+def written(plan: Planned, every: Sequence[MoveStep]) -> str:
     """The move of one environment as a section of the guide that is written beside the inventory."""
     own = plan.own
     lines = [

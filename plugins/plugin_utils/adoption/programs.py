@@ -13,10 +13,10 @@ from typing import Any
 from ..isolation.readers.fingerprints import use_of
 from ..isolation.redaction import redact
 from .model import Container
-from .settings import Settings
+from .settings import AppSettings
 
 
-def program(container: Container, settings: Settings) -> dict[str, Any]:
+def program(container: Container, settings: AppSettings) -> dict[str, Any]:
     """What a container starts, where it is something else than its image does. Passwords in it go into the vault."""
     found: dict[str, Any] = {}
     for key in ("entrypoint", "command"):
@@ -27,7 +27,7 @@ def program(container: Container, settings: Settings) -> dict[str, Any]:
     return found
 
 
-def _words(container: Container, words: Sequence[str], settings: Settings) -> Iterator[str]:
+def _words(container: Container, words: Sequence[str], settings: AppSettings) -> Iterator[str]:
     """The words of a command, with a variable of .env for each that is a secret: an option says so, or its form."""
     option = ""
     for word in words:
@@ -48,7 +48,7 @@ def _is_secret(option: str) -> bool:
     return bool(name) and (bool(use_of(name.replace("-", "_"))) or name.lower().endswith(("pass", "password")))
 
 
-def _kept(container: Container, option: str, value: str, settings: Settings) -> str:
+def _kept(container: Container, option: str, value: str, settings: AppSettings) -> str:
     """Put a value into the vault, and return the variable by which Compose fills it in."""
     name = re.sub(r"[^A-Z0-9]+", "_", f"{container.service}_{option.lstrip('-')}".upper()).strip("_")
     while settings.secret.setdefault(name, value) != value:

@@ -17,7 +17,7 @@ from ..isolation.facts.service_kinds import FRONT, words_of
 from ..isolation.readers.fingerprints import use_of
 from .model import DATA, VOLUMES, Container, Handmade, is_below
 from .programs import literal, program
-from .settings import Settings
+from .settings import AppSettings
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _URL = re.compile(r"https?://[^/\s\"']+(/[A-Za-z0-9._~/-]*)")
@@ -26,7 +26,7 @@ _ANONYMOUS = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass
-class Stack:
+class FoundStack:
     """The services of an environment under Bulkhead.
 
     ``adopted`` are volumes to take over: key in the stack, name on the machine. ``copied`` are directories to copy:
@@ -54,12 +54,12 @@ def stack_of(
     django: bool,
     volumes: Mapping[str, Mapping[str, Any]],
     claimed: Mapping[str, str],
-    settings: Settings,
+    settings: AppSettings,
     port: int,
-) -> Stack:
+) -> FoundStack:
     """The services of an environment. ``volumes`` are those of the machine by name; ``claimed`` says which other
     environment mounts one as well."""
-    found = Stack(app_port=port or _listens(application))
+    found = FoundStack(app_port=port or _listens(application))
     taken: dict[str, Container] = {}
     for part in ("nginx", "pgbouncer", "postgresql", "redis"):
         containers = list(own.parts(part))
@@ -88,13 +88,13 @@ def stack_of(
 
 
 def _application(
-    found: Stack,
+    found: FoundStack,
     own: Handmade,
     container: Container,
     django: bool,
     volumes: Mapping[str, Mapping[str, Any]],
     claimed: Mapping[str, str],
-    settings: Settings,
+    settings: AppSettings,
     behind_nginx: bool,
 ) -> None:
     found.app_service = "django" if django else _key(container, own)
@@ -138,7 +138,7 @@ def _application(
         found.services[found.app_service] = definition
 
 
-def _storage(found: Stack, own: Handmade, container: Container, mounts: list[str]) -> list[str]:
+def _storage(found: FoundStack, own: Handmade, container: Container, mounts: list[str]) -> list[str]:
     """The mounts of the application, where the volume that nginx serves from is called ``storage``, as in the default
     stack. Its parts ``static`` and ``media`` are expected there."""
     nginx = own.part("nginx")
@@ -165,12 +165,12 @@ def _storage(found: Stack, own: Handmade, container: Container, mounts: list[str
 
 
 def _other(
-    found: Stack,
+    found: FoundStack,
     own: Handmade,
     container: Container,
     volumes: Mapping[str, Mapping[str, Any]],
     claimed: Mapping[str, str],
-    settings: Settings,
+    settings: AppSettings,
     application: Container | None = None,
 ) -> None:
     """A service that the default stack does not have: a worker of the application, or a server of another kind."""
@@ -212,7 +212,7 @@ def _other(
 
 
 def _data(
-    found: Stack,
+    found: FoundStack,
     own: Handmade,
     part: str,
     container: Container,
@@ -253,7 +253,7 @@ def _entry(container: Container) -> Any:
 
 
 def _mounts(
-    found: Stack,
+    found: FoundStack,
     own: Handmade,
     container: Container,
     volumes: Mapping[str, Mapping[str, Any]],
@@ -301,7 +301,7 @@ def _mounts(
     return mounts
 
 
-def _volume_key(name: str, own: Handmade, found: Stack) -> str:
+def _volume_key(name: str, own: Handmade, found: FoundStack) -> str:
     """A short name for a volume: without the project and the environment that its name has around it."""
     short = name
     for part in (own.compose_project, own.prefix, own.project):
@@ -311,7 +311,7 @@ def _volume_key(name: str, own: Handmade, found: Stack) -> str:
     return short if found.adopted.get(short, name) == name else _NAME.sub("_", name)
 
 
-def _depends(container: Container, found: Stack, own: Handmade) -> dict[str, Any]:
+def _depends(container: Container, found: FoundStack, own: Handmade) -> dict[str, Any]:
     """What the application waits for, as the label of Compose says it, in the names of the stack."""
     names = {other.service: other.part if other.part != "app" else _key(other, own) for other in own.containers}
     awaited = {}

@@ -27,7 +27,7 @@ _PASSWORDS = ("DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
 
 
 @dataclass
-class Settings:
+class AppSettings:
     """What goes where: ``plain`` into bulkhead_env, ``secret`` into the vault, ``names`` into bulkhead_env_names.
 
     ``made`` are the secrets that are new, because the old value is not known here or can be guessed.
@@ -45,9 +45,9 @@ class Settings:
         return self.names.setdefault(ours, theirs) == theirs
 
 
-def settings_of(own: Handmade, application: Container | None, django: bool) -> Settings:
+def settings_of(own: Handmade, application: Container | None, django: bool) -> AppSettings:
     """The settings of the environment's application, sorted out. What cannot be kept is said to ``own``."""
-    found = Settings()
+    found = AppSettings()
     server, redis = own.part("postgresql"), own.part("redis")
     pooler = own.part("pgbouncer")
     database_hosts = {host for container in (server, pooler) if container for host in container.hosts}
@@ -78,7 +78,7 @@ def settings_of(own: Handmade, application: Container | None, django: bool) -> S
     return found
 
 
-def _given(found: Settings, name: str, value: str, database_hosts: set[str], redis_hosts: set[str]) -> str:
+def _given(found: AppSettings, name: str, value: str, database_hosts: set[str], redis_hosts: set[str]) -> str:
     """Take a setting that Bulkhead gives. Returns what it is, ``twice`` for a second one, empty for any other."""
     host = _host(value)
     ours = ""
@@ -122,7 +122,7 @@ def _part(name: str, family: str) -> str:
     return ""
 
 
-def _passwords(found: Settings, server: Container | None, redis: Container | None, django: bool) -> None:
+def _passwords(found: AppSettings, server: Container | None, redis: Container | None, django: bool) -> None:
     """The passwords that the stack needs: those of now if nobody can guess them, else new ones.
 
     The deployment sets them in the servers itself, so a new one needs nothing else.

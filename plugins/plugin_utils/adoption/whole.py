@@ -43,7 +43,7 @@ class Adoption:
     planned: tuple[Planned, ...]
     findings: tuple[Finding, ...]
     said: tuple[str, ...]
-    moves: Mapping[str, tuple[moving.Step, ...]]
+    moves: Mapping[str, tuple[moving.MoveStep, ...]]
 
     def files(self, connection: Mapping[str, Any]) -> dict[str, str]:
         """The files of the inventory that are no secret, by their paths in it."""

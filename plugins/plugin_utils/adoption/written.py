@@ -16,8 +16,8 @@ import yaml
 from ...module_utils.source.values import repository_problem, split_credentials
 from ..secrets.editing import SecretsText
 from .model import Handmade, is_below
-from .services import Stack
-from .settings import Settings
+from .services import FoundStack
+from .settings import AppSettings
 from .web import Web
 
 #: What makes Ansible evaluate a text. What a server says is never evaluated.
@@ -30,8 +30,8 @@ class Planned:
 
     own: Handmade
     web: Web
-    stack: Stack
-    settings: Settings
+    stack: FoundStack
+    settings: AppSettings
     django: bool
     source: Mapping[str, Any] = field(default_factory=dict)
 
@@ -43,7 +43,7 @@ class Planned:
         return (both[0], both[1]) if all(both) else ("", "")
 
 
-class _Dumper(yaml.SafeDumper):
+class _LiteralDumper(yaml.SafeDumper):
     """Writes texts that look like templates with the tag that keeps Ansible from taking them for some."""
 
 
@@ -53,12 +53,12 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text)
 
 
-_Dumper.add_representer(str, _text)
+_LiteralDumper.add_representer(str, _text)
 
 
 def dumped(values: Mapping[str, Any]) -> str:
     """Variables as YAML that Ansible takes literally."""
-    text: str = yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+    text: str = yaml.dump(dict(values), Dumper=_LiteralDumper, sort_keys=False, width=1000, allow_unicode=True)
     return text
 
 
@@ -77,8 +77,10 @@ def source_of(
     if repository and not repository_problem(repository):
         if credentials:
             own.say(
-                f"The checkout {path} has a password in its repository's address. It was left out: put it into "
-                "bulkhead_secrets as SOURCE_CREDENTIALS (docs/source.md), and withdraw the one that lies there."
+                f"The checkout {path} has a password in its repository's address. It was left out. If the repository "
+                "is "
+                "private, put the address with a new token into the vault, as bulkhead_source_repository "
+                "(docs/source.md), and withdraw the one that lies on the server."
             )
         if not known["branch"]:
             own.say(f"The checkout {path} is at no branch, so bulkhead_source_branch is a guess: {own.environment}.")
@@ -166,7 +168,7 @@ def database_name(plan: Planned) -> str:
     return str(plan.settings.database or given.get("POSTGRES_DB") or given.get("POSTGRES_USER") or "postgres")
 
 
-def vault(settings: Settings) -> str:
+def vault(settings: AppSettings) -> str:
     """The plain text of an environment's vault file. Raises SecretsProblem for a value that YAML cannot hold."""
     text = SecretsText()
     for name, value in sorted(settings.secret.items()):

@@ -278,6 +278,8 @@ class Environment:
     registered_services: Mapping[str, Mapping[str, Any]] | None = None
     #: Nobody said where it lives: ``directory`` is that of a checkout of its own, whose name is not known.
     assumed_directory: bool = False
+    #: Nobody chose its name: Compose took that of its directory. In a text it is a mere word, such as a repository's.
+    named_by_directory: bool = False
 
     def origin(self, variable: str) -> Where:
         """Where a variable was set, or else only its name."""

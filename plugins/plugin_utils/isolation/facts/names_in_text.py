@@ -62,6 +62,7 @@ class TokenIndex:
         self._prefixes = prefixes - begun
         # In files that others wrote, a prefix of one word is a mere word: the product's or a program's name.
         self._bare = {item.prefix for item in environments if not item.variables and not re.search("[_-]", item.prefix)}
+        self._bare |= {item.prefix for item in environments if item.named_by_directory}
         own_words = _own_words(environments)
         self._names = _single(
             (claim.key, claim.owner)

@@ -9,6 +9,7 @@ They become environments with claims, so that the ordinary rules judge them toge
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from ....module_utils.docker.labels import FRONT_DOOR, PREFIX, PROJECT, WORKING_
 from ..facts.capacity import reserved
 from ..facts.service_kinds import replicas_of, runs_once
 from ..model import Claim, Environment, Where
+from ..naming import normalise_project
 
 #: Types of claim attributes that the registry keeps: they survive JSON.
 _PLAIN = (str, int, bool, float, type(None))
@@ -147,9 +149,11 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
     """
     claims: dict[str, list[Claim]] = {}
     directories: dict[str, str] = {}
+    ours: set[str] = set()
     for container in observation["containers"]:
         owner = container["labels"].get(PREFIX) or container["labels"].get(PROJECT) or ""
         where = container["labels"].get(WORKING_DIRECTORY, "")
+        ours |= {container["labels"].get(PREFIX, "")}
         if FRONT_DOOR in container["labels"]:
             continue  # the machine's own; it serves all
         # Our label counts without a directory too: the prefix alone may be one that must not be beside this one.
@@ -170,4 +174,11 @@ def strangers(observation: Mapping[str, Any], known: Collection[str], machine: s
         if directory:
             where = Where(item="seen on the machine (the project's directory)")
             owned.append(Claim("path", machine, directory, owner, where, False, {"kind": "directory"}))
-        yield Environment(prefix=owner, machine=machine, directory=directory, claims=tuple(owned))
+        by_directory = owner not in ours and owner == normalise_project(posixpath.basename(directory))
+        yield Environment(
+            prefix=owner,
+            machine=machine,
+            directory=directory,
+            claims=tuple(owned),
+            named_by_directory=by_directory,
+        )

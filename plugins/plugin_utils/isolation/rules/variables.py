@@ -18,7 +18,8 @@ from . import Hit, Judgement, rule
 #: Variables that are not searched here: what is deployed is judged as it is deployed, identity and domains have rules
 #: of their own, and some name another environment on purpose.
 ELSEWHERE = frozenset(
-    """bulkhead_backup_copy_command bulkhead_backup_directory bulkhead_command bulkhead_compose bulkhead_confirm
+    """bulkhead_adopted_volumes
+    bulkhead_backup_copy_command bulkhead_backup_directory bulkhead_command bulkhead_compose bulkhead_confirm
     bulkhead_database_admin bulkhead_database_login bulkhead_database_name bulkhead_database_user
     bulkhead_directory bulkhead_domains
     bulkhead_env bulkhead_env_shared bulkhead_environment bulkhead_firewall_allow bulkhead_machine bulkhead_manage

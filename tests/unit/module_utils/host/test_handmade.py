@@ -74,9 +74,9 @@ def files(seen: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_values_are_only_returned_if_asked_for(home: Path) -> None:
     (home / ".env").write_text(f"TOKEN={SECRET}\n")
     engine = Engine([container("web", home)], [])
-    without = handmade.look(engine)  # type: ignore[arg-type]
+    without = handmade.look(engine)
     assert SECRET not in json.dumps(without) and without["containers"][0]["settings"] == {"TOKEN": "", "A": ""}
-    seen = handmade.look(engine, values=True)  # type: ignore[arg-type]
+    seen = handmade.look(engine, values=True)
     assert seen["containers"][0]["settings"]["TOKEN"] == SECRET and SECRET in files(seen)[".env"]["text"]
     assert files(seen)["shop.conf"]["text"] == "server {}" and "key.pem" not in files(seen)
     assert "maintainer" not in seen["containers"][0]["labels"]
@@ -87,7 +87,7 @@ def test_values_are_only_returned_if_asked_for(home: Path) -> None:
 
 def test_only_reading_commands_are_given(home: Path) -> None:
     engine = Engine([container("web", home)], [])
-    handmade.look(engine)  # type: ignore[arg-type]
+    handmade.look(engine)
     assert {words[:2] for words in engine.calls} <= {
         ("ps", "--all"), ("info", "--format"), ("volume", "ls"), ("network", "ls"),
     }  # fmt: skip
@@ -97,9 +97,9 @@ def test_what_bulkhead_deployed_and_other_projects_are_not_read(home: Path) -> N
     ours = container("ours", home, {"io.bulkhead.prefix": "aiia_prod"})
     theirs = container("theirs", home, {f"{COMPOSE}project": "other"})
     engine = Engine([container("web", home), ours, theirs], [])
-    seen = handmade.look(engine, True)  # type: ignore[arg-type]
+    seen = handmade.look(engine, True)
     assert [item["name"] for item in seen["containers"]] == ["web", "theirs"] and seen["managed"] == ["aiia_prod"]
-    seen = handmade.look(engine, True, ["shop"])  # type: ignore[arg-type]
+    seen = handmade.look(engine, True, ["shop"])
     assert [item["name"] for item in seen["containers"]] == ["web"]
 
 
@@ -124,7 +124,7 @@ def test_files_that_are_no_texts(home: Path, content: bytes | str | None, proble
         os.mkfifo(path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
-    found = files(handmade.look(Engine([container("web", home)], []), True))["docker-compose.yml"]  # type: ignore[arg-type]
+    found = files(handmade.look(Engine([container("web", home)], []), True))["docker-compose.yml"]
     assert problem in found["problem"] and bool(found["problem"]) is bool(problem)
     assert found["text"] == ("" if problem else "services: {}\n")
 
@@ -137,7 +137,7 @@ def test_what_volumes_hold(home: Path) -> None:
     volumes = [
         {"Name": name, "Mountpoint": str(home / name)} for name in ("pg", "below", "rdb", "aof", "other", "gone")
     ]
-    seen = handmade.look(Engine([], volumes))  # type: ignore[arg-type]
+    seen = handmade.look(Engine([], volumes))
     assert {volume["name"]: volume["holds"] for volume in seen["volumes"]} == {
         "pg": {"postgresql": "17", "below": ""},
         "below": {"postgresql": "17", "below": "data"},
@@ -153,5 +153,5 @@ def test_where_a_checkout_came_from(home: Path) -> None:
     git.mkdir(parents=True)
     (git / "HEAD").write_text("ref: refs/heads/main\n")
     (git / "config").write_text('[core]\n\tbare = false\n[remote "origin"]\n\tfetch = x\n\turl = git@h:shop.git\n')
-    seen = handmade.look(Engine([container("web", home)], []))  # type: ignore[arg-type]
+    seen = handmade.look(Engine([container("web", home)], []))
     assert seen["checkouts"] == {f"{home}/code": {"branch": "main", "commit": "", "origin": "git@h:shop.git"}}

@@ -112,10 +112,10 @@ def guide() -> dict[str, Any]:
         ("staging", "staging", 8001, 8080, "staging.eduaiia.com"),
     ):
         home, prefix, compose = f"/home/ubuntu/{branch}/ai-ia-backend", f"aiia_{name}", f"docker-compose.{name}.yml"
-        network = {f"{prefix}_network": []}
+        network = f"{prefix}_network"
 
         def add(service: str, image: str, *aliases: str, **more: Any) -> None:
-            networks = {key: [*aliases, f"{prefix}_{service}"] for key in network}  # noqa: B023
+            networks = {network: [*aliases, f"{prefix}_{service}"]}  # noqa: B023
             containers.append(
                 container(
                     f"{prefix}_{service}", image, "ai-ia-backend", f"{service}_{name}", home,  # noqa: B023

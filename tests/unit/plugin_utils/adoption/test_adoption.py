@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
     """Reads what Ansible takes literally as plain text."""
 
 
-_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+_Loader.add_constructor("!unsafe", lambda _loader, node: str(node.value))
 
 
 def adopted(observation: dict[str, Any]) -> Adoption:
@@ -258,3 +258,18 @@ def test_passwords_in_commands_go_into_the_vault() -> None:
 def test_a_rootless_engine_is_refused() -> None:
     assert refusal(seen(), "unix:///x") == ""
     assert "unix:///x runs rootless" in refusal(seen(engine={"rootless": True}), "unix:///x")
+
+
+def test_a_password_in_a_repository_address_is_left_out() -> None:
+    origin = f"https://deploy:{SECRET}@git.example.com/shop.git"
+    observation = seen(web(), checkouts={"/srv/old/code": {"branch": "main", "commit": "", "origin": origin}})
+    found = adopted(observation)
+    assert variables(found, "production")["bulkhead_source_repository"] == "https://git.example.com/shop.git"
+    assert "has a password in its repository's address" in said(found)
+    assert SECRET not in said(found) + found.guide("") + found.files({})["group_vars/production/main.yml"]
+
+
+@pytest.mark.parametrize("origin", ["ext::sh -c id", "--upload-pack=id", ""])
+def test_an_origin_that_git_would_run_is_none(origin: str) -> None:
+    observation = seen(web(), checkouts={"/srv/old": {"branch": "main", "commit": "", "origin": origin}})
+    assert variables(adopted(observation), "production")["bulkhead_source_repository"] == ""

@@ -423,3 +423,26 @@ def test_a_guard_that_did_not_drift() -> None:
     assert drift(environment(), guarded({"4": "a", "6": "b"})) == []
     assert drift(environment(), guarded(None)) == []
     assert drift(environment(), {**state(), "guards": {}}) == []
+
+
+def stranger(project: str, directory: str) -> dict[str, Any]:
+    """A container of a Compose project that Bulkhead did not deploy."""
+    return container("x", {PROJECT: project, "com.docker.compose.project.working_dir": directory})
+
+
+@pytest.mark.parametrize(
+    ("variables", "project", "found"),
+    [
+        # The guide's repository, directories and so its project have one name; staging moves first.
+        ({"bulkhead_source_repository": "git@github.com:eduaiia/ai-ia-backend.git"}, "ai-ia-backend", False),
+        ({"bulkhead_adopted_volumes": {"pgdata": "ai-ia-backend_pgdata"}}, "ai-ia-backend", False),
+        # A name that somebody chose, and a name that such a project makes.
+        ({"bulkhead_source_repository": "git@github.com:eduaiia/other-shop.git"}, "other-shop", True),
+        ({"bulkhead_build_target": "ai-ia-backend_web"}, "ai-ia-backend", True),
+    ],
+)
+def test_a_project_that_is_called_like_its_directory(variables: dict[str, Any], project: str, found: bool) -> None:
+    """Its bare name in a variable is a mere word."""
+    seen = observation(containers=[stranger(project, "/home/ubuntu/main/ai-ia-backend")])
+    rules = [finding.rule for finding in standing(environment(OURS, variables=variables), (), seen)]
+    assert ("foreign-variable" in rules) is found
