@@ -123,6 +123,7 @@ class Engine:
             return run_command(self.module, "docker", self._argv([*bounded, client, *args]), EngineError, **given)
         with hearing(options["telling"]) as heard:
             command = self._argv([*(heard.prefix() if heard else ()), *bounded, client, *args])
+            given["pass_fds"] = (*given["pass_fds"], *(heard.open_files if heard else ()))
             code, output, errors = run_command(self.module, "docker", command, EngineError, **given)
             return code, output, heard.text() if heard else errors
 
