@@ -265,4 +265,4 @@ def test_who_watches_changes_nothing(module: AnsibleModule, tmp_path: Path, watc
     engine = Engine(module, "unix:///nowhere.sock")
     engine._docker = str(client)
     with telling(str(tmp_path), "aiia_prod", "token" if watched else ""):
-        assert engine.docker("buildx", data="given\n", telling="building") == (3, "given\n", "said\nmore\n")
+        assert engine.docker("buildx", data="given", telling="building") == (3, "given\n", "said\nmore\n")
