@@ -25,7 +25,7 @@ STORY = {"ANSIBLE_STDOUT_CALLBACK": "aiia.bulkhead.story", "BULKHEAD_STORY_INTER
 
 
 def test_a_container_that_is_slow_to_start(site: Site) -> None:
-    """With the story somebody watches; Ansible's own display shows no more than before."""
+    """With the story somebody watches. What the container says cannot act on the screen."""
     slow = web(command=["python3", "-u", "-c", SLOW], healthcheck=health_check())
     place = site.small(services=only(web=slow), secrets={"bulkhead_secrets": {"TOKEN": SECRET}})
     run = place.deploy(environment=STORY).succeeded()
@@ -34,5 +34,3 @@ def test_a_container_that_is_slow_to_start(site: Site) -> None:
     assert "********" in " ".join(waited) and SECRET not in run.output and "\x1b" not in run.output
     assert list((site.directory / "machine-state").rglob("meanwhile/*.json")) == []
     assert running(place.prefix)
-    quiet = place.deploy("-e", "bulkhead_wait_timeout=91").succeeded()
-    assert "waiting for" not in quiet.output

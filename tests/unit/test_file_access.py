@@ -48,6 +48,7 @@ MEMORY = "no file: a stream or memory"
 
 ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/operations/examine.py": {"open": KERNEL},
+    "module_utils/core/meanwhile.py": {"tempfile.TemporaryFile": TEMPORARY, "os.pread": TEMPORARY},
     "module_utils/core/notice.py": {"os.open": "on the controller: a new file in the run's own private directory"},
     "module_utils/backup/copy_off.py": {
         "os.stat": NO_CONTENT, "os.listdir": OURS, "os.path.isfile": OURS, "os.listxattr": OURS, "os.removexattr": OURS,

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from .directory import DesiredFile, Tree
 from .errors import Failure
@@ -131,24 +131,27 @@ def watching(look: Callable[[], str]) -> Iterator[None]:
 
 
 class Heard:
-    """What a program says on its standard error, told line by line while it runs."""
+    """What a program says on its standard error, told line by line while it runs. ``file`` has no name."""
 
-    def __init__(self, what: str, path: str) -> None:
+    def __init__(self, what: str, file: IO[bytes]) -> None:
         self._what = what
-        self._path = path
+        self._file = file.fileno()
         self._from = 0
         self._begun = b""
         self._step = self._last = ""
 
+    @property
+    def open_files(self) -> tuple[int]:
+        """What the program must have open."""
+        return (self._file,)
+
     def prefix(self) -> list[str]:
-        """What stands before the program's own words, so that it says in a file what it would say to us."""
-        return ["sh", "-c", 'exec "$@" 2>"$0"', self._path]
+        """What stands before the program's own words, so that it says in the file what it would say to us."""
+        return ["sh", "-c", 'exec "$@" 2>>"/dev/fd/$0"', str(self._file)]
 
     def line(self) -> str:
         """The step that a build is at, and the last line."""
-        with open(self._path, "rb") as stream:
-            stream.seek(self._from)
-            piece = stream.read(_PIECE)
+        piece = os.pread(self._file, _PIECE, self._from)
         self._from += len(piece)
         # A line that is not complete may end in half a secret, which nobody would recognise.
         whole, end, self._begun = (self._begun + piece).replace(b"\r", b"\n").rpartition(b"\n")
@@ -162,29 +165,24 @@ class Heard:
 
     def text(self) -> str:
         """All that it said."""
-        with open(self._path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
+        said, piece = b"", b"-"
+        while piece:
+            piece = os.pread(self._file, _PIECE, len(said))
+            said += piece
+        return said.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager
 def hearing(what: str) -> Iterator[Heard | None]:
-    """Tell what a program says while it runs (:meth:`Heard.prefix`). Yields None where nobody watches, or no file can
-    be made: then it is run as ever."""
-    path = ""
-    try:
-        if is_told():
-            descriptor, path = tempfile.mkstemp(prefix="bulkhead-")
-            os.close(descriptor)
-    except OSError:
-        path = ""
-    heard = Heard(what, path) if path else None
-    try:
-        with watching(heard.line if heard else str):
-            yield heard
-    finally:
-        if path:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+    """Tell what a program says while it runs (:meth:`Heard.prefix`). Yields None where nobody watches, or there is no
+    room for a file: then it is run as ever."""
+    with contextlib.ExitStack() as stack:
+        heard = None
+        with contextlib.suppress(OSError):
+            heard = Heard(what, stack.enter_context(tempfile.TemporaryFile())) if is_told() else None
+        if heard:
+            stack.enter_context(watching(heard.line))
+        yield heard
 
 
 def size(count: float) -> str:

@@ -118,12 +118,16 @@ class Engine:
         if options.get("limit") and self.find("timeout"):
             bounded = ["timeout", "--kill-after=5", str(options["limit"])]
         given = {"data": options.get("data"), "binary_data": bool(options.get("binary")), "cwd": options.get("cwd")}
-        given["pass_fds"] = options.get("pass_fds", ())
+        opened: tuple[int, ...] = tuple(options.get("pass_fds", ()))
+        command = [*bounded, client, *args]
         if not options.get("telling"):
-            return run_command(self.module, "docker", self._argv([*bounded, client, *args]), EngineError, **given)
+            return run_command(self.module, "docker", self._argv(command), EngineError, pass_fds=opened, **given)
         with hearing(options["telling"]) as heard:
-            command = self._argv([*(heard.prefix() if heard else ()), *bounded, client, *args])
-            code, output, errors = run_command(self.module, "docker", command, EngineError, **given)
+            command = [*(heard.prefix() if heard else ()), *command]
+            opened += heard.open_files if heard else ()
+            code, output, errors = run_command(
+                self.module, "docker", self._argv(command), EngineError, pass_fds=opened, **given
+            )
             return code, output, heard.text() if heard else errors
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:

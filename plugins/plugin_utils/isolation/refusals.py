@@ -10,7 +10,6 @@ The finding itself has the names; this is what stays the same. docs/refusals.md 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -22,7 +21,7 @@ class Refusal(NamedTuple):
 
 
 #: Before any host is contacted: the run, the inventory, its variables and secrets.
-ON_PAPER: Mapping[str, Refusal] = MappingProxyType({
+ON_PAPER: Mapping[str, Refusal] = {
     "compose-variable": Refusal(
         "A stack uses a variable of Compose that nothing fills in, or that would write a secret into the Compose file.",
         "Use bulkhead_env or an expression of the inventory; give a secret by a file or by .env."),
@@ -161,10 +160,10 @@ ON_PAPER: Mapping[str, Refusal] = MappingProxyType({
     "wildcard-domain": Refusal(
         "The default stack answers for host names that are written out, and a domain has a *.",
         "Name each host, or bring a template of your own (bulkhead_nginx_template)."),
-})  # fmt: skip
+}  # fmt: skip
 
 #: On the machine, before anything is changed.
-ON_THE_MACHINE: Mapping[str, Refusal] = MappingProxyType({
+ON_THE_MACHINE: Mapping[str, Refusal] = {
     "absent-front-door": Refusal(
         "The environment is to be behind the machine's front door, and there is none, or its routes cannot be read.",
         "Run aiia.bulkhead.edge for the machine first."),
@@ -242,10 +241,10 @@ ON_THE_MACHINE: Mapping[str, Refusal] = MappingProxyType({
     "zombie-project": Refusal(
         "Containers run from the environment's directory under another project's name, with old code.",
         "Stop that project, and keep its volumes."),
-})  # fmt: skip
+}  # fmt: skip
 
 #: Afterwards, from inside and outside of the containers.
-AFTERWARDS: Mapping[str, Refusal] = MappingProxyType({
+AFTERWARDS: Mapping[str, Refusal] = {
     "answers-foreign-host": Refusal(
         "The environment answers a host name that is not its own.", "Give its nginx a default server that refuses."),
     "application-superuser": Refusal(
@@ -285,7 +284,7 @@ AFTERWARDS: Mapping[str, Refusal] = MappingProxyType({
     "uploads-in-container": Refusal(
         "The application writes uploads into its container, and the next release would lose them.",
         "Let it write to its volume."),
-})  # fmt: skip
+}  # fmt: skip
 
 #: All of them, by their id.
-REFUSALS: Mapping[str, Refusal] = MappingProxyType({**ON_PAPER, **ON_THE_MACHINE, **AFTERWARDS})
+REFUSALS: Mapping[str, Refusal] = {**ON_PAPER, **ON_THE_MACHINE, **AFTERWARDS}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.meanwhile import telling
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import home_directory
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import (
     Engine,
@@ -253,3 +254,15 @@ def test_containers_are_asked_for_by_exact_label(module: AnsibleModule, tmp_path
 def test_last_lines() -> None:
     assert last_lines("\n a \n b  \n\n", 1) == " b"
     assert last_lines("") == ""
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_who_watches_changes_nothing(module: AnsibleModule, tmp_path: Path, watched: bool) -> None:
+    """Exit code, output and errors are the same, whether what docker says is told meanwhile or not."""
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\ncat\necho said >&2\necho more >&2\nexit 3\n")
+    client.chmod(0o755)
+    engine = Engine(module, "unix:///nowhere.sock")
+    engine._docker = str(client)
+    with telling(str(tmp_path), "aiia_prod", "token" if watched else ""):
+        assert engine.docker("buildx", data="given", telling="building") == (3, "given\n", "said\nmore\n")

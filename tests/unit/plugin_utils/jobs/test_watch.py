@@ -177,8 +177,7 @@ def test_metrics_that_were_not_written_are_a_warning(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Display, "warning", lambda _self, text, **_options: warned.append(text))
     said = {"app_prod": {"told": ""}, "app_staging": {"failed": True, "msg": "the disk is full"}}
     monkeypatch.setattr(watch, "module_elsewhere", lambda *arguments: said[arguments[-1]["prefix"]])
-    wanted = [(Answer(place, Environment(prefix), {}, 0, 0), {}) for prefix in said]
-    watch.refresh(None, wanted)
+    watch.refresh(None, [(Answer(place, Environment(prefix), {}, 0, 0), {}) for prefix in said])
     assert warned == ["app_staging: its metrics were not written: the disk is full"]
 
 
