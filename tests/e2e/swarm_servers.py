@@ -186,9 +186,7 @@ _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 
 def _address(container: str) -> str:
-    return docker(
-        "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container
-    ).strip()
+    return docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container).strip()
 
 
 @contextmanager
