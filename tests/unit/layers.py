@@ -48,13 +48,14 @@ MAY_IMPORT |= _below(
         "probe": "core docker",
         "host": "core docker state",
         "edge": "core docker host state",
+        "swarm": "core docker host",
         "image": "core docker host source state",
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
         "operations": "backup certificates core docker edge host image probe release/service source state",
         ".": "core state ansible.module_utils",
-        "../modules": ". backup certificates core docker edge host image operations probe release source state "
+        "../modules": ". backup certificates core docker edge host image operations probe release source state swarm "
         "ansible.module_utils",
     },
     MAY_IMPORT,
@@ -101,10 +102,12 @@ MAY_IMPORT |= _below(
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
         "scaffold": "declaration yaml",
+        "swarm": "gate secrets module_utils/core/steps module_utils/docker/engine module_utils/swarm/amend "
+        "module_utils/swarm/ports ansible",
         "story": "isolation",
         ".": "",
         "../action": "declaration gate isolation isolation/facts isolation/live isolation/report isolation_check jobs "
-        "release scaffold secrets module_utils/backup/job module_utils/core/masking module_utils/core/steps "
+        "release scaffold secrets swarm module_utils/backup/job module_utils/core/masking module_utils/core/steps "
         "module_utils/source/values ansible",
         "../callback": "gate/kept isolation story module_utils/core/steps ansible",
         "../filter": "isolation ansible",
