@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.swarm.run import JOBS, SwarmRun
+from ..plugin_utils.swarm.run import JOBS, take_step
 
 
 class ActionModule(ActionBase):
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, found)
         spec = {"job": {"type": "str", "required": True, "choices": list(JOBS)}}
         _validated, arguments = self.validate_argument_spec(spec)
-        answer = SwarmRun(self, found).step(arguments["job"])
+        answer = take_step(arguments["job"], self, found)
         for internal in ("invocation", "_ansible_parsed"):
             answer.pop(internal, None)
         return {**result, **answer}

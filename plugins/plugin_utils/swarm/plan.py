@@ -93,6 +93,8 @@ def _steps(
         yield Step("lock the managers of" if settings.autolock else "unlock the managers of", "the swarm", "swarm")
     for host in found.joining:
         yield Step("join", host, "node", detail=f"at {found.address[host]}")
+    for each in found.removed:
+        yield Step("remove", each["host"], "node", reason="lost", detail=each["id"])
     for host in sorted(wanted, key=lambda each: (wanted[each].role != "manager", each)):
         if host not in found.nodes and host not in (found.form, *found.joining):
             continue
@@ -106,8 +108,6 @@ def _steps(
         _following, words = amendment(spec, settings_of(wanted[host], "", False))
         if words:
             yield Step("set up", host, "node", detail=", ".join(words))
-    for each in found.removed:
-        yield Step("remove", each["host"], "node", reason="lost", detail=each["id"])
 
 
 def _notes(

@@ -44,13 +44,13 @@ def problems(
     found += [reason for hosts, reason in _between(looks, unreached) if any(looks[host].is_out for host in hosts)]
     if not any(each.role == "manager" for each in wanted.values()):
         found.append("no machine is declared as a manager: set bulkhead_swarm_role: manager for one, or for three")
-    if settings.autolock and settings.key_problem:
+    if settings.key_problem and (settings.autolock or any(look.locked for look in looks.values())):
         found.append(settings.key_problem)
     managing = [look for look in looks.values() if look.manages]
     if managing:
         found += _of_the_swarm(wanted, looks, settings, managing)
     else:
-        found += _without_manager(wanted, looks)
+        found += _without_manager(looks, settings)
     return found
 
 
@@ -177,10 +177,11 @@ def _blocked(unreached: Sequence[Unreached]) -> Iterator[tuple[set[str], str]]:
         )
 
 
-def _without_manager(wanted: Mapping[str, Wanted], looks: Mapping[str, Look]) -> Iterator[str]:
+def _without_manager(looks: Mapping[str, Look], settings: Settings) -> Iterator[str]:
     """No machine can speak for a swarm: there is none yet, or its managers cannot decide."""
     stuck = [look for look in looks.values() if look.answers and look.control and look.refused]
     members = [look for look in looks.values() if look.answers and not look.is_out and look.state != "locked"]
+    locked = sorted(look.host for look in looks.values() if look.state == "locked")
     away = sorted(look.host for look in looks.values() if look.away)
     silent = f" (no answer from {', '.join(away)})" if away else ""
     if stuck:
@@ -190,6 +191,12 @@ def _without_manager(wanted: Mapping[str, Wanted], looks: Mapping[str, Look]) ->
             "half of the managers are back: start them again. Only if they are lost for good, begin anew from one that "
             "is left: docker swarm init --force-new-cluster --advertise-addr <its address>"
         )
+    elif locked:
+        if settings.has_key:  # without, each of them has its own sentence
+            yield (
+                f"{', '.join(locked)} is locked, and without it nothing is known of its swarm: run this without "
+                "--check, which unlocks it first"
+            )
     elif members:
         managers = sorted({address for look in members for address in look.managers})
         yield (
