@@ -88,10 +88,11 @@ def unlock(api: SwarmApi, host: str, key: str) -> list[Step]:
 def settle(api: SwarmApi, wanted: Iterable[Mapping[str, Any]]) -> list[Step]:
     """Give nodes the role, availability and labels that the inventory says; each is named by its whole id.
 
-    New managers are made before earlier ones become workers.
+    New managers are made before earlier ones become workers, and the one that is asked becomes one last.
     """
     steps: list[Step] = []
-    for each in sorted(wanted, key=lambda one: (one["role"] != "manager", one["host"])):
+    own = str((api.info().get("Swarm") or {}).get("NodeID") or "")
+    for each in sorted(wanted, key=lambda one: (one["role"] != "manager", one["id"] == own, one["host"])):
         _wait(api, each, lambda node: (node.get("Status") or {}).get("State") == "ready", "is not ready", each["new"])
         steps += _changed(api, each)
         if each["role"] == "manager":

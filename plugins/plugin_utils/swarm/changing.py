@@ -29,6 +29,7 @@ class Changing(Machine):
     """A machine that is changed, or a manager that changes the swarm. None says that a step is another machine's."""
 
     def form(self) -> dict[str, Any] | None:
+        """Begin the swarm."""
         found, settings = self._planned()
         if found.form != self.host:
             return None
@@ -40,9 +41,10 @@ class Changing(Machine):
 
     def lock(self) -> dict[str, Any] | None:
         """Lock managers, and keep the key where the inventory says; the file is written before anybody is told."""
-        found, settings = self._planned()
+        found, settings = self._judged()
         path = self.key_file()
-        if found.asked != self.host or (settings.autolock is None and not path):
+        planned_only = self.check and found.form
+        if found.asked != self.host or planned_only or (settings.autolock is None and not path):
             return None
         answer = self.checked(self.module("lock", autolock=settings.autolock))
         key = answer.pop("key", "")
@@ -59,6 +61,7 @@ class Changing(Machine):
         return {**answer, "steps": steps, "changed": bool(steps)}
 
     def tokens(self) -> dict[str, Any] | None:
+        """Have a manager say with what a machine joins, where one is to join."""
         found, _settings = self._planned()
         if found.asked != self.host or not found.joining:
             return None
@@ -66,6 +69,7 @@ class Changing(Machine):
         return {"changed": False}
 
     def join(self) -> dict[str, Any] | None:
+        """Join the swarm, in the role that the inventory says."""
         found, _settings = self._planned()
         if self.host not in found.joining:
             return None
@@ -94,6 +98,7 @@ class Changing(Machine):
         return self.checked(self.module("settle", nodes=nodes))
 
     def remove(self) -> dict[str, Any] | None:
+        """Remove nodes that are lost."""
         found, _settings = self._planned()
         if found.asked != self.host or not found.removed:
             return None
@@ -103,12 +108,15 @@ class Changing(Machine):
         """Nothing is left to do on a machine that answered."""
 
     def _planned(self) -> tuple[planning.Plan, Settings]:
+        """What is to be done; in check mode by nobody."""
+        found, settings = self._judged()
+        return (planning.Plan(asked="") if self.check else found), settings
+
+    def _judged(self) -> tuple[planning.Plan, Settings]:
         found: tuple[planning.Plan, Settings] | None = kept(PLAN)
         if found is None:
             raise AnsibleActionFail(
                 "no step of this run has judged the machines, so none is changed: run all of the playbook "
                 "aiia.bulkhead.swarm"
             )
-        if self.check:
-            return planning.Plan(asked=""), found[1]
         return found

@@ -176,8 +176,8 @@ class Looking(Machine):
             missing, others = ", ".join(sorted(members - here)), ", ".join(sorted(here - members))
             left = f"{missing} of group {group} is left out" if missing else f"{others} is not in group {group}"
             raise AnsibleActionFail(
-                f"{left}: a swarm is judged as a whole. Run the playbook without -l; other groups than {group} are named "
-                "by swarm_hosts and bulkhead_swarm_group"
+                f"{left}: a swarm is judged as a whole. Run the playbook without -l; other groups than {group} are "
+                "named by swarm_hosts and bulkhead_swarm_group"
             )
         lost = ", ".join(sorted(here - set(self.task_vars["ansible_play_batch"])))
         if lost:

@@ -165,6 +165,16 @@ def test_locking_needs_a_place_for_the_key() -> None:
     assert judged(fleet(), autolock=True, key_problem="no place") == ["no place"]
     assert judged(fleet(), autolock=False, key_problem="no place") == []
     assert judged(fleet(), key_problem="no place") == []
+    assert judged(changed(formed(), "one", locked=True), key_problem="no password") == ["no password"]
+
+
+def test_all_managers_are_locked() -> None:
+    """In check mode nothing unlocks them: no second swarm is planned."""
+    found = changed(formed(), "one", state="locked", control=False, nodes=())
+    (reason,) = judged(found, has_key=True)
+    assert "one is locked, and without it nothing is known of its swarm" in reason
+    (reason,) = judged(found)
+    assert "one was restarted and waits for the key" in reason
 
 
 BLOCKED = Unreached("one", "three", "10.0.0.3", "udp", 4789, "no answer within 3 s")
