@@ -10,6 +10,7 @@ has neither virtual addresses nor the ingress mesh: there, publish ports in host
 
 from __future__ import annotations
 
+import random
 import secrets
 import subprocess
 import sys
@@ -71,7 +72,6 @@ class SwarmServer:
         """Start it again with the disk that it had, and wait for its engine."""
         docker("start", self.container)
         eventually(self.up, 60)
-        self.address = _address(self.container)
 
     def stop_engine(self) -> None:
         """Stop its engine and leave the server up."""
@@ -107,8 +107,10 @@ class SwarmServers:
     name: str
     directory: Path
     network: str
+    subnet: str
     images: Sequence[str] = ()
     members: list[SwarmServer] = field(default_factory=list)
+    made: int = 0
 
     def __iter__(self) -> Iterator[SwarmServer]:
         return iter(self.members)
@@ -116,12 +118,16 @@ class SwarmServers:
     def __getitem__(self, number: int) -> SwarmServer:
         return self.members[number]
 
-    def add(self, count: int = 1) -> list[SwarmServer]:
+    def named(self, name: str) -> SwarmServer:
+        """The server of a name."""
+        return next(server for server in self.members if server.name == name)
+
+    def add(self, *names: str) -> list[SwarmServer]:
         """Start more servers at the same time; returns those."""
-        first = len(self.members) + 1
         with ThreadPoolExecutor(max_workers=4) as pool:
-            made = list(pool.map(self._start, (f"node{first + number}" for number in range(count))))
+            made = list(pool.map(self._start, names, range(self.made + 2, self.made + 2 + len(names))))
         self.members += made
+        self.made += len(names)
         lines = [f"{server.address} {server.run('cat', _HOST_KEY).stdout.strip()}\n" for server in self.members]
         (self.directory / "known_hosts").write_text("".join(lines))
         return made
@@ -155,8 +161,9 @@ class SwarmServers:
         used = dict(line.split(maxsplit=1) for line in said.splitlines())
         return {server.name: used[server.container].partition(" /")[0] for server in self.members}
 
-    def _start(self, name: str) -> SwarmServer:
-        how = ["--hostname", name, "--name", f"{self.name}-{name}", "--network", self.network]
+    def _start(self, name: str, number: int) -> SwarmServer:
+        address = f"{self.subnet}.{number}"  # its own: it keeps it when it is started again
+        how = ["--hostname", name, "--name", f"{self.name}-{name}", "--network", self.network, "--ip", address]
         how += ["--label", f"{LABEL}={self.name}", "--cgroupns", "private", "--volume", "/var/lib/docker"]
         how += ["--tmpfs", "/run", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cpu-shares", "512"]
         for rights in _RIGHTS:
@@ -165,7 +172,7 @@ class SwarmServers:
                 break
             docker("rm", "--force", "--volumes", f"{self.name}-{name}", check=False)
         assert container, f"the server {name} could not be started: {docker('run', '--rm', *how, NODE_IMAGE)}"
-        server = SwarmServer(name, container, _address(container))
+        server = SwarmServer(name, container, address)
         eventually(server.up, 60)
         key = (self.directory / "key.pub").read_text()
         script = "install -d -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys"
@@ -185,8 +192,16 @@ class SwarmServers:
 _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 
-def _address(container: str) -> str:
-    return docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container).strip()
+def _network(name: str) -> tuple[str, str]:
+    """A network that nobody else has, outside of what a swarm gives its overlays: its id, and how its addresses begin."""
+    for _try in range(20):
+        subnet = f"192.168.{random.randrange(1, 255)}"
+        made = docker(
+            "network", "create", "--label", f"{LABEL}={name}", "--subnet", f"{subnet}.0/24", name, check=False
+        )
+        if made:
+            return made.strip(), subnet
+    raise AssertionError("no network is free between 192.168.1.0 and 192.168.255.0")
 
 
 @contextmanager
@@ -200,10 +215,9 @@ def swarm_servers(directory: Path, count: int = 3, images: Sequence[str] = ()) -
     subprocess.run([sys.executable, str(ROOT / "tests/images/servers.py"), "--only", "node"], check=True)
     name = f"e2eswarm{secrets.token_hex(3)}"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "key")], check=True)
-    network = docker("network", "create", "--label", f"{LABEL}={name}", name).strip()
-    made = SwarmServers(name, directory, network, images)
+    made = SwarmServers(name, directory, *_network(name), images)
     try:
-        made.add(count)
+        made.add(*(f"node{number}" for number in range(1, count + 1)))
         yield made
     finally:
         made.end()
