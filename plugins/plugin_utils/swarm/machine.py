@@ -17,6 +17,9 @@ from ..gate.machine_calls import in_words
 from ..gate.sending import send_by_stdin
 from .model import Look, Wanted
 
+#: The jobs whose answers hold a token or a key.
+_SECRET_ANSWERS = ("lock", "tokens")
+
 
 class Machine:
     """One machine, in one step of a run. Raises AnsibleActionFail in whole sentences."""
@@ -33,7 +36,14 @@ class Machine:
         given = {"job": job, **arguments}
         if engine := self.value("bulkhead_docker_host"):
             given["docker_host"] = engine
-        answer = self._action._execute_module("aiia.bulkhead.swarm", given, task_vars=self.task_vars)
+        context = self._action._connection._play_context
+        shown = context.no_log
+        # With -vvv a connection shows what came through it, and its errors are not to be hidden with no_log of the task.
+        context.no_log = shown or job in _SECRET_ANSWERS
+        try:
+            answer = self._action._execute_module("aiia.bulkhead.swarm", given, task_vars=self.task_vars)
+        finally:
+            context.no_log = shown
         return in_words("swarm", answer)
 
     def checked(self, answer: dict[str, Any]) -> dict[str, Any]:
