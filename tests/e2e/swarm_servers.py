@@ -193,12 +193,11 @@ _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 
 def _network(name: str) -> tuple[str, str]:
-    """A network that nobody else has, outside of what a swarm gives its overlays: its id, and how its addresses begin."""
+    """A network outside of what a swarm gives its overlays: its id, and how its addresses begin."""
+    label = f"{LABEL}={name}"
     for _try in range(20):
         subnet = f"192.168.{random.randrange(1, 255)}"
-        made = docker(
-            "network", "create", "--label", f"{LABEL}={name}", "--subnet", f"{subnet}.0/24", name, check=False
-        )
+        made = docker("network", "create", "--label", label, "--subnet", f"{subnet}.0/24", name, check=False)
         if made:
             return made.strip(), subnet
     raise AssertionError("no network is free between 192.168.1.0 and 192.168.255.0")

@@ -38,7 +38,7 @@ class Machine:
             given["docker_host"] = engine
         context = self._action._connection._play_context
         shown = context.no_log
-        # With -vvv a connection shows what came through it, and its errors are not to be hidden with no_log of the task.
+        # With -vvv a connection shows what came through it. no_log of the task would hide its errors as well.
         context.no_log = shown or job in _SECRET_ANSWERS
         try:
             answer = self._action._execute_module("aiia.bulkhead.swarm", given, task_vars=self.task_vars)
