@@ -165,7 +165,7 @@ class SwarmServers:
         address = f"{self.subnet}.{number}"  # its own: it keeps it when it is started again
         how = ["--hostname", name, "--name", f"{self.name}-{name}", "--network", self.network, "--ip", address]
         how += ["--label", f"{LABEL}={self.name}", "--cgroupns", "private", "--volume", "/var/lib/docker"]
-        how += ["--tmpfs", "/run", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cpu-shares", "512"]
+        how += ["--tmpfs", "/run", "--cpu-shares", "512"]
         for rights in _RIGHTS:
             container = docker("run", "--detach", *how, *rights, NODE_IMAGE, check=False).strip()
             if container:
