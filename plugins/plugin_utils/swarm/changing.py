@@ -19,13 +19,13 @@ from ..secrets.editing import SecretsProblem
 from . import plan as planning
 from . import unlock_key
 from .looking import PLAN
-from .machine import Machine, name_of
-from .model import Settings
+from .machine import SwarmMachine, name_of
+from .model import SwarmSettings
 
 _TOKENS = "swarm-tokens"
 
 
-class Changing(Machine):
+class Changing(SwarmMachine):
     """A machine that is changed, or a manager that changes the swarm. None says that a step is another machine's."""
 
     def form(self) -> dict[str, Any] | None:
@@ -107,13 +107,13 @@ class Changing(Machine):
     def close(self) -> None:
         """Nothing is left to do on a machine that answered."""
 
-    def _planned(self) -> tuple[planning.Plan, Settings]:
+    def _planned(self) -> tuple[planning.Plan, SwarmSettings]:
         """What is to be done; in check mode by nobody."""
         found, settings = self._judged()
         return (planning.Plan(asked="") if self.check else found), settings
 
-    def _judged(self) -> tuple[planning.Plan, Settings]:
-        found: tuple[planning.Plan, Settings] | None = kept(PLAN)
+    def _judged(self) -> tuple[planning.Plan, SwarmSettings]:
+        found: tuple[planning.Plan, SwarmSettings] | None = kept(PLAN)
         if found is None:
             raise AnsibleActionFail(
                 "no step of this run has judged the machines, so none is changed: run all of the playbook "

@@ -20,8 +20,8 @@ from ..gate.kept import keep, kept
 from ..secrets.editing import SecretsProblem
 from . import plan as planning
 from . import unlock_key
-from .machine import Machine, name_of
-from .model import Look, Settings, Wanted, declared, lost_problems
+from .machine import SwarmMachine, name_of
+from .model import MachineLook, SwarmSettings, Wanted, declared, lost_problems
 from .problems import Unreached, problems, refusal, warnings
 
 #: What this run's listeners answer. Made in Ansible's main process; the steps, which are forks of it, have the same.
@@ -31,20 +31,20 @@ _WORD = secrets.token_hex(16)
 PLAN = "swarm-plan"
 
 
-class Looking(Machine):
+class Looking(SwarmMachine):
     """A machine that is looked at, and the judgement about all of them."""
 
-    def _look_at(self) -> Look:
+    def _look_at(self) -> MachineLook:
         wanted, _wrong = self._declared()
         asked = time.time()
         try:
             answer = self.module("look", address=wanted.address)
         except AnsibleConnectionFailure as error:
-            return Look(self.host, away=str(error.message).partition("\n")[0])
+            return MachineLook(self.host, away=str(error.message).partition("\n")[0])
         if answer.get("failed") or "look" not in answer:
             said = str(answer.get("msg") or "its engine could not be asked").rstrip(".")
-            return Look(self.host, problem=said)
-        return Look.read(self.host, answer["look"], asked, time.time())
+            return MachineLook(self.host, problem=said)
+        return MachineLook.read(self.host, answer["look"], asked, time.time())
 
     def look(self) -> dict[str, Any]:
         """Ask the machine what it is; open a manager that was restarted with the key that was kept, and ask again."""
@@ -55,7 +55,7 @@ class Looking(Machine):
                 key = unlock_key.read(path, self.passwords(), self.group())
             except SecretsProblem as problem:
                 found, key = (
-                    Look(self.host, problem=f"it is locked, and its key in {path} cannot be read: {problem}"),
+                    MachineLook(self.host, problem=f"it is locked, and its key in {path} cannot be read: {problem}"),
                     "",
                 )
             if key:
@@ -123,7 +123,7 @@ class Looking(Machine):
         lost = self.value("bulkhead_swarm_lost") or []
         wrong = [reason for host in hosts for reason in kept(name_of("look", host))[0][1]]
         wrong += lost_problems(lost)
-        settings = Settings(tuple(map(str, lost)), *self._lock_settings())
+        settings = SwarmSettings(tuple(map(str, lost)), *self._lock_settings())
         unreached = list(self._unreached(hosts))
         wrong = wrong or problems(wanted, looks, settings, unreached)
         if wrong:

@@ -15,13 +15,13 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ..gate.kept import kept
 from ..gate.machine_calls import in_words
 from ..gate.sending import send_by_stdin
-from .model import Look, Wanted
+from .model import MachineLook, Wanted
 
 #: The jobs whose answers hold a token or a key.
 _SECRET_ANSWERS = ("lock", "tokens")
 
 
-class Machine:
+class SwarmMachine:
     """One machine, in one step of a run. Raises AnsibleActionFail in whole sentences."""
 
     def __init__(self, action: Any, task_vars: dict[str, Any]) -> None:
@@ -62,9 +62,9 @@ class Machine:
         found: Wanted = self._kept_look(host)[0][0]
         return found
 
-    def seen(self, host: str) -> Look:
+    def seen(self, host: str) -> MachineLook:
         """What a machine said of itself."""
-        found: Look = self._kept_look(host)[1]
+        found: MachineLook = self._kept_look(host)[1]
         return found
 
     def _kept_look(self, host: str) -> Any:

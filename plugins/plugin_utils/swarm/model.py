@@ -34,7 +34,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SwarmSettings:
     """What holds for the whole swarm. ``lost`` are whole ids of nodes that may be removed; ``autolock`` None: as it is.
 
     ``key_problem`` says why the key for locked managers could not be kept; ``has_key`` that one was kept before.
@@ -63,7 +63,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Look:
+class MachineLook:
     """What one machine said; ``away`` or ``problem`` say why it did not. Times are in seconds.
 
     ``clock`` is how far it was ahead of the controller, known to within ``clock_within``. ``lost`` is what it could not
@@ -95,7 +95,7 @@ class Look:
     clock_within: float = 0
 
     @classmethod
-    def read(cls, host: str, said: Mapping[str, Any], asked: float, answered: float) -> Look:
+    def read(cls, host: str, said: Mapping[str, Any], asked: float, answered: float) -> MachineLook:
         """From what module ``swarm`` returned, asked and answered at these times of the controller's clock."""
         known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
         known |= {

@@ -13,7 +13,7 @@ from typing import Any
 from ...module_utils.core.steps import Step
 from ...module_utils.swarm.amend import amendment
 from ...module_utils.swarm.ports import CONTROL
-from .model import Look, Node, Settings, Wanted
+from .model import MachineLook, Node, SwarmSettings, Wanted
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def plan(wanted: Mapping[str, Wanted], looks: Mapping[str, Look], settings: Settings) -> Plan:
+def plan(wanted: Mapping[str, Wanted], looks: Mapping[str, MachineLook], settings: SwarmSettings) -> Plan:
     """The steps to the declared swarm. What :mod:`problems` refuses must not come here."""
     present = {host: looks[host] for host in wanted if looks[host].answers}
     managing = [host for host, look in present.items() if look.manages]
@@ -63,7 +63,7 @@ def plan(wanted: Mapping[str, Wanted], looks: Mapping[str, Look], settings: Sett
     return found
 
 
-def address_of(wanted: Wanted, look: Look) -> str:
+def address_of(wanted: Wanted, look: MachineLook) -> str:
     """At which address a machine is, or will be, a node; empty where that is not clear."""
     if look.node_address and not look.is_out:
         return look.node_address
@@ -83,7 +83,7 @@ def settings_of(wanted: Wanted, identity: str, new: bool) -> dict[str, Any]:
 
 
 def _steps(
-    found: Plan, wanted: Mapping[str, Wanted], nodes: Mapping[str, Node], asked: Look, settings: Settings
+    found: Plan, wanted: Mapping[str, Wanted], nodes: Mapping[str, Node], asked: MachineLook, settings: SwarmSettings
 ) -> Iterator[Step]:
     for host in found.unlocked:
         yield Step("unlock", host, "node")
@@ -113,9 +113,9 @@ def _steps(
 def _notes(
     found: Plan,
     wanted: Mapping[str, Wanted],
-    looks: Mapping[str, Look],
+    looks: Mapping[str, MachineLook],
     nodes: Mapping[str, Node],
-    settings: Settings,
+    settings: SwarmSettings,
 ) -> Iterator[str]:
     """What was seen and is not changed."""
     ours = {look.node for look in looks.values()}

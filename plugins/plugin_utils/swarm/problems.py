@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ...module_utils.docker.engine import MINIMUM_ENGINE, parse_version
 from ...module_utils.swarm.ports import PURPOSE
-from .model import Look, Node, Settings, Wanted
+from .model import MachineLook, Node, SwarmSettings, Wanted
 from .plan import address_of
 
 #: Seconds by which the clocks of two machines may differ: certificates, sessions and logs go by them.
@@ -36,7 +36,10 @@ class Unreached:
 
 
 def problems(
-    wanted: Mapping[str, Wanted], looks: Mapping[str, Look], settings: Settings, unreached: Sequence[Unreached] = ()
+    wanted: Mapping[str, Wanted],
+    looks: Mapping[str, MachineLook],
+    settings: SwarmSettings,
+    unreached: Sequence[Unreached] = (),
 ) -> list[str]:
     """Every reason against going on, each a whole sentence without its full stop."""
     found = [reason for host in wanted for reason in _of_one(wanted[host], looks[host], settings)]
@@ -54,12 +57,12 @@ def problems(
     return found
 
 
-def warnings(looks: Mapping[str, Look], unreached: Sequence[Unreached] = ()) -> list[str]:
+def warnings(looks: Mapping[str, MachineLook], unreached: Sequence[Unreached] = ()) -> list[str]:
     """What is wrong between nodes that are in the swarm already: who mends that may have to drain one of them."""
     return [reason for hosts, reason in _between(looks, unreached) if not any(looks[host].is_out for host in hosts)]
 
 
-def _between(looks: Mapping[str, Look], unreached: Sequence[Unreached]) -> Iterator[tuple[set[str], str]]:
+def _between(looks: Mapping[str, MachineLook], unreached: Sequence[Unreached]) -> Iterator[tuple[set[str], str]]:
     """What is wrong with one machine's engine or between machines, each with those whom it is about."""
     for look in looks.values():
         if look.answers:
@@ -69,7 +72,7 @@ def _between(looks: Mapping[str, Look], unreached: Sequence[Unreached]) -> Itera
     yield from _blocked(unreached)
 
 
-def _of_one(wanted: Wanted, look: Look, settings: Settings) -> Iterator[str]:
+def _of_one(wanted: Wanted, look: MachineLook, settings: SwarmSettings) -> Iterator[str]:
     """What is wrong with one machine, whatever the others say."""
     host = look.host
     if look.problem:
@@ -98,7 +101,7 @@ def _of_one(wanted: Wanted, look: Look, settings: Settings) -> Iterator[str]:
         )
 
 
-def _engine(look: Look) -> Iterator[str]:
+def _engine(look: MachineLook) -> Iterator[str]:
     """What of an engine does not go with a swarm."""
     host = look.host
     if parse_version(look.engine) < MINIMUM_ENGINE:
@@ -118,7 +121,7 @@ def _engine(look: Look) -> Iterator[str]:
         )
 
 
-def _of_a_newcomer(wanted: Wanted, look: Look) -> Iterator[str]:
+def _of_a_newcomer(wanted: Wanted, look: MachineLook) -> Iterator[str]:
     host = look.host
     if wanted.address and not look.is_own:
         yield (
@@ -134,7 +137,7 @@ def _of_a_newcomer(wanted: Wanted, look: Look) -> Iterator[str]:
         yield f"{host}: port {port} is taken by {holder}, and a node of a swarm needs it: end that"
 
 
-def _same_machine(looks: Mapping[str, Look]) -> Iterator[str]:
+def _same_machine(looks: Mapping[str, MachineLook]) -> Iterator[str]:
     """One machine under two names; copies of a disk have an engine's id in common, but not their addresses."""
     seen: dict[tuple[str, ...], str] = {}
     for look in looks.values():
@@ -145,7 +148,7 @@ def _same_machine(looks: Mapping[str, Look]) -> Iterator[str]:
             seen.setdefault(key, look.host)
 
 
-def _clocks(looks: Mapping[str, Look]) -> Iterator[tuple[set[str], str]]:
+def _clocks(looks: Mapping[str, MachineLook]) -> Iterator[tuple[set[str], str]]:
     known = sorted((look for look in looks.values() if look.answers), key=lambda look: look.clock)
     if not known:
         return
@@ -177,7 +180,7 @@ def _blocked(unreached: Sequence[Unreached]) -> Iterator[tuple[set[str], str]]:
         )
 
 
-def _without_manager(looks: Mapping[str, Look], settings: Settings) -> Iterator[str]:
+def _without_manager(looks: Mapping[str, MachineLook], settings: SwarmSettings) -> Iterator[str]:
     """No machine can speak for a swarm: there is none yet, or its managers cannot decide."""
     stuck = [look for look in looks.values() if look.answers and look.control and look.refused]
     members = [look for look in looks.values() if look.answers and not look.is_out and look.state != "locked"]
@@ -212,7 +215,10 @@ def _without_manager(looks: Mapping[str, Look], settings: Settings) -> Iterator[
 
 
 def _of_the_swarm(
-    wanted: Mapping[str, Wanted], looks: Mapping[str, Look], settings: Settings, managing: Sequence[Look]
+    wanted: Mapping[str, Wanted],
+    looks: Mapping[str, MachineLook],
+    settings: SwarmSettings,
+    managing: Sequence[MachineLook],
 ) -> Iterator[str]:
     """What is wrong between the machines and the swarm that there is."""
     first = managing[0]
@@ -243,7 +249,7 @@ def _of_the_swarm(
 
 
 def _quorum_after(
-    wanted: Mapping[str, Wanted], looks: Mapping[str, Look], settings: Settings, nodes: Mapping[str, Node]
+    wanted: Mapping[str, Wanted], looks: Mapping[str, MachineLook], settings: SwarmSettings, nodes: Mapping[str, Node]
 ) -> Iterator[str]:
     """Whether the managers would still decide once every node has its role."""
     role = {look.node: wanted[host].role for host, look in looks.items() if look.answers and look.node in nodes}

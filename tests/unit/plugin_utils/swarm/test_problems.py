@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.model import Look, Node, Settings, Wanted
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.model import MachineLook, Node, SwarmSettings, Wanted
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.plan import plan
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.problems import (
     Unreached,
@@ -21,14 +21,16 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.problems impor
 
 HOSTS = ("one", "two", "three")
 IDS = {host: f"{host:x<25}" for host in HOSTS}
-Fleet = tuple[dict[str, Wanted], dict[str, Look]]
+Fleet = tuple[dict[str, Wanted], dict[str, MachineLook]]
 
 
 def fleet(managers: int = 1) -> Fleet:
     """Three machines in no swarm."""
     wanted = {host: Wanted(host, "manager" if at < managers else "worker") for at, host in enumerate(HOSTS)}
     looks = {
-        host: Look(host, engine="26.1.5+dfsg1", engine_id=f"id-{host}", addresses=(f"10.0.0.{at}",), clock=at / 10)
+        host: MachineLook(
+            host, engine="26.1.5+dfsg1", engine_id=f"id-{host}", addresses=(f"10.0.0.{at}",), clock=at / 10
+        )
         for at, host in enumerate(HOSTS, 1)
     }
     return wanted, looks
@@ -66,7 +68,7 @@ def as_seen(found: Fleet, host: str, **more: Any) -> Fleet:
 
 
 def judged(found: Fleet, **settings: Any) -> list[str]:
-    return problems(*found, Settings(**settings))
+    return problems(*found, SwarmSettings(**settings))
 
 
 @pytest.mark.parametrize("managers", [1, 3])
@@ -144,7 +146,7 @@ def test_an_address_must_be_the_machines_own() -> None:
     for is_own, expected in ((True, 0), (False, 1)):
         wanted, looks = changed(fleet(), "two", addresses=("10.0.0.2", "192.0.2.7"), is_own=is_own)
         wanted["two"] = replace(wanted["two"], address="192.0.2.7")
-        found = problems(wanted, looks, Settings())
+        found = problems(wanted, looks, SwarmSettings())
         assert len(found) == expected
     assert "which is no address of that machine. It has 10.0.0.2, 192.0.2.7" in found[0]
 
@@ -153,7 +155,7 @@ def test_a_node_keeps_its_address() -> None:
     for address, expected in (("10.0.0.2", 0), ("10.0.0.9", 1)):
         wanted, looks = formed()
         wanted["two"] = replace(wanted["two"], address=address)
-        assert len(problems(wanted, looks, Settings())) == expected
+        assert len(problems(wanted, looks, SwarmSettings())) == expected
 
 
 def test_no_manager_is_declared() -> None:
@@ -181,11 +183,11 @@ BLOCKED = Unreached("one", "three", "10.0.0.3", "udp", 4789, "no answer within 3
 
 
 def test_a_blocked_port_stops_who_would_join_and_warns_the_others() -> None:
-    (reason,) = problems(*fleet(), Settings(), [BLOCKED, replace(BLOCKED, source="two")])
+    (reason,) = problems(*fleet(), SwarmSettings(), [BLOCKED, replace(BLOCKED, source="two")])
     assert reason.startswith(
         "port 4789/udp of three (10.0.0.3) cannot be reached from one, two (no answer within 3 s): the containers' own"
     )
-    assert problems(*formed(), Settings(), [BLOCKED]) == []
+    assert problems(*formed(), SwarmSettings(), [BLOCKED]) == []
     (warning,) = warnings(formed()[1], [BLOCKED])
     assert warning.startswith("port 4789/udp of three")
     assert warnings(fleet()[1], [BLOCKED]) == []
@@ -209,22 +211,22 @@ def test_only_a_node_that_is_down_and_nobodys_is_removed() -> None:
 def test_roles_that_would_leave_too_few_managers() -> None:
     wanted, looks = as_seen(changed(formed(3), "one", **AWAY), "one", reachable=False, state="down")
     wanted["two"] = replace(wanted["two"], role="worker")
-    (reason,) = problems(wanted, looks, Settings())
+    (reason,) = problems(wanted, looks, SwarmSettings())
     assert "2 managers, of which 1 can be reached" in reason
     wanted, looks = formed(3)
     wanted["two"] = replace(wanted["two"], role="worker")
-    assert problems(wanted, looks, Settings()) == []
+    assert problems(wanted, looks, SwarmSettings()) == []
 
 
 # The plan
 
 
 def verbs(found: Fleet, **settings: Any) -> list[str]:
-    return [f"{step.verb} {step.target}" for step in plan(*found, Settings(**settings)).steps]
+    return [f"{step.verb} {step.target}" for step in plan(*found, SwarmSettings(**settings)).steps]
 
 
 def test_forming() -> None:
-    found = plan(*fleet(2), Settings())
+    found = plan(*fleet(2), SwarmSettings())
     assert (found.form, found.asked, found.joining) == ("one", "one", ["two", "three"])
     assert found.managers == ["10.0.0.1:2377"]
     assert verbs(fleet(2)) == ["begin the swarm on one", "join two", "join three"]
@@ -232,7 +234,7 @@ def test_forming() -> None:
 
 
 def test_another_manager_is_asked() -> None:
-    found = plan(*as_seen(changed(formed(3), "one", **AWAY), "one", reachable=False, state="down"), Settings())
+    found = plan(*as_seen(changed(formed(3), "one", **AWAY), "one", reachable=False, state="down"), SwarmSettings())
     assert (found.asked, found.form, found.steps) == ("three", "", [])
     assert found.managers == ["10.0.0.2:2377", "10.0.0.3:2377"]
 
@@ -241,23 +243,23 @@ def test_a_machine_that_is_added_and_one_that_is_replaced() -> None:
     out = {"state": "inactive", "node": "", "node_address": ""}
     found = changed(as_seen(formed(), "three", state="down"), "three", **out)
     assert verbs(found) == ["join three"]
-    (note,) = plan(*found, Settings()).notes
+    (note,) = plan(*found, SwarmSettings()).notes
     assert note.startswith(f"the node {IDS['three']} (three, 10.0.0.3) is down, and was left in the swarm")
     assert verbs(found, lost=(IDS["three"],)) == ["join three", "remove three"]
-    assert plan(*found, Settings(lost=(IDS["three"],))).notes == []
+    assert plan(*found, SwarmSettings(lost=(IDS["three"],))).notes == []
 
 
 def test_settings_of_nodes() -> None:
     wanted, looks = formed(2)
     wanted["two"] = replace(wanted["two"], role="worker", availability="drain", labels={"disk": "ssd"})
-    (step,) = plan(wanted, looks, Settings()).steps
+    (step,) = plan(wanted, looks, SwarmSettings()).steps
     assert (step.verb, step.target, step.detail) == ("set up", "two", "label disk=ssd, role worker, availability drain")
 
 
 def test_a_node_that_nobody_declared() -> None:
     wanted, looks = formed()
     del wanted["three"], looks["three"]
-    (note,) = plan(wanted, looks, Settings()).notes
+    (note,) = plan(wanted, looks, SwarmSettings()).notes
     assert "is in the swarm and not in the inventory" in note
 
 
