@@ -23,7 +23,7 @@ options:
   job:
     type: str
     required: true
-    choices: [look, listen, reach, quiet, plan, form, lock, tokens, join, settle, remove, close]
+    choices: [look, unlock, listen, reach, quiet, plan, form, lock, tokens, join, remove, settle, close]
     description: What to do. The role's tasks have the order.
   address: {type: str, default: "", description: The address at which the other nodes reach this one.}
   host: {type: str, default: "", description: The machine's name in the inventory.}
@@ -103,7 +103,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    jobs = "look listen reach quiet plan form lock tokens join settle remove close".split()
+    jobs = "look unlock listen reach quiet plan form lock tokens join remove settle close".split()
     module = AnsibleModule(
         argument_spec={
             **MACHINE,
