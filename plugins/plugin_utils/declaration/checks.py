@@ -16,7 +16,7 @@ from .formed import check_forms
 from .inventory import holds_seal
 from .model import Declaration
 from .settings import REGISTRY_PASSWORD, setting_problem, setting_text, texts
-from .variables import SETTINGS, purpose, specification
+from .variables import SETTINGS, of_machines, purpose, specification
 
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
@@ -46,7 +46,7 @@ def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
 def unknown(name: str) -> tuple[str, str]:
     """The message and the fix for a variable that Bulkhead does not have."""
     # The common prefix would make any two names similar.
-    known = {name.removeprefix("bulkhead_"): name for name in specification()}
+    known = {name.removeprefix("bulkhead_"): name for name in (*specification(), *of_machines())}
     near = difflib.get_close_matches(name.removeprefix("bulkhead_"), known, n=1, cutoff=0.6)
     fix = f"did you mean {known[near[0]]}?" if near else _UNKNOWN
     return f"Bulkhead has no variable {name}, so it would have no effect", fix
@@ -72,7 +72,7 @@ def check_setting(declaration: Declaration, variable: str, key: Any, value: Any)
 
 
 def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
-    for name in sorted(set(mine) - set(specification())):
+    for name in sorted(set(mine) - set(specification()) - of_machines()):
         declaration.problem("unknown-variable", name, *unknown(name))
 
 

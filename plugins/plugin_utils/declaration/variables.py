@@ -16,6 +16,9 @@ from ansible.parsing.dataloader import DataLoader
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "environment"
 
+#: The roles for machines whose variables begin with ``bulkhead_`` too. An environment's host may have them.
+_OF_MACHINES = ("edge", "swarm")
+
 #: The variables that hold settings: names with their texts.
 SETTINGS = ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets")
 
@@ -23,7 +26,17 @@ SETTINGS = ("bulkhead_env_shared", "bulkhead_env", "bulkhead_secrets")
 @cache
 def specification() -> Mapping[str, Mapping[str, Any]]:
     """The public variables with type and requirement, from the role's ``argument_specs.yml``."""
-    text = (ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    return _options(ROLE)
+
+
+@cache
+def of_machines() -> frozenset[str]:
+    """The variables of the roles for machines: none says anything of an environment."""
+    return frozenset(name for role in _OF_MACHINES for name in _options(ROLE.with_name(role)))
+
+
+def _options(role: Path) -> dict[str, dict[str, Any]]:
+    text = (role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     options: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)["argument_specs"]["main"]["options"]
     return options
