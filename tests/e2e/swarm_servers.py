@@ -182,13 +182,15 @@ class SwarmServers:
             "ansible_user": "root",
             "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_private_key_file": str(self.directory / "key"),
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={self.directory / 'known_hosts'}",
+            # A connection that an earlier run left open must notice that its server was killed.
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={self.directory / 'known_hosts'} {_ALIVE}",
         }
         if self.images:
             server.load(*self.images)
         return server
 
 
+_ALIVE = "-o ServerAliveInterval=3 -o ServerAliveCountMax=2"
 _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 
