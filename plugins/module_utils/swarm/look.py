@@ -52,7 +52,9 @@ def look(api: SwarmApi, address: str) -> dict[str, Any]:
     }
     if found["state"] in ("inactive", ""):
         found["taken"] = _taken(address)
-    if found["control"]:
+    if found["control"] and found["error"]:
+        found["refused"] = found["error"]  # to ask for the nodes would take 20 s more, and give the same answer
+    elif found["control"]:
         try:
             found["nodes"] = [_node(each) for each in api.nodes()]
             spec = api.swarm().get("Spec") or {}
