@@ -6,6 +6,8 @@
 
 What was seen to work on them: overlay networks over all of them, with ``--endpoint-mode dnsrr``. A kernel without IPVS
 has neither virtual addresses nor the ingress mesh: there, publish ports in host mode, on the servers' own addresses.
+
+Three of them are up after 10 s on two busy cores, each with 40 MiB; in a swarm a manager takes 75 MiB, a worker 47.
 """
 
 from __future__ import annotations
