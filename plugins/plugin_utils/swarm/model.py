@@ -143,8 +143,8 @@ def lost_problems(lost: Sequence[Any]) -> Iterator[str]:
     for identity in lost:
         if not isinstance(identity, str) or not _NODE_ID.fullmatch(identity):
             yield (
-                f"bulkhead_swarm_lost has {identity!r}: give the node's whole id of 25 characters (docker node ls "
-                "--no-trunc), because a name may be another node's too"
+                f"bulkhead_swarm_lost has {identity!r}: give the node's whole id of 25 characters (docker node ls), "
+                "because a name may be another node's too"
             )
 
 
