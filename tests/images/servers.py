@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the images of the servers that tests deploy to: a bare Debian 12 and a bare Debian 13, and, where it is asked
-for, one with Docker's client.
+for, one with Docker's client and one with an engine.
 
 They come from Debian's own image where a registry answers, from Debian packages elsewhere. Built once, until their
 inputs change.
@@ -27,6 +27,7 @@ SUITES = ("bookworm", "trixie")
 LABEL = "io.bulkhead.test=servers"
 RECIPE = stack.Image("server", "")
 MACHINE = stack.Image("machine", f"bulkhead-test/machine:{stack.SUITE}")
+NODE = stack.Image("swarm_node", f"bulkhead-test/swarm-node:{stack.SUITE}")
 
 
 def image_exists(tag: str) -> bool:
@@ -72,6 +73,12 @@ def ensure_machine() -> bool:
     return _build(MACHINE, lambda: server, stack.digest(MACHINE, stack.built_digest(server)))
 
 
+def ensure_node() -> bool:
+    """Have the image of a server with an engine; True where it had to be built."""
+    ensure_machine()
+    return _build(NODE, lambda: MACHINE.tag, stack.digest(NODE, stack.built_digest(MACHINE.tag)))
+
+
 def _build(image: stack.Image, base: Callable[[], str], inputs: str) -> bool:
     if stack.built_digest(image.tag) == inputs:
         return False
@@ -81,14 +88,18 @@ def _build(image: stack.Image, base: Callable[[], str], inputs: str) -> bool:
     return True
 
 
+#: What is built only where it is asked for.
+MORE: dict[str, Callable[[], bool]] = {"machine": ensure_machine, "node": ensure_node}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the images of servers from Debian packages.")
-    parser.add_argument("--only", nargs="+", choices=[*SUITES, "machine"], metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=[*SUITES, *MORE], metavar="NAME")
     try:
         for name in parser.parse_args().only or SUITES:
             began = time.monotonic()
             with stack.alone():
-                built = ensure_machine() if name == "machine" else ensure_server(name)
+                built = MORE[name]() if name in MORE else ensure_server(name)
             if built:
                 print(f"built the server {name} in {time.monotonic() - began:.0f} s", flush=True)
     except stack.BuildError as exc:

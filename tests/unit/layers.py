@@ -48,13 +48,14 @@ MAY_IMPORT |= _below(
         "probe": "core docker",
         "host": "core docker state",
         "edge": "core docker host state",
+        "swarm": "core docker host",
         "image": "core docker host source state",
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
         "operations": "backup certificates core docker edge host image probe release source state",
         ".": "core state ansible.module_utils",
-        "../modules": ". backup certificates core docker edge host image operations probe release source state "
+        "../modules": ". backup certificates core docker edge host image operations probe release source state swarm "
         "ansible.module_utils",
     },
     MAY_IMPORT,
@@ -104,10 +105,12 @@ MAY_IMPORT |= _below(
         "scaffold": "declaration yaml",
         "adoption": "declaration isolation isolation/facts isolation/readers isolation/readers/nginx isolation/report "
         "isolation/rules isolation_check secrets module_utils/docker/labels module_utils/source/values yaml",
+        "swarm": "gate secrets module_utils/core/steps module_utils/docker/engine module_utils/swarm/amend "
+        "module_utils/swarm/ports ansible",
         "story": "isolation ansible",
         ".": "",
         "../action": "adoption declaration gate isolation isolation/facts isolation/live isolation/report "
-        "isolation_check jobs release scaffold secrets module_utils/backup/job module_utils/core/masking "
+        "isolation_check jobs release scaffold secrets swarm module_utils/backup/job module_utils/core/masking "
         "module_utils/core/steps module_utils/source/values ansible",
         "../callback": "gate/kept gate/meanwhile isolation secrets/opening story module_utils/core/steps ansible",
         "../filter": "isolation ansible",

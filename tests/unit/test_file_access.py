@@ -139,6 +139,11 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/state/directories.py": {"os.path.realpath": NO_CONTENT, "os.path.isdir": NO_CONTENT},
     "module_utils/state/format.py": {"os.path.isdir": STATE, "os.rename": STATE, "os.unlink": STATE},
     "module_utils/state/registry.py": {"os.path.realpath": NO_CONTENT},
+    "module_utils/swarm/look.py": {"glob.glob": KERNEL, "open": KERNEL},
+    "module_utils/swarm/reach.py": {
+        "os.open": KERNEL, "os.chdir": ROOTS, "os.dup2": MEMORY, "os.fork": MEMORY, "os.setsid": MEMORY,
+        "os.wait": MEMORY, "os._exit": MEMORY,
+    },
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import hashlib
 READ_ONLY = frozenset({"evidence", "handmade_info", "machine_info", "promotion", "releases", "status", "verify"})
 
 #: The modules that change what is the machine's own, and nothing of any environment: a gate has nothing to prove.
-OF_THE_MACHINE = frozenset({"edge"})
+OF_THE_MACHINE = frozenset({"edge", "swarm"})
 
 
 def permit(module: str, prefix: str, token: str) -> str:

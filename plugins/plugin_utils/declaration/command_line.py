@@ -178,8 +178,8 @@ def _typed(name: str, extra: Mapping[str, Any], declared: Mapping[str, Mapping[s
     if name in of_machines():
         yield _finding(
             name,
-            f"-e sets {name}, which only the front door's own role reads",
-            f"set {name} in group_vars/all, or give it to ansible-playbook aiia.bulkhead.edge",
+            f"-e sets {name}, which only a role for machines reads",
+            f"set {name} in group_vars, or give it to the playbook of that role, such as aiia.bulkhead.edge",
         )
     elif name not in specification():
         message, fix = unknown(name)

@@ -36,9 +36,10 @@ def specification() -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
-def of_machines() -> Mapping[str, Mapping[str, Any]]:
-    """The variables of the front door's role, which an inventory has beside those of its environments."""
-    return _options(ROLE.parent / "edge")
+def of_machines() -> frozenset[str]:
+    """The variables of the roles that set up machines, which a host may have beside those of its environment."""
+    roles = (role for role in ROLE.parent.iterdir() if role.name != ROLE.name)
+    return frozenset(name for role in roles for name in _options(role))
 
 
 def _options(role: Path) -> dict[str, dict[str, Any]]:

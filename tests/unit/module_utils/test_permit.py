@@ -18,10 +18,12 @@ from checkout import ROOT
 
 #: Options that a module demands before it begins.
 REQUIRED: dict[str, dict[str, Any]] = {
+    "edge": {"image": "x"},
     "image": {"reference": "shop/app:1", "image": "aiia_prod_web"},
     "preflight": {"holder": "me"},
     "service": {"job": "restart", "project": "p", "services": []},
     "source": {"repository": "/nowhere.git", "branch": "main"},
+    "swarm": {"job": "look"},
 }
 
 
@@ -47,8 +49,8 @@ def test_a_module_of_the_machine_can_name_no_environment(
     module = importlib.import_module(f"ansible_collections.aiia.bulkhead.plugins.modules.{name}")
     monkeypatch.setattr(module, "run", lambda _module: {"changed": True, "msg": "at work"})
     for option in ("prefix", "directory", "token", "owner", "permit"):
-        options = {"image": "x", option: "aiia_staging", "_ansible_module_name": f"aiia.bulkhead.{name}"}
-        with patch_module_args(options), pytest.raises(SystemExit):
+        options = {option: "aiia_staging", "_ansible_module_name": f"aiia.bulkhead.{name}"}
+        with patch_module_args({**REQUIRED[name], **options}), pytest.raises(SystemExit):
             module.main()
         said = json.loads(capsys.readouterr().out)
         assert said["failed"] and "Unsupported parameters" in said["msg"], option

@@ -102,6 +102,8 @@ def test_values_are_templates_over_all_of_the_hosts_variables(tmp_path: Path) ->
         ("bulkhead_secerts", "bulkhead_secrets"),
         ("bulkhead_http_prot", "bulkhead_http_port"),
         ("bulkhead_enviroment", "bulkhead_environment"),
+        ("bulkhead_swarm_rolle", "bulkhead_swarm_role"),
+        ("bulkhead_edge_http_prot", "bulkhead_edge_http_port"),
     ],
 )
 def test_a_mistyped_variable_is_told_the_right_name(tmp_path: Path, mistyped: str, right: str) -> None:
@@ -118,6 +120,12 @@ def test_an_inventory_has_the_front_doors_variables_too(tmp_path: Path) -> None:
     assert declared(tmp_path / "right", **mine).problems == []
     found = only(declared(tmp_path / "wrong", bulkhead_edge_adresses=["127.0.0.1"]).problems)
     assert found.fix == "did you mean bulkhead_edge_addresses?"
+
+
+def test_variables_of_the_roles_for_machines_are_none_of_an_environment(tmp_path: Path) -> None:
+    """A machine's host may be an environment's too, and the front door's settings are in group_vars/all."""
+    everyone = {"bulkhead_edge_http_port": 8880, "bulkhead_swarm_labels": {"disk": "ssd"}}
+    assert declared(tmp_path, everyone=everyone, bulkhead_swarm_role="manager").problems == []
 
 
 def test_two_names_are_not_alike_because_both_are_ours(tmp_path: Path) -> None:

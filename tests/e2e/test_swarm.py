@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role ``swarm`` on servers of a test's own: formed, extended, mended, and left alone where something is wrong.
+
+One swarm for the whole file; each test finds it as the one before left it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+from observe import ProcessArguments, eventually
+from support import ROOT, Run, Site
+from swarm_servers import SwarmServer, SwarmServers, swarm_servers
+
+PLAYBOOK = ROOT / "playbooks/swarm.yml"
+#: A Python whose clock is ten minutes ahead.
+EARLY = """#!/bin/sh
+export LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1) FAKETIME=+600 FAKETIME_DONT_FAKE_MONOTONIC=1
+exec /usr/bin/python3 "$@"
+"""
+
+
+class Group:
+    """The inventory group of some servers: ``hosts`` has what it says of each beside how to reach it."""
+
+    def __init__(self, servers: SwarmServers, directory: Path) -> None:
+        self.servers = servers
+        self.site = Site(directory, servers.name)
+        self.hosts: dict[str, dict[str, Any]] = {}
+        self.common: dict[str, Any] = {}
+
+    def bring(self, *arguments: str) -> Run:
+        """Run the playbook."""
+        reached = {server.name: {**server.variables, "ansible_timeout": 5} for server in self.servers}
+        hosts = {name: {**reached[name], **_named(said)} for name, said in self.hosts.items()}
+        inventory = {"swarm": {"hosts": hosts, "vars": _named(self.common)}}
+        self.site.inventory.mkdir(parents=True, exist_ok=True)
+        (self.site.inventory / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        return self.site.play(*arguments, playbook=PLAYBOOK, write=False)
+
+    def refused(self, *arguments: str) -> str:
+        """The one error of a run that changes nothing."""
+        run = self.bring(*arguments)
+        assert run.changed == 0, run.output
+        return run.error
+
+    def nodes(self, manager: str) -> dict[str, dict[str, Any]]:
+        """The swarm's nodes by their host names, as a manager has them. One that is down does not count."""
+        asked = self.servers.named(manager)
+        found = json.loads(asked.docker("node", "inspect", *asked.docker("node", "ls", "--quiet").split()))
+        return {each["Description"]["Hostname"]: each for each in found if each["Status"]["State"] == "ready"}
+
+    def tasks(self, manager: str) -> dict[str, str]:
+        """Which tasks of the service run, each with its node."""
+        said = self.servers.named(manager).docker(
+            "service", "ps", "steady", "--no-trunc", "--filter", "desired-state=running", "--format",
+            "{{.ID}} {{.Node}} {{.CurrentState}}",
+        )  # fmt: skip
+        rows = [line.split() for line in said.splitlines()]
+        return {task: node for task, node, state, *_since in rows if state == "Running"}
+
+
+def _named(said: dict[str, Any]) -> dict[str, Any]:
+    return {key if key.startswith("ansible_") else f"bulkhead_swarm_{key}": value for key, value in said.items()}
+
+
+def give_image(server: SwarmServer) -> None:
+    """The smallest image, which no registry has to have."""
+    done = server.run("sh", "-c", "tar -C / -c bin/busybox | docker import - tiny")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    """Three servers that are in no swarm yet."""
+    directory = tmp_path_factory.mktemp("swarm")
+    with swarm_servers(directory) as servers:
+        made = Group(servers, directory)
+        made.hosts = {"node1": {"role": "manager"}, "node2": {"role": "worker"}, "node3": {"role": "worker"}}
+        for server in servers:
+            give_image(server)
+        yield made
+
+
+def test_form(group: Group) -> None:
+    group.hosts["node2"]["labels"] = {"disk": "ssd"}
+    planned = group.bring("--check").succeeded()
+    assert "swarm: begin the swarm on node1" in planned.output and planned.changed == 1
+    assert "swarm: set up node2; label disk=ssd" in planned.output
+    assert group.servers[0].docker("info", "--format", "{{.Swarm.LocalNodeState}}") == "inactive"
+
+    with ProcessArguments(["SWMTKN-"]) as arguments:
+        done = group.bring("-vvv").succeeded()
+    assert arguments.rounds > 10 and not arguments.seen
+    assert "SWMTKN-" not in done.output and not any("SWMTKN-" in str(task.result) for task in done.tasks)
+    nodes = group.nodes("node1")
+    assert {name: node["Spec"]["Role"] for name, node in nodes.items()} == {
+        "node1": "manager", "node2": "worker", "node3": "worker",
+    }  # fmt: skip
+    assert nodes["node2"]["Spec"]["Labels"]["disk"] == "ssd"
+    assert nodes["node3"]["Spec"]["Labels"] == {}
+
+    again = group.bring().succeeded()
+    assert again.changed == 0
+    assert group.nodes("node1").keys() == nodes.keys()
+    # It listens on its own address alone.
+    assert f"{group.servers[0].address}:2377" in group.servers[0].run("ss", "--listening", "--tcp", "--numeric").stdout
+    group.servers[0].docker(
+        "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "steady", "--replicas", "4",
+        "tiny", "/bin/busybox", "sleep", "100000",
+    )  # fmt: skip
+    eventually(lambda: len(group.tasks("node1")) == 4, 60)
+
+
+def test_what_may_not_join(group: Group) -> None:
+    """Another swarm's node; blocked ports and a wrong clock at once; part of the group. What runs goes on."""
+    before = group.tasks("node1")
+    (fourth,) = group.servers.add("node4")
+    give_image(fourth)
+    group.hosts["node4"] = {"role": "manager"}
+    fourth.docker("swarm", "init", "--advertise-addr", fourth.address)
+    assert "node4 is in another swarm than node1" in group.refused()
+    fourth.docker("swarm", "leave", "--force")
+
+    fourth.block("udp", 4789)
+    group.servers.named("node1").block("tcp", 2377, source=fourth.address)
+    fourth.run("sh", "-c", "cat >/usr/local/bin/early && chmod +x /usr/local/bin/early", given=EARLY)
+    group.hosts["node4"]["ansible_python_interpreter"] = "/usr/local/bin/early"
+    error = group.refused()
+    assert f"port 2377/tcp of node1 ({group.servers[0].address}) cannot be reached from node4 (no answer" in error
+    assert f"port 4789/udp of node4 ({fourth.address}) cannot be reached from node1, node2, node3 (no answer" in error
+    assert re.search(r"the clock of node4 is (59|60)\d s ahead of that of node\d", error)
+    assert error.count("\n  - ") == 3, error
+    for server in (fourth, group.servers[0]):
+        server.unblock()
+    del group.hosts["node4"]["ansible_python_interpreter"]
+
+    group.hosts["node4"]["advertise"] = "192.0.2.9"
+    assert "bulkhead_swarm_advertise is 192.0.2.9, which is no address of that machine" in group.refused()
+    del group.hosts["node4"]["advertise"]
+    assert "node1, node2, node3 of group swarm is left out" in group.refused("-l", "node4")
+    assert fourth.docker("info", "--format", "{{.Swarm.LocalNodeState}}") == "inactive"
+    assert set(group.nodes("node1")) == {"node1", "node2", "node3"}
+    assert group.tasks("node1") == before
+
+
+def test_add_and_drain(group: Group) -> None:
+    group.hosts["node2"] |= {"role": "manager", "labels": {"zone": "a"}}
+    group.hosts["node3"]["availability"] = "drain"
+    done = group.bring().succeeded()
+    assert "swarm: join node4" in done.output
+    nodes = group.nodes("node1")
+    assert {name for name, node in nodes.items() if node["Spec"]["Role"] == "manager"} == {"node1", "node2", "node4"}
+    assert all(nodes[name]["ManagerStatus"]["Reachability"] == "reachable" for name in ("node1", "node2", "node4"))
+    labels = nodes["node2"]["Spec"]["Labels"]
+    assert labels["zone"] == "a" and "disk" not in labels
+    assert nodes["node3"]["Spec"]["Availability"] == "drain"
+    eventually(lambda: len(group.tasks("node1")) == 4 and "node3" not in group.tasks("node1").values(), 60)
+    group.hosts["node3"]["availability"] = "active"
+
+
+def test_a_manager_is_away(group: Group) -> None:
+    """Another one is asked, and the rest becomes as declared."""
+    group.servers.named("node1").kill()
+    eventually(lambda: group.servers.named("node2").run("docker", "node", "ls").returncode == 0, 60)
+    run = group.bring()
+    assert "node1 could not be reached and was left as it is; the others are as declared" in run.error
+    eventually(lambda: group.nodes("node2")["node3"]["Spec"]["Availability"] == "active")
+
+
+def test_the_quorum_is_lost(group: Group) -> None:
+    """Nothing is changed, above all no second swarm begun, and what runs goes on."""
+    group.servers.named("node2").kill()
+    group.hosts["node3"]["labels"] = {"late": "1"}
+    error = group.refused()
+    assert "the swarm has no quorum: node4 would decide" in error
+    assert "(no answer from node1, node2)" in error and "Nothing was changed" in error
+    running = group.servers.named("node4").docker("ps", "--quiet", "--filter", "ancestor=tiny").split()
+    assert running
+    for name in ("node1", "node2"):
+        group.servers.named(name).start()
+    eventually(lambda: set(group.nodes("node4")) == {"node1", "node2", "node3", "node4"}, 90)
+    assert group.nodes("node4")["node3"]["Spec"]["Labels"] == {}
+
+
+def test_a_lost_worker_is_replaced(group: Group) -> None:
+    """It is removed by its whole id, which the inventory names; a new machine has its place and its name."""
+    old = group.nodes("node4")["node3"]["ID"]
+    group.common["lost"] = [old]
+    assert f"bulkhead_swarm_lost has {old}, which is node3 and is up" in group.refused()
+    group.servers.remove(group.servers.named("node3"))
+    (new,) = group.servers.add("node3")
+    give_image(new)
+    manager = group.servers.named("node4")
+    eventually(lambda: manager.docker("node", "inspect", "--format", "{{.Status.State}}", old) == "down", 60)
+    done = group.bring().succeeded()
+    assert f"swarm: remove node node3; {old}: lost" in done.output
+    assert old not in manager.docker("node", "ls", "--quiet")
+    nodes = group.nodes("node4")
+    assert set(nodes) == {"node1", "node2", "node3", "node4"} and nodes["node3"]["Spec"]["Labels"]["late"] == "1"
+    assert group.bring().succeeded().changed == 0
+
+
+def test_locked_managers(group: Group) -> None:
+    """Their key is kept in a vault file before they need it, and opens them after a restart."""
+    file = group.site.directory / "unlock-key.vault"
+    group.common |= {"autolock": True, "unlock_key_file": str(file)}
+    assert "this run has no password for the vault id swarm" in group.refused()
+    assert not file.exists()
+    password = group.site.directory / "swarm.password"
+    password.write_text("of the tests")
+    vault = ("--vault-id", f"swarm@{password}")
+    done = group.bring(*vault, "-vvv").succeeded()
+    key = VaultLib([("swarm", VaultSecret(b"of the tests"))]).decrypt(file.read_bytes()).decode().strip()
+    assert key.startswith("SWMKEY-") and key not in done.output
+    assert file.stat().st_mode & 0o777 == 0o600
+    first = group.servers.named("node1")
+    first.stop_engine()
+    first.start_engine()
+    assert first.docker("info", "--format", "{{.Swarm.LocalNodeState}}") == "locked"
+    opened = group.bring(*vault).succeeded()
+    assert opened.changed == 1 and key not in opened.output
+    assert first.docker("info", "--format", "{{.Swarm.LocalNodeState}}") == "active"
