@@ -26,6 +26,7 @@ from ...module_utils.core.permit import permit
 from ..declaration.command_line import typed
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
+from ..declaration.swarm import not_yet
 from ..gate.connection import declared_variables
 from ..gate.environments import build_environment
 from ..gate.plan import Gate
@@ -103,7 +104,9 @@ def places(
     lost: dict[str, str] = {}
     prefixes = Counter(own.prefix for own in gate.declarations)
     for own in declarations:
-        why = "two environments of the inventory have this prefix" if prefixes[own.prefix] > 1 else _unreadable(own)
+        why = not_yet(own) or _unreadable(own)
+        if prefixes[own.prefix] > 1:
+            why = "two environments of the inventory have this prefix"
         if why:
             lost[own.prefix] = why
             continue

@@ -17,7 +17,10 @@ from . import Hit, Judgement, owners, places, rule
 def one_machine_two_names(fleet: Fleet) -> Judgement:
     """Two environments are deployed to one address under two names, so that they are compared with other machines."""
     for (_world, address), claims in fleet.claims("address").items():
-        names = {claim.owner: fleet.by_prefix[claim.owner].machine for claim in claims}
+        names = {
+            claim.owner: str(claim.attributes.get("machine") or fleet.by_prefix[claim.owner].machine)
+            for claim in claims
+        }
         if len(set(names.values())) > 1:
             said = ", ".join(f"{machine} for {owner}" for owner, machine in names.items())
             yield Hit(
