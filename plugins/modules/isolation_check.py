@@ -68,8 +68,8 @@ options:
         type: str
       swarm:
         description:
-          - The name of the Docker Swarm on which the Compose files are deployed as a stack, in place of O(environments[].machine).
-          - O(environments[].compose_project) is the stack's name then.
+          - The name of the Docker Swarm on which the Compose files are deployed as a stack. It takes the place of
+            O(environments[].machine), and O(environments[].compose_project) is the stack's name.
         type: str
       nodes:
         description:

@@ -17,7 +17,7 @@ from .inventory import holds_seal
 from .model import Declaration
 from .settings import REGISTRY_PASSWORD, setting_problem, setting_text, texts
 from .swarm import check_swarm, is_swarm
-from .variables import SETTINGS, purpose, specification
+from .variables import SETTINGS, of_machines, purpose, specification
 
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
@@ -77,7 +77,7 @@ def check_setting(declaration: Declaration, variable: str, key: Any, value: Any)
 
 
 def _check_unknown(declaration: Declaration, mine: Mapping[str, Any]) -> None:
-    for name in sorted(set(mine) - set(specification())):
+    for name in sorted(set(mine) - set(specification()) - of_machines()):
         declaration.problem("unknown-variable", name, *unknown(name))
 
 

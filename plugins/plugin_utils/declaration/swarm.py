@@ -11,6 +11,7 @@ from typing import Any
 
 from .inventory import holds_seal
 from .model import Declaration
+from .variables import of_machines
 
 #: The value of ``bulkhead_engine`` for a stack.
 SWARM = "swarm"
@@ -106,7 +107,7 @@ def _differences(mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]
         theirs = {name: value for name, value in variables.items() if name.startswith("bulkhead_")}
         names = sorted(
             name
-            for name in {*mine, *theirs} - _OF_HOST
+            for name in {*mine, *theirs} - _OF_HOST - of_machines()
             if not holds_seal(mine.get(name)) and mine.get(name) != theirs.get(name)
         )
         if names:

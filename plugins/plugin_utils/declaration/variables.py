@@ -30,6 +30,15 @@ def specification() -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
+def of_machines() -> frozenset[str]:
+    """The variables of the roles that set up machines, which a host may have beside those of its environment."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    files = (role / "meta" / "argument_specs.yml" for role in ROLE.parent.iterdir() if role.name != ROLE.name)
+    found = [yaml.load(file.read_text(encoding="utf-8"), Loader=loader) for file in files if file.is_file()]
+    return frozenset(name for specs in found for spec in specs["argument_specs"].values() for name in spec["options"])
+
+
+@cache
 def optional() -> frozenset[str]:
     """The variables that may be empty: those that are by default, those without a default, and headers to leave out."""
     written: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))

@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 #: The scope of names that are unique worldwide: domains, buckets, registry names.
 WORLD = "world"
 
+#: The namespaces of a swarm's own files, by the section of a stack that declares them.
+SWARM_FILES: Mapping[str, str] = {"configs": "swarm-config", "secrets": "swarm-secret"}
+
 _T = TypeVar("_T")
 
 
@@ -316,9 +319,9 @@ class Fleet:
     def _claims(self) -> Mapping[str, Mapping[tuple[str, str], Sequence[Claim]]]:
         index: dict[str, dict[tuple[str, str], list[Claim]]] = {}
         for environment in self.environments:
-            nodes = self.shared_nodes.get(environment.machine, ())
+            places = self.places(environment)
             for claim in environment.claims:
-                scopes = (claim.scope, *nodes) if claim.scope == environment.machine else (claim.scope,)
+                scopes = places if claim.scope == environment.machine else (claim.scope,)
                 for scope in scopes:
                     index.setdefault(claim.namespace, {}).setdefault((scope, claim.key), []).append(claim)
         # Most keys have one claim: a tuple of one takes half of a list's memory.
@@ -343,6 +346,10 @@ class Fleet:
     def _is_of_swarm(self, scope: str, claims: Sequence[Claim]) -> bool:
         """Whether a node has these claims only through one swarm, in whose own scope they are found as well."""
         return all(claim.scope != scope for claim in claims) and len({claim.scope for claim in claims}) == 1
+
+    def places(self, environment: Environment) -> tuple[str, ...]:
+        """Where an environment meets others: its machine; of a stack its swarm, and the nodes that have others too."""
+        return (environment.machine, *self.shared_nodes.get(environment.machine, ()))
 
     @cached_property
     def shared_nodes(self) -> Mapping[str, tuple[str, ...]]:
@@ -375,7 +382,7 @@ class Fleet:
         """Environments by machine; a stack also by the nodes that it shares with environments of Compose."""
         index: dict[str, list[Environment]] = {}
         for environment in self.environments:
-            for machine in (environment.machine, *self.shared_nodes.get(environment.machine, ())):
+            for machine in self.places(environment):
                 index.setdefault(machine, []).append(environment)
         return index
 

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from ..containment.classes import Class
-from ..model import Environment, Fleet, Severity
-from ..readers.compose.stack_claims import FILES
+from ..model import SWARM_FILES, Environment, Fleet, Severity
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .containment import outside_values
@@ -81,7 +80,7 @@ def stack_beside_project(fleet: Fleet) -> Judgement:
 @rule("shared-swarm-file", "SW-04", severity=Severity.HIGH)
 def shared_swarm_file(fleet: Fleet) -> Judgement:
     """Two environments of one swarm have one config or secret."""
-    for section, namespace in FILES.items():
+    for section, namespace in SWARM_FILES.items():
         for scope, name, claims in fleet.collisions(namespace):
             what = section.removesuffix("s")
             yield Hit(

@@ -74,6 +74,14 @@ def test_what_does_not_go_together(tmp_path: Path, variables: dict[str, Any], na
     assert [resource for _rule, resource in problems(declared(tmp_path, **SWARM | variables))] == [named]
 
 
+def test_variables_of_the_roles_for_machines(tmp_path: Path) -> None:
+    """A node may have them, each its own; what no role has is unknown."""
+    hosts = {"n1": {"bulkhead_edge_addresses": ["10.0.0.1"]}, "n2": {"bulkhead_edge_addresses": ["10.0.0.2"]}}
+    assert on_hosts(tmp_path / "known", hosts).problems == []
+    unknown = on_hosts(tmp_path / "unknown", {"n1": {"bulkhead_edge_adresses": ["10.0.0.1"]}})
+    assert problems(unknown) == [("unknown-variable", "bulkhead_edge_adresses")]
+
+
 @pytest.mark.parametrize(
     "registry", ["localhost:5000", "registry.example.com", "registry.example.com:5000/shop/app", "10.0.0.5:5000"]
 )

@@ -13,11 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...model import Claim, ComposeProject, Reference
+from ...model import SWARM_FILES, Claim, ComposeProject, Reference
 from .claims import ProjectClaims
-
-#: The namespaces of a swarm's own files, by the sections that declare them.
-FILES = {"configs": "swarm-config", "secrets": "swarm-secret"}
 
 
 def claims_stack(project: ComposeProject, *, owner: str, machine: str) -> tuple[list[Claim], list[Reference]]:
@@ -31,7 +28,7 @@ class _StackClaims(ProjectClaims):
 
     def _whole(self) -> Iterator[Claim]:
         yield self._claim("stack", self._project.name, self._place("name"))
-        for section, namespace in FILES.items():
+        for section, namespace in SWARM_FILES.items():
             for key, entry in getattr(self._project, section).items():
                 if not entry.get("external"):
                     name = str(entry.get("name") or f"{self._project.name}_{key}")
