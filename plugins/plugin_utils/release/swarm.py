@@ -72,8 +72,10 @@ def _network(definition: Mapping[str, Any] | None) -> dict[str, Any]:
     given = dict(definition or {})
     if given.get("external"):
         return given
-    options = {"encrypted": "true", **(given.get("driver_opts") or {})}
-    return {"driver": "overlay", "attachable": False, **given, "driver_opts": options}
+    options = {"encrypted": "true", **(given.pop("driver_opts", None) or {})}
+    if str(options["encrypted"]).lower() == "false":
+        del options["encrypted"]  # engines take the mere key for a yes
+    return {"driver": "overlay", "attachable": False, **given, **({"driver_opts": options} if options else {})}
 
 
 def _notes(prefix: str, services: list[SwarmService]) -> list[str]:

@@ -72,7 +72,7 @@ class SwarmService:
         self._dependencies(service)
         self._security(service)
         deploy["labels"] = {**_as_mapping(deploy.get("labels")), **own}
-        service["deploy"] = {**deploy, **self._updates(service, deploy), **self._placement(service, deploy)}
+        service["deploy"] = {**deploy, **self._updates(service, deploy), **self._placed(service, deploy)}
         service["labels"] = {key: value for key, value in service["labels"].items() if key not in (INPUT, RELEASE)}
         # With Compose, too, it opens nothing.
         service.pop("expose", None)
@@ -239,14 +239,23 @@ class SwarmService:
                 why = "two tasks would write to one volume"
             yield f"start-first cannot work: {why}", "leave order out"
 
-    def _placement(self, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
+    def _placed(self, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
+        """On which nodes the service runs: that of its data; with a port of the node on each, as visitors do not follow
+        a task that moves; else on any."""
         placement = dict(deploy.get("placement") or {})
         if self.pinned:
             pin = f"node.labels.{DATA}{self._declaration.prefix} == true"
             placement["constraints"] = list(dict.fromkeys([*(placement.get("constraints") or ()), pin]))
-        elif any(port.get("mode") == "host" for port in service.get("ports") or ()):
-            placement.setdefault("max_replicas_per_node", 1)
-        return {"placement": placement} if placement else {}
+            return {"placement": placement}
+        if not any(port.get("mode") == "host" for port in service.get("ports") or ()):
+            return {}
+        if deploy.get("mode", "global") != "global" or deploy.get("replicas") is not None:
+            self._problem(
+                "deploy", "its tasks would move from node to node, and with them the ports that visitors use",
+                "leave mode and replicas out, for a task on each node; deploy.placement.constraints names some nodes, "
+                "and with bulkhead_swarm_ports: ingress every node passes requests on",
+            )  # fmt: skip
+        return {"mode": "global"}
 
 
 def _as_mapping(value: Any) -> dict[str, Any]:

@@ -124,11 +124,28 @@ def test_a_port_of_the_node_is_taken_until_the_old_task_has_ended(tmp_path: Path
     nginx = service(release, "nginx")
     assert nginx["ports"][1] == {"target": 443, "published": 443, "protocol": "tcp", "mode": "host"}
     assert nginx["deploy"]["update_config"]["order"] == "stop-first"
-    assert nginx["deploy"]["placement"] == {"max_replicas_per_node": 1}
+    # Visitors do not follow a task to another node.
+    assert nginx["deploy"]["mode"] == "global"
+    assert "placement" not in nginx["deploy"]
+
+
+def test_a_port_of_some_nodes(tmp_path: Path) -> None:
+    """A constraint names them; a number of tasks does not say where they are."""
+    named = {"placement": {"constraints": ["node.labels.front == true"]}}
+    release = rendered(tmp_path / "named", **one(restart="always", ports=["80:80"], deploy=named))
+    assert service(release)["deploy"].items() >= {"mode": "global", **named}.items()
+    counted, _release = attempted(
+        tmp_path / "counted", **one(restart="always", ports=["80:80"], deploy={"replicas": 2})
+    )
+    assert "move from node to node" in only(counted.problems).message
+    meshed = one(restart="always", ports=["80:80"], deploy={"replicas": 2}) | {"bulkhead_swarm_ports": "ingress"}
+    assert service(rendered(tmp_path / "meshed", **meshed))["deploy"]["replicas"] == 2
 
 
 def test_the_network_is_encrypted_and_nobody_joins_it(tmp_path: Path) -> None:
     network = rendered(tmp_path).stack.compose["networks"]["default"]
+    without = {"bulkhead_compose": {"networks": {"default": {"driver_opts": {"encrypted": "false"}}}}}
+    assert "driver_opts" not in rendered(tmp_path / "plain", **without).stack.compose["networks"]["default"]
     assert (network["driver"], network["attachable"], network["driver_opts"]) == (
         "overlay",
         False,
