@@ -89,7 +89,13 @@ def _note(declaration: Declaration, name: str, message: str, fix: str) -> None:
 
 
 def _nodes_faults(declaration: Declaration) -> Iterator[tuple[str, str]]:
-    """Hosts of the group that are one machine."""
+    """Hosts of the group that are one machine, or of which that is not known."""
+    unread = [host for host, node in declaration.nodes.items() if not node.machine]
+    if unread:
+        yield (
+            f"the machine of {', '.join(unread)} cannot be read here, so nothing there is compared with the stack",
+            "set bulkhead_machine or ansible_host of each node outside of vaults",
+        )
     known: dict[str, str] = {}
     for host, machine in ((host, node.machine) for host, node in declaration.nodes.items()):
         if machine and machine in known:
