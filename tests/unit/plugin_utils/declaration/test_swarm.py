@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.vault import VaultSecretsContext
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration, Node
-from unit.fleets import PRODUCTION, declarations, declared, inline, only, problems, read, write
+from unit.fleets import PRODUCTION, declarations, declared, inline, only, problems, read, secrets, write
 
 SWARM = {"bulkhead_engine": "swarm", "bulkhead_swarm": "main", "bulkhead_registry": "registry.example.com/shop"}
 
@@ -50,7 +51,7 @@ def test_two_hosts_that_are_one_machine(tmp_path: Path) -> None:
     assert "n1 and n2 of group production are one machine (10.0.0.1)" in only(found.problems).message
 
 
-def test_a_host_whose_machine_is_sealed(tmp_path: Path) -> None:
+def test_a_host_whose_machine_is_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What shares it could not be compared, so that is refused and not passed over."""
     inventory = write(
         tmp_path / "inventory", {"production": PRODUCTION | SWARM}, {"production": {"hosts": {"n1": None, "n2": None}}}
@@ -60,7 +61,10 @@ def test_a_host_whose_machine_is_sealed(tmp_path: Path) -> None:
     (folder / "n2.yml").write_text(f"bulkhead_machine: {inline('second')}")
     sealed = declarations(read(inventory), opened=False)["production"]
     assert "the machine of n2 cannot be read here" in only(sealed.problems).message
-    assert declarations(read(inventory, "password"))["production"].problems == []
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets()))
+    opened = declarations(read(inventory, "password"))["production"]
+    assert opened.problems == []
+    assert opened.nodes["n2"].machine == "second"
 
 
 def test_a_host_with_a_value_of_its_own(tmp_path: Path) -> None:
