@@ -15,6 +15,9 @@ from hazards.mutants import prove
 from unit.fleets import environment, write
 from unit.runs import NOWHERE, play, refused
 
+#: Addresses that nobody has (RFC 5737).
+UNREACHED = {f"n{number}": {"ansible_host": f"192.0.2.{number}"} for number in (1, 2, 3)}
+
 NODES = {f"n{number}": {"ansible_host": f"10.0.0.{number}"} for number in (1, 2, 3)}
 
 
@@ -80,6 +83,13 @@ def test_a_node_under_another_name(tmp_path: Path) -> None:
     )
 
 
+def test_two_nodes_with_one_address(tmp_path: Path) -> None:
+    """Two names for one machine: what shares it would be compared with one of the two."""
+    same = {f"n{number}": {"ansible_host": "10.0.0.1", "bulkhead_machine": f"m{number}"} for number in (1, 2)}
+    inventory = write(tmp_path / "inventory", {"production": stack("prod")}, {"production": {"hosts": same}})
+    assert found(inventory, tmp_path) == [("one-machine-two-names", ("app_prod",), "")]
+
+
 def test_what_a_user_adds_is_judged_as_a_stack(tmp_path: Path) -> None:
     """What Swarm ignores is refused by name, an attachable network too."""
     more = {
@@ -96,7 +106,7 @@ def test_what_a_user_adds_is_judged_as_a_stack(tmp_path: Path) -> None:
 
 
 #: Playbooks that work on a swarm's environment: on the controller, or on machines of which they know no environment.
-WORKS = {"plan", "report", "new", "secrets", "provision", "edge"}
+WORKS = {"plan", "report", "new", "secrets", "provision", "edge", "swarm"}
 
 #: Those that look at many machines, and have a line for it.
 LINE = {"status", "doctor"}
@@ -108,7 +118,7 @@ PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack on three nodes that nobody reaches."""
     groups = {"production": stack("prod")}
-    hosts = {"production": {"hosts": {name: {"bulkhead_machine": name} for name in NODES}}}
+    hosts = {"production": {"hosts": UNREACHED}}
     return write(tmp_path_factory.mktemp("swarm") / "inventory", groups, hosts, NOWHERE)
 
 
@@ -129,6 +139,16 @@ def test_who_looks_at_machines_has_a_line_for_it(name: str, swarm: Path) -> None
     run = play(swarm, playbook=ROOT / "playbooks" / f"{name}.yml")
     assert "UNREACHABLE" not in run.output and "Traceback" not in run.output
     assert "app_prod is a stack of a swarm" in run.words or "is a stack of a swarm" in run.words
+
+
+@pytest.mark.slow
+def test_a_project_beside_a_stack_is_deployed(tmp_path: Path) -> None:
+    """The stack keeps nobody else away: the run goes on to the machine of staging."""
+    hosts = {"production": {"hosts": UNREACHED}, "staging": {"hosts": {"staging-host": UNREACHED["n2"]}}}
+    groups = {"production": stack("prod"), "staging": environment("staging", 8080)}
+    inventory = write(tmp_path / "inventory", groups, hosts, NOWHERE)
+    run = play(inventory, "-l", "staging")
+    assert "UNREACHABLE" in run.output, run.output
 
 
 @pytest.mark.slow
