@@ -17,7 +17,7 @@ _RENDERED = frozenset({"invalid-setting", "unquoted-value", "wildcard-domain"})
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class StackNode:
     """A host of an environment on a swarm: its machine, and how that is reached; empty where that is not known."""
 
     machine: str
@@ -48,7 +48,7 @@ class Declaration:
     lacking: list[Finding] = field(default_factory=list)
     permissions: dict[str, Any] = field(default_factory=dict)
     address: str = ""
-    nodes: dict[str, Node] = field(default_factory=dict)
+    nodes: dict[str, StackNode] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:

@@ -20,7 +20,7 @@ from . import command_line
 from .checks import check
 from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
-from .model import Declaration, Node
+from .model import Declaration, StackNode
 from .scalars import check_scalars
 from .settings import one_of, plain, texts
 from .swarm import is_swarm
@@ -111,7 +111,9 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
         }
         if is_swarm(declaration):
             machine = declaration.values["bulkhead_machine"]
-            declaration.nodes[declaration.hosts[0]] = Node("" if holds_seal(machine) else machine, declaration.address)
+            declaration.nodes[declaration.hosts[0]] = StackNode(
+                "" if holds_seal(machine) else machine, declaration.address
+            )
             for host, variables in others.items():
                 declaration.nodes[host] = _node({**defaults(loader), **variables}, host, templates)
     if declaration.values["bulkhead_edge"] is True:
@@ -128,7 +130,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     return declaration
 
 
-def _node(available: Mapping[str, Any], host: str, templates: Templates) -> Node:
+def _node(available: Mapping[str, Any], host: str, templates: Templates) -> StackNode:
     """A further host of an environment: its machine is empty where that needs what is sealed here."""
     machine = available["bulkhead_machine"]
     try:
@@ -137,7 +139,7 @@ def _node(available: Mapping[str, Any], host: str, templates: Templates) -> Node
         )
     except (AnsibleError, Omitted):
         machine = ""
-    return Node("" if holds_seal(machine) else str(machine), _address(available, host, templates))
+    return StackNode("" if holds_seal(machine) else str(machine), _address(available, host, templates))
 
 
 def _address(available: Mapping[str, Any], host: str, templates: Templates) -> str:

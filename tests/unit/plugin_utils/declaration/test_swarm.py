@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.vault import VaultSecretsContext
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration, Node
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration, StackNode
 from unit.fleets import PRODUCTION, declarations, declared, inline, only, problems, read, secrets, write
 
 SWARM = {"bulkhead_engine": "swarm", "bulkhead_swarm": "main", "bulkhead_registry": "registry.example.com/shop"}
@@ -30,9 +30,9 @@ def test_each_host_is_a_node(tmp_path: Path) -> None:
     found = on_hosts(tmp_path, hosts)
     assert found.problems == []
     assert found.nodes == {
-        "n1": Node("10.0.0.1", "ssh 10.0.0.1:22"),
-        "n2": Node("n2", "ssh n2:22"),
-        "n3": Node("third", "ssh n3:22"),
+        "n1": StackNode("10.0.0.1", "ssh 10.0.0.1:22"),
+        "n2": StackNode("n2", "ssh n2:22"),
+        "n3": StackNode("third", "ssh n3:22"),
     }
 
 
