@@ -130,7 +130,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     return declaration
 
 
-def _node(available: Mapping[str, Any], host: str, templates: Templates) -> StackNode:
+def _node(available: dict[str, Any], host: str, templates: Templates) -> StackNode:
     """A further host of an environment: its machine is empty where that needs what is sealed here."""
     machine = available["bulkhead_machine"]
     try:
@@ -142,7 +142,7 @@ def _node(available: Mapping[str, Any], host: str, templates: Templates) -> Stac
     return StackNode("" if holds_seal(machine) else str(machine), _address(available, host, templates))
 
 
-def _address(available: Mapping[str, Any], host: str, templates: Templates) -> str:
+def _address(available: dict[str, Any], host: str, templates: Templates) -> str:
     """How a host is reached; empty where that needs what is sealed here."""
     found: dict[str, str] = {}
     for name, older, usual in (
