@@ -66,6 +66,16 @@ options:
             C(-p) that is typed by hand or the stack of a web interface.
           - Defaults to the C(-p) of the commands in these files, else to what Compose itself takes.
         type: str
+      swarm:
+        description:
+          - The name of the Docker Swarm on which the Compose files are deployed as a stack. It takes the place of
+            O(environments[].machine), and O(environments[].compose_project) is the stack's name.
+        type: str
+      nodes:
+        description:
+          - The machines of O(environments[].swarm). Environments of Compose on one of them are compared with the stack.
+        type: list
+        elements: str
       compose_files:
         description: The Compose files, in the order in which Compose receives them.
         type: list

@@ -54,6 +54,9 @@ _ENVIRONMENT_KEYS = {
     "protected",
     "variables",
     "files",
+    "compose_project",
+    "swarm",
+    "nodes",
     *_FILE_LISTS,
 }
 
@@ -198,7 +201,7 @@ def _words(value: Any) -> tuple[str, ...]:
 def classify(path: str) -> str:
     """Which argument of ``isolation_check`` a file belongs to, by its name."""
     name = posixpath.basename(path)
-    if any(fnmatch(name, pattern) for pattern in ("docker-compose*.y*ml", "compose*.y*ml")):
+    if any(fnmatch(name, pattern) for pattern in ("docker-compose*.y*ml", "compose*.y*ml", "docker-stack*.y*ml")):
         return "compose_files"
     if name == ".env" or name.endswith(".env"):
         return "env_files"

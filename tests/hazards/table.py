@@ -38,6 +38,7 @@ _GROUPS = {
     "AN": "Ansible inventory and control flow",
     "CI": "CI/CD and branches",
     "OP": "Operations",
+    "SW": "Swarms",
 }
 
 _MEANING = {

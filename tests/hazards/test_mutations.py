@@ -32,6 +32,9 @@ WILDCARD = {
 #: Somebody who approves deployments.
 SIGNER = {"principal": "a@example.com", "key": f"ssh-ed25519 {'A' * 68}", "until": "2099-01-31"}
 
+#: A stack of a swarm, of which its host is the only node.
+STACKED = {"bulkhead_engine": "swarm", "bulkhead_swarm": "main", "bulkhead_registry": "registry.example.com/shop"}
+
 #: Behind the front door, on its usual ports.
 BEHIND = {"bulkhead_edge": True, "bulkhead_http_port": 80, "bulkhead_https_port": 443}
 
@@ -72,6 +75,16 @@ VARIABLES = [
     Mutant("bulkhead_machine of a machine of its own", NOBODY, {"bulkhead_machine": "second"}, hosts=apart()),
     Mutant("bulkhead_machine of one machine", BOTH, {"bulkhead_machine": "second"}, hosts=apart(ansible_port=22)),
     Mutant("bulkhead_machine for both", NOBODY, everybody={"bulkhead_machine": "app1"}),
+    Mutant("bulkhead_engine: a stack on production's machine", NOBODY, STACKED),
+    Mutant("bulkhead_engine: a stack with production's port", BOTH, {**STACKED, "bulkhead_https_port": 443}),
+    *variable("bulkhead_engine", STAGING, "kubernetes"),
+    *variable("bulkhead_swarm", STAGING, "main"),
+    Mutant("bulkhead_swarm without a name", STAGING, {**STACKED, "bulkhead_swarm": ""}),
+    Mutant("bulkhead_swarm: one for both", NOBODY, everybody=STACKED),
+    *variable("bulkhead_registry", STAGING, "registry.example.com/shop"),
+    Mutant("bulkhead_registry with a scheme", STAGING, {**STACKED, "bulkhead_registry": "https://r.example.com"}),
+    Mutant("bulkhead_swarm_ports: ingress", NOBODY, {**STACKED, "bulkhead_swarm_ports": "ingress"}),
+    Mutant("bulkhead_swarm_ports: open", STAGING, {**STACKED, "bulkhead_swarm_ports": "open"}),
     *variable("bulkhead_protected", NOBODY, True),
     *variable("bulkhead_owner", NOBODY, "deploy"),
     *variable("bulkhead_docker_host", NOBODY, "unix:///run/user/1000/docker.sock"),

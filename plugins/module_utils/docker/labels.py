@@ -36,6 +36,9 @@ RESTORE = "io.bulkhead.restore"
 #: On the containers of a machine's front door, which belongs to no environment: its state directory.
 FRONT_DOOR = "io.bulkhead.edge"
 
+#: On the node of a swarm that has an environment's volumes: this and the environment's prefix, with the value ``true``.
+DATA = "io.bulkhead.data."
+
 #: All of ours. Whoever can set one of them could pass something off as another environment's.
 MEANINGFUL = frozenset(
     {APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE, FRONT_DOOR}

@@ -16,6 +16,7 @@ from .formed import check_forms
 from .inventory import holds_seal
 from .model import Declaration
 from .settings import REGISTRY_PASSWORD, setting_problem, setting_text, texts
+from .swarm import check_swarm, is_swarm
 from .variables import SETTINGS, of_machines, purpose, specification
 
 #: The fix for a name that resembles none of ours.
@@ -32,11 +33,15 @@ _VALUE = re.compile(r"[ -~]*")
 _NGINX = "nginx.conf.j2"
 
 
-def check(declaration: Declaration, mine: Mapping[str, Any]) -> None:
-    """Note all problems of a declaration. ``mine`` are the variables that the inventory sets."""
+def check(
+    declaration: Declaration, mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Note all problems of a declaration. ``mine`` are the variables that the inventory sets, ``others`` those of each
+    further host of its group."""
     _check_unknown(declaration, mine)
     _check_required(declaration)
     _check_values(declaration)
+    check_swarm(declaration, mine, others or {})
     for name in ("bulkhead_plan", "bulkhead_plan_group"):
         if mine.get(name) and declaration.can_judge(name):
             message = f"{name} belongs to one run, and the inventory sets it, where it has no effect"
@@ -113,13 +118,14 @@ def _check_values(declaration: Declaration) -> None:
     _check_place(declaration)
     _check_metrics(declaration)
     _check_notify(declaration)
-    if len(declaration.hosts) > 1:
+    if len(declaration.hosts) > 1 and not is_swarm(declaration):
         declaration.problem(
             "several-hosts",
             "bulkhead_environment",
             f"group {declaration.group} has {len(declaration.hosts)} hosts ({', '.join(declaration.hosts[:4])}), but "
             "an environment lives on one machine: on two, each would have its own database",
-            f"keep one host in group {declaration.group}, or declare a second environment",
+            f"keep one host in group {declaration.group}, declare a second environment, or set bulkhead_engine: swarm "
+            "for one environment on several machines",
         )
 
 

@@ -348,6 +348,13 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_environment": _told(lambda name: "; ".join(naming.check_environment(name)), "choose another name"),
     "bulkhead_prefix": _told(lambda prefix: "; ".join(naming.check_prefix(prefix)), "choose another bulkhead_prefix"),
     "bulkhead_machine": MACHINE,
+    "bulkhead_swarm": NAME,
+    "bulkhead_registry": _pattern(
+        "a registry",
+        r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9.-]*[a-z0-9]|localhost|[a-z0-9.-]+:\d{1,5})(?::\d{1,5})?"
+        r"(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*",
+        "write a host, its port if it has one, and a path, such as registry.example.com/shop",
+    ),
     "bulkhead_owner": USER,
     "bulkhead_docker_host": ENGINE,
     "bulkhead_state_directory": DIRECTORY,

@@ -101,7 +101,8 @@ class InventoryEnvironment:
 
     ``variables`` are those of its first host, ``own`` those that the group itself sets. ``locked`` are vault files that
     were not opened, ``unreadable`` files that were not read, each with the reason. ``opened`` says that the run's vault
-    secrets were used to read it. ``extra`` are the variables of ``-e``, which are in none of the others.
+    secrets were used to read it. ``extra`` are the variables of ``-e``, which are in none of the others. ``others`` are
+    the variables of its further hosts, by their names.
     """
 
     group: str
@@ -112,6 +113,7 @@ class InventoryEnvironment:
     unreadable: tuple[tuple[str, str], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     opened: bool = False
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Inventory:
@@ -182,7 +184,10 @@ class Inventory:
             variables = {**variables, **own}
         locked = tuple(str(value) for key, value in variables.items() if str(key).startswith(LOCKED))
         unreadable = tuple(_unreadable(variables))
-        return InventoryEnvironment(group, hosts, own, variables, locked, unreadable, self.extra_variables, opened)
+        others = {host: self.host_variables(host, opened) for host in hosts[1:]}
+        return InventoryEnvironment(
+            group, hosts, own, variables, locked, unreadable, self.extra_variables, opened, others
+        )
 
     def hosts_of(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of the groups below it."""

@@ -16,6 +16,14 @@ from .variables import SETTINGS
 _RENDERED = frozenset({"invalid-setting", "unquoted-value", "wildcard-domain"})
 
 
+@dataclass(frozen=True, slots=True)
+class StackNode:
+    """A host of an environment on a swarm: its machine, and how that is reached; empty where that is not known."""
+
+    machine: str
+    address: str
+
+
 @dataclass
 class Declaration:
     """One environment with its resolved ``bulkhead_`` variables.
@@ -25,6 +33,7 @@ class Declaration:
     ``locked`` are vault files that were not opened. ``sealed`` are the variables, or keys of them, that are not read
     here, each with what it would need. ``inert`` says that the environment was read without effects and secrets.
     ``permissions`` are those that ``-e`` gives this run. ``address`` is how its machine is reached; empty if unknown.
+    ``nodes`` are, of an environment on a swarm, the machine and the address of each host.
     """
 
     group: str
@@ -39,6 +48,7 @@ class Declaration:
     lacking: list[Finding] = field(default_factory=list)
     permissions: dict[str, Any] = field(default_factory=dict)
     address: str = ""
+    nodes: dict[str, StackNode] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:

@@ -20,9 +20,10 @@ from . import command_line
 from .checks import check
 from .forms import FORMS
 from .inventory import InventoryEnvironment, holds_seal, place, seal
-from .model import Declaration
+from .model import Declaration, StackNode
 from .scalars import check_scalars
 from .settings import one_of, plain, texts
+from .swarm import is_swarm
 from .templates import Omitted, Templates, is_template, sealed
 from .variables import SETTINGS, defaults, purpose, specification
 
@@ -103,14 +104,25 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
         # The names first: no other value may use up the time for them.
         for name in dict.fromkeys([*NAMES, *known]):
             declaration.values[name] = _resolve(declaration, templates, name, known[name])
-        declaration.address = _address(declaration, templates)
+        declaration.address = _address(declaration.available, declaration.hosts[0], templates)
+        others = {
+            host: {name: seal(value, environment.opened, name) for name, value in variables.items()}
+            for host, variables in environment.others.items()
+        }
+        if is_swarm(declaration):
+            machine = declaration.values["bulkhead_machine"]
+            declaration.nodes[declaration.hosts[0]] = StackNode(
+                "" if holds_seal(machine) else machine, declaration.address
+            )
+            for host, variables in others.items():
+                declaration.nodes[host] = _node({**defaults(loader), **variables}, host, templates)
     if declaration.values["bulkhead_edge"] is True:
         for name, port in FRONT_DOOR.items():
             if declaration.values[name] is None and name not in raw:
                 declaration.values[name] = port
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
-    check(declaration, mine)
+    check(declaration, mine, others)
     check_scalars(declaration, mine, loader)
     arguments = declaration.values["bulkhead_build_arguments"]
     declaration.values["bulkhead_build_arguments"] = texts(arguments)
@@ -118,17 +130,29 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     return declaration
 
 
-def _address(declaration: Declaration, templates: Templates) -> str:
-    """How the environment's machine is reached; empty where that needs what is sealed here."""
+def _node(available: dict[str, Any], host: str, templates: Templates) -> StackNode:
+    """A further host of an environment: its machine is empty where that needs what is sealed here."""
+    machine = available["bulkhead_machine"]
+    try:
+        machine = (
+            templates.value(machine, {"inventory_hostname": host, **available}) if is_template(machine) else machine
+        )
+    except (AnsibleError, Omitted):
+        machine = ""
+    return StackNode("" if holds_seal(machine) else str(machine), _address(available, host, templates))
+
+
+def _address(available: dict[str, Any], host: str, templates: Templates) -> str:
+    """How a host is reached; empty where that needs what is sealed here."""
     found: dict[str, str] = {}
     for name, older, usual in (
         ("ansible_connection", "ansible_connection", "ssh"),
-        ("ansible_host", "ansible_ssh_host", declaration.hosts[0]),
+        ("ansible_host", "ansible_ssh_host", host),
         ("ansible_port", "ansible_ssh_port", "22"),
     ):
-        value = declaration.available.get(name, declaration.available.get(older, usual))
+        value = available.get(name, available.get(older, usual))
         try:
-            value = templates.value(value, declaration.available) if is_template(value) else value
+            value = templates.value(value, available) if is_template(value) else value
         except (AnsibleError, Omitted):
             return ""
         if holds_seal(value):

@@ -16,6 +16,7 @@ from ...module_utils.core.masking import texts_to_hide
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
 from ..declaration.settings import MAX_SETTING, texts
+from ..declaration.swarm import is_swarm
 from ..declaration.variables import SETTINGS
 from ..isolation.declared import STATE
 from ..isolation.model import SEAL, SEALED, WORLD, Claim, Environment, Sealed, Where
@@ -32,6 +33,9 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
     """Build the environment as the rules see it: what would be shipped, and the variables behind it."""
     values = declaration.values
     sealed = f"the machine of {declaration.prefix}, which is sealed here"
+    swarm = str(values["bulkhead_swarm"]) if is_swarm(declaration) else ""
+    if is_swarm(declaration) and (not swarm or holds_seal(swarm)):
+        swarm = f"of {declaration.prefix}, whose name is not known here"
     environment = assemble(
         prefix=declaration.prefix,
         name=str(values["bulkhead_environment"] or ""),
@@ -49,6 +53,8 @@ def build_environment(declaration: Declaration, release: Release | None) -> Envi
         },
         origins=declaration.origins,
         rendered=_artefacts(declaration, release) if release else None,
+        swarm=swarm,
+        nodes=[node.machine for node in declaration.nodes.values() if node.machine],
     )
     claims = (
         *environment.claims,
@@ -87,10 +93,14 @@ def _metrics(declaration: Declaration, environment: Environment) -> Iterator[Cla
 
 
 def _address(declaration: Declaration) -> Iterator[Claim]:
-    """The claim on the address of the machine, as far as it can be read here."""
-    if declaration.address:
-        where = declaration.origins.get("bulkhead_machine") or Where(item="ansible_host")
+    """The claim on the address of the machine, or of each node of a swarm, as far as it can be read here."""
+    where = declaration.origins.get("bulkhead_machine") or Where(item="ansible_host")
+    if not declaration.nodes and declaration.address:
         yield Claim("address", WORLD, declaration.address, declaration.prefix, where, True)
+    for node in declaration.nodes.values():
+        if node.address and node.machine:
+            attributes = {"machine": node.machine}
+            yield Claim("address", WORLD, node.address, declaration.prefix, where, True, attributes)
 
 
 def _artefacts(declaration: Declaration, release: Release) -> RenderedArtefacts:

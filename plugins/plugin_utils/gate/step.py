@@ -17,6 +17,7 @@ from ...module_utils.core.masking import mask
 from ...module_utils.core.steps import sentences
 from ..declaration.command_line import identity
 from ..declaration.model import Declaration
+from ..declaration.swarm import is_swarm, not_yet
 from ..isolation.model import Severity
 from ..isolation.report import text
 from ..release.render import Release, secret_values
@@ -49,7 +50,7 @@ class EnvironmentAction(ActionBase):
     def begin(self, tmp: str | None, task_vars: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return an empty result and the task's options.
 
-        Raises AnsibleActionFail where the task would act elsewhere than on the environment's machine.
+        Raises AnsibleActionFail where the task would act elsewhere than on the environment's machine, or on a swarm.
         """
         self.task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, self.task_vars)
@@ -63,6 +64,8 @@ class EnvironmentAction(ActionBase):
         findings = self.gate.extra_findings(self.declaration)
         if findings:
             raise AnsibleActionFail(text.refusal(findings))
+        if is_swarm(self.declaration):
+            raise AnsibleActionFail(f"{not_yet(self.declaration)}. Nothing was changed")
         require_declared_machine(self, self.task_vars, self.declaration, self.gate.renderer.templates)
         return result, given
 

@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 #: The scope of names that are unique worldwide: domains, buckets, registry names.
 WORLD = "world"
 
+#: The namespaces of a swarm's own files, by the section of a stack that declares them.
+SWARM_FILES: Mapping[str, str] = {"configs": "swarm-config", "secrets": "swarm-secret"}
+
 _T = TypeVar("_T")
 
 
@@ -178,7 +181,8 @@ class ComposeProject:
     ``bare_name`` is the project name if someone runs ``docker compose -f FILE`` in the directory. ``files`` are all
     files that were read, also by ``extends`` and ``include``, as absolute paths on the machine. ``places`` maps a
     dotted path of the model (``services.web.ports.0``) to where it was written; look places up with :meth:`where`.
-    ``more`` are other keys at the top of a file that Bulkhead renders.
+    ``more`` are other keys at the top of a file that Bulkhead renders. ``swarm`` is the swarm on which it is deployed
+    as a stack (:attr:`name` is the stack's); empty for a project of Compose.
     """
 
     name: str
@@ -196,6 +200,7 @@ class ComposeProject:
     warnings: tuple[str, ...] = ()
     places: Mapping[str, Where] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    swarm: str = ""
 
     def where(self, *path: str | int) -> Where:
         """Where an item of the model was written, or else its nearest parent that has a place."""
@@ -280,6 +285,10 @@ class Environment:
     assumed_directory: bool = False
     #: Nobody chose its name: Compose took that of its directory. In a text it is a mere word, such as a repository's.
     named_by_directory: bool = False
+    #: The swarm on which it is a stack; then ``machine`` stands for the whole swarm, and ``nodes`` are its machines as
+    #: far as this environment names them.
+    swarm: str = ""
+    nodes: tuple[str, ...] = ()
 
     def origin(self, variable: str) -> Where:
         """Where a variable was set, or else only its name."""
@@ -312,8 +321,11 @@ class Fleet:
     def _claims(self) -> Mapping[str, Mapping[tuple[str, str], Sequence[Claim]]]:
         index: dict[str, dict[tuple[str, str], list[Claim]]] = {}
         for environment in self.environments:
+            places = self.places(environment)
             for claim in environment.claims:
-                index.setdefault(claim.namespace, {}).setdefault((claim.scope, claim.key), []).append(claim)
+                scopes = places if claim.scope == environment.machine else (claim.scope,)
+                for scope in scopes:
+                    index.setdefault(claim.namespace, {}).setdefault((scope, claim.key), []).append(claim)
         # Most keys have one claim: a tuple of one takes half of a list's memory.
         return {
             namespace: {key: tuple(claims) for key, claims in of_namespace.items()}
@@ -330,8 +342,29 @@ class Fleet:
             if len(claims) < 2:
                 continue
             owners = {claim.owner: claim for claim in reversed(claims)}
-            if len(owners) > 1:
+            if len(owners) > 1 and not self._is_of_swarm(scope, claims):
                 yield scope, key, [owners[owner] for owner in sorted(owners)]
+
+    def _is_of_swarm(self, scope: str, claims: Sequence[Claim]) -> bool:
+        """Whether a node has these claims only through one swarm, in whose own scope they are found as well."""
+        return all(claim.scope != scope for claim in claims) and len({claim.scope for claim in claims}) == 1
+
+    def places(self, environment: Environment) -> tuple[str, ...]:
+        """Where an environment meets others: its machine; of a stack its swarm, and the nodes that have others too."""
+        return (environment.machine, *self.shared_nodes.get(environment.machine, ()))
+
+    @cached_property
+    def shared_nodes(self) -> Mapping[str, tuple[str, ...]]:
+        """By the scope of each swarm, the machines that are its nodes and that have environments of Compose too.
+
+        A task of a stack may run on any node of its swarm, whichever environment named that node.
+        """
+        nodes: dict[str, dict[str, None]] = {}
+        for environment in self.environments:
+            if environment.swarm:
+                nodes.setdefault(environment.machine, {}).update(dict.fromkeys(environment.nodes))
+        alone = {environment.machine for environment in self.environments if not environment.swarm}
+        return {scope: tuple(node for node in found if node in alone) for scope, found in nodes.items()}
 
     @cached_property
     def _references(self) -> Mapping[str, Sequence[Reference]]:
@@ -348,10 +381,11 @@ class Fleet:
 
     @cached_property
     def machines(self) -> Mapping[str, Sequence[Environment]]:
-        """Environments by machine."""
+        """Environments by machine; a stack also by the nodes that it shares with environments of Compose."""
         index: dict[str, list[Environment]] = {}
         for environment in self.environments:
-            index.setdefault(environment.machine, []).append(environment)
+            for machine in self.places(environment):
+                index.setdefault(machine, []).append(environment)
         return index
 
     @cached_property

@@ -26,6 +26,8 @@ INTERFACE_NAME = 15
 FIREWALL_CHAIN = 28
 #: Docker refuses longer volume names (they are directories).
 FILE_NAME = 255
+#: Docker refuses longer names of a swarm's configs and secrets.
+SWARM_NAME = 64
 #: A DNS label must have room for the prefix and the longest service name of the default stack.
 LONGEST_PREFIX = DNS_LABEL - len("_postgresql")
 
@@ -42,6 +44,7 @@ _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*\Z")
 _ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
 _PROJECT_CHARACTERS = re.compile(r"[^a-z0-9_-]")
+_SWARM_CHARACTERS = re.compile(r"[^a-zA-Z0-9._-]+")
 _SEPARATORS = "_-"
 
 
@@ -107,6 +110,26 @@ def volume_name(prefix: str, environment: str, base: str) -> str:
     _raise(check_environment(environment))
     name = f"{_valid_prefix(prefix)}_{_valid_service(base)}_{environment}"
     return _fits(name, FILE_NAME, "volume name", "a volume name")
+
+
+def swarm_scope(swarm: str) -> str:
+    """What stands for a whole swarm where others have a machine: in claims, and in what people read."""
+    return f"swarm {swarm}"
+
+
+def swarm_service_name(prefix: str, key: str) -> str:
+    """A service of a stack on its swarm: the stack's name, which is the prefix, and the key in its file."""
+    return _fits(f"{_valid_prefix(prefix)}_{_valid_service(key)}", DNS_LABEL, "service name", "a service of a swarm")
+
+
+def stack_file_name(prefix: str, path: str, version: str) -> str:
+    """The config or secret of a swarm that holds a version of a file: it cannot be changed, only replaced.
+
+    ``version`` is a short digest of path and content, so that the name is one even where the path has no room in it.
+    """
+    room = SWARM_NAME - len(_valid_prefix(prefix)) - len(version) - 2
+    shown = _SWARM_CHARACTERS.sub("_", path).strip("_")[-room:].lstrip("_.-") if room > 0 else ""
+    return _fits("_".join(filter(None, (prefix, shown, version))), SWARM_NAME, "name", "a config of a swarm")
 
 
 def database_name(prefix: str) -> str:

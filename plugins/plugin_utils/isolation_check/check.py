@@ -149,6 +149,8 @@ def _environment(declared: RequestedEnvironment, read: Callable[[str], str | Non
         origins=_origins(declared),
         checkout=declared.checkout,
         compose_project=declared.compose_project,
+        swarm=declared.swarm,
+        nodes=declared.nodes,
     )
 
 
@@ -209,7 +211,8 @@ def _ask(declarations: list[RequestedEnvironment], fleet: Fleet, base: Path) -> 
         (pair, project)
         for pair, environment in pairs
         for project in environment.compose[:1]
-        if all(problem.rule != "unset-variable" for problem in environment.problems)
+        # A stack is not for Compose, which knows keys that a swarm does not.
+        if not project.swarm and all(problem.rule != "unset-variable" for problem in environment.problems)
     ]
     if not projects:
         return []

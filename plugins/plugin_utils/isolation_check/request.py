@@ -25,8 +25,9 @@ COMPOSE_CLI = ("auto", "never")
 #: What findings call a machine that was not named: the files' own, and not the one that reads them.
 UNNAMED = "the machine"
 
-_LISTS = ("compose_files", "env_files", "nginx_files", "files")
-_WORDS = ("name", "prefix", "directory", "machine", "compose_project")
+_FILES = ("compose_files", "env_files", "nginx_files", "files")
+_LISTS = (*_FILES, "nodes")
+_WORDS = ("name", "prefix", "directory", "machine", "compose_project", "swarm")
 _ENVIRONMENT = (*_WORDS, *_LISTS, "waivers")
 _CHOICES = {"fail_on": FAIL_ON, "report_format": FORMATS, "compose_cli": COMPOSE_CLI}
 _TOP = ("environments", "waivers", "report", *_CHOICES)
@@ -56,8 +57,11 @@ class RequestedEnvironment:
     where: Where
     #: Where in an assumed checkout the Compose files lie; ``None`` if the directory was given.
     checkout: str | None = None
-    #: The name that commands give to the Compose project.
+    #: The name that commands give to the Compose project, or to the stack.
     compose_project: str = ""
+    #: The swarm on which the files are deployed as a stack, and its machines.
+    swarm: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,8 @@ def _declared(item: Mapping[str, Any], where: Where) -> RequestedEnvironment:
         waivers=item.get("waivers"),
         where=where,
         compose_project=words["compose_project"],
+        swarm=words["swarm"],
+        nodes=tuple(item.get("nodes") or ()),
     )
 
 
@@ -205,12 +211,27 @@ def _environment_faults(item: Mapping[str, Any]) -> list[str]:
         if value is None:
             continue
         if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-            faults.append(f"{key} must be a list of paths, not {value!r}")
+            faults.append(f"{key} must be a list of {'machines' if key == 'nodes' else 'paths'}, not {value!r}")
         else:
-            faults += [f"{key} contains {path!r}, which is not a path" for path in value
+            one = "machine" if key == "nodes" else "path"
+            faults += [f"{key} contains {path!r}, which is not a {one}" for path in value
                        if not isinstance(path, str) or not path or "\0" in path]  # fmt: skip
-    if not any(item.get(key) for key in _LISTS):
-        faults.append(f"there is no file to check: set at least one of {', '.join(_LISTS)}")
+    if not any(item.get(key) for key in _FILES):
+        faults.append(f"there is no file to check: set at least one of {', '.join(_FILES)}")
+    return [*faults, *_swarm_faults(item)]
+
+
+def _swarm_faults(item: Mapping[str, Any]) -> list[str]:
+    """What is missing of a stack, or does not go together with one."""
+    if not item.get("swarm"):
+        return ["nodes has no meaning without swarm, the name of the swarm that they form"] if item.get("nodes") else []
+    faults = []
+    if item.get("machine"):
+        faults.append("machine and swarm are both set: a stack is on the nodes of its swarm, so name those in nodes")
+    if not item.get("nodes"):
+        faults.append("nodes is missing: the machines of the swarm, as other environments call them in machine")
+    if not item.get("compose_project"):
+        faults.append("compose_project is missing: the stack's name, as docker stack deploy gets it")
     return faults
 
 

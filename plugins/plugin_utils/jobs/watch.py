@@ -29,6 +29,7 @@ from ...module_utils.core.permit import permit
 from ..declaration.command_line import typed
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
+from ..declaration.swarm import not_yet
 from ..gate.connection import declared_variables
 from ..gate.environments import build_environment
 from ..gate.forks import in_parallel
@@ -189,7 +190,9 @@ def places(
     lost: dict[str, str] = {}
     prefixes = Counter(own.prefix for own in gate.declarations)
     for own in declarations:
-        why = "two environments of the inventory have this prefix" if prefixes[own.prefix] > 1 else _unreadable(own)
+        why = not_yet(own) or _unreadable(own)
+        if prefixes[own.prefix] > 1:
+            why = "two environments of the inventory have this prefix"
         if why:
             lost[own.prefix] = why
             continue

@@ -27,6 +27,7 @@ from ..declaration.checks import check_setting
 from ..declaration.model import Declaration
 from ..declaration.resolve import poisoned
 from ..declaration.settings import FOR_BULKHEAD, texts
+from ..declaration.swarm import SWARM
 from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation import naming
@@ -47,9 +48,10 @@ from .stack import (
     firewall_ports,
     published_ports,
 )
+from .swarm import as_swarm, check_single_lines
 from .tuning import lines, tuned
 from .variables import ComposeVariables
-from .writers import DotenvLine, dump_compose, dump_settings
+from .writers import DotenvLine, dump_compose, dump_raw_settings, dump_settings, dump_stack
 
 #: What stands for the commit as long as no machine has been asked for it.
 UNKNOWN_COMMIT = "0" * 40
@@ -110,9 +112,11 @@ class Release:
     def files(self) -> tuple[RenderedFile, ...]:
         """All files. Only what is shipped is written out: rules judge the services and settings themselves."""
         settings = [(setting.key, setting.value) for setting in self.settings]
+        swarm = bool(self.stack.swarm)
+        stack = (dump_stack if swarm else dump_compose)(self.stack.compose, self.heading)
         return (
-            RenderedFile(self.compose_file, dump_compose(self.stack.compose, self.heading), 0o640),
-            RenderedFile(".env", dump_settings(settings, self.heading), 0o600, True),
+            RenderedFile(self.compose_file, stack, 0o640),
+            RenderedFile(".env", (dump_raw_settings if swarm else dump_settings)(settings, self.heading), 0o600, True),
             *self.brought,
         )
 
@@ -251,7 +255,8 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     check_adopted(declaration, stack.compose)
     check_services(declaration, default, values["bulkhead_services"])
     check_project(declaration, more)
-    check_files(declaration, stack, f"docker-compose.{environment}.yml")
+    file = _stack_file(values)
+    check_files(declaration, stack, file)
     compose = {
         **merge(stack.compose, more, FILE),
         "services": stack.compose["services"],
@@ -259,15 +264,21 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     }
     _check_shape(compose)
     stack = Stack(compose, stack.services)
-    brings = [(service.name, file, _file(file, text_of)) for service in stack.services for file in service.brings]
+    brings = [(service.name, wanted, _file(wanted, text_of)) for service in stack.services for wanted in service.brings]
     brought = [made for _name, _wanted, made in brings]
     needed = {service.name: service.secrets for service in definitions}
-    overlap = (LinesFile(name, needed[name], made.path, made.content) for name, file, made in brings if file.overlap)
+    overlap = (
+        LinesFile(name, needed[name], made.path, made.content) for name, wanted, made in brings if wanted.overlap
+    )
     check_lines(declaration, overlap, secrets)
     _check_tls(declaration, stack)
+    if values["bulkhead_engine"] == SWARM:
+        check_single_lines(declaration, settings)
+        stack = as_swarm(declaration, stack, {ready.path: ready.content for ready in brought})
+        compose = stack.compose
     ports, open_ports = published_ports(compose), firewall_ports(compose, values["bulkhead_firewall_allow"])
     return Release(
-        f"docker-compose.{environment}.yml",
+        file,
         stack,
         tuple(settings),
         tuple(brought),
@@ -277,6 +288,12 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         _route(declaration, stack),
         tuple(text for text in secrets.values() if text and SEAL not in text),
     )
+
+
+def _stack_file(values: Mapping[str, Any]) -> str:
+    """The file of the environment's stack, below its directory: the guide's name where Compose reads it."""
+    kind = "stack" if values["bulkhead_engine"] == SWARM else "compose"
+    return f"docker-{kind}.{values['bulkhead_environment']}.yml"
 
 
 def _check_shape(compose: Mapping[str, Any]) -> None:
@@ -328,8 +345,12 @@ def shows_seal(release: Release) -> list[str]:
 
 def _image(values: Mapping[str, Any], commit: str) -> str:
     """The application's image for a commit."""
+    swarm = values["bulkhead_engine"] == SWARM
+    if swarm and values["bulkhead_image"]:
+        return str(values["bulkhead_image"])  # each node fetches it where it is
     tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
-    return f"{naming.image_name(values['bulkhead_prefix'], values['bulkhead_app_service'])}:{tag}"
+    registry = f"{values['bulkhead_registry']}/" if swarm and values["bulkhead_registry"] else ""
+    return f"{registry}{naming.image_name(values['bulkhead_prefix'], values['bulkhead_app_service'])}:{tag}"
 
 
 def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:

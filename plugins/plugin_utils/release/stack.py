@@ -61,10 +61,15 @@ class StackService(DeclaredService):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A whole stack: the Compose mapping, and the services with what is not Compose's."""
+    """A whole stack: the Compose mapping, and the services with what is not Compose's.
+
+    Where ``swarm`` names a swarm, the mapping is that of its stack file, and ``notes`` are what people have to know.
+    """
 
     compose: dict[str, Any]
     services: tuple[StackService, ...]
+    swarm: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def uses_application_image(self) -> bool:

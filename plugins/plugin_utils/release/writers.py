@@ -42,6 +42,17 @@ def dump_compose(project: Mapping[str, Any], heading: str = "") -> str:
     return comment + str(body)
 
 
+def dump_stack(stack: Mapping[str, Any], heading: str = "") -> str:
+    """A stack file as YAML. The name of a stack is said when it is deployed: its file has no key for it."""
+    return dump_compose({key: value for key, value in stack.items() if key != "name"}, heading)
+
+
+def dump_raw_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str:
+    """Settings as the client of a swarm reads them: each value as it stands, up to the end of its line."""
+    lines = [f"# {line}" for line in heading.splitlines()]
+    return "\n".join([*lines, *(f"{key}={value}" for key, value in settings)]) + "\n"
+
+
 def dump_settings(settings: Iterable[tuple[str, str]], heading: str = "") -> str:
     """Settings as a ``.env`` that Compose reads back byte for byte.
 

@@ -269,6 +269,13 @@ def bridge_option(value: Any, boundary: Boundary, _around: Mapping[str, Any]) ->
     return f"{name} reaches outside of the network"
 
 
+def overlay_option(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow to encrypt an overlay network, and the size of its packets."""
+    name = str(value).partition("=")[0]
+    known = name in ("encrypted", "com.docker.network.driver.mtu")
+    return "" if known else f"{name} reaches outside of the network"
+
+
 def volume_options(options: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow memory, and a bind of a path of the environment's own, as options of the driver local."""
     kind = str(options.get("type", "")).strip()

@@ -28,6 +28,7 @@ class Class(Enum):
     TEXT = "is a text, searched for names, paths, domains and ports of other environments"
     BOUNDED = "is allowed up to a value"
     REFUSED = "is refused"
+    IGNORED = "would have no effect on a swarm, so it is refused there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class Entry:
     @property
     def is_free(self) -> bool:
         """Whether any value is contained."""
-        return self.check is None and self.kind is not Class.REFUSED
+        return self.check is None and self.kind not in (Class.REFUSED, Class.IGNORED)
 
     def problem(self, value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
         """Say why a value is not contained; empty if it is."""
-        if self.kind is Class.REFUSED:
+        if self.kind in (Class.REFUSED, Class.IGNORED):
             return self.note
         return self.check(value, boundary, around) if self.check else ""
 
@@ -67,6 +68,11 @@ def bounded(check: Check, note: str) -> Entry:
 def refused(note: str) -> Entry:
     """A key that no value makes safe."""
     return Entry(Class.REFUSED, None, note)
+
+
+def ignored(instead: str) -> Entry:
+    """A key that a swarm does not have, or ignores. ``instead`` is what to do, as an order."""
+    return Entry(Class.IGNORED, None, instead)
 
 
 def rows(entry: Entry, names: str) -> dict[str, Entry]:

@@ -15,6 +15,7 @@ from ..model import SEAL, ComposeProject
 from .boundary import Boundary
 from .classes import Class, Entry
 from .compose import COMPOSE
+from .swarm import SWARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class _Branch:
 
 
 @cache
-def _table() -> _Branch:
+def _table(swarm: bool) -> _Branch:
     top = _Branch()
-    for path, entry in COMPOSE.items():
+    for path, entry in (SWARM if swarm else COMPOSE).items():
         node = top
         for part in path.split("."):
             node = node.below.setdefault(part, _Branch())
@@ -55,7 +56,7 @@ def _table() -> _Branch:
 def outside(project: ComposeProject, boundary: Boundary) -> list[Leaf]:
     """List every value of a project that is not contained. An entry judges all that is below it."""
     found: list[Leaf] = []
-    _KeyWalk(boundary, found).into(_model(project), _table(), ())
+    _KeyWalk(boundary, found).into(_model(project), _table(bool(project.swarm)), ())
     return found
 
 

@@ -75,9 +75,10 @@ class TokenIndex:
         self._spelled = _spelled(deployed)
         self._longest = max(map(len, (*self._prefixes, *self._names, *self._spelled)), default=0)
         self._directories = _single(
-            ((environment.machine, posixpath.normpath(environment.directory)), environment.prefix)
+            ((machine, posixpath.normpath(environment.directory)), environment.prefix)
             for environment in environments
             if environment.directory.count("/") > 1
+            for machine in fleet.places(environment)
         )
         self._domains = _single(
             (domain.lower().rstrip("."), environment.prefix)

@@ -63,8 +63,8 @@ def _directories(fleet: Fleet) -> Mapping[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for environment in fleet.environments:
         if environment.directory:
-            key = (environment.machine, posixpath.normpath(environment.directory))
-            found.setdefault(key, []).append(environment.prefix)
+            for machine in fleet.places(environment):
+                found.setdefault((machine, posixpath.normpath(environment.directory)), []).append(environment.prefix)
     return found
 
 

@@ -28,7 +28,7 @@ from ..model import (
     Severity,
     Where,
 )
-from ..naming import normalise_project, words_of
+from ..naming import normalise_project, swarm_scope, words_of
 from .beside import default_files, ignore_files, known_or_sealed, nginx_mounts
 from .claims_endpoints import claims_endpoints
 from .compose.claims import claims_compose
@@ -36,6 +36,7 @@ from .compose.dotenv import evaluate, read_dotenv
 from .compose.dotenv import settings as settings_of_file
 from .compose.interpolation import StandIn, lookup_in
 from .compose.project import PROJECT_NAME, ComposeReading, canonical_mapping, read_compose
+from .compose.stack_claims import claims_stack
 from .compose_location import Location, location
 from .documents import claims_document, read_document
 from .frameworks import claims_settings
@@ -75,15 +76,20 @@ def assemble(
     rendered: RenderedArtefacts | None = None,
     checkout: str | None = None,
     compose_project: str = "",
+    swarm: str = "",
+    nodes: Sequence[str] = (),
 ) -> Environment:
     """Read all files of an environment. Raises nothing for a file that cannot be read: ``problems`` has a finding.
 
     Paths are as the user wrote them; ``read`` returns the text at a path, or ``None``. ``directory`` is where the
     environment lives on the machine; if that is only assumed, ``checkout`` is where in it the Compose files lie.
     ``compose_project`` is the name that commands give to the Compose project, if that is known otherwise.
-    ``domains`` default to nginx's server names, ports to the published ones.
+    ``domains`` default to nginx's server names, ports to the published ones. ``swarm`` is the name of the swarm on
+    which the files are deployed as a stack, and ``nodes`` are its machines; ``machine`` does not count then.
     """
-    assembly = _Assembly(prefix, machine or "localhost", directory, read or (lambda path: None), checkout or "")
+    machine = swarm_scope(swarm) if swarm else machine or "localhost"
+    assembly = _Assembly(prefix, machine, directory, read or (lambda path: None), checkout or "")
+    assembly.swarm = swarm
     assembly.called(name, compose_project)
     if rendered is not None:
         assembly.take(rendered)
@@ -100,7 +106,7 @@ def assemble(
         name=name,
         project=project,
         group=group,
-        machine=machine or "localhost",
+        machine=machine,
         directory=assembly.directory,
         domains=tuple(domain.lower() for domain in domains) or assembly.domains(),
         http_port=http_port if http_port is not None else assembly.published(80),
@@ -113,6 +119,8 @@ def assemble(
         nginx=(*assembly.directives, *assembly.mounted),
         documents=tuple(assembly.documents),
         assumed_directory=checkout is not None,
+        swarm=swarm,
+        nodes=tuple(nodes),
     )
     claims, references = assembly.claims(environment.origins.get("bulkhead_directory") or Where(item="directory"))
     endpoint_claims, endpoint_references = claims_endpoints(environment)
@@ -139,6 +147,7 @@ class _Assembly:
         self._values: dict[str, dict[str, str]] = {}
         self._nginx_claims: tuple[list[Claim], list[Reference]] | None = None
         self.directory = directory
+        self.swarm = ""
         self.projects: list[ComposeProject] = []
         self.settings: list[Setting] = []
         self.directives: list[Directive] = []
@@ -167,6 +176,7 @@ class _Assembly:
                 env_files={env_path: own},
                 bare_name=own.get(PROJECT_NAME, ""),
                 home=self._home(),
+                swarm=self.swarm,
             )
         except ReaderError as error:
             error.file = error.file or rendered.compose_file
@@ -219,7 +229,7 @@ class _Assembly:
         if wanted and compose_files and (stray := self._default_files({})):
             self._links.append(Reference("default-file", self._shown(stray[0]), self._prefix, Where(stray[0])))
         if reading.project is not None:
-            self.projects.append(reading.project)
+            self.projects.append(replace(reading.project, swarm=self.swarm))
             self._service_settings(reading.project, {})
 
     def _environment_files(self, env_files: Sequence[str]) -> list[str]:
@@ -332,7 +342,8 @@ class _Assembly:
         if self.directory:
             attributes = {"kind": "directory"}
             claims.append(Claim("path", machine, self.directory, owner, directory_from, False, attributes))
-        sources = [claims_compose(project, owner=owner, machine=machine) for project in self.projects]
+        read = claims_stack if self.swarm else claims_compose
+        sources = [read(project, owner=owner, machine=machine) for project in self.projects]
         sources.append(self._of_nginx())
         names = {name for project in self.projects for name in project.services}
         sources.append(

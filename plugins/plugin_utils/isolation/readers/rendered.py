@@ -29,3 +29,5 @@ class RenderedArtefacts:
     nginx: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     env_file: str = ".env"
+    #: The swarm on which ``compose`` is deployed as a stack.
+    swarm: str = ""

@@ -30,7 +30,7 @@ _DOMAINS = frozenset({"dns_search", "domainname", "hostname", "server_name"})
 @rule("outside-name", severity=Severity.HIGH)
 def outside_name(fleet: Fleet) -> Judgement:
     """A name that others could take or use does not begin with the environment's prefix."""
-    for found in _outside(fleet, Class.NAME):
+    for found in outside_values(fleet, Class.NAME):
         prefix = found.environment.prefix
         if found.is_domain:
             fix = f"Use one of {prefix}'s domains (bulkhead_domains), or a name without a dot."
@@ -50,7 +50,7 @@ def outside_name(fleet: Fleet) -> Judgement:
 @rule("outside-reach", severity=Severity.HIGH)
 def outside_reach(fleet: Fleet) -> Judgement:
     """A key reaches outside of the environment."""
-    for found in _outside(fleet, *(kind for kind in Class if kind is not Class.NAME)):
+    for found in outside_values(fleet, *(kind for kind in Class if kind not in (Class.NAME, Class.IGNORED))):
         yield found.hit(
             fleet,
             f"{found.environment.prefix} reaches outside itself with {found.key} in {found.place}: {found.problem}.",
@@ -61,7 +61,7 @@ def outside_reach(fleet: Fleet) -> Judgement:
 @rule("unclassified-key", severity=Severity.HIGH)
 def unclassified_key(fleet: Fleet) -> Judgement:
     """A key has no class: what it reaches is unknown."""
-    for found in _outside(fleet, None):
+    for found in outside_values(fleet, None):
         yield found.hit(
             fleet,
             f"{found.problem}, so what {found.key} of {found.environment.prefix} reaches is unknown.",
@@ -112,7 +112,8 @@ class _Outside:
         return Hit((prefix, *owners), resource, message, fix, (self.where,), self.environment.machine)
 
 
-def _outside(fleet: Fleet, *kinds: Class | None) -> Iterator[_Outside]:
+def outside_values(fleet: Fleet, *kinds: Class | None) -> Iterator[_Outside]:
+    """The values of these classes that are not contained; None stands for keys without a class."""
     return (found for found in fleet.derived(_found) if found.kind in kinds)
 
 

@@ -17,13 +17,16 @@ from . import Hit, Judgement, owners, places, rule
 def one_machine_two_names(fleet: Fleet) -> Judgement:
     """Two environments are deployed to one address under two names, so that they are compared with other machines."""
     for (_world, address), claims in fleet.claims("address").items():
-        names = {claim.owner: fleet.by_prefix[claim.owner].machine for claim in claims}
-        if len(set(names.values())) > 1:
-            said = ", ".join(f"{machine} for {owner}" for owner, machine in names.items())
+        names = dict.fromkeys(
+            (claim.owner, str(claim.attributes.get("machine") or fleet.by_prefix[claim.owner].machine))
+            for claim in claims
+        )
+        if len({machine for _owner, machine in names}) > 1:
+            said = ", ".join(f"{machine} for {owner}" for owner, machine in names)
             yield Hit(
                 owners(claims),
                 address,
-                f"{listing(owners(claims))} have the same address ({address}) but different values of "
+                f"Machines of {listing(owners(claims))} have the same address ({address}) but different values of "
                 f"bulkhead_machine ({said}): what they share there is not compared.",
                 "Remove bulkhead_machine, or set it to the same value. If the address leads to different machines in "
                 "different networks, waive this finding in each environment.",

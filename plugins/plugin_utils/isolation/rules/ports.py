@@ -26,7 +26,7 @@ from . import Hit, Judgement, owners, places, rule, worded
 EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})
 
 
-@rule("shared-port", "PT-01", "PT-02", "PT-03", "CP-17", severity=Severity.HIGH)
+@rule("shared-port", "PT-01", "PT-02", "PT-03", "CP-17", "SW-06", severity=Severity.HIGH)
 def shared_port(fleet: Fleet) -> Judgement:
     """Two environments publish the same port of one machine."""
     for machine, ports, claims in port_clashes(fleet):
@@ -52,8 +52,10 @@ def _what_happens(fleet: Fleet, claims: Sequence[Claim]) -> str:
             f"As they are one Compose project, 'docker compose up' of the second recreates {services.pop()} of the "
             "first; once they have their own projects, it fails with 'port is already allocated'."
         )
+    meshed = [claim.owner for claim in claims if claim.attributes.get("mode") == "ingress"]
     return (
-        "Whichever starts second fails with 'port is already allocated'. A stopped container does not keep its port: "
+        (f"In mode ingress {listing(dict.fromkeys(meshed))} takes it on every node of the swarm. " if meshed else "")
+        + "Whichever starts second fails with 'port is already allocated'. A stopped container does not keep its port: "
         "after a reboot or during a deployment the other environment can take it."
     )
 

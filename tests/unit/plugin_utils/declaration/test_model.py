@@ -247,7 +247,8 @@ def test_more_than_one_host(tmp_path: Path) -> None:
     found = only(declarations(inventory)["production"].problems)
     assert (found.rule, found.fix) == (
         "several-hosts",
-        "keep one host in group production, or declare a second environment",
+        "keep one host in group production, declare a second environment, or set bulkhead_engine: swarm for one "
+        "environment on several machines",
     )
     assert "has 2 hosts (one, two)" in found.message
 

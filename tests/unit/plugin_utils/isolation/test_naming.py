@@ -47,6 +47,7 @@ def names(prefix: str, environment: str, services: list[str]) -> set[tuple[str, 
             ("network", naming.network_name(prefix, service)),
             ("volume", naming.volume_name(prefix, environment, service)),
             ("image", naming.image_name(prefix, service)),
+            ("swarm file", naming.stack_file_name(prefix, f"{service}/x.conf", "0" * 10)),
             ("role", naming.role_name(prefix, service)),
             # What Compose makes for a service that has no name of its own.
             ("container", f"{naming.project_name(prefix)}-{service}-1"),
@@ -81,6 +82,22 @@ def test_nobody_owns_a_name_of_another(pair: tuple[str, str], services: list[str
     for _unused, name in names(one, "prod", services):
         assert naming.owns(one, name)
         assert not naming.owns(other, name)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "name"),
+    [
+        ("aiia_prod", "nginx/prod.conf", "aiia_prod_nginx_prod.conf_0123456789"),
+        ("aiia_prod", "./a b/ü.conf", "aiia_prod_a_b_.conf_0123456789"),
+        ("a" * 52, "nginx/prod.conf", "a" * 52 + "_0123456789"),
+        ("a" * 45, "nginx/prod.conf", "a" * 45 + "_od.conf_0123456789"),
+    ],
+)
+def test_files_of_a_swarm(prefix: str, path: str, name: str) -> None:
+    """As much of the path as there is room for, and always the version."""
+    made = naming.stack_file_name(prefix, path, "0123456789")
+    assert made == name
+    assert len(made) <= naming.SWARM_NAME
 
 
 def test_the_names_of_the_guide() -> None:

@@ -112,3 +112,27 @@ def test_bad_file(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
         (tmp_path / "check.yml").write_bytes(content)
     assert errors({"config": "check.yml"}, tmp_path)[0].startswith(said)
+
+
+STACK = {"prefix": "shop", "compose_files": ["stack.yml"], "swarm": "main", "nodes": ["n1"], "compose_project": "shop"}
+
+
+def test_a_stack() -> None:
+    """Its machines are the nodes of its swarm."""
+    (declared,) = parse({"environments": [STACK]}, Path("/work")).environments
+    assert (declared.swarm, declared.nodes, declared.compose_project) == ("main", ("n1",), "shop")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nodes": None}, "nodes is missing"),
+        ({"nodes": "n1"}, "nodes must be a list of machines, not 'n1'"),
+        ({"nodes": [""]}, "nodes contains '', which is not a machine"),
+        ({"compose_project": None}, "compose_project is missing"),
+        ({"machine": "n1"}, "machine and swarm are both set"),
+        ({"swarm": None}, "nodes has no meaning without swarm"),
+    ],
+)
+def test_what_a_stack_lacks(change: dict[str, Any], said: str) -> None:
+    assert errors({"environments": [{**STACK, **change}]})[0].startswith(f"environments[0]: {said}")

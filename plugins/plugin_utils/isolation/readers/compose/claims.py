@@ -28,24 +28,21 @@ _Place = Callable[..., Where]
 
 def claims_compose(project: ComposeProject, *, owner: str, machine: str) -> tuple[list[Claim], list[Reference]]:
     """The claims and references of one project, on the machine where it is deployed."""
-    place: _Place = project.where
-    if not project.places:
-
-        def place(*path: str | int) -> Where:
-            return Where(project.file, 0, ".".join(map(str, path)))
-
-    make = _Maker(project, owner, machine, place)
+    make = ProjectClaims(project, owner, machine)
     return list(make.claims()), list(make.references())
 
 
-class _Maker:
+class ProjectClaims:
     """Makes the claims and references of one project."""
 
-    def __init__(self, project: ComposeProject, owner: str, machine: str, place: _Place) -> None:
+    def __init__(self, project: ComposeProject, owner: str, machine: str) -> None:
         self._project = project
         self._owner = owner
         self._machine = machine
-        self._place = place
+        self._place: _Place = project.where if project.places else self._in_file
+
+    def _in_file(self, *path: str | int) -> Where:
+        return Where(self._project.file, 0, ".".join(map(str, path)))
 
     def _claim(
         self, namespace: str, value: str, where: Where, /, *, shareable: bool = False, **attributes: Any
@@ -58,9 +55,7 @@ class _Maker:
     def claims(self) -> Iterator[Claim]:
         """Yield the claims of the project, its networks, volumes, secret and config files, and services."""
         project = self._project
-        named = self._place("name")
-        yield self._claim("project", project.name, named, source=project.name_source)
-        yield self._claim("bare-project", project.bare_name, named, source=project.name_source, project=project.name)
+        yield from self._whole()
         for key, network in project.networks.items():
             yield from self._network(key, network)
         for key, volume in project.volumes.items():
@@ -72,6 +67,12 @@ class _Maker:
                     yield self._claim("path", entry["file"], where, kind="config", read_only=True, name=key)
         for name, service in project.services.items():
             yield from self._service(name, service)
+
+    def _whole(self) -> Iterator[Claim]:
+        """The names of the project itself."""
+        project, named = self._project, self._place("name")
+        yield self._claim("project", project.name, named, source=project.name_source)
+        yield self._claim("bare-project", project.bare_name, named, source=project.name_source, project=project.name)
 
     def _network(self, key: str, network: Mapping[str, Any]) -> Iterator[Claim]:
         if network.get("external"):
@@ -99,6 +100,17 @@ class _Maker:
             yield self._claim("path", device, where, kind="device", read_only=False, volume=volume["name"])
 
     def _service(self, name: str, service: Mapping[str, Any]) -> Iterator[Claim]:
+        yield from self._containers_of(name, service)
+        if service.get("hostname"):
+            where = self._place("services", name, "hostname")
+            yield self._claim("hostname", str(service["hostname"]), where, service=name)
+        yield from self._ports(name, service)
+        yield from self._paths(name, service)
+        yield from self._image(name, service)
+        yield from self._agents(name, service)
+
+    def _containers_of(self, name: str, service: Mapping[str, Any]) -> Iterator[Claim]:
+        """The names of a service's containers."""
         declared = service.get("container_name")
         if declared:
             yield self._claim("container", declared, self._place("services", name, "container_name"), service=name)
@@ -107,13 +119,6 @@ class _Maker:
             for number in range(1, _copies(service) + 1):
                 generated = f"{self._project.name}-{name}-{number}"
                 yield self._claim("container", generated, where, service=name, generated=True)
-        if service.get("hostname"):
-            where = self._place("services", name, "hostname")
-            yield self._claim("hostname", str(service["hostname"]), where, service=name)
-        yield from self._ports(name, service)
-        yield from self._paths(name, service)
-        yield from self._image(name, service)
-        yield from self._agents(name, service)
 
     def _ports(self, name: str, service: Mapping[str, Any]) -> Iterator[Claim]:
         for index, port in enumerate(service.get("ports") or ()):
@@ -126,6 +131,8 @@ class _Maker:
                 continue  # Compose refuses it
             where = self._place("services", name, "ports", index)
             attributes = {"ip": port.get("host_ip", ""), "target": port.get("target"), "service": name}
+            if self._project.swarm:
+                attributes["mode"] = port.get("mode") or "ingress"
             if first != last:
                 attributes["range"] = published
             for number in range(first, last + 1):
@@ -167,7 +174,10 @@ class _Maker:
 
     def _agents(self, name: str, service: Mapping[str, Any]) -> Iterator[Claim]:
         seen: set[str] = set()
-        for label in service.get("labels") or ():
+        labels = dict(service.get("labels") or {})
+        if self._project.swarm:  # there agents read the labels of services
+            labels.update((service.get("deploy") or {}).get("labels") or {})
+        for label in labels:
             match = _AGENT_LABEL.match(label)
             if match and match[1] not in seen:
                 seen.add(match[1])

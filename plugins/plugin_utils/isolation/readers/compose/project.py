@@ -237,10 +237,12 @@ def canonical_mapping(
     env_files: Mapping[str, Mapping[str, str]],
     bare_name: str = "",
     home: str = "/root",
+    swarm: str = "",
 ) -> ComposeProject:
     """The project of a mapping that Bulkhead rendered, in one file and without variables: no text is parsed.
 
-    ``env_files`` maps absolute paths to their content. Raises :class:`ReaderError` for what Compose would refuse.
+    ``env_files`` maps absolute paths to their content. ``swarm`` is where it is deployed as a stack.
+    Raises :class:`ReaderError` for what Compose would refuse.
     """
     name = str(compose["name"])
     paths = Paths(directory, home)
@@ -277,6 +279,7 @@ def canonical_mapping(
         files=(Where(posixpath.join(directory, posixpath.basename(file)), 0, "file"),),
         services=services,
         more={key: value for key, value in compose.items() if key not in SECTIONS and not str(key).startswith("x-")},
+        swarm=swarm,
         **resources,
     )
 

@@ -24,6 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containmen
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.settings import (  # noqa: E402
     PROGRAMS,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.swarm import DIFFERS  # noqa: E402
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.containment.x_bulkhead import (  # noqa: E402
     X_BULKHEAD,
 )
@@ -56,14 +57,25 @@ def table() -> str:
         for path, entry in sorted(COMPOSE.items()):
             if path.startswith(f"{section}.*."):
                 lines.append(_row([path.removeprefix(f"{section}.*.").replace(".[]", "[]")], entry))
+    lines += [
+        "",
+        "### Stacks of a swarm",
+        "",
+        "What differs where a file is deployed as a stack (`bulkhead_engine: swarm`).",
+    ]
+    lines += ["", *_HEAD]
+    alike: dict[Entry, list[str]] = {}
+    for path, entry in sorted(DIFFERS.items()):
+        alike.setdefault(entry, []).append(path.replace(".[]", "[]").replace(".*.", ".", 1))
+    lines += [_row(paths, entry) for entry, paths in alike.items()]
     lines += ["", "### x-bulkhead", "", *_HEAD]
     lines += [_row([key], entry) for key, entry in sorted(X_BULKHEAD.items())]
     for program, settings in PROGRAMS.items():
         lines += ["", f"### {_TITLES[program]}", "", *_HEAD]
-        alike: dict[Entry, list[str]] = {}
+        same: dict[Entry, list[str]] = {}
         for name, entry in settings.items():
-            alike.setdefault(entry, []).append(name)
-        lines += [_row(sorted(names), entry) for entry, names in alike.items()]
+            same.setdefault(entry, []).append(name)
+        lines += [_row(sorted(names), entry) for entry, names in same.items()]
     return "\n".join([*lines, ""])
 
 
