@@ -521,10 +521,10 @@ def test_an_encrypted_copy_is_restored_with_its_key(pair: Pair, tmp_path: Path) 
     assert left == []
     # In the directory of backups it is listed, and with its key like any other.
     shutil.move(back, Path(copied["path"]))
-    book = {"playbook": "playbooks/backups.yml"}
-    listed = pair.site.play("-l", "staging", **book).succeeded().output
+    book = "playbooks/backups.yml"
+    listed = pair.site.play("-l", "staging", playbook=book).succeeded().output
     assert f"{copied['name']}  encrypted: -e bulkhead_restore_identity=<file>" in listed
-    listed = pair.site.play("-l", "staging", "-e", f"bulkhead_restore_identity={key}", **book).succeeded().output
+    listed = pair.site.play("-l", "staging", "-e", f"bulkhead_restore_identity={key}", playbook=book).succeeded().output
     assert f"{copied['name']}  20" in listed and "encrypted" not in listed
     shutil.rmtree(copied["path"])
 
