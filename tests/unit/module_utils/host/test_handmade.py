@@ -18,7 +18,7 @@ COMPOSE = "com.docker.compose."
 SECRET = "s3cr3t-value-that-nobody-sees"
 
 
-class Engine:
+class HandmadeEngine:
     """An engine with these containers and volumes."""
 
     def __init__(self, containers: list[dict[str, Any]], volumes: list[dict[str, Any]]) -> None:
@@ -35,7 +35,7 @@ class Engine:
     def inspect(self, ids: list[str]) -> list[dict[str, Any]]:
         return [item for item in self.objects["container"] if item["Id"] in ids]
 
-    def docker(self, kind: str, _inspect: str, *names: str) -> tuple[int, str, str]:
+    def docker(self, kind: str, _inspect: str, *names: str, **_options: Any) -> tuple[int, str, str]:
         found = [item for item in self.objects[kind] if (item.get("Id") or item["Name"]) in names]
         return 0, json.dumps(found), ""
 
@@ -73,7 +73,7 @@ def files(seen: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_values_are_only_returned_if_asked_for(home: Path) -> None:
     (home / ".env").write_text(f"TOKEN={SECRET}\n")
-    engine = Engine([container("web", home)], [])
+    engine = HandmadeEngine([container("web", home)], [])
     without = handmade.look(engine)
     assert SECRET not in json.dumps(without) and without["containers"][0]["settings"] == {"TOKEN": "", "A": ""}
     seen = handmade.look(engine, values=True)
@@ -86,7 +86,7 @@ def test_values_are_only_returned_if_asked_for(home: Path) -> None:
 
 
 def test_only_reading_commands_are_given(home: Path) -> None:
-    engine = Engine([container("web", home)], [])
+    engine = HandmadeEngine([container("web", home)], [])
     handmade.look(engine)
     assert {words[:2] for words in engine.calls} <= {
         ("ps", "--all"), ("info", "--format"), ("volume", "ls"), ("network", "ls"),
@@ -96,7 +96,7 @@ def test_only_reading_commands_are_given(home: Path) -> None:
 def test_what_bulkhead_deployed_and_other_projects_are_not_read(home: Path) -> None:
     ours = container("ours", home, {"io.bulkhead.prefix": "aiia_prod"})
     theirs = container("theirs", home, {f"{COMPOSE}project": "other"})
-    engine = Engine([container("web", home), ours, theirs], [])
+    engine = HandmadeEngine([container("web", home), ours, theirs], [])
     seen = handmade.look(engine, True)
     assert [item["name"] for item in seen["containers"]] == ["web", "theirs"] and seen["managed"] == ["aiia_prod"]
     seen = handmade.look(engine, True, ["shop"])
@@ -124,7 +124,7 @@ def test_files_that_are_no_texts(home: Path, content: bytes | str | None, proble
         os.mkfifo(path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
-    found = files(handmade.look(Engine([container("web", home)], []), True))["docker-compose.yml"]
+    found = files(handmade.look(HandmadeEngine([container("web", home)], []), True))["docker-compose.yml"]
     assert problem in found["problem"] and bool(found["problem"]) is bool(problem)
     assert found["text"] == ("" if problem else "services: {}\n")
 
@@ -137,7 +137,7 @@ def test_what_volumes_hold(home: Path) -> None:
     volumes = [
         {"Name": name, "Mountpoint": str(home / name)} for name in ("pg", "below", "rdb", "aof", "other", "gone")
     ]
-    seen = handmade.look(Engine([], volumes))
+    seen = handmade.look(HandmadeEngine([], volumes))
     assert {volume["name"]: volume["holds"] for volume in seen["volumes"]} == {
         "pg": {"postgresql": "17", "below": ""},
         "below": {"postgresql": "17", "below": "data"},
@@ -153,5 +153,5 @@ def test_where_a_checkout_came_from(home: Path) -> None:
     git.mkdir(parents=True)
     (git / "HEAD").write_text("ref: refs/heads/main\n")
     (git / "config").write_text('[core]\n\tbare = false\n[remote "origin"]\n\tfetch = x\n\turl = git@h:shop.git\n')
-    seen = handmade.look(Engine([container("web", home)], []))
+    seen = handmade.look(HandmadeEngine([container("web", home)], []))
     assert seen["checkouts"] == {f"{home}/code": {"branch": "main", "commit": "", "origin": "git@h:shop.git"}}
