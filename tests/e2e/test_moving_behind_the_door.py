@@ -190,16 +190,18 @@ def test_environment_by_environment_without_a_failed_request(machine: Moved) -> 
         assert machine.steps(True, "--check") == ["start", "begin the move"]
         assert machine.steps(move=True) == ["start", "begin the move"]
         assert machine.steps(move=True) == [] == machine.rules
-        # One that fails once production is behind the door: it goes back to its own ports.
-        machine.behind(production)
-        production.variables["bulkhead_services"]["bad"] = web(command=["false"], restart="no")
-        failed = production.deploy()
-        assert failed.code and "The previous release serves again" in failed.output
-        assert machine.rules == [] and sorted(containers(production.prefix)) == [
-            f"{production.prefix}_{name}" for name in ("nginx", "web")
-        ]
+    visits.none_failed()
+    # One that fails once production is behind the door: it goes back to its own ports, with a gap.
+    machine.behind(production)
+    production.variables["bulkhead_services"]["bad"] = web(command=["false"], restart="no")
+    failed = production.deploy()
+    assert failed.code and "The previous release serves again" in failed.output
+    assert machine.rules == [] and sorted(containers(production.prefix)) == [
+        f"{production.prefix}_{name}" for name in ("nginx", "web")
+    ]
+    del production.variables["bulkhead_services"]["bad"]
+    with Visits(machine, everyone) as visits:
         # One that is killed while new connections go to the door already, and the earlier nginx still runs.
-        del production.variables["bulkhead_services"]["bad"]
         with started(machine.site, "-l", "production"):
             eventually(lambda: machine.rules, 120, pause=0.02)
         production.deploy().succeeded()
