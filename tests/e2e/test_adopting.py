@@ -43,8 +43,9 @@ def guide_machine(images: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             docker("exec", own.names[4], "redis-cli", "SET", "kept", own.domain)
         yield server
     finally:
-        server.remove()
+        # The new containers first: they have the volumes mounted that were taken over.
         remove_project(word)
+        server.remove()
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,9 @@ def orders_machine(images: None, tmp_path_factory: pytest.TempPathFactory) -> It
         own.sql(f"INSERT INTO orders (state) SELECT 'paid' FROM generate_series(1, {ROWS})")
         yield server
     finally:
-        server.remove()
+        # The new containers first: they have the volumes mounted that were taken over.
         remove_project(word)
+        server.remove()
 
 
 def moved(server: Server, group: str) -> tuple[float, int, list[Run]]:
