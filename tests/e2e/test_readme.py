@@ -34,10 +34,6 @@ CMD ["python3", "-u", "/srv/server.py"]
 ELSEWHERE = ("aiia.bulkhead.provision",)
 
 
-#: What this application has not: a management command, an earlier release, data.
-OF_DATA = ("manage", "rollback", "backup", "restore")
-
-
 def commands() -> list[str]:
     """The commands of the section, in order; continued lines are one."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,17 +42,6 @@ def commands() -> list[str]:
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     assert lines and all(line.startswith("$ ") for line in lines)
     return [line.removeprefix("$ ") for line in lines]
-
-
-def jobs() -> list[str]:
-    """The jobs of every day, in order, as they are typed for the small application's one service."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## Every day\n")[2].partition("\n## ")[0]
-    cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
-    found = [job for cell in cells for job in re.findall(r"`([a-z][^`]*)`", cell)]
-    return [
-        re.sub(r"(?<=bulkhead_service=)\w+", "web", job) for job in found if job.split(maxsplit=1)[0] not in OF_DATA
-    ]
 
 
 def page(name: str) -> str:
@@ -172,39 +157,6 @@ def test_every_command_of_the_readme(reader: Reader) -> None:
         if "receipt of shop_staging" in block
     ]
     assert reader.as_in_the_docs(again.stdout) == reader.as_in_the_docs(screen), again.stdout
-    does_its_jobs(reader)
-
-
-def does_its_jobs(reader: Reader) -> None:
-    """Type the jobs of every day, and have files judged that Bulkhead did not write."""
-    typed = jobs()
-    assert len(typed) > 9 and typed[-1] == "destroy"
-    for job in typed:
-        done = reader.types(
-            f"ansible-playbook aiia.bulkhead.{job} -i inventory -l staging --vault-id staging@~/.vault/staging"
-        )
-        assert done.returncode == 0, f"{job}\n{done.stdout}"
-        if "maintenance=on" in job:
-            assert (
-                reader.types(
-                    "ansible-playbook aiia.bulkhead.maintenance -i inventory -l staging -e bulkhead_maintenance=off "
-                    "--vault-id staging@~/.vault/staging"
-                ).returncode
-                == 0
-            )
-    assert running(f"{reader.project}_staging") == {}
-    [judges] = re.findall(
-        r"^\$ (ansible localhost -m aiia.bulkhead.isolation_check .*)$", page("README.md"), re.MULTILINE
-    )
-    folder = reader.directory / "elsewhere"
-    folder.mkdir()
-    for name in ("prod", "staging"):
-        (folder / f"docker-compose.{name}.yml").write_text(
-            "services: {web: {image: 'nginx:1.28', container_name: web}}\n"
-        )
-    reader.directory = folder
-    judged = reader.types(judges)
-    assert judged.returncode != 0 and "shared-container-name" in judged.stdout, judged.stdout
 
 
 def test_the_readme_shows_the_inventory_that_is_written(reader: Reader) -> None:
