@@ -26,7 +26,7 @@ from ansible.parsing.splitter import parse_kv
 from ansible.utils.context_objects import GlobalCLIArgs
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.command_line import MAY_SET
 from checkout import ROOT
-from unit.docs.commands import PROMPTED, SHOWN, TYPED, Command, commands, fences
+from unit.docs_commands import PROMPTED, SHOWN, TYPED, Command, commands, fences
 
 PARSERS: Mapping[str, Any] = {
     "ansible": AdHocCLI,
