@@ -14,7 +14,11 @@ from ansible.parsing.vault import VaultSecretsContext
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration, StackNode
 from unit.fleets import PRODUCTION, declarations, declared, inline, only, problems, read, secrets, write
 
-SWARM = {"bulkhead_engine": "swarm", "bulkhead_swarm": "main", "bulkhead_registry": "registry.example.com/shop"}
+SWARM: dict[str, Any] = {
+    "bulkhead_engine": "swarm",
+    "bulkhead_swarm": "main",
+    "bulkhead_registry": "registry.example.com/shop",
+}
 
 
 def on_hosts(directory: Path, hosts: dict[str, Any], **variables: Any) -> Declaration:

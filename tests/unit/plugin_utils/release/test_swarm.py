@@ -109,7 +109,10 @@ def test_data_is_pinned_and_replaced_after_it_has_ended(tmp_path: Path) -> None:
 
 def test_what_keeps_nothing_is_spread(tmp_path: Path) -> None:
     """Without volumes the application and nginx run anywhere, and a new task answers before an old one ends."""
-    services = {"nginx": {"volumes": ["./docker/nginx:/etc/nginx/conf.d:ro"]}, "django": {"volumes": []}}
+    services: dict[str, Any] = {
+        "nginx": {"volumes": ["./docker/nginx:/etc/nginx/conf.d:ro"]},
+        "django": {"volumes": []},
+    }
     services["django"]["deploy"] = {"replicas": 3}
     release = rendered(tmp_path, bulkhead_services=services, bulkhead_swarm_ports="ingress")
     for key in ("nginx", "django_prod"):

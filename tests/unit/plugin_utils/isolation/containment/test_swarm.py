@@ -57,7 +57,7 @@ SERVICES: list[tuple[str, Any, Any]] = [
 
 @pytest.mark.parametrize(("key", "bad", "good"), SERVICES, ids=lambda value: str(value)[:40])
 def test_services(key: str, bad: Any, good: Any) -> None:
-    named = {"volumes": {"data": {"name": "aiia_staging_data"}}}
+    named: dict[str, Any] = {"volumes": {"data": {"name": "aiia_staging_data"}}}
     found = outside(**service(**{key: bad}), **named)
     assert found and all(name.partition(".")[0] == key for name in found)
     assert outside(**service(**{} if good is None else {key: good}), **named) == []
@@ -81,8 +81,9 @@ def test_services(key: str, bad: Any, good: Any) -> None:
 def test_sections(section: str, bad: dict[str, Any], good: dict[str, Any]) -> None:
     rest = service(networks=["inner"]) if section == "networks" else service()
     first = {"name": "aiia_staging_one"}
-    assert outside(**rest, **{section: {"inner": {**first, **bad}}})
-    assert outside(**rest, **{section: {"inner": {**first, **good}}}) == []
+    judged: list[dict[str, Any]] = [{section: {"inner": {**first, **entry}}} for entry in (bad, good)]
+    assert outside(**rest, **judged[0])
+    assert outside(**rest, **judged[1]) == []
 
 
 def test_a_project_of_compose_is_judged_as_before() -> None:
