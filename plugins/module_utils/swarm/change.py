@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.steps import Step
@@ -22,6 +22,23 @@ from .api import SwarmApi, SwarmError
 _READY = 60.0
 #: How often a change is tried again that another one came before.
 _TRIES = 5
+#: What managers say that cannot decide, because too few of them answer each other.
+_NO_QUORUM = ("lost leader", "have a leader", "lost quorum", "deadline exceeded")
+
+
+@contextlib.contextmanager
+def decided() -> Iterator[None]:
+    """Say in words that managers lost their quorum while they were asked: raises SwarmError then, as for all else."""
+    try:
+        yield
+    except SwarmError as error:
+        if not any(words in error.message for words in _NO_QUORUM):
+            raise
+        raise SwarmError(
+            "the swarm lost its quorum while it was changed: too few managers answer each other. What was done before "
+            "stands, and containers go on. Start the missing managers, then run this again",
+            error.message,
+        ) from error
 
 
 def form(api: SwarmApi, host: str, address: str, autolock: bool) -> list[Step]:
@@ -52,12 +69,14 @@ def join(api: SwarmApi, host: str, address: str, managers: list[str], token: str
     return identity, [Step("join", host, "node", detail="at %s" % address)]
 
 
+@decided()
 def tokens(api: SwarmApi) -> dict[str, str]:
     """The tokens with which a node joins, by role."""
     found = api.swarm()["JoinTokens"]
     return {"manager": str(found["Manager"]), "worker": str(found["Worker"])}
 
 
+@decided()
 def lock(api: SwarmApi, wanted: bool | None, check: bool) -> tuple[str, list[Step]]:
     """Have managers ask for a key after a restart, or not; None leaves that as it is. Returns the key, if any."""
     steps = []
@@ -85,6 +104,7 @@ def unlock(api: SwarmApi, host: str, key: str) -> list[Step]:
     return [Step("unlock", host, "node")]
 
 
+@decided()
 def settle(api: SwarmApi, wanted: Iterable[Mapping[str, Any]]) -> list[Step]:
     """Give nodes the role, availability and labels that the inventory says; each is named by its whole id.
 
@@ -100,6 +120,7 @@ def settle(api: SwarmApi, wanted: Iterable[Mapping[str, Any]]) -> list[Step]:
     return steps
 
 
+@decided()
 def remove(api: SwarmApi, nodes: Iterable[Mapping[str, str]]) -> list[Step]:
     """Remove nodes that are lost, by their whole ids. One that is up again is not removed: raises SwarmError."""
     return [_removed(api, each["id"], each["host"]) for each in nodes]

@@ -35,8 +35,8 @@ def take_step(job: str, action: Any, task_vars: dict[str, Any]) -> dict[str, Any
         away = machine.seen(machine.host).away
         if away and job == "close":
             raise AnsibleActionFail(
-                f"{machine.host} could not be reached and was left as it is; the others are as declared. When it is "
-                "back, run this again",
+                f"{machine.host} could not be reached and was left as it is; the run went on with the others. When it "
+                "is back, run this again",
                 result={"detail": away},
             )
         if away:

@@ -105,6 +105,23 @@ def test_a_change_that_another_one_came_before_is_tried_again() -> None:
         settled(swarm, wanted("b", "worker"))
 
 
+def test_a_quorum_that_is_lost_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine speaks of its own parts then; other refusals stay in its words."""
+    swarm = FakeSwarm(a="manager", b="worker")
+    said = "code = Unknown desc = raft: failed to process the request: node lost leader status"
+
+    def refuse(*_arguments: Any) -> None:
+        raise SwarmError(said)
+
+    monkeypatch.setattr(swarm, "update_node", refuse)
+    with pytest.raises(SwarmError, match="the swarm lost its quorum while it was changed") as refused:
+        settled(swarm, wanted("b", "worker", availability="drain"))
+    assert refused.value.detail == said
+    said = "invalid availability"
+    with pytest.raises(SwarmError, match=r"^invalid availability$"):
+        settled(swarm, wanted("b", "worker", availability="drain"))
+
+
 def test_a_new_node_that_does_not_become_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change, "_READY", 0.0)
     swarm = FakeSwarm(a="manager", b="worker")
