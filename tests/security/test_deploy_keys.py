@@ -109,7 +109,7 @@ def server() -> Iterator[Server]:
 def checkout(server: Server, place: Path, key: str, known_hosts: str = "", url: str = "") -> Checkout:
     """The environment's checkout, with a deploy key."""
     hosts = known_hosts or server.known_hosts
-    return Checkout(Module, str(place), url or server.url, "main", "", DeployKey(key, hosts))  # type: ignore[arg-type]
+    return Checkout(Module, str(place), url or server.url, "main", "", DeployKey(key, hosts))
 
 
 def test_a_key_is_replaced_without_a_fetch_that_fails(server: Server, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.swarm.amend import KEPT_LABELS, amendment
 
 PLAIN = {"Role": "worker", "Availability": "active", "Labels": {}}
-OURS = {**PLAIN, "Labels": {"theirs": "1", "disk": "ssd", KEPT_LABELS: "disk"}}
+OURS: dict[str, Any] = {**PLAIN, "Labels": {"theirs": "1", "disk": "ssd", KEPT_LABELS: "disk"}}
 
 
 def wanted(**more: Any) -> dict[str, Any]:
