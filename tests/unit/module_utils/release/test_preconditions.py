@@ -51,6 +51,7 @@ def refuse(
     *containers: dict[str, Any],
     objects: list[dict[str, Any]] | None = None,
     listening: list[tuple[str, int, str]] | None = None,
+    led_away: tuple[str, ...] = (),
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Look at a machine that has these, as the environment aiia_prod with one service and one port."""
@@ -61,7 +62,9 @@ def refuse(
         tree=SimpleNamespace(refuse_others=lambda: None),
         containers=[container for container in containers if container["Config"]["Labels"].get(PROJECT) == "aiia_prod"],
         services=[Service("web", "web", "aiia_prod_web")],
-        door=SimpleNamespace(problems=lambda _services: []),
+        door=SimpleNamespace(
+            problems=lambda _services, _containers: [], led_away=lambda port, _address: list(led_away) * (port == 8080)
+        ),
         params={
             "networks": ["aiia_prod_network"],
             "volumes": ["aiia_prod_data"],
@@ -91,6 +94,10 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "a container on our port": (
         "port 8080 on 127.0.0.1 of service web is taken by container x",
         {"containers": [container("x", port=8080)]},
+    ),
+    "a port that leads to the front door": (
+        "port 8080 on 127.0.0.1 of service web is taken by the front door",
+        {"led_away": ("the front door",)},
     ),
     "a process on our port": (
         "is taken by a process of another user",
