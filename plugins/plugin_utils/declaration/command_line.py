@@ -176,10 +176,11 @@ def ingredients(extra: Iterable[str], variables: Mapping[str, Any]) -> list[Find
 
 def _typed(name: str, extra: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     if name in of_machines():
+        playbook = f"aiia.bulkhead.{of_machines()[name]}"
         yield _finding(
             name,
-            f"-e sets {name}, which only a role for machines reads",
-            f"set {name} in group_vars, or give it to the playbook of that role, such as aiia.bulkhead.edge",
+            f"-e sets {name}, which only {playbook} reads",
+            f"set {name} in group_vars, or give it to ansible-playbook {playbook}",
         )
     elif name not in specification():
         message, fix = unknown(name)

@@ -113,7 +113,7 @@ def _differences(mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]
         theirs = {name: value for name, value in variables.items() if name.startswith("bulkhead_")}
         names = sorted(
             name
-            for name in {*mine, *theirs} - _OF_HOST - of_machines()
+            for name in {*mine, *theirs} - _OF_HOST - of_machines().keys()
             if not holds_seal(mine.get(name)) and mine.get(name) != theirs.get(name)
         )
         if names:

@@ -36,12 +36,11 @@ def specification() -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
-def of_machines() -> frozenset[str]:
-    """The variables of the roles that set up machines, which a host may have beside those of its environment."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    files = (role / "meta" / "argument_specs.yml" for role in ROLE.parent.iterdir() if role.name != ROLE.name)
-    found = [yaml.load(file.read_text(encoding="utf-8"), Loader=loader) for file in files if file.is_file()]
-    return frozenset(name for specs in found for spec in specs["argument_specs"].values() for name in spec["options"])
+def of_machines() -> Mapping[str, str]:
+    """The variables of the roles that set up machines, which a host may have beside those of its environment, each with
+    the playbook that reads it."""
+    roles = {"engine": "provision", "edge": "edge", "swarm": "swarm"}
+    return {name: playbook for role, playbook in roles.items() for name in _options(ROLE.with_name(role))}
 
 
 def _options(role: Path) -> dict[str, dict[str, Any]]:
