@@ -55,7 +55,7 @@ def check_swarm(declaration: Declaration, mine: Mapping[str, Any], others: Mappi
         return
     if not is_swarm(declaration):
         for name in _OF_SWARM:
-            if mine.get(name):
+            if mine.get(name) and declaration.can_judge(name):
                 _note(
                     declaration,
                     name,
