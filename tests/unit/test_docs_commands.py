@@ -25,6 +25,7 @@ from ansible.cli.vault import VaultCLI
 from ansible.parsing.splitter import parse_kv
 from ansible.utils.context_objects import GlobalCLIArgs
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.command_line import MAY_SET
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import of_machines
 from checkout import ROOT
 from unit.docs_commands import PROMPTED, SHOWN, TYPED, Command, commands, fences
 
@@ -37,10 +38,13 @@ PARSERS: Mapping[str, Any] = {
 }
 
 README = "tests/e2e/test_readme.py"
+#: Types the steps that aiia.bulkhead.adopt wrote for a server.
+ADOPTED = ("tests/e2e/test_adopting.py", "shell(lines, server.directory)")
 BACKUP, JOBS = "tests/e2e/test_backup.py", "tests/e2e/test_jobs.py"
 
 #: Which test runs each playbook, and what stands in it where it does.
 RUNS: Mapping[str, tuple[str, str]] = {
+    "adopt": ("tests/e2e/handmade.py", '"adopt"'),
     "backup": (BACKUP, "playbooks/backup.yml"),
     "backups": (BACKUP, "playbooks/backups.yml"),
     "certificates": ("tests/e2e/test_acme.py", "aiia.bulkhead.certificates"),
@@ -63,6 +67,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "services": (JOBS, '"services"'),
     "shell": (JOBS, '"shell"'),
     "status": (JOBS, "playbooks/status.yml"),
+    "swarm": ("tests/e2e/test_swarm.py", "playbooks/swarm.yml"),
     "verify": ("tests/e2e/test_sabotage.py", "playbooks/verify.yml"),
 }
 
@@ -72,6 +77,13 @@ OTHERS: Mapping[str, tuple[str, str]] = {
     "ssh-keygen -Y sign": ("tests/people.py", '"-Y", "sign"'),
     "install -d -m 700 ~/.vault": (README, "commands()"),
     "(umask 077; openssl rand": (README, "commands()"),
+    "docker exec aiia_staging_redis sh": ADOPTED,
+    "docker exec -i aiia_staging_postgresql": ADOPTED,
+    "docker stop aiia_staging_nginx": ADOPTED,
+    "docker stop -t 60 aiia_staging_postgresql": ADOPTED,
+    "docker rm aiia_staging_nginx": ADOPTED,
+    "docker network rm aiia_staging_network": ADOPTED,
+    "diff /root/aiia_staging.rows.before": ADOPTED,
 }
 
 #: Why no test runs a command. There is no other reason.
@@ -90,6 +102,8 @@ NOT_RUN: Mapping[str, str] = {
     "for part in *.age": PLACEHOLDER,
     "docker exec aiia_staging_postgresql psql": THEIRS,
     "docker push …": PLACEHOLDER,
+    "docker swarm init --force-new-cluster": DANGEROUS,
+    "docker node update --label-add": THEIRS,
     "ssh staging docker save": PLACEHOLDER,
     "iptables": PLACEHOLDER,
     "rm -rf contracts exports": THEIRS,
@@ -153,7 +167,7 @@ def wrong_in(words: list[str]) -> Iterator[str]:
         return
     for name, value in variables_of(words).items():
         known = specification().get(name, {})
-        if name not in MAY_SET and name not in own_variables(playbook):
+        if name not in MAY_SET and name not in own_variables(playbook) and of_machines().get(name) != playbook:
             yield f"-e may not set {name}"
         elif known.get("choices") and value not in known["choices"]:
             yield f"{name} is none of {known['choices']}"

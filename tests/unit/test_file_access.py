@@ -86,6 +86,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/core/process.py": {"tempfile.TemporaryFile": TEMPORARY},
     "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/edge/machine.py": {"os.path.exists": KERNEL},
+    "module_utils/edge/moving.py": {"os.path.exists": KERNEL},
     "module_utils/edge/no_links.py": {"os.path.isdir": ROOTS},
     "module_utils/host/capacity.py": {
         "os.path.isdir": NO_CONTENT, "os.stat": NO_CONTENT, "os.statvfs": NO_CONTENT, "open": KERNEL,

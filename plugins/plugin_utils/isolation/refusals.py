@@ -30,6 +30,9 @@ ON_PAPER: Mapping[str, Refusal] = {
     "compose-disagrees": Refusal(
         "Docker Compose reads a file differently from Bulkhead, so what was judged is not what would run.",
         "Write the file in the form that both read alike, and report the difference as a fault of Bulkhead."),
+    "damaged-vault": Refusal(
+        "A vault file is cut off, edited by hand or in conflict, so no password opens it.",
+        "Take it back from the last commit (git checkout -- <file>), then set what changed since."),
     "environment-twice": Refusal(
         "Two environments of a check are one: the same name, prefix or project.", "Name each once."),
     "expired-waiver": Refusal(
@@ -86,6 +89,9 @@ ON_PAPER: Mapping[str, Refusal] = {
         "A Compose file says something that Compose rejects.", "Correct it; docker compose config says the same."),
     "not-dotenv": Refusal(
         "A line of a .env file is none that Compose reads.", "Write NAME=value, one on a line, quotes closed."),
+    "not-on-swarm": Refusal(
+        "Something of a stack means one machine, and a swarm would refuse or ignore it.",
+        "Write it as the finding says."),
     "not-pgbouncer": Refusal(
         "A configuration of pgbouncer cannot be read, so it was not judged.", "Correct the line."),
     "not-yaml": Refusal("A file is no valid YAML, so it was not judged.", "Correct the line."),
@@ -124,6 +130,9 @@ ON_PAPER: Mapping[str, Refusal] = {
     "stale-fingerprint": Refusal(
         "A fingerprint is not that of the secret as it is now, so what was compared is another value.",
         "Write the fingerprints anew: -e bulkhead_secret=fingerprint."),
+    "swarm-not-deployed": Refusal(
+        "The environment is a stack of a swarm, and Bulkhead proves those but does not deploy them yet.",
+        "Remove bulkhead_engine to deploy it with Compose, on one machine."),
     "template-error": Refusal(
         "A template or an expression cannot be evaluated.", "Correct it at the place that the finding names."),
     "test-key": Refusal(
@@ -137,6 +146,9 @@ ON_PAPER: Mapping[str, Refusal] = {
         "bulkhead_env_names renames a setting that is not in .env.", "Correct the name, or take the line away."),
     "unknown-variable": Refusal(
         "Bulkhead has no variable of that name, so it would have no effect.", "Write the name that the finding gives."),
+    "unknown-volume": Refusal(
+        "bulkhead_adopted_volumes takes over a volume that no service mounts, so its data would be left behind.",
+        "Name a volume of the stack, or mount it in bulkhead_services."),
     "unproved-file": Refusal(
         "A stack brings in a file that is not part of what is proved, and may change with each commit.",
         "Let the service bring the file along (x-bulkhead.files)."),
@@ -167,6 +179,9 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
     "absent-front-door": Refusal(
         "The environment is to be behind the machine's front door, and there is none, or its routes cannot be read.",
         "Run aiia.bulkhead.edge for the machine first."),
+    "adopted-volume": Refusal(
+        "A volume that the environment takes over is not there, or belongs to another environment.",
+        "Correct its name in bulkhead_adopted_volumes (docker volume ls)."),
     "away-on-network": Refusal(
         "A container of the environment is on another environment's network.", "Disconnect it."),
     "certificate-expiring": Refusal(
@@ -195,6 +210,9 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
     "linked-checkout": Refusal(
         "The environment's checkout is a link to somewhere else, where a deployment would change files.",
         "Remove the link."),
+    "missing-age": Refusal(
+        "The machine has no age, with which the environment's backups are to be encrypted.",
+        "Install it: ansible-playbook aiia.bulkhead.provision."),
     "moved-checkout": Refusal(
         "Somebody pulled or switched a checkout by hand. Builds never use it.", "Deploy that environment again."),
     "no-live-restore": Refusal(

@@ -106,7 +106,7 @@ def test_what_a_user_adds_is_judged_as_a_stack(tmp_path: Path) -> None:
 
 
 #: Playbooks that work on a swarm's environment: on the controller, or on machines of which they know no environment.
-WORKS = {"plan", "report", "new", "secrets", "provision", "edge", "swarm"}
+WORKS = {"plan", "report", "new", "adopt", "secrets", "provision", "edge", "swarm"}
 
 #: Those that look at many machines, and have a line for it.
 LINE = {"status", "doctor"}

@@ -260,12 +260,12 @@ def test_good_answers(case: str) -> None:
         (
             {"bulkhead_static_root": "/app/s/static", "bulkhead_media_root": "/app/s/m", "bulkhead_services": {}},
             "static files in /app/s/static (bulkhead_prepare)",
-            "uploads below /app/s/m, on",
+            "uploads below /app/s/m, which is on",
         ),
         (
             {"bulkhead_static_root": "", "bulkhead_media_root": "", "bulkhead_storage_path": "/app/s"},
             "(bulkhead_static_root is empty)",
-            "uploads below /app/s, on",
+            "uploads below /app/s, which is on",
         ),
         (
             {"bulkhead_storage_path": "/app/s", "bulkhead_services": {"django": None, "web": {}}},
