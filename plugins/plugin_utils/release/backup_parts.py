@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..isolation.model import SEAL
+
 #: What a part may be called: its file is.
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*\Z", re.ASCII)
 
@@ -70,5 +72,5 @@ def _all_say_which(parts: Sequence[Mapping[str, Any]]) -> bool:
 
 def _is_part(part: Mapping[str, Any]) -> bool:
     kind, path = part.get("kind"), str(part.get("path") or "")
-    can_be = kind == "postgresql" or (kind == "files" and path.startswith("/"))
+    can_be = kind == "postgresql" or (kind == "files" and (path.startswith("/") or SEAL in path))
     return can_be and bool(_NAME.match(str(part.get("name") or "")))
