@@ -17,7 +17,7 @@ version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)
 attributes:
-  check_mode: {support: full, description: Looks only, as O(mode=look) does.}
+  check_mode: {support: full, description: "Looks only, as O(mode=look) does."}
   diff_mode: {support: full, description: Shows the files that are no secret.}
 options:
   mode:

@@ -28,13 +28,13 @@ options:
   address: {type: str, default: "", description: The address at which the other nodes reach this one.}
   host: {type: str, default: "", description: The machine's name in the inventory.}
   word: {type: str, default: "", description: What the listeners of this run answer. Not a secret.}
-  ports: {type: list, elements: dict, default: [], description: The ports to listen on, as C(protocol) and C(port).}
+  ports: {type: list, elements: dict, default: [], description: "The ports to listen on, as C(protocol) and C(port)."}
   targets: {type: list, elements: dict, default: [], description: The machines that must be reached.}
-  managers: {type: list, elements: str, default: [], description: The managers to join, as C(address:port).}
+  managers: {type: list, elements: str, default: [], description: "The managers to join, as C(address:port)."}
   join_with: {type: str, default: "", description: The token to join with.}
   autolock: {type: bool, description: Whether managers ask for a key after a restart.}
   open_with: {type: str, default: "", description: The key that a restarted manager asks for.}
-  nodes: {type: list, elements: dict, default: [], description: The nodes to set up or to remove, by their whole ids.}
+  nodes: {type: list, elements: dict, default: [], description: "The nodes to set up or to remove, by their whole ids."}
 """
 
 EXAMPLES = r"""
