@@ -17,14 +17,16 @@ import time
 
 PATIENCE = 20
 
+#: One for all requests, and not the default one, which reads every authority of the machine.
+_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_CONTEXT.check_hostname, _CONTEXT.verify_mode = False, ssl.CERT_NONE
+
 
 def ask(address: str, port: int, name: str) -> tuple[int, dict[str, str]]:
     """The status and the headers of one answer, which is read to its end."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
         socket.create_connection((address, port), timeout=PATIENCE) as plain,
-        context.wrap_socket(plain, server_hostname=name) as link,
+        _CONTEXT.wrap_socket(plain, server_hostname=name) as link,
     ):
         link.sendall(f"GET / HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
         said = b""
