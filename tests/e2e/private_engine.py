@@ -75,7 +75,11 @@ class PrivateEngine:
         self._namespace.wait()
         self._log.close()
         # An engine mounts its data upon itself, and leaves it so.
-        subprocess.run(["umount", "--lazy", str(self.directory / "data")], capture_output=True, check=False)
+        # Its data, and the network namespaces of containers that use its host's.
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+        below = sorted(mount for mount in mounts if mount.startswith(f"{self.directory}/"))
+        for mount in reversed(below):
+            subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
         shutil.rmtree(self.directory)
 
     def load(self, *images: str) -> None:
