@@ -49,7 +49,6 @@ ansible.cfg: |
 """
 
 import os
-import sys
 import textwrap
 import time
 from collections.abc import Sequence
@@ -143,7 +142,7 @@ class CallbackModule(Default):
             self._screen.command(annotation(why, "bulkhead"))
         self._screen.close()
         # Ansible makes a warning of any error of a callback. Its own clean-up follows, and the exit code is its own.
-        sys.exit(ExitCode.PARSER_ERROR)
+        raise SystemExit(ExitCode.PARSER_ERROR)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Begin a step."""

@@ -37,7 +37,7 @@ def ask(address: str, port: int, name: str) -> tuple[int, dict[str, str]]:
     if not end:
         raise OSError(f"the answer breaks off after {len(said)} bytes")
     return int(lines[0].split(" ")[1]), {
-        key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines[1:])
+        key.lower(): value.strip() for key, _colon, value in (line.partition(":") for line in lines[1:])
     }
 
 

@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_leaves_no_key(server: Server, tmp_path: Path) -> N
         os.environ["TMPDIR"] = str(temporary)
         checkout(server, tmp_path / "home", key["K"]).fetch()
         os._exit(0)
-    eventually(lambda: (server.folder / "there").exists())
+    eventually((server.folder / "there").exists)
     os.kill(child, 9)
     os.waitpid(child, 0)
     secret = key["K"].splitlines()[2].encode()

@@ -38,7 +38,7 @@ def decided() -> Iterator[None]:
             "the swarm lost its quorum while it was changed: too few managers answer each other. What was done before "
             "stands, and containers go on. Start the missing managers, then run this again",
             error.message,
-        ) from error
+        ) from None
 
 
 def form(api: SwarmApi, host: str, address: str, autolock: bool) -> list[Step]:
@@ -46,7 +46,7 @@ def form(api: SwarmApi, host: str, address: str, autolock: bool) -> list[Step]:
     try:
         api.form(address, autolock)
     except SwarmError as error:
-        raise SwarmError("%s cannot begin the swarm: %s. Nothing was changed" % (host, error.message)) from error
+        raise SwarmError("%s cannot begin the swarm: %s. Nothing was changed" % (host, error.message)) from None
     return [Step("begin the swarm on", host, "swarm", detail="at %s" % address)]
 
 
@@ -64,7 +64,7 @@ def join(api: SwarmApi, host: str, address: str, managers: list[str], token: str
         raise SwarmError(
             "%s (%s) cannot join the swarm of %s, and is in none, as before. What the engine said: %s"
             % (host, address, ", ".join(managers), error.message.rstrip("."))
-        ) from error
+        ) from None
     identity = str((api.info().get("Swarm") or {}).get("NodeID") or "")
     return identity, [Step("join", host, "node", detail="at %s" % address)]
 
@@ -99,7 +99,7 @@ def unlock(api: SwarmApi, host: str, key: str) -> list[Step]:
     except SwarmError as error:
         raise SwarmError(
             "%s is locked, and the key in bulkhead_swarm_unlock_key_file does not open it: %s" % (host, error.message)
-        ) from error
+        ) from None
     _wait_for(lambda: (api.info().get("Swarm") or {}).get("LocalNodeState") == "active")
     return [Step("unlock", host, "node")]
 
