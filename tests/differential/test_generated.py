@@ -16,6 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventor
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.compose.project import ComposeReading
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Release, Renderer
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.writers import dump_compose
 from differential.test_compose import ask_compose, comparable, compose_command, read_ourselves, without_extensions
 from unit.fleets import PRODUCTION, declared
 
@@ -53,6 +54,35 @@ def test_our_own_files(tmp_path: Path, variables: dict[str, Any]) -> None:
     (project,) = build_environment(declaration, release).compose
     from_memory = comparable(replace(ComposeReading(), project=project), "")
     assert _without_environment(from_memory) == _without_environment(theirs)
+
+
+def test_no_text_of_ours_becomes_a_number(tmp_path: Path) -> None:
+    """Compose reads by a newer YAML than the one that wrote the file: digests, versions and settings stay as they are."""
+    if not compose_command():
+        pytest.skip("no Docker Compose v2 on this machine: `docker compose version` does not answer")
+    texts = [
+        "1e3",
+        "4938830541426e16",
+        "+1.5e3",
+        ".5e3",
+        "5.",
+        "1_0e3",
+        "0o17",
+        "0b11",
+        "0x1f",
+        "1_000",
+        "12:30",
+        ".inf",
+        "1e",
+    ]
+    labels = {f"label{number}": text for number, text in enumerate(texts)}
+    file = tmp_path / "docker-compose.yml"
+    service = {"image": "alpine", "labels": labels, "environment": labels}
+    file.write_text(dump_compose({"name": "texts", "services": {"one": service}}), encoding="utf-8")
+    asked = ask_compose([file], tmp_path, tmp_path)
+    assert asked.returncode == 0, asked.stderr
+    found = json.loads(asked.stdout)["services"]["one"]
+    assert found["labels"] == found["environment"] == labels
 
 
 def _write(release: Release, directory: Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,19 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+#: Texts that are numbers to Compose's YAML and not to PyYAML's, which leaves them without quotes: ``1e3``, ``0o17``.
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z|[-+]?0[oO][0-7]+\Z")
+
+
+def _text(dumper: Any, value: str) -> Any:
+    """A text in quotes where a reader could take it for a number, and as PyYAML writes it elsewhere."""
+    style = "'" if value[:1] in "+-.0123456789" and _NUMBER.match(value.replace("_", "")) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def dump_compose(project: Mapping[str, Any], heading: str = "") -> str:

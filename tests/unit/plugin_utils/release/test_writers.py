@@ -99,6 +99,13 @@ def test_a_compose_file_comes_back_as_it_was(project: dict[str, Any]) -> None:
     assert yaml.safe_load(dump_compose(project, "a heading")) == (project or {})
 
 
+@pytest.mark.parametrize("text", ["1e3", "4938830541426e16", "-1.5E3", ".5e3", "1_0e3", "0o17", "80"])
+def test_a_text_that_compose_would_take_for_a_number_is_in_quotes(text: str) -> None:
+    """PyYAML reads by an older YAML, in which only the last is one."""
+    assert dump_compose({"label": text}) == f"label: '{text}'\n"
+    assert dump_compose({"label": f"{text}x"}) == f"label: {text}x\n"
+
+
 def test_a_compose_file_has_no_anchors() -> None:
     shared = {"driver": "local"}
     text = dump_compose({"a": shared, "b": shared}, "first\nsecond")
