@@ -57,7 +57,7 @@ def test_our_own_files(tmp_path: Path, variables: dict[str, Any]) -> None:
 
 
 def test_no_text_of_ours_becomes_a_number(tmp_path: Path) -> None:
-    """Compose reads by a newer YAML than the one that wrote the file: digests, versions and settings stay as they are."""
+    """Compose reads by a newer YAML than the one that wrote the file. Digests, versions and settings stay the same."""
     if not compose_command():
         pytest.skip("no Docker Compose v2 on this machine: `docker compose version` does not answer")
     texts = [
