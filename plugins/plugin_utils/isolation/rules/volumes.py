@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from ..declared import adopted_volumes
 from ..facts.compose_calls import ComposeCall, compose_calls
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
@@ -53,7 +54,13 @@ def foreign_volume(fleet: Fleet) -> Judgement:
             others = [maker for maker in makers if maker != prefix]
             if external and others:
                 owner = others[0]
-            elif named and named != prefix and named not in makers and fleet.by_prefix[named].machine == machine:
+            elif (
+                named
+                and named != prefix
+                and named not in makers
+                and fleet.by_prefix[named].machine == machine
+                and not _is_taken_over(fleet.by_prefix[prefix], name, fleet.by_prefix[named])
+            ):
                 owner = named
             else:
                 continue
@@ -68,6 +75,13 @@ def foreign_volume(fleet: Fleet) -> Judgement:
                 (where,),
                 machine,
             )
+
+
+def _is_taken_over(environment: Environment, name: str, owner: Environment) -> bool:
+    """Whether an environment takes over a volume of a project that nobody deploys with Bulkhead: the volume keeps the
+    name that Compose gave it, as long as no environment claims it. Whose label it has is looked at on the machine."""
+    is_deployed = owner.project or owner.compose or owner.registered_services is not None
+    return name in adopted_volumes(environment).values() and not is_deployed
 
 
 @rule("foreign-volumes-from", "VP-07", severity=Severity.CRITICAL, of_machine=True)
