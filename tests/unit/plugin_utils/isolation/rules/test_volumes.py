@@ -26,10 +26,20 @@ EMPTY: dict[str, Any] = {"settings": {}, "secrets": [], "sources": {}, "nginx": 
 
 def staging(variables: Mapping[str, Any]) -> Environment:
     return assemble(
-        prefix="aiia_staging", name="staging", project="aiia", group="staging", machine="app1",
-        directory="/srv/staging", domains=[], http_port=None, https_port=None, protected=False, variables=variables, origins={},
+        prefix="aiia_staging",
+        name="staging",
+        project="aiia",
+        group="staging",
+        machine="app1",
+        directory="/srv/staging",
+        domains=[],
+        http_port=None,
+        https_port=None,
+        protected=False,
+        variables=variables,
+        origins={},
         rendered=RenderedArtefacts(compose=COMPOSE, compose_file="docker-compose.staging.yml", **EMPTY),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
