@@ -118,6 +118,7 @@ def test_an_unwritten_password_writes_nothing(guide_machine: Server) -> None:
     assert not guide_machine.inventory.exists() and "Traceback" not in run.output
 
 
+@pytest.mark.full
 def test_the_guides_environments_move_one_after_the_other(guide_machine: Server) -> None:
     """Rows, keys and sessions stay, the gap is within what was stated, and the other environment does not notice."""
     run = guide_machine.adopt("-e", "bulkhead_adopt=apply").succeeded()

@@ -180,6 +180,7 @@ class Visits:
         assert min(self.served.values()) > 10, self.served
 
 
+@pytest.mark.full
 def test_environment_by_environment_without_a_failed_request(machine: Moved) -> None:
     production, staging = machine.production, machine.staging
     refused = machine.edge(move=False)
