@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..errors import ReaderError
 from ..model import Claim, Where
 
-_PAIR = re.compile(r"(\w+)\s*=\s*('(?:[^']|'')*'|\S*)")
+_PAIR = re.compile(r"(?<!\w)(\w+)\s*=\s*('(?:[^']|'')*'|\S*)")
 _LINE = re.compile(r"\s*(\"(?:[^\"]|\"\")+\"|[^=\s]+)\s*=\s*(.*?)\s*$")
 
 
