@@ -58,9 +58,8 @@ class ActionModule(ActionBase):
             if directory.exists() and any(directory.iterdir() if directory.is_dir() else [directory]):
                 raise Unusable(
                     f"{directory} exists and is not empty. adopt writes a whole inventory and never into one: give "
-                    "another "
-                    "directory, -e bulkhead_inventory=<directory>. Nothing was written, and the server was not looked "
-                    "at"
+                    "another directory, -e bulkhead_inventory=<directory>. Nothing was written, and the server was "
+                    "not looked at"
                 )
             found = adoption(self._look(variables, arguments), _machine(variables), str(directory), arguments["homes"])
             if not found.planned:
@@ -216,8 +215,7 @@ def _nothing(found: Adoption, projects: list[str]) -> str:
     return "\n".join(
         [
             f"{found.machine} runs {which}, so there is nothing to adopt. Look with: docker ps --all. If Docker runs "
-            "under "
-            "another address, add -e bulkhead_docker_host=<address>. For a new application: ansible-playbook "
+            "under another address, add -e bulkhead_docker_host=<address>. For a new application: ansible-playbook "
             "aiia.bulkhead.new. Nothing was written",
             *found.said,
         ]

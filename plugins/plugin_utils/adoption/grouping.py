@@ -39,8 +39,7 @@ def environments(seen: Mapping[str, Any]) -> tuple[list[Handmade], list[str]]:
         if not labels.get(PROJECT):
             said.append(
                 f"The container {item['name']} was started by hand (docker run) and belongs to no Compose project, so "
-                "it "
-                "is left as it is. To have it in an environment, describe it in bulkhead_services."
+                "it is left as it is. To have it in an environment, describe it in bulkhead_services."
             )
         elif labels.get(ONE_OFF) != "True":
             key = (labels[PROJECT], labels.get(WORKING_DIRECTORY, ""), labels.get(CONFIG_FILES, ""))
@@ -113,8 +112,7 @@ def _one_name(found: Iterable[Handmade]) -> list[str]:
         f"{listing(own.directory or 'an unknown directory' for own in several)}. To Compose their containers are one "
         f"project: docker compose up in one of these directories replaces the services that have the same name in the "
         f"other, and with --remove-orphans it removes all others. Do not run docker compose there until both have "
-        "moved; "
-        "the steps below stop containers by name only."
+        "moved; the steps below stop containers by name only."
         for name, several in by_name.items()
         if len(several) > 1
     ]

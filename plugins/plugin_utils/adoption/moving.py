@@ -22,8 +22,7 @@ _COUNTING, _REMOVING, _JUDGING, _BUILDING, _STARTING, _MIGRATING, _COPYING = 15,
 #: Prints, for each table of a database, its name and how many rows it has.
 _ROWS = (
     "SELECT format($$SELECT %L, count(*) FROM %I.%I$$, table_schema || $$.$$ || table_name, table_schema, table_name) "
-    "FROM "
-    "information_schema.tables WHERE table_type = $$BASE TABLE$$ AND table_schema NOT IN ($$pg_catalog$$, "
+    "FROM information_schema.tables WHERE table_type = $$BASE TABLE$$ AND table_schema NOT IN ($$pg_catalog$$, "
     "$$information_schema$$) ORDER BY 1 \\gexec"
 )
 
@@ -186,14 +185,12 @@ def way_back(plan: Planned) -> list[str]:
     if not own.files:
         return [
             f"The Compose file of {own.prefix} is not known, so there is no way back but the volumes, which stay: keep "
-            "the "
-            "output of docker inspect for each container before you remove it."
+            "the output of docker inspect for each container before you remove it."
         ]
     names = " ".join(f"-f {shlex.quote(path)}" for path in own.files)
     found = [
         f"`ansible-playbook aiia.bulkhead.destroy -l {own.group} -e bulkhead_confirm={own.prefix}` removes what "
-        "Bulkhead made "
-        "and leaves the volumes. Then, on the server:",
+        "Bulkhead made and leaves the volumes. Then, on the server:",
         f"`cd {shlex.quote(own.directory)} && docker compose -p {shlex.quote(own.compose_project)} {names} up -d`",
     ]
     if "redis_data" in plan.stack.adopted:

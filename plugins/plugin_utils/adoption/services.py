@@ -149,16 +149,14 @@ def _storage(found: FoundStack, own: Handmade, container: Container, mounts: lis
         if nginx and mounts:
             own.say(
                 f"{container.name} and nginx of {own.prefix} share no volume, and Bulkhead's nginx serves /static/ and "
-                "/media/ "
-                "from the volume storage: mount it in both (bulkhead_services), with static and media in it."
+                "/media/ from the volume storage: mount it in both (bulkhead_services), with static and media in it."
             )
         return mounts
     found.adopted = {"storage" if name == key else name: volume for name, volume in found.adopted.items()}
     if both[0]["target"] != "/srv/storage":
         own.say(
             f"{container.name} of {own.prefix} has its files at {both[0]['target']}. Backups take all of it; nginx "
-            "serves "
-            "static and media below it."
+            "serves static and media below it."
         )
         found.backup = both[0]["target"]
     return [mount.replace(f"{key}:", "storage:", 1) if mount.startswith(f"{key}:") else mount for mount in mounts]
@@ -177,8 +175,8 @@ def _other(
     if words_of(container.service, {"image": container.seen["image"]}) & FRONT:
         own.say(
             f"{container.name} of {own.prefix} is a web server or proxy other than nginx. It was left out, because "
-            "what it "
-            "routes by (labels, the engine's socket) reaches other environments. Its routes become bulkhead_domains."
+            "what it routes by (labels, the engine's socket) reaches other environments. Its routes become "
+            "bulkhead_domains."
         )
         return
     definition = program(container, settings)
@@ -204,9 +202,8 @@ def _other(
     if ports:
         own.say(
             f"{container.name} of {own.prefix} publishes port {ports[0]['published']} of the machine. It was not taken "
-            "over: "
-            "inside of the environment its service's name reaches it. Add `ports` in bulkhead_services if others need "
-            "it."
+            "over: inside of the environment its service's name reaches it. Add `ports` in bulkhead_services if "
+            "others need it."
         )
     found.services[_key(container, own)] = definition
 
@@ -243,8 +240,7 @@ def _data(
     else:
         own.say(
             f"{container.name} of {own.prefix} {why}: what it holds is not taken over, and starts empty. If it is more "
-            "than "
-            "a cache, copy it before (redis-cli --rdb) and ask it back."
+            "than a cache, copy it before (redis-cli --rdb) and ask it back."
         )
 
 
@@ -266,15 +262,13 @@ def _mounts(
         if mount["type"] == "volume" and source in claimed:
             own.say(
                 f"The volume {source} of {own.prefix} is mounted by {claimed[source]} as well, so neither can have it "
-                "for its "
-                f"own and it was taken over by none. Copy what {own.prefix} needs into a volume of its own after it "
-                "has moved."
+                f"for its own and it was taken over by none. Copy what {own.prefix} needs into a volume of its own "
+                "after it has moved."
             )
         elif mount["type"] == "volume" and _ANONYMOUS.match(source):
             own.say(
                 f"{container.name} of {own.prefix} has a volume without a name at {target}. It is taken over by its "
-                "id; what "
-                "made it may make others, so give it a name sooner or later."
+                "id; what made it may make others, so give it a name sooner or later."
             )
             key = _NAME.sub("_", target.strip("/")) or "data"
             found.adopted[key] = source
@@ -290,9 +284,8 @@ def _mounts(
         else:
             own.say(
                 f"{container.name} of {own.prefix} mounts {source or mount['type']} of the machine at {target}. It was "
-                "left "
-                "out: it reaches outside of the environment. What the application needs of it belongs into its image, "
-                "its settings or a volume of its own."
+                "left out: it reaches outside of the environment. What the application needs of it belongs into its "
+                "image, its settings or a volume of its own."
             )
     for reach in container.seen["reach"]:
         own.say(

@@ -58,8 +58,7 @@ def settings_of(own: Handmade, application: Container | None, django: bool) -> A
         if given == "twice":
             own.say(
                 f"{name} of {own.prefix} names a server of the environment once more. It was not taken over, because "
-                "the "
-                "server's password is another one under Bulkhead: set it in bulkhead_env from the settings that "
+                "the server's password is another one under Bulkhead: set it in bulkhead_env from the settings that "
                 "docs/application.md lists."
             )
         elif given or name in _GIVEN or (django and name in _LISTS):

@@ -78,8 +78,7 @@ def web_of(own: Handmade, files: Sequence[Mapping[str, Any]]) -> Web:
     if found.others:
         own.say(
             f"nginx of {own.prefix} also has {', '.join(sorted(set(found.others)))}. Bulkhead's nginx has none of it: "
-            "add "
-            "what is still needed to bulkhead_nginx_server or bulkhead_nginx_locations."
+            "add what is still needed to bulkhead_nginx_server or bulkhead_nginx_locations."
         )
     return found
 

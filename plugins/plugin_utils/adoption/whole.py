@@ -145,9 +145,8 @@ def refusal(seen: Mapping[str, Any], docker_host: str) -> str:
         return ""
     return (
         f"the engine at {docker_host} runs rootless, as a user of its own: its volumes belong to that user, and no "
-        "firewall "
-        "of the machine guards its containers. It cannot be adopted as it is. Write an inventory with ansible-playbook "
-        "aiia.bulkhead.new, and move the data with a dump. Nothing was written"
+        "firewall of the machine guards its containers. It cannot be adopted as it is. Write an inventory with "
+        "ansible-playbook aiia.bulkhead.new, and move the data with a dump. Nothing was written"
     )
 
 
@@ -216,8 +215,7 @@ def _build(own: Handmade, container: Container | None, files: Iterable[Mapping[s
                 if name not in running:
                     own.say(
                         f"The service {name} of {path} has no container. It was left out; if {own.prefix} needs it, "
-                        "add it to "
-                        "bulkhead_services."
+                        "add it to bulkhead_services."
                     )
         except (yaml.YAMLError, AttributeError, RecursionError, ValueError):
             own.say(f"The Compose file {path} of {own.prefix} is not YAML with services: it was left out.")
@@ -243,8 +241,7 @@ def _left(
     for item in seen["schedules"]:
         yield (
             f"{item['path']} runs Docker on a schedule, for example: {item['lines'][0]}. It knows nothing of Bulkhead: "
-            "replace "
-            "backups by bulkhead_backup_schedule and renewals by bulkhead_acme, and remove it before the move."
+            "replace backups by bulkhead_backup_schedule and renewals by bulkhead_acme, and remove it before the move."
         )
     for file in seen["files"]:
         if file["problem"] and file["kind"] in ("env", "machine-nginx") and "no such file" not in file["problem"]:

@@ -78,8 +78,7 @@ def source_of(
         if credentials:
             own.say(
                 f"The checkout {path} has a password in its repository's address. It was left out. If the repository "
-                "is "
-                "private, put the address with a new token into the vault, as bulkhead_source_repository "
+                "is private, put the address with a new token into the vault, as bulkhead_source_repository "
                 "(docs/source.md), and withdraw the one that lies on the server."
             )
         if not known["branch"]:
