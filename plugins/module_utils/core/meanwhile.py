@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from . import words
 from .directory import DesiredFile, Tree
 from .errors import Failure
 
@@ -186,12 +187,8 @@ def hearing(what: str) -> Iterator[Heard | None]:
 
 
 def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return "%.0f %s" % (count, unit)
-        count /= 1024
-    return "%.1f GiB" % count
+    """A number of bytes in few characters: a decimal place would change at each look."""
+    return words.size(count, ("B", "KiB", "MiB"))
 
 
 def of_registry(line: bytes) -> str:

@@ -14,6 +14,8 @@ from ...module_utils.core import words
 
 #: How many there are of something, as the machines word it too.
 number = words.number
+#: A number of bytes.
+size = words.size
 
 #: Names that one message gives before it counts the rest.
 _NAMED = 3

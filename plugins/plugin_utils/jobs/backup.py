@@ -14,7 +14,7 @@ from ...module_utils.backup.job import BACKUP, ScheduledJob, unit_name
 from ..declaration.model import Declaration
 from ..declaration.schedules import times
 from ..isolation import naming
-from ..isolation.wording import number
+from ..isolation.wording import number, size
 from ..release.render import Release
 from ..release.stack import StackService
 
@@ -106,12 +106,3 @@ def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:
     if last and not last["succeeded"]:
         lines.append(f"  the last scheduled backup ({last['began']}) failed: {last['message'].splitlines()[0]}")
     return lines
-
-
-def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from ..live.status import moment, span
-from ..wording import number
+from ..wording import number, size
 from .markup import plain, table
 
 #: The lanes of the drawing, and the shape of a mark in each: paths around 0,0 that stay readable without colour.
@@ -33,8 +33,6 @@ _FAILED = "M-5 -5L5 5M5 -5L-5 5"
 _LISTED = 50
 
 _RELEASE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
@@ -111,17 +109,10 @@ def _facts(known: Mapping[str, Any]) -> str:
 
 
 def _backup(known: Mapping[str, Any]) -> str:
-    parts = [_size(known["bytes"])] if known.get("bytes") is not None else []
+    parts = [size(known["bytes"])] if known.get("bytes") is not None else []
     parts += [f"made by {known['trigger']}"] if known.get("trigger") else []
     parts += [f"of release {known['release']}"] if known.get("release") else []
     return ", ".join(parts)
-
-
-def _size(count: float) -> str:
-    unit = 0
-    while count >= 1024 and unit < len(_UNITS) - 1:
-        count, unit = count / 1024, unit + 1
-    return f"{count:.0f} {_UNITS[unit]}" if unit == 0 else f"{count:.1f} {_UNITS[unit]}"
 
 
 def _drawing(found: Sequence[Event], now: datetime | None) -> str:
