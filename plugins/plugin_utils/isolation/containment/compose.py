@@ -241,21 +241,20 @@ _FILE: Mapping[str, Entry] = {
     "template_driver": refused("only a swarm knows it"),
 }
 
+
+def by_path(
+    service: Mapping[str, Entry], network: Mapping[str, Entry], volume: Mapping[str, Entry], file: Mapping[str, Entry]
+) -> dict[str, Entry]:
+    """The keys of a service, a network, a volume, and a secret or config, by canonical path."""
+    sections = {"services": service, "networks": network, "volumes": volume, "secrets": file, "configs": file}
+    return {f"{section}.*.{key}": entry for section, table in sections.items() for key, entry in table.items()}
+
+
 #: The whole table, by canonical path.
 COMPOSE: Mapping[str, Entry] = {
     "include": refused("what another file holds is not proved: write the services themselves"),
     "models": _MODELS,
     "name": _own("project"),
     "version": inside_because("Compose ignores it"),
-    **{
-        f"{section}.*.{key}": entry
-        for section, table in (
-            ("services", _SERVICE),
-            ("networks", _NETWORK),
-            ("volumes", _VOLUME),
-            ("secrets", _FILE),
-            ("configs", _FILE),
-        )
-        for key, entry in table.items()
-    },
+    **by_path(_SERVICE, _NETWORK, _VOLUME, _FILE),
 }

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from . import checks
 from .classes import Class, Entry, bounded, ignored, inside_because, one_of, refused, rows
-from .compose import COMPOSE
+from .compose import COMPOSE, by_path
 
 _LIMIT = ignored("Set deploy.resources.limits (cpus, memory, pids) instead")
 _DEVICES = ignored("Swarm passes on no devices")
@@ -97,17 +97,7 @@ _FILE: Mapping[str, Entry] = {
 
 
 def _table() -> dict[str, Entry]:
-    changed = {
-        f"{section}.*.{key}": entry
-        for section, table in (
-            ("services", _SERVICE),
-            ("networks", _NETWORK),
-            ("volumes", _VOLUME),
-            ("secrets", _FILE),
-            ("configs", _FILE),
-        )
-        for key, entry in table.items()
-    }
+    changed = by_path(_SERVICE, _NETWORK, _VOLUME, _FILE)
     # An entry for a whole key takes the place of those for its parts.
     kept = {
         path: entry for path, entry in COMPOSE.items() if not any(path.startswith(f"{above}.") for above in changed)
