@@ -18,6 +18,7 @@ from urllib.parse import quote
 from ..core.errors import Failure
 from ..docker.direct import INTERFACE, UNIX
 from ..docker.socket_connection import SocketConnection
+from .ports import CONTROL
 
 #: Seconds to wait for one answer. The engine itself gives up joining after 20.
 _LIMIT = 60.0
@@ -127,6 +128,5 @@ class SwarmApi:
 
 def _addresses(address: str) -> dict[str, Any]:
     """Where a node listens and is reached: this one address, not also those that the world may see."""
-    port = 2377
-    shown = "[%s]:%d" % (address, port) if ":" in address else "%s:%d" % (address, port)
+    shown = "[%s]:%d" % (address, CONTROL) if ":" in address else "%s:%d" % (address, CONTROL)
     return {"ListenAddr": shown, "AdvertiseAddr": shown, "DataPathAddr": address}
