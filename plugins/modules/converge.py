@@ -108,7 +108,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
         applying.refuse(comparison)
         if planned and not module.check_mode:
-            applied = applying.apply(comparison, releases, returning)
+            applied = applying.apply(comparison, releases, returning, mended)
             containers = applied.pop("containers")
             result.update(applied)
         elif not module.check_mode:

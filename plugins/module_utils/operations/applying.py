@@ -19,7 +19,7 @@ from ..core.steps import Step, as_dicts, backup_step
 from ..release.comparison import Comparison
 from ..release.converge import Converger
 from ..release.data import refuse_other_data
-from ..release.drift_repair import mend, mending_steps
+from ..release.drift_repair import mend
 from ..release.plan import measured
 from ..release.preconditions import refuse_foreign, refuse_gaps
 from ..release.store import Releases
@@ -35,16 +35,16 @@ def refuse(comparison: Comparison) -> None:
     CopyOff(comparison.engine, comparison.params["backup"]).check()
 
 
-def apply(comparison: Comparison, releases: Releases, returning: str) -> dict[str, Any]:
-    """Converge to the release, drift mended first. Returns ``release``, ``steps`` and the ``containers`` afterwards.
+def apply(comparison: Comparison, releases: Releases, returning: str, mended: list[Step]) -> dict[str, Any]:
+    """Converge to the release, drift mended first: ``mended`` are its steps.
 
-    Raises Failure with the steps that were tried.
+    Returns ``release``, ``steps`` and the ``containers`` afterwards. Raises Failure with the steps that were tried.
     """
     params = comparison.params
     converger = Converger(comparison, releases, _back_up(comparison))
 
     def mend_first() -> None:
-        for step in mending_steps(params["mend"]):
+        for step in mended:
             converger.progress.tell(step)
         mend(comparison.engine, params["mend"])
 
