@@ -24,8 +24,8 @@ from hazards.refusal_page import COMMAND, PAGE, page
 
 _ID = re.compile(r"[a-z]+(-[a-z0-9]+)*\Z")
 
-#: What is called like an argument ``rule`` and is no finding's: keys of a waiver, of x-bulkhead, of a backup.
-_NO_FINDING = {"bytes", "command", "kind", "path", "rule"}
+#: What is called like an argument ``rule`` and is no finding's: keys of a waiver, and of x-bulkhead.
+_NO_FINDING = {"command", "kind", "path", "rule"}
 
 
 @cache
@@ -95,7 +95,7 @@ def said() -> Iterator[str]:
             else:
                 continue
             for value in values:
-                for part in ast.walk(value):
+                for part in ast.walk(value) if not isinstance(value, ast.Subscript) else ():
                     text = part.value if isinstance(part, ast.Constant) else own.get(called(part)) if isinstance(
                         part, ast.Name) else None  # fmt: skip
                     if isinstance(text, str) and _ID.match(text):
