@@ -149,13 +149,21 @@ def test_readings_that_fail_end(tmp_path: Path) -> None:
     assert seen(Crashing(tmp_path / "others"), told(tmp_path, "at work"), wait=0.5) == ""
 
 
-def test_an_error_of_the_module_is_the_module_s(tmp_path: Path) -> None:
+def test_an_error_of_the_module_is_the_module_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It passes, and the reader is gone with it."""
+    forks: list[int] = []
+
+    def fork(fork: Callable[[], int] = os.fork) -> int:
+        forks.append(fork())
+        return forks[-1]
+
+    monkeypatch.setattr(meanwhile.os, "fork", fork)
     action = Action(tmp_path / "notes")
     with pytest.raises(ZeroDivisionError), shown_meanwhile(action, "converge", told(tmp_path, "at work"), str):
         raise ZeroDivisionError
+    (reader,) = forks
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(reader, os.WNOHANG)
 
 
 def test_no_room_for_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
