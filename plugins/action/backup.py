@@ -28,6 +28,10 @@ class ActionModule(EnvironmentStep):
     #: A backup only reads the environment's own containers, and is needed most when something is wrong.
     JUDGES: ClassVar = False
 
+    def refuses_swarm(self, given: Mapping[str, Any]) -> str:
+        """A stack has no schedule: it belongs to one machine."""
+        return "" if given["job"] == "schedule" else self.NOT_ON_SWARM
+
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """A list needs no lock."""
         return bool(given["job"] == "list")

@@ -27,6 +27,10 @@ class ActionModule(EnvironmentStep):
     #: It concerns the environment's own certificate, which is needed most when something is wrong.
     JUDGES: ClassVar = False
 
+    def refuses_swarm(self, given: Mapping[str, Any]) -> str:
+        """A deployment of a stack brings its certificate along."""
+        return "" if given["job"] == "deploy" else "bring its certificate (bulkhead_tls_certificate_path and _key_path)"
+
     def ships(self, given: Mapping[str, Any]) -> bool:
         """Of a deployment; a renewal brings nothing new."""
         return bool(given["job"] == "deploy")

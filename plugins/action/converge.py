@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 
@@ -20,6 +20,8 @@ from ..plugin_utils.release.render import secret_values
 
 class ActionModule(EnvironmentStep):
     """Render the whole tree of an environment and ship it in one module call."""
+
+    NOT_ON_SWARM: ClassVar = ""
 
     def ships(self, given: Mapping[str, Any]) -> bool:
         """Always."""
@@ -35,8 +37,13 @@ class ActionModule(EnvironmentStep):
                 "the whole deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
-        require_promotion(self, release)
-        answer = ship(self, commit, run_arguments(self, release), release_arguments(self, release))
+        if self.nodes is None:
+            require_promotion(self, release)
+            answer = ship(self, commit, run_arguments(self, release), release_arguments(self, release))
+        else:
+            from ..plugin_utils.jobs.stack import deploy  # only here: one machine does without
+
+            answer = deploy(self, release, commit)
         self.session.has_converged(answer)
         masked: dict[str, Any] = mask(answer, secret_values(release))
         return masked

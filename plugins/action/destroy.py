@@ -24,9 +24,15 @@ class ActionModule(EnvironmentStep):
     #: Only what carries the environment's own labels is removed, whatever would stop a deployment.
     JUDGES: ClassVar = False
 
+    NOT_ON_SWARM: ClassVar = ""
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """List, ask, remove, and leave a receipt that nothing else changed."""
         prefix = self.declaration.prefix
+        if self.nodes is not None:
+            from ..plugin_utils.jobs.stack import destroy  # only here: one machine does without
+
+            return destroy(self)
         found = self.module("destroy", self._arguments())
         if found.get("failed"):
             return found

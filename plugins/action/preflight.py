@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
@@ -18,12 +18,15 @@ from ..plugin_utils.isolation.live.drift import as_diff, differences
 class ActionModule(EnvironmentStep):
     """Lock, look and judge, or refuse with every finding at once and nothing changed."""
 
+    NOT_ON_SWARM: ClassVar = ""
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Show the notes of the look, with which every step begins."""
         notes = list(map(str, self.session.notes))
         for note in notes:
             Display().display(f"note: {note}")
-        drift = differences(self.live.environment, self.session.observation) if self._task.diff else []
+        shown = self._task.diff and self.nodes is None  # of a stack, the plan says what was changed by hand
+        drift = differences(self.live.environment, self.session.observation) if shown else []
         if drift:
             Display().display(as_diff(drift))
         return {"changed": False, "notes": notes}

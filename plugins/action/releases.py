@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils.gate.machine_calls import call_module
 from ..plugin_utils.gate.step import EnvironmentAction
 
 #: A commit in an image's tag; people need only its beginning.
@@ -21,6 +20,8 @@ _COMMIT = re.compile(r"(?<=:)([0-9a-f]{12})[0-9a-f]{28}\b")
 
 class ActionModule(EnvironmentAction):
     """Ask the machine, and show one line for each release."""
+
+    NOT_ON_SWARM: ClassVar = ""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call the module with what the inventory declares."""
@@ -32,7 +33,12 @@ class ActionModule(EnvironmentAction):
             "prefix": declaration.prefix,
             "state_directory": values["bulkhead_state_directory"],
         }
-        result.update(call_module(self, self.task_vars, "releases", arguments))
+        if self.nodes is None:
+            result.update(self.call("releases", arguments))
+        else:
+            engine = {"docker_host": values["bulkhead_docker_host"], "kept": True}
+            result.update(self.call("stack_info", {**arguments, **engine}))
+            result.pop("look", None)
         if result.get("releases") == []:
             Display().display(f"{declaration.prefix} has no releases here: it is not deployed")
         for release in result.get("releases", ()):

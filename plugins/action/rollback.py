@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
@@ -20,15 +20,23 @@ from ..plugin_utils.release.render import secret_values
 class ActionModule(EnvironmentStep):
     """Bring a kept release into force: its image, Compose file, settings, nginx configuration and commit."""
 
+    NOT_ON_SWARM: ClassVar = ""
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the machine for its kept releases, judge the one that is wanted, and converge to it."""
         release = self.release()
-        kept = self.module("releases", {"wanted": self.declaration.values["bulkhead_release"]})
+        wanted = {"wanted": self.declaration.values["bulkhead_release"]}
+        kept = self.module("releases" if self.nodes is None else "stack_info", wanted)
         if kept.get("failed"):
             return kept
         target = kept["target"]
         self.live.judge_release(self.session, target["environment"])
-        answer = ship(self, "", run_arguments(self, release), {"name": target["release"]})
+        if self.nodes is None:
+            answer = ship(self, "", run_arguments(self, release), {"name": target["release"]})
+        else:
+            from ..plugin_utils.jobs.stack import roll_back  # only here: one machine does without
+
+            answer = roll_back(self, target)
         self.session.has_converged(answer)
         masked: dict[str, Any] = mask(answer, secret_values(release))
         if not (masked.get("changed") or masked.get("failed")):

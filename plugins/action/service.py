@@ -43,6 +43,12 @@ class ActionModule(EnvironmentStep):
     #: A job touches only containers that carry the environment's own labels.
     JUDGES: ClassVar = False
 
+    def refuses_swarm(self, given: Mapping[str, Any]) -> str:
+        """A command runs in a container, and that is on whichever node has the task."""
+        return (
+            "" if given["job"] in ("list", "logs", "restart") else "commands in its containers do not run from here yet"
+        )
+
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """List and logs only read, and a shell without a command only prints a line to run."""
         values = self.declaration.values
@@ -56,6 +62,10 @@ class ActionModule(EnvironmentStep):
             services, command = self._meant(job, release)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
+        if self.nodes is not None:
+            from ..plugin_utils.jobs.stack import service_job  # only here: one machine does without
+
+            return service_job(self, job, release, services)
         sent = self._sent() if command else {}
         if job == "manage" and "input" not in sent and jobs.needs_terminal(command[len(services[0].manage) :]):
             container = f"{services[0].container}-1" if services[0].replicas > 1 else services[0].container

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..module_utils.core.steps import Step, as_dicts
 from ..module_utils.source.values import split_credentials
@@ -17,21 +17,30 @@ from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.isolation.facts.capacity import size
 from ..plugin_utils.jobs.promotion import promotion_arguments
-from ..plugin_utils.release.render import inputs_of
+from ..plugin_utils.release.render import image_repository, inputs_of
 from ..plugin_utils.release.stack import labels
 
 
 class ActionModule(EnvironmentStep):
     """Call the module of the same name with what the inventory declares."""
 
+    NOT_ON_SWARM: ClassVar = ""
+
     def ships(self, given: Mapping[str, Any]) -> bool:
         """Always."""
         return True
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Call the module on the host."""
-        if self.declaration.values["bulkhead_image"]:
-            return self._pull()
+        """Call the module on the host; of a stack, then send its image to the registry."""
+        if self.nodes is None:
+            return self._pull() if self.declaration.values["bulkhead_image"] else self._build()
+        from ..plugin_utils.jobs.stack import pin_images  # only here: one machine does without
+
+        answer = self._build() if not self.declaration.values["bulkhead_image"] else {"changed": False}
+        return answer if answer.get("failed") else pin_images(self, answer)
+
+    def _build(self) -> dict[str, Any]:
+        """Have the image built from the commit."""
         if not self.declaration.values["bulkhead_source_repository"]:
             return {"changed": False, "commit": "", "built": False, "before": ""}
         answer = self.module("source", self._arguments())
@@ -76,7 +85,7 @@ class ActionModule(EnvironmentStep):
             "known_hosts": values["bulkhead_source_known_hosts"],
             "branch": values["bulkhead_source_branch"],
             "commit": values["bulkhead_source_commit"],
-            "image": naming.image_name(values["bulkhead_prefix"], values["bulkhead_app_service"]) if builds else "",
+            "image": image_repository(values) if builds else "",
             "dockerfile": values["bulkhead_build_dockerfile"],
             "context": values["bulkhead_build_context"],
             "target": values["bulkhead_build_target"],

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ..plugin_utils.gate.live import LiveGate
 from ..plugin_utils.gate.plan import require_proof
 from ..plugin_utils.gate.receipts import write_receipt
 from ..plugin_utils.gate.session import begun
@@ -32,6 +31,8 @@ _TOLD = ("drift", "damaged-registry", "rebuilt-registry", "unregistered-environm
 class ActionModule(EnvironmentAction):
     """Verify; if this run deployed something, record the receipt and release the lock."""
 
+    NOT_ON_SWARM: ClassVar = ""
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the gate."""
         result, _options = self.begin(tmp, task_vars)
@@ -43,7 +44,7 @@ class ActionModule(EnvironmentAction):
             return {**result, "changed": False, "msg": "check mode: nothing was changed, so there is nothing to verify"}
         else:
             require_proof(gate, declaration)
-        live = LiveGate(self, self.task_vars, gate, declaration)
+        live = self.live_gate()
         receipt: dict[str, Any] = {}
         with live.during(session) if session else nullcontext():
             if session is not None and not session.converged:
@@ -88,11 +89,13 @@ class ActionModule(EnvironmentAction):
 
 def _is_deployed(prefix: str, answer: dict[str, Any]) -> bool:
     """Whether there is anything of an environment: an entry of a deployment that was verified, or a container."""
-    return bool(prefix in answer["observation"]["registry"] or answer["probed"]["containers"])
+    return bool(prefix in answer["observation"]["registry"] or answer["probed"].get("containers"))
 
 
 def _probed(prefix: str, probed: dict[str, Any], stopping: list[Any]) -> str:
     """One line for a verification without a deployment."""
+    if not probed:
+        return f"{prefix}: its services and nodes are {'not ' if stopping else ''}as they should be"
     asked = [(probed["names"], "name"), (probed["addresses"], "address"), (probed["requests"], "request")]
     return (
         f"{prefix}: probed from {number(probed['containers'], 'container')}: "

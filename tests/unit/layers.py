@@ -49,13 +49,14 @@ MAY_IMPORT |= _below(
         "host": "core docker state",
         "edge": "core docker host state",
         "swarm": "core docker host",
+        "stack": "core docker release state swarm",
         "image": "core docker host source state",
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
         "operations": "backup certificates core docker edge host image probe release source state",
         ".": "core state ansible.module_utils",
-        "../modules": ". backup certificates core docker edge host image operations probe release source state swarm "
+        "../modules": ". backup certificates core docker edge host image operations probe release source stack state swarm "
         "ansible.module_utils",
     },
     MAY_IMPORT,
@@ -90,7 +91,7 @@ MAY_IMPORT |= _below(
         "module_utils/core/env_file module_utils/core/masking module_utils/docker/containers "
         "module_utils/docker/labels module_utils/docker/reference module_utils/image/tag "
         "module_utils/release/paths module_utils/release/service "
-        "module_utils/source/values ansible yaml",
+        "module_utils/source/values module_utils/stack/versions ansible yaml",
         "secrets": "declaration isolation isolation/readers ansible cryptography yaml",
         "gate": "declaration isolation isolation/live isolation/readers isolation/report isolation/rules release "
         "secrets module_utils/core/errors module_utils/core/json_with_digest module_utils/core/masking "
@@ -98,7 +99,8 @@ MAY_IMPORT |= _below(
         "module_utils/core/timestamps "
         "module_utils/docker/labels module_utils/source/values ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/live isolation/report release module_utils/backup/postgresql "
-        "module_utils/core/layout module_utils/core/permit module_utils/core/steps "
+        "module_utils/core/layout module_utils/core/masking module_utils/core/permit module_utils/core/steps "
+        "module_utils/docker/reference "
         "module_utils/backup/job module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",

@@ -13,7 +13,7 @@ from ..core.handles import require_ours
 from ..core.layout import DATABASE
 from ..docker.containers import condition, is_running, labels_of
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, SWARM_SERVICE
 from ..state.home import Home
 from ..state.registry import state_directory
 from .files import ContainerFiles
@@ -42,12 +42,17 @@ def home_of(params: dict[str, Any]) -> Home:
 
 def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
     """The container of a part's service, found by labels alone; a running one if there are several."""
-    containers = engine.containers(
-        "%s=%s" % (PREFIX, params["prefix"]), "%s=%s" % (PROJECT, params["project"]), "%s=%s" % (SERVICE, part["key"])
-    )
-    containers = [container for container in containers if labels_of(container).get(ONE_OFF) != "True"]
+    found = engine.containers("%s=%s" % (PREFIX, params["prefix"]))
+    containers = [container for container in found if _runs(labels_of(container), params["project"], part["key"])]
     containers.sort(key=lambda container: not is_running(container))
     return containers[0] if containers else None
+
+
+def _runs(labels: dict[str, str], project: str, key: str) -> bool:
+    """Whether a container with these labels is one of a service: of Compose, or of a stack's task on this node."""
+    if SWARM_SERVICE in labels:
+        return labels[SWARM_SERVICE] == "%s_%s" % (project, key)
+    return (labels.get(PROJECT), labels.get(SERVICE)) == (project, key) and labels.get(ONE_OFF) != "True"
 
 
 def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> PostgreSQLServer:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import hashlib
 
 #: The modules that change nothing and so need no permit.
-READ_ONLY = frozenset({"evidence", "handmade_info", "machine_info", "promotion", "releases", "status", "verify"})
+READ_ONLY = frozenset(
+    {"evidence", "handmade_info", "machine_info", "promotion", "releases", "stack_info", "status", "verify"}
+)
 
 #: The modules that change what is the machine's own, and nothing of any environment: a gate has nothing to prove.
 OF_THE_MACHINE = frozenset({"edge", "swarm"})

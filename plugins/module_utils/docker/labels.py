@@ -16,6 +16,12 @@ WORKING_DIRECTORY = "com.docker.compose.project.working_dir"
 ONE_OFF = "com.docker.compose.oneoff"
 CONFIG_HASH = "com.docker.compose.config-hash"
 
+#: Docker's, on all that belongs to a stack of a swarm: the stack's name.
+STACK = "com.docker.stack.namespace"
+
+#: Docker's, on the container of a task: the name of its service.
+SWARM_SERVICE = "com.docker.swarm.service.name"
+
 # Ours. The first three say which environment a container, network, volume or image was made for.
 APPLICATION = "io.bulkhead.project"
 ENVIRONMENT = "io.bulkhead.environment"

@@ -27,6 +27,9 @@ from .socket_connection import SocketConnection
 #: The limit for one answer to come, in seconds: a registry may be slow, and a layer large.
 _LIMIT = 600
 
+#: Nobody's login.
+_NOBODY = base64.urlsafe_b64encode(b"{}").decode()
+
 
 class Registries:
     """The registries, as the engine sees them. ``user`` and ``password`` are sent to the image's own registry only."""
@@ -62,8 +65,23 @@ class Registries:
             raise self._error(image, failed[-1] if failed else body)
         return "%s@%s" % (image.name, digest)
 
-    def _ask(self, method: str, path: str, image: ImageReference) -> tuple[int, bytes]:
-        headers = {}
+    def push(self, image: ImageReference) -> str:
+        """Have the engine send an image to its registry. Returns its digest there."""
+        query = urlencode({"tag": image.tag})
+        # The engine asks for the header of a push even where there is nobody to log in.
+        status, body = self._ask("POST", "/images/%s/push?%s" % (quote(image.name), query), image, _NOBODY)
+        said = [_json(line) for line in body.splitlines()]
+        failed = [line for line in body.splitlines() if b'"errorDetail"' in line]
+        if status != 200 or failed:
+            raise self._error(image, failed[-1] if failed else body, "cannot be sent to %s (bulkhead_registry)")
+        found = [str((line.get("aux") or {}).get("Digest") or "") for line in said]
+        digest = next((text for text in reversed(found) if text.startswith("sha256:")), "")
+        if not digest:
+            raise EngineError("the registry %s took %s and gave it no digest" % (image.registry, shown(image)))
+        return digest
+
+    def _ask(self, method: str, path: str, image: ImageReference, nobody: str = "") -> tuple[int, bytes]:
+        headers = {"X-Registry-Auth": nobody} if nobody else {}
         if self._user:
             server = "https://index.docker.io/v1/" if image.registry == "docker.io" else image.registry
             given = {"username": self._user, "password": self._password, "serveraddress": server}
@@ -78,15 +96,23 @@ class Registries:
         finally:
             connection.close()
 
-    def _error(self, image: ImageReference, body: bytes) -> EngineError:
+    def _error(
+        self, image: ImageReference, body: bytes, what: str = "cannot be had from %s (bulkhead_image)"
+    ) -> EngineError:
         """What the engine said, and what to do about it."""
-        try:
-            answer: dict[str, Any] = json.loads(body)
-        except ValueError:
-            answer = {}
+        answer = _json(body)
         said = str(answer.get("message") or (answer.get("errorDetail") or {}).get("message") or "no reason was given")
         mend = _mend(said, image, self._user)
-        return EngineError("%s cannot be had from %s (bulkhead_image): %s" % (shown(image), image.registry, mend), said)
+        return EngineError("%s %s: %s" % (shown(image), what % image.registry, mend), said)
+
+
+def _json(text: bytes) -> dict[str, Any]:
+    """An object that the engine wrote; empty for anything else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _told(lines: Iterator[bytes]) -> Iterator[bytes]:

@@ -97,6 +97,7 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
         "storage": facts.get("Driver", ""),
         "logging": facts.get("LoggingDriver", ""),
         "swarm": (facts.get("Swarm") or {}).get("LocalNodeState", ""),
+        "node": (facts.get("Swarm") or {}).get("NodeID", ""),
         "address_pools": [pool.get("Base", "") for pool in facts.get("DefaultAddressPools") or ()],
     }
 

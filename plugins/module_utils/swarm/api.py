@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of the engine's interface that makes a swarm, over its socket. Runs on the targets.
+"""The part of the engine's interface that makes a swarm and looks at it, over its socket. Runs on the targets.
 
 Docker's client takes a join token as an argument, where every user of the machine reads it in the list of processes.
 The socket takes it in a request.
@@ -10,6 +10,7 @@ The socket takes it in a request.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from typing import Any
@@ -61,6 +62,49 @@ class SwarmApi:
         """One node by its whole id."""
         found: dict[str, Any] = self._ask("GET", "/nodes/%s" % quote(identity, safe=""))
         return found
+
+    def services(self) -> list[dict[str, Any]]:
+        """All services of the swarm, with how many tasks of each run."""
+        found: list[dict[str, Any]] = self._ask("GET", "/services?status=true") or []
+        return found
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """All tasks of the swarm, also those that ended and are still known."""
+        found: list[dict[str, Any]] = self._ask("GET", "/tasks") or []
+        return found
+
+    def networks(self) -> list[dict[str, Any]]:
+        """The networks of the whole swarm."""
+        found: list[dict[str, Any]] = self._ask("GET", "/networks?filters=%s" % quote('{"scope":["swarm"]}')) or []
+        return found
+
+    def configs(self) -> list[dict[str, Any]]:
+        """All configs of the swarm, with what is in them."""
+        found: list[dict[str, Any]] = self._ask("GET", "/configs") or []
+        return found
+
+    def secrets(self) -> list[dict[str, Any]]:
+        """All secrets of the swarm, which shows nobody what is in them."""
+        found: list[dict[str, Any]] = self._ask("GET", "/secrets") or []
+        return found
+
+    def make_config(self, name: str, labels: dict[str, str], content: bytes) -> str:
+        """Keep a config that no service has yet. Returns its id."""
+        body = {"Name": name, "Labels": labels, "Data": base64.b64encode(content).decode()}
+        return str(self._ask("POST", "/configs/create", body)["ID"])
+
+    def label_config(self, identity: str, version: int, spec: dict[str, Any]) -> None:
+        """Change the labels of a config; all else of ``spec`` must be as it is."""
+        self._ask("POST", "/configs/%s/update?version=%d" % (quote(identity, safe=""), version), spec)
+
+    def update_service(self, identity: str, version: int, spec: dict[str, Any]) -> None:
+        """Change a service, which keeps the login with which its nodes fetch images."""
+        path = "/services/%s/update?version=%d&registryAuthFrom=spec" % (quote(identity, safe=""), version)
+        self._ask("POST", path, spec)
+
+    def remove_object(self, kind: str, identity: str) -> None:
+        """Remove a ``service``, ``network``, ``config`` or ``secret`` by its whole id."""
+        self._ask("DELETE", "/%ss/%s" % (kind, quote(identity, safe="")))
 
     def form(self, address: str, autolock: bool) -> str:
         """Make a swarm with this engine as its only manager, which listens on one address. Returns its node's id."""

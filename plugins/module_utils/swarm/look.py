@@ -56,7 +56,7 @@ def look(api: SwarmApi, address: str) -> dict[str, Any]:
         found["refused"] = found["error"]  # to ask for the nodes would take 20 s more, and give the same answer
     elif found["control"]:
         try:
-            found["nodes"] = [_node(each) for each in api.nodes()]
+            found["nodes"] = [node_of(each) for each in api.nodes()]
             spec = api.swarm().get("Spec") or {}
             found["locked"] = bool((spec.get("EncryptionConfig") or {}).get("AutoLockManagers"))
         except SwarmError as error:
@@ -64,7 +64,8 @@ def look(api: SwarmApi, address: str) -> dict[str, Any]:
     return found
 
 
-def _node(said: dict[str, Any]) -> dict[str, Any]:
+def node_of(said: dict[str, Any]) -> dict[str, Any]:
+    """One node as its managers have it."""
     spec, status, manager = said["Spec"], said.get("Status") or {}, said.get("ManagerStatus") or {}
     return {
         "id": said["ID"],

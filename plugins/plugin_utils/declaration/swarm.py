@@ -37,14 +37,11 @@ def is_swarm(declaration: Declaration) -> bool:
     return bool(declaration.values["bulkhead_engine"] == SWARM)
 
 
-def not_yet(declaration: Declaration) -> str:
-    """Why nothing but the plan works for an environment, in one sentence; empty where everything does."""
+def of_swarm(declaration: Declaration, why: str) -> str:
+    """Why something is not done with an environment that is a stack, in one sentence; empty for any other."""
     if not is_swarm(declaration):
         return ""
-    return (
-        f"{declaration.prefix} is a stack of a swarm (bulkhead_engine: swarm): aiia.bulkhead.plan proves it and "
-        "aiia.bulkhead.secrets keeps its secrets, and no other playbook works on a swarm yet"
-    )
+    return f"{declaration.prefix} is a stack of a swarm (bulkhead_engine: swarm): {why}"
 
 
 def check_swarm(declaration: Declaration, mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ...module_utils.core.steps import Step
 from ...module_utils.docker.labels import PREFIX
 from ..isolation.live.metrics import deployment_metrics
-from ..isolation.live.receipt import BystanderComparison, as_text, compare
+from ..isolation.live.receipt import BystanderComparison, as_text
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Finding
 from .machine_calls import MachineCalls
@@ -76,8 +76,10 @@ class Ending:
         )
         entry = {**entry_of(environment), **release, **({"plan": session.plan} if session.plan else {})}
         entry = registry_entry(entry, written, session.observation, after, environment.directory)
-        seen = deployment_metrics(environment, answer, written, session.converged)
-        metrics = {"directory": environment.variables.get("bulkhead_metrics_directory") or "", "known": seen}
+        metrics: dict[str, Any] = {}
+        if not environment.swarm:  # node_exporter knows one machine
+            seen = deployment_metrics(environment, answer, written, session.converged)
+            metrics = {"directory": environment.variables.get("bulkhead_metrics_directory") or "", "known": seen}
         written = self._machine.keep(session, written, entry, metrics=metrics)
         self._notifications.ended(session, self._step, written)
         return written
@@ -155,7 +157,7 @@ class Ending:
         return self._compare(session, after).changes if after and session.observation else ()
 
     def _compare(self, session: Session, after: Mapping[str, Any]) -> BystanderComparison:
-        return compare(session.observation, after, session.prefix, self._surroundings.prefixes)
+        return self._machine.compare(session.observation, after, session.prefix, self._surroundings.prefixes)
 
     def _receipt(
         self, session: Session, compared: BystanderComparison, changed: Sequence[Mapping[str, Any]], **more: Any

@@ -99,12 +99,16 @@ class LiveGate:
         self.machine.take_lock(session)
         with self.during(session, refusing=True):
             self._apply_plan(session)
-            findings = self._accepted(preflight(self.environment, self.around.read, session.observation))
+            findings = self._accepted(self.judged(session))
             if judge:
                 self._refuse(findings, "refused on the machine, and nothing was changed")
             session.notes += [Note(finding.message, finding.rule) for finding in findings if finding.rule in _TOLD]
             session.save()
         return session
+
+    def judged(self, session: Session) -> list[Finding]:
+        """What stands in the way on the machine."""
+        return preflight(self.environment, self.around.read, session.observation)
 
     def _apply_plan(self, session: Session) -> None:
         """Note the plan that this run applies, and refuse one that is older than what was deployed since."""

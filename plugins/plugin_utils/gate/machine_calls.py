@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from ...module_utils.core.errors import last_lines
 from ...module_utils.core.permit import READ_ONLY, permit
 from ..isolation.live.probes import Probes
+from ..isolation.live.receipt import BystanderComparison, compare
 from .meanwhile import shown_meanwhile
 from .proof import Surroundings
 from .sending import send_by_stdin
@@ -149,6 +150,12 @@ class MachineCalls:
             Display().warning(str(written["told"]))
         known = {name: written[name] for name in ("tried",) if name in written}
         return {**receipt, "path": written.get("path", ""), **known} if receipt else {}
+
+    def compare(
+        self, before: Mapping[str, Any], after: Mapping[str, Any], target: str, fleet: Collection[str]
+    ) -> BystanderComparison:
+        """Compare two observations of everything that is not the target's."""
+        return compare(before, after, target, fleet)
 
     def _module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return call_module(self._action, self._task_vars, name, arguments)

@@ -30,7 +30,7 @@ from ..declaration.inventory import Inventory
 from ..declaration.loading import LOCKED, UNREADABLE
 from ..declaration.model import Declaration
 from ..declaration.settings import plain
-from ..declaration.swarm import not_yet
+from ..declaration.swarm import of_swarm
 from ..declaration.templates import is_template
 from ..declaration.variables import ROLE
 from ..isolation.live.registered import entry_of
@@ -113,8 +113,9 @@ def document(
 def _unplannable(own: Declaration) -> Iterator[str]:
     """Why a plan of an environment would not say what is deployed, or would say too much."""
     values = own.values
-    if not_yet(own):
-        yield not_yet(own)
+    unapproved = of_swarm(own, "its plan cannot be approved yet, because it does not name its images' digests")
+    if unapproved:
+        yield unapproved
     commit, image = str(values["bulkhead_source_commit"] or "").lower(), str(values["bulkhead_image"] or "")
     if values["bulkhead_source_repository"] and not _COMMIT.match(commit):
         said = f"bulkhead_source_commit is {commit}" if commit and SEAL not in commit else "it names no commit"

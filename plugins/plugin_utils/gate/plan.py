@@ -30,11 +30,10 @@ from ..declaration.model import Declaration
 from ..declaration.resolve import declare
 from ..declaration.selection import membership, overrides, rewritten, selection
 from ..declaration.sources import check_files_read_as_root
-from ..declaration.swarm import not_yet
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
-from ..isolation.model import SEAL, Finding, Fleet, Severity, Where
+from ..isolation.model import SEAL, Finding, Fleet, Severity
 from ..isolation.readers.fingerprints import sealed_of
 from ..isolation.report import text as report
 from ..isolation.report.answer import Report
@@ -325,7 +324,6 @@ class Gate:
             if declaration.group in meant:
                 findings += declaration.lacking
                 findings += self._rewritten(declaration)
-                findings += _undeployable(declaration)
         return findings
 
     def _judged(self, fleet: Fleet, findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> Verdict:
@@ -423,17 +421,6 @@ class Gate:
             for finding in report.stops(findings, fail_on[target], target, option["others"])
         }
         return [finding for finding in findings if id(finding) in found]
-
-
-def _undeployable(declaration: Declaration) -> list[Finding]:
-    """The finding that refuses to deploy a stack of a swarm, before any host is contacted."""
-    why = not_yet(declaration)
-    where = declaration.origins.get("bulkhead_engine") or Where(item="bulkhead_engine")
-    fix = "remove bulkhead_engine to deploy it with Compose, on one machine"
-    finding = Finding(
-        "swarm-not-deployed", Severity.CRITICAL, (declaration.prefix,), "bulkhead_engine", why, fix, (where,)
-    )
-    return [finding] if why else []
 
 
 def _by_prefix(finding: Finding, names: Mapping[str, str]) -> Finding:

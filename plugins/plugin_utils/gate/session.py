@@ -38,7 +38,8 @@ class Session:
     entry with the kept release that this job returns to, ``digest`` that of the release that was judged on the machine.
     ``steps`` are the modules called, ``changed`` is what they did, as :meth:`Step.as_dict` has it. ``commit`` is what
     was checked out, ``converged`` the commit and the release that are in force since this run, ``permissions`` what
-    ``-e`` permits it, ``plan`` the digest of the plan that it applies.
+    ``-e`` permits it, ``plan`` the digest of the plan that it applies. ``pins`` are a stack's images by digest, and
+    ``versions`` those of its files that only a manager has.
     """
 
     prefix: str
@@ -55,6 +56,8 @@ class Session:
     converged: dict[str, str] = field(default_factory=dict)
     permissions: dict[str, Any] = field(default_factory=dict)
     plan: str = ""
+    pins: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
     def save(self) -> None:
         """Keep the session for the next step of this run."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -17,7 +17,7 @@ from ...module_utils.core.masking import mask
 from ...module_utils.core.steps import sentences
 from ..declaration.command_line import identity
 from ..declaration.model import Declaration
-from ..declaration.swarm import is_swarm, not_yet
+from ..declaration.swarm import is_swarm, of_swarm
 from ..isolation.model import Severity
 from ..isolation.report import text
 from ..release.render import Release, secret_values
@@ -27,6 +27,9 @@ from .machine_calls import call_module
 from .plan import Gate, require_proof, require_same
 from .session import Session, now
 from .unread import shown_seals
+
+if TYPE_CHECKING:
+    from .stack_nodes import StackNodes
 
 
 def as_foreseen(prefix: str, result: Mapping[str, Any], diff: bool) -> str:
@@ -43,6 +46,12 @@ class EnvironmentAction(ActionBase):
 
     OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    #: Why the action does nothing with a stack of a swarm; empty where it works there.
+    NOT_ON_SWARM: ClassVar[str] = "this does not work on a swarm yet"
+
+    #: The nodes of an environment that is a stack; None on one machine.
+    nodes: StackNodes | None = None
+
     gate: Gate
     declaration: Declaration
     task_vars: dict[str, Any]
@@ -50,7 +59,8 @@ class EnvironmentAction(ActionBase):
     def begin(self, tmp: str | None, task_vars: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return an empty result and the task's options.
 
-        Raises AnsibleActionFail where the task would act elsewhere than on the environment's machine, or on a swarm.
+        Raises AnsibleActionFail where the task would act elsewhere than on the environment's machine, or cannot on a
+        swarm, and AnsibleActionSkip for a node for which another one's task acts.
         """
         self.task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, self.task_vars)
@@ -65,9 +75,40 @@ class EnvironmentAction(ActionBase):
         if findings:
             raise AnsibleActionFail(text.refusal(findings))
         if is_swarm(self.declaration):
-            raise AnsibleActionFail(f"{not_yet(self.declaration)}. Nothing was changed")
-        require_declared_machine(self, self.task_vars, self.declaration, self.gate.renderer.templates)
+            self._meet_swarm(given)
+        else:
+            require_declared_machine(self, self.task_vars, self.declaration, self.gate.renderer.templates)
         return result, given
+
+    def refuses_swarm(self, given: Mapping[str, Any]) -> str:
+        """Why a task with these options does nothing with a stack; empty where it works."""
+        return self.NOT_ON_SWARM
+
+    def _meet_swarm(self, given: Mapping[str, Any]) -> None:
+        """Find the manager that is asked; see :meth:`begin`."""
+        from .stack_nodes import StackNodes  # only here: a deployment on one machine does without
+
+        refused = self.refuses_swarm(given)
+        if refused:
+            raise AnsibleActionFail(f"{of_swarm(self.declaration, refused)}. Nothing was changed")
+        self.nodes = StackNodes(self, self.task_vars, self.gate, self.declaration)
+        self.nodes.require_turn()
+        require_declared_machine(self, self.task_vars, self.declaration, self.gate.renderer.templates)
+        self.nodes.choose()
+
+    def live_gate(self) -> LiveGate:
+        """The live gate of the environment, on its machine or on all nodes of its swarm."""
+        if self.nodes is None:
+            return LiveGate(self, self.task_vars, self.gate, self.declaration)
+        from .stack_live import StackGate
+
+        return StackGate(self, self.task_vars, self.gate, self.declaration, self.nodes)
+
+    def call(self, name: str, arguments: Mapping[str, Any], hide: Callable[[str], str] | None = None) -> dict[str, Any]:
+        """Call a module of this collection on the environment's machine, or on the manager of its swarm."""
+        if self.nodes is not None:
+            return self.nodes.call(self.nodes.manager, name, arguments, hide)
+        return call_module(self, self.task_vars, name, arguments, hide)
 
 
 class EnvironmentStep(EnvironmentAction):
@@ -88,7 +129,7 @@ class EnvironmentStep(EnvironmentAction):
             result.update(self.act(given))
             return result
         require_proof(self.gate, self.declaration, self.ships(given) and not self._task.check_mode)
-        self.live = LiveGate(self, self.task_vars, self.gate, self.declaration)
+        self.live = self.live_gate()
         self.session = self.live.ensure(self.JUDGES)
         with self.live.during(self.session, result):
             require_same(self.session, self.gate.render(self.declaration))
@@ -119,7 +160,7 @@ class EnvironmentStep(EnvironmentAction):
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a module of this collection on the machine."""
         self.session.steps.append(name)
-        return call_module(self, self.task_vars, name, {**self.common(), **arguments}, self._hider())
+        return self.call(name, {**self.common(), **arguments}, self._hider())
 
     def _hider(self) -> Callable[[str], str] | None:
         """What takes the environment's secrets out of a line that is shown meanwhile; None if they are not known."""

@@ -130,9 +130,6 @@ ON_PAPER: Mapping[str, Refusal] = {
     "stale-fingerprint": Refusal(
         "A fingerprint is not that of the secret as it is now, so what was compared is another value.",
         "Write the fingerprints anew: -e bulkhead_secret=fingerprint."),
-    "swarm-not-deployed": Refusal(
-        "The environment is a stack of a swarm, and Bulkhead proves those but does not deploy them yet.",
-        "Remove bulkhead_engine to deploy it with Compose, on one machine."),
     "template-error": Refusal(
         "A template or an expression cannot be evaluated.", "Correct it at the place that the finding names."),
     "test-key": Refusal(
@@ -191,6 +188,9 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
         "Deploy that environment again."),
     "damaged-route": Refusal(
         "An environment's route at the front door is damaged on disk.", "Deploy that environment again."),
+    "data-node": Refusal(
+        "The volumes of a stack are on exactly one node, and none, several or one that cannot run tasks has the label.",
+        "Give the label to the node with the volumes, and bring that node back."),
     "disk-filling": Refusal(
         "A disk has less room than its alarm. A full one stops every environment's database.", "Free some space."),
     "disk-full": Refusal(
@@ -202,6 +202,9 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
     "foreign-project": Refusal(
         "Containers of the environment's Compose project were started from another directory, and would be replaced.",
         "Stop that project, or give it another name."),
+    "foreign-stack": Refusal(
+        "The swarm has a stack of the environment's name that Bulkhead did not deploy, and would update its services.",
+        "Remove that stack, or choose another bulkhead_prefix."),
     "in-maintenance": Refusal(
         "The environment answers with its maintenance page, and a deployment does not change that.",
         "aiia.bulkhead.maintenance -e bulkhead_maintenance=off"),
@@ -217,6 +220,9 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
         "Somebody pulled or switched a checkout by hand. Builds never use it.", "Deploy that environment again."),
     "no-live-restore": Refusal(
         "A restart of the engine stops the containers of every environment.", "Run aiia.bulkhead.provision."),
+    "not-a-node": Refusal(
+        "A host of the environment's group is no node of its swarm.",
+        "Let it join (aiia.bulkhead.swarm), or take it out of the group."),
     "open-engine": Refusal(
         "The engine's unprotected port is open: every container can become root.", "Let it listen on its socket only."),
     "other-directory": Refusal(
@@ -251,6 +257,9 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
     "unknown-service": Refusal(
         "A container of the environment's project was made by no deployment, and the next would remove it.",
         "Give it a project of its own, or declare its service."),
+    "unseen-node": Refusal(
+        "A node of the swarm is up and could not be looked at, so tasks may come to run beside something unknown.",
+        "Add its host to the environment's group, or make it reachable."),
     "unlimited-swap": Refusal(
         "The kernel cannot limit a container's swap, so one that swaps slows all.", "Use cgroup v2, or no swap."),
     "unregistered-environment": Refusal(

@@ -14,11 +14,11 @@ from ansible.utils.display import Display
 
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
+from ..gate.other_machine import address, connection_variables, module_elsewhere, own_variables
 from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..release.render import Release
-from .other_machine import address, connection_variables, module_elsewhere, own_variables
 
 #: The beginnings of pull policies that let Compose fetch another image than the judged one.
 _FETCHING = ("always", "daily", "weekly", "every_", "build")

@@ -6,7 +6,7 @@
 one that gives no answer.
 
 A play over all hosts would need the password of every vault. So this one runs on the controller, and opens connections
-as :mod:`other_machine` does: only with what runs nothing here.
+as :mod:`..gate.other_machine` does: only with what runs nothing here.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from ...module_utils.core.permit import permit
 from ..declaration.command_line import typed
 from ..declaration.inventory import holds_seal
 from ..declaration.model import Declaration
-from ..declaration.swarm import not_yet
+from ..declaration.swarm import of_swarm
 from ..gate.connection import declared_variables
 from ..gate.environments import build_environment
 from ..gate.forks import in_parallel
+from ..gate.other_machine import connection_variables, module_elsewhere
 from ..gate.plan import Gate
 from ..gate.questions import questions
 from ..isolation.live.probes import own_request, own_requests
 from ..isolation.model import Environment
 from ..isolation.report import text
-from .other_machine import connection_variables, module_elsewhere
 
 #: How what was found is shown (``bulkhead_format``).
 FORMATS = ("text", "json")
@@ -190,7 +190,7 @@ def places(
     lost: dict[str, str] = {}
     prefixes = Counter(own.prefix for own in gate.declarations)
     for own in declarations:
-        why = not_yet(own) or _unreadable(own)
+        why = of_swarm(own, "aiia.bulkhead.services and aiia.bulkhead.verify show it") or _unreadable(own)
         if prefixes[own.prefix] > 1:
             why = "two environments of the inventory have this prefix"
         if why:

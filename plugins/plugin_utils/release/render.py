@@ -349,8 +349,14 @@ def _image(values: Mapping[str, Any], commit: str) -> str:
     if swarm and values["bulkhead_image"]:
         return str(values["bulkhead_image"])  # each node fetches it where it is
     tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
-    registry = f"{values['bulkhead_registry']}/" if swarm and values["bulkhead_registry"] else ""
-    return f"{registry}{naming.image_name(values['bulkhead_prefix'], values['bulkhead_app_service'])}:{tag}"
+    return f"{image_repository(values)}:{tag}"
+
+
+def image_repository(values: Mapping[str, Any]) -> str:
+    """What the application's images are called, without a tag: of a stack, in the registry."""
+    on_swarm = values["bulkhead_engine"] == SWARM and values["bulkhead_registry"]
+    registry = f"{values['bulkhead_registry']}/" if on_swarm else ""
+    return f"{registry}{naming.image_name(values['bulkhead_prefix'], values['bulkhead_app_service'])}"
 
 
 def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:

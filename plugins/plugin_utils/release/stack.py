@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
@@ -63,13 +63,15 @@ class StackService(DeclaredService):
 class Stack:
     """A whole stack: the Compose mapping, and the services with what is not Compose's.
 
-    Where ``swarm`` names a swarm, the mapping is that of its stack file, and ``notes`` are what people have to know.
+    Where ``swarm`` names a swarm, the mapping is that of its stack file, ``notes`` are what people have to know, and
+    ``waits`` are the services for which each would wait with Compose.
     """
 
     compose: dict[str, Any]
     services: tuple[StackService, ...]
     swarm: str = ""
     notes: tuple[str, ...] = ()
+    waits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def uses_application_image(self) -> bool:

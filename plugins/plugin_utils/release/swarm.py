@@ -52,7 +52,9 @@ def as_swarm(declaration: Declaration, stack: Stack, texts: Mapping[str, str]) -
         compose[section] = {**given, **entries}
         if not compose[section]:
             del compose[section]
-    return Stack(compose, stack.services, values["bulkhead_swarm"], tuple(_notes(declaration.prefix, services)))
+    waits = {service.key: tuple(service.waits_for) for service in services}
+    notes = tuple(_notes(declaration.prefix, services))
+    return Stack(compose, stack.services, values["bulkhead_swarm"], notes, waits)
 
 
 def check_single_lines(declaration: Declaration, settings: Sequence[DotenvLine]) -> None:

@@ -4,18 +4,16 @@
 
 """The files that services bring along, as configs and secrets of a swarm.
 
-Neither can be changed, so the name carries a version. A secret's version is a slow digest: whoever reads the name could
-otherwise try out values.
+Neither can be changed, so the name carries a version; see ``module_utils/stack/versions.py``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
+from ...module_utils.stack.versions import version_of
 from ..isolation import naming
 from ..isolation.model import SEAL
 from .stack import StackFile
@@ -67,11 +65,31 @@ class SwarmFiles:
 def _version(prefix: str, path: str, content: str, secret: bool) -> str:
     if not content or SEAL in content:
         return UNREAD
-    whole = f"{path}\0{content}".encode("utf-8", "surrogatepass")
-    return (_slow(prefix, whole) if secret else hashlib.sha256(whole).hexdigest())[:10]
+    return version_of(prefix, path, content.encode("utf-8", "surrogatepass"), secret)
 
 
-@lru_cache(maxsize=256)
-def _slow(prefix: str, whole: bytes) -> str:
-    """A digest that costs about 50 ms, so that names do not help to guess what they are made of."""
-    return hashlib.scrypt(whole, salt=prefix.encode(), n=16384, r=8, p=1, maxmem=64 << 20, dklen=16).hex()
+def with_versions(compose: Mapping[str, Any], versions: Mapping[str, str]) -> dict[str, Any]:
+    """The mapping of a stack in which files that only the manager reads have the version that it read, by path."""
+    renamed: dict[str, str] = {}
+    found = dict(compose)
+    for section in ("configs", "secrets"):
+        entries: dict[str, Any] = {}
+        for key, entry in (compose.get(section) or {}).items():
+            version = versions.get(str(entry.get("file") or "").removeprefix("./"), "")
+            if version and key.endswith(UNREAD):
+                renamed[key] = key = key.removesuffix(UNREAD) + version
+                entry = {**entry, "name": str(entry["name"]).removesuffix(UNREAD) + version}
+            entries[key] = entry
+        if entries:
+            found[section] = entries
+    found["services"] = {key: _renamed(service, renamed) for key, service in compose["services"].items()}
+    return found
+
+
+def _renamed(service: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    mounts = {
+        section: [{**mount, "source": names.get(mount["source"], mount["source"])} for mount in service[section]]
+        for section in ("configs", "secrets")
+        if section in service
+    }
+    return {**service, **mounts}

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +53,10 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
     """
     seen = (_prefixes(before) | _prefixes(after)) & set(fleet)
     known = {*before["registry"], *after["registry"], *seen} - {target}
-    busy = {prefix for prefix in known if _is_busy(before, after, prefix)}
+    busy = {prefix for prefix in known if is_busy(before, after, prefix)}
     again = before["generation"] != after["generation"]
-    changes: list[str] = []
     notes = ["the machine or its engine restarted during this run"] if again else []
-    for difference in (
+    found = (
         *_containers(before, after, target, again),
         *_objects("networks", before, after, target),
         *_objects("volumes", before, after, target),
@@ -65,7 +64,20 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
         *_files(before, after, known),
         *_guards(before, after, known),
         *_routes(before, after, known),
-    ):
+    )
+    changes, more = sorted_out(found, known, busy)
+    notes += more
+    counted = [container for container in after["containers"] if _owner(container["labels"]) in known]
+    return BystanderComparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
+
+
+def sorted_out(
+    differences: Iterable[Difference], known: Collection[str], busy: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """What fails a run, and what it only notes: what was expected, what a bystander's own deployment did, strangers."""
+    changes: list[str] = []
+    notes: list[str] = []
+    for difference in differences:
         if difference.expected:
             notes.append(f"{difference.text} ({difference.expected})")
         elif difference.owner in busy:
@@ -74,11 +86,10 @@ def compare(before: Observation, after: Observation, target: str, fleet: Collect
             changes.append(difference.text)
         else:
             notes.append(f"{difference.text} (no environment registered here)")
-    counted = [container for container in after["containers"] if _owner(container["labels"]) in known]
-    return BystanderComparison(tuple(sorted(known)), len(counted), tuple(changes), tuple(notes))
+    return changes, notes
 
 
-def _is_busy(before: Observation, after: Observation, prefix: str) -> bool:
+def is_busy(before: Observation, after: Observation, prefix: str) -> bool:
     """Whether an environment was itself deployed in between: its lock is held, or was taken since."""
     held = prefix in before["locks"] or prefix in after["locks"]
     return held or before["deployments"].get(prefix) != after["deployments"].get(prefix)

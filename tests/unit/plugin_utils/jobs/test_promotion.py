@@ -18,13 +18,13 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.templates import Templates
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import EnvironmentStep
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import promotion
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.other_machine import (
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.other_machine import (
     _connection,
     _play_context,
     connection_variables,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.step import EnvironmentStep
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import promotion
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.promotion import promotion_arguments
 from unit.fleets import PRODUCTION, STAGING, declarations, encrypted, inline, read, secrets, write
 

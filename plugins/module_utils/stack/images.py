@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The images of a stack: sent to the registry from where they were built, and named by their digests from then on.
+
+A login goes to the registry in the request that needs it. It is in no argument, and in no file but the one that the
+client reads for ``docker stack deploy``, in a private directory that is gone afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.errors import Failure
+from ..core.steps import Step
+from ..docker.engine import Engine, inspect_objects
+from ..docker.reference import ImageReference, parse
+from ..docker.registries import Registries, shown
+
+
+class StackImages:
+    """The images of one stack, seen from one node. ``user`` and ``password`` are for the registry ``server`` only."""
+
+    def __init__(self, engine: Engine, server: str, user: str, password: str) -> None:
+        self._engine = engine
+        self._known = Registries(engine, user, password)
+        self._anybody = Registries(engine)
+        self._server = server
+
+    def _at(self, image: ImageReference) -> Registries:
+        return self._known if image.registry == self._server else self._anybody
+
+    def send(self, reference: str, check: bool) -> tuple[str, list[Step]]:
+        """Send an image that was built here to its registry, unless it is there. Returns the pinned name, which is only
+        the reference where nothing was sent yet."""
+        image = parse(reference)
+        found = next(iter(inspect_objects(self._engine, "image", [reference])), {})
+        sent = _digests(found, image)
+        if sent:
+            try:
+                if self._at(image).digest(image) in sent:
+                    return _pinned(image, self._at(image).digest(image)), []
+            except Failure:  # the registry lost it
+                pass
+        step = Step("push", reference, "image")
+        if check:
+            return reference, [step]
+        return _pinned(image, self._at(image).push(image)), [step]
+
+    def resolve(self, references: Sequence[str], before: Mapping[str, str]) -> dict[str, str]:
+        """Each reference with the digest that it means. What the release ``before`` had pinned stays as it was."""
+        found = {}
+        for reference in references:
+            image = parse(reference)
+            if image.digest:
+                found[reference] = reference
+            elif before.get(reference):
+                found[reference] = before[reference]
+            else:
+                found[reference] = _pinned(image, self._at(image).digest(image))
+        return found
+
+    def fetch(self, pinned: Sequence[str]) -> list[Step]:
+        """Have this node's engine fetch what it lacks. Raises EngineError for the first that it cannot have."""
+        steps = []
+        for reference in pinned:
+            image = parse(reference)
+            exact = "%s@%s" % (image.name, image.digest)
+            if not inspect_objects(self._engine, "image", [exact]):
+                self._at(image).pull(image, image.digest)
+                steps.append(Step("pull", reference, "image", detail=reference))
+        return steps
+
+
+def _pinned(image: ImageReference, digest: str) -> str:
+    return shown(image._replace(digest=digest))
+
+
+def _digests(found: Mapping[str, Any], image: ImageReference) -> list[str]:
+    """The digests that an image has at its registry, as far as this engine knows."""
+    pairs = [str(name).partition("@") for name in found.get("RepoDigests") or ()]
+    return [digest for name, _at, digest in pairs if name == image.name]

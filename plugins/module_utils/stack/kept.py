@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kept releases of a stack: each a config of the swarm, so that every manager has them.
+
+A config has what it takes to return to a release: the stack file, in which files are named by their versions, the
+settings, and what is asked about it. Files that are secret stay in the swarm's secrets, whose content nobody reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..core.errors import Failure
+from ..docker.labels import PREFIX, RELEASE
+from ..release.store import FOLLOWS, PREVIOUS
+from ..swarm.api import SwarmApi
+
+#: On the config of a release: when it came into force. The last one is in force.
+IN_FORCE = "io.bulkhead.in-force"
+
+#: On the same config: what each service was after the last deployment, so that changes by hand are seen.
+SPECS = "io.bulkhead.specs"
+
+#: The most that a config may hold.
+_MOST = 1000 * 1024
+
+
+class KeptReleases:
+    """The kept releases of one environment, the oldest first."""
+
+    def __init__(self, api: SwarmApi, prefix: str) -> None:
+        self._api = api
+        self._prefix = prefix
+        self._configs: dict[str, dict[str, Any]] = {}
+        self._manifests: dict[str, dict[str, Any]] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Ask the swarm for them once more."""
+        labelled = [config for config in self._api.configs() if _labels(config).get(PREFIX) == self._prefix]
+        found = {str(_labels(config)[RELEASE]): config for config in labelled if RELEASE in _labels(config)}
+        self._configs = dict(sorted(found.items()))
+        self._manifests = {}
+
+    def names(self) -> list[str]:
+        """Their names."""
+        return list(self._configs)
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        """What is kept of one; empty for an unknown name. Raises Failure where it cannot be read."""
+        if name not in self._configs:
+            return {}
+        if name not in self._manifests:
+            try:
+                text = base64.b64decode(self._configs[name]["Spec"].get("Data") or "")
+                specs = json.loads(_labels(self._configs[name]).get(SPECS) or "{}")
+                self._manifests[name] = dict(json.loads(text), specs=specs)
+            except ValueError as error:
+                raise Failure(
+                    "the config %s of the swarm, which keeps the release %s, cannot be read: %s. Remove it "
+                    "(docker config rm) to go on without it" % (config_name(self._prefix, name), name, error)
+                ) from error
+        return self._manifests[name]
+
+    @property
+    def current(self) -> str:
+        """The name of the release in force; empty where none is."""
+        stamps = {_labels(config).get(IN_FORCE, ""): name for name, config in self._configs.items()}
+        last = max(stamps, default="")
+        return stamps[last] if last else ""
+
+    def resolve(self, wanted: str) -> str:
+        """The name of a kept release. Raises Failure, with those that there are, for any other."""
+        shown = ", ".join(reversed(self.names())) or "none"
+        if wanted == PREVIOUS:
+            earlier = str(self.manifest(self.current).get(FOLLOWS) or "") if self.current else ""
+            if earlier in self._configs:
+                return earlier
+            raise Failure(
+                "there is no release before %s to return to; kept releases: %s" % (self.current or "the first", shown)
+            )
+        if wanted not in self._configs:
+            raise Failure("there is no release %s (bulkhead_release); kept releases: %s" % (wanted, shown))
+        return wanted
+
+    def keep(self, name: str, manifest: Mapping[str, Any], labels: Mapping[str, str], specs: Mapping[str, str]) -> None:
+        """Keep a release, which is in force from now on. ``specs`` are digests of its services by their keys."""
+        content = json.dumps(dict(manifest, release=name), sort_keys=True).encode()
+        if len(content) > _MOST:
+            raise Failure(
+                "the release %s has %d KiB, and a swarm keeps no config of more than %d: it is in force, and cannot be "
+                "returned to. Make bulkhead_env or the stack's files smaller" % (name, len(content) >> 10, _MOST >> 10)
+            )
+        own = {**labels, RELEASE: name, IN_FORCE: _stamp(), SPECS: json.dumps(dict(specs))}
+        self._api.make_config(config_name(self._prefix, name), own, content)
+        self.read()
+
+    def bring(self, name: str, specs: Mapping[str, str]) -> None:
+        """Note that a kept release is in force again, or that its services are now as ``specs``."""
+        config = self._configs[name]
+        labels = {**_labels(config), IN_FORCE: _stamp(), SPECS: json.dumps(dict(specs))}
+        spec = {**config["Spec"], "Labels": labels}
+        self._api.label_config(config["ID"], int(config["Version"]["Index"]), spec)
+        self.read()
+
+    def surplus(self, keep: int) -> list[str]:
+        """The releases beyond those to keep: the one in force, those that it followed, then the newest."""
+        line: list[str] = []
+        name = self.current
+        while name and name not in line and name in self._configs:
+            line.append(name)
+            name = str(self.manifest(name).get(FOLLOWS) or "")
+        ordered = [*line, *(name for name in reversed(self.names()) if name not in line)]
+        return ordered[max(1, keep) :]
+
+    def files(self, names: Iterable[str]) -> set[str]:
+        """The configs and secrets that these releases need, by name."""
+        return {
+            file
+            for name in names
+            for section in ("configs", "secrets")
+            for file in self.manifest(name).get(section) or ()
+        }
+
+    def remove(self, name: str) -> None:
+        """Forget a release."""
+        self._api.remove_object("config", self._configs.pop(name)["ID"])
+        self._manifests.pop(name, None)
+
+
+def config_name(prefix: str, release: str) -> str:
+    """The config that keeps a release."""
+    return "%s_release_%s" % (prefix, release)
+
+
+def _labels(config: Mapping[str, Any]) -> dict[str, str]:
+    return dict(config["Spec"].get("Labels") or {})
+
+
+def _stamp() -> str:
+    return "%.6f" % time.time()

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Commands that run once before a release gets requests, each as a job of the swarm in the stack's own networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.directory import DesiredFile
+from ..core.errors import last_lines
+from .rollout import StackError, StackRollout
+
+#: In which state a job's task has ended, well or not.
+_DONE = "complete"
+_ENDED = ("failed", "rejected", "shutdown", "orphaned", "remove")
+
+_PAUSE = 0.5
+
+
+class StackJobs:
+    """Runs jobs of one stack. A job's service is removed when it has ended, however that was."""
+
+    def __init__(self, rollout: StackRollout, limit: float) -> None:
+        self._rollout = rollout
+        self._limit = limit
+
+    def run(self, job: Mapping[str, Any], files: Sequence[DesiredFile]) -> None:
+        """Run one command. Raises StackError, with its last lines, where it fails or takes too long."""
+        key, command = str(job["key"]), " ".join(job["command"])
+        self.clear(key)
+        try:
+            self._rollout.deploy(str(job["text"]), files)
+            why, said = self._wait(key)
+        finally:
+            self.clear(key)
+        if why:
+            raise StackError("preparing the new release of %s failed: %s %s" % (job["service"], command, why), said)
+
+    def clear(self, key: str) -> None:
+        """Remove the service of a job that ended, or that a killed run left."""
+        service = self._rollout.services().get(key)
+        if service:
+            self._rollout.api.remove_object("service", service["id"])
+
+    def _wait(self, key: str) -> tuple[str, str]:
+        """Why a job did not succeed, and its last lines; empty where it did."""
+        deadline = time.monotonic() + self._limit
+        name = "%s_%s" % (self._rollout.project, key)
+        seen = ""
+        while True:
+            now = self._rollout.seen()
+            service = next((one for one in now["services"] if one["name"] == name), None)
+            tasks = [task for task in now["tasks"] if service and task["service"] == service["id"]]
+            if any(task["state"] == _DONE for task in tasks):
+                return "", ""
+            ended = [task for task in tasks if task["state"] in _ENDED]
+            if ended:
+                return "ended: %s" % (ended[-1]["error"] or ended[-1]["state"]), self._said(name)
+            seen = next((task["error"] or task["state"] for task in tasks), seen)
+            if time.monotonic() >= deadline:
+                return "did not end within %d s (bulkhead_prepare_timeout): %s" % (self._limit, seen), self._said(name)
+            time.sleep(_PAUSE)
+
+    def _said(self, name: str) -> str:
+        code, output, errors = self._rollout.engine.docker("service", "logs", "--raw", "--tail", "50", name, limit=20)
+        return last_lines("%s\n%s" % (output, errors)) if code == 0 else ""

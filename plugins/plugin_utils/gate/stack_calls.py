@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The calls to the nodes of a stack's swarm: one lock and one look for each, and one question to a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.display import Display
+
+from ..isolation.live.receipt import BystanderComparison
+from ..isolation.live.stack import compare_swarms
+from .machine_calls import MachineCalls
+from .proof import Surroundings
+from .session import Session
+from .stack_nodes import StackNodes
+
+
+class StackCalls(MachineCalls):
+    """Calls modules for one environment on all nodes. ``nodes`` has chosen a manager."""
+
+    def __init__(self, nodes: StackNodes, values: Mapping[str, Any], surroundings: Surroundings, action: Any) -> None:
+        super().__init__(action, {}, values, surroundings)
+        self.nodes = nodes
+
+    def _module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return self.nodes.call(self.nodes.manager, name, arguments)
+
+    def observe(self) -> dict[str, Any]:
+        """Observe every node, and the swarm."""
+        found = super().observe()
+        return self._whole(found, lambda host: self.nodes.call(host, "machine_info", self._look()))
+
+    def take_lock(self, session: Session) -> None:
+        """Take the lock on every node, the managers' first, and observe them."""
+        super().take_lock(session)
+        wait = {"wait": int(self._values["bulkhead_lock_wait"]), "takeover": self._values["bulkhead_lock_takeover"]}
+        arguments = {**self._lease(session), **self._look(), **wait}
+        try:
+            session.observation = self._whole(
+                session.observation, lambda host: self.nodes.call(host, "preflight", arguments)
+            )
+        except BaseException:
+            self.release_lock(session)
+            raise
+
+    def release_lock(self, session: Session) -> dict[str, Any] | None:
+        """Release the lock on every node. Returns a last observation, or None where the manager gives none."""
+        found = super().release_lock(session)
+        arguments = {**self._lease(session), **self._look(), "release": True}
+        try:
+            return self._whole(found, lambda host: self.nodes.call(host, "preflight", arguments)) if found else None
+        except AnsibleError:
+            return None
+
+    def keep(
+        self,
+        session: Session,
+        receipt: Mapping[str, Any],
+        entry: Mapping[str, Any],
+        gone: bool = False,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Keep receipt and registry entry on every node, and release the lock there in any case."""
+        arguments = {
+            "prefix": session.prefix,
+            "token": session.token,
+            "state_directory": self._values["bulkhead_state_directory"],
+            "owner": self._values["bulkhead_owner"],
+            "entry": dict(entry),
+            "receipt": dict(receipt),
+            "gone": gone,
+        }
+        for host in session.observation.get("nodes", ()):
+            try:
+                self._checked(self.nodes.call(host, "record", arguments))
+            except AnsibleError as error:
+                Display().warning(f"{session.prefix}: {host} keeps no receipt of this run: {error.message}")
+        return super().keep(session, receipt, entry, gone)
+
+    def compare(
+        self, before: Mapping[str, Any], after: Mapping[str, Any], target: str, fleet: Collection[str]
+    ) -> BystanderComparison:
+        """Compare two observations of the swarm."""
+        return compare_swarms(before, after, target, fleet)
+
+    def _whole(self, found: dict[str, Any], ask: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        """The manager's observation with those of the other nodes, and with what the manager says of the swarm.
+
+        Raises AnsibleActionFail where a node answers with an error: its lock is another's, for example.
+        """
+        nodes: dict[str, Any] = {}
+        away = dict(self.nodes.away)
+        for host in self.nodes.others():
+            if host in away:
+                continue
+            try:
+                answer = ask(host)
+            except AnsibleError as error:
+                away[host] = str(error.message).partition("\n")[0]
+                continue
+            if answer.get("failed"):
+                raise AnsibleActionFail(f"{host}: {answer.get('msg') or 'the module ended without an answer'}")
+            nodes[host] = answer["observation"]
+        self.nodes.away = away
+        return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, "stack": self.swarm()["look"]}
+
+    def swarm(self, **more: Any) -> dict[str, Any]:
+        """What the manager says of the swarm, and of what is kept of the environment where ``more`` asks for it."""
+        values = self._values
+        arguments = {
+            "prefix": values["bulkhead_prefix"],
+            "docker_host": values["bulkhead_docker_host"],
+            "state_directory": values["bulkhead_state_directory"],
+            **more,
+        }
+        answer = self._checked(self._module("stack_info", arguments))
+        if answer["look"]["refused"] or not answer["look"]["control"]:
+            why = answer["look"]["refused"] or "it is no manager any more"
+            raise AnsibleActionFail(f"the swarm cannot decide: {self.nodes.manager}: {why}. What runs goes on")
+        return answer

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The live gate of an environment that is a stack, on all nodes of its swarm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from ..declaration.model import Declaration
+from ..isolation.live.stack import stack_findings, unwell
+from ..isolation.model import Finding
+from .live import LiveGate
+from .plan import Gate
+from .session import Session, begun
+from .stack_calls import StackCalls
+from .stack_nodes import StackNodes
+
+
+class StackGate(LiveGate):
+    """The gate of one stack."""
+
+    def __init__(
+        self, action: Any, task_vars: dict[str, Any], gate: Gate, declaration: Declaration, nodes: StackNodes
+    ) -> None:
+        super().__init__(action, task_vars, gate, declaration)
+        self.nodes = nodes
+
+    @cached_property
+    def machine(self) -> StackCalls:
+        """The calls to the nodes."""
+        return StackCalls(self.nodes, self.values, self.around, self._action)
+
+    def judged(self, session: Session) -> list[Finding]:
+        """What stands in the way on the swarm."""
+        return self._standing(session.observation)
+
+    def verify(self) -> tuple[dict[str, Any], list[Finding]]:
+        """Look at the swarm and its nodes once more, and judge them."""
+        session = begun(self.declaration.prefix)
+        after = self.machine.observe()
+        findings = [*self._standing(after), *unwell(self.environment, after)]
+        answer = {"observation": after, "drift": [], "probed": {}}
+        return answer, self._accepted(findings, complete=session is None)
+
+    def _standing(self, observation: Mapping[str, Any]) -> list[Finding]:
+        machines = {host: node.machine for host, node in self.declaration.nodes.items()}
+        return stack_findings(self.environment, self.around.read, observation, machines)

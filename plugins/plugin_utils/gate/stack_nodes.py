@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The nodes of a stack's swarm: which manager is asked, and modules called on each of them.
+
+A play runs an action once for each host. Of a stack, the first host's acts for all of them, and reaches the others as
+Ansible would, with what the environment's own group says of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleActionSkip, AnsibleError
+
+from ...module_utils.core.permit import READ_ONLY, permit
+from ..declaration.inventory import seal
+from ..declaration.model import Declaration
+from ..declaration.templates import Omitted, Templates
+from ..declaration.variables import defaults
+from .kept import keep, kept
+from .machine_calls import call_module, in_words
+from .other_machine import module_elsewhere
+from .plan import Gate
+
+
+class StackNodes:
+    """The nodes of one environment that is a stack. ``away`` says of each that gave no answer why."""
+
+    def __init__(self, action: Any, task_vars: dict[str, Any], gate: Gate, declaration: Declaration) -> None:
+        self._action = action
+        self._task_vars = task_vars
+        self._gate = gate
+        self.declaration = declaration
+        self.own = str(task_vars["inventory_hostname"])
+        self.away: dict[str, str] = {}
+        self.manager = ""
+
+    def require_turn(self) -> None:
+        """Raise AnsibleActionSkip for all hosts of the environment but the first, which acts for all of them."""
+        first = self.declaration.hosts[0]
+        if self.own != first:
+            raise AnsibleActionSkip(f"{first} acts for the whole stack")
+
+    def choose(self) -> None:
+        """Find the first manager that answers, and whose swarm can decide.
+
+        Raises AnsibleActionFail where there is none.
+        """
+        name = f"manager-{self.declaration.prefix}"
+        self.manager = str(kept(name) or "")
+        if self.manager:
+            return
+        said: dict[str, str] = {}
+        for host in self.declaration.hosts:
+            try:
+                answer = self.call(host, "stack_info", {"prefix": self.declaration.prefix, **self._engine()})
+            except AnsibleError as error:
+                said[host] = self.away[host] = str(error.message).partition("\n")[0]
+                continue
+            look = answer.get("look") or {}
+            said[host] = _unfit(answer, look)
+            if not said[host]:
+                self.manager = host
+                keep(name, host)
+                return
+        reasons = "".join(f"\n  {host}: {why}" for host, why in said.items())
+        raise AnsibleActionFail(
+            f"{self.declaration.prefix}: no manager of the swarm can be asked, or too few of them answer each other. "
+            f"Nothing was changed, and what runs goes on. Start the missing managers, then run this again{reasons}"
+        )
+
+    def others(self) -> list[str]:
+        """All hosts but the manager that was chosen."""
+        return [host for host in self.declaration.hosts if host != self.manager]
+
+    def call(
+        self, host: str, name: str, arguments: Mapping[str, Any], hide: Callable[[str], str] | None = None
+    ) -> dict[str, Any]:
+        """Call a module on a node. Raises AnsibleError where that cannot be reached."""
+        if host == self.own:
+            return call_module(self._action, self._task_vars, name, arguments, hide)
+        given = dict(arguments)
+        if name not in READ_ONLY:
+            given["permit"] = permit(name, given["prefix"], given["token"])
+        return in_words(name, module_elsewhere(self._action, self._variables(host), (), name, given))
+
+    def _engine(self) -> dict[str, Any]:
+        values = self.declaration.values
+        return {"docker_host": values["bulkhead_docker_host"], "state_directory": values["bulkhead_state_directory"]}
+
+    def _variables(self, host: str) -> dict[str, Any]:
+        """How another node is reached, as the inventory alone says."""
+        inventory, templates = self._gate.inventory, self._gate.renderer.templates
+        written = inventory.host_variables(host, opened=True)
+        opened = {name: seal(value, True, name) for name, value in written.items()}
+        found = _evaluated({**defaults(inventory.loader), **opened, "inventory_hostname": host}, templates)
+        # What travels there has secrets in it: no file of the node may keep it.
+        found.setdefault("ansible_pipelining", True)
+        return {**found, "inventory_hostname": host}
+
+
+def _evaluated(raw: dict[str, Any], templates: Templates) -> dict[str, Any]:
+    """The variables that say how a host is reached."""
+    found: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name.startswith("ansible_"):
+            with suppress(Omitted):
+                found[name] = templates.value(value, raw)
+    return found
+
+
+def _unfit(answer: Mapping[str, Any], look: Mapping[str, Any]) -> str:
+    """Why an engine cannot be asked for the swarm; empty if it can."""
+    if answer.get("failed"):
+        return str(answer.get("msg") or "the module ended without an answer").partition("\n")[0]
+    if look["state"] != "active":
+        return f"its engine is in no swarm (its state is {look['state'] or 'unknown'})"
+    if not look["control"]:
+        return "it is a worker"
+    return f"it cannot decide: {look['refused']}" if look["refused"] else ""
