@@ -49,15 +49,15 @@ MAY_IMPORT |= _below(
         "host": "core docker state",
         "edge": "core docker host state",
         "swarm": "core docker host",
-        "stack": "core docker release state swarm",
         "image": "core docker host source state",
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
+        "stack": "core docker release state swarm",
         "operations": "backup certificates core docker edge host image probe release source state",
         ".": "core state ansible.module_utils",
-        "../modules": ". backup certificates core docker edge host image operations probe release source stack state swarm "
-        "ansible.module_utils",
+        "../modules": ". backup certificates core docker edge host image operations probe release source stack state "
+        "swarm ansible.module_utils",
     },
     MAY_IMPORT,
 )

@@ -77,6 +77,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.path.lexists": ROOTS, "os.unlink": ROOTS, "os.path.exists": ROOTS, "os.path.isdir": ROOTS,
         "os.access": ROOTS,
     },
+    "module_utils/stack/rollout.py": {"os.path.isdir": NO_CONTENT, "tempfile.TemporaryDirectory": TEMPORARY},
     "module_utils/certificates/challenge.py": {"os.path.isdir": NO_CONTENT},
     "module_utils/certificates/pem.py": {"os.memfd_create": MEMORY},
     "module_utils/core/directory.py": {

@@ -42,17 +42,14 @@ def home_of(params: dict[str, Any]) -> Home:
 
 def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
     """The container of a part's service, found by labels alone; a running one if there are several."""
-    found = engine.containers("%s=%s" % (PREFIX, params["prefix"]))
-    containers = [container for container in found if _runs(labels_of(container), params["project"], part["key"])]
+    if params.get("swarm"):
+        names: tuple[tuple[str, str], ...] = ((SWARM_SERVICE, "%s_%s" % (params["project"], part["key"])),)
+    else:
+        names = ((PROJECT, params["project"]), (SERVICE, part["key"]))
+    containers = engine.containers(*("%s=%s" % pair for pair in ((PREFIX, params["prefix"]), *names)))
+    containers = [container for container in containers if labels_of(container).get(ONE_OFF) != "True"]
     containers.sort(key=lambda container: not is_running(container))
     return containers[0] if containers else None
-
-
-def _runs(labels: dict[str, str], project: str, key: str) -> bool:
-    """Whether a container with these labels is one of a service: of Compose, or of a stack's task on this node."""
-    if SWARM_SERVICE in labels:
-        return labels[SWARM_SERVICE] == "%s_%s" % (project, key)
-    return (labels.get(PROJECT), labels.get(SERVICE)) == (project, key) and labels.get(ONE_OFF) != "True"
 
 
 def server_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> PostgreSQLServer:

@@ -48,6 +48,8 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "recipients": values["bulkhead_backup_recipients"],
         "owner": values["bulkhead_owner"],
         "kinds": list(_BEFORE_RELEASE["all"]),
+        # Then its containers are tasks of a swarm's services, on the node with the volumes.
+        **({"swarm": True} if release.stack.swarm else {}),
         "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
     }
 

@@ -96,8 +96,8 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
         yield from ({**one, "target": f"{one['target']} on {host}"} for one in answer.get("steps") or ())
     if faults:
         raise AnsibleActionFail(
-            f"{listing(faults)} cannot fetch the images of {step.declaration.prefix}, so its tasks could not run there, "
-            "and nothing was updated" + "".join(f"\n  {host}: {why}" for host, why in faults.items())
+            f"{listing(faults)} cannot fetch the images of {step.declaration.prefix}, so no task of it could "
+            "run there. Nothing was updated" + "".join(f"\n  {host}: {why}" for host, why in faults.items())
         )
 
 
@@ -242,6 +242,7 @@ def service_job(step: EnvironmentStep, job: str, release: Release, services: Seq
     prefix, values = step.declaration.prefix, step.declaration.values
     project = naming.project_name(prefix)
     names = {f"{project}_{service.key}": service.key for service in services}
+    answer: dict[str, Any]
     if job == "restart":
         answer = _stack(step, "restart", {**_of_the_run(step), "services": [service.key for service in services]})
         if not answer.get("failed"):
@@ -250,7 +251,7 @@ def service_job(step: EnvironmentStep, job: str, release: Release, services: Seq
     arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
     if job == "logs":
         arguments.update(logs=[*names], lines=values["bulkhead_lines"], since=values["bulkhead_since"])
-    answer: dict[str, Any] = mask(step.call("stack_info", arguments), secret_values(release))
+    answer = mask(step.call("stack_info", arguments), secret_values(release))
     if answer.get("failed"):
         return answer
     look = answer.pop("look")

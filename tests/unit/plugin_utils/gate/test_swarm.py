@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan proves stacks of a swarm beside Compose projects, and nothing else works on a swarm yet."""
+"""The plan proves stacks of a swarm beside Compose projects; what does not work on a swarm says so."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,9 @@ def test_what_a_user_adds_is_judged_as_a_stack(tmp_path: Path) -> None:
 #: Playbooks that work on a swarm's environment: on the controller, or on machines of which they know no environment.
 WORKS = {"plan", "report", "new", "adopt", "secrets", "provision", "edge", "swarm"}
 
+#: Those that a manager of the swarm is asked for.
+ASK = {"deploy", "destroy", "logs", "releases", "restart", "rollback", "services", "verify"}
+
 #: Those that look at many machines, and have a line for it.
 LINE = {"status", "doctor"}
 
@@ -123,14 +127,23 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(PLAYBOOKS) - WORKS - LINE))
-def test_no_playbook_changes_a_swarm(name: str, swarm: Path) -> None:
-    """Each says so in one sentence, before any host is contacted. A new playbook is in this list by itself."""
+@pytest.mark.parametrize("name", sorted(set(PLAYBOOKS) - WORKS - LINE - ASK))
+def test_what_does_not_work_on_a_swarm_says_so(name: str, swarm: Path) -> None:
+    """In one sentence, before any host is contacted. A new playbook is in this list by itself."""
     said = refused(
         swarm, "-l", "production", "-e", "bulkhead_confirm=app_prod", playbook=ROOT / "playbooks" / f"{name}.yml"
     )
-    assert "app_prod is a stack of a swarm (bulkhead_engine: swarm)" in said
-    assert "no other playbook works on a swarm yet" in said
+    assert re.search(r"app_prod is a stack of a swarm \(bulkhead_engine: swarm\): .+\. Nothing was changed", said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["deploy", "services"])
+def test_no_manager_answers(name: str, swarm: Path) -> None:
+    """Each host was asked in turn, and the error says what became of each."""
+    run = play(swarm, "-l", "production", playbook=ROOT / "playbooks" / f"{name}.yml")
+    assert run.code != 0 and "Traceback" not in run.output
+    assert "app_prod: no manager of the swarm can be asked" in run.words
+    assert all(f"{host}: " in run.output for host in UNREACHED)
 
 
 @pytest.mark.slow
@@ -153,10 +166,10 @@ def test_a_project_beside_a_stack_is_deployed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_plan_of_a_swarm(swarm: Path, tmp_path: Path) -> None:
-    """It succeeds. A plan to approve would be one of a deployment, which there is not."""
+    """It succeeds. One to approve would have to name the images' digests."""
     run = play(swarm, playbook=ROOT / "playbooks" / "plan.yml")
     assert run.code == 0, run.output
     assert "the label io.bulkhead.data.app_prod=true" in run.words
     written = play(swarm, "-e", f"bulkhead_plan={tmp_path}/plan.json", playbook=ROOT / "playbooks" / "plan.yml")
-    assert written.code != 0 and "no other playbook works on a swarm yet" in written.words
+    assert written.code != 0 and "its plan cannot be approved yet" in written.words
     assert not (tmp_path / "plan.json").exists()
