@@ -44,9 +44,10 @@ def pinned(release: Release, pins: Mapping[str, str], versions: Mapping[str, str
 
 
 def foundation(release: Release) -> list[str]:
-    """The services that neither run the application nor wait for one that does: what it needs itself."""
+    """The services that the application needs itself: they neither run it, nor wait for it, nor publish ports."""
     stack = release.stack
     found = {service.key for service in stack.services if service.application or service.rolling or service.prepare}
+    found |= {key for key, definition in stack.compose["services"].items() if definition.get("ports")}
     while True:
         more = {key for key, waits in stack.waits.items() if key not in found and found & set(waits)}
         if not more:
