@@ -16,7 +16,7 @@ from ..module_utils.core.masking import mask, texts_to_hide
 from ..plugin_utils.gate.notify import webhook
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.release.render import secret_values
+from ..plugin_utils.release.render import Release, secret_values
 from ..plugin_utils.secrets.editing import SecretsProblem
 from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
@@ -28,9 +28,7 @@ class ActionModule(EnvironmentStep):
     #: A backup only reads the environment's own containers, and is needed most when something is wrong.
     JUDGES: ClassVar = False
 
-    def refuses_swarm(self, given: Mapping[str, Any]) -> str:
-        """A stack has no schedule: it belongs to one machine."""
-        return "" if given["job"] == "schedule" else self.NOT_ON_SWARM
+    NOT_ON_SWARM: ClassVar = ""
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """A list needs no lock."""
@@ -64,7 +62,7 @@ class ActionModule(EnvironmentStep):
             except SecretsProblem as problem:
                 raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
             hidden = [*hidden, *texts_to_hide([given["identity"]])]
-        answer: dict[str, Any] = mask(self.module("backup", given), hidden)
+        answer: dict[str, Any] = mask(self._called(release, given), hidden)
         if answer.get("failed"):
             return answer
         shown = backup.listing(self.declaration.prefix, answer) if job == "list" else []
@@ -75,6 +73,14 @@ class ActionModule(EnvironmentStep):
         if job == "make":
             self.live.ending.conclude(self.session, "backup", answer["steps"])
         return answer
+
+    def _called(self, release: Release, given: Mapping[str, Any]) -> dict[str, Any]:
+        if self.nodes is None or given["job"] == "schedule":
+            return self.module("backup", given)
+        from ..plugin_utils.jobs.stack import on_data_node  # only here: one machine does without
+
+        self.session.steps.append("backup")
+        return on_data_node(self, release, "backup", given)
 
     def _common(self) -> dict[str, Any]:
         common = self.common()

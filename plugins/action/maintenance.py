@@ -24,6 +24,8 @@ class ActionModule(EnvironmentStep):
     #: The page is needed most when something is wrong with the machine.
     JUDGES: ClassVar = False
 
+    NOT_ON_SWARM: ClassVar = "its page would be a file of one machine, and nginx may run on any node"
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Put the page up or down, and say what visitors see."""
         values, prefix = self.declaration.values, self.declaration.prefix

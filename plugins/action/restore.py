@@ -30,6 +30,8 @@ class ActionModule(EnvironmentStep):
     #: A restore touches only the environment's own containers, and is needed most when something is wrong.
     JUDGES = False
 
+    NOT_ON_SWARM = "a backup is restored into it by hand on the node with its volumes (docs/swarm.md)"
+
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Restore, or refuse with every reason at once and nothing changed."""
         values, prefix = self.declaration.values, self.declaration.prefix

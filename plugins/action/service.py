@@ -46,7 +46,9 @@ class ActionModule(EnvironmentStep):
     def refuses_swarm(self, given: Mapping[str, Any]) -> str:
         """A command runs in a container, and that is on whichever node has the task."""
         return (
-            "" if given["job"] in ("list", "logs", "restart") else "commands in its containers do not run from here yet"
+            ""
+            if given["job"] in ("list", "logs", "restart")
+            else "run commands with docker exec on the node that aiia.bulkhead.services names for the task"
         )
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role ``swarm`` on servers of a test's own: formed, extended, mended, and left alone where something is wrong.
+"""The role ``swarm`` on servers of a test's own: formed, extended, mended, and left alone where something is wrong. On
+the swarm that it formed, a stack is deployed.
 
 One swarm for the whole file; each test finds it as the one before left it.
 """
@@ -18,9 +19,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from container_registry import container_registry
 from observe import ProcessArguments, eventually
-from support import ROOT, Run, Site
+from steady_client import ask
+from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
+from swarm_stack import DOMAIN, HTTPS, play, stack_place, steady_requests
 
 PLAYBOOK = ROOT / "playbooks/swarm.yml"
 #: A Python whose clock is ten minutes ahead.
@@ -120,6 +124,105 @@ def test_form(group: Group) -> None:
         "tiny", "/bin/busybox", "sleep", "100000",
     )  # fmt: skip
     eventually(lambda: len(group.tasks("node1")) == 4, 60)
+
+
+@pytest.fixture(scope="module")
+def stack(group: Group, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An environment on the swarm, which is not deployed yet; its data is to be on node1."""
+    directory = tmp_path_factory.mktemp("stack")
+    with container_registry(directory / "registry", f"{group.servers.subnet}.1") as registry:
+        yield stack_place(group.servers, registry, directory / "site")
+
+
+def services(group: Group, place: Place) -> dict[str, str]:
+    """The ids of the stack's services, by name."""
+    said = group.servers[0].docker(
+        "service", "ls", "--filter", f"label=com.docker.stack.namespace={place.prefix}", "--format", "{{.Name}} {{.ID}}"
+    )
+    return dict(line.split() for line in said.splitlines())
+
+
+def running(group: Group, place: Place, key: str) -> dict[str, str]:
+    """The tasks of a service that run, each with its node."""
+    said = group.servers[0].docker(
+        "service", "ps", f"{place.prefix}_{key}", "--no-trunc", "--filter", "desired-state=running", "--format",
+        "{{.ID}} {{.Node}}",
+    )  # fmt: skip
+    return dict(line.split() for line in said.splitlines())
+
+
+def test_a_stack_is_deployed(group: Group, stack: Place) -> None:
+    """Refused while no node has the data; then deployed, others unchanged; and a second time with nothing to do."""
+    manager = group.servers[0]
+    error = stack.deploy().error
+    assert "data-node" in error and f"No node has the label io.bulkhead.data.{stack.prefix}=true" in error
+    assert services(group, stack) == {}
+    manager.docker("node", "update", "--label-add", f"io.bulkhead.data.{stack.prefix}=true", "node1")
+
+    planned = stack.deploy("--check").succeeded()
+    assert "create django_prod" in planned.output and services(group, stack) == {}
+    bystanders = group.tasks("node1")
+    password = stack.secrets["bulkhead_secrets"]["REGISTRY_PASSWORD"]
+    with ProcessArguments([password]) as arguments:
+        done = stack.deploy().succeeded()
+    assert not arguments.seen and password not in done.output
+    assert {name.removeprefix(f"{stack.prefix}_") for name in services(group, stack)} == {
+        "django_prod",
+        "nginx",
+        "redis",
+    }
+    assert set(running(group, stack, "nginx").values()) == {"node1", "node2", "node3"}
+    assert set(running(group, stack, "redis").values()) == {"node1"}
+    assert len(running(group, stack, "django_prod")) == 2
+    assert group.tasks("node1") == bystanders
+    for server in group.servers:
+        assert ask(server.address, HTTPS, DOMAIN)[0] == 200
+    tasks = running(group, stack, "django_prod") | running(group, stack, "nginx")
+
+    again = stack.deploy().succeeded()
+    assert again.changed == 0, again.output
+    assert running(group, stack, "django_prod") | running(group, stack, "nginx") == tasks
+    assert stack.deploy("--check").succeeded().changed == 0
+
+
+def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
+    """A changed setting, a failed release, a return and a drained node, with requests all the while."""
+    addresses = [server.address for server in group.servers]
+    nginx = running(group, stack, "nginx")
+    with steady_requests(*addresses[:2]) as requests:
+        stack.variables["bulkhead_env"]["SAY"] = "changed"
+        done = stack.deploy().succeeded()
+        assert "update django_prod" in done.output and "update nginx" not in done.output
+        first = running(group, stack, "django_prod")
+
+        stack.variables["bulkhead_services"]["django"]["command"] = ["sh", "-c", "echo the disk is gone; exit 3"]
+        error = stack.deploy().error
+        assert "the engine rolled it back" in error and "the disk is gone" in error
+        del stack.variables["bulkhead_services"]["django"]["command"]
+        assert set(running(group, stack, "django_prod")) & set(first)
+
+        done = play(stack, "rollback").succeeded()
+        assert done.changed == 1
+        group.servers[0].docker("node", "update", "--availability", "drain", "node3")
+        eventually(lambda: "node3" not in running(group, stack, "django_prod").values(), 60)
+        eventually(lambda: len(running(group, stack, "django_prod")) == 2, 60)
+        group.servers[0].docker("node", "update", "--availability", "active", "node3")
+    assert requests.failed == [] and requests.served > 50
+    assert set(running(group, stack, "nginx")) >= {task for task, node in nginx.items() if node != "node3"}
+    assert play(stack, "releases").succeeded().output.count("\n* ") == 1
+    assert "serving" in play(stack, "logs", "-e", "bulkhead_service=django").succeeded().output
+    assert "2 of 2 tasks" in play(stack, "services").succeeded().output
+    play(stack, "verify").succeeded()
+
+
+def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
+    bystanders = group.tasks("node1")
+    done = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()
+    assert f"remove service {stack.prefix}_nginx" in done.output
+    assert services(group, stack) == {}
+    left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
+    assert left == ""
+    assert group.tasks("node1") == bystanders
 
 
 def test_what_may_not_join(group: Group) -> None:

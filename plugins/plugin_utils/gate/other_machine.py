@@ -39,16 +39,21 @@ _PRIVILEGES = ("ansible_become", "ansible_become_method", "ansible_become_user")
 
 
 def module_elsewhere(
-    action: ActionBase, variables: Mapping[str, Any], left: Sequence[str], name: str, arguments: Mapping[str, Any]
+    action: ActionBase,
+    variables: Mapping[str, Any],
+    left: Sequence[str],
+    name: str,
+    arguments: Mapping[str, Any],
+    ours: bool = False,
 ) -> dict[str, Any]:
-    """Call a module of this collection on another environment's machine.
+    """Call a module of this collection on another environment's machine, or on another node of ``ours``.
 
     ``variables`` and those that are ``left`` out are what :func:`connection_variables` says. Raises AnsibleError where
     that machine cannot be reached.
     """
     task = action._task.copy()
     task.action, task.args, task.delegate_to = f"aiia.bulkhead.{name}", dict(arguments), None
-    context = _play_context(action, task, variables)
+    context = _play_context(action, task, variables, ours)
     connection = _connection(task, context, variables)
     # An action of its own: what it discovers there, such as the Python interpreter, must not apply to our machine.
     call = action._shared_loader_obj.action_loader.get(
@@ -63,6 +68,8 @@ def module_elsewhere(
     try:
         answer: dict[str, Any] = call.run(task_vars=dict(variables))
     except AnsibleError as error:
+        if ours:
+            raise
         unused = ["passwords typed for this run", *left]
         hint = f"not used here, and perhaps needed for that: {', '.join(unused)}"
         raise AnsibleConnectionFailure(
@@ -133,12 +140,13 @@ def _is_harmless(name: str, value: Any) -> bool:
     return not str(value).startswith("-") and name in _WHERE.split()
 
 
-def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any]) -> PlayContext:
+def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any], ours: bool) -> PlayContext:
     """What connection plugins read besides their options.
 
-    Passwords that were typed for this run (``-k``, ``-K``) are for our machine alone.
+    Passwords that were typed for this run (``-k``, ``-K``) are for our own machines alone.
     """
-    given = PlayContext(passwords={})
+    typed = action._play_context
+    given = PlayContext(passwords={"conn_pass": typed.password, "become_pass": typed.become_pass} if ours else {})
     context = given.set_task_and_variable_override(task=task, variables=variables, templar=action._templar)
     # Not the connection of this run (-c local): their interpreter would run here.
     context.connection = variables.get("ansible_connection") or "ssh"

@@ -57,7 +57,7 @@ class StackNodes:
         said: dict[str, str] = {}
         for host in self.declaration.hosts:
             try:
-                answer = self.call(host, "stack_info", {"prefix": self.declaration.prefix, **self._engine()})
+                answer = self.call(host, "stack_info", self._asking())
             except AnsibleError as error:
                 said[host] = self.away[host] = str(error.message).partition("\n")[0]
                 continue
@@ -73,6 +73,16 @@ class StackNodes:
             f"Nothing was changed, and what runs goes on. Start the missing managers, then run this again{reasons}"
         )
 
+    def host_of(self, label: str) -> str:
+        """The host whose node has a label; each host is asked once until it is found. Empty where none has it."""
+        look = self.call(self.manager, "stack_info", self._asking())["look"]
+        labelled = {node["id"] for node in look["nodes"] if label and node["labels"].get(label) == "true"}
+        for host in self.declaration.hosts if labelled else ():
+            with suppress(AnsibleError):
+                if (self.call(host, "stack_info", self._asking()).get("look") or {}).get("node") in labelled:
+                    return host
+        return ""
+
     def others(self) -> list[str]:
         """All hosts but the manager that was chosen."""
         return [host for host in self.declaration.hosts if host != self.manager]
@@ -86,11 +96,12 @@ class StackNodes:
         given = dict(arguments)
         if name not in READ_ONLY:
             given["permit"] = permit(name, given["prefix"], given["token"])
-        return in_words(name, module_elsewhere(self._action, self._variables(host), (), name, given))
+        return in_words(name, module_elsewhere(self._action, self._variables(host), (), name, given, ours=True))
 
-    def _engine(self) -> dict[str, Any]:
+    def _asking(self) -> dict[str, Any]:
         values = self.declaration.values
-        return {"docker_host": values["bulkhead_docker_host"], "state_directory": values["bulkhead_state_directory"]}
+        engine = {name: values[f"bulkhead_{name}"] for name in ("docker_host", "state_directory")}
+        return {"prefix": self.declaration.prefix, **engine}
 
     def _variables(self, host: str) -> dict[str, Any]:
         """How another node is reached, as the inventory alone says."""

@@ -172,31 +172,27 @@ def _back_up(step: EnvironmentStep, release: Release) -> list[dict[str, Any]]:
         return []
     if step._task.check_mode:
         return as_dicts([Step("make", kind="backup")])
-    assert step.nodes is not None
-    host = _data_host(step, release)
-    answer = step.nodes.call(host, "backup", {**step.common(), "job": "make", "backup": arguments})
+    answer = on_data_node(step, release, "backup", {"job": "make", "backup": arguments})
     if answer.get("failed"):
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: the backup before the release failed on {host}: {answer.get('msg')}. Nothing "
-            "was updated",
+            f"{step.declaration.prefix}: the backup before the release failed: {answer.get('msg')}. Nothing was updated",
             result={"detail": answer.get("detail", "")},
         )
     made: list[dict[str, Any]] = answer["steps"]
     return made
 
 
-def _data_host(step: EnvironmentStep, release: Release) -> str:
-    """The host whose node has the volumes. Raises AnsibleActionFail where no node that was looked at has them."""
-    seen = step.session.observation
+def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a module on the node that has the volumes of a stack. Raises AnsibleActionFail where no node has them."""
+    assert step.nodes is not None
     label = data_label(release, step.declaration.prefix)
-    found = {node["id"] for node in seen["stack"]["nodes"] if label and node["labels"].get(label) == "true"}
-    host = next((host for host, node in _nodes(seen) if node in found), "")
+    host = step.nodes.host_of(label)
     if not host:
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: no node has the volumes to back up (label {label or 'none'}). Nothing was "
-            "updated"
+            f"{step.declaration.prefix}: no node that can be reached has its volumes "
+            f"(label {label or 'of none: no service has a volume'}). Nothing was changed"
         )
-    return host
+    return step.nodes.call(host, name, {**step.common(), **arguments})
 
 
 def roll_back(step: EnvironmentStep, target: Mapping[str, Any]) -> dict[str, Any]:

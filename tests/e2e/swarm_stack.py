@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A stack of three services on servers of a test's own: nginx on every node, an application with two tasks, a Redis.
+
+These kernels have neither IPVS nor IPsec, so the stack has ports in mode ``host``, names instead of virtual addresses,
+and networks without encryption.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from certificate import self_signed
+from container_registry import USER, ContainerRegistry
+from steady_client import ask
+from support import IMAGE, SERVER, Place, Run, Site, health_check
+from swarm_servers import SwarmServers
+
+NGINX, REDIS = "bulkhead-demo/nginx:1.26", "bulkhead-demo/redis:8"
+DOMAIN = "shop.example.com"
+HTTP, HTTPS = 8080, 8443
+
+#: Names instead of virtual addresses, and an update that is watched for less than a person would wait.
+_DEPLOY = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
+
+
+class StackSite(Site):
+    """The inventory of one environment, whose hosts are servers."""
+
+    servers: SwarmServers
+
+    def write(self, locked: Any = ()) -> None:
+        """Write the inventory with a host for each server."""
+        super().write(locked)
+        hosts = {f"{server.name}-shop": server.variables for server in self.servers}
+        (self.inventory / "hosts.yml").write_text(yaml.safe_dump({"stack": {"hosts": hosts}}))
+
+
+def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: Path) -> Place:
+    """The environment, its images in the registry, and a registry that all nodes trust."""
+    certificate, key = self_signed([DOMAIN])
+    recipe = f"FROM {IMAGE}\nCMD {json.dumps(['python3', '-u', '-c', SERVER])}\n"
+    built = f"{servers.name}:app"
+    subprocess.run(["docker", "build", "--quiet", "--tag", built, "-"], input=recipe, text=True, check=True)
+    for image, name in ((built, "shop/app:1"), (NGINX, "shop/nginx:1"), (REDIS, "shop/redis:1")):
+        registry.push(image, name)
+    for server in servers:
+        folder = f"/etc/docker/certs.d/{registry.address}"
+        server.run("sh", "-c", f"mkdir -p {folder} && cat >{folder}/ca.crt", given=registry.certificate)
+    site = StackSite(directory, servers.name, host_variables={"ansible_timeout": 5})
+    site.servers = servers
+    place = site.add(
+        "stack",
+        "prod",
+        engine="swarm",
+        swarm="tests",
+        registry=f"{registry.address}/shop",
+        image=f"{registry.address}/shop/app:1",
+        image_user=USER,
+        domains=[DOMAIN],
+        http_port=HTTP,
+        https_port=HTTPS,
+        prepare=[],
+        wait_timeout=60,
+        env={"SAY": "hello"},
+        compose={"networks": {"default": {"driver_opts": {"encrypted": "false"}}}},
+        services={
+            "pgbouncer": None,
+            "postgresql": None,
+            "django": {
+                "volumes": [],
+                "healthcheck": health_check(20, 2),
+                "stop_grace_period": "2s",
+                "deploy": {**_DEPLOY, "replicas": 2},
+            },
+            "nginx": {
+                "image": f"{registry.address}/shop/nginx:1",
+                "volumes": ["./docker/nginx:/etc/nginx/conf.d:ro", "./.bulkhead/private/nginx:/etc/nginx/tls:ro"],
+                "deploy": _DEPLOY,
+            },
+            "redis": {"image": f"{registry.address}/shop/redis:1", "deploy": _DEPLOY},
+        },
+    )
+    place.secrets = {
+        "bulkhead_secrets": {
+            **dict.fromkeys(("SECRET_KEY", "REDIS_PASSWORD", "DB_PASSWORD", "POSTGRES_PASSWORD"), ""),
+            "SECRET_KEY": f"key-of-{servers.name}-{'k' * 30}",
+            "REDIS_PASSWORD": f"redis-of-{servers.name}-{'r' * 30}",
+            "REGISTRY_PASSWORD": registry.password,
+        },
+        "bulkhead_tls_certificate": certificate,
+        "bulkhead_tls_key": key,
+    }
+    return place
+
+
+@dataclass
+class Requests:
+    """How many were answered, and what became of the others."""
+
+    served: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def steady_requests(*addresses: str) -> Iterator[Requests]:
+    """Ask each address in turn, twenty times a second, while the block runs."""
+    found, over = Requests(), threading.Event()
+
+    def visit(address: str) -> None:
+        while not over.wait(0.1):
+            try:
+                status, _headers = ask(address, HTTPS, DOMAIN)
+                if status != 200:
+                    raise OSError(f"status {status}")
+                found.served += 1
+            except OSError as error:
+                found.failed.append(f"{address} at {time.strftime('%X')}: {error!r}")
+
+    threads = [threading.Thread(target=visit, args=(address,)) for address in addresses]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def play(place: Place, name: str, *arguments: str) -> Run:
+    """Run one of the collection's playbooks on the environment."""
+    return place.site.play("-l", place.group, *arguments, playbook=f"playbooks/{name}.yml")
