@@ -48,7 +48,7 @@ class ActionModule(EnvironmentStep):
         return (
             ""
             if given["job"] in ("list", "logs", "restart")
-            else "run commands with docker exec on the node that aiia.bulkhead.services names for the task"
+            else "type docker exec on the node that aiia.bulkhead.services names"
         )
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:

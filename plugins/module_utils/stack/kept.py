@@ -27,7 +27,8 @@ IN_FORCE = "io.bulkhead.in-force"
 #: On the same config: what each service was after the last deployment, so that changes by hand are seen.
 SPECS = "io.bulkhead.specs"
 
-#: The most that a config may hold.
+#: The longest name of a config, and the most that one may hold.
+_LONGEST = 64
 _MOST = 1000 * 1024
 
 
@@ -135,8 +136,8 @@ class KeptReleases:
 
 
 def config_name(prefix: str, release: str) -> str:
-    """The config that keeps a release."""
-    return "%s_release_%s" % (prefix, release)
+    """The config that keeps a release; the time in a release's name is enough where there is no room for all of it."""
+    return ("%s_%s" % (prefix, release))[:_LONGEST]
 
 
 def _labels(config: Mapping[str, Any]) -> dict[str, str]:

@@ -175,7 +175,7 @@ def _back_up(step: EnvironmentStep, release: Release) -> list[dict[str, Any]]:
     answer = on_data_node(step, release, "backup", {"job": "make", "backup": arguments})
     if answer.get("failed"):
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: the backup before the release failed: {answer.get('msg')}. Nothing was updated",
+            f"{step.declaration.prefix}: no backup before the release: {answer.get('msg')}. Nothing was updated",
             result={"detail": answer.get("detail", "")},
         )
     made: list[dict[str, Any]] = answer["steps"]

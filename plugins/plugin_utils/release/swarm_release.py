@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import count
 from typing import Any
 
 from ...module_utils.docker.labels import DATA
@@ -98,9 +99,9 @@ def kept_form(compose: Mapping[str, Any]) -> dict[str, Any]:
 def _jobs(release: Release) -> Iterator[dict[str, Any]]:
     """The commands that run before the release gets requests, each as a stack of its own with that one job."""
     compose = release.stack.compose
+    names = (name for name in map("prepare-{}".format, count(1)) if name not in compose["services"])
     for service in release.stack.services:
-        for number, command in enumerate(service.prepare, 1):
-            key = f"{service.key}-prepare-{number}"
+        for command, key in zip(service.prepare, names):  # noqa: B905 - there is always another name
             job = _job(compose["services"][service.key], command)
             yield {
                 "service": service.key,

@@ -47,7 +47,7 @@ def releases(monkeypatch: pytest.MonkeyPatch) -> KeptReleases:
     clock = iter(range(100))
     monkeypatch.setattr(kept.time, "time", lambda: float(next(clock)))
     api = FakeConfigs()
-    api.make_config("app_staging_release_r1", {"io.bulkhead.prefix": "app_staging", "io.bulkhead.release": "r1"}, b"")
+    api.make_config("app_staging_r1", {"io.bulkhead.prefix": "app_staging", "io.bulkhead.release": "r1"}, b"")
     api.make_config("app_prod_nginx_1", LABELS, b"")
     found = KeptReleases(api, "app_prod")  # type: ignore[arg-type]
     for name, before in (("r1", ""), ("r2", "r1"), ("r3", "r2")):
@@ -88,5 +88,5 @@ def test_one_that_is_too_large(releases: KeptReleases) -> None:
 def test_one_that_was_damaged(releases: KeptReleases) -> None:
     config = releases._configs["r2"]
     config["Spec"] = {**config["Spec"], "Data": base64.b64encode(json.dumps({})[:1].encode()).decode()}
-    with pytest.raises(Failure, match=r"config app_prod_release_r2 .* cannot be read"):
+    with pytest.raises(Failure, match=r"config app_prod_r2 .* cannot be read"):
         releases.manifest("r2")
