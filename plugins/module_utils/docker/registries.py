@@ -32,13 +32,16 @@ _NOBODY = base64.urlsafe_b64encode(b"{}").decode()
 
 
 class Registries:
-    """The registries, as the engine sees them. ``user`` and ``password`` are sent to the image's own registry only."""
+    """The registries, as the engine sees them. ``user`` and ``password`` are sent to the image's own registry only.
+    ``variable`` names the image in errors, where one does."""
 
-    def __init__(self, engine: Engine, user: str = "", password: str = "") -> None:
+    def __init__(self, engine: Engine, user: str = "", password: str = "", variable: str = "bulkhead_image") -> None:
         if not engine.docker_host.startswith(UNIX):
             raise EngineError(
-                "bulkhead_image needs the engine's own socket, and bulkhead_docker_host is %s" % engine.docker_host
+                "%s needs the engine's own socket, and bulkhead_docker_host is %s"
+                % (variable or "an image by digest", engine.docker_host)
             )
+        self._named = " (%s)" % variable if variable else ""
         self._path = engine.docker_host[len(UNIX) :]
         self._user = user
         self._password = password
@@ -73,7 +76,7 @@ class Registries:
         said = [_json(line) for line in body.splitlines()]
         failed = [line for line in body.splitlines() if b'"errorDetail"' in line]
         if status != 200 or failed:
-            raise self._error(image, failed[-1] if failed else body, "cannot be sent to %s (bulkhead_registry)")
+            raise self._error(image, failed[-1] if failed else body, "cannot be sent to %s")
         found = [str((line.get("aux") or {}).get("Digest") or "") for line in said]
         digest = next((text for text in reversed(found) if text.startswith("sha256:")), "")
         if not digest:
@@ -96,14 +99,12 @@ class Registries:
         finally:
             connection.close()
 
-    def _error(
-        self, image: ImageReference, body: bytes, what: str = "cannot be had from %s (bulkhead_image)"
-    ) -> EngineError:
+    def _error(self, image: ImageReference, body: bytes, what: str = "cannot be had from %s") -> EngineError:
         """What the engine said, and what to do about it."""
         answer = _json(body)
         said = str(answer.get("message") or (answer.get("errorDetail") or {}).get("message") or "no reason was given")
         mend = _mend(said, image, self._user)
-        return EngineError("%s %s: %s" % (shown(image), what % image.registry, mend), said)
+        return EngineError("%s %s%s: %s" % (shown(image), what % image.registry, self._named, mend), said)
 
 
 def _json(text: bytes) -> dict[str, Any]:

@@ -25,8 +25,8 @@ class StackImages:
 
     def __init__(self, engine: Engine, server: str, user: str, password: str) -> None:
         self._engine = engine
-        self._known = Registries(engine, user, password)
-        self._anybody = Registries(engine)
+        self._known = Registries(engine, user, password, variable="")
+        self._anybody = Registries(engine, variable="")
         self._server = server
 
     def _at(self, image: ImageReference) -> Registries:

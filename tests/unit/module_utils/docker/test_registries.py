@@ -102,6 +102,28 @@ def test_pulled_by_digest(engine: Engine) -> None:
     )
 
 
+def test_sent_to_its_registry(engine: Engine) -> None:
+    """The digest is in the last lines of the answer; a push needs a header even where nobody logs in."""
+    done = {"progressDetail": {}, "aux": {"Tag": "1", "Digest": DIGEST, "Size": 1}}
+    Handler.says = (200, b'{"status":"Preparing"}\n' + json.dumps(done).encode() + b"\n")
+    image = parse("registry.example.com:5000/shop/app:1")
+    assert Registries(engine).push(image) == DIGEST
+    assert Handler.asked == ("/v1.44/images/registry.example.com%3A5000/shop/app/push?tag=1", {})
+    assert Registries(engine, "me", "secret").push(image) == DIGEST
+    assert Handler.asked[1]["username"] == "me"
+
+
+def test_not_sent_to_its_registry(engine: Engine) -> None:
+    """The answer begins well, and ends with an error; or it has no digest."""
+    registries = Registries(engine, "me", "sesame", variable="")
+    Handler.says = (200, b'{"status":"Preparing"}\n{"errorDetail":{"message":"denied"},"error":"denied"}\n')
+    with pytest.raises(EngineError, match=r"r.io/app:1 cannot be sent to r.io: it is not given to the user me"):
+        registries.push(parse("r.io/app:1"))
+    Handler.says = (200, b'{"status":"Preparing"}\n')
+    with pytest.raises(EngineError, match="gave it no digest"):
+        registries.push(parse("r.io/app:1"))
+
+
 @pytest.mark.parametrize(
     ("said", "mend"),
     [

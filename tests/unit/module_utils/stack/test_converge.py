@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A release of a stack, brought into force on a swarm that is a dictionary."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentence
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import rollout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.converge import StackConverger
+from unit.stacks import PREFIX, STACK
+
+LABELS = {PREFIX: "app_prod"}
+
+
+class FakeSwarm:
+    """A swarm and its client. A stack file is JSON here: ``{service: image}``; the image ``bad`` never stays up."""
+
+    def __init__(self) -> None:
+        self.stack: dict[str, str] = {}
+        self.jobs: list[str] = []
+        self.files: dict[str, dict[str, dict[str, Any]]] = {"config": {}, "secret": {}}
+        self.calls: list[str] = []
+        self.rolled_back: set[str] = set()
+        self.version = 0
+        self.logins: list[str] = []
+
+    def info(self) -> dict[str, Any]:
+        return {"Swarm": {"NodeID": "n1", "LocalNodeState": "active", "ControlAvailable": True}}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"ID": "n1", "Spec": {"Role": "manager"}, "Status": {"State": "ready"}}]
+
+    def services(self) -> list[dict[str, Any]]:
+        return [self._service(key, image) for key, image in self.stack.items()]
+
+    def _service(self, key: str, image: str) -> dict[str, Any]:
+        update = {"State": "rollback_completed", "StartedAt": f"at {self.version}", "Message": "rolled back"}
+        return {
+            "ID": f"id-{key}",
+            "Version": {"Index": self.version},
+            "Spec": {
+                "Name": f"app_prod_{key}",
+                "Labels": {**LABELS, STACK: "app_prod"},
+                "TaskTemplate": {"ContainerSpec": {"Image": image}},
+            },
+            "ServiceStatus": {"DesiredTasks": 1, "RunningTasks": 1},
+            **({"UpdateStatus": update} if key in self.rolled_back else {}),
+        }
+
+    def tasks(self) -> list[dict[str, Any]]:
+        return [self._task(key, image) for key, image in self.stack.items()]
+
+    def _task(self, key: str, image: str) -> dict[str, Any]:
+        state = {"prepare-1": "failed" if image == "bad" else "complete"}.get(key, "running")
+        return {
+            "ID": f"task-{key}-{self.version}",
+            "ServiceID": f"id-{key}",
+            "DesiredState": "running",
+            "Status": {"State": state, "Err": "task: non-zero exit (1)" if state == "failed" else ""},
+            "Spec": {"ContainerSpec": {"Image": image}},
+        }
+
+    def networks(self) -> list[dict[str, Any]]:
+        return []
+
+    def configs(self) -> list[dict[str, Any]]:
+        return list(self.files["config"].values())
+
+    def secrets(self) -> list[dict[str, Any]]:
+        return list(self.files["secret"].values())
+
+    def make_config(self, name: str, labels: dict[str, str], content: bytes) -> str:
+        return self.make("config", name, labels, content)
+
+    def make(self, kind: str, name: str, labels: dict[str, str], content: bytes = b"") -> str:
+        spec = {"Name": name, "Labels": labels, "Data": base64.b64encode(content).decode()}
+        self.files[kind][name] = {"ID": name, "Version": {"Index": 1}, "Spec": spec}
+        return name
+
+    def label_config(self, identity: str, version: int, spec: dict[str, Any]) -> None:
+        self.files["config"][identity]["Spec"] = spec
+
+    def remove_object(self, kind: str, identity: str) -> None:
+        self.calls.append(f"remove {kind} {identity}")
+        if kind == "service":
+            del self.stack[identity.removeprefix("id-")]
+        else:
+            del self.files[kind][identity]
+
+
+class FakeEngine:
+    """The client of the swarm."""
+
+    def __init__(self, swarm: FakeSwarm) -> None:
+        self.swarm = swarm
+        self.refuses = ""
+
+    def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
+        if args[-1] == "--help":
+            return 0, "  -d, --detach   Exit immediately", ""
+        if args[:2] == ("service", "logs"):
+            return 0, "", "the disk is gone"
+        directory = Path(options["cwd"])
+        self.swarm.calls.append(" ".join(args[args.index("stack") :]))
+        if "--config" in args:
+            self.swarm.logins.append((Path(args[args.index("--config") + 1]) / "config.json").read_text())
+        if self.refuses:
+            return 1, "", self.refuses
+        wanted = json.loads((directory / "docker-stack.yml").read_text())
+        assert (directory / ".env").stat().st_mode & 0o777 == 0o600
+        self.swarm.version += 1
+        self.swarm.rolled_back.clear()
+        if "--prune" in args:
+            self.swarm.stack = {key: image for key, image in self.swarm.stack.items() if key in wanted}
+        for key, image in wanted.items():
+            if image == "bad" and key in self.swarm.stack:
+                self.swarm.rolled_back.add(key)
+            else:
+                self.swarm.stack[key] = image
+        return 0, "", ""
+
+    def check_reachable(self, errors: str) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(rollout, "_PAUSE", 0.0)
+    monkeypatch.setattr(rollout, "_STEADY", 0.0)
+    yield
+
+
+def wanted(digest: str, services: dict[str, str], **more: Any) -> dict[str, Any]:
+    text = json.dumps(services)
+    return {
+        "project": "app_prod", "prefix": "app_prod", "labels": LABELS, "by": "ann@laptop", "commit": "c" * 40,
+        "digest": digest, "text": text, "kept_text": text, "foundation": [], "foundation_text": "{}", "jobs": [],
+        "definitions": {key: f"{key}-{image}" for key, image in services.items()}, "images": services, "pinned": {},
+        "networks": [], "configs": [], "secrets": [], "settings": "A=1\n", "environment": {"prefix": "app_prod"},
+        "data_label": "", "wait_timeout": 5, "prepare_timeout": 5, "keep_releases": 2, **more,
+    }  # fmt: skip
+
+
+ENV = [DesiredFile(".env", b"A=1\n", 0o600, True)]
+
+
+def converger(swarm: FakeSwarm, given: dict[str, Any], login: tuple[str, str, str] = ("", "", "")) -> StackConverger:
+    return StackConverger(FakeEngine(swarm), swarm, given, login)  # type: ignore[arg-type]
+
+
+def release(swarm: FakeSwarm, given: dict[str, Any], **more: Any) -> str:
+    return converger(swarm, given, **more).apply(ENV)
+
+
+def test_a_release_and_the_next() -> None:
+    """Kept in the swarm; again the same does nothing; what no kept release needs is removed."""
+    swarm = FakeSwarm()
+    first = release(swarm, wanted("d1", {"web": "1", "old": "1"}, configs=["c1"]))
+    swarm.make("config", "c1", LABELS)
+    swarm.make("config", "theirs", {PREFIX: "app_other"})
+    assert converger(swarm, wanted("d1", {"web": "1", "old": "1"})).plan.steps == ()
+    second = release(swarm, wanted("d2", {"web": "2"}, configs=["c2"]))
+    assert swarm.stack == {"web": "2"} and "remove config c1" not in swarm.calls
+    third = converger(swarm, wanted("d3", {"web": "3"}, configs=["c3"]))
+    assert third.releases.manifest(third.releases.current)["follows"] == first
+    name = third.apply(ENV)
+    assert "remove config c1" in swarm.calls and "theirs" in swarm.files["config"]
+    assert set(third.releases.names()) == {second, name} and third.releases.current == name
+
+
+def test_the_login_is_in_the_clients_file_only() -> None:
+    swarm = FakeSwarm()
+    release(swarm, wanted("d1", {"web": "1"}), login=("r.example.com", "pipeline", "not-shown"))
+    assert base64.b64encode(b"pipeline:not-shown").decode() in swarm.logins[0]
+    assert "--with-registry-auth" in swarm.calls[0] and "not-shown" not in "".join(swarm.calls)
+
+
+def test_what_the_engine_rolls_back_is_an_error() -> None:
+    """All services return to the release before, and nothing is kept of the failed one."""
+    swarm = FakeSwarm()
+    release(swarm, wanted("d1", {"web": "1", "api": "1"}))
+    failing = converger(swarm, wanted("d2", {"web": "bad", "api": "2"}))
+    with pytest.raises(EngineError, match="the engine rolled it back: rolled back") as caught:
+        failing.apply(ENV)
+    assert swarm.stack == {"web": "1", "api": "1"}
+    assert len(failing.releases.names()) == 1
+    assert [sentence(step) for step in caught.value.steps] == ["update web", "update api"]
+    assert caught.value.put_back.endswith("serves as before")
+
+
+def test_a_first_release_that_the_engine_refuses() -> None:
+    swarm = FakeSwarm()
+    first = converger(swarm, wanted("d1", {"web": "1"}))
+    first.rollout.engine.refuses = "services.web.x is not allowed"  # type: ignore[attr-defined]
+    with pytest.raises(EngineError, match="refused the stack app_prod") as caught:
+        first.apply(ENV)
+    assert caught.value.detail == "services.web.x is not allowed" and swarm.stack == {}
+
+
+JOB = {"service": "web", "key": "prepare-1", "command": ["migrate"], "text": json.dumps({"prepare-1": "1"})}
+
+
+def test_commands_run_once_after_what_they_need() -> None:
+    swarm = FakeSwarm()
+    given = wanted(
+        "d1", {"web": "1", "db": "1"}, jobs=[JOB], foundation=["db"], foundation_text=json.dumps({"db": "1"})
+    )  # fmt: skip
+    release(swarm, given)
+    assert [call for call in swarm.calls if "prepare" in call] == ["remove service id-prepare-1"]
+    assert len([call for call in swarm.calls if call.startswith("stack deploy")]) == 3
+    swarm.calls.clear()
+    release(swarm, {**given, "digest": "d2", "settings": "A=2\n"})
+    assert len(swarm.calls) == 1, "for the same image they do not run again"
+
+
+def test_a_command_that_fails() -> None:
+    """Nothing of the release is in force, and its last lines are shown."""
+    swarm = FakeSwarm()
+    release(swarm, wanted("d1", {"web": "1"}))
+    bad = {**JOB, "text": json.dumps({"prepare-1": "bad"})}
+    with pytest.raises(EngineError, match="preparing the new release of web failed: migrate ended") as caught:
+        release(swarm, wanted("d2", {"web": "2"}, jobs=[bad]))
+    assert swarm.stack == {"web": "1"} and caught.value.detail == "the disk is gone"
+    assert [sentence(step) for step in caught.value.steps] == ["prepare web: migrate"]
